@@ -1,0 +1,181 @@
+// compiler/base/Toml.cpp — the only file that includes toml++.
+#include "compiler/base/Toml.h"
+
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+namespace quern {
+
+const TomlValue* TomlValue::find(std::string_view key) const {
+  for (const auto& [name, value] : members)
+    if (name == key) return &value;
+  return nullptr;
+}
+
+static TomlValue converted(const toml::node& node) {
+  TomlValue out;
+  out.line = static_cast<int>(node.source().begin.line);
+  out.column = static_cast<int>(node.source().begin.column);
+  if (const auto* table = node.as_table()) {
+    out.kind = TomlValue::Kind::Table;
+    for (const auto& [key, value] : *table) out.members.emplace_back(std::string(key.str()), converted(value));
+    std::stable_sort(out.members.begin(), out.members.end(), [](const auto& a, const auto& b) {
+      return std::pair(a.second.line, a.second.column) < std::pair(b.second.line, b.second.column);
+    });
+  } else if (const auto* array = node.as_array()) {
+    out.kind = TomlValue::Kind::Array;
+    for (const toml::node& item : *array) out.items.push_back(converted(item));
+  } else if (const auto* integer = node.as_integer()) {
+    out.kind = TomlValue::Kind::Integer;
+    out.integer = integer->get();
+    out.number = static_cast<double>(out.integer);
+  } else if (const auto* number = node.as_floating_point()) {
+    out.kind = TomlValue::Kind::Float;
+    out.number = number->get();
+  } else if (const auto* boolean = node.as_boolean()) {
+    out.kind = TomlValue::Kind::Boolean;
+    out.boolean = boolean->get();
+  } else {
+    out.kind = TomlValue::Kind::String;
+    out.string = node.value<std::string>().value_or("");
+  }
+  return out;
+}
+
+Result<TomlValue> parseToml(std::string_view text, const std::string& file) {
+  try {
+    return converted(toml::parse(text, file));
+  } catch (const toml::parse_error& error) {
+    return badInput(fmt::format("{}:{}:{}: {}", escaped(file), error.source().begin.line, error.source().begin.column,
+                                escaped(error.description())));
+  }
+}
+
+Result<TomlValue> readToml(const std::string& file) {
+  auto text = readFile(file);
+  if (!text) return text.error();
+  return parseToml(*text, file);
+}
+
+TomlReader::TomlReader(const TomlValue& table, std::string file) : table_(table), file_(std::move(file)) {}
+
+void TomlReader::fail(const TomlValue* value, std::string message) {
+  if (error_) return;
+  const TomlValue& at = value != nullptr ? *value : table_;
+  error_ = badInput(fmt::format("{}:{}:{}: {}", escaped(file_), at.line, at.column, message));
+}
+
+const TomlValue* TomlReader::take(std::string_view key) {
+  known_.emplace_back(key);
+  return table_.find(key);
+}
+
+static std::string_view kindName(TomlValue::Kind kind) {
+  constexpr std::string_view names[] = {"a string", "a whole number", "a number", "true or false", "an array", "a table"};
+  return names[static_cast<size_t>(kind)];
+}
+
+const TomlValue* TomlReader::need(std::string_view key, TomlValue::Kind kind, std::string_view wanted) {
+  const TomlValue* value = take(key);
+  if (value == nullptr) return nullptr;
+  bool number = kind == TomlValue::Kind::Float && value->kind == TomlValue::Kind::Integer;
+  if (value->kind == kind || number) return value;
+  fail(value, fmt::format("{} is {}, {} is needed", key, kindName(value->kind), wanted));
+  return nullptr;
+}
+
+std::optional<std::string> TomlReader::takeString(std::string_view key) {
+  const TomlValue* value = need(key, TomlValue::Kind::String, "a string");
+  if (value == nullptr) return std::nullopt;
+  return value->string;
+}
+
+std::string TomlReader::needString(std::string_view key) {
+  auto value = takeString(key);
+  if (!value) fail(nullptr, fmt::format("{} is missing", key));
+  return value.value_or("");
+}
+
+int64_t TomlReader::takeInt(std::string_view key, std::optional<int64_t> fallback, int64_t low, int64_t high) {
+  const TomlValue* value = need(key, TomlValue::Kind::Integer, "a whole number");
+  if (value == nullptr) {
+    if (!fallback) fail(nullptr, fmt::format("{} is missing", key));
+    return fallback.value_or(low);
+  }
+  if (value->integer < low || value->integer > high)
+    fail(value, fmt::format("{} = {} is not from {} to {}", key, value->integer, low, high));
+  return std::clamp(value->integer, low, high);
+}
+
+double TomlReader::takeNumber(std::string_view key, std::optional<double> fallback) {
+  const TomlValue* value = need(key, TomlValue::Kind::Float, "a number");
+  if (value == nullptr && !fallback) fail(nullptr, fmt::format("{} is missing", key));
+  return value != nullptr ? value->number : fallback.value_or(0);
+}
+
+bool TomlReader::takeBool(std::string_view key, bool fallback) {
+  const TomlValue* value = need(key, TomlValue::Kind::Boolean, "true or false");
+  return value != nullptr ? value->boolean : fallback;
+}
+
+std::vector<const TomlValue*> TomlReader::takeTables(std::string_view key) {
+  std::vector<const TomlValue*> tables;
+  const TomlValue* value = need(key, TomlValue::Kind::Array, "an array of tables");
+  if (value == nullptr) return tables;
+  for (const TomlValue& item : value->items) {
+    if (item.kind != TomlValue::Kind::Table) fail(&item, fmt::format("{} holds {}, tables are needed", key, kindName(item.kind)));
+    tables.push_back(&item);
+  }
+  return tables;
+}
+
+std::vector<std::string> TomlReader::takeStrings(std::string_view key) {
+  std::vector<std::string> strings;
+  const TomlValue* value = need(key, TomlValue::Kind::Array, "an array of strings");
+  if (value == nullptr) return strings;
+  for (const TomlValue& item : value->items) {
+    if (item.kind != TomlValue::Kind::String) fail(&item, fmt::format("{} holds {}, strings are needed", key, kindName(item.kind)));
+    strings.push_back(item.string);
+  }
+  return strings;
+}
+
+std::vector<double> TomlReader::takeNumbers(std::string_view key) {
+  std::vector<double> numbers;
+  const TomlValue* value = need(key, TomlValue::Kind::Array, "an array of numbers");
+  if (value == nullptr) return numbers;
+  for (const TomlValue& item : value->items) {
+    bool isNumber = item.kind == TomlValue::Kind::Integer || item.kind == TomlValue::Kind::Float;
+    if (!isNumber) fail(&item, fmt::format("{} holds {}, numbers are needed", key, kindName(item.kind)));
+    numbers.push_back(item.number);
+  }
+  return numbers;
+}
+
+Result<void> TomlReader::finish() {
+  for (const auto& [key, value] : table_.members) {
+    if (error_) break;
+    if (std::find(known_.begin(), known_.end(), key) == known_.end())
+      fail(&value, fmt::format("unknown key '{}'{}; keys: {}", escaped(key), didYouMean(key, known_), join(known_, " ")));
+  }
+  if (error_) return *error_;
+  return {};
+}
+
+std::string tomlQuoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    else
+      out += c;
+  }
+  return out + "\"";
+}
+
+}  // namespace quern

@@ -1,0 +1,215 @@
+// compiler/codegen/IrEmitter.cpp — function, arguments, statements. Expressions: IrExpressions.cpp.
+#include "compiler/codegen/IrEmitter.h"
+
+#include "compiler/base/Check.h"
+#include "compiler/target/Target.h"
+
+#include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/MDBuilder.h>
+
+namespace quern {
+
+IrEmitter::IrEmitter(const LoopProgram& program, llvm::Module& module, const std::string& symbol)
+    : program_(program), module_(module), context_(module.getContext()), ir_(context_), vars_(program.vars.size()), regs_(program.regs.size()) {
+  declareFunction(symbol);
+}
+
+void IrEmitter::run() {
+  bindArguments();
+  bindAliasScopes();
+  bindScratch();
+  taskLoop();
+}
+
+void IrEmitter::declareFunction(const std::string& symbol) {
+  auto* type = llvm::FunctionType::get(ir_.getVoidTy(), {ir_.getPtrTy(), ir_.getInt64Ty(), ir_.getInt64Ty()}, false);
+  function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, symbol, module_);
+  const IsaLevel& isa = *findIsaLevel(program_.isa);
+  function_->addFnAttr(llvm::Attribute::NoUnwind);
+  function_->addFnAttr("no-builtins");  // or a zeroing loop becomes a call of memset
+  function_->addFnAttr("target-cpu", isa.llvmCpu);
+  function_->addFnAttr("tune-cpu", isa.model);
+  function_->getArg(0)->setName("args");
+  function_->getArg(1)->setName("begin");
+  function_->getArg(2)->setName("end");
+  function_->addParamAttr(0, llvm::Attribute::NoAlias);
+  function_->addParamAttr(0, llvm::Attribute::ReadOnly);
+  entry_ = llvm::BasicBlock::Create(context_, "entry", function_);
+  ir_.SetInsertPoint(entry_);
+}
+
+llvm::Value* IrEmitter::argument(unsigned field) { return element(function_->getArg(0), field, ir_.getPtrTy()); }
+
+llvm::Value* IrEmitter::element(llvm::Value* array, size_t index, llvm::Type* type) {
+  llvm::Value* at = ir_.CreateConstInBoundsGEP1_64(type, array, index);
+  llvm::LoadInst* load = ir_.CreateLoad(type, at);
+  load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(context_, {}));
+  return load;
+}
+
+void IrEmitter::bindArguments() {
+  enum { Buffers, Dims, Strides };  // fields of QuernArgs
+  llvm::Value* dims = program_.dims.empty() ? nullptr : argument(Dims);
+  for (size_t i = 0; i < program_.dims.size(); ++i) vars_[static_cast<size_t>(program_.dims[i])] = element(dims, i, ir_.getInt64Ty());
+  llvm::Value* strides = program_.strideParams.empty() ? nullptr : argument(Strides);
+  for (size_t i = 0; i < program_.strideParams.size(); ++i) vars_[static_cast<size_t>(program_.strideParams[i])] = element(strides, i, ir_.getInt64Ty());
+  llvm::Value* given = argument(Buffers);
+  size_t next = 0;
+  for (const LoopBuffer& buffer : program_.buffers) {
+    BufferIr ir;
+    bool scratch = buffer.role == BufferRole::SharedScratch || buffer.role == BufferRole::ThreadScratch;
+    if (!scratch) ir.base = element(given, next++, ir_.getPtrTy());
+    buffers_.push_back(std::move(ir));
+  }
+}
+
+void IrEmitter::bindAliasScopes() {
+  // Pointers loaded from QuernArgs carry no alias facts of their own: without these LLVM reloads what never changes.
+  llvm::MDBuilder metadata(context_);
+  llvm::MDNode* domain = metadata.createAnonymousAliasScopeDomain("kernel");
+  std::vector<llvm::MDNode*> scopes;
+  for (const LoopBuffer& buffer : program_.buffers) scopes.push_back(metadata.createAnonymousAliasScope(domain, buffer.name));
+  for (size_t i = 0; i < buffers_.size(); ++i) {
+    std::vector<llvm::Metadata*> others;
+    for (size_t j = 0; j < scopes.size(); ++j)
+      if (j != i) others.push_back(scopes[j]);
+    buffers_[i].scope = llvm::MDNode::get(context_, {scopes[i]});
+    buffers_[i].noalias = llvm::MDNode::get(context_, others);
+  }
+}
+
+void IrEmitter::bindScratch() {
+  constexpr unsigned kSharedField = 4, kThreadField = 5;
+  llvm::Value* next[2] = {nullptr, nullptr};
+  for (size_t i = 0; i < buffers_.size(); ++i) {
+    const LoopBuffer& buffer = program_.buffers[i];
+    for (const LoopExprRef& stride : buffer.strides) buffers_[i].strides.push_back(expr(stride));
+    if (buffers_[i].base != nullptr) continue;
+    llvm::Value*& at = next[buffer.role == BufferRole::ThreadScratch ? 1 : 0];
+    if (at == nullptr) at = argument(buffer.role == BufferRole::ThreadScratch ? kThreadField : kSharedField);
+    buffers_[i].base = at;
+    llvm::Value* elements = ir_.getInt64(1);
+    for (const LoopExprRef& extent : buffer.shape) elements = ir_.CreateMul(elements, expr(extent));
+    at = ir_.CreateGEP(ir_.getFloatTy(), at, elements);
+  }
+}
+
+void IrEmitter::taskLoop() {
+  loop(function_->getArg(1), function_->getArg(2), ir_.getInt64(1), "task", [&](llvm::Value* task) {
+    auto* done = llvm::BasicBlock::Create(context_, "task.done", function_);
+    for (size_t i = 0; i < program_.phases.size(); ++i) {
+      const LoopPhase& phase = program_.phases[i];
+      llvm::BasicBlock* otherwise = nullptr;
+      llvm::Value* next = nullptr;
+      if (i + 1 < program_.phases.size()) {
+        llvm::Value* tasks = expr(phase.tasks);
+        auto* mine = llvm::BasicBlock::Create(context_, "phase", function_);
+        otherwise = llvm::BasicBlock::Create(context_, "later", function_);
+        next = ir_.CreateSub(task, tasks);
+        ir_.CreateCondBr(ir_.CreateICmpSLT(task, tasks), mine, otherwise);
+        ir_.SetInsertPoint(mine);
+      }
+      vars_[static_cast<size_t>(phase.taskVar)] = task;
+      block(phase.body);
+      ir_.CreateBr(done);
+      if (otherwise != nullptr) ir_.SetInsertPoint(otherwise);
+      task = next;
+    }
+    ir_.SetInsertPoint(done);
+  });
+  ir_.CreateRetVoid();
+}
+
+void IrEmitter::loop(llvm::Value* begin, llvm::Value* end, llvm::Value* step, const std::string& name, const std::function<void(llvm::Value*)>& body) {
+  auto* header = llvm::BasicBlock::Create(context_, name, function_);
+  auto* exit = llvm::BasicBlock::Create(context_, name + ".end", function_);
+  llvm::BasicBlock* before = ir_.GetInsertBlock();
+  ir_.CreateCondBr(ir_.CreateICmpSLT(begin, end), header, exit);
+  ir_.SetInsertPoint(header);
+  llvm::PHINode* var = ir_.CreatePHI(ir_.getInt64Ty(), 2, name);
+  var->addIncoming(begin, before);
+  body(var);
+  llvm::Value* next = ir_.CreateNSWAdd(var, step);
+  var->addIncoming(next, ir_.GetInsertBlock());
+  ir_.CreateCondBr(ir_.CreateICmpSLT(next, end), header, exit);
+  ir_.SetInsertPoint(exit);
+}
+
+void IrEmitter::block(const std::vector<LoopStmt>& stmts) {
+  for (const LoopStmt& stmt : stmts) statement(stmt);
+}
+
+void IrEmitter::statement(const LoopStmt& s) {
+  switch (s.kind) {
+    case LoopStmt::Kind::For: return forStatement(s);
+    case LoopStmt::Kind::Let: vars_[static_cast<size_t>(s.id)] = expr(s.args[0]); return;
+    case LoopStmt::Kind::Store: return store(s);
+    case LoopStmt::Kind::Reg: return declareReg(s);
+    case LoopStmt::Kind::Set: {
+      llvm::Value* value = expr(s.args[0]);
+      ir_.CreateStore(value, regElement(s.id, s.args, 1));
+      return;
+    }
+    case LoopStmt::Kind::If: return ifStatement(s);
+    case LoopStmt::Kind::Prefetch: {
+      llvm::Value* at = address(s.id, s.args, 0);
+      ir_.CreateIntrinsic(llvm::Intrinsic::prefetch, {ir_.getPtrTy()}, {at, ir_.getInt32(0), ir_.getInt32(3), ir_.getInt32(1)});
+      return;
+    }
+  }
+}
+
+void IrEmitter::forStatement(const LoopStmt& s) {
+  llvm::Value *begin = expr(s.args[0]), *end = expr(s.args[1]), *step = expr(s.args[2]);
+  if (!s.unrolled) {
+    loop(begin, end, step, program_.vars[static_cast<size_t>(s.id)].name, [&](llvm::Value* var) {
+      vars_[static_cast<size_t>(s.id)] = var;
+      block(s.body);
+    });
+    return;
+  }
+  auto constantOf = [](llvm::Value* v) { return llvm::cast<llvm::ConstantInt>(v)->getSExtValue(); };
+  for (int64_t i = constantOf(begin); i < constantOf(end); i += constantOf(step)) {
+    vars_[static_cast<size_t>(s.id)] = ir_.getInt64(static_cast<uint64_t>(i));
+    block(s.body);
+  }
+}
+
+void IrEmitter::ifStatement(const LoopStmt& s) {
+  auto* yes = llvm::BasicBlock::Create(context_, "then", function_);
+  auto* no = llvm::BasicBlock::Create(context_, "else", function_);
+  auto* after = llvm::BasicBlock::Create(context_, "after", function_);
+  ir_.CreateCondBr(expr(s.args[0]), yes, no);
+  ir_.SetInsertPoint(yes);
+  block(s.body);
+  ir_.CreateBr(after);
+  ir_.SetInsertPoint(no);
+  block(s.otherwise);
+  ir_.CreateBr(after);
+  ir_.SetInsertPoint(after);
+}
+
+void IrEmitter::store(const LoopStmt& s) {
+  llvm::Value* value = expr(s.args[0]);
+  llvm::Value* at = address(s.id, s.args, 1);
+  if (!s.masked) {
+    tagged(ir_.CreateAlignedStore(value, at, llvm::Align(4)), s.id);
+    return;
+  }
+  tagged(ir_.CreateMaskedStore(value, at, llvm::Align(4), expr(s.args.back())), s.id);
+}
+
+void IrEmitter::declareReg(const LoopStmt& s) {
+  const LoopReg& reg = program_.regs[static_cast<size_t>(s.id)];
+  std::vector<llvm::AllocaInst*>& elements = regs_[static_cast<size_t>(s.id)];
+  if (elements.empty()) {
+    size_t count = 1;
+    for (int dim : reg.dims) count *= static_cast<size_t>(dim);
+    llvm::IRBuilder<> top(entry_, entry_->begin());
+    for (size_t i = 0; i < count; ++i) elements.push_back(top.CreateAlloca(irType(reg.type), nullptr, reg.name));
+  }
+  llvm::Value* initial = expr(s.args[0]);
+  for (llvm::AllocaInst* each : elements) ir_.CreateStore(initial, each);
+}
+
+}  // namespace quern

@@ -1,0 +1,61 @@
+// compiler/jit/CodegenModule.cpp — finding and loading the module; linked into programs, needs no LLVM.
+#include "compiler/jit/CodegenModule.h"
+
+#include "compiler/base/Log.h"
+
+#include <atomic>
+#include <climits>
+#include <dlfcn.h>
+#include <fmt/format.h>
+#include <mutex>
+#include <unistd.h>
+#include <vector>
+
+namespace quern {
+
+static std::atomic<bool> loaded{false};
+
+bool codegenLoaded() { return loaded; }
+
+/// Beside the program (an installation), or in the build tree it was built in.
+static std::vector<std::string> candidates() {
+  char self[PATH_MAX];
+  ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
+  std::string directory(self, length > 0 ? static_cast<size_t>(length) : 0);
+  directory.resize(std::min(directory.size(), directory.rfind('/')));
+  return {directory + "/libquern-codegen.so", directory + "/../lib/quern/libquern-codegen.so", directory + "/../compiler/libquern-codegen.so",
+          directory + "/../../compiler/libquern-codegen.so"};
+}
+
+static Result<const CodegenApi*> load() {
+  std::string reasons;
+  for (const std::string& path : candidates()) {
+    if (::access(path.c_str(), R_OK) != 0) continue;
+    void* module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (module == nullptr) {
+      reasons += fmt::format("; {}", ::dlerror());
+      continue;
+    }
+    auto entry = reinterpret_cast<const CodegenApi* (*)()>(::dlsym(module, "quernCodegenApi"));
+    if (entry == nullptr || entry()->version != CodegenApi::kVersion) {
+      reasons += fmt::format("; {} is of another version", path);
+      continue;
+    }
+    loaded = true;
+    logLine(LogTopic::Dispatch, fmt::format("code generator loaded from {}", path));
+    return entry();
+  }
+  return machineLacks(fmt::format("the code generator (libquern-codegen.so) was not found beside the program, so nothing can be compiled{}", reasons));
+}
+
+Result<const CodegenApi*> codegenModule() {
+  static std::mutex guard;
+  static const CodegenApi* api = nullptr;
+  std::lock_guard lock(guard);
+  if (api != nullptr) return api;
+  auto found = load();
+  if (found) api = *found;
+  return found;
+}
+
+}  // namespace quern

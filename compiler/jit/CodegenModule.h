@@ -1,0 +1,26 @@
+// compiler/jit/CodegenModule.h — the code generator as a module that is loaded when the first kernel must be compiled.
+// A program that finds all its kernels in the cache never loads it, and with it LLVM.
+#pragma once
+
+#include "compiler/codegen/Codegen.h"
+#include "compiler/jit/Jit.h"
+
+namespace quern {
+
+/// The module's functions: those of Codegen.h and Jit.h.
+struct CodegenApi {
+  static constexpr int kVersion = 1;
+  int version;
+  Result<std::string> (*emitObject)(const LoopProgram& program, const std::string& symbol);
+  Result<std::string> (*emitText)(const LoopProgram& program, EmitStage stage);
+  Result<JitCode> (*linkObject)(const std::string& object, const std::string& symbol);
+};
+
+/// Loads the module on the first call. Threads: may be called from any.
+/// Errors   Machine: where it was looked for and why it could not be loaded.
+Result<const CodegenApi*> codegenModule();
+
+/// Whether the module has been loaded by this process.
+bool codegenLoaded();
+
+}  // namespace quern

@@ -1,0 +1,67 @@
+// compiler/jit/Jit.cpp — see Jit.h.
+#include "compiler/jit/Jit.h"
+
+#include <fmt/format.h>
+#include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/Support/TargetSelect.h>
+
+#include <atomic>
+#include <mutex>
+
+namespace quern {
+
+namespace {
+
+std::string textOf(llvm::Error error) { return llvm::toString(std::move(error)); }
+
+/// One JIT for the process; every kernel has a dylib of its own, so that equal names do not meet.
+struct Session {
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+  std::string failed;
+  std::atomic<int> count{0};
+
+  Session() {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    llvm::orc::LLJITBuilder builder;
+    builder.setLinkProcessSymbolsByDefault(false);
+    builder.setPlatformSetUp(llvm::orc::setUpInactivePlatform);
+    auto machine = llvm::orc::JITTargetMachineBuilder::detectHost();
+    if (!machine) {
+      failed = textOf(machine.takeError());
+      return;
+    }
+    machine->setRelocationModel(llvm::Reloc::PIC_);
+    machine->setCodeModel(llvm::CodeModel::Small);
+    builder.setJITTargetMachineBuilder(std::move(*machine));
+    auto made = builder.create();
+    if (!made) failed = textOf(made.takeError());
+    else jit = std::move(*made);
+  }
+};
+
+Session& session() {
+  static Session* only = new Session;  // never destroyed: kernels may outlive every other static
+  return *only;
+}
+
+}  // namespace
+
+Result<JitCode> linkObject(const std::string& object, const std::string& symbol) {
+  Session& s = session();
+  if (s.jit == nullptr) return internalError("ORC: " + s.failed);
+  auto dylib = s.jit->createJITDylib(fmt::format("kernel-{}", ++s.count));
+  if (!dylib) return internalError("ORC: " + textOf(dylib.takeError()));
+  auto buffer = llvm::MemoryBuffer::getMemBufferCopy(object, "kernel");
+  if (auto error = s.jit->addObjectFile(*dylib, std::move(buffer))) return internalError("ORC: " + textOf(std::move(error)));
+  auto address = s.jit->lookup(*dylib, symbol);
+  if (!address) return internalError("ORC: " + textOf(address.takeError()));
+  llvm::orc::JITDylib* library = &*dylib;
+  std::shared_ptr<void> owner(library, [](void* dead) {
+    llvm::consumeError(session().jit->getExecutionSession().removeJITDylib(*static_cast<llvm::orc::JITDylib*>(dead)));
+  });
+  return JitCode{address->toPtr<QuernKernel*>(), std::move(owner)};
+}
+
+}  // namespace quern

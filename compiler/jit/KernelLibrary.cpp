@@ -1,0 +1,109 @@
+// compiler/jit/KernelLibrary.cpp — see KernelLibrary.h.
+#include "compiler/jit/KernelLibrary.h"
+
+#include "compiler/base/Log.h"
+#include "compiler/jit/CodegenModule.h"
+#include "compiler/loops/Lower.h"
+
+#include <chrono>
+#include <fmt/format.h>
+
+namespace quern {
+
+KernelLibrary::KernelLibrary(Target target, std::vector<std::string> cacheDirectories)
+    : target_(std::move(target)), cache_(std::move(cacheDirectories)), tuning_(TuningDb::open(cache_.directories())) {}
+
+Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string& wanted) const {
+  if (!wanted.empty() && wanted != "default" && wanted != "tuned") {
+    auto given = parseSchedule(wanted, op, target_);
+    if (!given) return given.error();
+    return ScheduleChoice{*given, "given"};
+  }
+  if (wanted != "default") {
+    if (auto choice = tuning_.choose(op, target_); choice && (wanted.empty() || !choice->pinned)) {
+      auto schedule = parseSchedule(choice->schedule, op, target_);
+      if (schedule) return ScheduleChoice{*schedule, choice->pinned ? "pinned" : "tuned"};
+      logWarning(fmt::format("{}: the recorded schedule '{}' is no longer legal: {}", text(op), choice->schedule, schedule.error().message));
+    }
+    if (wanted == "tuned") return badCommand(fmt::format("{}: nothing was tuned for it on {}; quern tune \"{}\" does", text(op), tuningCpu(target_), text(op)));
+  }
+  return ScheduleChoice{defaultSchedule(op, target_), "default"};
+}
+
+Result<KernelArtifact> KernelLibrary::compile(const OpDesc& op, const Schedule& schedule, double* milliseconds) const {
+  auto api = codegenModule();
+  if (!api) return api.error();
+  auto start = std::chrono::steady_clock::now();
+  auto program = lower(op, schedule, target_);
+  if (!program) return program.error();
+  auto object = (*api)->emitObject(*program, kKernelSymbol);
+  if (!object) return object.error();
+  double took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  if (milliseconds != nullptr) *milliseconds = took;
+  KernelArtifact artifact;
+  artifact.key = kernelKey(op, schedule, target_);
+  artifact.info = kernelInfoOf(*program, op, schedule);
+  artifact.object = std::move(*object);
+  artifact.provenance = text(target_);
+  std::lock_guard lock(guard_);
+  ++counts_.compiled;
+  counts_.compileMs += took;
+  return artifact;
+}
+
+Result<void> KernelLibrary::store(const KernelArtifact& artifact) const { return cache_.put(artifact); }
+
+/// Fresh code goes through ORC, as everything compiled in this process does.
+static Result<KernelRef> linked(const KernelArtifact& artifact, double compileMs) {
+  auto api = codegenModule();
+  if (!api) return api.error();
+  auto code = (*api)->linkObject(artifact.object, kKernelSymbol);
+  if (!code) return code.error();
+  return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, "compiled", compileMs});
+}
+
+Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule) {
+  KernelKey key = kernelKey(op, schedule, target_);
+  std::string hash = hashOf(key);
+  {
+    std::lock_guard lock(guard_);
+    if (auto found = loaded_.find(hash); found != loaded_.end()) return ++counts_.reused, found->second;
+  }
+  KernelRef kernel;
+  if (auto artifact = cache_.find(key)) {
+    auto loaded = loadArtifact(*artifact, "cache");
+    if (!loaded) return loaded.error();
+    kernel = *loaded;
+  } else {
+    double took = 0;
+    auto compiled = compile(op, schedule, &took);
+    if (!compiled) return compiled.error();
+    auto made = linked(*compiled, took);
+    if (!made) return made;
+    kernel = *made;
+    if (cache_.enabled())
+      if (auto good = cache_.put(*compiled); !good) logWarning(good.error().message);
+  }
+  logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", kernel->info.op, kernel->info.schedule, kernel->origin));
+  std::lock_guard lock(guard_);
+  if (kernel->origin == "cache") ++counts_.cached;
+  return loaded_[hash] = kernel;
+}
+
+Result<KernelRef> KernelLibrary::get(const OpDesc& op) {
+  auto choice = choose(op);
+  if (!choice) return choice.error();
+  return get(op, choice->schedule);
+}
+
+void KernelLibrary::forget() {
+  std::lock_guard lock(guard_);
+  loaded_.clear();
+}
+
+LibraryCounts KernelLibrary::counts() const {
+  std::lock_guard lock(guard_);
+  return counts_;
+}
+
+}  // namespace quern

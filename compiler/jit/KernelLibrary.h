@@ -1,0 +1,58 @@
+// compiler/jit/KernelLibrary.h — kernels for ops: from memory, from the cache, or compiled now and put there.
+#pragma once
+
+#include "compiler/store/KernelCache.h"
+#include "compiler/store/TuningDb.h"
+
+#include <map>
+#include <mutex>
+
+namespace quern {
+
+/// Which schedule an op runs with, and why.
+struct ScheduleChoice {
+  Schedule schedule;
+  std::string from;  ///< "pinned", "tuned", "default", "given"
+};
+
+/// How many kernels came from where since the library was made.
+struct LibraryCounts {
+  int64_t compiled = 0, cached = 0, reused = 0;
+  double compileMs = 0;
+};
+
+/// One target's kernels. Threads: get() may be called from any.
+class KernelLibrary {
+public:
+  KernelLibrary(Target target, std::vector<std::string> cacheDirectories);
+
+  /// `wanted`: empty (pinned, else tuned here, else default), "default", "tuned", or schedule text.
+  /// Errors   BadCommand: schedule text that is illegal, "tuned" where nothing was tuned.
+  Result<ScheduleChoice> choose(const OpDesc& op, const std::string& wanted = "") const;
+
+  /// The kernel: in memory, else from the cache, else compiled and stored. Errors: what lowering or codegen say.
+  Result<KernelRef> get(const OpDesc& op, const Schedule& schedule);
+  Result<KernelRef> get(const OpDesc& op);
+
+  /// Compiles, past every cache.
+  Result<KernelArtifact> compile(const OpDesc& op, const Schedule& schedule, double* milliseconds = nullptr) const;
+  /// Stores an artifact under its key, with a new certificate and record.
+  Result<void> store(const KernelArtifact& artifact) const;
+  /// Forgets the kernels in memory (their code lives while someone holds it).
+  void forget();
+
+  const Target& target() const { return target_; }
+  const KernelCache& cache() const { return cache_; }
+  TuningDb& tuning() { return tuning_; }
+  LibraryCounts counts() const;
+
+private:
+  Target target_;
+  KernelCache cache_;
+  TuningDb tuning_;
+  mutable std::mutex guard_;
+  std::map<std::string, KernelRef> loaded_;
+  mutable LibraryCounts counts_;
+};
+
+}  // namespace quern

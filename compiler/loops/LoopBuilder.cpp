@@ -1,0 +1,298 @@
+// compiler/loops/LoopBuilder.cpp — see LoopBuilder.h.
+#include "compiler/loops/LoopBuilder.h"
+
+#include "compiler/base/Check.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace quern {
+
+static LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef> args, LoopOp op = LoopOp::None) {
+  LoopExpr expr;
+  expr.kind = kind;
+  expr.type = type;
+  expr.op = op;
+  expr.args = std::move(args);
+  return expr;
+}
+
+static Value made(LoopExpr expr) { return Value(std::make_shared<const LoopExpr>(std::move(expr))); }
+
+Value::Value(int64_t integer) {
+  LoopExpr expr = node(LoopExpr::Kind::Const, {Scalar::I64, 1}, {});
+  expr.integer = integer;
+  expr_ = std::make_shared<const LoopExpr>(std::move(expr));
+}
+
+Value f32Const(float value, int lanes) {
+  LoopExpr expr = node(LoopExpr::Kind::Const, {Scalar::F32, lanes}, {});
+  expr.number = value;
+  return made(std::move(expr));
+}
+
+Value i32Const(int32_t value, int lanes) {
+  LoopExpr expr = node(LoopExpr::Kind::Const, {Scalar::I32, lanes}, {});
+  expr.integer = value;
+  return made(std::move(expr));
+}
+
+static bool isComparison(LoopOp op) { return op >= LoopOp::Lt && op <= LoopOp::Ne; }
+
+/// a op b of index constants; nullptr value where it does not fold.
+static Value foldedIndex(LoopOp op, const Value& a, const Value& b) {
+  const int64_t* x = a.constant();
+  const int64_t* y = b.constant();
+  if (x != nullptr && y != nullptr) {
+    switch (op) {
+      case LoopOp::Add: return *x + *y;
+      case LoopOp::Sub: return *x - *y;
+      case LoopOp::Mul: return *x * *y;
+      case LoopOp::Div: return *y != 0 ? Value(*x / *y) : Value();
+      case LoopOp::Rem: return *y != 0 ? Value(*x % *y) : Value();
+      case LoopOp::Max: return std::max(*x, *y);
+      case LoopOp::Min: return std::min(*x, *y);
+      default: return {};
+    }
+  }
+  bool add = op == LoopOp::Add, sub = op == LoopOp::Sub, mul = op == LoopOp::Mul;
+  if ((add || sub) && b.isConstant(0)) return a;
+  if (add && a.isConstant(0)) return b;
+  if ((mul || op == LoopOp::Div) && b.isConstant(1)) return a;
+  if (mul && a.isConstant(1)) return b;
+  if (mul && (a.isConstant(0) || b.isConstant(0))) return 0;
+  if (op == LoopOp::Rem && b.isConstant(1)) return 0;
+  return {};
+}
+
+Value binary(LoopOp op, const Value& a, const Value& b) {
+  QUERN_CHECK_FOR(a.type() == b.type(), fmt::format("{} {} {}", text(a.type()), nameOf(op), text(b.type())));
+  if (a.type().scalar == Scalar::I64)
+    if (Value folded = foldedIndex(op, a, b); folded.expr() != nullptr) return folded;
+  LoopType type = isComparison(op) ? LoopType{Scalar::Bool, a.lanes()} : a.type();
+  return made(node(LoopExpr::Kind::Binary, type, {a.expr(), b.expr()}, op));
+}
+
+Value operator+(const Value& a, const Value& b) { return binary(LoopOp::Add, a, b); }
+Value operator-(const Value& a, const Value& b) { return binary(LoopOp::Sub, a, b); }
+Value operator*(const Value& a, const Value& b) { return binary(LoopOp::Mul, a, b); }
+Value operator/(const Value& a, const Value& b) { return binary(LoopOp::Div, a, b); }
+Value operator%(const Value& a, const Value& b) { return binary(LoopOp::Rem, a, b); }
+Value lessThan(const Value& a, const Value& b) { return binary(LoopOp::Lt, a, b); }
+Value minOf(const Value& a, const Value& b) { return binary(LoopOp::Min, a, b); }
+Value maxOf(const Value& a, const Value& b) { return binary(LoopOp::Max, a, b); }
+Value ceilDivOf(const Value& a, int64_t b) { return (a + (b - 1)) / b; }
+
+Value unary(LoopOp op, const Value& a) { return made(node(LoopExpr::Kind::Unary, a.type(), {a.expr()}, op)); }
+
+Value fmaOf(const Value& a, const Value& b, const Value& c) {
+  QUERN_CHECK(a.type() == b.type() && b.type() == c.type());
+  return made(node(LoopExpr::Kind::Fma, a.type(), {a.expr(), b.expr(), c.expr()}));
+}
+
+Value selectOf(const Value& condition, const Value& yes, const Value& no) {
+  QUERN_CHECK(yes.type() == no.type() && condition.lanes() == yes.lanes() && condition.type().scalar == Scalar::Bool);
+  return made(node(LoopExpr::Kind::Select, yes.type(), {condition.expr(), yes.expr(), no.expr()}));
+}
+
+Value castTo(LoopOp cast, const Value& a) {
+  Scalar scalar = cast == LoopOp::ToF32 || cast == LoopOp::BitsF32 ? Scalar::F32 : cast == LoopOp::ToI64 ? Scalar::I64 : Scalar::I32;
+  return made(node(LoopExpr::Kind::Cast, {scalar, a.lanes()}, {a.expr()}, cast));
+}
+
+Value broadcast(const Value& a, int lanes) {
+  if (lanes == 1) return a;
+  QUERN_CHECK(a.lanes() == 1);
+  return made(node(LoopExpr::Kind::Broadcast, {a.type().scalar, lanes}, {a.expr()}));
+}
+
+Value reduceOf(LoopOp op, const Value& a) {
+  if (a.lanes() == 1) return a;
+  return made(node(LoopExpr::Kind::Reduce, {a.type().scalar, 1}, {a.expr()}, op));
+}
+
+Value maskOf(const Value& count, int lanes) { return made(node(LoopExpr::Kind::Mask, {Scalar::Bool, lanes}, {count.expr()})); }
+
+Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern) {
+  QUERN_CHECK(a.type() == b.type());
+  LoopExpr expr = node(LoopExpr::Kind::Shuffle, {a.type().scalar, static_cast<int>(pattern.size())}, {a.expr(), b.expr()});
+  expr.pattern = std::move(pattern);
+  return made(std::move(expr));
+}
+
+Value callOf(LoopOp fn, const Value& a) { return made(node(LoopExpr::Kind::Call, a.type(), {a.expr()}, fn)); }
+
+LoopBuilder::LoopBuilder(std::string name, std::string isa) {
+  std::replace(name.begin(), name.end(), '"', '\'');  // the printed form quotes the name
+  program_.name = std::move(name);
+  program_.isa = std::move(isa);
+}
+
+std::string LoopBuilder::uniqueName(const std::string& name) {
+  std::string unique = name;
+  for (int i = 2; std::find(names_.begin(), names_.end(), unique) != names_.end(); ++i) unique = fmt::format("{}_{}", name, i);
+  names_.push_back(unique);
+  return unique;
+}
+
+int LoopBuilder::newVar(const std::string& name, LoopType type) {
+  program_.vars.push_back({uniqueName(name), type});
+  return static_cast<int>(program_.vars.size()) - 1;
+}
+
+static Value varValue(int id, LoopType type) {
+  LoopExpr expr = node(LoopExpr::Kind::Var, type, {});
+  expr.id = id;
+  return made(std::move(expr));
+}
+
+Value LoopBuilder::dim(const std::string& name) {
+  int id = newVar(name, {Scalar::I64, 1});
+  program_.dims.push_back(id);
+  return varValue(id, {Scalar::I64, 1});
+}
+
+Value LoopBuilder::strideParam(const std::string& name) {
+  int id = newVar(name, {Scalar::I64, 1});
+  program_.strideParams.push_back(id);
+  return varValue(id, {Scalar::I64, 1});
+}
+
+static std::vector<LoopExprRef> exprsOf(std::span<const Value> values) {
+  std::vector<LoopExprRef> exprs;
+  for (const Value& value : values) exprs.push_back(value.expr());
+  return exprs;
+}
+
+BufferRef LoopBuilder::buffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape, std::vector<Value> strides) {
+  program_.buffers.push_back({uniqueName(name), element, role, exprsOf(shape), exprsOf(strides)});
+  return {static_cast<int>(program_.buffers.size()) - 1, element};
+}
+
+BufferRef LoopBuilder::denseBuffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape) {
+  std::vector<Value> strides(shape.size());
+  Value stride = 1;
+  for (size_t i = shape.size(); i > 0; --i) {
+    strides[i - 1] = stride;
+    stride = stride * shape[i - 1];
+  }
+  return buffer(std::move(name), element, role, std::move(shape), std::move(strides));
+}
+
+std::vector<LoopStmt> LoopBuilder::collect(const std::function<void()>& body) {
+  std::vector<LoopStmt> inner;
+  std::vector<LoopStmt>* outer = block_;
+  block_ = &inner;
+  body();
+  block_ = outer;
+  return inner;
+}
+
+void LoopBuilder::phase(const Value& tasks, const std::function<void(Value)>& body) {
+  LoopPhase phase;
+  phase.tasks = tasks.expr();
+  phase.taskVar = newVar("task", {Scalar::I64, 1});
+  phase.body = collect([&] { body(varValue(phase.taskVar, {Scalar::I64, 1})); });
+  program_.phases.push_back(std::move(phase));
+}
+
+void LoopBuilder::loop(const std::string& name, const Value& begin, const Value& end, const Value& step, const std::function<void(Value)>& body) {
+  const int64_t* from = begin.constant();
+  const int64_t* to = end.constant();
+  const int64_t* by = step.constant();
+  if (from != nullptr && to != nullptr && *from >= *to) return;
+  if (from != nullptr && to != nullptr && by != nullptr && *to - *from <= *by) return body(begin);
+  LoopStmt stmt;
+  stmt.kind = LoopStmt::Kind::For;
+  stmt.id = newVar(name, {Scalar::I64, 1});
+  stmt.args = {begin.expr(), end.expr(), step.expr()};
+  stmt.body = collect([&] { body(varValue(stmt.id, {Scalar::I64, 1})); });
+  block_->push_back(std::move(stmt));
+}
+
+void LoopBuilder::unroll(const std::string& name, int64_t count, const std::function<void(Value)>& body) {
+  if (count == 1) return body(0);
+  if (count <= 0) return;
+  LoopStmt stmt;
+  stmt.kind = LoopStmt::Kind::For;
+  stmt.unrolled = true;
+  stmt.id = newVar(name, {Scalar::I64, 1});
+  stmt.args = {Value(0).expr(), Value(count).expr(), Value(1).expr()};
+  stmt.body = collect([&] { body(varValue(stmt.id, {Scalar::I64, 1})); });
+  block_->push_back(std::move(stmt));
+}
+
+void LoopBuilder::when(const Value& condition, const std::function<void()>& body, const std::function<void()>& otherwise) {
+  LoopStmt stmt;
+  stmt.kind = LoopStmt::Kind::If;
+  stmt.args = {condition.expr()};
+  stmt.body = collect(body);
+  if (otherwise) stmt.otherwise = collect(otherwise);
+  block_->push_back(std::move(stmt));
+}
+
+Value LoopBuilder::let(const std::string& name, const Value& value) {
+  if (value.expr()->kind == LoopExpr::Kind::Const || value.expr()->kind == LoopExpr::Kind::Var) return value;
+  LoopStmt stmt;
+  stmt.kind = LoopStmt::Kind::Let;
+  stmt.id = newVar(name, value.type());
+  stmt.args = {value.expr()};
+  block_->push_back(std::move(stmt));
+  return varValue(stmt.id, value.type());
+}
+
+RegArray LoopBuilder::reg(const std::string& name, std::vector<int> dims, const Value& initial) {
+  program_.regs.push_back({uniqueName(name), initial.type(), std::move(dims)});
+  LoopStmt stmt;
+  stmt.kind = LoopStmt::Kind::Reg;
+  stmt.id = static_cast<int>(program_.regs.size()) - 1;
+  stmt.args = {initial.expr()};
+  RegArray reg{stmt.id, initial.type()};
+  block_->push_back(std::move(stmt));
+  return reg;
+}
+
+Value LoopBuilder::get(const RegArray& reg, std::span<const Value> index) const {
+  LoopExpr expr = node(LoopExpr::Kind::RegGet, reg.type, exprsOf(index));
+  expr.id = reg.id;
+  return made(std::move(expr));
+}
+
+void LoopBuilder::set(const RegArray& reg, Index index, const Value& value) {
+  QUERN_CHECK(value.type() == reg.type);
+  LoopStmt stmt;
+  stmt.kind = LoopStmt::Kind::Set;
+  stmt.id = reg.id;
+  stmt.args = exprsOf(std::span(index.begin(), index.size()));
+  stmt.args.insert(stmt.args.begin(), value.expr());
+  block_->push_back(std::move(stmt));
+}
+
+Value LoopBuilder::load(const BufferRef& buffer, std::span<const Value> index, int lanes, const Value* mask) const {
+  LoopExpr expr = node(LoopExpr::Kind::Load, {buffer.element, lanes}, exprsOf(index));
+  expr.id = buffer.id;
+  if (mask != nullptr) expr.args.push_back(mask->expr());
+  expr.masked = mask != nullptr;
+  return made(std::move(expr));
+}
+
+void LoopBuilder::store(const BufferRef& buffer, std::span<const Value> index, const Value& value, const Value* mask) {
+  LoopStmt stmt;
+  stmt.kind = LoopStmt::Kind::Store;
+  stmt.id = buffer.id;
+  stmt.args = exprsOf(index);
+  stmt.args.insert(stmt.args.begin(), value.expr());
+  if (mask != nullptr) stmt.args.push_back(mask->expr());
+  stmt.masked = mask != nullptr;
+  block_->push_back(std::move(stmt));
+}
+
+void LoopBuilder::prefetch(const BufferRef& buffer, Index index) {
+  LoopStmt stmt;
+  stmt.kind = LoopStmt::Kind::Prefetch;
+  stmt.id = buffer.id;
+  stmt.args = exprsOf(std::span(index.begin(), index.size()));
+  block_->push_back(std::move(stmt));
+}
+
+}  // namespace quern

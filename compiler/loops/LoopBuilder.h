@@ -1,0 +1,112 @@
+// compiler/loops/LoopBuilder.h — how op builders write loop programs: values with operators, statements as calls.
+#pragma once
+
+#include "compiler/loops/LoopProgram.h"
+
+#include <functional>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// A LoopExprRef with operators. Integer operators fold constants, so that builders need no special cases.
+class Value {
+public:
+  Value() = default;
+  Value(LoopExprRef expr) : expr_(std::move(expr)) {}
+  Value(int64_t integer);
+  Value(int integer) : Value(static_cast<int64_t>(integer)) {}
+
+  const LoopExprRef& expr() const { return expr_; }
+  LoopType type() const { return expr_->type; }
+  int lanes() const { return expr_->type.lanes; }
+  /// The value if this is an integer constant.
+  const int64_t* constant() const { return constantInt(expr_); }
+  bool isConstant(int64_t value) const { return constant() != nullptr && *constant() == value; }
+
+private:
+  LoopExprRef expr_;
+};
+
+Value operator+(const Value& a, const Value& b);
+Value operator-(const Value& a, const Value& b);
+Value operator*(const Value& a, const Value& b);
+Value operator/(const Value& a, const Value& b);
+Value operator%(const Value& a, const Value& b);
+Value binary(LoopOp op, const Value& a, const Value& b);
+Value unary(LoopOp op, const Value& a);
+Value lessThan(const Value& a, const Value& b);
+Value minOf(const Value& a, const Value& b);
+Value maxOf(const Value& a, const Value& b);
+Value ceilDivOf(const Value& a, int64_t b);
+Value fmaOf(const Value& a, const Value& b, const Value& c);
+Value selectOf(const Value& condition, const Value& yes, const Value& no);
+Value castTo(LoopOp cast, const Value& a);
+Value broadcast(const Value& a, int lanes);  ///< a itself where lanes is 1
+Value reduceOf(LoopOp op, const Value& a);
+Value maskOf(const Value& count, int lanes);
+Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern);
+Value callOf(LoopOp fn, const Value& a);
+Value f32Const(float value, int lanes = 1);
+Value i32Const(int32_t value, int lanes = 1);
+
+using Index = std::initializer_list<Value>;
+
+/// A register array in a builder's hands.
+struct RegArray {
+  int id = -1;
+  LoopType type;
+};
+
+/// A buffer in a builder's hands: load and store through it.
+struct BufferRef {
+  int id = -1;
+  Scalar element = Scalar::F32;
+};
+
+/// Builds one LoopProgram. Names asked for are made unique.
+class LoopBuilder {
+public:
+  explicit LoopBuilder(std::string name, std::string isa);
+
+  /// A run-time dimension (QuernArgs.dims) or a stride parameter (QuernArgs.strides).
+  Value dim(const std::string& name);
+  Value strideParam(const std::string& name);
+  BufferRef buffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape, std::vector<Value> strides);
+  /// Dense row-major.
+  BufferRef denseBuffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape);
+
+  void phase(const Value& tasks, const std::function<void(Value task)>& body);
+  void loop(const std::string& name, const Value& begin, const Value& end, const Value& step, const std::function<void(Value)>& body);
+  void unroll(const std::string& name, int64_t count, const std::function<void(Value)>& body);
+  void when(const Value& condition, const std::function<void()>& body, const std::function<void()>& otherwise = {});
+  Value let(const std::string& name, const Value& value);
+  RegArray reg(const std::string& name, std::vector<int> dims, const Value& initial);
+  Value get(const RegArray& reg, std::span<const Value> index) const;
+  Value get(const RegArray& reg, Index index) const { return get(reg, std::span(index.begin(), index.size())); }
+  void set(const RegArray& reg, Index index, const Value& value);
+  Value load(const BufferRef& buffer, std::span<const Value> index, int lanes, const Value* mask = nullptr) const;
+  Value load(const BufferRef& buffer, Index index, int lanes = 1, const Value* mask = nullptr) const {
+    return load(buffer, std::span(index.begin(), index.size()), lanes, mask);
+  }
+  void store(const BufferRef& buffer, std::span<const Value> index, const Value& value, const Value* mask = nullptr);
+  void store(const BufferRef& buffer, Index index, const Value& value, const Value* mask = nullptr) {
+    store(buffer, std::span(index.begin(), index.size()), value, mask);
+  }
+  void prefetch(const BufferRef& buffer, Index index);
+
+  LoopProgram take() { return std::move(program_); }
+
+private:
+  int newVar(const std::string& name, LoopType type);
+  std::string uniqueName(const std::string& name);
+  std::vector<LoopStmt> collect(const std::function<void()>& body);
+
+  LoopProgram program_;
+  std::vector<LoopStmt>* block_ = nullptr;
+  std::vector<std::string> names_;
+};
+
+}  // namespace quern

@@ -1,0 +1,323 @@
+// compiler/loops/LoopInterpreter.cpp — see LoopInterpreter.h.
+#include "compiler/loops/LoopInterpreter.h"
+
+#include "compiler/base/Check.h"
+#include "compiler/loops/LoopPrinter.h"
+
+#include <bit>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+
+namespace quern {
+
+namespace {
+
+constexpr int kMaxLanes = 64;
+
+/// A value at run time: f32 and i32 lanes as bits, masks as 0 or 1, an index in `index`.
+struct Lanes {
+  uint32_t bits[kMaxLanes];
+  int64_t index = 0;
+};
+
+float asFloat(uint32_t bits) { return std::bit_cast<float>(bits); }
+uint32_t asBits(float value) { return std::bit_cast<uint32_t>(value); }
+
+float arithmetic(LoopOp op, float a, float b) {
+  switch (op) {
+    case LoopOp::Add: return a + b;
+    case LoopOp::Sub: return a - b;
+    case LoopOp::Mul: return a * b;
+    case LoopOp::Div: return a / b;
+    case LoopOp::Max: return a != a ? a : a > b ? a : b;
+    default: return a != a ? a : a < b ? a : b;
+  }
+}
+
+bool compare(LoopOp op, auto a, auto b) {
+  return op == LoopOp::Lt ? a < b : op == LoopOp::Le ? a <= b : op == LoopOp::Eq ? a == b : a != b;
+}
+
+uint32_t integer32(LoopOp op, uint32_t a, uint32_t b) {
+  auto x = static_cast<int32_t>(a), y = static_cast<int32_t>(b);
+  switch (op) {
+    case LoopOp::Add: return a + b;
+    case LoopOp::Sub: return a - b;
+    case LoopOp::Mul: return a * b;
+    case LoopOp::Max: return x > y ? a : b;
+    case LoopOp::Min: return x < y ? a : b;
+    case LoopOp::And: return a & b;
+    case LoopOp::Or: return a | b;
+    case LoopOp::Xor: return a ^ b;
+    case LoopOp::Shl: return a << (b & 31);
+    case LoopOp::Ashr: return static_cast<uint32_t>(x >> (b & 31));
+    default: return a >> (b & 31);
+  }
+}
+
+class Interpreter {
+public:
+  Interpreter(const LoopProgram& program, const LoopArgs& args) : program_(program), vars_(program.vars.size()), regs_(program.regs.size()) {
+    QUERN_CHECK_FOR(args.dims.size() == program.dims.size() && args.strides.size() == program.strideParams.size(), program.name);
+    for (size_t i = 0; i < args.dims.size(); ++i) vars_[static_cast<size_t>(program.dims[i])].index = args.dims[i];
+    for (size_t i = 0; i < args.strides.size(); ++i) vars_[static_cast<size_t>(program.strideParams[i])].index = args.strides[i];
+    size_t given = 0;
+    for (const LoopBuffer& buffer : program.buffers) memory_.push_back(bind(buffer, args, given));
+    for (size_t i = 0; i < program.regs.size(); ++i) {
+      size_t count = 1;
+      for (int dim : program.regs[i].dims) count *= static_cast<size_t>(dim);
+      regs_[i].resize(count);
+    }
+  }
+
+  Result<void> run() {
+    for (const LoopPhase& phase : program_.phases) {
+      int64_t tasks = index(phase.tasks);
+      for (int64_t task = 0; task < tasks && failed_.empty(); ++task) {
+        vars_[static_cast<size_t>(phase.taskVar)].index = task;
+        block(phase.body);
+      }
+    }
+    if (!failed_.empty()) return badInput(fmt::format("loop program '{}': {}", program_.name, failed_));
+    return {};
+  }
+
+private:
+  struct Memory {
+    uint32_t* data = nullptr;
+    std::vector<int64_t> shape, strides;
+  };
+
+  Memory bind(const LoopBuffer& buffer, const LoopArgs& args, size_t& given) {
+    Memory memory;
+    int64_t elements = 1;
+    for (size_t i = 0; i < buffer.shape.size(); ++i) {
+      memory.shape.push_back(index(buffer.shape[i]));
+      memory.strides.push_back(index(buffer.strides[i]));
+      elements *= memory.shape.back();
+    }
+    bool scratch = buffer.role == BufferRole::SharedScratch || buffer.role == BufferRole::ThreadScratch;
+    if (!scratch) {
+      QUERN_CHECK_FOR(given < args.buffers.size(), program_.name);
+      memory.data = static_cast<uint32_t*>(args.buffers[given++]);
+      return memory;
+    }
+    scratch_.emplace_back(static_cast<size_t>(elements), asBits(std::numeric_limits<float>::quiet_NaN()));
+    memory.data = scratch_.back().data();
+    return memory;
+  }
+
+  int64_t index(const LoopExprRef& e) {
+    Lanes out;
+    eval(*e, out);
+    return out.index;
+  }
+
+  /// Address of an access of `lanes` consecutive elements of which those in `mask` (all, if null) are touched.
+  uint32_t* address(int id, const std::vector<LoopExprRef>& args, size_t from, int lanes, const Lanes* mask) {
+    const Memory& memory = memory_[static_cast<size_t>(id)];
+    size_t rank = memory.shape.size();
+    int touched = lanes;
+    if (mask != nullptr)
+      while (touched > 0 && mask->bits[touched - 1] == 0) --touched;
+    int64_t offset = 0;
+    bool inside = true;
+    std::string where;
+    for (size_t i = 0; i < rank; ++i) {
+      int64_t at = index(args[from + i]);
+      int64_t last = at + (i + 1 == rank ? touched - 1 : 0);
+      inside = inside && (touched == 0 || (at >= 0 && last < memory.shape[i]));
+      offset += at * memory.strides[i];
+      if (!inside) where += fmt::format("{}{}", where.empty() ? "" : ", ", at);
+    }
+    if (inside) return memory.data + offset;
+    if (failed_.empty())
+      failed_ = fmt::format("{} lanes at [{}] are outside {}[{}]", touched, where, program_.buffers[static_cast<size_t>(id)].name, fmt::join(memory.shape, ", "));
+    return nullptr;
+  }
+
+  Lanes& element(int id, const std::vector<LoopExprRef>& args, size_t from) {
+    const LoopReg& reg = program_.regs[static_cast<size_t>(id)];
+    size_t flat = 0;
+    for (size_t i = 0; i < reg.dims.size(); ++i) {
+      int64_t at = index(args[from + i]);
+      QUERN_CHECK_FOR(at >= 0 && at < reg.dims[i], program_.name);
+      flat = flat * static_cast<size_t>(reg.dims[i]) + static_cast<size_t>(at);
+    }
+    return regs_[static_cast<size_t>(id)][flat];
+  }
+
+  void eval(const LoopExpr& e, Lanes& out) {
+    int lanes = e.type.lanes;
+    switch (e.kind) {
+      case LoopExpr::Kind::Const:
+        out.index = e.integer;
+        for (int i = 0; i < lanes; ++i) out.bits[i] = e.type.scalar == Scalar::F32 ? asBits(e.number) : static_cast<uint32_t>(e.integer);
+        return;
+      case LoopExpr::Kind::Var: out = vars_[static_cast<size_t>(e.id)]; return;
+      case LoopExpr::Kind::RegGet: out = element(e.id, e.args, 0); return;
+      case LoopExpr::Kind::Load: return load(e, out);
+      case LoopExpr::Kind::Mask: {
+        int64_t count = index(e.args[0]);
+        for (int i = 0; i < lanes; ++i) out.bits[i] = i < count;
+        return;
+      }
+      default: break;
+    }
+    Lanes a, b, c;
+    eval(*e.args[0], a);
+    if (e.args.size() > 1) eval(*e.args[1], b);
+    if (e.args.size() > 2) eval(*e.args[2], c);
+    operation(e, a, b, c, out);
+  }
+
+  void load(const LoopExpr& e, Lanes& out) {
+    Lanes mask;
+    if (e.masked) eval(*e.args.back(), mask);
+    const uint32_t* from = address(e.id, e.args, 0, e.type.lanes, e.masked ? &mask : nullptr);
+    for (int i = 0; i < e.type.lanes; ++i) out.bits[i] = from != nullptr && (!e.masked || mask.bits[i] != 0) ? from[i] : 0;
+  }
+
+  void operation(const LoopExpr& e, const Lanes& a, const Lanes& b, const Lanes& c, Lanes& out) {
+    LoopType from = e.args[0]->type;
+    int lanes = e.type.lanes;
+    switch (e.kind) {
+      case LoopExpr::Kind::Unary:
+        for (int i = 0; i < lanes; ++i)
+          out.bits[i] = e.op == LoopOp::Neg ? a.bits[i] ^ 0x80000000u : e.op == LoopOp::Abs ? a.bits[i] & 0x7fffffffu : asBits(std::sqrt(asFloat(a.bits[i])));
+        return;
+      case LoopExpr::Kind::Binary: return binary(e, from, a, b, out);
+      case LoopExpr::Kind::Fma:
+        for (int i = 0; i < lanes; ++i) out.bits[i] = asBits(std::fmaf(asFloat(a.bits[i]), asFloat(b.bits[i]), asFloat(c.bits[i])));
+        return;
+      case LoopExpr::Kind::Select:
+        out.index = a.bits[0] != 0 ? b.index : c.index;
+        for (int i = 0; i < lanes; ++i) out.bits[i] = a.bits[i] != 0 ? b.bits[i] : c.bits[i];
+        return;
+      case LoopExpr::Kind::Cast:
+        out.index = static_cast<int32_t>(a.bits[0]);
+        for (int i = 0; i < lanes; ++i) {
+          auto whole = from.scalar == Scalar::I64 ? a.index : static_cast<int64_t>(static_cast<int32_t>(a.bits[i]));
+          out.bits[i] = e.op == LoopOp::ToF32 ? asBits(static_cast<float>(whole)) : a.bits[i];
+        }
+        return;
+      case LoopExpr::Kind::Broadcast:
+        for (int i = 0; i < lanes; ++i) out.bits[i] = a.bits[0];
+        return;
+      case LoopExpr::Kind::Reduce: {
+        Lanes fold = a;
+        for (int half = from.lanes / 2; half >= 1; half /= 2)
+          for (int i = 0; i < half; ++i) fold.bits[i] = asBits(arithmetic(e.op, asFloat(fold.bits[i]), asFloat(fold.bits[i + half])));
+        out.bits[0] = fold.bits[0];
+        return;
+      }
+      case LoopExpr::Kind::Shuffle:
+        for (int i = 0; i < lanes; ++i) {
+          int lane = e.pattern[static_cast<size_t>(i)];
+          out.bits[i] = lane < from.lanes ? a.bits[lane] : b.bits[lane - from.lanes];
+        }
+        return;
+      default: QUERN_CHECK_FOR(false, program_.name);
+    }
+  }
+
+  void binary(const LoopExpr& e, LoopType from, const Lanes& a, const Lanes& b, Lanes& out) {
+    bool comparison = e.op >= LoopOp::Lt && e.op <= LoopOp::Ne;
+    if (from.scalar == Scalar::I64) {
+      if (comparison) out.bits[0] = compare(e.op, a.index, b.index);
+      else out.index = indexArithmetic(e.op, a.index, b.index);
+      return;
+    }
+    for (int i = 0; i < from.lanes; ++i) {
+      if (from.scalar == Scalar::F32) {
+        float x = asFloat(a.bits[i]), y = asFloat(b.bits[i]);
+        out.bits[i] = comparison ? compare(e.op, x, y) : asBits(arithmetic(e.op, x, y));
+      } else {
+        out.bits[i] = comparison ? compare(e.op, static_cast<int32_t>(a.bits[i]), static_cast<int32_t>(b.bits[i])) : integer32(e.op, a.bits[i], b.bits[i]);
+      }
+    }
+  }
+
+  int64_t indexArithmetic(LoopOp op, int64_t a, int64_t b) {
+    bool divides = op == LoopOp::Div || op == LoopOp::Rem;
+    if (divides && b == 0) {
+      if (failed_.empty()) failed_ = "an index is divided by zero";
+      return 0;
+    }
+    switch (op) {
+      case LoopOp::Add: return a + b;
+      case LoopOp::Sub: return a - b;
+      case LoopOp::Mul: return a * b;
+      case LoopOp::Div: return a / b;
+      case LoopOp::Rem: return a % b;
+      case LoopOp::Max: return std::max(a, b);
+      case LoopOp::Min: return std::min(a, b);
+      case LoopOp::And: return a & b;
+      case LoopOp::Or: return a | b;
+      case LoopOp::Shl: return a << b;
+      default: return a >> b;
+    }
+  }
+
+  void block(const std::vector<LoopStmt>& stmts) {
+    for (const LoopStmt& stmt : stmts) {
+      if (!failed_.empty()) return;
+      statement(stmt);
+    }
+  }
+
+  void statement(const LoopStmt& s) {
+    Lanes value;
+    switch (s.kind) {
+      case LoopStmt::Kind::For: {
+        int64_t end = index(s.args[1]), step = std::max<int64_t>(1, index(s.args[2]));
+        for (int64_t i = index(s.args[0]); i < end && failed_.empty(); i += step) {
+          vars_[static_cast<size_t>(s.id)].index = i;
+          block(s.body);
+        }
+        return;
+      }
+      case LoopStmt::Kind::Let:
+        eval(*s.args[0], value);
+        vars_[static_cast<size_t>(s.id)] = value;
+        return;
+      case LoopStmt::Kind::Store: {
+        Lanes mask;
+        eval(*s.args[0], value);
+        if (s.masked) eval(*s.args.back(), mask);
+        int lanes = s.args[0]->type.lanes;
+        uint32_t* to = address(s.id, s.args, 1, lanes, s.masked ? &mask : nullptr);
+        for (int i = 0; to != nullptr && i < lanes; ++i)
+          if (!s.masked || mask.bits[i] != 0) to[i] = value.bits[i];
+        return;
+      }
+      case LoopStmt::Kind::Reg:
+        eval(*s.args[0], value);
+        for (Lanes& each : regs_[static_cast<size_t>(s.id)]) each = value;
+        return;
+      case LoopStmt::Kind::Set:
+        eval(*s.args[0], value);
+        element(s.id, s.args, 1) = value;
+        return;
+      case LoopStmt::Kind::If:
+        eval(*s.args[0], value);
+        block(value.bits[0] != 0 ? s.body : s.otherwise);
+        return;
+      case LoopStmt::Kind::Prefetch: return;
+    }
+  }
+
+  const LoopProgram& program_;
+  std::vector<Lanes> vars_;
+  std::vector<std::vector<Lanes>> regs_;
+  std::vector<Memory> memory_;
+  std::vector<std::vector<uint32_t>> scratch_;
+  std::string failed_;
+};
+
+}  // namespace
+
+Result<void> interpret(const LoopProgram& program, const LoopArgs& args) { return Interpreter(program, args).run(); }
+
+}  // namespace quern

@@ -1,0 +1,148 @@
+// compiler/loops/LoopProgram.h — the loop IR, and its manual: what a kernel does, with every tile, lane and fma explicit.
+//
+// A program is buffers, run-time dimensions, and one to three phases of independent tasks. Between phases there is a
+// barrier. It prints (LoopPrinter.h), parses (LoopParser.h), verifies (LoopVerifier.h), runs without LLVM
+// (LoopInterpreter.h) and is emitted (codegen/): interpreter and native code agree bit for bit.
+//
+//   loops "matmul m=* n=32 k=64"
+//   isa x86-64-v3
+//   dim m
+//   buffer A : f32 in [m, 64] strides [A_s0, 1]
+//   phase tasks=ceildiv(m, 4) task=t {
+//     let i = (t * 4)
+//     reg acc[4][2] : f32x8 = 0fx8
+//     for k = 0 to 64 {
+//       unroll r = 0 to 4 { set acc[r][0] = fma(broadcast8(A[(i + r), k]), B[k, 0]:8, acc[r][0]) }
+//     }
+//     store C[i, 0] = acc[0][0]
+//   }
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+enum class Scalar : uint8_t { Bool, I32, I64, F32 };
+
+/// A scalar (lanes 1) or a vector of lanes. Bool vectors are masks; i64 is for indices and has one lane.
+struct LoopType {
+  Scalar scalar = Scalar::I64;
+  int lanes = 1;
+  bool operator==(const LoopType&) const = default;
+};
+
+/// Operators of Unary, Binary, Cast, Reduce and Call nodes.
+enum class LoopOp : uint8_t {
+  None,
+  Neg, Abs, Sqrt,                                            // Unary, f32
+  Add, Sub, Mul, Div, Rem,                                   // Binary; i64 Div and Rem on non-negative values
+  Max, Min,                                                  // Binary; f32: a > b ? a : b, NaN if either is
+  And, Or, Xor, Shl, Ashr, Lshr,                             // Binary, i32 and i64 (shifts by less than the width); And, Or: masks
+  Lt, Le, Eq, Ne,                                            // Binary -> Bool; f32 comparisons are false on NaN, Ne is true
+  ToF32, ToI64, BitsF32, BitsI32,                            // Cast; ToF32 of i32 or i64, ToI64 of i32
+  Exp, Log, Tanh, Erf, Sigmoid, Relu, Silu, Rsqrt, GeluErf, GeluTanh, GeluSigmoid,  // Call: gone after ExpandMaths
+};
+
+struct LoopExpr;
+using LoopExprRef = std::shared_ptr<const LoopExpr>;
+
+/// A value. Immutable; trees share subtrees freely.
+struct LoopExpr {
+  enum class Kind : uint8_t {
+    Const,      ///< number (f32) or integer, in every lane
+    Var,        ///< id: a dimension, stride, task, loop or let variable
+    Load,       ///< buffer id at args (one index per dimension); lanes > 1: consecutive along the last. `masked`: the
+                ///< last arg is a mask, lanes that are off read nothing and give 0
+    RegGet,     ///< register array id at args, which are constant once unrolled loops are
+    Unary, Binary,
+    Fma,        ///< args[0] * args[1] + args[2], rounded once
+    Select,     ///< args[0] (Bool, same lanes) ? args[1] : args[2]
+    Cast,
+    Broadcast,  ///< args[0] in every lane
+    Reduce,     ///< op Add, Max or Min over the lanes by folding halves: v[i] op v[i + lanes/2], ... until one is left
+    Mask,       ///< lane i is on iff i < args[0]
+    Shuffle,    ///< lane i is lane pattern[i] of args[0] followed by args[1]
+    Call,       ///< a maths function, expanded by ExpandMaths
+  };
+  Kind kind = Kind::Const;
+  LoopType type;
+  LoopOp op = LoopOp::None;
+  bool masked = false;
+  int id = -1;
+  int64_t integer = 0;
+  float number = 0;
+  std::vector<LoopExprRef> args;
+  std::vector<int> pattern;
+};
+
+/// A step. Blocks are vectors of statements; names are unique in a program and scoped to their block.
+struct LoopStmt {
+  enum class Kind : uint8_t {
+    For,       ///< id from args[0] to below args[1], step args[2]; unrolled: repeated at emission, constant bounds
+    Let,       ///< id = args[0], once
+    Store,     ///< buffer id at args[1..rank] = args[0]; `masked`: the last arg is a mask
+    Reg,       ///< declares register array id, every element args[0]
+    Set,       ///< register array id at args[1..] = args[0]
+    If,        ///< args[0] scalar Bool ? body : otherwise
+    Prefetch,  ///< the line of buffer id at args, to be read; never faults
+  };
+  Kind kind = Kind::Let;
+  bool unrolled = false;
+  bool masked = false;
+  int id = -1;
+  std::vector<LoopExprRef> args;
+  std::vector<LoopStmt> body, otherwise;
+};
+
+enum class BufferRole : uint8_t { In, Out, InOut, Packed, SharedScratch, ThreadScratch };
+
+/// Memory. In, Out, InOut: the caller's tensors in KernelInfo order. Packed: a weight in the layout KernelInfo names.
+/// The verifier and the interpreter hold every access against `shape`: there is no reading past it.
+struct LoopBuffer {
+  std::string name;
+  Scalar element = Scalar::F32;
+  BufferRole role = BufferRole::In;
+  std::vector<LoopExprRef> shape;
+  std::vector<LoopExprRef> strides;  ///< elements, one per dimension; the last is 1
+};
+
+struct LoopVar {
+  std::string name;
+  LoopType type;
+};
+
+/// A register array: elements of `type`, dims known at emission, indices constant then.
+struct LoopReg {
+  std::string name;
+  LoopType type;
+  std::vector<int> dims;
+};
+
+struct LoopPhase {
+  LoopExprRef tasks;
+  int taskVar = -1;
+  std::vector<LoopStmt> body;
+};
+
+struct LoopProgram {
+  std::string name;               ///< text of op and schedule it was built from
+  std::string isa;                ///< base level it may use, such as x86-64-v3
+  std::vector<int> dims;          ///< variables bound to QuernArgs.dims, in order
+  std::vector<int> strideParams;  ///< variables bound to QuernArgs.strides, in order
+  std::vector<LoopVar> vars;
+  std::vector<LoopReg> regs;
+  std::vector<LoopBuffer> buffers;
+  std::vector<LoopPhase> phases;
+};
+
+std::string text(LoopType type);
+std::string_view nameOf(LoopOp op);
+
+/// The value of an integer constant, nullptr for anything else.
+const int64_t* constantInt(const LoopExprRef& expr);
+
+}  // namespace quern

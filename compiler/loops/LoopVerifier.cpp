@@ -1,0 +1,214 @@
+// compiler/loops/LoopVerifier.cpp — see LoopVerifier.h.
+#include "compiler/loops/LoopVerifier.h"
+
+#include "compiler/loops/LoopPrinter.h"
+
+#include <fmt/format.h>
+#include <set>
+
+namespace quern {
+
+namespace {
+
+constexpr LoopType kIndex{Scalar::I64, 1};
+
+class Verifier {
+public:
+  explicit Verifier(const LoopProgram& program) : program_(program) {}
+
+  Result<void> run() {
+    for (int id : program_.dims) inScope_.insert(id);
+    for (int id : program_.strideParams) inScope_.insert(id);
+    for (const LoopBuffer& buffer : program_.buffers) {
+      if (buffer.shape.size() != buffer.strides.size()) fail(fmt::format("buffer {} has {} dimensions and {} strides", buffer.name, buffer.shape.size(), buffer.strides.size()));
+      for (const auto* list : {&buffer.shape, &buffer.strides})
+        for (const LoopExprRef& e : *list) index(e);
+    }
+    if (program_.phases.empty() || program_.phases.size() > 3) fail(fmt::format("{} phases; 1 to 3 are needed", program_.phases.size()));
+    for (const LoopPhase& phase : program_.phases) {
+      index(phase.tasks);
+      inScope_.insert(phase.taskVar);
+      block(phase.body);
+      inScope_.erase(phase.taskVar);
+    }
+    if (!failed_.empty()) return badInput(fmt::format("loop program '{}': {}", program_.name, failed_));
+    return {};
+  }
+
+private:
+  void fail(std::string why) {
+    if (failed_.empty()) failed_ = std::move(why);
+  }
+  void wrong(const LoopExprRef& e, std::string_view why) { fail(fmt::format("{}: {}", text(e, program_), why)); }
+
+  void index(const LoopExprRef& e) {
+    expr(e);
+    if (e->type != kIndex) wrong(e, fmt::format("is {}, i64 is needed", text(e->type)));
+  }
+
+  /// Does `e` depend only on constants and on the variables of unrolled loops?
+  bool isUnrolledConstant(const LoopExprRef& e) const {
+    if (e->kind == LoopExpr::Kind::Const) return true;
+    if (e->kind == LoopExpr::Kind::Var) return unrolled_.count(e->id) != 0;
+    if (e->kind != LoopExpr::Kind::Binary) return false;
+    return isUnrolledConstant(e->args[0]) && isUnrolledConstant(e->args[1]);
+  }
+
+  void access(int id, const std::vector<LoopExprRef>& args, size_t from, size_t rank, std::string_view what) {
+    const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(id)];
+    if (rank != buffer.shape.size()) return fail(fmt::format("{} of {} with {} indices; it has {} dimensions", what, buffer.name, rank, buffer.shape.size()));
+    for (size_t i = from; i < from + rank; ++i) index(args[i]);
+  }
+  void regAccess(int id, const std::vector<LoopExprRef>& args, size_t from) {
+    const LoopReg& reg = program_.regs[static_cast<size_t>(id)];
+    if (regs_.count(id) == 0) fail(fmt::format("register array {} is used outside its block", reg.name));
+    if (args.size() - from != reg.dims.size()) fail(fmt::format("register array {} with {} indices; it has {}", reg.name, args.size() - from, reg.dims.size()));
+    for (size_t i = from; i < args.size(); ++i) {
+      index(args[i]);
+      if (!isUnrolledConstant(args[i])) wrong(args[i], "a register index must be constant or an unrolled loop's");
+    }
+  }
+  void mask(const LoopExprRef& m, int lanes) {
+    expr(m);
+    if (m->type != LoopType{Scalar::Bool, lanes}) wrong(m, fmt::format("is {}, a mask of {} lanes is needed", text(m->type), lanes));
+  }
+
+  void expr(const LoopExprRef& ref) {
+    const LoopExpr& e = *ref;
+    if (!failed_.empty()) return;
+    switch (e.kind) {
+      case LoopExpr::Kind::Const: return;
+      case LoopExpr::Kind::Var:
+        if (inScope_.count(e.id) == 0) wrong(ref, "is used outside its block");
+        if (e.type != program_.vars[static_cast<size_t>(e.id)].type) wrong(ref, "has another type than its declaration");
+        return;
+      case LoopExpr::Kind::Load:
+        access(e.id, e.args, 0, e.args.size() - (e.masked ? 1 : 0), "load");
+        if (e.masked) mask(e.args.back(), e.type.lanes);
+        return;
+      case LoopExpr::Kind::RegGet: return regAccess(e.id, e.args, 0);
+      case LoopExpr::Kind::Call: return wrong(ref, "a maths call that was not expanded");
+      default: break;
+    }
+    for (const LoopExprRef& arg : e.args) expr(arg);
+    if (failed_.empty()) operation(ref);
+  }
+
+  void operation(const LoopExprRef& ref) {
+    const LoopExpr& e = *ref;
+    LoopType first = e.args[0]->type;
+    auto same = [&](size_t from) {
+      for (size_t i = from; i < e.args.size(); ++i)
+        if (e.args[i]->type != e.args[from]->type) wrong(ref, fmt::format("mixes {} and {}", text(e.args[from]->type), text(e.args[i]->type)));
+    };
+    bool isFloat = first.scalar == Scalar::F32, isBool = first.scalar == Scalar::Bool;
+    switch (e.kind) {
+      case LoopExpr::Kind::Unary:
+        if (!isFloat) wrong(ref, "f32 is needed");
+        return;
+      case LoopExpr::Kind::Binary: {
+        same(0);
+        bool bits = e.op >= LoopOp::And && e.op <= LoopOp::Lshr;
+        if (isFloat && (bits || e.op == LoopOp::Rem)) wrong(ref, "an integer operator on f32");
+        if (isBool && e.op != LoopOp::And && e.op != LoopOp::Or) wrong(ref, "masks know & and | only");
+        if (first.scalar == Scalar::I32 && (e.op == LoopOp::Div || e.op == LoopOp::Rem)) wrong(ref, "i32 has no division");
+        return;
+      }
+      case LoopExpr::Kind::Fma:
+        same(0);
+        if (!isFloat) wrong(ref, "f32 is needed");
+        return;
+      case LoopExpr::Kind::Select:
+        same(1);
+        if (!isBool || first.lanes != e.args[1]->type.lanes) wrong(ref, "the condition needs as many lanes as the values");
+        return;
+      case LoopExpr::Kind::Broadcast:
+        if (first.lanes != 1) wrong(ref, "a scalar is needed");
+        return;
+      case LoopExpr::Kind::Mask:
+        if (first != kIndex) wrong(ref, "an i64 count is needed");
+        return;
+      case LoopExpr::Kind::Reduce:
+        if (!isFloat || (first.lanes & (first.lanes - 1)) != 0) wrong(ref, "f32 with a power of two of lanes is needed");
+        return;
+      case LoopExpr::Kind::Shuffle:
+        same(0);
+        for (int lane : e.pattern)
+          if (lane >= 2 * first.lanes) wrong(ref, fmt::format("lane {} of {}", lane, 2 * first.lanes));
+        return;
+      case LoopExpr::Kind::Cast: return cast(ref, first);
+      default: return;
+    }
+  }
+  void cast(const LoopExprRef& ref, LoopType from) {
+    LoopOp op = ref->op;
+    bool good = op == LoopOp::ToF32 ? from.scalar == Scalar::I32 || from.scalar == Scalar::I64
+                : op == LoopOp::BitsI32 ? from.scalar == Scalar::F32
+                                        : from.scalar == Scalar::I32;
+    if (!good) wrong(ref, fmt::format("cannot be made from {}", text(from)));
+    if (op == LoopOp::ToI64 && from.lanes != 1) wrong(ref, "i64 has one lane");
+  }
+
+  void block(const std::vector<LoopStmt>& stmts) {
+    std::set<int> varsBefore = inScope_, regsBefore = regs_;
+    for (const LoopStmt& stmt : stmts)
+      if (failed_.empty()) statement(stmt);
+    inScope_ = std::move(varsBefore);
+    regs_ = std::move(regsBefore);
+  }
+
+  void statement(const LoopStmt& s) {
+    switch (s.kind) {
+      case LoopStmt::Kind::For: {
+        for (const LoopExprRef& e : s.args) {
+          index(e);
+          if (s.unrolled && !isUnrolledConstant(e)) wrong(e, "an unrolled loop needs constant bounds");
+        }
+        inScope_.insert(s.id);
+        if (s.unrolled) unrolled_.insert(s.id);
+        block(s.body);
+        inScope_.erase(s.id);
+        return;
+      }
+      case LoopStmt::Kind::Let:
+        expr(s.args[0]);
+        inScope_.insert(s.id);
+        return;
+      case LoopStmt::Kind::Store: return store(s);
+      case LoopStmt::Kind::Reg:
+        expr(s.args[0]);
+        if (s.args[0]->type != program_.regs[static_cast<size_t>(s.id)].type) wrong(s.args[0], "is not of the register array's type");
+        regs_.insert(s.id);
+        return;
+      case LoopStmt::Kind::Set:
+        expr(s.args[0]);
+        regAccess(s.id, s.args, 1);
+        if (s.args[0]->type != program_.regs[static_cast<size_t>(s.id)].type) wrong(s.args[0], "is not of the register array's type");
+        return;
+      case LoopStmt::Kind::If:
+        mask(s.args[0], 1);
+        block(s.body);
+        block(s.otherwise);
+        return;
+      case LoopStmt::Kind::Prefetch: return access(s.id, s.args, 0, s.args.size(), "prefetch");
+    }
+  }
+  void store(const LoopStmt& s) {
+    const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(s.id)];
+    access(s.id, s.args, 1, s.args.size() - 1 - (s.masked ? 1 : 0), "store");
+    expr(s.args[0]);
+    if (s.args[0]->type.scalar != buffer.element) wrong(s.args[0], fmt::format("is not an element of {}", buffer.name));
+    if (s.masked) mask(s.args.back(), s.args[0]->type.lanes);
+    if (buffer.role == BufferRole::In || buffer.role == BufferRole::Packed) fail(fmt::format("store to {}, which is read only", buffer.name));
+  }
+
+  const LoopProgram& program_;
+  std::set<int> inScope_, regs_, unrolled_;
+  std::string failed_;
+};
+
+}  // namespace
+
+Result<void> verifyLoops(const LoopProgram& program) { return Verifier(program).run(); }
+
+}  // namespace quern

@@ -1,0 +1,87 @@
+// compiler/loops/Lower.cpp — reading this file is reading the compiler.
+#include "compiler/loops/Lower.h"
+
+#include "compiler/base/Check.h"
+#include "compiler/loops/ExpandMaths.h"
+#include "compiler/loops/LoopPrinter.h"
+#include "compiler/loops/LoopVerifier.h"
+#include "compiler/loops/OpLoops.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace quern {
+
+/// The builder of the op's type with the schedule of the op's class.
+static void build(OpBuild& into, const OpDesc& op, const Schedule& schedule) {
+  std::visit(
+      [&]<class Op, class S>(const Op& o, const S& s) {
+        if constexpr (requires { buildLoops(into, o, s); }) buildLoops(into, o, s);
+        else QUERN_CHECK_FOR(false, text(op));
+      },
+      op, schedule);
+}
+
+Result<LoopProgram> lower(const OpDesc& op, const Schedule& schedule, const Target& target) {
+  // 1. May this op have this schedule on this target?
+  if (auto good = validate(schedule, op, target); !good) return good.error();
+  // 2. Op and schedule meet: the loop nest, tiles, lanes and tails explicit.
+  OpBuild into(op, schedule, target);
+  build(into, op, schedule);
+  LoopProgram program = into.b.take();
+  // 3. Maths calls become polynomials.
+  program = expandMaths(std::move(program), target.isa().fma);
+  // 4. Whatever comes out must be well-formed.
+  if (auto good = verifyLoops(program); !good) return internalError(good.error().message);
+  return program;
+}
+
+/// Bytes of all scratch buffers of one role, as a formula over the run-time dimensions.
+static std::string scratchText(const LoopProgram& program, BufferRole role) {
+  std::string total;
+  for (const LoopBuffer& buffer : program.buffers) {
+    if (buffer.role != role) continue;
+    std::string bytes = "4";
+    for (const LoopExprRef& extent : buffer.shape) bytes += " * " + text(extent, program);
+    total += (total.empty() ? "" : " + ") + bytes;
+  }
+  return total.empty() ? "0" : total;
+}
+
+static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& program, const OpDesc& op, const Schedule& schedule) {
+  KernelBuffer out;
+  out.name = buffer.name;
+  out.type = buffer.element == Scalar::I32 ? ElementType::I32 : ElementType::F32;
+  out.use = buffer.role == BufferRole::Out ? BufferUse::Out : buffer.role == BufferRole::InOut ? BufferUse::InOut : BufferUse::In;
+  for (const LoopExprRef& stride : buffer.strides) {
+    bool runtime = stride->kind == LoopExpr::Kind::Var && std::find(program.strideParams.begin(), program.strideParams.end(), stride->id) != program.strideParams.end();
+    out.strides += runtime ? 1 : 0;
+  }
+  if (buffer.role != BufferRole::Packed) return out;
+  const auto& matmul = std::get<MatmulOp>(op);
+  out.use = BufferUse::Weight;
+  out.pack = {std::get<MatmulSchedule>(schedule).nr, matmul.k.value, matmul.n.value, matmul.batch.any() ? 1 : matmul.batch.value, matmul.tb};
+  return out;
+}
+
+KernelInfo kernelInfoOf(const LoopProgram& program, const OpDesc& op, const Schedule& schedule) {
+  KernelInfo info;
+  info.op = text(op);
+  info.schedule = text(schedule);
+  info.contract = program.isa;
+  info.order = "seq";
+  for (int id : program.dims) info.dims.push_back(program.vars[static_cast<size_t>(id)].name);
+  for (const LoopBuffer& buffer : program.buffers)
+    if (buffer.role != BufferRole::SharedScratch && buffer.role != BufferRole::ThreadScratch) info.buffers.push_back(describe(buffer, program, op, schedule));
+  auto formula = [&](const std::string& given) {
+    auto parsed = Formula::parse(given, info.dims);
+    QUERN_CHECK_FOR(static_cast<bool>(parsed), given);
+    return *parsed;
+  };
+  for (const LoopPhase& phase : program.phases) info.phases.push_back(formula(text(phase.tasks, program)));
+  info.sharedScratchBytes = formula(scratchText(program, BufferRole::SharedScratch));
+  info.threadScratchBytes = formula(scratchText(program, BufferRole::ThreadScratch));
+  return info;
+}
+
+}  // namespace quern

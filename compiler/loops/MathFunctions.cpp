@@ -1,0 +1,212 @@
+// compiler/loops/MathFunctions.cpp — see MathFunctions.h.
+#include "compiler/loops/MathFunctions.h"
+
+#include "compiler/base/Check.h"
+
+#include <array>
+#include <limits>
+
+namespace quern {
+
+static Value constantLike(const Value& x, float number) { return f32Const(number, x.lanes()); }
+static Value integerLike(const Value& x, int32_t number) { return i32Const(number, x.lanes()); }
+static Value below(const Value& x, float limit) { return binary(LoopOp::Lt, x, constantLike(x, limit)); }
+static Value bitsOf(const Value& x) { return castTo(LoopOp::BitsI32, x); }
+static Value floatOf(const Value& x) { return castTo(LoopOp::BitsF32, x); }
+
+Value MathFunctions::emit(LoopOp fn, const Value& given) const {
+  Value x = let_("x", given);
+  switch (fn) {
+    case LoopOp::Exp: return exp(x);
+    case LoopOp::Log: return log(x);
+    case LoopOp::Tanh: return tanh(x);
+    case LoopOp::Erf: return erf(x);
+    case LoopOp::Sigmoid: return sigmoid(x);
+    case LoopOp::Relu: return relu(x);
+    case LoopOp::Silu: return timesSigmoid(x, x, {});
+    case LoopOp::Rsqrt: return constantLike(x, 1) / unary(LoopOp::Sqrt, x);
+    case LoopOp::GeluErf: return geluErf(x);
+    case LoopOp::GeluTanh: return geluTanh(x);
+    case LoopOp::GeluSigmoid: return geluSigmoid(x);
+    default: break;
+  }
+  QUERN_CHECK_FOR(false, std::string(nameOf(fn)));
+  return x;
+}
+
+Value MathFunctions::mulAdd(const Value& a, const Value& b, const Value& c) const {
+  return fma_ ? fmaOf(a, b, c) : a * b + c;
+}
+
+Value MathFunctions::horner(const Value& x, std::span<const float> highestFirst) const {
+  Value sum = constantLike(x, highestFirst[0]);
+  for (size_t i = 1; i < highestFirst.size(); ++i) sum = mulAdd(sum, x, constantLike(x, highestFirst[i]));
+  return sum;
+}
+
+/// 2^n for n in [-126, 127], n as i32
+static Value powerOfTwo(const Value& n) {
+  return floatOf(binary(LoopOp::Shl, n + integerLike(n, 127), integerLike(n, 23)));
+}
+
+Value MathFunctions::exp(const Value& x, const Value& low, Accuracy accuracy) const {
+  constexpr float kLog2e = 1.44269504f;
+  constexpr float kMagic = 12582912.0f;        // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  constexpr float kLn2High = 0.693359375f;     // 9 bits: n * kLn2High is exact for |n| < 2^15
+  constexpr float kLn2Low = -2.12194440e-4f;
+  constexpr std::array<float, 6> q = {1.99723072e-4f, 1.39308651e-3f, 8.33317731e-3f, 4.16665077e-2f, 0.166666672f, 0.5f};
+  // Selects, not min and max: a NaN fails the comparison and passes through. Below -105 all is 0, above 89 all is Inf.
+  Value top = constantLike(x, 89.0f), bottom = constantLike(x, -105.0f), one = constantLike(x, 1.0f);
+  Value capped = let_("exp_c", selectOf(lessThan(top, x), top, x));
+  Value clamped = let_("exp_x", selectOf(lessThan(capped, bottom), bottom, capped));
+  Value shifted = let_("exp_t", mulAdd(clamped, constantLike(x, kLog2e), constantLike(x, kMagic)));
+  Value n = let_("exp_n", shifted - constantLike(x, kMagic));
+  Value high = let_("exp_rh", mulAdd(n, constantLike(x, -kLn2High), clamped));
+  Value r = mulAdd(n, constantLike(x, -kLn2Low), high);
+  if (low.expr() != nullptr) r = r + low;
+  r = let_("exp_r", r);
+  Value p;
+  if (accuracy == Accuracy::Usual) {
+    p = mulAdd(r * r, horner(r, q), r) + one;
+  } else {
+    // 1 + r as a sum of two, so that the last rounding is the only large one: 0.6 ulp instead of 0.95.
+    Value lost = mulAdd(n, constantLike(x, -kLn2Low), high - r);
+    Value small = mulAdd(r * r, horner(r, q), lost);
+    Value sum = let_("exp_s", r + one);
+    p = sum + ((one - sum + r) + small);
+  }
+  Value whole = let_("exp_i", bitsOf(shifted) - integerLike(x, 0x4B400000));
+  Value half = let_("exp_h", binary(LoopOp::Ashr, whole, integerLike(x, 1)));
+  return p * powerOfTwo(half) * powerOfTwo(whole - half);
+}
+
+Value MathFunctions::log(const Value& x) const {
+  constexpr float kLn2High = 0.693359375f;
+  constexpr float kLn2Low = -2.12194440e-4f;
+  constexpr std::array<float, 10> q = {7.08590299e-2f, -0.117370196f, 0.117695831f,  -0.123885348f, 0.142335951f,
+                                       -0.166693538f,  0.200014576f,  -0.249999791f, 0.333333224f,  -0.5f};
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  Value tiny = let_("log_tiny", below(x, 1.17549435e-38f));  // denormals: scaled by 2^23 first
+  Value scaled = let_("log_x", selectOf(tiny, x * constantLike(x, 8388608.0f), x));
+  // m in [sqrt 1/2, sqrt 2): subtracting the bits of sqrt(1/2) makes the exponent field floor(log2(x / sqrt(1/2))).
+  Value offset = let_("log_o", bitsOf(scaled) - integerLike(x, 0x3F3504F3));
+  Value exponent = binary(LoopOp::Ashr, offset, integerLike(x, 23)) - selectOf(tiny, integerLike(x, 23), integerLike(x, 0));
+  Value mantissa = binary(LoopOp::And, offset, integerLike(x, 0x007FFFFF)) + integerLike(x, 0x3F3504F3);
+  Value f = let_("log_f", floatOf(mantissa) - constantLike(x, 1.0f));
+  Value e = let_("log_e", castTo(LoopOp::ToF32, exponent));
+  Value tail = mulAdd(f * f, horner(f, q), e * constantLike(x, kLn2Low));
+  Value sum = mulAdd(e, constantLike(x, kLn2High), f + tail);
+  Value good = selectOf(binary(LoopOp::Eq, x, constantLike(x, kInf)), x, sum);
+  Value orZero = selectOf(binary(LoopOp::Eq, x, constantLike(x, 0.0f)), constantLike(x, -kInf), good);
+  Value nan = constantLike(x, std::numeric_limits<float>::quiet_NaN());
+  return selectOf(below(x, 0.0f), nan, selectOf(binary(LoopOp::Ne, x, x), x, orZero));
+}
+
+Value MathFunctions::tanh(const Value& x) const {
+  constexpr std::array<float, 6> p = {2.30532535e-3f, -8.37684516e-3f, 2.17899438e-2f, -5.39643579e-2f, 0.133333504f, -0.333333343f};
+  Value a = let_("tanh_a", unary(LoopOp::Abs, x));
+  Value square = let_("tanh_s", x * x);
+  Value near = mulAdd(x * square, horner(square, p), x);
+  Value far = constantLike(x, 1.0f) - constantLike(x, 2.0f) / (exp(let_("tanh_2a", a + a)) + constantLike(x, 1.0f));
+  Value sign = binary(LoopOp::And, bitsOf(x), integerLike(x, INT32_MIN));
+  Value signedFar = floatOf(binary(LoopOp::Or, bitsOf(far), sign));
+  return selectOf(below(a, 0.65f), near, signedFar);
+}
+
+Value MathFunctions::erfNear(const Value& x) const {
+  constexpr std::array<float, 7> p = {8.21992653e-5f, -8.10708618e-4f, 5.19789057e-3f, -2.68581267e-2f, 0.112836719f, -0.376126319f, 0.128379166f};
+  Value square = let_("erf_s", x * x);
+  return mulAdd(x, horner(square, p), x);
+}
+
+Value MathFunctions::erfcTail(const Value& a, const Value& low) const {
+  // Fitted around 1.125, where gelu needs it most: there the exponent is small and its rounding harmless.
+  constexpr float kErfcAtCentre = 0.111611769f;
+  constexpr std::array<float, 10> q = {6.18359408e-8f,  -8.14825569e-7f, 2.85849023e-6f, 1.78576538e-5f, -2.68396863e-4f,
+                                       1.79997983e-3f, -8.85217544e-3f, 3.68416980e-2f, 0.857789814f,   2.85161662f};
+  Value offset = a - constantLike(a, 1.125f);
+  Value b = let_("erfc_b", low.expr() == nullptr ? offset : offset + low);
+  // Beyond 9.5 erfc is below 2^-135: any exponent that large does, and a^2 grows for ever.
+  Value exponent = selectOf(below(a, 9.5f), b * horner(b, q), a * a);
+  return constantLike(a, kErfcAtCentre) * exp(let_("erfc_q", unary(LoopOp::Neg, exponent)));
+}
+
+Value MathFunctions::erf(const Value& x) const {
+  Value a = let_("erf_a", unary(LoopOp::Abs, x));
+  Value far = constantLike(x, 1.0f) - erfcTail(a);
+  Value sign = binary(LoopOp::And, bitsOf(x), integerLike(x, INT32_MIN));
+  return selectOf(below(a, 0.85f), erfNear(x), floatOf(binary(LoopOp::Or, bitsOf(far), sign)));
+}
+
+Value MathFunctions::sigmoid(const Value& x) const {
+  // share / (1 + e), corrected for what 1 + e lost when it was rounded.
+  Value one = constantLike(x, 1.0f);
+  Value negative = let_("sig_neg", below(x, 0.0f));
+  Value e = let_("sig_e", exp(let_("sig_n", unary(LoopOp::Neg, unary(LoopOp::Abs, x))), {}, Accuracy::High));
+  Value sum = let_("sig_d", one + e);
+  Value lost = e - (sum - one);
+  Value s = let_("sig_s", selectOf(negative, e, one) / sum);
+  Value inverse = selectOf(negative, one - s, s);
+  return s - s * (lost * inverse);
+}
+
+Value MathFunctions::relu(const Value& x) const {
+  // max(x, 0) with x second where the comparison fails: a NaN stays.
+  return selectOf(below(x, 0.0f), constantLike(x, 0.0f), x);
+}
+
+Value MathFunctions::productLow(const Value& a, const Value& b, const Value& product) const {
+  if (fma_) return fmaOf(a, b, unary(LoopOp::Neg, product));
+  // Halves of 12 bits have exact products (Dekker).
+  auto upper = [&](const Value& v) { return let_("upper", floatOf(binary(LoopOp::And, bitsOf(v), integerLike(v, ~0xfff)))); };
+  Value ah = upper(a), bh = upper(b);
+  Value al = let_("lower", a - ah), bl = let_("lower", b - bh);
+  return (ah * bh - product) + ah * bl + al * bh + al * bl;
+}
+
+Value MathFunctions::timesSigmoid(const Value& times, const Value& given, const Value& low) const {
+  Value y = let_("sig_y", given);
+  Value negative = let_("sig_neg", below(y, 0.0f));
+  Value lowOfAbs = low.expr() == nullptr ? low : selectOf(negative, low, unary(LoopOp::Neg, low));
+  Value e = let_("sig_e", exp(let_("sig_n", unary(LoopOp::Neg, unary(LoopOp::Abs, y))), lowOfAbs));
+  Value share = selectOf(negative, e, constantLike(y, 1.0f));
+  return times * share / (constantLike(y, 1.0f) + e);
+}
+
+/// `low` where y is small enough for it to count; beyond, it may be Inf - Inf.
+static Value lowNear(const Value& y, const Value& low) {
+  return selectOf(below(unary(LoopOp::Abs, y), 128.0f), low, constantLike(y, 0.0f));
+}
+
+Value MathFunctions::geluErf(const Value& x) const {
+  constexpr float kRootHalfLow = 1.21016175e-8f;  // sqrt 1/2 less its f32 rounding
+  Value positive = let_("gelu_abs", unary(LoopOp::Abs, x)), root = constantLike(x, 0.707106769f);
+  Value a = let_("gelu_a", positive * root);
+  Value low = mulAdd(positive, constantLike(x, kRootHalfLow), productLow(positive, root, a));
+  Value tail = selectOf(below(a, 0.85f), constantLike(x, 1.0f) - erfNear(a), erfcTail(a, low));
+  Value half = let_("gelu_t", tail * constantLike(x, 0.5f));  // Phi(-|x|)
+  Value phi = selectOf(below(x, 0.0f), half, constantLike(x, 1.0f) - half);
+  return x * phi;
+}
+
+Value MathFunctions::geluSigmoid(const Value& x) const {
+  constexpr float kLow = -2.19345093e-8f;  // 1.702 less its f32 rounding
+  Value scale = constantLike(x, 1.702f);
+  Value y = let_("gelu_y", x * scale);
+  Value low = let_("gelu_l", mulAdd(x, constantLike(x, kLow), productLow(x, scale, y)));
+  return timesSigmoid(x, y, let_("gelu_ll", lowNear(y, low)));
+}
+
+Value MathFunctions::geluTanh(const Value& x) const {
+  // (1 + tanh u) / 2 = sigmoid(y), y = 2u = x (c1 + c3 x^2). y errs by its last bit, which exp magnifies: carry the rest.
+  constexpr float kC1 = 1.59576917f, kC1Low = -4.53406805e-8f;  // 2 sqrt(2/pi)
+  constexpr float kC3 = 7.13548139e-2f;                         // 2 sqrt(2/pi) 0.044715
+  Value square = let_("gelu_s", x * x), c1 = constantLike(x, kC1), c3 = constantLike(x, kC3);
+  Value t = let_("gelu_t", mulAdd(square, c3, c1));
+  Value tLow = mulAdd(square, c3, c1 - t) + constantLike(x, kC1Low);
+  Value y = let_("gelu_y", x * t);
+  Value low = let_("gelu_l", mulAdd(x, tLow, productLow(x, t, y)));
+  return timesSigmoid(x, y, let_("gelu_ll", lowNear(y, low)));
+}
+
+}  // namespace quern

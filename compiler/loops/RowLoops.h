@@ -1,0 +1,26 @@
+// compiler/loops/RowLoops.h — what the row-wise builders share.
+#pragma once
+
+#include "compiler/loops/OpBuild.h"
+
+namespace quern {
+
+/// x seen as [outer, n, inner]: the axis reduced over is n.
+struct RowView {
+  Value outer = 1, n = 1, inner = 1;
+};
+RowView rowView(const OpBuild& build, const TensorSpec& x, size_t axis);
+
+/// A phase of tasks of `rows` rows each; `body` runs for every row.
+void forRows(OpBuild& build, const Value& rows, int64_t rowsEach, const std::function<void(const Value& row)>& body);
+
+/// A reduction down a strided column, `lanes` columns at once: chain c (0 <= c < 8) takes rows c, c + 8, ... in ascending
+/// order; chains fold in halves. `value` gives the vector of a row.
+Value columnReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes, const Value& n, const std::function<Value(const Value& row)>& value);
+
+/// exp((x - max) * scale) summed and stored, then divided by the sum: columns [0, n) of one row; n > 0.
+/// `load` gives x at a column, `store` and `again` keep and fetch the exponentials.
+void softmaxRow(OpBuild& build, const Value& n, float scale, const RowSchedule& s, const std::function<Value(const Value& at, int lanes, const Value* mask)>& load,
+                const BufferRef& out, const std::function<std::vector<Value>(const Value& at)>& place);
+
+}  // namespace quern

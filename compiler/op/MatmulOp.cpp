@@ -1,0 +1,157 @@
+// compiler/op/MatmulOp.cpp — see MatmulOp.h.
+#include "compiler/op/MatmulOp.h"
+
+#include "compiler/base/Text.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace quern {
+
+OpDoc MatmulOp::doc() {
+  return {"m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32] [acc=1] [ep=bias+gelu_tanh+residual]",
+          "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once; acc=1: C += ...; ep: stages "
+          "left to right or an expression in x",
+          "A, B, C if acc=1, then each operand of ep as it appears (bias [n], residual [m,n])"};
+}
+
+/// Names in `ep` that have a shape of their own key.
+static std::vector<std::string> freeOperands(const ScalarExprRef& ep) {
+  std::vector<std::string> names;
+  if (ep == nullptr) return names;
+  for (const std::string& name : operandsOf(*ep))
+    if (name != "x" && name != "bias" && name != "residual") names.push_back(name);
+  return names;
+}
+
+MatmulOp MatmulOp::read(KeyReader& reader) {
+  MatmulOp op;
+  op.m = takeDim(reader, "m");
+  op.n = takeDim(reader, "n");
+  op.k = takeDim(reader, "k");
+  op.batch = takeDim(reader, "batch", Dim{1});
+  op.ta = reader.takeFlag("ta");
+  op.tb = reader.takeFlag("tb");
+  op.constB = reader.takeChoice("const", {"", "b"}) == 1;
+  reader.takeChoice("w", {"f32"});
+  op.acc = reader.takeFlag("acc");
+  if (auto text = reader.take("ep")) {
+    auto ep = parseEpilogue(*text);
+    if (ep)
+      op.ep = *ep;
+    else
+      reader.fail(ep.error().message);
+  }
+  for (const std::string& name : freeOperands(op.ep)) op.operandShapes.emplace_back(name, takeShape(reader, name));
+  return op;
+}
+
+void MatmulOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
+  auto flag = [&](std::string_view key) { return keys.find(key) != nullptr && *keys.find(key) == "1"; };
+  auto fill = [&](const char* key, int64_t value) {
+    if (keys.find(key) == nullptr) keys.set(key, std::to_string(value));
+  };
+  if (shapes.size() < 2 || shapes[0].size() < 2 || shapes[1].size() < 2) return;
+  size_t rank = shapes[0].size();
+  if (rank == 3) fill("batch", shapes[0][0]);
+  fill("m", shapes[0][flag("ta") ? rank - 1 : rank - 2]);
+  fill("n", shapes[1][flag("tb") ? shapes[1].size() - 2 : shapes[1].size() - 1]);
+  fill("k", shapes[0][flag("ta") ? rank - 2 : rank - 1]);
+}
+
+KeyValues MatmulOp::write() const {
+  KeyValues out{std::string(kName), {}};
+  out.set("m", text(m));
+  out.set("n", text(n));
+  out.set("k", text(k));
+  if (batch != Dim{1}) out.set("batch", text(batch));
+  if (ta) out.set("ta", "1");
+  if (tb) out.set("tb", "1");
+  if (constB) out.set("const", "b");
+  if (acc) out.set("acc", "1");
+  if (ep != nullptr) out.set("ep", epilogueText(*ep));
+  for (const auto& [name, shape] : operandShapes) out.set(name, text(shape));
+  return out;
+}
+
+Result<void> MatmulOp::validate() const {
+  if (constB && (n.any() || k.any()))
+    return badCommand("matmul: const=b needs known n and k: a weight is packed once, in a layout that depends on them");
+  for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}})
+    if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
+  for (const auto& [name, shape] : operandShapes) {
+    std::vector<Dim> out = {m, n};
+    if (batch != Dim{1}) out.insert(out.begin(), batch);
+    bool fits = shape.size() <= out.size();
+    for (size_t i = 0; fits && i < shape.size(); ++i)
+      fits = shape[shape.size() - 1 - i] == Dim{1} || shape[shape.size() - 1 - i] == out[out.size() - 1 - i];
+    if (!fits)
+      return badCommand(fmt::format("matmul: {}={} does not broadcast to the output's {}", name, text(shape), text(Shape(out))));
+  }
+  return {};
+}
+
+static TensorSpec matrix(std::string name, const MatmulOp& op, TensorDim rows, TensorDim columns) {
+  TensorSpec spec{std::move(name), ElementType::F32, {rows, columns}, false};
+  if (op.batch != Dim{1}) spec.dims.insert(spec.dims.begin(), {"batch", op.batch.value});
+  return spec;
+}
+
+std::vector<TensorSpec> MatmulOp::inputs() const {
+  TensorDim rows{"m", m.value}, columns{"n", n.value}, depth{"k", k.value};
+  std::vector<TensorSpec> specs;
+  specs.push_back(ta ? matrix("A", *this, depth, rows) : matrix("A", *this, rows, depth));
+  specs.push_back(tb ? matrix("B", *this, columns, depth) : matrix("B", *this, depth, columns));
+  specs.back().weight = constB;
+  if (acc) specs.push_back(matrix("C", *this, rows, columns));
+  if (ep == nullptr) return specs;
+  for (const std::string& name : operandsOf(*ep)) {
+    if (name == "bias") specs.push_back({name, ElementType::F32, {columns}, false});
+    if (name == "residual") specs.push_back(matrix(name, *this, rows, columns));
+    for (const auto& [own, shape] : operandShapes) {
+      if (own != name) continue;
+      const TensorDim full[] = {{"batch", batch.value}, rows, columns};
+      TensorSpec spec{name, ElementType::F32, {}, false};
+      for (size_t i = 0; i < shape.size(); ++i) {
+        const TensorDim& dim = full[3 - shape.size() + i];
+        spec.dims.push_back(shape[i] == Dim{1} ? TensorDim{"one", 1} : dim);
+      }
+      specs.push_back(spec);
+    }
+  }
+  return specs;
+}
+
+TensorSpec MatmulOp::output() const { return matrix("C", *this, {"m", m.value}, {"n", n.value}); }
+
+MatmulOp MatmulOp::fixed(const DimValues& values) const {
+  MatmulOp op = *this;
+  op.m = fixedDim(m, "m", values);
+  op.n = fixedDim(n, "n", values);
+  op.k = fixedDim(k, "k", values);
+  op.batch = fixedDim(batch, "batch", values);
+  const Dim full[] = {op.batch, op.m, op.n};
+  for (auto& [name, shape] : op.operandShapes)
+    for (size_t i = 0; i < shape.size(); ++i)
+      if (shape[i].any()) shape[i] = full[3 - shape.size() + i];
+  return op;
+}
+
+double MatmulOp::flops() const {
+  double outputs = static_cast<double>(m.value) * static_cast<double>(n.value) * static_cast<double>(batch.value);
+  return outputs * (2.0 * static_cast<double>(k.value) + (ep == nullptr ? 0.0 : flopsOf(*ep)));
+}
+
+MatmulOp MatmulOp::withRuntimeDims() const {
+  MatmulOp op = *this;
+  op.m = {Dim::kAny};
+  if (!constB) op.n = op.k = {Dim::kAny};
+  for (auto& [name, shape] : op.operandShapes) {
+    const Dim full[] = {op.batch, op.m, op.n};
+    for (size_t i = 0; i < shape.size(); ++i)
+      if (shape[i] != Dim{1}) shape[i] = full[3 - shape.size() + i];
+  }
+  return op;
+}
+
+}  // namespace quern

@@ -1,0 +1,40 @@
+// compiler/op/MatmulOp.h — what a matmul computes. How it runs: schedule/MatmulSchedule.h.
+#pragma once
+
+#include "compiler/op/OpCommon.h"
+#include "compiler/op/ScalarExpr.h"
+
+namespace quern {
+
+/// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), without the leading b where batch is 1
+///
+/// Shapes   m, n, k >= 0, no multiple required; every one may be dynamic except n and k of a weight (const=b).
+/// Layout   row-major with leading strides in elements. ta: A is stored [k,m]; tb: B is stored [n,k].
+/// Operands A, B, (C if acc), then the operands of ep as they appear: bias [n], residual [m,n] (with batch in front),
+///          any other name with the shape its own key gives, broadcast to the output's.
+/// Numeric  order=seq: one FMA chain over ascending k from +0 (from C with acc). |error| <= (k + 2) u S,
+///          S = sum|a||b| + |bias| + |residual| + |C|, u = 2^-24.
+/// Errors   validate(): BadCommand naming the field.
+/// Source   Higham, Accuracy and Stability of Numerical Algorithms, ch. 3.
+struct MatmulOp {
+  static constexpr std::string_view kName = "matmul";
+  static constexpr OpClass kClass = OpClass::Contraction;
+
+  Dim m, n, k, batch{1};
+  bool ta = false, tb = false, constB = false, acc = false;
+  ScalarExprRef ep;  ///< null: none
+  std::vector<std::pair<std::string, Shape>> operandShapes;  ///< of ep's operands other than x, bias, residual
+
+  static OpDoc doc();
+  static MatmulOp read(KeyReader& reader);
+  static void fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
+  KeyValues write() const;
+  Result<void> validate() const;
+  std::vector<TensorSpec> inputs() const;
+  TensorSpec output() const;
+  MatmulOp fixed(const DimValues& values) const;
+  MatmulOp withRuntimeDims() const;
+  double flops() const;  ///< 2 m n k batch, plus the epilogue's
+};
+
+}  // namespace quern

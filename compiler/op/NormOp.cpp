@@ -1,0 +1,100 @@
+// compiler/op/NormOp.cpp — see NormOp.h.
+#include "compiler/op/NormOp.h"
+
+#include "compiler/base/Text.h"
+
+#include <cmath>
+#include <fmt/format.h>
+
+namespace quern {
+
+void NormShape::read(KeyReader& reader) {
+  x = takeShape(reader, "x");
+  eps = static_cast<float>(reader.takeDouble("eps", 1e-5));
+  if (!std::isfinite(eps) || eps < 0) reader.fail(fmt::format("eps={} is not a finite number >= 0", shortest(eps)));
+}
+
+void NormShape::write(KeyValues& out) const {
+  out.set("x", text(x));
+  if (eps != 1e-5f) out.set("eps", shortest(eps));
+}
+
+Result<void> NormShape::validate(std::string_view op) const {
+  if (auto good = checkShape(fmt::format("{}: x", op), x); !good) return good;
+  if (x.empty() || x.back().any() || x.back().value == 0)
+    return badCommand(fmt::format("{}: x={}: the last dimension is the normalised width and must be known and above 0", op, text(x)));
+  return {};
+}
+
+TensorSpec NormShape::tensor(std::string name) const {
+  TensorSpec spec{std::move(name), ElementType::F32, shapeDims(x), false};
+  spec.dims.back() = width();
+  return spec;
+}
+
+NormShape NormShape::fixed(const DimValues& values) const { return {fixedShape(x, values), eps}; }
+
+OpDoc LayerNormOp::doc() {
+  return {"x=SHAPE [eps=1e-5]", "(x - mean) / sqrt(variance + eps) * gain + bias over the last axis", "x, gain, bias"};
+}
+
+LayerNormOp LayerNormOp::read(KeyReader& reader) {
+  LayerNormOp op;
+  op.shape.read(reader);
+  return op;
+}
+
+void LayerNormOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) { fillX(keys, shapes); }
+
+KeyValues LayerNormOp::write() const {
+  KeyValues out{std::string(kName), {}};
+  shape.write(out);
+  return out;
+}
+
+Result<void> LayerNormOp::validate() const { return shape.validate(kName); }
+
+std::vector<TensorSpec> LayerNormOp::inputs() const {
+  return {shape.tensor("x"), {"gain", ElementType::F32, {shape.width()}, false}, {"bias", ElementType::F32, {shape.width()}, false}};
+}
+
+TensorSpec LayerNormOp::output() const { return shape.tensor("out"); }
+LayerNormOp LayerNormOp::fixed(const DimValues& values) const { return {shape.fixed(values)}; }
+double LayerNormOp::flops() const { return 8.0 * static_cast<double>(output().elements()); }
+
+OpDoc RmsNormOp::doc() { return {"x=SHAPE [eps=1e-5]", "x / sqrt(mean of squares + eps) * gain over the last axis", "x, gain"}; }
+
+RmsNormOp RmsNormOp::read(KeyReader& reader) {
+  RmsNormOp op;
+  op.shape.read(reader);
+  return op;
+}
+
+void RmsNormOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) { fillX(keys, shapes); }
+
+KeyValues RmsNormOp::write() const {
+  KeyValues out{std::string(kName), {}};
+  shape.write(out);
+  return out;
+}
+
+Result<void> RmsNormOp::validate() const { return shape.validate(kName); }
+
+std::vector<TensorSpec> RmsNormOp::inputs() const {
+  return {shape.tensor("x"), {"gain", ElementType::F32, {shape.width()}, false}};
+}
+
+TensorSpec RmsNormOp::output() const { return shape.tensor("out"); }
+RmsNormOp RmsNormOp::fixed(const DimValues& values) const { return {shape.fixed(values)}; }
+double RmsNormOp::flops() const { return 4.0 * static_cast<double>(output().elements()); }
+
+NormShape NormShape::withRuntimeDims() const {
+  NormShape out{runtimeShape(x), eps};
+  out.x.back() = x.back();
+  return out;
+}
+
+LayerNormOp LayerNormOp::withRuntimeDims() const { return {shape.withRuntimeDims()}; }
+RmsNormOp RmsNormOp::withRuntimeDims() const { return {shape.withRuntimeDims()}; }
+
+}  // namespace quern

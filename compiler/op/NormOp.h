@@ -1,0 +1,63 @@
+// compiler/op/NormOp.h — layernorm and rmsnorm over the last axis.
+#pragma once
+
+#include "compiler/op/OpCommon.h"
+
+namespace quern {
+
+/// What the two norms share: the shape, the width and eps.
+struct NormShape {
+  Shape x;
+  float eps = 1e-5f;
+
+  void read(KeyReader& reader);
+  void write(KeyValues& out) const;
+  Result<void> validate(std::string_view op) const;
+  TensorDim width() const { return {"width", x.back().value}; }
+  /// All of x, its last dimension named `width`.
+  TensorSpec tensor(std::string name) const;
+  NormShape fixed(const DimValues& values) const;
+  NormShape withRuntimeDims() const;
+};
+
+/// out = (x - mean) rstd g + b, rstd = 1 / sqrt(variance + eps), over the last axis
+///
+/// Shapes   x any rank >= 1, its last dimension (the normalised width) known and > 0; g, b: [width].
+/// Layout   dense row-major.
+/// Numeric  two passes (never E[x^2] - E[x]^2); err <= 16 eps (|g| rstd (|x| + |mean|) + |b|).
+struct LayerNormOp {
+  static constexpr std::string_view kName = "layernorm";
+  static constexpr OpClass kClass = OpClass::RowWise;
+  NormShape shape;
+
+  static OpDoc doc();
+  static LayerNormOp read(KeyReader& reader);
+  static void fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
+  KeyValues write() const;
+  Result<void> validate() const;
+  std::vector<TensorSpec> inputs() const;
+  TensorSpec output() const;
+  LayerNormOp fixed(const DimValues& values) const;
+  LayerNormOp withRuntimeDims() const;
+  double flops() const;
+};
+
+/// out = x g / sqrt(mean of x^2 + eps), over the last axis. Shapes, layout, limits as layernorm's with mean and b zero.
+struct RmsNormOp {
+  static constexpr std::string_view kName = "rmsnorm";
+  static constexpr OpClass kClass = OpClass::RowWise;
+  NormShape shape;
+
+  static OpDoc doc();
+  static RmsNormOp read(KeyReader& reader);
+  static void fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
+  KeyValues write() const;
+  Result<void> validate() const;
+  std::vector<TensorSpec> inputs() const;
+  TensorSpec output() const;
+  RmsNormOp fixed(const DimValues& values) const;
+  RmsNormOp withRuntimeDims() const;
+  double flops() const;
+};
+
+}  // namespace quern

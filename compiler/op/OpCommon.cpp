@@ -1,0 +1,45 @@
+// compiler/op/OpCommon.cpp — see OpCommon.h.
+#include "compiler/op/OpCommon.h"
+
+#include "compiler/base/Text.h"
+
+#include <cmath>
+#include <fmt/format.h>
+
+namespace quern {
+
+std::string_view causalText(Causal causal) {
+  return causal == Causal::No ? "" : causal == Causal::TopLeft ? "topleft" : "1";
+}
+
+Causal takeCausal(KeyReader& reader) {
+  switch (reader.takeChoice("causal", {"0", "1", "topleft"})) {
+    case 1: return Causal::LastRowSeesAll;
+    case 2: return Causal::TopLeft;
+    default: return Causal::No;
+  }
+}
+
+size_t axisOf(int axis, size_t rank) { return static_cast<size_t>(axis < 0 ? axis + static_cast<int>(rank) : axis); }
+
+Result<void> checkAxis(std::string_view op, int axis, const Shape& x) {
+  int rank = static_cast<int>(x.size());
+  if (axis >= -rank && axis < rank) return {};
+  return badCommand(fmt::format("{}: axis={} is not an axis of x={}; legal: {} to {}", op, axis, text(x), -rank, rank - 1));
+}
+
+void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
+  if (!shapes.empty() && keys.find("x") == nullptr) keys.set("x", shapeText(shapes[0]));
+}
+
+float takeScale(KeyReader& reader) {
+  if (!reader.has("scale")) return reader.take("scale"), 0.0f;
+  auto value = static_cast<float>(reader.takeDouble("scale", 1.0));
+  if (!std::isfinite(value) || value <= 0) {
+    reader.fail(fmt::format("scale={} is not a finite number above 0", shortest(value)));
+    return 1.0f;
+  }
+  return value;
+}
+
+}  // namespace quern

@@ -1,0 +1,34 @@
+// compiler/op/OpCommon.h — what every op description shares.
+#pragma once
+
+#include "compiler/op/Tensor.h"
+
+namespace quern {
+
+/// The way an op walks its data; schedules and search spaces belong to a class, not to a single op.
+enum class OpClass : uint8_t { Contraction, Pointwise, RowWise, Movement, Attention };
+
+/// Which columns of row i of an r x c matrix count. LastRowSeesAll: j <= i + (c - r). TopLeft: j <= i.
+enum class Causal : uint8_t { No, LastRowSeesAll, TopLeft };
+
+/// What `quern ops` prints.
+struct OpDoc {
+  std::string_view keys;
+  std::string_view meaning;
+  std::string_view inputs;  ///< in the order eval takes them
+};
+
+std::string_view causalText(Causal causal);  ///< "", "1", "topleft"
+Causal takeCausal(KeyReader& reader);
+
+/// `axis` counted from the front (negative ones from the end), and the check that the rank has it.
+size_t axisOf(int axis, size_t rank);
+Result<void> checkAxis(std::string_view op, int axis, const Shape& x);
+
+/// x=SHAPE from the first array, where the key is missing: fillFromShapes of every op on one tensor.
+void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
+
+/// A scale: finite and above zero, given exactly as a float. 0 in the struct stands for "not given".
+float takeScale(KeyReader& reader);
+
+}  // namespace quern

@@ -1,0 +1,52 @@
+// compiler/op/OpDesc.h — the list of ops, and what every op description can do. Adding an op is a line here.
+#pragma once
+
+#include "compiler/op/AttentionOp.h"
+#include "compiler/op/EmbeddingOp.h"
+#include "compiler/op/MapOp.h"
+#include "compiler/op/MatmulOp.h"
+#include "compiler/op/NormOp.h"
+#include "compiler/op/ReduceOp.h"
+#include "compiler/op/SoftmaxOp.h"
+#include "compiler/op/TransposeOp.h"
+
+#include <variant>
+
+namespace quern {
+
+/// WHAT to compute, as a value. parse(text(x)) == x.
+using OpDesc = std::variant<MatmulOp, MapOp, SoftmaxOp, ReduceOp, LayerNormOp, RmsNormOp, EmbeddingOp, TransposeOp, AttentionOp>;
+
+/// Parses and validates. Errors: BadCommand naming op, key, value and what would be right.
+Result<OpDesc> parseOp(std::string_view text);
+Result<OpDesc> opFromKeys(const KeyValues& keys);
+/// As parseOp, with dimension keys that are missing taken from the arrays' shapes.
+Result<OpDesc> parseOpFor(std::string_view text, std::span<const std::vector<int64_t>> shapes);
+
+std::string text(const OpDesc& op);
+std::string_view nameOf(const OpDesc& op);
+OpClass classOf(const OpDesc& op);
+std::vector<TensorSpec> inputsOf(const OpDesc& op);
+TensorSpec outputOf(const OpDesc& op);
+
+/// Dimensions known only at call time, in the order a kernel takes them.
+std::vector<std::string> runtimeDims(const OpDesc& op);
+/// The op with every run-time dimension bound. `values` holds all of them.
+OpDesc fixed(const OpDesc& op, const DimValues& values);
+/// The op with every dimension that may be dynamic made so: what size ladders are run on.
+OpDesc withRuntimeDims(const OpDesc& op);
+/// Binds run-time dimensions from the shapes of the inputs.
+/// Errors   BadInput: an array whose rank or dimension disagrees with the op.
+Result<DimValues> bindDims(const OpDesc& op, std::span<const std::vector<int64_t>> shapes);
+
+/// Floating point operations and the bytes that must move once; all dimensions known.
+double flopsOf(const OpDesc& op);
+double minBytesOf(const OpDesc& op);
+
+/// Name, keys and meaning of every op and spelling, for `quern ops`.
+struct OpListing {
+  std::string name, keys, meaning, inputs;
+};
+std::vector<OpListing> listOps();
+
+}  // namespace quern

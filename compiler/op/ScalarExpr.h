@@ -1,0 +1,66 @@
+// compiler/op/ScalarExpr.h — elementwise expressions: what `map` computes and what a matmul's epilogue applies.
+#pragma once
+
+#include "compiler/base/Result.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+/// Every function of the expression language; operators are functions with a sign for a name.
+/// Numeric  each operator and each function rounds once to f32 (nothing is contracted); limits: DESIGN §3.
+enum class ScalarFn : uint8_t {
+  Add, Sub, Mul, Div, Neg, Max, Min, Abs, Sqrt, Rsqrt, Exp, Log, Tanh, Erf, Sigmoid,
+  Relu, Silu, GeluErf, GeluTanh, GeluSigmoid,
+};
+
+struct ScalarFnInfo {
+  ScalarFn fn;
+  std::string_view name;  ///< "+" ... or the function's name
+  int arity;
+  int flops;  ///< operations of the formula itself, counted once per element (not those of its polynomial)
+  std::string_view formula;
+};
+
+std::span<const ScalarFnInfo> scalarFns();
+const ScalarFnInfo& info(ScalarFn fn);
+/// nullptr where there is no such function.
+const ScalarFnInfo* findScalarFn(std::string_view name);
+
+struct ScalarExpr;
+using ScalarExprRef = std::shared_ptr<const ScalarExpr>;
+
+/// An immutable tree: a number, an operand by name, or a function of one or two expressions.
+struct ScalarExpr {
+  enum class Kind : uint8_t { Number, Operand, Call };
+  Kind kind = Kind::Number;
+  float number = 0;
+  std::string operand;
+  ScalarFn fn = ScalarFn::Add;
+  std::vector<ScalarExprRef> args;
+};
+
+ScalarExprRef scalarNumber(float value);
+ScalarExprRef scalarOperand(std::string name);
+ScalarExprRef scalarCall(ScalarFn fn, std::vector<ScalarExprRef> args);
+
+/// Errors   BadCommand: what stands where, and what would be right.
+Result<ScalarExprRef> parseScalarExpr(std::string_view text);
+/// parse(text(x)) has the same tree as x.
+std::string text(const ScalarExpr& expr);
+bool sameExpr(const ScalarExprRef& a, const ScalarExprRef& b);
+/// Operand names in the order they first appear.
+std::vector<std::string> operandsOf(const ScalarExpr& expr);
+double flopsOf(const ScalarExpr& expr);
+
+/// `ep=` text: stages joined by '+', applied left to right to x (`bias`: x + bias, `residual`: x + residual, a function
+/// of one argument: f(x)), or any expression in which x is the product.
+Result<ScalarExprRef> parseEpilogue(std::string_view text);
+/// The stage form where the tree has one, else the expression.
+std::string epilogueText(const ScalarExpr& expr);
+
+}  // namespace quern

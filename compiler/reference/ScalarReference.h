@@ -1,0 +1,28 @@
+// compiler/reference/ScalarReference.h — elementwise expressions in double, and how errors grow through them.
+#pragma once
+
+#include "compiler/op/ScalarExpr.h"
+
+#include <functional>
+
+namespace quern {
+
+/// A value and the most that an f32 evaluation may differ from it.
+struct Bounded {
+  double value = 0, error = 0;
+};
+
+/// The exact function value.
+double exactFn(ScalarFn fn, double a, double b);
+
+/// What a kernel's own evaluation of fn may err at exact value v (DESIGN §3): 0.5 ulp for operators, 2 ulp for exp, log,
+/// tanh, erf, sigmoid, rsqrt; max(4 ulp, 2^-26) for gelus and silu; 0 for exact ones.
+double ownLimit(ScalarFn fn, double v);
+
+/// Evaluates the tree; each node adds its own limit to its arguments' errors times the function's slope.
+Bounded evaluate(const ScalarExpr& expr, const std::function<Bounded(const std::string&)>& operand);
+
+/// The distance between neighbouring f32 values at |v|.
+double ulpOf(double v);
+
+}  // namespace quern

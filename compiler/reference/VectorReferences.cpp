@@ -1,0 +1,234 @@
+// compiler/reference/VectorReferences.cpp — map, softmax, reduce, norms, embedding, transpose, attention in double.
+#include "compiler/reference/OpReferences.h"
+#include "compiler/reference/ScalarReference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace quern {
+
+static ReferenceResult empty(const TensorSpec& out) {
+  auto count = static_cast<size_t>(out.elements());
+  return {std::vector<double>(count), std::vector<double>(count)};
+}
+
+/// Index of `flat` (row-major in `out`) in an operand broadcast to it.
+static int64_t broadcastIndex(int64_t flat, const Shape& out, const Shape& operand) {
+  int64_t offset = 0, stride = 1;
+  for (size_t i = 0; i < out.size(); ++i) {
+    int64_t extent = out[out.size() - 1 - i].value;
+    int64_t at = flat % extent;
+    flat /= extent;
+    if (i >= operand.size()) continue;
+    int64_t own = operand[operand.size() - 1 - i].value;
+    if (own != 1) offset += at * stride;
+    stride *= own;
+  }
+  return offset;
+}
+
+ReferenceResult referenceOf(const MapOp& op, Inputs inputs, DataKind) {
+  ReferenceResult result = empty(op.output());
+  Shape shape = op.outputShape();
+  for (size_t i = 0; i < result.value.size(); ++i) {
+    Bounded v = evaluate(*op.expr, [&](const std::string& name) {
+      size_t which = 0;
+      while (op.operands[which].name != name) ++which;
+      return Bounded{inputs[which].f32()[broadcastIndex(static_cast<int64_t>(i), shape, op.operands[which].shape)], 0};
+    });
+    result.value[i] = v.value;
+    result.limit[i] = v.error;
+  }
+  return result;
+}
+
+namespace {
+
+/// x as [outer, n, inner] around an axis.
+struct View {
+  int64_t outer = 1, n = 1, inner = 1;
+  View(const Shape& x, size_t axis) {
+    for (size_t i = 0; i < x.size(); ++i) (i < axis ? outer : i == axis ? n : inner) *= x[i].value;
+  }
+  int64_t at(int64_t o, int64_t r, int64_t i) const { return (o * n + r) * inner + i; }
+};
+
+int64_t causalLimit(Causal causal, int64_t row, int64_t rows, int64_t columns) {
+  if (causal == Causal::No) return columns;
+  int64_t limit = row + 1 + (causal == Causal::TopLeft ? 0 : columns - rows);
+  return std::clamp<int64_t>(limit, 0, columns);
+}
+
+/// NaN if any is, else the largest.
+double highest(const std::vector<double>& x) {
+  double top = -INFINITY;
+  for (double v : x) top = std::isnan(v) || std::isnan(top) ? std::numeric_limits<double>::quiet_NaN() : std::max(top, v);
+  return top;
+}
+
+}  // namespace
+
+ReferenceResult referenceOf(const SoftmaxOp& op, Inputs inputs, DataKind) {
+  ReferenceResult result = empty(op.output());
+  View view(op.x, op.axisIndex());
+  int64_t rows = op.x.size() > 1 ? op.x[op.x.size() - 2].value : 1;
+  for (int64_t o = 0; o < view.outer; ++o)
+    for (int64_t i = 0; i < view.inner; ++i) {
+      int64_t limit = causalLimit(op.causal, o % std::max<int64_t>(1, rows), rows, view.n);
+      std::vector<double> x;
+      for (int64_t r = 0; r < limit; ++r) x.push_back(inputs[0].f32()[view.at(o, r, i)]);
+      double top = highest(x), sum = 0;
+      for (double v : x) sum += std::exp(op.factor() * (v - top));
+      for (int64_t r = 0; r < limit; ++r) {
+        double t = op.factor() * (x[static_cast<size_t>(r)] - top);
+        auto at = static_cast<size_t>(view.at(o, r, i));
+        result.value[at] = std::exp(t) / sum;
+        result.limit[at] = result.value[at] == 0 ? 0x1p-126 : (8 + std::fabs(t)) * kEps * result.value[at] + 0x1p-126;
+      }
+    }
+  return result;
+}
+
+ReferenceResult referenceOf(const ReduceOp& op, Inputs inputs, DataKind kind) {
+  ReferenceResult result = empty(op.output());
+  View view(op.x, op.axisIndex());
+  double unit = kind == DataKind::ZeroMean ? 4 * kEps : kind == DataKind::Integer ? 0 : static_cast<double>(view.n) * kU;
+  for (int64_t o = 0; o < view.outer; ++o)
+    for (int64_t i = 0; i < view.inner; ++i) {
+      std::vector<double> x;
+      for (int64_t r = 0; r < view.n; ++r) x.push_back(inputs[0].f32()[view.at(o, r, i)]);
+      double sum = 0, magnitude = 0;
+      for (double v : x) {
+        sum += v;
+        magnitude += std::fabs(v);
+      }
+      auto at = static_cast<size_t>(o * view.inner + i);
+      auto n = static_cast<double>(view.n);
+      if (op.fn == ReduceFn::Sum) result.value[at] = sum, result.limit[at] = unit * magnitude;
+      if (op.fn == ReduceFn::Mean) result.value[at] = sum / n, result.limit[at] = unit * magnitude / n + 0.5 * ulpOf(sum / n);
+      if (op.fn == ReduceFn::Max) result.value[at] = highest(x);
+      if (op.fn == ReduceFn::Min) {
+        for (double& v : x) v = -v;
+        result.value[at] = -highest(x);
+      }
+    }
+  return result;
+}
+
+/// Rows of x over its last axis; `body(row pointer, width, first output index)`.
+template <class Body>
+static void eachRow(const NormShape& shape, const float* x, Body&& body) {
+  int64_t width = shape.x.back().value, rows = 1;
+  for (size_t i = 0; i + 1 < shape.x.size(); ++i) rows *= shape.x[i].value;
+  for (int64_t r = 0; r < rows; ++r) body(x + r * width, width, static_cast<size_t>(r * width));
+}
+
+/// A normalised value that may underflow in f32, times an infinite gain: NaN or Inf, both are right.
+static void allowAnyWhereUnderflowMeetsInf(ReferenceResult& result, size_t at, double normalised, double gain) {
+  if (std::isinf(gain) && std::fabs(normalised) < 0x1p-120) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
+}
+
+ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind) {
+  ReferenceResult result = empty(op.output());
+  eachRow(op.shape, inputs[0].f32(), [&](const float* x, int64_t width, size_t at) {
+    double mean = 0, variance = 0, magnitude = 0;
+    for (int64_t j = 0; j < width; ++j) {
+      mean += x[j];
+      magnitude += std::fabs(x[j]);
+    }
+    mean /= static_cast<double>(width);
+    // Nothing known of the data: large values may cancel in the mean, and its error is that of their sum.
+    magnitude = kind == DataKind::Any ? magnitude / static_cast<double>(width) : std::fabs(mean);
+    for (int64_t j = 0; j < width; ++j) variance += (x[j] - mean) * (x[j] - mean);
+    double rstd = 1 / std::sqrt(variance / static_cast<double>(width) + static_cast<double>(op.shape.eps));
+    for (int64_t j = 0; j < width; ++j, ++at) {
+      double gain = inputs[1].f32()[j], bias = inputs[2].f32()[j];
+      result.value[at] = (x[j] - mean) * rstd * gain + bias;
+      result.limit[at] = 16 * kEps * (std::fabs(gain) * rstd * (std::fabs(x[j]) + magnitude) + std::fabs(bias)) + std::fabs(gain) * 0x1p-149;
+      allowAnyWhereUnderflowMeetsInf(result, at, (x[j] - mean) * rstd, gain);
+    }
+  });
+  return result;
+}
+
+ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind) {
+  ReferenceResult result = empty(op.output());
+  eachRow(op.shape, inputs[0].f32(), [&](const float* x, int64_t width, size_t at) {
+    double squares = 0;
+    for (int64_t j = 0; j < width; ++j) squares += double{x[j]} * x[j];
+    double rstd = 1 / std::sqrt(squares / static_cast<double>(width) + static_cast<double>(op.shape.eps));
+    for (int64_t j = 0; j < width; ++j, ++at) {
+      double gain = inputs[1].f32()[j];
+      result.value[at] = x[j] * rstd * gain;
+      result.limit[at] = std::fabs(gain) * (16 * kEps * rstd * std::fabs(x[j]) + 0x1p-149);
+      allowAnyWhereUnderflowMeetsInf(result, at, x[j] * rstd, gain);
+    }
+  });
+  return result;
+}
+
+ReferenceResult referenceOf(const EmbeddingOp& op, Inputs inputs, DataKind) {
+  ReferenceResult result = empty(op.output());
+  for (int64_t t = 0; t < op.t.value; ++t)
+    for (int64_t j = 0; j < op.d.value; ++j)
+      result.value[static_cast<size_t>(t * op.d.value + j)] = inputs[1].f32()[int64_t{inputs[0].i32()[t]} * op.d.value + j];
+  return result;
+}
+
+ReferenceResult referenceOf(const TransposeOp& op, Inputs inputs, DataKind) {
+  ReferenceResult result = empty(op.output());
+  TensorSpec out = op.output();
+  size_t rank = op.x.size();
+  std::vector<int64_t> stride(rank, 1);
+  for (size_t i = rank - 1; i > 0; --i) stride[i - 1] = stride[i] * op.x[i].value;
+  for (size_t flat = 0; flat < result.value.size(); ++flat) {
+    auto rest = static_cast<int64_t>(flat);
+    int64_t from = 0;
+    for (size_t i = rank; i > 0; --i) {
+      from += rest % out.dims[i - 1].value * stride[static_cast<size_t>(op.perm[i - 1])];
+      rest /= out.dims[i - 1].value;
+    }
+    result.value[flat] = inputs[0].f32()[from];
+  }
+  return result;
+}
+
+ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind) {
+  ReferenceResult result = empty(op.output());
+  int64_t heads = op.heads.value, kvHeads = op.kvHeads.value, width = op.headDim.value;
+  double scale = op.factor();
+  for (int64_t i = 0; i < op.q.value; ++i)
+    for (int64_t h = 0; h < heads; ++h) {
+      int64_t g = h / (heads / kvHeads), limit = causalLimit(op.causal, i, op.q.value, op.kv.value);
+      const float* q = inputs[0].f32() + (i * heads + h) * width;
+      std::vector<double> s;
+      for (int64_t j = 0; j < limit; ++j) {
+        const float* k = inputs[1].f32() + (j * kvHeads + g) * width;
+        double dot = 0;
+        for (int64_t d = 0; d < width; ++d) dot += double{q[d]} * k[d];
+        s.push_back(dot * scale);
+      }
+      double top = highest(s), sum = 0, largestScore = 0;
+      for (double v : s) {
+        sum += std::exp(v - top);
+        largestScore = std::max(largestScore, std::fabs(v));
+      }
+      for (int64_t d = 0; d < width; ++d) {
+        auto at = static_cast<size_t>((i * heads + h) * width + d);
+        double largestValue = 0;
+        bool anyValue = false;
+        for (int64_t j = 0; j < limit; ++j) {
+          double v = inputs[2].f32()[(j * kvHeads + g) * width + d];
+          double weight = std::exp(s[static_cast<size_t>(j)] - top) / sum;
+          result.value[at] += weight * v;
+          largestValue = std::max(largestValue, std::fabs(v));
+          anyValue = anyValue || (std::isinf(v) && weight < 0x1p-120);
+        }
+        result.limit[at] = anyValue ? std::numeric_limits<double>::quiet_NaN() : (16 + largestScore) * kEps * largestValue;
+      }
+    }
+  return result;
+}
+
+}  // namespace quern

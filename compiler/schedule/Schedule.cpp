@@ -1,0 +1,110 @@
+// compiler/schedule/Schedule.cpp — see Schedule.h.
+#include "compiler/schedule/Schedule.h"
+
+#include "compiler/base/Check.h"
+#include "compiler/base/Text.h"
+
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+
+namespace quern {
+
+template <class S>
+static std::string valueText(const S& schedule, const ScheduleField<S>& field) {
+  int64_t value = schedule.*field.member;
+  return field.words.empty() ? std::to_string(value) : std::string(field.words[static_cast<size_t>(value)]);
+}
+
+std::vector<ScheduleKeyInfo> keysOf(const Schedule& schedule) {
+  return std::visit(
+      []<class S>(const S& s) {
+        std::vector<ScheduleKeyInfo> keys;
+        for (const ScheduleField<S>& field : S::fields())
+          keys.push_back({std::string(field.key), valueText(s, field), std::string(field.meaning), {field.words.begin(), field.words.end()}});
+        return keys;
+      },
+      schedule);
+}
+
+std::string text(const Schedule& schedule) {
+  std::string out;
+  for (const ScheduleKeyInfo& key : keysOf(schedule)) out += fmt::format("{}{}={}", out.empty() ? "" : " ", key.key, key.value);
+  return out;
+}
+
+template <class S>
+static bool setField(S& schedule, const ScheduleField<S>& field, std::string_view value) {
+  if (field.words.empty()) {
+    auto number = parseInt(value);
+    if (number) schedule.*field.member = *number;
+    return number.has_value();
+  }
+  auto found = std::find(field.words.begin(), field.words.end(), value);
+  if (found == field.words.end()) return false;
+  schedule.*field.member = found - field.words.begin();
+  return true;
+}
+
+bool setKey(Schedule& schedule, std::string_view key, std::string_view value) {
+  return std::visit(
+      [&]<class S>(S& s) {
+        for (const ScheduleField<S>& field : S::fields())
+          if (field.key == key) return setField(s, field, value);
+        return false;
+      },
+      schedule);
+}
+
+Result<Schedule> parseSchedule(std::string_view given, const OpDesc& op, const Target& target) {
+  std::string subject = fmt::format("{} schedule", familyName(classOf(op)));
+  auto keys = parseKeyValues(given, subject, false);
+  if (!keys) return keys.error();
+  Schedule schedule = defaultSchedule(op, target);
+  std::vector<std::string> known, set;
+  for (const ScheduleKeyInfo& info : keysOf(schedule)) known.push_back(info.key);
+  for (const auto& [key, value] : keys->pairs) {
+    if (std::find(known.begin(), known.end(), key) == known.end())
+      return badCommand(fmt::format("{}: unknown key '{}'{}; keys: {}", subject, escaped(key), didYouMean(key, known), join(known, " ")));
+    set.push_back(key);
+    if (setKey(schedule, key, value)) continue;
+    std::string legal = "a whole number";
+    for (const ScheduleKeyInfo& info : keysOf(schedule))
+      if (info.key == key && !info.words.empty()) legal = join(info.words, ", ");
+    return badCommand(fmt::format("{}: {}={} is no value of {}; legal: {}", subject, key, escaped(value), key, legal));
+  }
+  if (auto* matmul = std::get_if<MatmulSchedule>(&schedule)) matmul->complete(set);
+  auto good = validate(schedule, op, target);
+  if (!good) return badCommand(good.error().message);
+  return schedule;
+}
+
+Schedule defaultSchedule(const OpDesc& op, const Target& target) {
+  switch (classOf(op)) {
+    case OpClass::Contraction: return MatmulSchedule::byDefault(std::get<MatmulOp>(op), target);
+    case OpClass::Pointwise: return MapSchedule::byDefault(op, target);
+    case OpClass::RowWise: return RowSchedule::byDefault(op, target);
+    case OpClass::Movement: return MoveSchedule::byDefault(op, target);
+    case OpClass::Attention: return AttentionSchedule::byDefault(op, target);
+  }
+  QUERN_CHECK(false);
+  return {};
+}
+
+Result<void> validate(const Schedule& schedule, const OpDesc& op, const Target& target) {
+  QUERN_CHECK_FOR(schedule.index() == static_cast<size_t>(classOf(op)), text(op));
+  if (const auto* matmul = std::get_if<MatmulSchedule>(&schedule)) return matmul->validate(std::get<MatmulOp>(op), target);
+  return std::visit(
+      [&]<class S>(const S& s) -> Result<void> {
+        if constexpr (std::is_same_v<S, MatmulSchedule>) return {};
+        else return s.validate(op, target);
+      },
+      schedule);
+}
+
+std::string_view familyName(OpClass cls) {
+  constexpr std::array<std::string_view, 5> names = {"matmul", "map", "row", "move", "attention"};
+  return names[static_cast<size_t>(cls)];
+}
+
+}  // namespace quern

@@ -1,0 +1,40 @@
+// compiler/schedule/Schedule.h — HOW to compute: a short list of small values that prints and replays.
+#pragma once
+
+#include "compiler/schedule/MatmulSchedule.h"
+#include "compiler/schedule/VectorSchedules.h"
+
+#include <variant>
+
+namespace quern {
+
+/// One alternative per OpClass, in its order.
+using Schedule = std::variant<MatmulSchedule, MapSchedule, RowSchedule, MoveSchedule, AttentionSchedule>;
+
+/// "mr=8 nr=48 mc=64 ...": every key, in the order of the fields.
+std::string text(const Schedule& schedule);
+
+/// Parses keys over the default schedule of op on target (keys not given keep the default's value), then validates.
+/// Errors   BadCommand: unknown key or value, or illegal for this op and target (with the nearest legal values).
+Result<Schedule> parseSchedule(std::string_view text, const OpDesc& op, const Target& target);
+
+/// Always legal: candidate 0.
+Schedule defaultSchedule(const OpDesc& op, const Target& target);
+
+/// Errors   Infeasible with the reason.
+Result<void> validate(const Schedule& schedule, const OpDesc& op, const Target& target);
+
+/// "matmul", "map", "row", "move", "attention": the table name of a search space.
+std::string_view familyName(OpClass cls);
+
+/// A key as people see it.
+struct ScheduleKeyInfo {
+  std::string key, value, meaning;
+  std::vector<std::string> words;  ///< empty: a whole number
+};
+std::vector<ScheduleKeyInfo> keysOf(const Schedule& schedule);
+
+/// `schedule` with one key changed; false where the family has no such key or word.
+bool setKey(Schedule& schedule, std::string_view key, std::string_view value);
+
+}  // namespace quern

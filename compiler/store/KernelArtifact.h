@@ -1,0 +1,55 @@
+// compiler/store/KernelArtifact.h — a compiled kernel as one self-describing, self-checking string of bytes.
+#pragma once
+
+#include "compiler/base/Result.h"
+#include "compiler/op/OpDesc.h"
+#include "compiler/schedule/KernelInfo.h"
+#include "compiler/schedule/Schedule.h"
+#include "compiler/store/KernelCall.h"
+
+#include <string>
+
+namespace quern {
+
+/// What a kernel is identified by. Everything that can change its bytes is in here; what it was tuned on is not.
+struct KernelKey {
+  std::string op, schedule;
+  std::string contract;    ///< base level plus features the code was allowed
+  std::string generator;   ///< fingerprint of our sources from op to codegen
+  std::string llvm;        ///< version of LLVM
+  std::string abi;         ///< hash of QuernArgs.h
+  bool operator==(const KernelKey&) const = default;
+};
+
+/// The key of this program's kernels.
+KernelKey kernelKey(const OpDesc& op, const Schedule& schedule, const Target& target);
+/// The full key as text, one field a line, each length-prefixed.
+std::string text(const KernelKey& key);
+/// The file name of a key: a hash.
+std::string hashOf(const KernelKey& key);
+
+/// Evidence that a kernel was compared with the reference before it was stored.
+struct Certificate {
+  int64_t cases = 0;       ///< 0: never verified
+  double worstOverLimit = 0;
+};
+
+struct KernelArtifact {
+  KernelKey key;
+  KernelInfo info;
+  std::string object;
+  Certificate certificate;
+  std::string provenance;  ///< text of the Target it was compiled or tuned on
+  std::string tuning;      ///< the tuning record, one line, or empty
+};
+
+/// Format version, key, info, certificate, provenance, record, object, and a SHA-256 of all of that.
+std::string serialise(const KernelArtifact& artifact);
+
+/// Errors   BadInput: what is wrong: version, truncation, hash, a malformed field, an object that is not of the form.
+Result<KernelArtifact> parseArtifact(std::string_view bytes);
+
+/// Maps the artifact's code. Errors: as loadKernelObject.
+Result<KernelRef> loadArtifact(const KernelArtifact& artifact, const std::string& origin);
+
+}  // namespace quern

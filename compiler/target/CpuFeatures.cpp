@@ -1,0 +1,144 @@
+// compiler/target/CpuFeatures.cpp — cpuid, and a child process that executes one instruction of each feature.
+#include "compiler/target/CpuFeatures.h"
+
+#include "compiler/target/HostTarget.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace quern {
+
+#if defined(__x86_64__)
+
+std::string_view hostArch() { return "x86_64"; }
+
+namespace {
+
+enum Register { Eax, Ebx, Ecx, Edx };
+
+/// Where cpuid reports a feature, which state the operating system must save for it (XCR0 bits), and an instruction.
+struct Feature {
+  const char* name;
+  unsigned leaf, subleaf;
+  Register reg;
+  unsigned bit;
+  uint64_t state;
+  void (*run)();
+};
+
+constexpr uint64_t kYmm = 0x6, kZmm = 0xe6, kTiles = 0x60000;
+
+const std::array<Feature, 22> kFeatures = {{
+    {"sse2", 1, 0, Edx, 26, 0, [] { asm volatile("paddd %%xmm0, %%xmm0" ::: "xmm0"); }},
+    {"sse4.2", 1, 0, Ecx, 20, 0, [] { asm volatile("pcmpgtq %%xmm0, %%xmm0" ::: "xmm0"); }},
+    {"avx", 1, 0, Ecx, 28, kYmm, [] { asm volatile("vaddps %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
+    {"fma", 1, 0, Ecx, 12, kYmm, [] { asm volatile("vfmadd231ps %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
+    {"f16c", 1, 0, Ecx, 29, kYmm, [] { asm volatile("vcvtph2ps %%xmm0, %%ymm0" ::: "xmm0"); }},
+    {"avx2", 7, 0, Ebx, 5, kYmm, [] { asm volatile("vpaddd %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
+    {"bmi2", 7, 0, Ebx, 8, 0, [] { asm volatile("shlx %%rax, %%rax, %%rax" ::: "rax"); }},
+    {"avx512f", 7, 0, Ebx, 16, kZmm, [] { asm volatile("vaddps %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
+    {"avx512dq", 7, 0, Ebx, 17, kZmm, [] { asm volatile("vandps %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
+    {"avx512cd", 7, 0, Ebx, 28, kZmm, [] { asm volatile("vplzcntd %%zmm0, %%zmm0" ::: "xmm0"); }},
+    {"avx512bw", 7, 0, Ebx, 30, kZmm, [] { asm volatile("vpaddb %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
+    {"avx512vl", 7, 0, Ebx, 31, kZmm, [] { asm volatile("vpternlogd $0, %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
+    {"avx512vbmi", 7, 0, Ecx, 1, kZmm, [] { asm volatile("vpermb %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
+    {"avx512vnni", 7, 0, Ecx, 11, kZmm, [] { asm volatile("vpdpbusd %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
+    {"avxvnni", 7, 1, Eax, 4, kYmm, [] { asm volatile("%{vex%} vpdpbusd %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
+    {"avx512bf16", 7, 1, Eax, 5, kZmm, [] { asm volatile("vdpbf16ps %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
+    {"avx512fp16", 7, 0, Edx, 23, kZmm, [] { asm volatile(".byte 0x62,0xf5,0x7c,0x48,0x58,0xc0" ::: "xmm0"); }},
+    {"gfni", 7, 0, Ecx, 8, 0, [] { asm volatile("gf2p8mulb %%xmm0, %%xmm0" ::: "xmm0"); }},
+    {"prefetchwt1", 7, 0, Ecx, 0, 0, [] { char c = 0; asm volatile("prefetchwt1 %0" ::"m"(c)); }},
+    {"amx-tile", 7, 0, Edx, 24, kTiles, [] { asm volatile(".byte 0xc4,0xe2,0x78,0x49,0xc0"); }},
+    {"amx-bf16", 7, 0, Edx, 22, kTiles, nullptr},
+    {"amx-int8", 7, 0, Edx, 25, kTiles, nullptr},
+}};
+
+uint64_t enabledState() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return 0;
+  asm volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+  return (uint64_t{d} << 32) | a;
+}
+
+bool reported(const Feature& feature, uint64_t state) {
+  std::array<unsigned, 4> r{};
+  if (__get_cpuid_count(feature.leaf, feature.subleaf, &r[0], &r[1], &r[2], &r[3]) == 0) return false;
+  return ((r[feature.reg] >> feature.bit) & 1) != 0 && (state & feature.state) == feature.state;
+}
+
+/// The kernel hands AMX state out on request only (arch_prctl ARCH_REQ_XCOMP_PERM, component 18).
+void requestTiles() { ::syscall(SYS_arch_prctl, 0x1023, 18); }
+
+bool runsInChild(const Feature& feature) {
+  pid_t child = ::fork();
+  if (child < 0) return false;
+  if (child == 0) {
+    if (feature.state == kTiles) requestTiles();
+    feature.run();
+    ::_exit(0);
+  }
+  int status = 1;
+  while (::waitpid(child, &status, 0) < 0) {}
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+}  // namespace
+
+std::vector<std::string> reportedFeatures() {
+  std::vector<std::string> names;
+  uint64_t state = enabledState();
+  for (const Feature& feature : kFeatures)
+    if (reported(feature, state)) names.emplace_back(feature.name);
+  return names;
+}
+
+std::vector<std::string> featuresThatRun() {
+  std::vector<std::string> names;
+  uint64_t state = enabledState();
+  bool tiles = false;
+  for (const Feature& feature : kFeatures) {
+    if (!reported(feature, state)) continue;
+    bool runs = feature.run != nullptr ? runsInChild(feature) : tiles;  // the amx products come with the tiles
+    if (std::strcmp(feature.name, "amx-tile") == 0) tiles = runs;
+    if (runs) names.emplace_back(feature.name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string cpuModelName() {
+  std::array<unsigned, 12> words{};
+  for (unsigned i = 0; i < 3; ++i)
+    if (__get_cpuid(0x80000002 + i, &words[i * 4], &words[i * 4 + 1], &words[i * 4 + 2], &words[i * 4 + 3]) == 0) return "x86_64";
+  char name[49] = {};
+  std::memcpy(name, words.data(), 48);
+  std::string out = name;
+  out.erase(0, out.find_first_not_of(' '));
+  while (!out.empty() && out.back() == ' ') out.pop_back();
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  __get_cpuid(1, &a, &b, &c, &d);
+  unsigned family = ((a >> 8) & 15) + ((a >> 20) & 255), model = ((a >> 4) & 15) | ((a >> 12) & 0xf0);
+  return out + " family " + std::to_string(family) + " model " + std::to_string(model);
+}
+
+#else
+
+std::string_view hostArch() { return "aarch64"; }
+std::vector<std::string> reportedFeatures() { return {"neon"}; }
+std::vector<std::string> featuresThatRun() { return {"neon"}; }
+std::string cpuModelName() { return "aarch64"; }
+
+#endif
+
+}  // namespace quern

@@ -1,0 +1,86 @@
+// compiler/target/HostTarget.cpp — see HostTarget.h.
+#include "compiler/target/HostTarget.h"
+
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+#include "compiler/base/Toml.h"
+#include "compiler/target/CpuFeatures.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace quern {
+
+/// The size of the data or unified cache of one level, as Linux reports it; the C library reads some CPUs' wrongly.
+static int64_t cacheBytes(const std::string& level, int64_t fallback) {
+  for (int index = 0; index < 8; ++index) {
+    std::string folder = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", index);
+    auto field = [&](const char* name) {
+      auto read = readFile(folder + name);
+      return read ? std::string(trim(*read)) : std::string();
+    };
+    if (field("level") != level || field("type") == "Instruction") continue;
+    std::string size = field("size");  // "48K"
+    auto kibi = size.ends_with("K") ? parseInt(size.substr(0, size.size() - 1)) : std::nullopt;
+    if (kibi) return *kibi << 10;
+  }
+  return fallback;
+}
+
+Target hostTarget() {
+  Target host;
+  host.name = "host";
+  std::vector<std::string> have = reportedFeatures();
+  for (const IsaLevel& level : isaLevels()) {
+    if (level.arch != hostArch()) continue;
+    std::vector<std::string> needed = split(level.requires_, ',');
+    bool all = std::all_of(needed.begin(), needed.end(), [&](const std::string& f) { return std::find(have.begin(), have.end(), f) != have.end(); });
+    if (all) host.level = level.name;
+  }
+  std::vector<std::string> implied = split(host.isa().requires_, ',');
+  for (const std::string& feature : have)
+    if (std::find(implied.begin(), implied.end(), feature) == implied.end()) host.features.push_back(feature);
+  std::sort(host.features.begin(), host.features.end());
+  host.l1Bytes = cacheBytes("1", host.l1Bytes);
+  host.l2Bytes = cacheBytes("2", host.l2Bytes);
+  host.l3Bytes = cacheBytes("3", host.l3Bytes);
+  host.model = cpuModelName();
+  return host;
+}
+
+Result<Target> findTarget(const std::string& nameOrFile) {
+  if (nameOrFile == "host") return hostTarget();
+  auto path = findConfig("cpu", nameOrFile);
+  if (!path) {
+    std::vector<std::string> known = configNames("cpu");
+    return badCommand(fmt::format("unknown cpu '{}'{}; known: host, {}; or a TOML file", escaped(nameOrFile), didYouMean(nameOrFile, known), join(known, ", ")));
+  }
+  auto root = readToml(*path);
+  if (!root) return root.error();
+  TomlReader reader(*root, *path);
+  KeyValues keys;
+  keys.head = path->substr(path->rfind('/') + 1);
+  keys.head = keys.head.substr(0, keys.head.rfind(".toml"));
+  if (auto name = reader.takeString("name")) keys.head = *name;
+  for (const char* key : {"level", "model"})
+    if (auto value = reader.takeString(key)) keys.set(key, *value);
+  if (auto features = reader.takeStrings("features"); !features.empty()) keys.set("features", join(features, ","));
+  const std::pair<const char*, const char*> sizes[] = {{"l1_bytes", "l1"}, {"l2_bytes", "l2"}, {"l3_bytes", "l3"}};
+  for (auto [field, key] : sizes)
+    if (root->find(field) != nullptr) keys.set(key, std::to_string(reader.takeInt(field, std::nullopt, 1024, int64_t{1} << 40)));
+  if (auto good = reader.finish(); !good) return good.error();
+  auto target = targetFromKeys(keys);
+  if (!target) return badInput(fmt::format("{}: {}", escaped(*path), target.error().message));
+  return target;
+}
+
+std::string targetToml(const Target& target) {
+  std::vector<std::string> quoted;
+  for (const std::string& feature : target.features) quoted.push_back(tomlQuoted(feature));
+  std::string out = fmt::format("name = {}\nlevel = {}\nfeatures = [{}]\nl1_bytes = {}\nl2_bytes = {}\nl3_bytes = {}\n", tomlQuoted(target.name),
+                                tomlQuoted(target.level), join(quoted, ", "), target.l1Bytes, target.l2Bytes, target.l3Bytes);
+  if (!target.model.empty()) out += fmt::format("model = {}\n", tomlQuoted(target.model));
+  return out;
+}
+
+}  // namespace quern

@@ -1,0 +1,42 @@
+// tests/Support.h — what several test programs share.
+#pragma once
+
+#include "compiler/jit/KernelLibrary.h"
+#include "compiler/target/HostTarget.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+#include <vector>
+
+namespace quern {
+
+inline OpDesc op(const std::string& given) {
+  auto parsed = parseOp(given);
+  INFO(given << ": " << (parsed ? "" : parsed.error().message));
+  REQUIRE(parsed);
+  return *parsed;
+}
+
+inline Target cpu(const std::string& name) {
+  auto found = findTarget(name);
+  REQUIRE(found);
+  return *found;
+}
+
+inline Schedule schedule(const std::string& given, const OpDesc& desc, const Target& target) {
+  auto parsed = parseSchedule(given, desc, target);
+  INFO(given << ": " << (parsed ? "" : parsed.error().message));
+  REQUIRE(parsed);
+  return *parsed;
+}
+
+/// The ISA levels that this machine can run, narrowest first: x86-64, x86-64-v3, x86-64-v4.
+inline std::vector<Target> runnableLevels() {
+  std::vector<Target> levels;
+  for (const char* name : {"x86-64", "x86-64-v3", "x86-64-v4"})
+    if (hostTarget().lackingFor(cpu(name)).empty()) levels.push_back(cpu(name));
+  return levels;
+}
+
+}  // namespace quern

@@ -1,0 +1,52 @@
+// tests/golden/GoldenTest.cpp — printed loop programs, one file per case. QUERN_UPDATE_GOLDEN=1 rewrites them.
+#include "compiler/base/Files.h"
+#include "compiler/loops/LoopPrinter.h"
+#include "compiler/loops/Lower.h"
+#include "tests/Support.h"
+
+#include <cstdlib>
+
+using namespace quern;
+
+namespace {
+
+struct Case {
+  const char* file;
+  const char* op;
+  const char* cpu;
+  const char* schedule;
+};
+
+const Case kCases[] = {
+    {"matmul-packed", "matmul m=* n=100 k=700 const=b ep=bias+relu", "x86-64-v4", "mr=6 nr=48 kc=256 unroll_k=2"},
+    {"matmul-plain", "matmul m=17 n=20 k=30 acc=1", "haswell", ""},
+    {"matmul-transposed", "matmul m=8 n=16 k=8 tb=1", "x86-64", ""},
+    {"map-broadcast", "map expr=\"a * b + c\" a=4x5x6 b=6 c=4x1x1", "haswell", ""},
+    {"gelu", "gelu x=1000 form=sigmoid", "x86-64-v4", ""},
+    {"softmax", "softmax x=8x100", "haswell", ""},
+    {"softmax-causal", "softmax x=*x* causal=1", "x86-64-v4", ""},
+    {"reduce-columns", "reduce x=30x20 axis=0 f=sum", "haswell", ""},
+    {"layernorm", "layernorm x=*x70", "x86-64-v4", ""},
+    {"rmsnorm", "rmsnorm x=4x64", "neoverse-v1", ""},
+    {"embedding", "embedding t=* v=256 d=128", "haswell", ""},
+    {"transpose", "transpose x=3x4x5 perm=2,0,1", "x86-64", ""},
+    {"attention", "attention heads=4 kv_heads=2 head_dim=32 q=* kv=* causal=1", "x86-64-v4", ""},
+};
+
+}  // namespace
+
+TEST_CASE("loop programs are as recorded") {
+  bool update = std::getenv("QUERN_UPDATE_GOLDEN") != nullptr;
+  for (const Case& one : kCases) {
+    OpDesc desc = op(one.op);
+    Target target = cpu(one.cpu);
+    auto program = lower(desc, schedule(one.schedule, desc, target), target);
+    REQUIRE(program);
+    std::string file = std::string(QUERN_TESTS) + "/golden/" + one.file + ".loops";
+    if (update) REQUIRE(writeFileAtomically(file, text(*program)));
+    auto recorded = readFile(file);
+    INFO(file << ": if the change is meant, QUERN_UPDATE_GOLDEN=1 tools/test golden rewrites it");
+    REQUIRE(recorded);
+    CHECK(*recorded == text(*program));
+  }
+}

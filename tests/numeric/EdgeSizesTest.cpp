@@ -1,0 +1,90 @@
+// tests/numeric/EdgeSizesTest.cpp — every op x edge sizes x sampled schedules x every ISA level of the host, against the
+// reference: guard pages on both sides, padded rows, whole-number data exact, special values.
+#include "tests/Support.h"
+#include "tuner/KernelCheck.h"
+#include "tuner/SearchSpace.h"
+
+#include <iostream>
+#include <random>
+
+using namespace quern;
+
+static const char* const kOps[] = {
+    "matmul m=* n=* k=*",
+    "matmul m=* n=* k=* ta=1",
+    "matmul m=* n=* k=* tb=1 acc=1",
+    "matmul m=* n=* k=* batch=2 ep=bias+residual",
+    "matmul m=* n=100 k=40 const=b ep=bias+gelu_erf",
+    "matmul m=* n=16 k=300 const=b tb=1",
+    "matmul m=5 n=33 k=0 ep=bias",
+    "map expr=\"a * b + c\" a=*x* b=* c=*x1",
+    "map expr=\"silu(a) * b\" a=*x* b=*x*",
+    "add a=*x1x* b=*x1",
+    "div a=* b=*",
+    "max a=*x* b=*",
+    "softmax x=*x*",
+    "softmax x=*x* causal=1",
+    "softmax x=2x*x* causal=topleft scale=0.3",
+    "softmax x=*x*x* axis=1",
+    "softmax x=*x* axis=0",
+    "reduce x=*x* axis=1 f=sum",
+    "reduce x=*x*x* axis=1 f=mean",
+    "reduce x=*x* axis=1 f=max",
+    "reduce x=*x* axis=0 f=min",
+    "layernorm x=*x1",
+    "layernorm x=*x97",
+    "layernorm x=*x*x768",
+    "rmsnorm x=*x64",
+    "embedding t=* v=* d=*",
+    "transpose x=*x*",
+    "transpose x=*x*x* perm=0,2,1",
+    "transpose x=*x*x* perm=1,0,2",
+    "attention heads=2 kv_heads=1 head_dim=32 q=* kv=* causal=1",
+    "attention heads=3 kv_heads=3 head_dim=5 q=* kv=*",
+    "attention heads=1 kv_heads=1 head_dim=200 q=* kv=* causal=topleft",
+};
+
+TEST_CASE("every op at edge sizes, on every level, with sampled schedules") {
+  constexpr uint64_t kSeed = 1;
+  auto space = readSearchSpace("default");
+  REQUIRE(space);
+  CheckReport all;
+  for (const Target& target : runnableLevels()) {
+    KernelLibrary library(target, {});
+    for (const char* given : kOps) {
+      OpDesc desc = op(given);
+      DimValues sample;
+      for (const std::string& name : runtimeDims(desc)) sample[name] = 64;
+      std::vector<Candidate> candidates = candidatesOf(*space, desc, sample, target);
+      std::mt19937_64 random(kSeed);
+      for (int i = 0; i < 3; ++i) {  // the default, then two drawn ones
+        const Schedule& chosen = candidates[i == 0 ? 0 : random() % candidates.size()].schedule;
+        auto kernel = library.get(desc, chosen);
+        INFO(given << " | " << text(chosen) << " on " << target.level << (kernel ? "" : ": " + kernel.error().message));
+        REQUIRE(kernel);
+        std::vector<DimValues> sizes = edgeSizes(desc, chosen, runtimeDims(desc).empty() ? 1 : 10, kSeed + static_cast<uint64_t>(i));
+        REQUIRE_FALSE(sizes.empty());
+        for (const DimValues& dims : sizes) {
+          auto report = checkKernel(*kernel, desc, dims, kSeed);
+          REQUIRE(report);
+          INFO(report->failure);
+          CHECK(report->passed);
+          all.add(*report);
+        }
+      }
+    }
+  }
+  std::cout << all.cases << " cases, worst error/limit " << all.worst << ", seed " << kSeed << "\n";
+  CHECK(all.cases > 2000);
+}
+
+TEST_CASE("the check notices a wrong kernel") {
+  // A kernel of another op in its place: if this passes, nothing above tested anything.
+  KernelLibrary library(hostTarget(), {});
+  OpDesc right = op("add a=* b=*"), wrong = op("mul a=* b=*");
+  auto kernel = library.get(wrong);
+  REQUIRE(kernel);
+  auto report = checkKernel(*kernel, right, {{"d0", 33}}, 1);
+  REQUIRE(report);
+  CHECK_FALSE(report->passed);
+}

@@ -1,0 +1,173 @@
+// tests/numeric/InterpreterTest.cpp — the interpreter and the native code agree bit for bit, on every ISA level the host
+// has; the interpreter holds every access against its buffer; schedules of one order agree bit for bit.
+#include "compiler/loops/LoopInterpreter.h"
+#include "compiler/loops/LoopParser.h"
+#include "compiler/loops/LoopPrinter.h"
+#include "compiler/loops/Lower.h"
+#include "tests/Support.h"
+#include "tuner/KernelCheck.h"
+#include "tuner/SearchSpace.h"
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+using namespace quern;
+
+namespace {
+
+const char* const kOps[] = {
+    "matmul m=* n=* k=*",
+    "matmul m=* n=37 k=19 const=b ep=bias+gelu_tanh+residual",
+    "matmul m=9 n=20 k=33 tb=1 acc=1",
+    "matmul m=7 n=50 k=5 ta=1 batch=2 ep=\"max(x, gate) + bias\" gate=1x50",
+    "map expr=\"gelu_erf(a) * b + exp(c) - log(a * a)\" a=3x19 b=19 c=3x1",
+    "map expr=\"tanh(a) + erf(b) / sigmoid(a) + rsqrt(abs(b)) + silu(a) + gelu_sigmoid(b)\" a=*x7 b=*x7",
+    "add a=2x1x5 b=3x1",
+    "softmax x=3x37",
+    "softmax x=*x* causal=1 scale=0.5",
+    "softmax x=2x13x6 axis=1",
+    "reduce x=5x70 axis=1 f=sum",
+    "reduce x=4x21x3 axis=1 f=mean",
+    "reduce x=3x33 axis=1 f=max",
+    "layernorm x=*x70",
+    "rmsnorm x=3x33",
+    "embedding t=* v=9 d=21",
+    "transpose x=3x4x5 perm=2,0,1",
+    "transpose x=4x6x5 perm=1,0,2",
+    "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1",
+};
+
+std::vector<int64_t> shapeOf(const TensorSpec& spec) {
+  std::vector<int64_t> shape;
+  for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
+  return shape;
+}
+
+/// The kernel's output through the interpreter, operands dense.
+std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims, const CheckRun& run) {
+  CheckInputs inputs = makeInputs(bound, run.data, run.seed);
+  std::vector<std::vector<float>> owned;
+  owned.reserve(8);
+  LoopArgs args;
+  std::vector<int64_t> outShape = shapeOf(outputOf(bound));
+  std::vector<float> out(static_cast<size_t>(outputOf(bound).elements()), -7.0f);
+  for (size_t i = 0; i < info.buffers.size(); ++i) {
+    const KernelBuffer& buffer = info.buffers[i];
+    std::vector<int64_t> shape = i < inputs.tensors.size() ? inputs.tensors[i].shape : outShape;
+    if (buffer.use == BufferUse::Out) args.buffers.push_back(out.data());
+    else if (buffer.use == BufferUse::InOut) {
+      std::copy_n(inputs.tensors[i].f32(), out.size(), out.data());
+      args.buffers.push_back(out.data());
+    } else if (buffer.use == BufferUse::Weight) {
+      std::vector<float>& packed = owned.emplace_back(static_cast<size_t>(buffer.pack.elements()));
+      packWeight(buffer.pack, inputs.tensors[i].f32(), shape.back(), buffer.pack.depth * buffer.pack.columns, packed.data());
+      args.buffers.push_back(packed.data());
+    } else args.buffers.push_back(inputs.arrays[i].data());
+    std::vector<int64_t> strides = denseStrides(shape);
+    args.strides.insert(args.strides.end(), strides.begin(), strides.begin() + buffer.strides);
+  }
+  for (const std::string& name : info.dims) args.dims.push_back(dims.at(name));
+  auto good = interpret(program, args);
+  INFO((good ? "" : good.error().message));
+  REQUIRE(good);
+  return out;
+}
+
+/// NaNs are equal to each other; everything else bit by bit.
+int64_t differingBits(const std::vector<float>& a, const std::vector<float>& b) {
+  REQUIRE(a.size() == b.size());
+  int64_t count = 0;
+  for (size_t i = 0; i < a.size(); ++i)
+    if (std::memcmp(&a[i], &b[i], 4) != 0 && !(std::isnan(a[i]) && std::isnan(b[i]))) ++count;
+  return count;
+}
+
+DimValues someSizes(const OpDesc& desc, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  DimValues values;
+  for (const std::string& name : runtimeDims(desc)) values[name] = 1 + static_cast<int64_t>(random() % 40);
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("interpreter equals native code bit for bit on every level") {
+  int compared = 0;
+  for (const Target& target : runnableLevels()) {
+    KernelLibrary library(target, {});
+    for (const char* given : kOps) {
+      OpDesc desc = op(given);
+      Schedule chosen = defaultSchedule(desc, target);
+      auto program = lower(desc, chosen, target);
+      REQUIRE(program);
+      auto kernel = library.get(desc, chosen);
+      INFO(given << " on " << target.name << (kernel ? "" : ": " + kernel.error().message));
+      REQUIRE(kernel);
+      for (InputData data : {InputData::ZeroMean, InputData::Specials}) {
+        CheckRun run{data, 42, Flush::End, 0};
+        DimValues dims = someSizes(desc, 7);
+        auto native = runOnce(*kernel, desc, dims, run);
+        REQUIRE(native);
+        std::vector<float> slow = interpreted(*program, (*kernel)->info, fixed(desc, dims), dims, run);
+        CHECK(differingBits(native->output, slow) == 0);
+        ++compared;
+      }
+    }
+  }
+  REQUIRE(compared > 0);
+}
+
+TEST_CASE("programs print, parse and print the same, and mean the same") {
+  for (const char* name : {"x86-64", "x86-64-v3", "x86-64-v4", "neoverse-v1"})
+    for (const char* given : kOps) {
+      Target target = cpu(name);
+      OpDesc desc = op(given);
+      auto program = lower(desc, defaultSchedule(desc, target), target);
+      REQUIRE(program);
+      auto again = parseLoops(text(*program), "printed");
+      INFO(given << " on " << name << (again ? "" : ": " + again.error().message));
+      REQUIRE(again);
+      CHECK(text(*again) == text(*program));
+    }
+}
+
+TEST_CASE("schedules of one order give the same bits") {
+  auto space = readSearchSpace("default");
+  REQUIRE(space);
+  int compared = 0;
+  for (const Target& target : runnableLevels()) {
+    KernelLibrary library(target, {});
+    for (const char* given : {"matmul m=* n=45 k=70 const=b ep=bias+relu", "matmul m=* n=* k=*", "softmax x=*x*", "layernorm x=*x70", "reduce x=*x* axis=1 f=sum",
+                              "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=1", "map expr=\"gelu_tanh(a) * b\" a=*x* b=*"}) {
+      OpDesc desc = op(given);
+      DimValues dims = someSizes(desc, 3);
+      CheckRun run{InputData::ZeroMean, 5, Flush::End, 0};
+      std::vector<float> first;
+      std::vector<Candidate> candidates = candidatesOf(*space, desc, dims, target);
+      size_t step = std::max<size_t>(1, candidates.size() / 6);
+      for (size_t i = 0; i < candidates.size(); i += step) {
+        auto kernel = library.get(desc, candidates[i].schedule);
+        REQUIRE(kernel);
+        auto result = runOnce(*kernel, desc, dims, run);
+        REQUIRE(result);
+        if (first.empty()) first = result->output;
+        INFO(given << " | " << text(candidates[i].schedule));
+        CHECK(differingBits(first, result->output) == 0);
+        ++compared;
+      }
+    }
+  }
+  REQUIRE(compared > 20);
+}
+
+TEST_CASE("the interpreter refuses an access outside its buffer") {
+  const char* source = "loops \"bad\"\nisa x86-64\nbuffer A : f32 in [4] strides [1]\nbuffer C : f32 out [4] strides [1]\n"
+                       "phase task tasks 1 {\n  store C[0] = A[1]:4\n}\n";
+  auto program = parseLoops(source, "bad.loops");
+  REQUIRE(program);
+  std::vector<float> a(4), c(4);
+  auto result = interpret(*program, {{a.data(), c.data()}, {}, {}});
+  REQUIRE_FALSE(result);
+  CHECK(result.error().message == "loop program 'bad': 4 lanes at [1] are outside A[4]");
+}

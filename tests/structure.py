@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""tests/structure.py ROOT — layers, LLVM's headers, file sizes, the top level: what STYLE and DESIGN promise of the tree."""
+import os
+import re
+import subprocess
+import sys
+
+# Who may include whom: a room sees itself and the rooms listed.
+ROOMS = {
+    "compiler/base": [],
+    "compiler/op": ["compiler/base"],
+    "compiler/reference": ["compiler/op", "compiler/base"],
+    "compiler/target": ["compiler/base"],
+    "compiler/schedule": ["compiler/target", "compiler/op", "compiler/base"],
+    "compiler/loops": ["compiler/schedule", "compiler/target", "compiler/op", "compiler/base"],
+    "compiler/codegen": ["compiler/loops", "compiler/target", "compiler/base"],
+    "compiler/store": ["compiler/schedule", "compiler/target", "compiler/op", "compiler/base"],
+    "compiler/jit": ["compiler/codegen", "compiler/store", "compiler/loops", "compiler/schedule", "compiler/target", "compiler/op", "compiler/base"],
+    "tuner": ["compiler"],
+    "runtime": ["compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
+    "models": ["runtime", "compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
+    "tools": ["models", "runtime", "tuner", "compiler"],
+    "tests": ["tools", "models", "runtime", "tuner", "compiler"],
+}
+TOP = {"meson.build", "compiler", "runtime", "tuner", "models", "configs", "tests", "tools", "README.md", "LICENSE"}
+HARD_LINES = 600
+LONG_LINES = 400
+
+
+def room_of(path):
+    best = ""
+    for room in ROOMS:
+        if (path == room or path.startswith(room + "/")) and len(room) > len(best):
+            best = room
+    return best
+
+
+def includes(path):
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            match = re.match(r'\s*#include\s+["<]([^">]+)[">]', line)
+            if match:
+                yield number, match.group(1)
+
+
+def check_includes(root, path, wrong):
+    room = room_of(path)
+    allowed = [room] + ROOMS.get(room, [])
+    for number, name in includes(os.path.join(root, path)):
+        if name.startswith("llvm") and not (path.endswith(".cpp") and room in ("compiler/codegen", "compiler/jit")):
+            if path != "compiler/codegen/IrEmitter.h":  # included by codegen's .cpp files only
+                wrong.append(f"{path}:{number}: LLVM outside the .cpp files of codegen and jit")
+        if name == "compiler/codegen/IrEmitter.h" and not path.startswith("compiler/codegen/"):
+            wrong.append(f"{path}:{number}: IrEmitter.h is codegen's own")
+        target = room_of(name)
+        if target and not any(target == a or target.startswith(a + "/") for a in allowed):
+            wrong.append(f"{path}:{number}: {room} must not include {name}")
+
+
+def main():
+    root = sys.argv[1]
+    listed = subprocess.run(["git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True, check=True)
+    files = [f for f in listed.stdout.split("\n") if f and os.path.exists(os.path.join(root, f))]
+    wrong, long_files, sources = [], [], 0
+    for top in {f.split("/")[0] for f in files}:
+        if top not in TOP and not top.startswith("."):
+            wrong.append(f"{top}: not a name of the top level")
+    for path in files:
+        if not path.endswith((".h", ".cpp", ".py")):
+            continue
+        sources += 1
+        with open(os.path.join(root, path), encoding="utf-8") as file:
+            lines = file.read().split("\n")
+        if len(lines) > HARD_LINES:
+            wrong.append(f"{path}: {len(lines)} lines, at most {HARD_LINES}")
+        elif len(lines) > LONG_LINES:
+            long_files.append(f"{path}: {len(lines)} lines wants a reason")
+        if path.endswith((".h", ".cpp")):
+            check_includes(root, path, wrong)
+            if not lines[0].startswith(("// " + path, "/* " + path)):
+                wrong.append(f"{path}:1: opens with its own path and what it is")
+    print("\n".join(long_files + wrong))
+    print(f"{sources} sources, {len(wrong)} wrong")
+    sys.exit(1 if wrong or sources < 50 else 0)
+
+
+main()

@@ -1,0 +1,120 @@
+// tests/unit/TextFormsTest.cpp — parse(text(x)) == x for ops, schedules, targets, formulas, kernel infos, records.
+#include "compiler/base/Formula.h"
+#include "compiler/base/Text.h"
+#include "compiler/loops/Lower.h"
+#include "compiler/op/OpFile.h"
+#include "compiler/store/TuningDb.h"
+#include "compiler/target/HostTarget.h"
+
+#include <catch2/catch.hpp>
+
+using namespace quern;
+
+static const char* const kOps[] = {
+    "matmul m=64 n=768 k=768 ep=bias+gelu_tanh",
+    "matmul m=* n=50257 k=768 tb=1 const=b",
+    "matmul m=3 n=4 k=5 batch=2 ta=1 acc=1 ep=bias+residual",
+    "matmul m=8 n=16 k=4 ep=\"silu(x) * gate\" gate=8x16",
+    "map expr=\"gelu_tanh(a + b) * c - 1.5\" a=4x5 b=5 c=1x5",
+    "map expr=\"a - (b - c) / (a * b)\" a=*x8 b=8 c=scalar",
+    "add a=100x100 b=100",
+    "gelu x=98304 form=tanh",
+    "gelu x=*",
+    "relu x=3x4x5",
+    "softmax x=12x128x128 scale=0.125 causal=1",
+    "softmax x=2x3x4 axis=1",
+    "reduce x=3x4 axis=0 f=mean",
+    "layernorm x=128x768 eps=1e-06",
+    "rmsnorm x=*x64",
+    "embedding t=* v=256 d=128",
+    "transpose x=3x4x5 perm=2,0,1",
+    "attention heads=8 kv_heads=2 head_dim=64 q=* kv=* causal=topleft scale=0.5",
+};
+
+TEST_CASE("op text goes both ways") {
+  for (const char* given : kOps) {
+    auto op = parseOp(given);
+    INFO(given);
+    REQUIRE(op);
+    CHECK(text(*op) == given);
+    auto again = parseOp(text(*op));
+    REQUIRE(again);
+    CHECK(text(*again) == text(*op));
+  }
+}
+
+TEST_CASE("the TOML forms give the same op as the text") {
+  auto root = parseToml("[[op]]\ntext = \"matmul m=64 n=32 k=16 const=b ep=bias+relu\"\n"
+                        "[[op]]\nop = \"matmul\"\nm = 64\nn = 32\nk = 16\nconst = \"b\"\nep = \"bias+relu\"\nid = \"x\"\n"
+                        "[[op]]\nop = \"softmax\"\nx = [16, 128]\nscale = 0.5\n",
+                        "t.toml");
+  REQUIRE(root);
+  auto file = parseOpFile(*root, "t.toml");
+  REQUIRE(file);
+  REQUIRE(file->entries.size() == 3);
+  CHECK(text(file->entries[0].op) == text(file->entries[1].op));
+  CHECK(file->entries[1].id == "x");
+  CHECK(text(file->entries[2].op) == "softmax x=16x128 scale=0.5");
+}
+
+TEST_CASE("every suite in configs parses and its default schedules are legal on every CPU in configs") {
+  int ops = 0;
+  for (const char* suite : {"transformer-f32"}) {
+    auto file = readOpFile(std::string(QUERN_SOURCE_CONFIGS) + "/suites/" + suite + ".toml");
+    REQUIRE(file);
+    for (const char* cpu : {"host", "x86-64", "x86-64-v3", "x86-64-v4", "haswell", "zen3", "zen5", "skylake-avx512", "sapphirerapids", "neoverse-v1"}) {
+      auto target = findTarget(cpu);
+      REQUIRE(target);
+      CHECK(*parseTarget(text(*target)) == *target);
+      for (const OpEntry& entry : file->entries) {
+        Schedule schedule = defaultSchedule(entry.op, *target);
+        INFO(text(entry.op) << " on " << cpu << ": " << text(schedule));
+        CHECK(validate(schedule, entry.op, *target));
+        auto parsed = parseSchedule(text(schedule), entry.op, *target);
+        REQUIRE(parsed);
+        CHECK(*parsed == schedule);
+        auto program = lower(entry.op, schedule, *target);
+        REQUIRE(program);
+        KernelInfo info = kernelInfoOf(*program, entry.op, schedule);
+        auto again = parseKernelInfo(text(info));
+        REQUIRE(again);
+        CHECK(*again == info);
+        ++ops;
+      }
+    }
+  }
+  CHECK(ops > 400);
+}
+
+TEST_CASE("formulas") {
+  std::vector<std::string> names = {"m", "kv"};
+  std::vector<int64_t> values = {100, 7};
+  auto value = [&](const char* formula) {
+    auto parsed = Formula::parse(formula, names);
+    REQUIRE(parsed);
+    return parsed->evaluate(values);
+  };
+  CHECK(value("ceildiv(m, 96) * 4") == 8);
+  CHECK(value("((m + 3) / 4) - kv % 4") == 22);
+  CHECK(value("max(kv, 1) * min(m, 3)") == 21);
+  CHECK_FALSE(value("m / (kv - 7)").has_value());
+  CHECK_FALSE(value("9223372036854775807 * m").has_value());
+  CHECK_FALSE(Formula::parse("m +", names));
+  CHECK_FALSE(Formula::parse("unknown", names));
+  CHECK_FALSE(Formula::parse(std::string(100, '('), names));
+}
+
+TEST_CASE("tuning records go both ways") {
+  TuningRecord record{TuningRecord::Kind::Tuned, "map expr='a + b' a=3 b=3", "x86-64-v4 on X", "lanes=16 unroll=2", 1.25, 1234.5, 17, "measure", "2026-11-22T08:00:00Z"};
+  auto again = parseTuningRecord(text(record));
+  REQUIRE(again);
+  CHECK(text(*again) == text(record));
+  CHECK_FALSE(parseTuningRecord(text(record).substr(0, 40)));
+}
+
+TEST_CASE("numbers print shortest and parse back") {
+  for (float value : {0.1f, 1e-45f, 3.4028235e38f, -0.0f, 16777216.0f}) CHECK(static_cast<float>(*parseDouble(shortest(value))) == value);
+  CHECK_FALSE(parseInt("12x").has_value());
+  CHECK_FALSE(parseInt("9223372036854775808").has_value());
+  CHECK_FALSE(parseDouble("nan").has_value());
+}

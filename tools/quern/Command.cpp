@@ -1,0 +1,114 @@
+// tools/quern/Command.cpp — what commands share.
+#include "tools/quern/Command.h"
+
+#include "compiler/base/Files.h"
+#include "compiler/base/Log.h"
+#include "compiler/base/Text.h"
+#include "compiler/jit/CodegenModule.h"
+#include "compiler/loops/LoopParser.h"
+#include "compiler/loops/LoopVerifier.h"
+#include "compiler/loops/Lower.h"
+#include "compiler/target/HostTarget.h"
+
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace quern {
+
+Result<bool> ready(CommandLine& line) {
+  if (auto good = line.parse(); !good) return good.error();
+  if (line.helpAsked()) {
+    if (auto good = writeResult(line.help()); !good) return good.error();
+    return false;
+  }
+  if (line.has("log"))
+    if (auto good = enableLogTopics(line.get("log")); !good) return good.error();
+  return true;
+}
+
+/// FILE.toml#ID, or FILE.toml with a single op.
+static Result<OpEntry> opFromFile(const std::string& word) {
+  size_t hash = word.rfind('#');
+  std::string id = hash == std::string::npos ? "" : word.substr(hash + 1);
+  std::string name = word.substr(0, hash);
+  auto path = findConfig("suites", name);
+  if (!path) return path.error();
+  auto file = readOpFile(*path);
+  if (!file) return file.error();
+  std::vector<std::string> ids;
+  for (OpEntry& entry : file->entries) {
+    if (entry.id == id || (id.empty() && file->entries.size() == 1)) return std::move(entry);
+    ids.push_back(entry.id);
+  }
+  if (id.empty()) return badCommand(fmt::format("{} has {} ops: say which, as {}#ID; ids: {}", escaped(name), ids.size(), escaped(name), join(ids, " ")));
+  return badCommand(fmt::format("{}: no op '{}'{}; ids: {}", escaped(name), escaped(id), didYouMean(id, ids), join(ids, " ")));
+}
+
+Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<const std::vector<int64_t>> shapes) {
+  if (words.size() == 1 && (words[0].ends_with(".toml") || words[0].find(".toml#") != std::string::npos)) return opFromFile(words[0]);
+  std::string all = join(words, " ");
+  if (words.size() > 1) {  // words of their own: a value with blanks lost its quotes to the shell
+    all = words[0];
+    for (size_t i = 1; i < words.size(); ++i) {
+      size_t equals = words[i].find('=');
+      bool blanks = words[i].find(' ') != std::string::npos && equals != std::string::npos && words[i].find('"') == std::string::npos;
+      all += " " + (blanks ? words[i].substr(0, equals + 1) + "\"" + words[i].substr(equals + 1) + "\"" : words[i]);
+    }
+  }
+  auto op = shapes.empty() ? parseOp(all) : parseOpFor(all, shapes);
+  if (!op) return op.error();
+  return OpEntry{"", std::move(*op), "", ""};
+}
+
+Result<OpFile> readSuite(const std::string& nameOrPath) {
+  auto path = findConfig("suites", nameOrPath);
+  if (!path) return path.error();
+  return readOpFile(*path);
+}
+
+Result<Target> targetOf(const CommandLine& line, bool mustRun) {
+  auto target = findTarget(line.get("cpu"));
+  if (!target || !mustRun) return target;
+  std::vector<std::string> lacking = hostTarget().lackingFor(*target);
+  if (!lacking.empty()) return machineLacks(fmt::format("--cpu {}: this machine lacks {}; `quern cpu` says what it has", target->name, join(lacking, ", ")));
+  if (target->model.empty()) target->model = hostTarget().model;
+  return target;
+}
+
+Result<std::unique_ptr<KernelLibrary>> libraryOf(const CommandLine& line, bool mustRun) {
+  auto target = targetOf(line, mustRun);
+  if (!target) return target.error();
+  return std::make_unique<KernelLibrary>(std::move(*target), cacheDirectories(line.get("cache")));
+}
+
+Result<LoopProgram> programFromLoops(const std::string& file) {
+  auto bytes = readFile(file);
+  if (!bytes) return bytes.error();
+  auto program = parseLoops(*bytes, file);
+  if (!program) return program;
+  if (auto good = verifyLoops(*program); !good) return badInput(fmt::format("{}: {}", escaped(file), good.error().message));
+  return program;
+}
+
+Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule) {
+  auto program = programFromLoops(file);
+  if (!program) return program.error();
+  auto api = codegenModule();
+  if (!api) return api.error();
+  auto object = (*api)->emitObject(*program, kKernelSymbol);
+  if (!object) return object.error();
+  auto code = (*api)->linkObject(*object, kKernelSymbol);
+  if (!code) return code.error();
+  KernelInfo info = kernelInfoOf(*program, op, schedule);
+  if (info.buffers.size() < inputsOf(op).size()) return badInput(fmt::format("{}: {} buffers, the op has {} inputs", escaped(file), info.buffers.size(), inputsOf(op).size()));
+  return std::make_shared<const CompiledKernel>(CompiledKernel{info, code->entry, code->owner, file, 0});
+}
+
+Result<void> writeResult(const std::string& text, const std::string& file) {
+  if (!file.empty() && file != "-") return writeFileAtomically(file, text);
+  bool good = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!good) std::_Exit(0);  // `| head`: nobody reads any more
+  return {};
+}
+
+}  // namespace quern

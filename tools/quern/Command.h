@@ -1,0 +1,53 @@
+// tools/quern/Command.h — what every command's file offers to Main.cpp, and what commands share.
+#pragma once
+
+#include "compiler/jit/KernelLibrary.h"
+#include "compiler/loops/LoopProgram.h"
+#include "compiler/op/OpFile.h"
+#include "tools/quern/CommandLine.h"
+
+#include <functional>
+
+namespace quern {
+
+/// Exit statuses of INTERFACE: 0 done, 1 the answer is no; errors carry their own.
+using CommandFn = Result<int> (*)(std::vector<std::string> args);
+
+struct Command {
+  CommandInfo info;
+  CommandFn run;
+};
+
+const std::vector<Command>& commands();
+
+/// Parses; prints help where it was asked for (then the Result holds false).
+Result<bool> ready(CommandLine& line);
+
+/// The op that the command's words spell: op text, FILE.toml (one op), or FILE.toml#ID. `shapes`: for eval.
+Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<const std::vector<int64_t>> shapes = {});
+
+/// The suite named by --suite.
+Result<OpFile> readSuite(const std::string& nameOrPath);
+
+/// --cpu; with `mustRun`, a CPU that this machine contains. Errors: Machine naming what is missing.
+Result<Target> targetOf(const CommandLine& line, bool mustRun);
+
+/// The library for --cpu and --cache.
+Result<std::unique_ptr<KernelLibrary>> libraryOf(const CommandLine& line, bool mustRun);
+
+/// The kernel of a `--loops FILE`: parsed, verified and linked; never cached.
+Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule);
+Result<LoopProgram> programFromLoops(const std::string& file);
+
+/// Writes results: to stdout, quietly ending where nobody reads any more; or to `file` whole.
+Result<void> writeResult(const std::string& text, const std::string& file = "");
+
+Result<int> runOps(std::vector<std::string> args);
+Result<int> runShow(std::vector<std::string> args);
+Result<int> runEval(std::vector<std::string> args);
+Result<int> runVerify(std::vector<std::string> args);
+Result<int> runCpu(std::vector<std::string> args);
+
+extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo;
+
+}  // namespace quern

@@ -1,0 +1,45 @@
+// tools/quern/Cpu.cpp — `quern cpu`: what this CPU is.
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+#include "compiler/target/HostTarget.h"
+#include "tools/quern/Command.h"
+#include "tools/quern/Json.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace quern {
+
+const CommandInfo kCpuInfo = {"cpu", "[--measure] [-o FILE.toml]", "what this CPU is: features (probed by running), caches, ceilings",
+                              "  quern cpu\n  quern cpu -o here.toml; quern show matmul m=8 n=8 k=8 --cpu here.toml\n"};
+
+Result<int> runCpu(std::vector<std::string> args) {
+  CommandLine line(kCpuInfo, std::move(args));
+  line.common({"cpu", "json"}).value("output", "FILE.toml", "", "writes the description as a file for --cpu", 'o');
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  auto target = findTarget(line.get("cpu"));
+  if (!target) return target.error();
+  bool isHost = line.get("cpu") == "host";
+  std::vector<std::string> claimed = target->allFeatures(), silent;
+  if (isHost) {
+    std::vector<std::string> run = featuresThatRun();
+    std::set_difference(claimed.begin(), claimed.end(), run.begin(), run.end(), std::back_inserter(silent));
+  }
+  std::string out = fmt::format("cpu       {}{}\nlevel     {} ({}-bit vectors, {} registers{})\nfeatures  {}\ncaches    L1 {}, L2 {}, L3 {}\n", target->name,
+                                target->model.empty() ? "" : " (" + target->model + ")", target->level, target->isa().vectorBits, target->isa().vectorRegisters,
+                                target->isa().fma ? ", fma" : "", join(claimed, " "), humanBytes(static_cast<double>(target->l1Bytes)),
+                                humanBytes(static_cast<double>(target->l2Bytes)), humanBytes(static_cast<double>(target->l3Bytes)));
+  if (!silent.empty()) out += fmt::format("reported but not executing: {}\n", join(silent, " "));
+  if (line.has("output"))
+    if (auto good = writeFileAtomically(line.get("output"), targetToml(*target)); !good) return good.error();
+  if (line.has("json")) {
+    Json json = {{"name", target->name}, {"model", target->model}, {"level", target->level}, {"features", claimed}, {"l1_bytes", target->l1Bytes}, {"l2_bytes", target->l2Bytes}, {"l3_bytes", target->l3Bytes}};
+    if (auto good = writeResult(jsonText(json), line.get("json")); !good) return good.error();
+  }
+  if (line.get("json") != "-")
+    if (auto good = writeResult(out); !good) return good.error();
+  return 0;
+}
+
+}  // namespace quern

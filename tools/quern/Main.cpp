@@ -1,0 +1,43 @@
+// tools/quern/Main.cpp — the program: finds the command, runs it, turns errors into messages and exit statuses.
+#include "compiler/base/Text.h"
+#include "tools/quern/Command.h"
+
+#include <csignal>
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace quern {
+
+static std::string overview() {
+  std::string out = "quern COMMAND ...: turns op descriptions into native kernels tuned for the CPU in hand.\n\n";
+  for (const Command& command : commands()) out += fmt::format("  {:<10} {}\n", command.info.name, command.info.summary);
+  return out + "\nquern COMMAND --help explains one and shows examples.\n";
+}
+
+static Result<int> dispatch(std::vector<std::string> args) {
+  if (args.empty() || args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+    if (auto good = writeResult(overview()); !good) return good.error();
+    return args.empty() ? 2 : 0;
+  }
+  if (args[0] == "--version") {
+    if (auto good = writeResult("quern " QUERN_VERSION "\n"); !good) return good.error();
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const Command& command : commands()) {
+    if (command.info.name == args[0]) return command.run({args.begin() + 1, args.end()});
+    names.emplace_back(command.info.name);
+  }
+  return badCommand(fmt::format("unknown command '{}'{}; commands: {}", escaped(args[0]), didYouMean(args[0], names), join(names, " ")));
+}
+
+}  // namespace quern
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  auto status = quern::dispatch({argv + 1, argv + argc});
+  if (status) return *status;
+  std::fprintf(stderr, "quern: %s\n", status.error().message.c_str());
+  auto code = status.error().code;
+  return code == quern::ErrorCode::Infeasible ? 2 : static_cast<int>(code);
+}

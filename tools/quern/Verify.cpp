@@ -1,0 +1,108 @@
+// tools/quern/Verify.cpp — `quern verify OP|--suite FILE`: kernels against the reference.
+#include "compiler/base/Text.h"
+#include "tools/quern/Command.h"
+#include "tools/quern/Json.h"
+#include "tuner/KernelCheck.h"
+
+#include <chrono>
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace quern {
+
+const CommandInfo kVerifyInfo = {"verify", "OP|--suite FILE", "checks kernels against the reference: error over limit, edge sizes, guard pages, special values",
+                                 "  quern verify matmul m=64 n=48 k=100 ep=bias+gelu_tanh\n"
+                                 "  quern verify --suite transformer-f32\n"
+                                 "  quern verify softmax x=16x128 --cpu haswell --json -\n"};
+
+namespace {
+
+constexpr uint64_t kSeed = 20260203;
+constexpr int kEdgeCases = 24;
+
+struct Row {
+  std::string op;
+  CheckReport report;
+};
+
+/// The op itself, then the same schedule on the op with run-time dimensions, at edge sizes.
+Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
+  auto choice = library.choose(entry.op, line.has("schedule") ? line.get("schedule") : entry.schedule);
+  if (!choice) return choice.error();
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule) : library.get(entry.op, choice->schedule);
+  if (!kernel) return kernel.error();
+  CheckReport report;
+  if (runtimeDims(entry.op).empty()) {
+    auto checked = checkKernel(*kernel, entry.op, {}, kSeed);
+    if (!checked) return checked;
+    report.add(*checked);
+  }
+  OpDesc anySize = runtimeDims(entry.op).empty() ? withRuntimeDims(entry.op) : entry.op;
+  if (line.has("loops") || !validate(choice->schedule, anySize, library.target())) return report;
+  auto edge = library.get(anySize, choice->schedule);
+  if (!edge) return edge.error();
+  for (const DimValues& sizes : edgeSizes(anySize, choice->schedule, kEdgeCases, kSeed)) {
+    auto checked = checkKernel(*edge, anySize, sizes, kSeed);
+    if (!checked) return checked;
+    report.add(*checked);
+  }
+  return report;
+}
+
+std::string jsonOf(const std::vector<Row>& rows) {
+  Json list = Json::array();
+  for (const Row& row : rows) list.push_back({{"op", row.op}, {"cases", row.report.cases}, {"worst_error_over_limit", row.report.worst}, {"passed", row.report.passed}});
+  return jsonText({{"rows", list}});
+}
+
+std::string tableOf(const std::vector<Row>& rows) {
+  std::string out = "passed  cases  error/limit  op\n";
+  for (const Row& row : rows) {
+    out += fmt::format("{:<6} {:>6}  {:>11.3g}  {}\n", row.report.passed ? "yes" : "NO", row.report.cases, row.report.worst, row.op);
+    if (!row.report.passed) out += fmt::format("        {}\n", row.report.failure);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<int> runVerify(std::vector<std::string> args) {
+  CommandLine line(kVerifyInfo, std::move(args));
+  line.common({"cpu", "schedule", "cache", "json"}).value("suite", "FILE", "", "every op of a suite");
+  line.value("loops", "FILE", "", "this loop program in place of the generated one");
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  std::vector<OpEntry> entries;
+  if (line.has("suite")) {
+    if (!line.words().empty()) return badCommand("verify: an op or --suite, not both");
+    auto suite = readSuite(line.get("suite"));
+    if (!suite) return suite.error();
+    entries = std::move(suite->entries);
+  } else {
+    auto entry = opFromWords(line.words());
+    if (!entry) return entry.error();
+    entries.push_back(std::move(*entry));
+  }
+  auto library = libraryOf(line, true);
+  if (!library) return library.error();
+  std::vector<Row> rows;
+  bool passed = true;
+  auto start = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < entries.size(); ++i) {
+    auto report = verifyOp(**library, entries[i], line);
+    if (!report) return report.error();
+    passed = passed && report->passed && report->cases > 0;
+    rows.push_back({text(entries[i].op), std::move(*report)});
+    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    double left = seconds / static_cast<double>(i + 1) * static_cast<double>(entries.size() - i - 1);
+    if (!line.has("quiet") && entries.size() > 1) std::fprintf(stderr, "\rverify %zu/%zu, %.0f s left   ", i + 1, entries.size(), left);
+  }
+  if (!line.has("quiet") && entries.size() > 1) std::fprintf(stderr, "\r\033[K");
+  if (line.has("json"))
+    if (auto good = writeResult(jsonOf(rows), line.get("json")); !good) return good.error();
+  if (line.get("json") != "-")
+    if (auto good = writeResult(tableOf(rows)); !good) return good.error();
+  return passed ? 0 : 1;
+}
+
+}  // namespace quern

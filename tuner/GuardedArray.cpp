@@ -1,0 +1,22 @@
+// tuner/GuardedArray.cpp — see GuardedArray.h.
+#include "tuner/GuardedArray.h"
+
+#include "compiler/base/Check.h"
+
+#include <sys/mman.h>
+
+namespace quern {
+
+GuardedArray::GuardedArray(size_t bytes, Flush flush) : bytes_(bytes) {
+  constexpr size_t kPage = 4096;
+  size_t inner = (bytes + kPage - 1) / kPage * kPage;
+  size_t total = inner + 2 * kPage;
+  void* pages = ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  QUERN_CHECK(pages != MAP_FAILED);
+  mapping_ = std::shared_ptr<void>(pages, [total](void* dead) { ::munmap(dead, total); });
+  auto* first = static_cast<std::byte*>(pages) + kPage;
+  if (inner > 0) QUERN_CHECK(::mprotect(first, inner, PROT_READ | PROT_WRITE) == 0);
+  data_ = flush == Flush::End ? first + (inner - bytes) : first;
+}
+
+}  // namespace quern

@@ -1,0 +1,29 @@
+// tuner/GuardedArray.h — memory that ends (or begins) at an unmapped page: reading past an operand is a crash, not luck.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace quern {
+
+/// Where the elements lie between the two unmapped pages.
+enum class Flush : uint8_t { End, Begin };
+
+/// `bytes` of zeros, flush with an unmapped page on one side.
+class GuardedArray {
+public:
+  GuardedArray(size_t bytes, Flush flush);
+
+  void* data() const { return data_; }
+  float* f32() const { return static_cast<float*>(data_); }
+  int32_t* i32() const { return static_cast<int32_t*>(data_); }
+  size_t bytes() const { return bytes_; }
+
+private:
+  std::shared_ptr<void> mapping_;
+  void* data_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+}  // namespace quern

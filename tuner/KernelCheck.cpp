@@ -1,0 +1,236 @@
+// tuner/KernelCheck.cpp — see KernelCheck.h.
+#include "tuner/KernelCheck.h"
+
+#include "compiler/base/Check.h"
+#include "compiler/base/Checked.h"
+#include "compiler/base/Text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fmt/format.h>
+#include <limits>
+
+namespace quern {
+
+std::string_view text(InputData data) {
+  constexpr std::string_view names[] = {"zero-mean", "unit", "integer", "specials"};
+  return names[static_cast<size_t>(data)];
+}
+
+static DataKind kindOf(InputData data) {
+  return data == InputData::ZeroMean ? DataKind::ZeroMean : data == InputData::Integer ? DataKind::Integer : DataKind::Any;
+}
+
+static float drawn(InputData data, std::mt19937_64& random) {
+  auto uniform = [&] { return static_cast<float>(static_cast<double>(random() >> 11) * 0x1p-53); };
+  switch (data) {
+    case InputData::Unit: return uniform();
+    case InputData::Integer: return static_cast<float>(static_cast<int>(random() % 9) - 4);
+    case InputData::ZeroMean: return 2 * uniform() - 1;
+    case InputData::Specials: break;
+  }
+  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float specials[] = {kNan, kInf, -kInf, -0.0f, 0.0f, 1e-40f, -1e-44f, 88.5f, -1e4f, 1e4f};
+  uint64_t pick = random() % 64;
+  return pick < std::size(specials) && random() % 4 == 0 ? specials[pick] : 2 * uniform() - 1;
+}
+
+/// Rows of the table that whole-number inputs point into: the first dimension of the first f32 operand; 0 where there are
+/// no whole-number inputs.
+static int64_t rowsPointedInto(const OpDesc& op) {
+  bool hasIds = false;
+  for (const TensorSpec& spec : inputsOf(op)) {
+    hasIds = hasIds || spec.type == ElementType::I32;
+    if (hasIds && spec.type == ElementType::F32) return spec.dims[0].value;
+  }
+  return 0;
+}
+
+static bool hasIds(const OpDesc& op) {
+  for (const TensorSpec& spec : inputsOf(op))
+    if (spec.type == ElementType::I32) return true;
+  return false;
+}
+
+CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush flush) {
+  CheckInputs inputs{op, {}, {}};
+  std::mt19937_64 random(seed);
+  auto idLimit = static_cast<uint64_t>(std::max<int64_t>(1, rowsPointedInto(op)));
+  for (const TensorSpec& spec : inputsOf(op)) {
+    auto count = static_cast<size_t>(spec.elements());
+    GuardedArray array(count * bytesOf(spec.type), flush);
+    for (size_t i = 0; i < count; ++i) {
+      if (spec.type == ElementType::I32) array.i32()[i] = static_cast<int32_t>(random() % idLimit);
+      else array.f32()[i] = drawn(data, random);
+    }
+    std::vector<int64_t> shape;
+    for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
+    inputs.tensors.push_back({array.data(), shape});
+    inputs.arrays.push_back(std::move(array));
+  }
+  return inputs;
+}
+
+namespace {
+
+/// Strides of `shape` with `extra` elements behind every innermost row.
+std::vector<int64_t> paddedStrides(const std::vector<int64_t>& shape, int64_t extra) {
+  std::vector<int64_t> padded = shape;
+  if (!padded.empty()) padded.back() += extra;
+  return denseStrides(padded);
+}
+
+/// A padded copy of dense rows; the padding is NaN and must never be touched.
+GuardedArray padded(const TensorData& dense, int64_t extra, Flush flush) {
+  int64_t width = dense.shape.back(), rows = 1;
+  for (size_t i = 0; i + 1 < dense.shape.size(); ++i) rows *= dense.shape[i];
+  int64_t elements = rows == 0 ? 0 : rows * (width + extra) - extra;
+  GuardedArray out(static_cast<size_t>(elements) * 4, flush);
+  std::fill(out.f32(), out.f32() + elements, std::numeric_limits<float>::quiet_NaN());
+  for (int64_t r = 0; r < rows; ++r) std::copy_n(dense.f32() + r * width, width, out.f32() + r * (width + extra));
+  return out;
+}
+
+std::vector<float> gathered(const GuardedArray& from, const std::vector<int64_t>& shape, int64_t extra) {
+  int64_t width = shape.empty() ? 1 : shape.back(), rows = 1;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
+  std::vector<float> out;
+  for (int64_t r = 0; r < rows; ++r) out.insert(out.end(), from.f32() + r * (width + extra), from.f32() + r * (width + extra) + width);
+  return out;
+}
+
+std::vector<int64_t> shapeOf(const TensorSpec& spec) {
+  std::vector<int64_t> shape;
+  for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
+  return shape;
+}
+
+/// The operands as the kernel takes them: weights packed, rows padded where it takes strides, the output last.
+class Binding {
+public:
+  Binding(const KernelInfo& info, const CheckInputs& inputs, const CheckRun& run) : run_(run), outShape_(shapeOf(outputOf(inputs.op))) {
+    for (size_t i = 0; i < info.buffers.size(); ++i) {
+      const KernelBuffer& buffer = info.buffers[i];
+      bool isInput = i < inputs.tensors.size();
+      if (buffer.use == BufferUse::Weight) pack(buffer, inputs.tensors[i]);
+      else if (isInput) input(buffer, inputs.tensors[i]);
+      else output(buffer);
+      if (buffer.use == BufferUse::Out || buffer.use == BufferUse::InOut) result_ = i;
+    }
+  }
+  const std::vector<Operand>& operands() const { return operands_; }
+  std::vector<float> result() const { return gathered(arrays_[result_], outShape_, extraOf_[result_]); }
+
+private:
+  void keep(GuardedArray array, std::vector<int64_t> strides, int64_t extra) {
+    operands_.push_back({array.data(), std::move(strides)});
+    arrays_.push_back(std::move(array));
+    extraOf_.push_back(extra);
+  }
+  void pack(const KernelBuffer& buffer, const TensorData& dense) {
+    GuardedArray array(static_cast<size_t>(buffer.pack.elements()) * 4, run_.flush);
+    int64_t row = dense.shape.back();
+    packWeight(buffer.pack, dense.f32(), row, buffer.pack.depth * buffer.pack.columns, array.f32());
+    keep(std::move(array), {}, 0);
+  }
+  void input(const KernelBuffer& buffer, const TensorData& dense) {
+    int64_t extra = buffer.strides > 0 ? run_.extraStride : 0;
+    if (extra > 0 || buffer.use == BufferUse::InOut) {
+      keep(padded(dense, extra, run_.flush), paddedStrides(dense.shape, extra), extra);
+      return;
+    }
+    operands_.push_back({dense.data, denseStrides(dense.shape)});
+    arrays_.emplace_back(0, run_.flush);
+    extraOf_.push_back(0);
+  }
+  void output(const KernelBuffer& buffer) {
+    int64_t extra = buffer.strides > 0 ? run_.extraStride : 0, rows = 1, width = outShape_.empty() ? 1 : outShape_.back();
+    for (size_t i = 0; i + 1 < outShape_.size(); ++i) rows *= outShape_[i];
+    int64_t elements = rows == 0 ? 0 : rows * (width + extra) - extra;
+    GuardedArray array(static_cast<size_t>(elements) * 4, run_.flush);
+    // A signalling NaN everywhere: an output that is read, or not written, shows.
+    for (int64_t i = 0; i < elements; ++i) array.i32()[i] = 0x7fa00001;
+    keep(std::move(array), paddedStrides(outShape_, extra), extra);
+  }
+
+  CheckRun run_;
+  std::vector<int64_t> outShape_;
+  std::vector<Operand> operands_;
+  std::vector<GuardedArray> arrays_;
+  std::vector<int64_t> extraOf_;
+  size_t result_ = 0;
+};
+
+}  // namespace
+
+Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
+  OpDesc bound = fixed(op, dims);
+  CheckInputs inputs = makeInputs(bound, run.data, run.seed, run.flush);
+  Binding binding(kernel->info, inputs, run);
+  std::vector<int64_t> values;
+  for (const std::string& name : kernel->info.dims) values.push_back(dims.at(name));
+  auto call = KernelCall::make(kernel, values, binding.operands(), runner == nullptr ? 1 : 8);
+  if (!call) return call.error();
+  if (runner == nullptr) call->run();
+  else call->run(*runner);
+  return RunResult{binding.result(), reference(bound, inputs.tensors, kindOf(run.data))};
+}
+
+CheckReport judge(const OpDesc& op, const RunResult& run, InputData data) {
+  Comparison found = compare(run.expected, run.output);
+  CheckReport report{1, found.worst, found.worst <= 1, ""};
+  if (report.passed) return report;
+  auto at = static_cast<size_t>(found.worstAt);
+  report.failure = fmt::format("{}, {} data: element {} is {}, {} +- {} is right", text(op), text(data), at, shortest(run.output[at]),
+                               shortest(run.expected.value[at]), shortest(run.expected.limit[at]));
+  return report;
+}
+
+void CheckReport::add(const CheckReport& other) {
+  cases += other.cases;
+  worst = std::max(worst, other.worst);
+  if (passed && !other.passed) failure = other.failure;
+  passed = passed && other.passed;
+}
+
+Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed) {
+  const CheckRun runs[] = {{InputData::ZeroMean, seed, Flush::End, 0},     {InputData::Integer, seed + 1, Flush::Begin, 1},
+                           {InputData::Unit, seed + 2, Flush::End, 7},     {InputData::Specials, seed + 3, Flush::End, 0},
+                           {InputData::Specials, seed + 4, Flush::Begin, 7}};
+  // The reference of a large op takes seconds: two runs of it cover a flush end, a flush beginning and padded rows.
+  constexpr double kLarge = 1e8;
+  bool large = flopsOf(fixed(op, dims)) > kLarge;
+  CheckReport report;
+  for (const CheckRun& run : runs) {
+    if (large && &run != &runs[0] && &run != &runs[4]) continue;
+    auto result = runOnce(kernel, op, dims, run);
+    if (!result) return result.error();
+    report.add(judge(fixed(op, dims), *result, run.data));
+  }
+  return report;
+}
+
+std::vector<DimValues> edgeSizes(const OpDesc& op, const Schedule& schedule, int count, uint64_t seed) {
+  std::vector<int64_t> ladder = {0, 1, 2, 3, 5, 7, 8, 9, 13, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 97, 127, 128, 129};
+  for (const ScheduleKeyInfo& key : keysOf(schedule)) {
+    auto value = parseInt(key.value);
+    if (value && *value > 1 && *value <= 256)
+      for (int64_t near : {*value - 1, *value, *value + 1}) ladder.push_back(near);
+  }
+  std::vector<std::string> names = runtimeDims(op);
+  std::mt19937_64 random(seed);
+  std::vector<DimValues> sizes;
+  constexpr double kMaxWork = 4e6;  // keeps the reference quick
+  for (int tries = 0; static_cast<int>(sizes.size()) < count && tries < 20 * count; ++tries) {
+    DimValues values;
+    for (const std::string& name : names) values[name] = ladder[random() % ladder.size()];
+    OpDesc bound = fixed(op, values);
+    bool legal = std::visit([](const auto& o) { return static_cast<bool>(o.validate()); }, bound);
+    if (hasIds(bound) && rowsPointedInto(bound) == 0) continue;
+    if (legal && flopsOf(bound) <= kMaxWork) sizes.push_back(std::move(values));
+  }
+  return sizes;
+}
+
+}  // namespace quern

@@ -1,0 +1,67 @@
+// tuner/KernelCheck.h — is a kernel right? Against the double reference, flush against unmapped pages, on plain and on
+// special values, at odd sizes. The tuner asks before it times; `quern verify` and the tests ask the same.
+#pragma once
+
+#include "compiler/reference/Reference.h"
+#include "compiler/schedule/Schedule.h"
+#include "compiler/store/KernelCall.h"
+#include "tuner/GuardedArray.h"
+
+#include <random>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// What is put into the inputs.
+enum class InputData : uint8_t {
+  ZeroMean,  ///< uniform [-1, 1)
+  Unit,      ///< uniform [0, 1)
+  Integer,   ///< whole numbers in [-4, 4]: matmul and sums are exact
+  Specials,  ///< zero-mean, with NaN, Inf, -0, denormals and huge values strewn in
+};
+std::string_view text(InputData data);
+
+/// Operands of one run of an op with all dimensions known, dense, each flush against an unmapped page.
+struct CheckInputs {
+  OpDesc op;
+  std::vector<GuardedArray> arrays;
+  std::vector<TensorData> tensors;
+};
+CheckInputs makeInputs(const OpDesc& fixedOp, InputData data, uint64_t seed, Flush flush = Flush::End);
+
+/// How one operand's rows lie: extra elements between rows (0: dense) for operands that take strides.
+struct CheckRun {
+  InputData data = InputData::ZeroMean;
+  uint64_t seed = 1;
+  Flush flush = Flush::End;
+  int64_t extraStride = 0;
+};
+
+/// Runs the kernel once on fresh inputs.
+/// `op`: the op the kernel was built from with its run-time dimensions bound to `dims`.
+struct RunResult {
+  std::vector<float> output;
+  ReferenceResult expected;
+};
+Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
+
+/// What was found over all cases of one kernel.
+struct CheckReport {
+  int64_t cases = 0;
+  double worst = 0;      ///< largest error over limit
+  bool passed = true;
+  std::string failure;   ///< the first failing case: op, data, element, values
+  void add(const CheckReport& other);
+};
+
+/// All data kinds, both flush sides, padded rows, on one set of dimensions.
+Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed);
+
+/// Sizes around zero, one, a vector and a tile for each run-time dimension, `count` combinations drawn by `seed`.
+std::vector<DimValues> edgeSizes(const OpDesc& op, const Schedule& schedule, int count, uint64_t seed);
+
+/// Compares one run with its reference.
+CheckReport judge(const OpDesc& fixedOp, const RunResult& run, InputData data);
+
+}  // namespace quern
