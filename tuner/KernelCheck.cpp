@@ -164,9 +164,7 @@ private:
 
 }  // namespace
 
-Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
-  OpDesc bound = fixed(op, dims);
-  CheckInputs inputs = makeInputs(bound, run.data, run.seed, run.flush);
+static Result<std::vector<float>> runOn(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
   Binding binding(kernel->info, inputs, run);
   std::vector<int64_t> values;
   for (const std::string& name : kernel->info.dims) values.push_back(dims.at(name));
@@ -174,7 +172,18 @@ Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimVa
   if (!call) return call.error();
   if (runner == nullptr) call->run();
   else call->run(*runner);
-  return RunResult{binding.result(), reference(bound, inputs.tensors, kindOf(run.data))};
+  return binding.result();
+}
+
+Result<std::vector<float>> runKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
+  return runOn(kernel, makeInputs(fixed(op, dims), run.data, run.seed, run.flush), dims, run, runner);
+}
+
+Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
+  CheckInputs inputs = makeInputs(fixed(op, dims), run.data, run.seed, run.flush);
+  auto output = runOn(kernel, inputs, dims, run, runner);
+  if (!output) return output.error();
+  return RunResult{std::move(*output), reference(inputs.op, inputs.tensors, kindOf(run.data))};
 }
 
 CheckReport judge(const OpDesc& op, const RunResult& run, InputData data) {

@@ -38,8 +38,10 @@ struct CheckRun {
   int64_t extraStride = 0;
 };
 
-/// Runs the kernel once on fresh inputs.
-/// `op`: the op the kernel was built from with its run-time dimensions bound to `dims`.
+/// Runs the kernel once on fresh inputs. `op`: the op it was built from, its run-time dimensions bound to `dims`.
+Result<std::vector<float>> runKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
+
+/// As runKernel, with what is right beside it.
 struct RunResult {
   std::vector<float> output;
   ReferenceResult expected;

@@ -90,6 +90,13 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule)
   return loaded_[hash] = kernel;
 }
 
+Result<KernelRef> KernelLibrary::tryOut(const OpDesc& op, const Schedule& schedule) {
+  double took = 0;
+  auto compiled = compile(op, schedule, &took);
+  if (!compiled) return compiled.error();
+  return linked(*compiled, took);
+}
+
 Result<KernelRef> KernelLibrary::get(const OpDesc& op) {
   auto choice = choose(op);
   if (!choice) return choice.error();

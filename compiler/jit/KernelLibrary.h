@@ -33,6 +33,8 @@ public:
   /// The kernel: in memory, else from the cache, else compiled and stored. Errors: what lowering or codegen say.
   Result<KernelRef> get(const OpDesc& op, const Schedule& schedule);
   Result<KernelRef> get(const OpDesc& op);
+  /// Compiled now, neither kept nor stored: a candidate that may lose.
+  Result<KernelRef> tryOut(const OpDesc& op, const Schedule& schedule);
 
   /// Compiles, past every cache.
   Result<KernelArtifact> compile(const OpDesc& op, const Schedule& schedule, double* milliseconds = nullptr) const;

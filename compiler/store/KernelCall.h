@@ -42,6 +42,9 @@ public:
   /// Errors   BadInput: dimensions whose task count or scratch overflows.
   static Result<KernelCall> make(KernelRef kernel, std::span<const int64_t> dims, std::span<const Operand> operands, int threads = 1);
 
+  /// Another address for one operand, laid out like the one before.
+  void setOperand(size_t index, const void* data) { buffers_[index] = data; }
+
   /// All phases on this thread.
   void run();
   /// All phases through `runner`, a barrier between.

@@ -47,7 +47,10 @@ Result<int> runShow(std::vector<std::string> args);
 Result<int> runEval(std::vector<std::string> args);
 Result<int> runVerify(std::vector<std::string> args);
 Result<int> runCpu(std::vector<std::string> args);
+Result<int> runTune(std::vector<std::string> args);
+Result<int> runCache(std::vector<std::string> args);
+Result<int> runBench(std::vector<std::string> args);
 
-extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo;
+extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo;
 
 }  // namespace quern

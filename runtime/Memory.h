@@ -1,0 +1,47 @@
+// runtime/Memory.h — the runtime's memory: one mapping per purpose, in huge pages where the system gives them.
+#pragma once
+
+#include "compiler/base/Result.h"
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace quern {
+
+/// Zeroed pages, asked to be huge. Freed with the last owner.
+class HugeMemory {
+public:
+  HugeMemory() = default;
+  /// Errors   Machine: how many bytes were asked for and why they were refused.
+  static Result<HugeMemory> make(int64_t bytes);
+
+  std::byte* data() const { return static_cast<std::byte*>(pages_.get()); }
+  int64_t bytes() const { return bytes_; }
+
+private:
+  std::shared_ptr<void> pages_;
+  int64_t bytes_ = 0;
+};
+
+/// Places of buffers in one arena, by when they live: two that are never alive at once may share bytes.
+class ArenaLayout {
+public:
+  /// A buffer of `bytes` that is written first in step `first` and read last in step `last`. Returns its index.
+  int add(int64_t bytes, int first, int last);
+  /// Chooses offsets (largest first, lowest place that is free for its whole life; multiples of 64 bytes).
+  void place();
+
+  int64_t offset(int buffer) const { return buffers_[static_cast<size_t>(buffer)].offset; }
+  int64_t bytes() const { return bytes_; }           ///< of the arena
+  int64_t unsharedBytes() const;                     ///< if nothing were shared
+private:
+  struct Buffer {
+    int64_t bytes, offset;
+    int first, last;
+  };
+  std::vector<Buffer> buffers_;
+  int64_t bytes_ = 0;
+};
+
+}  // namespace quern

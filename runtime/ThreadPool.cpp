@@ -1,0 +1,105 @@
+// runtime/ThreadPool.cpp — see ThreadPool.h.
+#include "runtime/ThreadPool.h"
+
+#include <algorithm>
+#include <sched.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace quern {
+
+namespace {
+
+constexpr int kSpins = 4000;  // some tens of microseconds: the gap between two ops of a model
+
+unsigned readMxcsr() {
+#if defined(__x86_64__)
+  return _mm_getcsr();
+#else
+  return 0;
+#endif
+}
+
+void writeMxcsr([[maybe_unused]] unsigned value) {
+#if defined(__x86_64__)
+  _mm_setcsr(value);
+#endif
+}
+
+void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+}  // namespace
+
+int usableCpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::max(1, CPU_COUNT(&set));
+}
+
+ThreadPool::ThreadPool(int threads) {
+  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+}
+
+ThreadPool::~ThreadPool() {
+  stopping_ = true;
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::takeTasks(int thread) {
+  while (true) {
+    int64_t begin = next_.fetch_add(piece_, std::memory_order_relaxed);
+    if (begin >= count_) return;
+    task_(context_, thread, begin, std::min(begin + piece_, count_));
+  }
+}
+
+void ThreadPool::run(int64_t count, Task task, void* context) {
+  if (workers_.empty() || count <= 1) {
+    if (count > 0) task(context, 0, 0, count);
+    return;
+  }
+  task_ = task;
+  context_ = context;
+  count_ = count;
+  piece_ = std::max<int64_t>(1, count / (4 * threads()));
+  mxcsr_ = readMxcsr();
+  next_.store(0, std::memory_order_relaxed);
+  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  epoch_.fetch_add(1, std::memory_order_release);
+  epoch_.notify_all();
+  takeTasks(0);
+  for (int spins = 0;; ++spins) {
+    int busy = busy_.load(std::memory_order_acquire);
+    if (busy == 0) return;
+    if (spins < kSpins) pause();
+    else busy_.wait(busy, std::memory_order_acquire);
+  }
+}
+
+void ThreadPool::work(int thread) {
+  uint32_t seen = 0;
+  while (true) {
+    for (int spins = 0; epoch_.load(std::memory_order_acquire) == seen; ++spins) {
+      if (spins < kSpins) pause();
+      else epoch_.wait(seen, std::memory_order_acquire);
+    }
+    seen = epoch_.load(std::memory_order_acquire);
+    if (stopping_) return;
+    unsigned own = readMxcsr();
+    writeMxcsr(mxcsr_);
+    takeTasks(thread);
+    writeMxcsr(own);
+    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+  }
+}
+
+}  // namespace quern

@@ -1,0 +1,45 @@
+// runtime/ThreadPool.h — workers that share tasks. No mutex and no allocation while tasks run.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace quern {
+
+/// `threads` in all, the caller's among them. Workers spin for a bounded time after a job, then sleep on a futex.
+/// Threads  run() is called from one thread at a time. Workers take over the caller's MXCSR for every job.
+class ThreadPool {
+public:
+  explicit ThreadPool(int threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  /// Runs task(context, thread, begin, end) over [0, count) in pieces; returns when all are done.
+  using Task = void (*)(void* context, int thread, int64_t begin, int64_t end);
+  void run(int64_t count, Task task, void* context);
+
+private:
+  void work(int thread);
+  void takeTasks(int thread);
+
+  std::vector<std::thread> workers_;
+  // The job: written before the epoch moves, read after.
+  Task task_ = nullptr;
+  void* context_ = nullptr;
+  int64_t count_ = 0, piece_ = 1;
+  unsigned mxcsr_ = 0;
+  std::atomic<int64_t> next_{0};
+  alignas(64) std::atomic<uint32_t> epoch_{0};
+  alignas(64) std::atomic<int> busy_{0};
+  std::atomic<bool> stopping_{false};
+};
+
+/// How many CPUs this process may use.
+int usableCpus();
+
+}  // namespace quern

@@ -1,0 +1,156 @@
+// tools/quern/Bench.cpp — `quern bench`: times ops, suites, and recorded workloads.
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+#include "compiler/jit/CodegenModule.h"
+#include "runtime/ThreadPool.h"
+#include "tools/quern/BenchBaseline.h"
+#include "tools/quern/Command.h"
+#include "tools/quern/ModelBench.h"
+#include "tuner/Contest.h"
+
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace quern {
+
+const CommandInfo kBenchInfo = {"bench", "OP|--suite FILE|--baseline FILE|--model M [--record OUT.toml]", "times ops, suites, models and recorded workloads, against this machine's ceilings",
+                                "  quern bench --baseline smallmind\n  quern bench matmul m=512 n=512 k=512 const=b\n"
+                                "  quern bench --suite transformer-f32 --json -\n  quern bench --baseline smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
+
+namespace {
+
+constexpr double kSeconds = 0.3;
+
+/// One op, warm, alternating with its default schedule.
+Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const Ceilings& ceilings) {
+  DimValues dims;
+  for (const std::string& name : runtimeDims(entry.op)) dims[name] = 64;
+  auto choice = library.choose(entry.op, line.has("schedule") ? line.get("schedule") : entry.schedule);
+  if (!choice) return choice.error();
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule) : library.get(entry.op, choice->schedule);
+  if (!kernel) return kernel.error();
+  auto plain = library.get(entry.op, defaultSchedule(entry.op, library.target()));
+  if (!plain) return plain.error();
+  OpDesc bound = fixed(entry.op, dims);
+  TimingOperands operands(bound);
+  auto call = operands.bind(*kernel, dims), other = operands.bind(*plain, dims);
+  if (!call) return call.error();
+  if (!other) return other.error();
+  PairTiming timing = timePair([&] { other->run(); }, [&] { call->run(); }, kSeconds);
+  BenchRow row;
+  row.op = text(entry.op);
+  row.cpu = library.target().name;
+  row.schedule = text(choice->schedule);
+  row.scheduleFrom = line.has("loops") ? line.get("loops") : choice->from;
+  row.warmNs = timing.b;
+  row.tunedSpeedup = 1 / timing.ratio.median;
+  if (!dims.empty()) row.note = "at 64 each";
+  setRate(row, bound, ceilings);
+  return row;
+}
+
+void showProgress(const std::string& what, size_t done, size_t all, double started) {
+  double spent = nowSeconds() - started;
+  double left = done == 0 ? 0 : spent / static_cast<double>(done) * static_cast<double>(all - done);
+  std::fprintf(stderr, "\r\033[K[%zu/%zu] %s%s", done + 1, all, what.c_str(), done == 0 ? "" : fmt::format(", {:.0f} s left", left).c_str());
+}
+
+Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
+  if (line.has("suite")) {
+    auto suite = readSuite(line.get("suite"));
+    if (!suite) return suite.error();
+    return std::move(suite->entries);
+  }
+  auto entry = opFromWords(line.words());
+  if (!entry) return entry.error();
+  return std::vector<OpEntry>{std::move(*entry)};
+}
+
+Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, const Ceilings& ceilings, const Target& target, int threads, const std::string& footer) {
+  if (line.has("json")) {
+    Json list = Json::array();
+    for (const BenchRow& row : rows) list.push_back(jsonOf(row));
+    Json json = {{"machine", {{"cpu", target.name}, {"model", target.model}, {"level", target.level}, {"threads", threads}}}, {"ceilings", jsonOf(ceilings)}, {"rows", list}};
+    if (auto good = writeResult(jsonText(json), line.get("json")); !good) return good;
+  }
+  if (line.get("json") == "-") return {};
+  return writeResult(tableOf(rows) + footer);
+}
+
+}  // namespace
+
+Result<int> runBench(std::vector<std::string> args) {
+  CommandLine line(kBenchInfo, std::move(args));
+  line.common({"cpu", "schedule", "cache", "json", "threads"}).value("suite", "FILE", "", "every op of a suite").value("baseline", "FILE", "", "the recorded workloads of a baseline");
+  line.value("model", "M", "", "prefill and decode of a model in configs/models").value("prefill", "N", "512", "prompt tokens of the pp row").value("decode", "N", "128", "tokens of the tg row");
+  line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)").value("loops", "FILE", "", "this loop program in place of the generated one");
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
+  if (kinds != 1) return badCommand("bench: one of an op, --suite, --baseline and --model");
+  if (line.has("record") && !line.has("baseline")) return badCommand("bench: --record goes with --baseline");
+  auto threads = line.number("threads", 0, 1024);
+  if (!threads) return threads.error();
+  BenchSettings settings;
+  settings.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
+  settings.schedule = line.get("schedule");
+  double started = nowSeconds();
+  if (!line.has("quiet")) settings.progress = [started](const std::string& what, size_t done, size_t all) { showProgress(what, done, all, started); };
+  auto library = libraryOf(line, true);
+  if (!library) return library.error();
+  // What can be wrong with the input is found before anything is measured.
+  std::vector<OpEntry> entries;
+  RecordFile baseline;
+  ModelConfig config;
+  if (line.has("baseline")) {
+    auto path = findConfig("baselines", line.get("baseline"));
+    if (!path) return path.error();
+    auto record = readRecordFile(*path);
+    if (!record) return record.error();
+    baseline = std::move(*record);
+  } else if (line.has("model")) {
+    auto read = readModelConfig(line.get("model"));
+    if (!read) return read.error();
+    config = std::move(*read);
+  } else {
+    auto read = entriesOf(line);
+    if (!read) return read.error();
+    entries = std::move(*read);
+  }
+  if (line.has("baseline"))
+    if (auto api = codegenModule(); !api) return api.error();  // loaded now, so that no row's cold figure pays for it
+  Ceilings ceilings = measureCeilings((*library)->target());
+  std::vector<BenchRow> rows;
+  std::string footer = fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n", ceilings.fmaGflops, ceilings.readGBs[0],
+                                   ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
+  std::vector<std::string> wrong;
+  if (line.has("baseline")) {
+    auto run = benchBaseline(**library, baseline, ceilings, settings);
+    if (!run) return run.error();
+    rows = run->rows;
+    wrong = run->wrong;
+    footer = baselineFooter(baseline, *run, (*library)->target());
+    if (line.has("record"))
+      if (auto good = writeFileAtomically(line.get("record"), text(run->record)); !good) return good.error();
+  } else if (line.has("model")) {
+    auto prefill = line.number("prefill", 1, 1 << 20), decode = line.number("decode", 1, 1 << 20);
+    if (!prefill) return prefill.error();
+    if (!decode) return decode.error();
+    auto made = benchModel(**library, config, *prefill, *decode, ceilings, settings);
+    if (!made) return made.error();
+    rows = std::move(*made);
+  } else {
+    for (size_t i = 0; i < entries.size(); ++i) {
+      if (settings.progress && entries.size() > 1) settings.progress(text(entries[i].op), i, entries.size());
+      auto row = benchOp(**library, entries[i], line, ceilings);
+      if (!row) return row.error();
+      rows.push_back(std::move(*row));
+    }
+  }
+  if (settings.progress) std::fprintf(stderr, "\r\033[K");
+  if (auto good = report(line, rows, ceilings, (*library)->target(), settings.threads, footer); !good) return good.error();
+  for (const std::string& message : wrong) std::fprintf(stderr, "quern: %s\n", message.c_str());
+  return wrong.empty() ? 0 : 1;
+}
+
+}  // namespace quern

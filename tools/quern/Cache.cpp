@@ -1,0 +1,97 @@
+// tools/quern/Cache.cpp — `quern cache`: where kernels are kept, what is there, and moving them.
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+#include "compiler/target/HostTarget.h"
+#include "tools/quern/Command.h"
+#include "tools/quern/Json.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace quern {
+
+const CommandInfo kCacheInfo = {"cache", "path|list|verify|export FILE|import FILE", "the kernel cache: where, what, and moving it",
+                                "  quern cache list\n  quern cache export kernels.qks; quern cache import kernels.qks --cache ./other\n"};
+
+namespace {
+
+/// May this entry's code run here, and was it made here?
+std::string standing(const KernelArtifact& artifact) {
+  auto made = parseTarget(artifact.provenance);
+  const IsaLevel* level = findIsaLevel(artifact.key.contract);
+  if (!made || level == nullptr) return "unknown";
+  Target needed;
+  needed.level = level->name;
+  Target host = hostTarget();
+  std::vector<std::string> lacking = host.lackingFor(needed);
+  if (!lacking.empty()) return "refused: needs " + join(lacking, " ");
+  return made->model == host.model ? "exact" : "runs, tuned elsewhere (" + made->model + ")";
+}
+
+Result<int> list(const KernelCache& cache, const CommandLine& line) {
+  Json rows = Json::array();
+  std::string out = "verified  bytes   standing  op | schedule\n";
+  for (const CacheFile& file : cache.files()) {
+    auto bytes = readFile(file.path);
+    auto artifact = bytes ? parseArtifact(*bytes) : Result<KernelArtifact>(bytes.error());
+    if (!artifact) {
+      out += fmt::format("{:>8}  {:>6}  {}: {}\n", "-", file.bytes, escaped(file.path), artifact.error().message);
+      continue;
+    }
+    std::string here = standing(*artifact);
+    out += fmt::format("{:>8}  {:>6}  {}  {} | {}\n", artifact->certificate.cases > 0 ? "yes" : "no", file.bytes, here, artifact->key.op, artifact->key.schedule);
+    rows.push_back({{"op", artifact->key.op}, {"schedule", artifact->key.schedule}, {"contract", artifact->key.contract}, {"bytes", file.bytes}, {"standing", here},
+                    {"certificate_cases", artifact->certificate.cases}, {"worst_error_over_limit", artifact->certificate.worstOverLimit}, {"file", file.path}});
+  }
+  if (line.has("json"))
+    if (auto good = writeResult(jsonText({{"rows", rows}}), line.get("json")); !good) return good.error();
+  if (line.get("json") != "-")
+    if (auto good = writeResult(out); !good) return good.error();
+  return 0;
+}
+
+Result<int> verify(const KernelCache& cache) {
+  size_t good = 0, bad = 0;
+  std::string out;
+  for (const CacheFile& file : cache.files()) {
+    auto bytes = readFile(file.path);
+    auto artifact = bytes ? parseArtifact(*bytes) : Result<KernelArtifact>(bytes.error());
+    bool named = artifact && file.path.ends_with(hashOf(artifact->key) + ".qk");
+    if (named) ++good;
+    else {
+      ++bad;
+      out += fmt::format("{}: {}\n", escaped(file.path), artifact ? "is not the entry its name says" : artifact.error().message);
+    }
+  }
+  if (auto written = writeResult(out + fmt::format("{} good, {} damaged\n", good, bad)); !written) return written.error();
+  return bad == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+Result<int> runCache(std::vector<std::string> args) {
+  CommandLine line(kCacheInfo, std::move(args));
+  line.common({"cache", "json"});
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  const std::vector<std::string>& words = line.words();
+  const std::vector<std::string> actions = {"path", "list", "verify", "export", "import"};
+  std::string action = words.empty() ? "" : words[0];
+  if (std::find(actions.begin(), actions.end(), action) == actions.end())
+    return badCommand(fmt::format("cache: '{}' is no action{}; actions: {}", escaped(action), didYouMean(action, actions), join(actions, " ")));
+  bool moves = action == "export" || action == "import";
+  if (words.size() != (moves ? 2u : 1u)) return badCommand(fmt::format("cache {}: {} is needed", action, moves ? "one FILE" : "no further word"));
+  KernelCache cache(cacheDirectories(line.get("cache")));
+  if (action == "path") {
+    if (auto good = writeResult(join(cache.directories(), "\n") + (cache.enabled() ? "\n" : "")); !good) return good.error();
+    return 0;
+  }
+  if (action == "list") return list(cache, line);
+  if (action == "verify") return verify(cache);
+  auto count = action == "export" ? cache.exportTo(words[1]) : cache.importFrom(words[1]);
+  if (!count) return count.error();
+  if (auto good = writeResult(fmt::format("{} kernels {}\n", *count, action == "export" ? "written to " + words[1] : "read")); !good) return good.error();
+  return 0;
+}
+
+}  // namespace quern

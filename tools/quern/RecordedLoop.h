@@ -1,0 +1,42 @@
+// tools/quern/RecordedLoop.h — a recording's model workload: steps of one forward each, then a random id appended.
+#pragma once
+
+#include "compiler/jit/KernelLibrary.h"
+#include "models/Gpt2.h"
+#include "tools/quern/BenchRow.h"
+
+namespace quern {
+
+class RecordedLoop {
+public:
+  /// Builds and initialises the model. Errors: as configOf, Gpt2::make.
+  static Result<std::unique_ptr<RecordedLoop>> make(const RecordModel& model, int32_t seed, const std::string& file, KernelLibrary& library, const std::string& schedule, int threads);
+
+  /// What does not agree with the recording: parameter count, prompt ids.
+  std::vector<std::string> wrong() const;
+
+  /// The whole loop, timed. `cached`: decode with the key/value cache instead of full forwards (a row of its own).
+  Result<BenchRow> bench(bool cached, const Ceilings& ceilings);
+
+  double createMs() const { return createMs_; }
+  const PlanMemory& memory() const { return model_->plan().memory(); }
+
+private:
+  RecordedLoop(const RecordModel& record, KernelLibrary& library, std::string schedule) : record_(record), library_(library), schedule_(std::move(schedule)) {}
+  /// All steps; every forward gives all its logits.
+  void loop(bool cached);
+  Result<double> kernelsMs(KernelLibrary& from) const;
+
+  RecordModel record_;
+  KernelLibrary& library_;
+  std::string schedule_;
+  std::unique_ptr<Gpt2> model_;
+  std::vector<int32_t> ids_;    ///< prompt, then the ids appended
+  std::vector<float> logits_;
+  int32_t seed_ = 42;
+  int64_t parameters_ = 0;
+  double createMs_ = 0;
+  int threads_ = 1;
+};
+
+}  // namespace quern

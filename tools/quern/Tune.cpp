@@ -1,0 +1,134 @@
+// tools/quern/Tune.cpp — `quern tune`: finds the fastest schedules for this CPU and keeps them.
+#include "compiler/base/Text.h"
+#include "tools/quern/Command.h"
+#include "tools/quern/Json.h"
+#include "tools/quern/Workloads.h"
+#include "tuner/Tuner.h"
+
+#include <atomic>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace quern {
+
+const CommandInfo kTuneInfo = {"tune", "[OP|--suite FILE|--baseline FILE|--model M] [--budget 60s] [--effort estimate|measure|patient|exhaustive]",
+                               "tunes into the cache; Ctrl-C keeps what is done, the same command resumes",
+                               "  quern tune                                 the recorded baseline's ops and models\n"
+                               "  quern tune matmul m=512 n=512 k=512 const=b --effort patient\n"
+                               "  quern tune --suite transformer-f32 --budget 60s\n"
+                               "  quern tune matmul m=64 n=64 k=64 --pin \"mr=8 nr=32\"; quern tune matmul m=64 n=64 k=64 --unpin\n"};
+
+namespace {
+
+std::atomic<bool> stopAsked{false};
+
+void onInterrupt(int) { stopAsked = true; }
+
+/// "60s", "2m", "500ms", "90".
+Result<double> parseSeconds(const std::string& given) {
+  const std::pair<std::string_view, double> units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}, {"", 1}};
+  for (auto [unit, scale] : units) {
+    if (!given.ends_with(unit)) continue;
+    auto value = parseDouble(std::string_view(given).substr(0, given.size() - unit.size()));
+    if (value && *value > 0 && std::isfinite(*value)) return *value * scale;
+    break;
+  }
+  return badCommand(fmt::format("tune: --budget {} is not a time such as 60s or 2m", escaped(given)));
+}
+
+void showProgress(const TuneProgress& p) {
+  std::string left = p.secondsLeft > 0 ? fmt::format(", {:.0f} s left", p.secondsLeft) : "";
+  std::fprintf(stderr, "\r\033[K[%zu/%zu] %s  %zu/%zu candidates, %.2fx the default%s", p.op + 1, p.ops, p.name.substr(0, 60).c_str(), p.candidate, p.candidates, p.speedup, left.c_str());
+}
+
+std::string tableOf(const std::vector<TuneOutcome>& outcomes) {
+  std::string out = "speed vs default  one call   tried  op | schedule\n";
+  for (const TuneOutcome& o : outcomes) {
+    if (o.skipped) out += fmt::format("{:>16}  {:>9}  {:>6}  {}\n", "tuned before", "", "", o.op);
+    else out += fmt::format("{:>15.2f}x  {:>9}  {:>6}  {} | {}{}\n", o.speedup, o.medianNs > 0 ? humanTime(o.medianNs) : "-", o.candidates.size(), o.op, o.schedule, o.finished ? "" : "  (cut short)");
+  }
+  return out;
+}
+
+Json jsonOf(const std::vector<TuneOutcome>& outcomes) {
+  Json rows = Json::array();
+  for (const TuneOutcome& o : outcomes) {
+    Json candidates = Json::array();
+    for (const CandidateResult& c : o.candidates) candidates.push_back({{"schedule", c.schedule}, {"predicted", c.predicted}, {"ratio", c.ratio}, {"outcome", c.outcome}});
+    rows.push_back({{"op", o.op}, {"schedule", o.schedule}, {"speedup", o.speedup}, {"warm_ns", o.medianNs}, {"finished", o.finished}, {"skipped", o.skipped}, {"candidates", candidates}});
+  }
+  return {{"rows", rows}};
+}
+
+Result<Workload> workloadOf(const CommandLine& line) {
+  int given = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
+  if (given > 1) return badCommand("tune: one of an op, --suite, --baseline and --model");
+  if (line.has("suite")) return suiteWorkload(line.get("suite"));
+  if (!line.words().empty()) {
+    auto entry = opFromWords(line.words());
+    if (!entry) return entry.error();
+    return opWorkload(entry->op);
+  }
+  if (line.has("model")) return modelWorkload(line.get("model"));
+  return baselineWorkload(line.has("baseline") ? line.get("baseline") : "smallmind");
+}
+
+Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library) {
+  auto entry = opFromWords(line.words());
+  if (!entry) return entry.error();
+  auto good = line.has("unpin") ? unpinSchedule(library, entry->op) : pinSchedule(library, entry->op, line.get("pin"));
+  if (!good) return good.error();
+  if (auto written = writeResult(fmt::format("{} {}\n", line.has("unpin") ? "unpinned" : "verified and pinned", text(entry->op))); !written) return written.error();
+  return 0;
+}
+
+}  // namespace
+
+Result<int> runTune(std::vector<std::string> args) {
+  CommandLine line(kTuneInfo, std::move(args));
+  line.common({"cpu", "cache", "json"}).value("suite", "FILE", "", "every op of a suite").value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
+  line.value("model", "M", "", "every op of a model").value("budget", "TIME", "", "at most this long (60s, 2m)").value("effort", "E", "measure", "estimate, measure, patient, exhaustive");
+  line.value("space", "FILE", "default", "search space: a name in configs/tune or a TOML file").value("pin", "SCHEDULE", "", "verify this schedule and always use it for OP").toggle("unpin", "free OP again");
+  line.toggle("again", "also what has been tuned before");
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  TuneOptions options;
+  auto effort = parseEffort(line.get("effort"));
+  if (!effort) return effort.error();
+  options.effort = *effort;
+  if (line.has("budget")) {
+    auto seconds = parseSeconds(line.get("budget"));
+    if (!seconds) return seconds.error();
+    options.budgetSeconds = *seconds;
+  }
+  auto library = libraryOf(line, true);
+  if (!library) return library.error();
+  if (line.has("pin") || line.has("unpin")) return pinOrUnpin(line, **library);
+  auto workload = workloadOf(line);
+  if (!workload) return workload.error();
+  auto space = readSearchSpace(line.get("space"));
+  if (!space) return space.error();
+  options.stop = &stopAsked;
+  options.retune = line.has("again") || !line.words().empty();
+  if (!line.has("quiet")) options.progress = showProgress;
+  std::signal(SIGINT, onInterrupt);
+  std::signal(SIGTERM, onInterrupt);
+  size_t ops = workload->items.size();
+  auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
+  if (!line.has("quiet")) std::fprintf(stderr, "\r\033[K");
+  if (!outcomes) return outcomes.error();
+  if (line.has("json"))
+    if (auto good = writeResult(jsonText(jsonOf(*outcomes)), line.get("json")); !good) return good.error();
+  if (line.get("json") != "-")
+    if (auto good = writeResult(tableOf(*outcomes)); !good) return good.error();
+  if (stopAsked) {
+    std::fprintf(stderr, "quern: interrupted: %zu of %zu ops are tuned and kept; the same command goes on\n", outcomes->size(), ops);
+    return 130;
+  }
+  if (outcomes->size() < ops) std::fprintf(stderr, "quern: the budget ended after %zu of %zu ops; the same command goes on\n", outcomes->size(), ops);
+  return 0;
+}
+
+}  // namespace quern

@@ -1,0 +1,79 @@
+// tuner/Contest.cpp — see Contest.h.
+#include "tuner/Contest.h"
+
+#include <cmath>
+#include <cstring>
+#include <fmt/format.h>
+
+namespace quern {
+
+TimingOperands::TimingOperands(const OpDesc& fixedOp)
+    : op_(fixedOp), inputs_(makeInputs(fixedOp, InputData::ZeroMean, 1, Flush::Begin)), out_(static_cast<size_t>(outputOf(fixedOp).elements())) {}
+
+static std::vector<int64_t> shapeOf(const TensorSpec& spec) {
+  std::vector<int64_t> shape;
+  for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
+  return shape;
+}
+
+Result<KernelCall> TimingOperands::bind(const KernelRef& kernel, const DimValues& dims) {
+  std::vector<Operand> operands;
+  for (size_t i = 0; i < kernel->info.buffers.size(); ++i) {
+    const KernelBuffer& buffer = kernel->info.buffers[i];
+    if (i >= inputs_.tensors.size()) {
+      operands.push_back({out_.data(), denseStrides(shapeOf(outputOf(op_)))});
+      continue;
+    }
+    const TensorData& input = inputs_.tensors[i];
+    if (buffer.use != BufferUse::Weight) {
+      operands.push_back({input.data, denseStrides(input.shape)});
+      continue;
+    }
+    std::shared_ptr<std::vector<float>> packed;
+    for (const auto& [layout, data] : packed_)
+      if (layout == buffer.pack) packed = data;
+    if (packed == nullptr) {
+      packed = std::make_shared<std::vector<float>>(static_cast<size_t>(buffer.pack.elements()));
+      packWeight(buffer.pack, input.f32(), input.shape.back(), buffer.pack.depth * buffer.pack.columns, packed->data());
+      packed_.emplace_back(buffer.pack, packed);
+    }
+    operands.push_back({packed->data(), {}});
+  }
+  std::vector<int64_t> values;
+  for (const std::string& name : kernel->info.dims) values.push_back(dims.at(name));
+  return KernelCall::make(kernel, values, operands);
+}
+
+/// Ordinary data flush with the end of a page, hard data flush with the beginning and in padded rows.
+static const CheckRun kRuns[] = {{InputData::ZeroMean, 11, Flush::End, 0}, {InputData::Specials, 12, Flush::Begin, 7}};
+
+Result<BitReference> BitReference::make(const KernelRef& kernel, const OpDesc& op, const DimValues& dims) {
+  BitReference made;
+  made.op_ = op;
+  made.dims_ = dims;
+  for (const CheckRun& run : kRuns) {
+    auto result = runOnce(kernel, op, dims, run);
+    if (!result) return result.error();
+    CheckReport report = judge(fixed(op, dims), *result, run.data);
+    if (!report.passed) return internalError(fmt::format("the default schedule is wrong: {}", report.failure));
+    made.certificate_.cases += report.cases;
+    made.certificate_.worstOverLimit = std::max(made.certificate_.worstOverLimit, report.worst);
+    made.outputs_.push_back(std::move(result->output));
+  }
+  return made;
+}
+
+Result<std::string> BitReference::differs(const KernelRef& kernel) const {
+  for (size_t r = 0; r < std::size(kRuns); ++r) {
+    auto result = runKernel(kernel, op_, dims_, kRuns[r]);
+    if (!result) return result.error();
+    for (size_t i = 0; i < result->size(); ++i) {
+      float expected = outputs_[r][i], got = (*result)[i];
+      bool same = std::memcmp(&expected, &got, 4) == 0 || (std::isnan(expected) && std::isnan(got));
+      if (!same) return fmt::format("{} data: element {} is {}, the default's is {}", text(kRuns[r].data), i, got, expected);
+    }
+  }
+  return std::string();
+}
+
+}  // namespace quern

@@ -1,0 +1,43 @@
+// tuner/Contest.h — one op's candidates on one set of operands: is it right (the same bits as the verified default), and is
+// it faster.
+#pragma once
+
+#include "compiler/jit/KernelLibrary.h"
+#include "compiler/op/Workload.h"
+#include "tuner/KernelCheck.h"
+
+#include <memory>
+
+namespace quern {
+
+/// Operands for timing: aligned, filled, one set for all candidates of an op (weights packed per layout).
+class TimingOperands {
+public:
+  explicit TimingOperands(const OpDesc& fixedOp);
+  /// A call of `kernel` on these operands.
+  Result<KernelCall> bind(const KernelRef& kernel, const DimValues& dims);
+
+private:
+  OpDesc op_;
+  CheckInputs inputs_;
+  std::vector<float> out_;
+  std::vector<std::pair<PackLayout, std::shared_ptr<std::vector<float>>>> packed_;
+};
+
+/// The default's verified outputs on hard inputs; every other schedule of the same order must reproduce their bits.
+class BitReference {
+public:
+  /// Checks `kernel` against the double reference and keeps what it gives. Errors: Internal where it is wrong.
+  static Result<BitReference> make(const KernelRef& kernel, const OpDesc& op, const DimValues& dims);
+  /// Empty: the same bits. Otherwise what differs.
+  Result<std::string> differs(const KernelRef& kernel) const;
+  const Certificate& certificate() const { return certificate_; }
+
+private:
+  OpDesc op_;
+  DimValues dims_;
+  std::vector<std::vector<float>> outputs_;
+  Certificate certificate_;
+};
+
+}  // namespace quern

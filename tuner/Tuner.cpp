@@ -1,0 +1,235 @@
+// tuner/Tuner.cpp — see Tuner.h.
+#include "tuner/Tuner.h"
+
+#include "compiler/base/Log.h"
+#include "compiler/base/Text.h"
+#include "tuner/Contest.h"
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <fmt/format.h>
+
+namespace quern {
+
+static constexpr std::array<std::string_view, 4> kEfforts = {"estimate", "measure", "patient", "exhaustive"};
+
+std::string_view text(Effort effort) { return kEfforts[static_cast<size_t>(effort)]; }
+
+Result<Effort> parseEffort(const std::string& given) {
+  for (size_t i = 0; i < kEfforts.size(); ++i)
+    if (kEfforts[i] == given) return static_cast<Effort>(i);
+  return badCommand(fmt::format("--effort {}: efforts are estimate, measure, patient, exhaustive", escaped(given)));
+}
+
+std::string timestamp() {
+  std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+namespace {
+
+/// Candidates timed, and seconds for one contest.
+struct EffortPlan {
+  size_t candidates;
+  double contestSeconds;
+};
+EffortPlan planOf(Effort effort) {
+  switch (effort) {
+    case Effort::Estimate: return {2, 0};
+    case Effort::Measure: return {20, 0.02};
+    case Effort::Patient: return {120, 0.08};
+    case Effort::Exhaustive: break;
+  }
+  return {1000000, 0.08};
+}
+
+/// One op being tuned: the incumbent meets the candidates in the order of their predicted cost.
+class OpContest {
+public:
+  OpContest(KernelLibrary& library, const WorkloadItem& item, const TuneOptions& options, double deadline)
+      : library_(library), item_(item), options_(options), deadline_(deadline), operands_(fixed(item.op, item.sample)) {}
+
+  Result<TuneOutcome> run(const std::vector<Candidate>& candidates, TuneProgress progress) {
+    outcome_.op = text(item_.op);
+    auto ready = prepare(candidates[0].schedule);
+    if (!ready) return ready.error();
+    size_t limit = std::min(candidates.size(), planOf(options_.effort).candidates);
+    progress.candidates = limit;
+    for (size_t i = 1; i < limit; ++i) {
+      if (outOfTime()) {
+        outcome_.finished = false;
+        break;
+      }
+      progress.candidate = i;
+      progress.speedup = outcome_.speedup;
+      if (options_.progress) options_.progress(progress);
+      CandidateResult result{text(candidates[i].schedule), candidates[i].predicted / std::max(1e-30, candidates[0].predicted), 0, ""};
+      result.outcome = meet(candidates[i], candidates[0], result.ratio);
+      logLine(LogTopic::Tune, fmt::format("{} | {}: {} ({:.3f})", outcome_.op, result.schedule, result.outcome, result.ratio));
+      outcome_.candidates.push_back(std::move(result));
+    }
+    return keep();
+  }
+
+private:
+  bool outOfTime() const { return (options_.stop != nullptr && *options_.stop) || (deadline_ > 0 && options_.clock() >= deadline_); }
+
+  Result<void> prepare(const Schedule& schedule) {
+    auto kernel = library_.get(item_.op, schedule);
+    if (!kernel) return kernel.error();
+    auto bits = BitReference::make(*kernel, item_.op, item_.sample);
+    if (!bits) return bits.error();
+    bits_ = std::move(*bits);
+    auto call = operands_.bind(*kernel, item_.sample);
+    if (!call) return call.error();
+    best_ = std::make_unique<KernelCall>(*call);
+    baseline_ = std::make_unique<KernelCall>(std::move(*call));
+    outcome_.schedule = text(schedule);
+    bestSchedule_ = schedule;
+    return {};
+  }
+
+  /// Compile, verify, time. Returns what became of it.
+  std::string meet(const Candidate& candidate, const Candidate& first, double& ratio) {
+    auto kernel = library_.tryOut(item_.op, candidate.schedule);
+    if (!kernel) return "not compiled: " + kernel.error().message;
+    auto wrong = bits_.differs(*kernel);
+    if (!wrong) return "not run: " + wrong.error().message;
+    if (!wrong->empty()) return "wrong: " + *wrong;
+    auto call = operands_.bind(*kernel, item_.sample);
+    if (!call) return "not run: " + call.error().message;
+    if (options_.effort == Effort::Estimate) {
+      if (candidate.predicted >= first.predicted) return "predicted slower";
+      crown(candidate.schedule, std::move(*call));
+      return "won";
+    }
+    PairTiming timing = contest(*best_, *call);
+    ratio = timing.ratio.median;
+    // Only a clear win changes the incumbent: the whole interval below one.
+    if (timing.ratio.high >= 1) return timing.ratio.low > 1 ? "slower" : "no difference";
+    crown(candidate.schedule, std::move(*call));
+    return "won";
+  }
+
+  PairTiming contest(KernelCall& a, KernelCall& b) const {
+    double seconds = planOf(options_.effort).contestSeconds;
+    if (options_.timePair) return options_.timePair(a, b, seconds);
+    return timePair([&] { a.run(); }, [&] { b.run(); }, seconds, 1.1);
+  }
+
+  void crown(const Schedule& schedule, KernelCall call) {
+    best_ = std::make_unique<KernelCall>(std::move(call));
+    bestSchedule_ = schedule;
+    outcome_.schedule = text(schedule);
+  }
+
+  Result<TuneOutcome> keep() {
+    if (options_.effort != Effort::Estimate) {
+      PairTiming timing = contest(*baseline_, *best_);
+      outcome_.medianNs = timing.b.median;
+      bool isDefault = bestSchedule_ == defaultSchedule(item_.op, library_.target());
+      outcome_.speedup = isDefault ? 1 : 1 / timing.ratio.median;
+      if (!isDefault && timing.ratio.median >= 1) {  // the crown was luck: a winner is never slower than the default
+        bestSchedule_ = defaultSchedule(item_.op, library_.target());
+        outcome_.schedule = text(bestSchedule_);
+        outcome_.speedup = 1;
+        outcome_.medianNs = timing.a.median;
+      }
+    }
+    TuningRecord record{TuningRecord::Kind::Tuned, outcome_.op, tuningCpu(library_.target()), outcome_.schedule, outcome_.speedup, outcome_.medianNs,
+                        static_cast<int64_t>(outcome_.candidates.size()), std::string(text(options_.effort)), timestamp()};
+    if (!library_.cache().enabled()) return std::move(outcome_);
+    if (auto good = library_.tuning().add(record); !good) return good.error();
+    if (auto kept = library_.get(item_.op, bestSchedule_); !kept) return kept.error();
+    auto artifact = library_.cache().find(kernelKey(item_.op, bestSchedule_, library_.target()));
+    if (artifact) {
+      artifact->certificate = bits_.certificate();
+      artifact->tuning = text(record);
+      if (auto good = library_.store(*artifact); !good) return good.error();
+    }
+    return std::move(outcome_);
+  }
+
+  KernelLibrary& library_;
+  const WorkloadItem& item_;
+  const TuneOptions& options_;
+  double deadline_;
+  TimingOperands operands_;
+  BitReference bits_;
+  std::unique_ptr<KernelCall> baseline_, best_;
+  Schedule bestSchedule_;
+  TuneOutcome outcome_;
+};
+
+Result<TuneOutcome> tuneOne(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline, const TuneProgress& progress) {
+  std::vector<Candidate> candidates = candidatesOf(space, item.op, item.sample, library.target());
+  return OpContest(library, item, options, deadline).run(candidates, progress);
+}
+
+/// Has this op been tuned here, on this CPU, at least as hard?
+bool alreadyTuned(KernelLibrary& library, const WorkloadItem& item, Effort effort) {
+  auto choice = library.tuning().choose(item.op, library.target());
+  if (!choice) return false;
+  auto done = parseEffort(choice->record.effort);
+  return choice->pinned || (done && *done >= effort);
+}
+
+}  // namespace
+
+Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline) {
+  return tuneOne(library, space, item, options, deadline, {0, 1, text(item.op), 0, 0, 1, 0});
+}
+
+Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload, const TuneOptions& options) {
+  std::stable_sort(workload.items.begin(), workload.items.end(), [](const WorkloadItem& a, const WorkloadItem& b) { return a.priority > b.priority; });
+  std::vector<TuneOutcome> outcomes;
+  double start = options.clock();
+  double end = options.budgetSeconds > 0 ? start + options.budgetSeconds : 0;
+  for (size_t i = 0; i < workload.items.size(); ++i) {
+    const WorkloadItem& item = workload.items[i];
+    if (options.stop != nullptr && *options.stop) break;
+    if (!options.retune && alreadyTuned(library, item, options.effort)) {
+      TuneOutcome skipped;
+      skipped.op = text(item.op);
+      skipped.skipped = true;
+      outcomes.push_back(std::move(skipped));
+      continue;
+    }
+    double now = options.clock();
+    if (end > 0 && now >= end) break;
+    // Every op left gets its share of the time left; what one does not use the next ones have.
+    double left = end > 0 ? end - now : 0;
+    auto remaining = static_cast<double>(workload.items.size() - i);
+    double deadline = end > 0 ? std::min(end, now + std::max(left / remaining * 2, 0.3)) : 0;
+    double pace = outcomes.empty() ? 0 : (now - start) / static_cast<double>(outcomes.size()) * remaining;
+    TuneProgress progress{i, workload.items.size(), text(item.op), 0, 0, 1, end > 0 ? left : pace};
+    auto outcome = tuneOne(library, space, item, options, deadline, progress);
+    if (!outcome) return outcome.error();
+    outcomes.push_back(std::move(*outcome));
+  }
+  return outcomes;
+}
+
+Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule) {
+  auto parsed = parseSchedule(schedule, op, library.target());
+  if (!parsed) return parsed.error();
+  auto kernel = library.get(op, *parsed);
+  if (!kernel) return kernel.error();
+  DimValues sample;
+  for (const std::string& name : runtimeDims(op)) sample[name] = 33;
+  auto report = checkKernel(*kernel, op, sample, 1);
+  if (!report) return report.error();
+  if (!report->passed) return internalError(report->failure);
+  return library.tuning().add({TuningRecord::Kind::Pinned, text(op), tuningCpu(library.target()), text(*parsed), 1, 0, 0, "-", timestamp()});
+}
+
+Result<void> unpinSchedule(KernelLibrary& library, const OpDesc& op) {
+  return library.tuning().add({TuningRecord::Kind::Unpinned, text(op), tuningCpu(library.target()), "", 1, 0, 0, "-", timestamp()});
+}
+
+}  // namespace quern

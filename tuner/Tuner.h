@@ -1,0 +1,71 @@
+// tuner/Tuner.h — finds the schedule that runs an op fastest here: candidates verified, then timed against the incumbent.
+#pragma once
+
+#include "compiler/jit/KernelLibrary.h"
+#include "compiler/op/Workload.h"
+#include "tuner/SearchSpace.h"
+#include "tuner/measure/Timing.h"
+
+#include <atomic>
+#include <functional>
+
+namespace quern {
+
+enum class Effort : uint8_t { Estimate, Measure, Patient, Exhaustive };
+/// Errors   BadCommand naming the efforts.
+Result<Effort> parseEffort(const std::string& text);
+std::string_view text(Effort effort);
+
+/// What became of one candidate.
+struct CandidateResult {
+  std::string schedule;
+  double predicted = 0;   ///< of the default's cost
+  double ratio = 0;       ///< its time over the incumbent's; 0: not timed
+  std::string outcome;    ///< "won", "slower", "no difference", "not compiled: ...", "wrong: ...", "out of time"
+};
+
+struct TuneProgress {
+  size_t op = 0, ops = 0;
+  std::string name;
+  size_t candidate = 0, candidates = 0;
+  double speedup = 1;      ///< of the best so far over the default
+  double secondsLeft = 0;  ///< at most, from the budget or the pace so far
+};
+
+struct TuneOptions {
+  Effort effort = Effort::Measure;
+  double budgetSeconds = 0;  ///< 0: none
+  const std::atomic<bool>* stop = nullptr;
+  std::function<void(const TuneProgress&)> progress;
+  /// Seconds; injected by tests.
+  std::function<double()> clock = nowSeconds;
+  /// Times two kernels on the same operands: `b` over `a`. Injected by tests.
+  std::function<PairTiming(KernelCall& a, KernelCall& b, double seconds)> timePair;
+  bool retune = false;  ///< also ops that are already tuned
+};
+
+struct TuneOutcome {
+  std::string op;
+  std::string schedule;
+  double speedup = 1;   ///< default's time over the winner's
+  double medianNs = 0;
+  bool finished = true; ///< false: interrupted or out of time before all candidates were seen
+  bool skipped = false; ///< already tuned
+  std::vector<CandidateResult> candidates;
+};
+
+/// Tunes one op at its sample dimensions. The winner and its record go into the library's cache and records.
+/// Errors   what compiling the default says; Internal where the default itself is wrong.
+Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline);
+
+/// Tunes every item, highest priority first, within the budget. Stops early, keeping what is done, when `stop` is set.
+Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload, const TuneOptions& options);
+
+/// Verifies one schedule and pins it, or frees the op again.
+Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule);
+Result<void> unpinSchedule(KernelLibrary& library, const OpDesc& op);
+
+/// Now, as records have it: 2026-11-22T08:00:00Z.
+std::string timestamp();
+
+}  // namespace quern

@@ -1,0 +1,33 @@
+// tuner/measure/Ceilings.h — what this machine can do at most, measured now: everything is quoted as a share of these.
+#pragma once
+
+#include "compiler/op/OpDesc.h"
+#include "compiler/target/Target.h"
+
+#include <array>
+
+namespace quern {
+
+/// One thread's limits with the instructions of one level.
+struct Ceilings {
+  static constexpr size_t kLevels = 4;  ///< L1, L2, L3, memory
+
+  double fmaGflops = 0;  ///< f32 multiply-adds in registers, two operations each
+  std::array<double, kLevels> readGBs{};
+  std::array<double, kLevels> copyGBs{};  ///< bytes read plus bytes written
+  int64_t l1Bytes = 0, l2Bytes = 0, l3Bytes = 0;
+
+  /// The level that `bytes` of data live in.
+  size_t levelOf(double bytes) const;
+};
+
+std::string_view levelName(size_t level);
+
+/// Takes about `seconds`. Memory is in huge pages where the system gives them.
+Ceilings measureCeilings(const Target& target, double seconds = 0.4);
+
+/// The least time one call of `op` (all dimensions known) can take: max of flops over the fma ceiling and bytes over the
+/// read ceiling of the level its data lives in (the copy ceiling where it writes as much as it reads).
+double rooflineNs(const OpDesc& op, const Ceilings& ceilings);
+
+}  // namespace quern

@@ -1,0 +1,33 @@
+// tuner/measure/Timing.h — timing of calls: calibrated blocks, two things interleaved, medians with intervals.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+namespace quern {
+
+using TimedCall = std::function<void()>;
+
+/// Seconds on a clock that only goes forward.
+double nowSeconds();
+
+/// The middle of a sample and the order statistics around it that hold the true median with about 95 %.
+struct Spread {
+  double median = 0, low = 0, high = 0;
+};
+Spread spreadOf(std::vector<double> samples);
+
+/// How many calls make a block of at least `blockSeconds`: doubled until they do (at least one).
+int64_t calibrate(const TimedCall& call, double blockSeconds);
+
+/// One thing timed: ns of one call.
+Spread timeCall(const TimedCall& call, double totalSeconds);
+
+/// Two things timed in alternating blocks. `ratio` is b's time over a's, block by block.
+struct PairTiming {
+  Spread a, b, ratio;
+};
+/// Stops early when b is clearly slower (`hopeless`: its median ratio after a few blocks).
+PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless = 1e9);
+
+}  // namespace quern
