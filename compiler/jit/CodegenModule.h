@@ -3,17 +3,21 @@
 #pragma once
 
 #include "compiler/codegen/Codegen.h"
+#include "compiler/codegen/Libraries.h"
 #include "compiler/jit/Jit.h"
 
 namespace quern {
 
-/// The module's functions: those of Codegen.h and Jit.h.
+/// The module's functions: those of Codegen.h, Jit.h and Libraries.h.
 struct CodegenApi {
   static constexpr int kVersion = 1;
   int version;
   Result<std::string> (*emitObject)(const LoopProgram& program, const std::string& symbol);
   Result<std::string> (*emitText)(const LoopProgram& program, EmitStage stage);
   Result<JitCode> (*linkObject)(const std::string& object, const std::string& symbol);
+  Result<std::string> (*staticLibrary)(const std::vector<NamedObject>& objects);
+  Result<std::string> (*sharedLibrary)(const std::vector<NamedObject>& objects, const std::string& soname);
+  const char* argsHeader;  ///< the text of QuernArgs.h, for bundles
 };
 
 /// Loads the module on the first call. Threads: may be called from any.

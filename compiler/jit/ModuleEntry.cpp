@@ -1,6 +1,8 @@
 // compiler/jit/ModuleEntry.cpp — the one symbol of libquern-codegen.so, and what LLVM does when it gives up.
 #include "compiler/jit/CodegenModule.h"
 
+#include "compiler/ArgsHeader.h"
+
 #include <llvm/Support/ErrorHandling.h>
 
 #include <cstdio>
@@ -17,7 +19,8 @@ void onFatalError(void*, const char* reason, bool) {
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const quern::CodegenApi* quernCodegenApi() {
-  static const quern::CodegenApi api = {quern::CodegenApi::kVersion, quern::emitObject, quern::emitText, quern::linkObject};
+  static const quern::CodegenApi api = {quern::CodegenApi::kVersion, quern::emitObject, quern::emitText, quern::linkObject, quern::staticLibrary,
+                                         quern::sharedLibrary, kArgsHeader};
   static const bool installed = [] {
     llvm::install_fatal_error_handler(onFatalError);
     return true;

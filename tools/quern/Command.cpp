@@ -51,7 +51,7 @@ Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<con
     all = words[0];
     for (size_t i = 1; i < words.size(); ++i) {
       size_t equals = words[i].find('=');
-      bool blanks = words[i].find(' ') != std::string::npos && equals != std::string::npos && words[i].find('"') == std::string::npos;
+      bool blanks = words[i].find(' ') != std::string::npos && equals != std::string::npos && words[i].find_first_of("'\"") == std::string::npos;
       all += " " + (blanks ? words[i].substr(0, equals + 1) + "\"" + words[i].substr(equals + 1) + "\"" : words[i]);
     }
   }

@@ -50,7 +50,9 @@ Result<int> runCpu(std::vector<std::string> args);
 Result<int> runTune(std::vector<std::string> args);
 Result<int> runCache(std::vector<std::string> args);
 Result<int> runBench(std::vector<std::string> args);
+Result<int> runCompare(std::vector<std::string> args);
+Result<int> runEmit(std::vector<std::string> args);
 
-extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo;
+extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo, kCompareInfo, kEmitInfo;
 
 }  // namespace quern

@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""tests/cli/run.py QUERN — the commands as a user runs them: eval, show round trip, tune, cache, compare, emit with a C program."""
+import json
+import os
+import platform
+import struct
+import subprocess
+import sys
+import tempfile
+
+quern = sys.argv[1]
+checks = 0
+
+
+def run(*arguments, status=0, **more):
+    done = subprocess.run([quern, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, **more)
+    assert done.returncode == status, f"quern {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def expect(condition, what):
+    global checks
+    checks += 1
+    assert condition, what
+
+
+def write_npy(path, shape, values, order="False", descr="<f4", code="f"):
+    header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}".encode()
+    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
+    with open(path, "wb") as file:
+        file.write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + struct.pack(f"<{len(values)}{code}", *values))
+
+
+def read_npy(path):
+    data = open(path, "rb").read()
+    length = struct.unpack("<H", data[8:10])[0]
+    body = data[10 + length:]
+    return data[10:10 + length].decode(), list(struct.unpack(f"<{len(body) // 4}f", body))
+
+
+C_PROGRAM = r"""
+#include <stdio.h>
+#include "kernels.h"
+int main(void) {
+  float a[6] = {1, 2, 3, 4, 5, 6}, b[6] = {1, 0, 0, 1, 1, 1}, bias[2] = {10, 20}, c[4];
+  const void* buffers[] = {a, b, bias, c};
+  int64_t strides[] = {3, 2, 2};
+  QuernArgs args = {buffers, 0, strides, 0, 0, 0};
+  SYMBOL(&args, 0, SYMBOL_tasks(0));
+  printf("%g %g %g %g\n", c[0], c[1], c[2], c[3]);
+  return 0;
+}
+"""
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    os.environ["QUERN_CACHE_DIR"] = os.path.join(folder, "cache")
+
+    # eval: C and Fortran order, dimensions from the arrays, ids.
+    write_npy("a.npy", "(2, 3)", [1, 2, 3, 4, 5, 6])
+    write_npy("f.npy", "(2, 3)", [1, 4, 2, 5, 3, 6], order="True")
+    write_npy("b.npy", "(3, 2)", [1, 0, 0, 1, 1, 1])
+    for first in ("a.npy", "f.npy"):
+        run("eval", "matmul", first, "b.npy", "-o", "c.npy")
+        expect(read_npy("c.npy")[1] == [4, 5, 10, 11], "matmul of 2x3 and 3x2")
+    expect("(2, 2)" in read_npy("c.npy")[0], "the result's shape")
+    write_npy("ids.npy", "(2,)", [2, 0], descr="<i8", code="q")
+    run("eval", "embedding", "ids.npy", "b.npy", "-o", "rows.npy")
+    expect(read_npy("rows.npy")[1] == [1, 1, 1, 0], "embedding")
+    run("eval", "map expr='a * 2 - 1' a=2x3", "a.npy", "-o", "m.npy")
+    expect(read_npy("m.npy")[1] == [1, 3, 5, 7, 9, 11], "map")
+    run("eval", "matmul acc=1", "a.npy", "b.npy", "c.npy", "-o", "acc.npy")
+    expect(read_npy("acc.npy")[1] == [8, 10, 20, 22], "acc")
+
+    # The second start of the same command compiles nothing and does not load the code generator.
+    again = run("eval", "matmul", "a.npy", "b.npy", "-o", "c.npy", "--log", "dispatch")
+    expect("from cache" in again.stderr and "code generator" not in again.stderr, again.stderr)
+
+    # show --loops of the printed loops gives the same assembly.
+    for op in ("matmul m=20 n=33 k=17 ep=bias+gelu_tanh", "softmax x=4x100 causal=1", "attention heads=2 head_dim=8 q=* kv=*"):
+        for cpu in ("haswell", "x86-64-v4", "neoverse-v1"):
+            direct = run("show", op, "--cpu", cpu, "--stage", "asm").stdout
+            open("k.loops", "w").write(run("show", op, "--cpu", cpu, "--stage", "loops").stdout)
+            expect(run("show", op, "--cpu", cpu, "--loops", "k.loops", "--stage", "asm").stdout == direct, f"{op} on {cpu}")
+    for stage in ("schedule", "space", "signature", "loops", "llvm", "llvm-opt", "asm", "reference"):
+        expect(len(run("show", "gelu x=100", "--stage", stage).stdout) > 50, stage)
+
+    # verify says no of a wrong loop program.
+    text = run("show", "add a=64 b=64", "--stage", "loops").stdout
+    open("wrong.loops", "w").write(text.replace("(e + e_2)", "(e - e_2)"))
+    expect("(e - e_2)" in open("wrong.loops").read(), "the edit")
+    run("verify", "add a=64 b=64", "--loops", "wrong.loops", status=1)
+    rows = json.loads(run("verify", "add a=64 b=64", "--json", "-").stdout)["rows"]
+    expect(rows[0]["passed"] and rows[0]["cases"] > 10 and rows[0]["worst_error_over_limit"] <= 1, "verify --json")
+
+    # tune, then the tuned schedule is what runs; pin and unpin.
+    run("tune", "matmul m=32 n=32 k=32", "--quiet", "--budget", "3s")
+    expect("(tuned)" in run("show", "matmul m=32 n=32 k=32").stdout, "tuned")
+    run("tune", "matmul m=32 n=32 k=32", "--pin", "mr=4 nr=16 lanes=4")
+    expect("(pinned) mr=4 nr=16" in run("show", "matmul m=32 n=32 k=32").stdout, "pinned")
+    run("tune", "matmul m=32 n=32 k=32", "--unpin")
+    expect("(tuned)" in run("show", "matmul m=32 n=32 k=32").stdout, "unpinned")
+
+    # cache
+    expect(run("cache", "path").stdout.strip() == os.environ["QUERN_CACHE_DIR"], "cache path")
+    run("cache", "verify")
+    run("cache", "export", "all.qks")
+    run("cache", "import", "all.qks", "--cache", "other")
+    listed = json.loads(run("cache", "list", "--cache", "other", "--json", "-").stdout)["rows"]
+    expect(len(listed) > 3 and all(row["standing"] == "exact" for row in listed), "cache list")
+    victim = os.path.join("other", "kernels", sorted(os.listdir("other/kernels"))[0])
+    data = bytearray(open(victim, "rb").read())
+    data[len(data) // 2] ^= 1
+    open(victim, "wb").write(data)
+    run("cache", "verify", "--cache", "other", status=1)
+
+    # compare reproduces the recorded report.
+    report = run("compare", "smallmind:baseline", "smallmind:current").stdout
+    for figure in ("+56.5 %", "-86.7 %", "+465.0 %", "+188.5 %", "+161.0 %", "+19.3 %", "+76.1 %", "+55.3 %", "+62.1 %", "-81.3 %", "+0.0 %", "-33.3 %", "-96.3 %", "-83.2 %", "+181.7 %",
+                   "-68.4 %", "-19.5 %", "+82.0 %", "+120.7 %", "+297.3 %", "matmul: +161 to +465 %, 3 of 4 rows"):
+        expect(figure in report, figure)
+    order = [report.index(f"\n{title}\n") for title in ("Totals", "Models", "Operations", "Memory", "Improvements", "Regressions", "Trends", "Action items")]
+    expect(order == sorted(order), "the order of the report")
+    run("compare", "smallmind:baseline", "smallmind:current", "--fail-above", "10", status=1)
+    run("compare", "smallmind:current", "smallmind:current", "--fail-above", "10")
+    run("compare", "smallmind:baseline", "smallmind:current", "--format", "markdown", "-o", "report.md")
+    expect("## Action items" in open("report.md").read(), "markdown")
+
+    # emit: a plain C program calls an emitted kernel; repeated, the bundle has the same bytes.
+    op = "matmul m=2 n=2 k=3 ep=bias"
+    run("emit", op, "-o", "one")
+    run("emit", op, "-o", "two")
+    names = sorted(os.listdir("one"))
+    expect(names == sorted(os.listdir("two")), "the same files")
+    for name in names:
+        expect(open(f"one/{name}", "rb").read() == open(f"two/{name}", "rb").read(), f"{name} is the same")
+    symbol = next(name[:-2] for name in names if name.endswith(".o"))
+    open("call.c", "w").write(C_PROGRAM.replace("SYMBOL", symbol))
+    for library in ("libquern_kernels.a", "libquern_kernels.so"):
+        subprocess.run(["cc", "-std=c99", "-Wall", "-Werror", "-Ione", "call.c", f"one/{library}", "-o", "call", "-Wl,-rpath,one"], check=True)
+        expect(subprocess.run(["./call"], capture_output=True, text=True, check=True).stdout == "14 25 20 31\n", library)
+    run("emit", op, "-o", "many", "--cpu", "haswell,x86-64,neoverse-v1")
+    expect(len([name for name in os.listdir("many") if name.endswith(".o")]) == 3, "three CPUs")
+
+    # bench --json and --record; a closed stdout ends quietly.
+    row = json.loads(run("bench", "add a=1000 b=1000", "--json", "-", "--quiet").stdout)["rows"][0]
+    expect(row["warm_ns"] > 0 and row["warm_ns_low"] <= row["warm_ns"] <= row["warm_ns_high"] and row["schedule_from"] == "default", "bench --json")
+    closed = subprocess.run(["sh", "-c", f"'{quern}' ops | head -n 1"], capture_output=True, text=True)
+    expect(closed.stderr == "", closed.stderr)
+    for command in ("cpu", "ops", "show", "eval", "verify", "tune", "bench", "compare", "cache", "emit"):
+        expect("Examples" in run(command, "--help").stdout, command)
+
+print(f"{checks} checks passed")

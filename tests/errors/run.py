@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""tests/errors/run.py QUERN CASES — every message whole, with its exit status; malformed arrays and TOML on top."""
+import os
+import shlex
+import struct
+import subprocess
+import sys
+import tempfile
+
+quern, cases = sys.argv[1], sys.argv[2]
+failed, count = [], 0
+
+
+def run(arguments, folder):
+    done = subprocess.run([quern] + arguments, capture_output=True, text=True, cwd=folder, stdin=subprocess.DEVNULL,
+                          env={**os.environ, "QUERN_CACHE_DIR": os.path.join(folder, "cache")}, timeout=60)
+    return done.returncode, done.stderr.strip()
+
+
+def check(arguments, folder, status, message, absent=None):
+    global count
+    count += 1
+    got = run(arguments, folder)
+    if got != (status, message):
+        failed.append(f"quern {shlex.join(arguments)}\n  expected {status} {message}\n  got      {got[0]} {got[1]}")
+    if absent and os.path.exists(os.path.join(folder, absent)):
+        failed.append(f"quern {shlex.join(arguments)}: wrote {absent}")
+
+
+def npy(descr="<f4", order="False", shape="(2, 2)", data=b"\0" * 16, version=1, magic=b"\x93NUMPY"):
+    header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}".encode()
+    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
+    return magic + bytes([version, 0]) + struct.pack("<H", len(header)) + header + data
+
+
+with tempfile.TemporaryDirectory() as folder:
+    lines = [line.rstrip("\n") for line in open(cases, encoding="utf-8") if line.strip() and not line.startswith("#")]
+    for first, message in zip(lines[0::2], lines[1::2]):
+        words = shlex.split(first)
+        check(words[1:], folder, int(words[0]), message)
+
+    good = npy()
+    bad = {
+        "magic.npy": (npy(magic=b"\x93NUMPX"), "the first bytes are not \\x93NUMPY: not a .npy file"),
+        "short.npy": (good[:8], "truncated: 8 bytes"),
+        "header.npy": (good[:60], "the header should have 118 bytes, the file has 50"),
+        "data.npy": (good[:-1], "shape 2x2 needs 4 elements of 4 bytes, the file has 15 bytes of data"),
+        "huge.npy": (npy(shape="(18446744073709551616,)"), "shape has the dimension 18446744073709551616, whole numbers from 0 to 2^63 - 1 are needed"),
+        "wrap.npy": (npy(shape="(4294967296, 4294967296)"), "shape 4294967296x4294967296 has more than 2^63 elements"),
+        "large.npy": (npy(shape="(1099511627776, 2)"), "shape 1099511627776x2 needs 2199023255552 elements of 4 bytes, the file has 16 bytes of data"),
+        "negative.npy": (npy(shape="(-2, 2)"), "shape has the dimension -2, whole numbers from 0 to 2^63 - 1 are needed"),
+        "object.npy": (npy(descr="|O"), "descr is '|O', '<f4' is needed ('<i4' or '<i8' for ids)"),
+        "double.npy": (npy(descr="<f8"), "descr is '<f8', '<f4' is needed ('<i4' or '<i8' for ids)"),
+        "order.npy": (npy(order="Maybe"), "fortran_order is 'Maybe', True or False is needed"),
+        "version.npy": (npy(version=9), "format version 9, 1 to 3 are known"),
+    }
+    with open(os.path.join(folder, "good.npy"), "wb") as file:
+        file.write(good)
+    for name, (content, message) in bad.items():
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(content)
+        check(["eval", "add", name, "good.npy", "-o", "out.npy"], folder, 3, f"quern: {name}: {message}", absent="out.npy")
+    check(["eval", "add", "a=3x2", "good.npy", "good.npy", "-o", "out.npy"], folder, 2,
+          "quern: map: a=3x2 does not broadcast with the other operands to 2x2: axis 0 is 3, not 1 or 2", absent="out.npy")
+    check(["eval", "softmax", "x=3x2", "good.npy", "-o", "out.npy"], folder, 3,
+          "quern: softmax x=3x2: input 1 (x) is 2x2: dimension 0 (d0) is 2, 3 needed", absent="out.npy")
+    check(["eval", "add", "a=2x2", "b=2x2", "good.npy", "-o", "out.npy"], folder, 3,
+          "quern: add a=2x2 b=2x2: 1 inputs given, 2 needed", absent="out.npy")
+    check(["eval", "softmax", "good.npy", "-o", "no/such/folder/out.npy", "--quiet"], folder, 4,
+          "quern: no/such/folder/out.npy: cannot write: No such file or directory")
+
+    tomls = {
+        "syntax.toml": ("[[op]]\ntext = \"add a=3 b=3\n", None),
+        "key.toml": ("[[op]]\ntxt = \"add a=3 b=3\"\n", "key.toml:1:1: op text is empty"),
+        "both.toml": ("[[op]]\ntext = \"add a=3 b=3\"\na = 3\n", "both.toml:1:1: an op has text = \"...\" or its keys apart, not both"),
+        "misspelt.toml": ("[[op]]\nop = \"add\"\na = 3\nbb = 3\n", "misspelt.toml:1:1: add: b= is missing; a shape such as b=16x128"),
+        "table.toml": ("[[ops]]\ntext = \"add a=3 b=3\"\n", "table.toml:1:1: unknown key 'ops', did you mean 'op'?; keys: suite op"),
+        "none.toml": ("", "none.toml: no [[op]] in it"),
+    }
+    for name, (content, message) in tomls.items():
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(content)
+        count += 1
+        status, said = run(["verify", "--suite", name], folder)
+        if status != 3 or not said.startswith(f"quern: {message or name + ':2:'}"):
+            failed.append(f"verify --suite {name}: {status} {said}")
+    # Loop programs that users edit.
+    with open(os.path.join(folder, "bad.loops"), "w", encoding="utf-8") as file:
+        file.write("loops \"x\"\nisa x86-64\nbuffer A : f32 in [4] strides [1]\nphase t tasks 1 {\n  store A[0] = 1f\n}\n")
+    check(["show", "add", "a=4", "b=4", "--loops", "bad.loops", "--stage", "asm"], folder, 3,
+          "quern: bad.loops: loop program 'x': store to A, which is read only")
+    with open(os.path.join(folder, "open.loops"), "w", encoding="utf-8") as file:
+        file.write("loops \"x\"\nisa x86-64\nphase t tasks 1 {\n")
+    check(["show", "add", "a=4", "b=4", "--loops", "open.loops", "--stage", "asm"], folder, 3, "quern: open.loops:4: a statement (for, unroll, let, store, reg, set, if, prefetch) expected, not the end of the file")
+
+print("\n".join(failed))
+print(f"{count} cases, {len(failed)} failed")
+sys.exit(1 if failed or count < 40 else 0)

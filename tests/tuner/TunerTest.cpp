@@ -1,0 +1,134 @@
+// tests/tuner/TunerTest.cpp — search with a fake clock and fake timings: deterministic.
+#include "compiler/base/Files.h"
+#include "tests/Support.h"
+#include "tuner/Tuner.h"
+
+#include <cstdlib>
+
+using namespace quern;
+
+namespace {
+
+struct Folder {
+  std::string path = "/tmp/quern-test-XXXXXX";
+  Folder() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+  ~Folder() { (void)std::system(("rm -rf '" + path + "'").c_str()); }
+};
+
+WorkloadItem item(const std::string& given, double priority = 1) {
+  WorkloadItem out{op(given), {}, 1, CacheState::Hot, priority};
+  for (const std::string& name : runtimeDims(out.op)) out.sample[name] = 24;
+  return out;
+}
+
+SearchSpace space() {
+  auto read = readSearchSpace("default");
+  REQUIRE(read);
+  return *read;
+}
+
+/// A pair whose ratio is what `time` says of the two schedules.
+std::function<PairTiming(KernelCall&, KernelCall&, double)> fake(double (*time)(const std::string& schedule)) {
+  return [time](KernelCall& a, KernelCall& b, double) {
+    double x = time(a.info().schedule), y = time(b.info().schedule);
+    return PairTiming{{x, x, x}, {y, y, y}, {y / x, y / x * 0.99, y / x * 1.01}};
+  };
+}
+
+}  // namespace
+
+TEST_CASE("the fastest candidate wins, is recorded, and is what runs next") {
+  Folder folder;
+  KernelLibrary library(hostTarget(), {folder.path});
+  TuneOptions options;
+  options.effort = Effort::Exhaustive;
+  options.timePair = fake([](const std::string& schedule) { return schedule.find("unroll=4") != std::string::npos && schedule.find("chunk=4096") != std::string::npos ? 50.0 : 100.0; });
+  WorkloadItem one = item("add a=*x8 b=*x8");
+  auto outcome = tuneOp(library, space(), one, options, 0);
+  REQUIRE(outcome);
+  CHECK(outcome->speedup == Approx(2));
+  CHECK(outcome->schedule.find("unroll=4 chunk=4096") != std::string::npos);
+  KernelLibrary next(hostTarget(), {folder.path});
+  auto choice = next.choose(one.op);
+  REQUIRE(choice);
+  CHECK(choice->from == "tuned");
+  CHECK(text(choice->schedule) == outcome->schedule);
+  auto artifact = next.cache().find(kernelKey(one.op, choice->schedule, next.target()));
+  REQUIRE(artifact.has_value());
+  CHECK(artifact->certificate.cases > 0);
+  CHECK(artifact->tuning.find("effort=exhaustive") != std::string::npos);
+}
+
+TEST_CASE("no difference changes nothing") {
+  KernelLibrary library(hostTarget(), {});
+  TuneOptions options;
+  options.timePair = fake([](const std::string&) { return 100.0; });
+  WorkloadItem one = item("softmax x=*x40");
+  auto outcome = tuneOp(library, space(), one, options, 0);
+  REQUIRE(outcome);
+  CHECK(outcome->schedule == text(defaultSchedule(one.op, library.target())));
+  for (const CandidateResult& candidate : outcome->candidates) CHECK(candidate.outcome == "no difference");
+}
+
+TEST_CASE("the budget ends the search with the best so far, longest recorded time first") {
+  Folder folder;
+  KernelLibrary library(hostTarget(), {folder.path});
+  TuneOptions options;
+  double clock = 0;
+  options.clock = [&clock] { return clock += 0.5; };
+  options.budgetSeconds = 6;
+  options.timePair = fake([](const std::string&) { return 100.0; });
+  Workload workload{"w", {item("add a=*x8 b=*x8", 1), item("mul a=*x8 b=*x8", 3), item("sub a=*x8 b=*x8", 2)}};
+  auto outcomes = tuneWorkload(library, space(), workload, options);
+  REQUIRE(outcomes);
+  REQUIRE_FALSE(outcomes->empty());
+  CHECK(outcomes->at(0).op == "mul a=*x8 b=*x8");
+  CHECK_FALSE(outcomes->at(0).finished);
+  CHECK(clock < 8);
+}
+
+TEST_CASE("a stop keeps what is done, and the next run goes on from there") {
+  Folder folder;
+  KernelLibrary library(hostTarget(), {folder.path});
+  std::atomic<bool> stop{false};
+  TuneOptions options;
+  options.stop = &stop;
+  options.timePair = fake([](const std::string&) { return 100.0; });
+  options.progress = [&](const TuneProgress& p) { stop = p.op == 1; };
+  Workload workload{"w", {item("add a=*x8 b=*x8", 3), item("mul a=*x8 b=*x8", 2), item("sub a=*x8 b=*x8", 1)}};
+  auto first = tuneWorkload(library, space(), workload, options);
+  REQUIRE(first);
+  CHECK(first->size() == 2);
+  stop = false;
+  options.progress = {};
+  KernelLibrary next(hostTarget(), {folder.path});
+  auto second = tuneWorkload(next, space(), workload, options);
+  REQUIRE(second);
+  REQUIRE(second->size() == 3);
+  CHECK(second->at(0).skipped);
+  CHECK_FALSE(second->at(2).skipped);
+}
+
+TEST_CASE("a pinned schedule is verified and used; a wrong one is refused") {
+  Folder folder;
+  KernelLibrary library(hostTarget(), {folder.path});
+  OpDesc desc = op("softmax x=*x40");
+  REQUIRE(pinSchedule(library, desc, "rows=3"));
+  CHECK(library.choose(desc)->from == "pinned");
+  CHECK_FALSE(pinSchedule(library, desc, "rows=0"));
+  REQUIRE(unpinSchedule(library, desc));
+  CHECK(library.choose(desc)->from == "default");
+}
+
+TEST_CASE("every candidate of the space is legal, distinct, and the default is in front") {
+  for (const char* given : {"matmul m=34 n=1024 k=256 const=b", "matmul m=100 n=100 k=100", "gelu x=10000", "softmax x=16x128", "transpose x=30x40", "attention heads=2 head_dim=16 q=8 kv=8"})
+    for (const char* name : {"x86-64", "haswell", "x86-64-v4", "neoverse-v1"}) {
+      OpDesc desc = op(given);
+      Target target = cpu(name);
+      std::vector<Candidate> candidates = candidatesOf(space(), desc, {}, target);
+      INFO(given << " on " << name);
+      CHECK(candidates[0].schedule == defaultSchedule(desc, target));
+      CHECK(candidates.size() > 2);
+      for (const Candidate& candidate : candidates) CHECK(validate(candidate.schedule, desc, target));
+    }
+}
