@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <fmt/format.h>
+#include <lld/Common/CommonLinkerContext.h>
 #include <lld/Common/Driver.h>
 #include <llvm/Object/ArchiveWriter.h>
 #include <unistd.h>
@@ -60,7 +61,9 @@ Result<std::string> sharedLibrary(const std::vector<NamedObject>& objects, const
   for (const std::string& word : words) arguments.push_back(word.c_str());
   std::string said;
   llvm::raw_string_ostream stream(said);
-  if (!lld::elf::link(arguments, stream, stream, false, false)) return internalError("lld: " + said);
+  bool linked = lld::elf::link(arguments, stream, stream, false, false);
+  lld::CommonLinkerContext::destroy();  // or the next link remembers this one's architecture
+  if (!linked) return internalError("lld: " + said);
   return readFile(out);
 }
 

@@ -2,13 +2,12 @@
 """tests/cli/run.py QUERN — the commands as a user runs them: eval, show round trip, tune, cache, compare, emit with a C program."""
 import json
 import os
-import platform
 import struct
 import subprocess
 import sys
 import tempfile
 
-quern = sys.argv[1]
+quern = os.path.abspath(sys.argv[1])
 checks = 0
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 
-quern, cases = sys.argv[1], sys.argv[2]
+quern, cases = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 failed, count = [], 0
 
 
