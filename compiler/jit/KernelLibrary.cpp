@@ -22,11 +22,15 @@ Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string
   if (wanted != "default") {
     if (auto choice = tuning_.choose(op, target_); choice && (wanted.empty() || !choice->pinned)) {
       auto schedule = parseSchedule(choice->schedule, op, target_);
-      if (schedule) return ScheduleChoice{*schedule, choice->pinned ? "pinned" : "tuned"};
+      if (schedule) {
+        logLine(LogTopic::Dispatch, fmt::format("{}: {} schedule of {}, {:.2f}x the default", text(op), choice->pinned ? "pinned" : "tuned", choice->record.date, choice->record.ratio));
+        return ScheduleChoice{*schedule, choice->pinned ? "pinned" : "tuned"};
+      }
       logWarning(fmt::format("{}: the recorded schedule '{}' is no longer legal: {}", text(op), choice->schedule, schedule.error().message));
     }
     if (wanted == "tuned") return badCommand(fmt::format("{}: nothing was tuned for it on {}; quern tune \"{}\" does", text(op), tuningCpu(target_), text(op)));
   }
+  logLine(LogTopic::Dispatch, fmt::format("{}: default schedule, {}", text(op), wanted == "default" ? "asked for" : "nothing pinned or tuned on " + tuningCpu(target_)));
   return ScheduleChoice{defaultSchedule(op, target_), "default"};
 }
 
@@ -70,7 +74,9 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule)
     if (auto found = loaded_.find(hash); found != loaded_.end()) return ++counts_.reused, found->second;
   }
   KernelRef kernel;
-  if (auto artifact = cache_.find(key)) {
+  auto artifact = cache_.find(key);
+  if (cache_.enabled()) logLine(LogTopic::Cache, fmt::format("{} {} | {}", artifact ? "hit " : "miss", key.op, key.schedule));
+  if (artifact) {
     auto loaded = loadArtifact(*artifact, "cache");
     if (!loaded) return loaded.error();
     kernel = *loaded;
@@ -81,6 +87,7 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule)
     auto made = linked(*compiled, took);
     if (!made) return made;
     kernel = *made;
+    logLine(LogTopic::Perf, fmt::format("compiled in {:.1f} ms: {}", took, key.op));
     if (cache_.enabled())
       if (auto good = cache_.put(*compiled); !good) logWarning(good.error().message);
   }

@@ -2,10 +2,12 @@
 """tests/cli/run.py QUERN — the commands as a user runs them: eval, show round trip, tune, cache, compare, emit with a C program."""
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 quern = os.path.abspath(sys.argv[1])
 checks = 0
@@ -99,6 +101,17 @@ with tempfile.TemporaryDirectory() as folder:
     expect("(pinned) mr=4 nr=16" in run("show", "matmul m=32 n=32 k=32").stdout, "pinned")
     run("tune", "matmul m=32 n=32 k=32", "--unpin")
     expect("(tuned)" in run("show", "matmul m=32 n=32 k=32").stdout, "unpinned")
+
+    # Ctrl-C keeps what is done and says so; the same command goes on.
+    interrupted = subprocess.Popen([quern, "tune", "--suite", "transformer-f32", "--effort", "patient"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(6)
+    interrupted.send_signal(signal.SIGINT)
+    said = interrupted.communicate(timeout=120)[1]
+    expect(interrupted.returncode == 130 and "are tuned and kept" in said, said[-300:])
+
+    # A program that only runs kernels links no LLVM.
+    linked = subprocess.run(["ldd", quern], capture_output=True, text=True, check=True).stdout
+    expect("LLVM" not in linked, linked)
 
     # cache
     expect(run("cache", "path").stdout.strip() == os.environ["QUERN_CACHE_DIR"], "cache path")

@@ -132,6 +132,17 @@ TEST_CASE("programs print, parse and print the same, and mean the same") {
     }
 }
 
+TEST_CASE("every op compiles for every CPU in configs to an object of the artifact form") {
+  for (const char* name : {"x86-64", "haswell", "skylake-avx512", "neoverse-v1"})
+    for (const char* given : kOps) {
+      KernelLibrary library(cpu(name), {});
+      OpDesc desc = op(given);
+      auto artifact = library.compile(desc, defaultSchedule(desc, library.target()));
+      INFO(given << " on " << name << (artifact ? "" : ": " + artifact.error().message));
+      CHECK(artifact);
+    }
+}
+
 TEST_CASE("schedules of one order give the same bits") {
   auto space = readSearchSpace("default");
   REQUIRE(space);

@@ -3,7 +3,7 @@
 #include "compiler/base/Text.h"
 #include "compiler/target/HostTarget.h"
 #include "tools/quern/Command.h"
-#include "tools/quern/Json.h"
+#include "tools/quern/BenchRow.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -15,7 +15,7 @@ const CommandInfo kCpuInfo = {"cpu", "[--measure] [-o FILE.toml]", "what this CP
 
 Result<int> runCpu(std::vector<std::string> args) {
   CommandLine line(kCpuInfo, std::move(args));
-  line.common({"cpu", "json"}).value("output", "FILE.toml", "", "writes the description as a file for --cpu", 'o');
+  line.common({"cpu", "json"}).toggle("measure", "measures its ceilings with the level's instructions (a second)").value("output", "FILE.toml", "", "writes the description as a file for --cpu", 'o');
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   auto target = findTarget(line.get("cpu"));
@@ -31,12 +31,19 @@ Result<int> runCpu(std::vector<std::string> args) {
                                 target->isa().fma ? ", fma" : "", join(claimed, " "), humanBytes(static_cast<double>(target->l1Bytes)),
                                 humanBytes(static_cast<double>(target->l2Bytes)), humanBytes(static_cast<double>(target->l3Bytes)));
   if (!silent.empty()) out += fmt::format("reported but not executing: {}\n", join(silent, " "));
+  Json json = {{"name", target->name}, {"model", target->model}, {"level", target->level}, {"features", claimed}, {"l1_bytes", target->l1Bytes}, {"l2_bytes", target->l2Bytes}, {"l3_bytes", target->l3Bytes}};
+  if (line.has("measure")) {
+    std::vector<std::string> lacking = hostTarget().lackingFor(*target);
+    if (!lacking.empty()) return machineLacks(fmt::format("--cpu {}: this machine lacks {}", target->name, join(lacking, ", ")));
+    Ceilings ceilings = measureCeilings(*target, 1.0);
+    json["ceilings"] = jsonOf(ceilings);
+    out += fmt::format("fma       {:.4g} GFLOPS f32, one thread\n", ceilings.fmaGflops);
+    for (size_t level = 0; level < Ceilings::kLevels; ++level) out += fmt::format("{:<8}  read {:.4g} GB/s, copy {:.4g} GB/s\n", levelName(level), ceilings.readGBs[level], ceilings.copyGBs[level]);
+  }
   if (line.has("output"))
     if (auto good = writeFileAtomically(line.get("output"), targetToml(*target)); !good) return good.error();
-  if (line.has("json")) {
-    Json json = {{"name", target->name}, {"model", target->model}, {"level", target->level}, {"features", claimed}, {"l1_bytes", target->l1Bytes}, {"l2_bytes", target->l2Bytes}, {"l3_bytes", target->l3Bytes}};
+  if (line.has("json"))
     if (auto good = writeResult(jsonText(json), line.get("json")); !good) return good.error();
-  }
   if (line.get("json") != "-")
     if (auto good = writeResult(out); !good) return good.error();
   return 0;

@@ -2,6 +2,7 @@
 #include "compiler/base/Text.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
+#include "tuner/Exhaustive.h"
 #include "tuner/KernelCheck.h"
 
 #include <chrono>
@@ -10,10 +11,11 @@
 
 namespace quern {
 
-const CommandInfo kVerifyInfo = {"verify", "OP|--suite FILE", "checks kernels against the reference: error over limit, edge sizes, guard pages, special values",
+const CommandInfo kVerifyInfo = {"verify", "OP|--suite FILE [--exhaustive]", "checks kernels against the reference: error over limit, edge sizes, guard pages, special values",
                                  "  quern verify matmul m=64 n=48 k=100 ep=bias+gelu_tanh\n"
                                  "  quern verify --suite transformer-f32\n"
-                                 "  quern verify softmax x=16x128 --cpu haswell --json -\n"};
+                                 "  quern verify softmax x=16x128 --cpu haswell --json -\n"
+                                  "  quern verify exp x=* --exhaustive\n"};
 
 namespace {
 
@@ -49,6 +51,23 @@ Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const
   return report;
 }
 
+/// Every float there is, where the op is a function of one argument.
+Result<CheckReport> verifyEveryFloat(KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
+  auto choice = library.choose(entry.op, line.has("schedule") ? line.get("schedule") : entry.schedule);
+  if (!choice) return choice.error();
+  auto start = std::chrono::steady_clock::now();
+  auto progress = [&](double share) {
+    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (!line.has("quiet") && share > 0) std::fprintf(stderr, "\r\033[Kevery float: %.0f %%, %.0f s left", 100 * share, seconds / share * (1 - share));
+  };
+  auto found = checkEveryFloat(library, entry.op, choice->schedule, 1, progress);
+  if (!line.has("quiet")) std::fprintf(stderr, "\r\033[K");
+  if (!found) return found.error();
+  CheckReport report{static_cast<int64_t>(found->floats), found->worst, found->worst <= 1, ""};
+  report.failure = fmt::format("at {} it is {}: {:.3g} of the limit", shortest(found->worstAt), shortest(found->got), found->worst);
+  return report;
+}
+
 std::string jsonOf(const std::vector<Row>& rows) {
   Json list = Json::array();
   for (const Row& row : rows) list.push_back({{"op", row.op}, {"cases", row.report.cases}, {"worst_error_over_limit", row.report.worst}, {"passed", row.report.passed}});
@@ -70,6 +89,7 @@ Result<int> runVerify(std::vector<std::string> args) {
   CommandLine line(kVerifyInfo, std::move(args));
   line.common({"cpu", "schedule", "cache", "json"}).value("suite", "FILE", "", "every op of a suite");
   line.value("loops", "FILE", "", "this loop program in place of the generated one");
+  line.toggle("exhaustive", "a function of one argument over all 2^32 floats (some minutes)");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   std::vector<OpEntry> entries;
@@ -89,7 +109,7 @@ Result<int> runVerify(std::vector<std::string> args) {
   bool passed = true;
   auto start = std::chrono::steady_clock::now();
   for (size_t i = 0; i < entries.size(); ++i) {
-    auto report = verifyOp(**library, entries[i], line);
+    auto report = line.has("exhaustive") ? verifyEveryFloat(**library, entries[i], line) : verifyOp(**library, entries[i], line);
     if (!report) return report.error();
     passed = passed && report->passed && report->cases > 0;
     rows.push_back({text(entries[i].op), std::move(*report)});
