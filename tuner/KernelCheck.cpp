@@ -208,8 +208,9 @@ Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const
                            {InputData::Unit, seed + 2, Flush::End, 7},     {InputData::Specials, seed + 3, Flush::End, 0},
                            {InputData::Specials, seed + 4, Flush::Begin, 7}};
   // The reference of a large op takes seconds: two runs of it cover a flush end, a flush beginning and padded rows.
-  constexpr double kLarge = 1e8;
-  bool large = flopsOf(fixed(op, dims)) > kLarge;
+  constexpr double kManyFlops = 1e8, kManyBytes = 3e7;
+  OpDesc bound = fixed(op, dims);
+  bool large = flopsOf(bound) > kManyFlops || minBytesOf(bound) > kManyBytes;
   CheckReport report;
   for (const CheckRun& run : runs) {
     if (large && &run != &runs[0] && &run != &runs[4]) continue;
