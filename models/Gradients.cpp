@@ -32,8 +32,8 @@ Result<MatmulGradient> MatmulGradient::make(int64_t m, int64_t k, int64_t n, con
   return gradient;
 }
 
-static void size(std::vector<float>& array, int64_t count) { array.assign(static_cast<size_t>(count), 0.0f); }
-static void fill(std::vector<float>& array, float value) { std::fill(array.begin(), array.end(), value); }
+static void size(FloatArray& array, int64_t count) { array.assign(static_cast<size_t>(count), 0.0f); }
+static void fill(FloatArray& array, float value) { std::fill(array.begin(), array.end(), value); }
 
 Result<MatmulBackwardWorkload> MatmulBackwardWorkload::make(int64_t m, int64_t k, int64_t n, const KernelProvider& kernels) {
   MatmulBackwardWorkload w;

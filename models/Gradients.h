@@ -3,6 +3,7 @@
 
 #include "compiler/op/Workload.h"
 #include "runtime/KernelProvider.h"
+#include "runtime/Memory.h"
 
 #include <vector>
 
@@ -36,7 +37,7 @@ public:
   /// Leaves the gradients in place for checks when `zero` is false.
   void iterate(bool zero = true);
 
-  std::vector<float> a, b, c, gradA, gradB, gradC;
+  FloatArray a, b, c, gradA, gradB, gradC;
 
 private:
   MatmulGradient gradient_;
@@ -48,7 +49,7 @@ public:
   static Result<TwoLayerWorkload> make(int64_t m, int64_t k, int64_t h, int64_t n, const KernelProvider& kernels);
   void iterate(bool zero = true);
 
-  std::vector<float> x, w2, w3, h, out, gradOut, gradH, gradW3;
+  FloatArray x, w2, w3, h, out, gradOut, gradH, gradW3;
 
 private:
   MatmulGradient first_, second_;

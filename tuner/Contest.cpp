@@ -8,7 +8,7 @@
 namespace quern {
 
 TimingOperands::TimingOperands(const OpDesc& fixedOp)
-    : op_(fixedOp), inputs_(makeInputs(fixedOp, InputData::ZeroMean, 1, Flush::Begin)), out_(static_cast<size_t>(outputOf(fixedOp).elements())) {}
+    : op_(fixedOp), inputs_(makeInputs(fixedOp, InputData::ZeroMean, 1, Flush::Begin)), out_(static_cast<size_t>(outputOf(fixedOp).elements()) * 4, Flush::Begin) {}
 
 static std::vector<int64_t> shapeOf(const TensorSpec& spec) {
   std::vector<int64_t> shape;
@@ -29,13 +29,13 @@ Result<KernelCall> TimingOperands::bind(const KernelRef& kernel, const DimValues
       operands.push_back({input.data, denseStrides(input.shape)});
       continue;
     }
-    std::shared_ptr<std::vector<float>> packed;
+    const GuardedArray* packed = nullptr;
     for (const auto& [layout, data] : packed_)
-      if (layout == buffer.pack) packed = data;
+      if (layout == buffer.pack) packed = &data;
     if (packed == nullptr) {
-      packed = std::make_shared<std::vector<float>>(static_cast<size_t>(buffer.pack.elements()));
-      packWeight(buffer.pack, input.f32(), input.shape.back(), buffer.pack.depth * buffer.pack.columns, packed->data());
-      packed_.emplace_back(buffer.pack, packed);
+      GuardedArray fresh(static_cast<size_t>(buffer.pack.elements()) * 4, Flush::Begin);
+      packWeight(buffer.pack, input.f32(), input.shape.back(), buffer.pack.depth * buffer.pack.columns, fresh.f32());
+      packed = &packed_.emplace_back(buffer.pack, std::move(fresh)).second;
     }
     operands.push_back({packed->data(), {}});
   }

@@ -20,8 +20,8 @@ public:
 private:
   OpDesc op_;
   CheckInputs inputs_;
-  std::vector<float> out_;
-  std::vector<std::pair<PackLayout, std::shared_ptr<std::vector<float>>>> packed_;
+  GuardedArray out_;
+  std::vector<std::pair<PackLayout, GuardedArray>> packed_;
 };
 
 /// The default's verified outputs on hard inputs; every other schedule of the same order must reproduce their bits.

@@ -33,6 +33,9 @@ std::string timestamp() {
 
 namespace {
 
+/// A ratio's upper end must lie below this to count as a win.
+constexpr double kClearWin = 0.985;
+
 /// Candidates timed, and seconds for one contest.
 struct EffortPlan {
   size_t candidates;
@@ -110,14 +113,14 @@ private:
     }
     PairTiming timing = contest(*best_, *call);
     ratio = timing.ratio.median;
-    // Only a clear win changes the incumbent: the whole interval below one.
-    if (timing.ratio.high >= 1) return timing.ratio.low > 1 ? "slower" : "no difference";
+    // Only a clear win changes the incumbent: the whole interval below one, and by more than drift would give.
+    if (timing.ratio.high >= kClearWin) return timing.ratio.low > 1 ? "slower" : "no difference";
     crown(candidate.schedule, std::move(*call));
     return "won";
   }
 
-  PairTiming contest(KernelCall& a, KernelCall& b) const {
-    double seconds = planOf(options_.effort).contestSeconds;
+  PairTiming contest(KernelCall& a, KernelCall& b, double longer = 1) const {
+    double seconds = planOf(options_.effort).contestSeconds * longer;
     if (options_.timePair) return options_.timePair(a, b, seconds);
     return timePair([&] { a.run(); }, [&] { b.run(); }, seconds, 1.1);
   }
@@ -130,11 +133,12 @@ private:
 
   Result<TuneOutcome> keep() {
     if (options_.effort != Effort::Estimate) {
-      PairTiming timing = contest(*baseline_, *best_);
-      outcome_.medianNs = timing.b.median;
+      constexpr double kFinal = 4;  // longer than the contests: this one decides what runs
       bool isDefault = bestSchedule_ == defaultSchedule(item_.op, library_.target());
+      PairTiming timing = contest(*baseline_, *best_, isDefault ? 1 : kFinal);
+      outcome_.medianNs = timing.b.median;
       outcome_.speedup = isDefault ? 1 : 1 / timing.ratio.median;
-      if (!isDefault && timing.ratio.median >= 1) {  // the crown was luck: a winner is never slower than the default
+      if (!isDefault && timing.ratio.high >= kClearWin) {  // the crown was luck: without evidence the default stays
         bestSchedule_ = defaultSchedule(item_.op, library_.target());
         outcome_.schedule = text(bestSchedule_);
         outcome_.speedup = 1;

@@ -207,7 +207,7 @@ TEST_CASE("gradients agree with finite differences") {
   for (float& v : work->a) v = random.uniform(0, 1);
   for (float& v : work->b) v = random.uniform(0, 1);
   work->iterate(false);
-  std::vector<float> gradA = work->gradA, gradB = work->gradB;
+  FloatArray gradA = work->gradA, gradB = work->gradB;
   // The loss whose gradient of c is all ones: the sum of c.
   auto loss = [&] {
     work->iterate();
@@ -236,7 +236,7 @@ TEST_CASE("the two-layer step's gradients agree with finite differences") {
   for (auto* array : {&work->x, &work->w2, &work->w3})
     for (float& v : *array) v = random.uniform(0, 1);
   work->iterate(false);
-  std::vector<float> gradW3 = work->gradW3;
+  FloatArray gradW3 = work->gradW3;
   auto loss = [&] {
     work->iterate();
     double total = 0;

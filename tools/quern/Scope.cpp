@@ -26,7 +26,7 @@ Result<std::pair<double, double>> parseRange(const RecordRow& row, const std::st
 }
 
 /// Fills arrays in the recorded draw order.
-Result<void> draw(const std::vector<std::vector<float>*>& arrays, const RecordRow& row, int32_t seed, const std::string& file) {
+Result<void> draw(const std::vector<FloatArray*>& arrays, const RecordRow& row, int32_t seed, const std::string& file) {
   auto range = parseRange(row, file);
   if (!range) return range.error();
   auto [low, high] = *range;
@@ -57,7 +57,7 @@ public:
     if (!op) return badInput(fmt::format("{}: row '{}': {}", escaped(file), escaped(row.id), op.error().message));
     if (!runtimeDims(*op).empty()) return badInput(fmt::format("{}: row '{}': {} has dimensions known only at call time", escaped(file), escaped(row.id), text(*op)));
     std::unique_ptr<OpScope> scope(new OpScope(row, *op));
-    std::vector<std::vector<float>*> arrays;
+    std::vector<FloatArray*> arrays;
     for (const TensorSpec& spec : inputsOf(*op)) {
       if (spec.type != ElementType::F32) return badInput(fmt::format("{}: row '{}': input {} is not f32", escaped(file), escaped(row.id), spec.name));
       scope->inputs_.emplace_back(static_cast<size_t>(spec.elements()));
@@ -87,10 +87,10 @@ public:
         continue;
       }
       // A result of its own for every call, as recorded.
-      std::unique_ptr<float[]> fresh(new float[result_.size()]);
-      call_->setOperand(kernel_->info.buffers.size() - 1, fresh.get());
+      FloatArray fresh(result_.size());
+      call_->setOperand(kernel_->info.buffers.size() - 1, fresh.data());
       call_->run();
-      if (i + 1 == row_.calls) std::copy_n(fresh.get(), result_.size(), result_.data());
+      if (i + 1 == row_.calls) std::copy_n(fresh.data(), result_.size(), result_.data());
     }
     call_->setOperand(kernel_->info.buffers.size() - 1, result_.data());
   }
@@ -144,8 +144,8 @@ private:
 
   RecordRow row_;
   OpDesc op_;
-  std::vector<std::vector<float>> inputs_;
-  std::vector<float> result_, packed_;
+  std::vector<FloatArray> inputs_;
+  FloatArray result_, packed_;
   KernelRef kernel_;
   std::unique_ptr<KernelCall> call_;
 };
@@ -155,7 +155,7 @@ template <class Work>
 class GradientScope : public Scope {
 public:
   using Make = std::function<Result<Work>(const KernelProvider&)>;
-  using Arrays = std::vector<std::vector<float>*> (*)(Work&);
+  using Arrays = std::vector<FloatArray*> (*)(Work&);
 
   GradientScope(const RecordRow& row, Make make, Arrays arrays, int32_t seed, std::string file, double flops)
       : row_(row), make_(std::move(make)), arrays_(arrays), seed_(seed), file_(std::move(file)), flops_(flops) {}
@@ -195,12 +195,12 @@ Result<std::unique_ptr<Scope>> makeScope(const RecordRow& row, int32_t seed, con
   auto mkn = static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n);
   if (row.workload == "matmul-backward" && m > 0 && k > 0 && n > 0) {
     auto make = [=](const KernelProvider& kernels) { return MatmulBackwardWorkload::make(m, k, n, kernels); };
-    auto arrays = [](MatmulBackwardWorkload& work) { return std::vector<std::vector<float>*>{&work.a, &work.b}; };
+    auto arrays = [](MatmulBackwardWorkload& work) { return std::vector<FloatArray*>{&work.a, &work.b}; };
     return std::unique_ptr<Scope>(new GradientScope<MatmulBackwardWorkload>(row, make, arrays, seed, file, 6 * mkn));
   }
   if (row.workload == "two-layer-step" && m > 0 && k > 0 && n > 0 && h > 0) {
     auto make = [=](const KernelProvider& kernels) { return TwoLayerWorkload::make(m, k, h, n, kernels); };
-    auto arrays = [](TwoLayerWorkload& work) { return std::vector<std::vector<float>*>{&work.x, &work.w2, &work.w3}; };
+    auto arrays = [](TwoLayerWorkload& work) { return std::vector<FloatArray*>{&work.x, &work.w2, &work.w3}; };
     double flops = 2.0 * static_cast<double>(m * k * h) + 6.0 * static_cast<double>(m * h * n);
     return std::unique_ptr<Scope>(new GradientScope<TwoLayerWorkload>(row, make, arrays, seed, file, flops));
   }
