@@ -75,14 +75,14 @@ private:
     out.recordedMs = row.ms;
     out.cpu = library_.target().name;
     KernelLibrary empty(library_.target(), {});
-    auto cold = scopeMs(**scope, providerOf(empty, library_, settings_.schedule), true);
+    auto cold = scopeMs(*scope, providerOf(empty, library_, settings_.schedule), true);
     if (!cold) return cold.error();
     out.coldMs = *cold;
     // Fills the cache and makes the kernels ready.
-    if (auto good = (*scope)->prepare(ready_); !good) return good;
+    if (auto good = scope->prepare(ready_); !good) return good;
     if (library_.cache().enabled()) {
       KernelLibrary filled(library_.target(), library_.cache().directories());
-      auto first = scopeMs(**scope, providerOf(filled, library_, settings_.schedule), true);
+      auto first = scopeMs(*scope, providerOf(filled, library_, settings_.schedule), true);
       if (!first) return first.error();
       out.firstMs = *first;
     }
@@ -91,18 +91,18 @@ private:
       auto fresh = makeScope(row, baseline_.seed, baseline_.file);
       if (!fresh) return fresh.error();
       int64_t before = 0;
-      auto took = scopeMs(**fresh, ready_, false);
+      auto took = scopeMs(*fresh, ready_, false);
       if (!took) return took.error();
       scopes.push_back(*took);
       if (i > 0) continue;
       before = allocatedBytes();
-      (*fresh)->run();
+      fresh->run();
       out.allocatedBytes = allocatedBytes() - before;
-      for (const std::string& message : (*fresh)->wrong()) run_.wrong.push_back(message);
+      for (const std::string& message : fresh->wrong()) run_.wrong.push_back(message);
     }
     Spread spread = spreadOf(scopes);
     out.scopeMs = spread.median;
-    if (auto good = warm(row, **scope, out); !good) return good;
+    if (auto good = warm(row, *scope, out); !good) return good;
     record(row, out, spread);
     run_.rows.push_back(std::move(out));
     return {};
@@ -112,12 +112,12 @@ private:
   Result<void> warm(const RecordRow& row, Scope& scope, BenchRow& out) {
     auto other = makeScope(row, baseline_.seed, baseline_.file);
     if (!other) return other.error();
-    if (auto good = (*other)->prepare(providerOf(library_, library_, "default")); !good) return good;
+    if (auto good = other->prepare(providerOf(library_, library_, "default")); !good) return good;
     if (auto good = scope.prepare(ready_); !good) return good;
-    PairTiming timing = timePair([&] { (*other)->call(); }, [&] { scope.call(); }, kWarmSeconds);
+    PairTiming timing = timePair([&] { other->call(); }, [&] { scope.call(); }, kWarmSeconds);
     out.warmNs = timing.b;
     out.tunedSpeedup = 1 / timing.ratio.median;
-    if (const OpDesc* op = scope.op()) {
+    if (const std::optional<OpDesc>& op = scope.op) {
       auto choice = library_.choose(*op, settings_.schedule);
       if (!choice) return choice.error();
       out.schedule = text(choice->schedule);
@@ -125,7 +125,7 @@ private:
       setRate(out, *op, ceilings_);
     } else {
       out.scheduleFrom = "tuned or default";
-      out.rate = scope.flops() / out.warmNs.median;
+      out.rate = scope.flops / out.warmNs.median;
       out.rateUnit = "GFLOPS";
       out.ceilingPercent = 100 * out.rate / ceilings_.fmaGflops;
     }

@@ -50,13 +50,13 @@ Result<void> draw(const std::vector<FloatArray*>& arrays, const RecordRow& row, 
 }
 
 /// `calls` calls of one op with fixed dimensions.
-class OpScope : public Scope {
+class OpScope {
 public:
-  static Result<std::unique_ptr<Scope>> make(const RecordRow& row, int32_t seed, const std::string& file) {
+  static Result<Scope> make(const RecordRow& row, int32_t seed, const std::string& file) {
     auto op = parseOp(row.op);
     if (!op) return badInput(fmt::format("{}: row '{}': {}", escaped(file), escaped(row.id), op.error().message));
     if (!runtimeDims(*op).empty()) return badInput(fmt::format("{}: row '{}': {} has dimensions known only at call time", escaped(file), escaped(row.id), text(*op)));
-    std::unique_ptr<OpScope> scope(new OpScope(row, *op));
+    auto scope = std::make_shared<OpScope>(row, *op);
     std::vector<FloatArray*> arrays;
     for (const TensorSpec& spec : inputsOf(*op)) {
       if (spec.type != ElementType::F32) return badInput(fmt::format("{}: row '{}': input {} is not f32", escaped(file), escaped(row.id), spec.name));
@@ -64,10 +64,15 @@ public:
     }
     for (auto& input : scope->inputs_) arrays.push_back(&input);
     if (auto good = draw(arrays, row, seed, file); !good) return good.error();
-    return std::unique_ptr<Scope>(std::move(scope));
+    return Scope{[scope](const KernelProvider& kernels) { return scope->prepare(kernels); }, [scope] { scope->warmUp(); }, [scope] { scope->run(); }, [scope] { scope->call_->run(); },
+                 [scope] { return scope->wrong(); }, *op, flopsOf(*op)};
   }
 
-  Result<void> prepare(const KernelProvider& kernels) override {
+  OpScope(const RecordRow& row, OpDesc op) : row_(row), op_(std::move(op)), result_(static_cast<size_t>(outputOf(op_).elements())) {}
+
+private:
+
+  Result<void> prepare(const KernelProvider& kernels) {
     auto kernel = kernels(op_);
     if (!kernel) return kernel.error();
     kernel_ = *kernel;
@@ -77,10 +82,10 @@ public:
     call_ = std::make_unique<KernelCall>(std::move(*call));
     return {};
   }
-  void warmUp() override {
+  void warmUp() {
     for (int64_t i = 0; i < row_.warmup; ++i) call_->run();
   }
-  void run() override {
+  void run() {
     for (int64_t i = 0; i < row_.calls; ++i) {
       if (!row_.allocResult) {
         call_->run();
@@ -94,11 +99,8 @@ public:
     }
     call_->setOperand(kernel_->info.buffers.size() - 1, result_.data());
   }
-  void call() override { call_->run(); }
-  const OpDesc* op() const override { return &op_; }
-  double flops() const override { return flopsOf(op_); }
 
-  std::vector<std::string> wrong() const override {
+  std::vector<std::string> wrong() const {
     std::vector<std::string> messages;
     double sum = 0, high = -INFINITY, low = INFINITY;
     for (float value : result_) {
@@ -114,9 +116,6 @@ public:
     }
     return messages;
   }
-
-private:
-  OpScope(const RecordRow& row, OpDesc op) : row_(row), op_(std::move(op)), result_(static_cast<size_t>(outputOf(op_).elements())) {}
 
   Result<KernelCall> bind(float* result) {
     std::vector<TensorSpec> specs = inputsOf(op_);
@@ -150,59 +149,42 @@ private:
   std::unique_ptr<KernelCall> call_;
 };
 
-/// A gradient workload: `Work` has make(..., kernels) and iterate().
+/// A gradient workload: `make` gives one bound to kernels, `arrays` what the generator fills.
 template <class Work>
-class GradientScope : public Scope {
-public:
-  using Make = std::function<Result<Work>(const KernelProvider&)>;
-  using Arrays = std::vector<FloatArray*> (*)(Work&);
-
-  GradientScope(const RecordRow& row, Make make, Arrays arrays, int32_t seed, std::string file, double flops)
-      : row_(row), make_(std::move(make)), arrays_(arrays), seed_(seed), file_(std::move(file)), flops_(flops) {}
-
-  Result<void> prepare(const KernelProvider& kernels) override {
-    auto work = make_(kernels);
-    if (!work) return work.error();
-    work_ = std::make_unique<Work>(std::move(*work));
-    return draw(arrays_(*work_), row_, seed_, file_);
-  }
-  void warmUp() override {
-    for (int64_t i = 0; i < row_.warmup; ++i) work_->iterate();
-  }
-  void run() override {
-    for (int64_t i = 0; i < row_.calls; ++i) work_->iterate();
-  }
-  void call() override { work_->iterate(); }
-  std::vector<std::string> wrong() const override { return {}; }
-  double flops() const override { return flops_; }
-
-private:
-  RecordRow row_;
-  Make make_;
-  Arrays arrays_;
-  int32_t seed_;
-  std::string file_;
-  double flops_;
-  std::unique_ptr<Work> work_;
-};
+Scope gradientScope(const RecordRow& row, std::function<Result<Work>(const KernelProvider&)> make, std::vector<FloatArray*> (*arrays)(Work&), int32_t seed, const std::string& file, double flops) {
+  auto work = std::make_shared<std::optional<Work>>();
+  auto repeat = [work](int64_t count) {
+    for (int64_t i = 0; i < count; ++i) (*work)->iterate();
+  };
+  Scope scope;
+  scope.prepare = [=](const KernelProvider& kernels) -> Result<void> {
+    auto made = make(kernels);
+    if (!made) return made.error();
+    work->emplace(std::move(*made));
+    return draw(arrays(**work), row, seed, file);
+  };
+  scope.warmUp = [repeat, count = row.warmup] { repeat(count); };
+  scope.run = [repeat, count = row.calls] { repeat(count); };
+  scope.call = [repeat] { repeat(1); };
+  scope.wrong = [] { return std::vector<std::string>(); };
+  scope.flops = flops;
+  return scope;
+}
 
 }  // namespace
 
-Result<std::unique_ptr<Scope>> makeScope(const RecordRow& row, int32_t seed, const std::string& file) {
+Result<Scope> makeScope(const RecordRow& row, int32_t seed, const std::string& file) {
   if (row.workload == "op") return OpScope::make(row, seed, file);
   auto size = [&](const char* name) { return row.sizes.count(name) != 0 ? row.sizes.at(name) : int64_t{0}; };
   int64_t m = size("m"), k = size("k"), n = size("n"), h = size("h");
-  auto mkn = static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n);
   if (row.workload == "matmul-backward" && m > 0 && k > 0 && n > 0) {
-    auto make = [=](const KernelProvider& kernels) { return MatmulBackwardWorkload::make(m, k, n, kernels); };
-    auto arrays = [](MatmulBackwardWorkload& work) { return std::vector<FloatArray*>{&work.a, &work.b}; };
-    return std::unique_ptr<Scope>(new GradientScope<MatmulBackwardWorkload>(row, make, arrays, seed, file, 6 * mkn));
+    std::function<Result<MatmulBackwardWorkload>(const KernelProvider&)> make = [=](const KernelProvider& kernels) { return MatmulBackwardWorkload::make(m, k, n, kernels); };
+    return gradientScope<MatmulBackwardWorkload>(row, make, [](MatmulBackwardWorkload& work) { return std::vector<FloatArray*>{&work.a, &work.b}; }, seed, file, 6.0 * static_cast<double>(m * k * n));
   }
   if (row.workload == "two-layer-step" && m > 0 && k > 0 && n > 0 && h > 0) {
-    auto make = [=](const KernelProvider& kernels) { return TwoLayerWorkload::make(m, k, h, n, kernels); };
-    auto arrays = [](TwoLayerWorkload& work) { return std::vector<FloatArray*>{&work.x, &work.w2, &work.w3}; };
+    std::function<Result<TwoLayerWorkload>(const KernelProvider&)> make = [=](const KernelProvider& kernels) { return TwoLayerWorkload::make(m, k, h, n, kernels); };
     double flops = 2.0 * static_cast<double>(m * k * h) + 6.0 * static_cast<double>(m * h * n);
-    return std::unique_ptr<Scope>(new GradientScope<TwoLayerWorkload>(row, make, arrays, seed, file, flops));
+    return gradientScope<TwoLayerWorkload>(row, make, [](TwoLayerWorkload& work) { return std::vector<FloatArray*>{&work.x, &work.w2, &work.w3}; }, seed, file, flops);
   }
   return badInput(fmt::format("{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)", escaped(file), escaped(row.id), escaped(row.workload)));
 }
