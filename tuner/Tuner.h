@@ -35,7 +35,7 @@ struct TuneProgress {
 struct TuneOptions {
   Effort effort = Effort::Measure;
   double budgetSeconds = 0;  ///< 0: none
-  const std::atomic<bool>* stop = nullptr;
+  const std::atomic<int>* stop = nullptr;  ///< not 0: stop, keeping what is done
   std::function<void(const TuneProgress&)> progress;
   /// Seconds; injected by tests.
   std::function<double()> clock = nowSeconds;

@@ -75,7 +75,24 @@ static void syncDirectory(const std::string& path) {
   ::close(fd);
 }
 
-Result<void> writeFileAtomically(const std::string& path, std::string_view bytes) {
+/// Devices and pipes have no name to put a finished file under: they are written as they are.
+static Result<void> writeInPlace(const std::string& path, std::string_view bytes) {
+  int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  bool good = fd >= 0 && writeAll(fd, bytes);
+  std::string why = systemReason();
+  if (fd >= 0) ::close(fd);
+  if (!good) return machineLacks(fmt::format("{}: cannot write: {}", escaped(path), why));
+  return {};
+}
+
+Result<void> writeFileAtomically(const std::string& given, std::string_view bytes) {
+  std::string path = given;
+  if (char* resolved = ::realpath(given.c_str(), nullptr); resolved != nullptr) {  // a link's target is what is replaced
+    path = resolved;
+    std::free(resolved);
+  }
+  struct stat info {};
+  if (::stat(given.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return writeInPlace(given, bytes);
   std::string temporary = path + ".tmpXXXXXX";
   int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return machineLacks(fmt::format("{}: cannot write: {}", escaped(path), systemReason()));

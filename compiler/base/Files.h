@@ -13,7 +13,7 @@ namespace quern {
 Result<std::string> readFile(const std::string& path);
 
 /// Writes a unique temporary file beside `path`, syncs it, renames it over `path` and syncs the directory.
-/// Errors   Machine, with nothing left behind.
+/// Links are followed; devices and pipes are written directly. Errors: Machine, with nothing left behind.
 Result<void> writeFileAtomically(const std::string& path, std::string_view bytes);
 
 /// Appends `line` and a newline in one write, and syncs.

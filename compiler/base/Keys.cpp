@@ -110,7 +110,8 @@ size_t KeyReader::takeChoice(std::string_view key, const std::vector<std::string
   if (!text) return 0;
   auto found = std::find(choices.begin(), choices.end(), *text);
   if (found == choices.end()) {
-    fail(fmt::format("{}={} is not one of {}{}", key, escaped(*text), join(choices, ", "), didYouMean(*text, choices)));
+    std::vector<std::string> named(choices.begin() + (choices[0].empty() ? 1 : 0), choices.end());
+    fail(fmt::format("{}={} is not one of {}{}", key, escaped(*text), join(named, ", "), didYouMean(*text, named)));
     return 0;
   }
   return static_cast<size_t>(found - choices.begin());
@@ -120,12 +121,17 @@ void KeyReader::fail(std::string message) {
   if (!error_) error_ = badCommand(fmt::format("{}: {}", subject_, message));
 }
 
+void KeyReader::failBeforeKeys(std::string message) {
+  error_.reset();
+  fail(std::move(message));
+  keysKnown_ = false;
+}
+
 Result<void> KeyReader::finish() {
-  for (const auto& [key, value] : values_.pairs) {
-    if (error_) break;
-    if (std::find(known_.begin(), known_.end(), key) == known_.end())
-      fail(fmt::format("unknown key '{}'{}; keys: {}", escaped(key), didYouMean(key, known_), join(known_, " ")));
-  }
+  // A misspelt key first: the value it should have given is then "missing", which says less.
+  for (const auto& [key, value] : values_.pairs)
+    if (keysKnown_ && std::find(known_.begin(), known_.end(), key) == known_.end())
+      return badCommand(fmt::format("{}: unknown key '{}'{}; keys: {}", subject_, escaped(key), didYouMean(key, known_), join(known_, " ")));
   if (error_) return *error_;
   return {};
 }

@@ -40,6 +40,8 @@ public:
   size_t takeChoice(std::string_view key, const std::vector<std::string>& choices);
   /// Notes an error about `key` (the first one noted is the one reported).
   void fail(std::string message);
+  /// As fail, for an error that leaves open which keys there are: it comes before an unknown key.
+  void failBeforeKeys(std::string message);
   const std::string& subject() const { return subject_; }
 
   /// The first error noted, or one for a key that nobody took (with the nearest of those that were asked for).
@@ -50,6 +52,7 @@ private:
   std::string subject_;
   std::vector<std::string> known_;
   std::optional<Error> error_;
+  bool keysKnown_ = true;
 };
 
 }  // namespace quern

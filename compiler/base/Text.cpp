@@ -77,6 +77,7 @@ static size_t editDistance(std::string_view a, std::string_view b) {
 }
 
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
+  if (word.size() < 2) return std::nullopt;  // one letter is near to every other
   const std::string* best = nullptr;
   size_t bestDistance = std::max<size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {

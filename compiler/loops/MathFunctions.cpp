@@ -106,11 +106,10 @@ Value MathFunctions::tanh(const Value& x) const {
   constexpr std::array<float, 6> p = {2.30532535e-3f, -8.37684516e-3f, 2.17899438e-2f, -5.39643579e-2f, 0.133333504f, -0.333333343f};
   Value a = let_("tanh_a", unary(LoopOp::Abs, x));
   Value square = let_("tanh_s", x * x);
-  Value near = mulAdd(x * square, horner(square, p), x);
+  Value near = mulAdd(a * square, horner(square, p), a);
   Value far = constantLike(x, 1.0f) - constantLike(x, 2.0f) / (exp(let_("tanh_2a", a + a)) + constantLike(x, 1.0f));
   Value sign = binary(LoopOp::And, bitsOf(x), integerLike(x, INT32_MIN));
-  Value signedFar = floatOf(binary(LoopOp::Or, bitsOf(far), sign));
-  return selectOf(below(a, 0.65f), near, signedFar);
+  return floatOf(binary(LoopOp::Or, bitsOf(selectOf(below(a, 0.65f), near, far)), sign));  // -0 stays -0
 }
 
 Value MathFunctions::erfNear(const Value& x) const {

@@ -18,12 +18,12 @@ MapOp MapOp::read(KeyReader& reader) {
   op.expr = scalarNumber(0);
   auto text = reader.take("expr");
   if (!text) {
-    reader.fail("expr= is missing; an expression such as expr=\"silu(a) * b\"");
+    reader.failBeforeKeys("expr= is missing; an expression such as expr=\"silu(a) * b\"");
     return op;
   }
   auto expr = parseScalarExpr(*text);
   if (!expr) {
-    reader.fail(expr.error().message);
+    reader.failBeforeKeys(expr.error().message);
     return op;
   }
   op.expr = *expr;

@@ -40,7 +40,7 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
     if (ep)
       op.ep = *ep;
     else
-      reader.fail(ep.error().message);
+      reader.failBeforeKeys(ep.error().message);
   }
   for (const std::string& name : freeOperands(op.ep)) op.operandShapes.emplace_back(name, takeShape(reader, name));
   return op;

@@ -42,7 +42,8 @@ static Error unknownOp(const std::string& name) {
   return badCommand(fmt::format("unknown op '{}'{}; ops: {}", escaped(name), didYouMean(name, names), join(names, " ")));
 }
 
-Result<OpDesc> opFromKeys(const KeyValues& keys) {
+/// The op that the keys spell, not yet validated.
+static Result<OpDesc> readOp(const KeyValues& keys) {
   KeyReader reader(keys, keys.head);
   OpDesc op;
   if (isMapSpelling(keys.head))
@@ -50,7 +51,13 @@ Result<OpDesc> opFromKeys(const KeyValues& keys) {
   else if (!withOpNamed(keys.head, [&]<class Op>(const Op&) { op = Op::read(reader); }))
     return unknownOp(keys.head);
   if (auto good = reader.finish(); !good) return good.error();
-  if (auto good = std::visit([](const auto& o) { return o.validate(); }, op); !good) return good.error();
+  return op;
+}
+
+Result<OpDesc> opFromKeys(const KeyValues& keys) {
+  auto op = readOp(keys);
+  if (!op) return op;
+  if (auto good = std::visit([](const auto& o) { return o.validate(); }, *op); !good) return good.error();
   return op;
 }
 
@@ -63,7 +70,12 @@ Result<OpDesc> parseOpFor(std::string_view text, std::span<const std::vector<int
     fillSpellingFromShapes(keys->head, *keys, shapes);
   else
     withOpNamed(keys->head, [&]<class Op>(const Op&) { Op::fillFromShapes(*keys, shapes); });
-  return opFromKeys(*keys);
+  auto op = readOp(*keys);
+  if (!op) return op;
+  auto good = std::visit([](const auto& o) { return o.validate(); }, *op);
+  if (good) return op;
+  // What the arrays say is an input, what the text says a command.
+  return shapes.empty() ? good.error() : badInput(good.error().message);
 }
 
 std::string text(const OpDesc& op) {

@@ -39,6 +39,13 @@ static Result<OpEntry> parseEntry(const TomlValue& table, const std::string& fil
     else keys.set(key, asOpValue(value));
   }
   auto located = [&](const std::string& what) { return badInput(fmt::format("{}:{}:{}: {}", escaped(file), table.line, table.column, what)); };
+  for (const auto& [key, value] : table.members)
+    if ((key == "id" || key == "schedule" || key == "cpu" || key == "text" || key == "op") && value.kind != TomlValue::Kind::String)
+      return located(fmt::format("{} is not a string", key));
+  const std::vector<std::string> beside = {"id", "schedule", "cpu"};
+  if (whole != nullptr && keys.head.empty())
+    for (const auto& [key, value] : keys.pairs)
+      if (auto meant = nearest(key, beside)) return located(fmt::format("unknown key '{}', did you mean '{}'?", escaped(key), *meant));
   if (whole != nullptr && (!keys.head.empty() || !keys.pairs.empty()))
     return located("an op has text = \"...\" or its keys apart, not both");
   auto op = whole != nullptr ? parseOp(*whole) : opFromKeys(keys);
@@ -61,6 +68,8 @@ Result<OpFile> parseOpFile(const TomlValue& root, const std::string& file) {
   for (size_t i = 0; i < tables.size(); ++i) {
     auto entry = parseEntry(*tables[i], file, i);
     if (!entry) return entry.error();
+    for (const OpEntry& other : out.entries)
+      if (other.id == entry->id) return badInput(fmt::format("{}:{}:{}: id '{}' is given twice", escaped(file), tables[i]->line, tables[i]->column, escaped(entry->id)));
     out.entries.push_back(std::move(*entry));
   }
   if (out.entries.empty()) return badInput(fmt::format("{}: no [[op]] in it", escaped(file)));

@@ -60,7 +60,7 @@ with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, name), "wb") as file:
             file.write(content)
         check(["eval", "add", name, "good.npy", "-o", "out.npy"], folder, 3, f"quern: {name}: {message}", absent="out.npy")
-    check(["eval", "add", "a=3x2", "good.npy", "good.npy", "-o", "out.npy"], folder, 2,
+    check(["eval", "add", "a=3x2", "good.npy", "good.npy", "-o", "out.npy"], folder, 3,
           "quern: map: a=3x2 does not broadcast with the other operands to 2x2: axis 0 is 3, not 1 or 2", absent="out.npy")
     check(["eval", "softmax", "x=3x2", "good.npy", "-o", "out.npy"], folder, 3,
           "quern: softmax x=3x2: input 1 (x) is 2x2: dimension 0 (d0) is 2, 3 needed", absent="out.npy")
@@ -73,7 +73,11 @@ with tempfile.TemporaryDirectory() as folder:
         "syntax.toml": ("[[op]]\ntext = \"add a=3 b=3\n", None),
         "key.toml": ("[[op]]\ntxt = \"add a=3 b=3\"\n", "key.toml:1:1: op text is empty"),
         "both.toml": ("[[op]]\ntext = \"add a=3 b=3\"\na = 3\n", "both.toml:1:1: an op has text = \"...\" or its keys apart, not both"),
-        "misspelt.toml": ("[[op]]\nop = \"add\"\na = 3\nbb = 3\n", "misspelt.toml:1:1: add: b= is missing; a shape such as b=16x128"),
+        "misspelt.toml": ("[[op]]\nop = \"add\"\na = 3\nbb = 3\n", "misspelt.toml:1:1: add: unknown key 'bb', did you mean 'b'?; keys: a b"),
+        "kind.toml": ("[[op]]\ntext = 3\n", "kind.toml:1:1: text is not a string"),
+        "beside.toml": ("[[op]]\ntext = \"add a=3 b=3\"\nschedul = \"lanes=4\"\n", "beside.toml:1:1: unknown key 'schedul', did you mean 'schedule'?"),
+        "twice.toml": ("[[op]]\nid = \"x\"\ntext = \"add a=3 b=3\"\n[[op]]\nid = \"x\"\ntext = \"add a=3 b=3\"\n", "twice.toml:4:1: id 'x' is given twice"),
+        "schedule.toml": ("[[op]]\nid = \"x\"\ntext = \"add a=3 b=3\"\nschedule = \"foo=8\"\n", "op 'x' of its file: map schedule: unknown key 'foo'; keys: lanes unroll chunk tail"),
         "table.toml": ("[[ops]]\ntext = \"add a=3 b=3\"\n", "table.toml:1:1: unknown key 'ops', did you mean 'op'?; keys: suite op"),
         "none.toml": ("", "none.toml: no [[op]] in it"),
     }
@@ -89,6 +93,10 @@ with tempfile.TemporaryDirectory() as folder:
         file.write("loops \"x\"\nisa x86-64\nbuffer A : f32 in [4] strides [1]\nphase t tasks 1 {\n  store A[0] = 1f\n}\n")
     check(["show", "add", "a=4", "b=4", "--loops", "bad.loops", "--stage", "asm"], folder, 3,
           "quern: bad.loops: loop program 'x': store to A, which is read only")
+    with open(os.path.join(folder, "other.loops"), "w", encoding="utf-8") as file:
+        file.write(subprocess.run([quern, "show", "relu", "x=64", "--stage", "loops"], capture_output=True, text=True, check=True).stdout)
+    check(["verify", "relu", "x=32", "--loops", "other.loops"], folder, 3,
+          "quern: other.loops: has 'buffer x : f32 in [64] strides [1]' where relu x=32 needs 'buffer x : f32 in [32] strides [1]'")
     with open(os.path.join(folder, "open.loops"), "w", encoding="utf-8") as file:
         file.write("loops \"x\"\nisa x86-64\nphase t tasks 1 {\n")
     check(["show", "add", "a=4", "b=4", "--loops", "open.loops", "--stage", "asm"], folder, 3, "quern: open.loops:4: a statement (for, unroll, let, store, reg, set, if, prefetch) expected, not the end of the file")

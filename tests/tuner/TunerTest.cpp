@@ -90,16 +90,16 @@ TEST_CASE("the budget ends the search with the best so far, longest recorded tim
 TEST_CASE("a stop keeps what is done, and the next run goes on from there") {
   Folder folder;
   KernelLibrary library(hostTarget(), {folder.path});
-  std::atomic<bool> stop{false};
+  std::atomic<int> stop{0};
   TuneOptions options;
   options.stop = &stop;
   options.timePair = fake([](const std::string&) { return 100.0; });
-  options.progress = [&](const TuneProgress& p) { stop = p.op == 1; };
+  options.progress = [&](const TuneProgress& p) { stop = p.op == 1 ? 1 : 0; };
   Workload workload{"w", {item("add a=*x8 b=*x8", 3), item("mul a=*x8 b=*x8", 2), item("sub a=*x8 b=*x8", 1)}};
   auto first = tuneWorkload(library, space(), workload, options);
   REQUIRE(first);
   CHECK(first->size() == 2);
-  stop = false;
+  stop = 0;
   options.progress = {};
   KernelLibrary next(hostTarget(), {folder.path});
   auto second = tuneWorkload(next, space(), workload, options);

@@ -25,13 +25,14 @@ constexpr double kSeconds = 0.3;
 Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const Ceilings& ceilings) {
   DimValues dims;
   for (const std::string& name : runtimeDims(entry.op)) dims[name] = 64;
-  auto choice = library.choose(entry.op, line.has("schedule") ? line.get("schedule") : entry.schedule);
+  auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule) : library.get(entry.op, choice->schedule);
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, choice->schedule);
   if (!kernel) return kernel.error();
   auto plain = library.get(entry.op, defaultSchedule(entry.op, library.target()));
   if (!plain) return plain.error();
   OpDesc bound = fixed(entry.op, dims);
+  if (auto fits = checkMemory(bound, 3); !fits) return fits.error();
   TimingOperands operands(bound);
   auto call = operands.bind(*kernel, dims), other = operands.bind(*plain, dims);
   if (!call) return call.error();
@@ -88,6 +89,9 @@ Result<int> runBench(std::vector<std::string> args) {
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
   if (kinds != 1) return badCommand("bench: one of an op, --suite, --baseline and --model");
+  for (const char* flag : {"prefill", "decode"})
+    if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("bench: --{} goes with --model", flag));
+  if (line.has("loops") && line.words().empty()) return badCommand("bench: --loops goes with one op");
   if (line.has("record") && !line.has("baseline")) return badCommand("bench: --record goes with --baseline");
   auto threads = line.number("threads", 0, 1024);
   if (!threads) return threads.error();
@@ -95,7 +99,9 @@ Result<int> runBench(std::vector<std::string> args) {
   settings.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
   settings.schedule = line.get("schedule");
   double started = nowSeconds();
-  if (!line.has("quiet")) settings.progress = [started](const std::string& what, size_t done, size_t all) { showProgress(what, done, all, started); };
+  const std::atomic<int>& interrupted = interruption();
+  settings.interrupted = &interrupted;
+  if (wantsProgress(line)) settings.progress = [started](const std::string& what, size_t done, size_t all) { showProgress(what, done, all, started); };
   auto library = libraryOf(line, true);
   if (!library) return library.error();
   // What can be wrong with the input is found before anything is measured.
@@ -140,7 +146,7 @@ Result<int> runBench(std::vector<std::string> args) {
     if (!made) return made.error();
     rows = std::move(*made);
   } else {
-    for (size_t i = 0; i < entries.size(); ++i) {
+    for (size_t i = 0; i < entries.size() && interrupted == 0; ++i) {
       if (settings.progress && entries.size() > 1) settings.progress(text(entries[i].op), i, entries.size());
       auto row = benchOp(**library, entries[i], line, ceilings);
       if (!row) return row.error();
@@ -150,6 +156,10 @@ Result<int> runBench(std::vector<std::string> args) {
   if (settings.progress) std::fprintf(stderr, "\r\033[K");
   if (auto good = report(line, rows, ceilings, (*library)->target(), settings.threads, footer); !good) return good.error();
   for (const std::string& message : wrong) std::fprintf(stderr, "quern: %s\n", message.c_str());
+  if (interrupted != 0) {
+    std::fprintf(stderr, "quern: interrupted: the rows above were measured\n");
+    return interruptedStatus();
+  }
   return wrong.empty() ? 0 : 1;
 }
 

@@ -53,11 +53,14 @@ public:
 
   Result<BaselineRun> run() {
     size_t all = baseline_.rows.size() + baseline_.models.size(), done = 0;
+    auto stopped = [&] { return settings_.interrupted != nullptr && *settings_.interrupted != 0; };
     for (const RecordRow& row : baseline_.rows) {
+      if (stopped()) break;
       if (settings_.progress) settings_.progress(row.id, done++, all);
       if (auto good = benchRow(row); !good) return good.error();
     }
     for (const RecordModel& model : baseline_.models) {
+      if (stopped()) break;
       if (settings_.progress) settings_.progress(model.id, done++, all);
       if (auto good = benchModel(model); !good) return good.error();
     }

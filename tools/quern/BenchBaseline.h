@@ -4,6 +4,7 @@
 #include "compiler/jit/KernelLibrary.h"
 #include "tools/quern/BenchRow.h"
 
+#include <atomic>
 #include <functional>
 
 namespace quern {
@@ -17,6 +18,7 @@ struct BaselineRun {
 struct BenchSettings {
   int threads = 1;
   std::string schedule;             ///< --schedule
+  const std::atomic<int>* interrupted = nullptr;  ///< not 0: stop after the row at hand
   std::function<void(const std::string& what, size_t done, size_t all)> progress;
 };
 

@@ -28,6 +28,13 @@ std::string standing(const KernelArtifact& artifact) {
   return made->model == host.model ? "exact" : "runs, tuned elsewhere (" + made->model + ")";
 }
 
+/// The plain text, or the same as JSON where it was asked for.
+Result<void> say(const CommandLine& line, const std::string& plain, const Json& json) {
+  if (line.has("json"))
+    if (auto good = writeResult(jsonText(json), line.get("json")); !good) return good;
+  return line.get("json") == "-" ? Result<void>() : writeResult(plain);
+}
+
 Result<int> list(const KernelCache& cache, const CommandLine& line) {
   Json rows = Json::array();
   std::string out = "verified  bytes   standing  op | schedule\n";
@@ -43,15 +50,13 @@ Result<int> list(const KernelCache& cache, const CommandLine& line) {
     rows.push_back({{"op", artifact->key.op}, {"schedule", artifact->key.schedule}, {"contract", artifact->key.contract}, {"bytes", file.bytes}, {"standing", here},
                     {"certificate_cases", artifact->certificate.cases}, {"worst_error_over_limit", artifact->certificate.worstOverLimit}, {"file", file.path}});
   }
-  if (line.has("json"))
-    if (auto good = writeResult(jsonText({{"rows", rows}}), line.get("json")); !good) return good.error();
-  if (line.get("json") != "-")
-    if (auto good = writeResult(out); !good) return good.error();
+  if (auto good = say(line, out, {{"rows", rows}}); !good) return good.error();
   return 0;
 }
 
-Result<int> verify(const KernelCache& cache) {
+Result<int> verify(const KernelCache& cache, const CommandLine& line) {
   size_t good = 0, bad = 0;
+  Json damaged = Json::array();
   std::string out;
   for (const CacheFile& file : cache.files()) {
     auto bytes = readFile(file.path);
@@ -60,10 +65,11 @@ Result<int> verify(const KernelCache& cache) {
     if (named) ++good;
     else {
       ++bad;
+      damaged.push_back(file.path);
       out += fmt::format("{}: {}\n", escaped(file.path), artifact ? "is not the entry its name says" : artifact.error().message);
     }
   }
-  if (auto written = writeResult(out + fmt::format("{} good, {} damaged\n", good, bad)); !written) return written.error();
+  if (auto written = say(line, out + fmt::format("{} good, {} damaged\n", good, bad), {{"good", good}, {"damaged", damaged}}); !written) return written.error();
   return bad == 0 ? 0 : 1;
 }
 
@@ -83,14 +89,14 @@ Result<int> runCache(std::vector<std::string> args) {
   if (words.size() != (moves ? 2u : 1u)) return badCommand(fmt::format("cache {}: {} is needed", action, moves ? "one FILE" : "no further word"));
   KernelCache cache(cacheDirectories(line.get("cache")));
   if (action == "path") {
-    if (auto good = writeResult(join(cache.directories(), "\n") + (cache.enabled() ? "\n" : "")); !good) return good.error();
+    if (auto good = say(line, join(cache.directories(), "\n") + (cache.enabled() ? "\n" : ""), {{"directories", cache.directories()}}); !good) return good.error();
     return 0;
   }
   if (action == "list") return list(cache, line);
-  if (action == "verify") return verify(cache);
+  if (action == "verify") return verify(cache, line);
   auto count = action == "export" ? cache.exportTo(words[1]) : cache.importFrom(words[1]);
   if (!count) return count.error();
-  if (auto good = writeResult(fmt::format("{} kernels {}\n", *count, action == "export" ? "written to " + words[1] : "read")); !good) return good.error();
+  if (auto good = say(line, fmt::format("{} kernels {}\n", *count, action == "export" ? "written to " + words[1] : "read"), {{"kernels", *count}, {"file", words[1]}}); !good) return good.error();
   return 0;
 }
 

@@ -6,12 +6,16 @@
 #include "compiler/base/Text.h"
 #include "compiler/jit/CodegenModule.h"
 #include "compiler/loops/LoopParser.h"
+#include "compiler/loops/LoopPrinter.h"
 #include "compiler/loops/LoopVerifier.h"
 #include "compiler/loops/Lower.h"
 #include "compiler/target/HostTarget.h"
 
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
+#include <unistd.h>
 
 namespace quern {
 
@@ -90,9 +94,27 @@ Result<LoopProgram> programFromLoops(const std::string& file) {
   return program;
 }
 
-Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule) {
+/// The operands of a program as text: names, roles, shapes, strides, in order.
+static std::vector<std::string> interfaceOf(const LoopProgram& program) {
+  std::vector<std::string> lines;
+  for (const std::string& line : split(text(program), '\n')) {
+    bool operand = line.starts_with("buffer ") && line.find(" shared [") == std::string::npos && line.find(" thread [") == std::string::npos;
+    if (operand || line.starts_with("dim ") || line.starts_with("stride ")) lines.push_back(line);
+  }
+  return lines;
+}
+
+Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target) {
   auto program = programFromLoops(file);
   if (!program) return program.error();
+  // Buffers of another shape would be read past their end.
+  auto own = lower(op, schedule, target);
+  if (!own) return own.error();
+  std::vector<std::string> wanted = interfaceOf(*own), given = interfaceOf(*program);
+  for (size_t i = 0; i < std::max(wanted.size(), given.size()); ++i) {
+    std::string expected = i < wanted.size() ? wanted[i] : "nothing", found = i < given.size() ? given[i] : "nothing";
+    if (expected != found) return badInput(fmt::format("{}: has '{}' where {} needs '{}'", escaped(file), escaped(found), text(op), expected));
+  }
   auto api = codegenModule();
   if (!api) return api.error();
   auto object = (*api)->emitObject(*program, kKernelSymbol);
@@ -100,7 +122,6 @@ Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, con
   auto code = (*api)->linkObject(*object, kKernelSymbol);
   if (!code) return code.error();
   KernelInfo info = kernelInfoOf(*program, op, schedule);
-  if (info.buffers.size() < inputsOf(op).size()) return badInput(fmt::format("{}: {} buffers, the op has {} inputs", escaped(file), info.buffers.size(), inputsOf(op).size()));
   return std::make_shared<const CompiledKernel>(CompiledKernel{info, code->entry, code->owner, file, 0});
 }
 
@@ -110,5 +131,30 @@ Result<void> writeResult(const std::string& text, const std::string& file) {
   if (!good) std::_Exit(0);  // `| head`: nobody reads any more
   return {};
 }
+
+Result<ScheduleChoice> chooseFor(const KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
+  if (line.has("schedule") || entry.schedule.empty()) return library.choose(entry.op, line.get("schedule"));
+  auto choice = library.choose(entry.op, entry.schedule);
+  if (!choice) return badInput(fmt::format("op '{}' of its file: {}", escaped(entry.id), choice.error().message));
+  return choice;
+}
+
+bool wantsProgress(const CommandLine& line) { return !line.has("quiet") && ::isatty(STDERR_FILENO) != 0; }
+
+Result<void> checkMemory(const OpDesc& op, double copies) {
+  double needed = minBytesOf(op) * copies;
+  double there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  if (needed <= there) return {};
+  return machineLacks(fmt::format("{}: needs about {} with its copies, this machine has {}", text(op), humanBytes(needed), humanBytes(there)));
+}
+
+static std::atomic<int> interruptedBy{0};
+
+const std::atomic<int>& interruption() {
+  for (int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int which) { interruptedBy = which; });
+  return interruptedBy;
+}
+
+int interruptedStatus() { return 128 + interruptedBy; }
 
 }  // namespace quern

@@ -6,6 +6,7 @@
 #include "compiler/op/OpFile.h"
 #include "tools/quern/CommandLine.h"
 
+#include <atomic>
 #include <functional>
 
 namespace quern {
@@ -36,8 +37,22 @@ Result<Target> targetOf(const CommandLine& line, bool mustRun);
 Result<std::unique_ptr<KernelLibrary>> libraryOf(const CommandLine& line, bool mustRun);
 
 /// The kernel of a `--loops FILE`: parsed, verified and linked; never cached.
-Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule);
+/// Errors   BadInput also where its operands are not those of the op.
+Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target);
 Result<LoopProgram> programFromLoops(const std::string& file);
+
+/// --schedule, else the file's own, else pinned, tuned, default. Errors: BadInput for a file's.
+Result<ScheduleChoice> chooseFor(const KernelLibrary& library, const OpEntry& entry, const CommandLine& line);
+
+/// Progress goes to people: not with --quiet, not into files and pipes.
+bool wantsProgress(const CommandLine& line);
+
+/// Errors   Machine where `copies` times the op's operands are more than the machine's memory. All dimensions known.
+Result<void> checkMemory(const OpDesc& op, double copies);
+
+/// Installs handlers for SIGINT and SIGTERM; holds the signal once one came. interruptedStatus(): 130 or 143.
+const std::atomic<int>& interruption();
+int interruptedStatus();
 
 /// Writes results: to stdout, quietly ending where nobody reads any more; or to `file` whole.
 Result<void> writeResult(const std::string& text, const std::string& file = "");

@@ -18,6 +18,7 @@ Result<int> runCpu(std::vector<std::string> args) {
   line.common({"cpu", "json"}).toggle("measure", "measures its ceilings with the level's instructions (a second)").value("output", "FILE.toml", "", "writes the description as a file for --cpu", 'o');
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  if (!line.words().empty()) return badCommand("cpu: takes no words; --cpu NAME describes another CPU");
   auto target = findTarget(line.get("cpu"));
   if (!target) return target.error();
   bool isHost = line.get("cpu") == "host";
@@ -35,7 +36,7 @@ Result<int> runCpu(std::vector<std::string> args) {
   if (line.has("measure")) {
     std::vector<std::string> lacking = hostTarget().lackingFor(*target);
     if (!lacking.empty()) return machineLacks(fmt::format("--cpu {}: this machine lacks {}", target->name, join(lacking, ", ")));
-    Ceilings ceilings = measureCeilings(*target, 1.0);
+    Ceilings ceilings = measureCeilings(*target);
     json["ceilings"] = jsonOf(ceilings);
     out += fmt::format("fma       {:.4g} GFLOPS f32, one thread\n", ceilings.fmaGflops);
     for (size_t level = 0; level < Ceilings::kLevels; ++level) out += fmt::format("{:<8}  read {:.4g} GB/s, copy {:.4g} GB/s\n", levelName(level), ceilings.readGBs[level], ceilings.copyGBs[level]);

@@ -157,23 +157,25 @@ Result<int> runEmit(std::vector<std::string> args) {
   std::map<std::string, bool> seen;
   size_t done = 0;
   std::vector<std::string> cpus = split(line.get("cpu"), ',');
+  for (const std::string& name : cpus)
+    if (auto known = findTarget(name); !known) return known.error();
   for (const std::string& name : cpus) {
     auto target = findTarget(name);
     if (!target) return target.error();
     KernelLibrary library(*target, cacheDirectories(line.get("cache")));
     for (const OpEntry& entry : *entries) {
-      auto choice = library.choose(entry.op, line.has("schedule") ? line.get("schedule") : entry.schedule);
+      auto choice = chooseFor(library, entry, line);
       if (!choice) return choice.error();
       auto kernel = emitOne(entry.op, choice->schedule, *target);
       if (!kernel) return kernel.error();
       if (!seen.emplace(kernel->symbol, true).second) continue;
       kernels.push_back(std::move(*kernel));
-      if (!line.has("quiet") && cpus.size() * entries->size() > 1) std::fprintf(stderr, "\r\033[Kemit %zu/%zu", ++done, cpus.size() * entries->size());
+      if (wantsProgress(line) && cpus.size() * entries->size() > 1) std::fprintf(stderr, "\r\033[Kemit %zu/%zu", ++done, cpus.size() * entries->size());
     }
   }
   if (done > 0) std::fprintf(stderr, "\r\033[K");
   if (auto good = writeBundle(line.get("output"), kernels); !good) return good.error();
-  if (auto good = writeResult(fmt::format("{} kernels written to {}\n", kernels.size(), line.get("output"))); !good) return good.error();
+  if (auto good = writeResult(fmt::format("{} kernel{} written to {}\n", kernels.size(), kernels.size() == 1 ? "" : "s", line.get("output"))); !good) return good.error();
   return 0;
 }
 

@@ -101,9 +101,9 @@ Result<int> runEval(std::vector<std::string> args) {
   if (auto good = checkIds(specs, arrays, files); !good) return good.error();
   auto library = libraryOf(line, true);
   if (!library) return library.error();
-  auto choice = (*library)->choose(entry->op, line.has("schedule") ? line.get("schedule") : entry->schedule);
+  auto choice = chooseFor(**library, *entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry->op, choice->schedule) : (*library)->get(entry->op, choice->schedule);
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target()) : (*library)->get(entry->op, choice->schedule);
   if (!kernel) return kernel.error();
   if (!line.has("quiet")) std::fprintf(stderr, "%s\nschedule (%s) %s\n", text(entry->op).c_str(), choice->from.c_str(), text(choice->schedule).c_str());
   std::vector<float> out;

@@ -96,6 +96,7 @@ Result<NpyArray> decode(const Header& header, std::string_view data) {
   auto bytes = checkedMul(count, static_cast<int64_t>(width));
   if (!bytes || static_cast<uint64_t>(*bytes) > data.size())
     return badInput(fmt::format("shape {} needs {} elements of {} bytes, the file has {} bytes of data", shapeText(header.shape), count, width, data.size()));
+  if (static_cast<uint64_t>(*bytes) != data.size()) return badInput(fmt::format("shape {} needs {} bytes of data, the file has {}", shapeText(header.shape), *bytes, data.size()));
   NpyArray array{header.shape, {}, {}, !f4};
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
     const char* from = data.data() + (header.fortran ? fortranIndex(i, header.shape) : i) * width;

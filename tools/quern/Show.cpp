@@ -32,7 +32,7 @@ Result<std::string> scheduleText(const Shown& shown) {
   for (const ScheduleKeyInfo& key : keysOf(shown.choice.schedule)) {
     std::vector<std::string> legal = legalValues(*space, shown.choice.schedule, key.key, shown.op, shown.target);
     if (legal.empty()) legal = key.words.empty() ? std::vector<std::string>{key.value} : key.words;
-    out += fmt::format("  {:<9} {:>6}   {}; legal here: {}\n", key.key, key.value, key.meaning, join(legal, " "));
+    out += fmt::format("  {:<9} {:>6}   {}; tune tries: {}\n", key.key, key.value, key.meaning, join(legal, " "));
   }
   return out;
 }
@@ -102,8 +102,10 @@ Result<int> runShow(std::vector<std::string> args) {
   if (!entry) return entry.error();
   auto library = libraryOf(line, false);
   if (!library) return library.error();
-  auto choice = (*library)->choose(entry->op, line.has("schedule") ? line.get("schedule") : entry->schedule);
+  auto choice = chooseFor(**library, *entry, line);
   if (!choice) return choice.error();
+  if (line.has("loops"))
+    if (auto read = programFromLoops(line.get("loops")); !read) return read.error();
   auto shown = stageText(stage, {entry->op, *choice, (*library)->target()}, line.get("loops"));
   if (!shown) return shown.error();
   if (auto good = writeResult(*shown); !good) return good.error();

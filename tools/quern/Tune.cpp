@@ -1,13 +1,12 @@
 // tools/quern/Tune.cpp — `quern tune`: finds the fastest schedules for this CPU and keeps them.
+#include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
 #include "tools/quern/Workloads.h"
 #include "tuner/Tuner.h"
 
-#include <atomic>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
 
@@ -21,10 +20,6 @@ const CommandInfo kTuneInfo = {"tune", "[OP|--suite FILE|--baseline FILE|--model
                                "  quern tune matmul m=64 n=64 k=64 --pin \"mr=8 nr=32\"; quern tune matmul m=64 n=64 k=64 --unpin\n"};
 
 namespace {
-
-std::atomic<bool> stopAsked{false};
-
-void onInterrupt(int) { stopAsked = true; }
 
 /// "60s", "2m", "500ms", "90".
 Result<double> parseSeconds(const std::string& given) {
@@ -76,8 +71,11 @@ Result<Workload> workloadOf(const CommandLine& line) {
 }
 
 Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library) {
+  if (line.words().empty()) return badCommand("tune: --pin and --unpin need an OP");
   auto entry = opFromWords(line.words());
   if (!entry) return entry.error();
+  if (line.has("unpin"))
+    if (auto pinned = library.tuning().choose(entry->op, library.target()); !pinned || !pinned->pinned) return badCommand(fmt::format("tune: {} is not pinned", text(entry->op)));
   auto good = line.has("unpin") ? unpinSchedule(library, entry->op) : pinSchedule(library, entry->op, line.get("pin"));
   if (!good) return good.error();
   if (auto written = writeResult(fmt::format("{} {}\n", line.has("unpin") ? "unpinned" : "verified and pinned", text(entry->op))); !written) return written.error();
@@ -110,22 +108,25 @@ Result<int> runTune(std::vector<std::string> args) {
   if (!workload) return workload.error();
   auto space = readSearchSpace(line.get("space"));
   if (!space) return space.error();
-  options.stop = &stopAsked;
+  const std::atomic<int>& interrupted = interruption();
+  options.stop = &interrupted;
   options.retune = line.has("again") || !line.words().empty();
-  if (!line.has("quiet")) options.progress = showProgress;
-  std::signal(SIGINT, onInterrupt);
-  std::signal(SIGTERM, onInterrupt);
+  if (wantsProgress(line)) options.progress = showProgress;
+  for (const WorkloadItem& item : workload->items)
+    if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits.error();
   size_t ops = workload->items.size();
   auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
-  if (!line.has("quiet")) std::fprintf(stderr, "\r\033[K");
+  if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
+  for (const TuneOutcome& o : *outcomes)
+    if (!o.skipped && o.finished && o.candidates.empty()) logWarning(fmt::format("{}: no other schedule of {} is legal for it", o.op, space->file));
   if (line.has("json"))
     if (auto good = writeResult(jsonText(jsonOf(*outcomes)), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
     if (auto good = writeResult(tableOf(*outcomes)); !good) return good.error();
-  if (stopAsked) {
+  if (interrupted != 0) {
     std::fprintf(stderr, "quern: interrupted: %zu of %zu ops are tuned and kept; the same command goes on\n", outcomes->size(), ops);
-    return 130;
+    return interruptedStatus();
   }
   if (outcomes->size() < ops) std::fprintf(stderr, "quern: the budget ended after %zu of %zu ops; the same command goes on\n", outcomes->size(), ops);
   return 0;

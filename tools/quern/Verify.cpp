@@ -29,12 +29,14 @@ struct Row {
 
 /// The op itself, then the same schedule on the op with run-time dimensions, at edge sizes.
 Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
-  auto choice = library.choose(entry.op, line.has("schedule") ? line.get("schedule") : entry.schedule);
+  auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule) : library.get(entry.op, choice->schedule);
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, choice->schedule);
   if (!kernel) return kernel.error();
   CheckReport report;
+  constexpr double kCopies = 8;  // inputs, padded copies, and the reference in double with its limits
   if (runtimeDims(entry.op).empty()) {
+    if (auto fits = checkMemory(entry.op, kCopies); !fits) return fits.error();
     auto checked = checkKernel(*kernel, entry.op, {}, kSeed);
     if (!checked) return checked;
     report.add(*checked);
@@ -53,15 +55,15 @@ Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const
 
 /// Every float there is, where the op is a function of one argument.
 Result<CheckReport> verifyEveryFloat(KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
-  auto choice = library.choose(entry.op, line.has("schedule") ? line.get("schedule") : entry.schedule);
+  auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
   auto start = std::chrono::steady_clock::now();
   auto progress = [&](double share) {
     double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (!line.has("quiet") && share > 0) std::fprintf(stderr, "\r\033[Kevery float: %.0f %%, %.0f s left", 100 * share, seconds / share * (1 - share));
+    if (wantsProgress(line) && share > 0) std::fprintf(stderr, "\r\033[Kevery float: %.0f %%, %.0f s left", 100 * share, seconds / share * (1 - share));
   };
   auto found = checkEveryFloat(library, entry.op, choice->schedule, 1, progress);
-  if (!line.has("quiet")) std::fprintf(stderr, "\r\033[K");
+  if (wantsProgress(line)) std::fprintf(stderr, "\r\033[K");
   if (!found) return found.error();
   CheckReport report{static_cast<int64_t>(found->floats), found->worst, found->worst <= 1, ""};
   report.failure = fmt::format("at {} it is {}: {:.3g} of the limit", shortest(found->worstAt), shortest(found->got), found->worst);
@@ -95,6 +97,7 @@ Result<int> runVerify(std::vector<std::string> args) {
   std::vector<OpEntry> entries;
   if (line.has("suite")) {
     if (!line.words().empty()) return badCommand("verify: an op or --suite, not both");
+    if (line.has("loops")) return badCommand("verify: --loops is one op's program and does not go with --suite");
     auto suite = readSuite(line.get("suite"));
     if (!suite) return suite.error();
     entries = std::move(suite->entries);
@@ -108,20 +111,26 @@ Result<int> runVerify(std::vector<std::string> args) {
   std::vector<Row> rows;
   bool passed = true;
   auto start = std::chrono::steady_clock::now();
-  for (size_t i = 0; i < entries.size(); ++i) {
+  const std::atomic<int>& interrupted = interruption();
+  bool progress = wantsProgress(line) && entries.size() > 1;
+  for (size_t i = 0; i < entries.size() && interrupted == 0; ++i) {
     auto report = line.has("exhaustive") ? verifyEveryFloat(**library, entries[i], line) : verifyOp(**library, entries[i], line);
     if (!report) return report.error();
     passed = passed && report->passed && report->cases > 0;
     rows.push_back({text(entries[i].op), std::move(*report)});
     double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     double left = seconds / static_cast<double>(i + 1) * static_cast<double>(entries.size() - i - 1);
-    if (!line.has("quiet") && entries.size() > 1) std::fprintf(stderr, "\rverify %zu/%zu, %.0f s left   ", i + 1, entries.size(), left);
+    if (progress) std::fprintf(stderr, "\r\033[Kverify %zu/%zu, %.0f s left   ", i + 1, entries.size(), left);
   }
-  if (!line.has("quiet") && entries.size() > 1) std::fprintf(stderr, "\r\033[K");
+  if (progress) std::fprintf(stderr, "\r\033[K");
   if (line.has("json"))
     if (auto good = writeResult(jsonOf(rows), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
     if (auto good = writeResult(tableOf(rows)); !good) return good.error();
+  if (interrupted != 0) {
+    std::fprintf(stderr, "quern: interrupted: %zu of %zu ops were verified\n", rows.size(), entries.size());
+    return interruptedStatus();
+  }
   return passed ? 0 : 1;
 }
 

@@ -24,7 +24,7 @@ struct Ceilings {
 std::string_view levelName(size_t level);
 
 /// Takes about `seconds`. Memory is in huge pages where the system gives them.
-Ceilings measureCeilings(const Target& target, double seconds = 0.4);
+Ceilings measureCeilings(const Target& target, double seconds = 1.0);
 
 /// The least time one call of `op` (all dimensions known) can take: max of flops over the fma ceiling and bytes over the
 /// read ceiling of the level its data lives in (the copy ceiling where it writes as much as it reads).
