@@ -1,4 +1,5 @@
 // tests/unit/TextFormsTest.cpp — parse(text(x)) == x for ops, schedules, targets, formulas, kernel infos, records.
+#include "compiler/base/Files.h"
 #include "compiler/base/Formula.h"
 #include "compiler/base/Text.h"
 #include "compiler/loops/Lower.h"
@@ -59,10 +60,13 @@ TEST_CASE("the TOML forms give the same op as the text") {
 
 TEST_CASE("every suite in configs parses and its default schedules are legal on every CPU in configs") {
   int ops = 0;
-  for (const char* suite : {"transformer-f32"}) {
-    auto file = readOpFile(std::string(QUERN_SOURCE_CONFIGS) + "/suites/" + suite + ".toml");
+  std::vector<std::string> cpus = configNames("cpu");
+  REQUIRE(cpus.size() > 5);
+  cpus.emplace_back("host");
+  for (const std::string& suite : configNames("suites")) {
+    auto file = readOpFile(*findConfig("suites", suite));
     REQUIRE(file);
-    for (const char* cpu : {"host", "x86-64", "x86-64-v3", "x86-64-v4", "haswell", "zen3", "zen5", "skylake-avx512", "sapphirerapids", "neoverse-v1"}) {
+    for (const std::string& cpu : cpus) {
       auto target = findTarget(cpu);
       REQUIRE(target);
       CHECK(*parseTarget(text(*target)) == *target);
@@ -84,6 +88,24 @@ TEST_CASE("every suite in configs parses and its default schedules are legal on 
     }
   }
   CHECK(ops > 400);
+}
+
+TEST_CASE("every op's keys in TOML give the op that its text gives") {
+  for (const char* given : kOps) {
+    auto keys = parseKeyValues(given, "op", true);
+    REQUIRE(keys);
+    std::string toml = "[[op]]\nop = \"" + keys->head + "\"\n";
+    for (const auto& [key, value] : keys->pairs) {
+      auto number = parseInt(value);
+      toml += key + " = " + (number ? value : tomlQuoted(value)) + "\n";
+    }
+    auto root = parseToml(toml, "t.toml");
+    REQUIRE(root);
+    auto file = parseOpFile(*root, "t.toml");
+    INFO(toml << (file ? "" : file.error().message));
+    REQUIRE(file);
+    CHECK(text(file->entries.at(0).op) == given);
+  }
 }
 
 TEST_CASE("formulas") {
