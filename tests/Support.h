@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,13 @@ inline Schedule schedule(const std::string& given, const OpDesc& desc, const Tar
   REQUIRE(parsed);
   return *parsed;
 }
+
+/// A temporary folder that goes with its files.
+struct Folder {
+  std::string path = "/tmp/quern-test-XXXXXX";
+  Folder() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+  ~Folder() { (void)std::system(("rm -rf '" + path + "'").c_str()); }
+};
 
 /// The ISA levels that this machine can run, narrowest first: x86-64, x86-64-v3, x86-64-v4.
 inline std::vector<Target> runnableLevels() {

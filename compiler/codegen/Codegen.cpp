@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
 #include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/Module.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
@@ -63,7 +64,7 @@ public:
     module_->setTargetTriple(triple);
     module_->setDataLayout(machine_->createDataLayout());
     module_->setPICLevel(llvm::PICLevel::BigPIC);
-    IrEmitter(program, *module_, symbol).run();
+    emitIr(program, *module_, symbol);
     return verified(program.name);
   }
 

@@ -14,12 +14,6 @@ using namespace quern;
 
 namespace {
 
-struct Folder {
-  std::string path = "/tmp/quern-test-XXXXXX";
-  Folder() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
-  ~Folder() { (void)std::system(("rm -rf '" + path + "'").c_str()); }
-};
-
 KernelArtifact sample(const char* given = "add a=*x8 b=8") {
   KernelLibrary library(hostTarget(), {});
   OpDesc desc = op(given);

@@ -9,12 +9,6 @@ using namespace quern;
 
 namespace {
 
-struct Folder {
-  std::string path = "/tmp/quern-test-XXXXXX";
-  Folder() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
-  ~Folder() { (void)std::system(("rm -rf '" + path + "'").c_str()); }
-};
-
 WorkloadItem item(const std::string& given, double priority = 1) {
   WorkloadItem out{op(given), {}, 1, CacheState::Hot, priority};
   for (const std::string& name : runtimeDims(out.op)) out.sample[name] = 24;
