@@ -30,10 +30,10 @@ static double matmulCost(const MatmulSchedule& s, const MatmulOp& op, const Targ
   cost += (2 * passes - 1) * m * n / static_cast<double>(s.lanes) * 1.5;
   double blockBytes = 4 * static_cast<double>(s.mc) * depth;
   if (blockBytes > 0.75 * static_cast<double>(target.l2Bytes)) cost *= 1.15;
-  bool packsNow = s.pack == MatmulSchedule::PackB && !op.constB;
+  bool packsNow = s.packsB() && !op.constB;
   if (packsNow) cost += n * k / static_cast<double>(op.tb ? 1 : s.lanes) * 2;
   // Unpacked rows of B lie a page or more apart: translation misses grow with the depth of a pass.
-  if (s.pack == MatmulSchedule::PackNone && n * 4 >= 2048) cost *= 1.1 + depth / 4096;
+  if (!s.packsB() && n * 4 >= 2048) cost *= 1.1 + depth / 4096;
   double tasks = std::ceil(m / static_cast<double>(s.mc)) * std::ceil(n / static_cast<double>(s.nc));
   return (cost + 60 * tasks) * static_cast<double>(op.batch.value);
 }
@@ -67,7 +67,7 @@ void fitToOp(Schedule& schedule, const OpDesc& op) {
   s->kc = std::min(s->kc, std::max<int64_t>(1, matmul.k.value));
   s->mc = roundUp(std::min(s->mc, std::max<int64_t>(1, matmul.m.value)), s->mr);
   s->nc = roundUp(std::min(s->nc, std::max<int64_t>(1, matmul.n.value)), s->nr);
-  if (matmul.constB || matmul.tb) s->pack = MatmulSchedule::PackB;
+  if (matmul.constB || matmul.tb) s->pack |= MatmulSchedule::PackB;
 }
 
 }  // namespace quern

@@ -184,11 +184,11 @@ void LoopBuilder::store(const BufferRef& buffer, std::span<const Value> index, c
   block_->push_back(std::move(stmt));
 }
 
-void LoopBuilder::prefetch(const BufferRef& buffer, Index index) {
+void LoopBuilder::prefetch(const BufferRef& buffer, std::span<const Value> index) {
   LoopStmt stmt;
   stmt.kind = LoopStmt::Kind::Prefetch;
   stmt.id = buffer.id;
-  stmt.args = exprsOf(std::span(index.begin(), index.size()));
+  stmt.args = exprsOf(index);
   block_->push_back(std::move(stmt));
 }
 

@@ -54,7 +54,7 @@ public:
   void store(const BufferRef& buffer, Index index, const Value& value, const Value* mask = nullptr) {
     store(buffer, std::span(index.begin(), index.size()), value, mask);
   }
-  void prefetch(const BufferRef& buffer, Index index);
+  void prefetch(const BufferRef& buffer, std::span<const Value> index);
 
   LoopProgram take() { return std::move(program_); }
 

@@ -60,7 +60,7 @@ static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& progra
   if (buffer.role != BufferRole::Packed) return out;
   const auto& matmul = std::get<MatmulOp>(op);
   out.use = BufferUse::Weight;
-  out.pack = {std::get<MatmulSchedule>(schedule).nr, matmul.k.value, matmul.n.value, matmul.batch.any() ? 1 : matmul.batch.value, matmul.tb};
+  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(), matmul.k.value, matmul.n.value, matmul.batch.any() ? 1 : matmul.batch.value, matmul.tb};
   return out;
 }
 
@@ -69,7 +69,7 @@ KernelInfo kernelInfoOf(const LoopProgram& program, const OpDesc& op, const Sche
   info.op = text(op);
   info.schedule = text(schedule);
   info.contract = program.isa;
-  info.order = "seq";
+  info.order = orderOf(schedule);
   for (int id : program.dims) info.dims.push_back(program.vars[static_cast<size_t>(id)].name);
   for (const LoopBuffer& buffer : program.buffers)
     if (buffer.role != BufferRole::SharedScratch && buffer.role != BufferRole::ThreadScratch) info.buffers.push_back(describe(buffer, program, op, schedule));

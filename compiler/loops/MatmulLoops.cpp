@@ -2,7 +2,9 @@
 //
 //   [phase 0: B into panels, where the schedule packs an operand that is no weight]
 //   task (batch, rows i0.., columns j0..)
-//     for k block: for panel: for tile: micro-kernel (accumulators from 0, from C with acc, or from the pass before)
+//     for k block: [copy of A's rows] for nr columns: for tile: micro-kernel (accumulators from 0, from C with acc, or from the
+//     pass before)
+#include "compiler/loops/MatmulPacking.h"
 #include "compiler/loops/OpLoops.h"
 
 #include "compiler/base/Checked.h"
@@ -21,7 +23,7 @@ public:
 
   void run() {
     declare();
-    if (!op_.constB && s_.pack == MatmulSchedule::PackB) packPhase();
+    if (!op_.constB && s_.packsB()) packPhase();
     computePhase();
   }
 
@@ -30,7 +32,9 @@ private:
 
   /// One tile of the output.
   struct Tile {
-    Value batch, row, column, panel;
+    Value batch, row, column;
+    Value local;          ///< the row within the task's block
+    Value panel, offset;  ///< where packed B has the first column
     int64_t rows, vectors;
     const Value* mask;  ///< of the last vector; null: full
   };
@@ -42,63 +46,39 @@ private:
   };
 
   void declare() {
-    std::vector<TensorSpec> inputs = op_.inputs();
-    for (const TensorSpec& spec : inputs) {
-      if (spec.name == "A") a_ = build_.strided(spec, BufferRole::In);
-      else if (spec.name == "B") declareB(spec);
-      else if (spec.name == "C") c_ = build_.strided(spec, BufferRole::InOut);
-      else if (spec.name == "residual") epilogue_.push_back({spec, build_.strided(spec, BufferRole::In)});
-      else epilogue_.push_back({spec, build_.dense(spec, BufferRole::In)});
-    }
     TensorSpec out = op_.output();
-    if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
     batch_ = op_.batch == Dim{1} ? Value(1) : build_.dim(out.dims[0]);
     m_ = build_.dim(out.dims[out.dims.size() - 2]);
     n_ = build_.dim(out.dims.back());
     k_ = build_.dim({"k", op_.k.value});
-    panels_ = ceilDivOf(n_, s_.nr);
-    if (!op_.constB && s_.pack == MatmulSchedule::PackB)
-      packed_ = b_.denseBuffer("panels", Scalar::F32, BufferRole::SharedScratch, {batch_, panels_, k_, s_.nr});
-  }
-  void declareB(const TensorSpec& spec) {
-    if (!op_.constB) {
-      bPlain_ = build_.strided(spec, BufferRole::In);
-      return;
+    panels_ = ceilDivOf(n_, s_.panelWidth());
+    for (const TensorSpec& spec : op_.inputs()) {
+      if (spec.name == "A") a_ = build_.strided(spec, BufferRole::In);
+      else if (spec.name == "B" && op_.constB) packed_ = panelBuffer("B", BufferRole::Packed);
+      else if (spec.name == "B") bPlain_ = build_.strided(spec, BufferRole::In);
+      else if (spec.name == "C") c_ = build_.strided(spec, BufferRole::InOut);
+      else if (spec.name == "residual") epilogue_.push_back({spec, build_.strided(spec, BufferRole::In)});
+      else epilogue_.push_back({spec, build_.dense(spec, BufferRole::In)});
     }
-    Value batch = op_.batch == Dim{1} ? Value(1) : build_.dim(spec.dims[0]);
-    packed_ = b_.denseBuffer("B", Scalar::F32, BufferRole::Packed, {batch, ceilDiv(op_.n.value, s_.nr), op_.k.value, s_.nr});
+    if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
+    if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
+    if (!s_.packsA()) return;
+    // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
+    int64_t depth = k_.constant() != nullptr ? std::clamp<int64_t>(*k_.constant(), 1, s_.kc) : s_.kc, step = roundUp(depth, 16) + 16;
+    aCopy_ = b_.buffer("rows", Scalar::F32, BufferRole::ThreadScratch, {s_.mc, step}, {step, 1});
   }
-  bool packs() const { return s_.pack == MatmulSchedule::PackB; }
-
+  BufferRef panelBuffer(const std::string& name, BufferRole role) {
+    return b_.denseBuffer(name, Scalar::F32, role, {batch_, panels_, k_, s_.panelWidth()});
+  }
   Place withBatch(const Value& batch, Place rest) const {
     if (op_.batch != Dim{1}) rest.insert(rest.begin(), batch);
     return rest;
   }
 
-  /// Panel p of B, zeros behind column n: every element of a panel is written.
   void packPhase() {
     b_.phase(batch_ * panels_, [&](const Value& task) {
       Value batch = b_.let("pb", task / panels_), panel = b_.let("pp", task % panels_);
-      Value j0 = b_.let("pj", panel * s_.nr);
-      Value columns = b_.let("pc", minOf(s_.nr, n_ - j0));
-      if (op_.tb) packTransposed(batch, panel, j0, columns);
-      else packRows(batch, panel, j0, columns);
-    });
-  }
-  void packRows(const Value& batch, const Value& panel, const Value& j0, const Value& columns) {
-    b_.loop("pk", 0, k_, 1, [&](const Value& k) {
-      for (int64_t c = 0; c < s_.nr; c += lanes_) {
-        Value mask = maskOf(columns - c, lanes_);
-        b_.store(packed_, {batch, panel, k, c}, b_.load(bPlain_, withBatch(batch, {k, j0 + c}), lanes_, &mask));
-      }
-    });
-  }
-  void packTransposed(const Value& batch, const Value& panel, const Value& j0, const Value& columns) {
-    b_.loop("pn", 0, columns, 1, [&](const Value& c) {
-      b_.loop("pk", 0, k_, 1, [&](const Value& k) { b_.store(packed_, {batch, panel, k, c}, b_.load(bPlain_, withBatch(batch, {j0 + c, k}), 1)); });
-    });
-    b_.loop("pz", columns, s_.nr, 1, [&](const Value& c) {
-      b_.loop("pk", 0, k_, 1, [&](const Value& k) { b_.store(packed_, {batch, panel, k, c}, f32Const(0)); });
+      packPanel({build_, bPlain_, packed_, lanes_}, {withBatch(batch, {}), batch, panel, n_, k_, s_.panelWidth(), op_.tb});
     });
   }
 
@@ -107,19 +87,23 @@ private:
     b_.phase(batch_ * rowBlocks * columnBlocks, [&](const Value& task) {
       Value batch = op_.batch == Dim{1} ? Value(0) : b_.let("batch_i", task / (rowBlocks * columnBlocks));
       Value rest = op_.batch == Dim{1} ? task : b_.let("block", task % (rowBlocks * columnBlocks));
-      Value i0 = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", rest / columnBlocks * s_.mc);
-      Value j0 = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", rest % columnBlocks * s_.nc);
-      Value i1 = b_.let("i1", minOf(i0 + s_.mc, m_));
+      bool rows = s_.walk == MatmulSchedule::WalkRows;
+      Value i = rows ? rest / columnBlocks : rest % rowBlocks, j = rows ? rest % columnBlocks : rest / rowBlocks;
+      Value i0 = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", i * s_.mc);
+      Value j0 = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", j * s_.nc);
+      i1_ = b_.let("i1", minOf(i0 + s_.mc, m_));
+      i0_ = i0;
       Value j1 = b_.let("j1", minOf(j0 + s_.nc, n_));
       forPasses([&](const Pass& pass) {
-        forPanels(j0, j1, [&](const Value& column, int64_t vectors, const Value* mask) { forTiles(batch, i0, i1, column, vectors, mask, pass); });
+        if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), i0_, i1_, pass.k0, pass.k1});
+        forColumns(j0, j1, [&](const Value& column, int64_t vectors, const Value* mask) { forTiles(batch, column, vectors, mask, pass); });
       });
     });
   }
 
   void forPasses(const std::function<void(const Pass&)>& body) {
     const int64_t* known = k_.constant();
-    if (known != nullptr && *known <= s_.kc) return body({0, k_, {}, {}});
+    if ((known != nullptr && *known <= s_.kc) || s_.chains() > 1) return body({0, k_, {}, {}});
     // At least one pass, also where k is 0 at run time: the epilogue runs in the last.
     b_.loop("k0", 0, maxOf(k_, 1), s_.kc, [&](const Value& k0) {
       Value k1 = b_.let("k1", minOf(k0 + s_.kc, k_));
@@ -127,8 +111,8 @@ private:
     });
   }
 
-  /// Panels of nr columns from j0 to j1, then what is left: exactly where n is known, else vector by vector.
-  void forPanels(const Value& j0, const Value& j1, const std::function<void(const Value&, int64_t, const Value*)>& body) {
+  /// Groups of nr columns from j0 to j1, then what is left: exactly where n is known, else vector by vector.
+  void forColumns(const Value& j0, const Value& j1, const std::function<void(const Value&, int64_t, const Value*)>& body) {
     int64_t full = s_.nr / lanes_;
     Value whole = b_.let("j_whole", j0 + (j1 - j0) / s_.nr * s_.nr);
     b_.loop("j", j0, whole, s_.nr, [&](const Value& j) { body(j, full, nullptr); });
@@ -150,42 +134,39 @@ private:
     b_.loop("j_rest", whole, j1, lanes_, [&](const Value& j) { masked(j, 1, j1 - j); });
   }
 
-  /// Tiles of mr rows from i0 to i1, then the rows left: as one tile where m is known, else in halves of mr.
-  void forTiles(const Value& batch, const Value& i0, const Value& i1, const Value& column, int64_t vectors, const Value* mask, const Pass& pass) {
-    Value panel = column / s_.nr;
-    Value inPanel = column % s_.nr;  // only dynamic n leaves panels at other than their first column
-    panelOffset_ = n_.constant() != nullptr ? Value(0) : b_.let("in_panel", inPanel);
-    panel = b_.let("panel", panel);
-    auto tile = [&](const Value& row, int64_t rows) { microKernel({batch, row, column, panel, rows, vectors, mask}, pass); };
-    Value whole = b_.let("i_whole", i0 + (i1 - i0) / s_.mr * s_.mr);
-    b_.loop("i", i0, whole, s_.mr, [&](const Value& i) { tile(i, s_.mr); });
+  /// Tiles of mr rows, then the rows left as one tile: the one for their number is chosen at run time where m is.
+  void forTiles(const Value& batch, const Value& column, int64_t vectors, const Value* mask, const Pass& pass) {
+    int64_t width = s_.panelWidth();
+    bool atPanel = n_.constant() != nullptr && s_.nr % width == 0;
+    Value panel = s_.packsB() ? b_.let("panel", column / width) : Value(0);
+    Value offset = s_.packsB() && !atPanel ? b_.let("in_panel", column % width) : Value(0);
+    auto tile = [&](const Value& row, int64_t rows) { microKernel({batch, row, column, row - i0_, panel, offset, rows, vectors, mask}, pass); };
+    Value whole = b_.let("i_whole", i0_ + (i1_ - i0_) / s_.mr * s_.mr);
+    b_.loop("i", i0_, whole, s_.mr, [&](const Value& i) { tile(i, s_.mr); });
     if (const int64_t* m = m_.constant()) {
       int64_t left = *m % s_.mr;
       if (left == 0) return;
       if (*m <= s_.mc) tile(whole, left);
-      else b_.when(lessThan(whole, i1), [&] { tile(whole, left); });
+      else b_.when(lessThan(whole, i1_), [&] { tile(whole, left); });
       return;
     }
-    Value left = b_.let("m_left", i1 - whole);
-    int64_t top = 1;
-    while (top * 2 < s_.mr) top *= 2;
-    for (int64_t rows = top; rows >= 1 && s_.mr > 1; rows /= 2) {
-      Value before = top == rows ? whole : b_.let("i_part", whole + left / (2 * rows) * (2 * rows));
-      b_.when(binary(LoopOp::Eq, left / rows % int64_t{2}, 1), [&] { tile(before, rows); });
-    }
+    Value left = b_.let("m_left", i1_ - whole);
+    for (int64_t rows = 1; rows < s_.mr; ++rows) b_.when(binary(LoopOp::Eq, left, rows), [&] { tile(whole, rows); });
   }
 
   Place cAt(const Tile& t, const Value& r, const Value& v) const { return withBatch(t.batch, {t.row + r, t.column + v * lanes_}); }
 
+  /// Accumulators: chain after chain, each of t.rows x t.vectors.
   void microKernel(const Tile& t, const Pass& pass) {
-    RegArray acc = b_.reg("acc", {static_cast<int>(t.rows), static_cast<int>(t.vectors)}, f32Const(0, lanes_));
+    RegArray acc = b_.reg("acc", {static_cast<int>(s_.chains() * t.rows), static_cast<int>(t.vectors)}, f32Const(0, lanes_));
     RegArray bv = b_.reg("bv", {static_cast<int>(t.vectors)}, f32Const(0, lanes_));
     auto fromC = [&] {
       eachVector(t, [&](const Value& r, const Value& v, const Value* mask) { b_.set(acc, {r, v}, b_.load(c_, cAt(t, r, v), lanes_, mask)); });
     };
     if (op_.acc) fromC();
     else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
-    depthLoop(t, pass, acc, bv);
+    if (s_.chains() == 1) depthLoop(pass.k0, pass.k1, [&](const Value& k) { depthStep(t, pass, k, 0, acc, bv); });
+    else splitDepth(t, pass, acc, bv);
     auto finish = [&] { storeTile(t, acc, true); };
     if (op_.ep == nullptr) storeTile(t, acc, false);
     else if (pass.last.expr() == nullptr) finish();
@@ -200,27 +181,53 @@ private:
     });
   }
 
-  void depthLoop(const Tile& t, const Pass& pass, const RegArray& acc, const RegArray& bv) {
-    Value count = pass.k1 - pass.k0;
-    Value bulk = s_.unrollK == 1 ? pass.k1 : b_.let("k_bulk", pass.k0 + count / s_.unrollK * s_.unrollK);
-    b_.loop("k", pass.k0, bulk, s_.unrollK, [&](const Value& k) { b_.unroll("u", s_.unrollK, [&](const Value& u) { depthStep(t, k + u, acc, bv); }); });
-    if (s_.unrollK > 1) b_.loop("k", bulk, pass.k1, 1, [&](const Value& k) { depthStep(t, k, acc, bv); });
+  void depthLoop(const Value& begin, const Value& end, const std::function<void(const Value&)>& step) {
+    Value bulk = s_.unrollK == 1 ? end : b_.let("k_bulk", begin + (end - begin) / s_.unrollK * s_.unrollK);
+    b_.loop("k", begin, bulk, s_.unrollK, [&](const Value& k) { b_.unroll("u", s_.unrollK, [&](const Value& u) { step(k + u); }); });
+    if (s_.unrollK > 1) b_.loop("k", bulk, end, 1, step);
   }
 
-  void depthStep(const Tile& t, const Value& k, const RegArray& acc, const RegArray& bv) {
-    int64_t plain = t.vectors - (t.mask != nullptr && !packs() ? 1 : 0);
-    auto loadB = [&](const Value& v, const Value* mask) {
-      if (packs()) return b_.load(packed_, {t.batch, t.panel, k, panelOffset_ + v * lanes_}, lanes_);
-      return b_.load(bPlain_, withBatch(t.batch, {k, t.column + v * lanes_}), lanes_, mask);
-    };
-    if (s_.prefetch > 0 && packs()) b_.prefetch(packed_, {t.batch, t.panel, k + s_.prefetch, 0});
-    b_.unroll("v", plain, [&](const Value& v) { b_.set(bv, {v}, loadB(v, nullptr)); });
-    if (plain < t.vectors) b_.set(bv, {plain}, loadB(plain, t.mask));
-    b_.unroll("r", t.rows, [&](const Value& r) {
-      Place at = op_.ta ? Place{k, t.row + r} : Place{t.row + r, k};
-      Value a = b_.let("a", broadcast(b_.load(a_, withBatch(t.batch, at), 1), lanes_));
-      b_.unroll("v", t.vectors, [&](const Value& v) { b_.set(acc, {r, v}, build_.mulAdd(a, b_.get(bv, {v}), b_.get(acc, {r, v}))); });
+  /// P chains over ranges of ceil(k / P) steps, the last ones shorter or empty; then chain p takes in chain p + P/2, and so on.
+  void splitDepth(const Tile& t, const Pass& pass, const RegArray& acc, const RegArray& bv) {
+    int64_t chains = s_.chains();
+    Value range = b_.let("range", ceilDivOf(k_, chains));
+    Value common = b_.let("common", maxOf(0, k_ - range * (chains - 1)));
+    auto step = [&](const Value& chain, const Value& k) { depthStep(t, pass, chain * range + k, chain * t.rows, acc, bv); };
+    b_.loop("k", 0, common, 1, [&](const Value& k) { b_.unroll("chain", chains, [&](const Value& chain) { step(chain, k); }); });
+    for (int64_t chain = 0; chain + 1 < chains; ++chain) {
+      Value count = b_.let("count", minOf(range, maxOf(0, k_ - range * chain)));
+      b_.loop("k", common, count, 1, [&](const Value& k) { step(chain, k); });
+    }
+    for (int64_t half = chains / 2; half > 0; half /= 2)
+      b_.unroll("r", half * t.rows, [&](const Value& r) {
+        b_.unroll("v", t.vectors, [&](const Value& v) { b_.set(acc, {r, v}, b_.get(acc, {r, v}) + b_.get(acc, {r + half * t.rows, v})); });
+      });
+  }
+
+  /// acc[first + r][v] += A[row + r, k] * B[k, column + v * lanes ..].
+  void depthStep(const Tile& t, const Pass& pass, const Value& k, const Value& first, const RegArray& acc, const RegArray& bv) {
+    int64_t plain = t.vectors - (t.mask != nullptr && !s_.packsB() ? 1 : 0);
+    constexpr int64_t kLine = 16;  // floats
+    if (s_.prefetch > 0 && s_.packsB())
+      for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(packed_, panelAt(t, k + s_.prefetch, c));
+    b_.unroll("v", plain, [&](const Value& v) {
+      b_.set(bv, {v}, s_.packsB() ? b_.load(packed_, panelAt(t, k, v * lanes_), lanes_) : b_.load(bPlain_, withBatch(t.batch, {k, t.column + v * lanes_}), lanes_));
     });
+    if (plain < t.vectors) b_.set(bv, {plain}, b_.load(bPlain_, withBatch(t.batch, {k, t.column + plain * lanes_}), lanes_, t.mask));
+    b_.unroll("r", t.rows, [&](const Value& r) {
+      Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
+      b_.unroll("v", t.vectors, [&](const Value& v) { b_.set(acc, {first + r, v}, build_.mulAdd(a, b_.get(bv, {v}), b_.get(acc, {first + r, v}))); });
+    });
+  }
+  Value elementOfA(const Tile& t, const Pass& pass, const Value& r, const Value& k) const {
+    if (s_.packsA()) return b_.load(aCopy_, {t.local + r, k - pass.k0}, 1);
+    return b_.load(a_, withBatch(t.batch, op_.ta ? Place{k, t.row + r} : Place{t.row + r, k}), 1);
+  }
+  /// Column t.column + c of packed B. A tile begins inside a panel only where all of it lies there.
+  Place panelAt(const Tile& t, const Value& k, const Value& c) const {
+    int64_t width = s_.panelWidth();
+    if (t.vectors * lanes_ <= width) return {t.batch, t.panel, k, t.offset + c};
+    return {t.batch, t.panel + c / width, k, c % width};
   }
 
   void storeTile(const Tile& t, const RegArray& acc, bool last) {
@@ -250,9 +257,9 @@ private:
   const MatmulOp& op_;
   const MatmulSchedule& s_;
   int lanes_;
-  BufferRef a_, bPlain_, c_, packed_;
+  BufferRef a_, aCopy_, bPlain_, c_, packed_;
   std::vector<std::pair<TensorSpec, BufferRef>> epilogue_;
-  Value batch_, m_, n_, k_, panels_, panelOffset_;
+  Value batch_, m_, n_, k_, panels_, i0_, i1_;
 };
 
 }  // namespace

@@ -19,10 +19,13 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
       {"nc", &MatmulSchedule::nc, "columns of one task; a multiple of nr", {}},
       {"lanes", &MatmulSchedule::lanes, "f32 elements of one vector", {}},
       {"unroll_k", &MatmulSchedule::unrollK, "steps of k written out in the innermost loop", {}},
-      {"pack", &MatmulSchedule::pack, "b: B in panels of nr columns, a weight once, another operand in a phase of its own", {"none", "b"}},
-      {"prefetch", &MatmulSchedule::prefetch, "steps of k that B is prefetched ahead; 0: not", {}},
+      {"pack", &MatmulSchedule::pack, "b: B in panels, a weight once, another operand in a phase of its own; a: each task copies its rows of A", {"none", "b", "a", "ab"}},
+      {"panel", &MatmulSchedule::panel, "columns of a packed panel of B: a multiple or a divisor of nr, a multiple of lanes; 0: nr", {}},
+      {"walk", &MatmulSchedule::walk, "neighbouring tasks are along a row of blocks (A stays) or along a column (B stays)", {"rows", "columns"}},
+      {"prefetch", &MatmulSchedule::prefetch, "steps of k that packed B is prefetched ahead; 0: not", {}},
       {"tail", &MatmulSchedule::tail, "how the last columns are kept in bounds", {"mask"}},
-      {"order", &MatmulSchedule::order, "numeric: one chain of fma per output over ascending k", {"seq"}},
+      {"order", &MatmulSchedule::order, "numeric: seq is one chain of fma per output over ascending k; split:P is P chains over P ranges of k, folded in halves",
+       {"seq", "split:2", "split:4", "split:8"}},
   };
   return all;
 }
@@ -56,6 +59,14 @@ void MatmulSchedule::complete(const std::vector<std::string>& given) {
   if (!isGiven("nc") && nr > 0) nc = roundUp(nc, nr);
 }
 
+int64_t MatmulSchedule::registers(const Target& target) const {
+  int64_t vectors = nr / lanes;
+  return chains() * mr * vectors + vectors + 1 + (target.isa().fma ? 0 : 1);
+}
+
+/// Elements of A that a task may copy: 16 MiB.
+static constexpr int64_t kMaxCopy = int64_t{1} << 22;
+
 Result<void> MatmulSchedule::validate(const MatmulOp& op, const Target& target) const {
   const IsaLevel& isa = target.isa();
   ScheduleCheck check("matmul", target);
@@ -67,12 +78,18 @@ Result<void> MatmulSchedule::validate(const MatmulOp& op, const Target& target) 
   check.range("kc", kc, 1, int64_t{1} << 30);
   check.range("unroll_k", unrollK, 1, 16);
   check.range("prefetch", prefetch, 0, 4096);
-  int64_t vectors = lanes > 0 ? nr / lanes : 0;
-  int64_t registers = mr * vectors + vectors + 1 + (isa.fma ? 0 : 1);
-  if (registers > isa.vectorRegisters)
-    check.fail(fmt::format("mr={} nr={} needs {} vector registers, {} has {}; with nr={} mr is at most {}", mr, nr, registers, target.name, isa.vectorRegisters, nr,
-                           std::max<int64_t>(0, (isa.vectorRegisters - vectors - 1 - (isa.fma ? 0 : 1)) / std::max<int64_t>(1, vectors))));
-  if (mustPack(op) && pack != PackB) check.fail("pack=none, but a weight or a B stored [n,k] is read in panels; legal: pack=b");
+  check.range("panel", panel, 0, 16 * lanes);
+  if (panel != 0 && lanes > 0 && nr > 0 && (panel % lanes != 0 || (panel % nr != 0 && nr % panel != 0)))
+    check.fail(fmt::format("panel={} is no multiple of lanes={} that divides nr={} or is divided by it", panel, lanes, nr));
+  if (lanes > 0 && registers(target) > isa.vectorRegisters) {
+    int64_t vectors = nr / lanes, others = registers(target) - chains() * mr * vectors;
+    check.fail(fmt::format("mr={} nr={} needs {} vector registers, {} has {}; with nr={} mr is at most {}", mr, nr, registers(target), target.name, isa.vectorRegisters, nr,
+                           std::max<int64_t>(0, (isa.vectorRegisters - others) / std::max<int64_t>(1, chains() * vectors))));
+  }
+  if (mustPack(op) && !packsB()) check.fail(fmt::format("pack={}, but a weight or a B stored [n,k] is read in panels; legal: pack=b, pack=ab", packsA() ? "a" : "none"));
+  if (packsA() && op.ta) check.fail("pack=a, but an A stored [k,m] is read in order as it is; legal: pack=none, pack=b");
+  if (packsA() && (kc > kMaxCopy || mc > kMaxCopy / kc)) check.fail(fmt::format("pack=a with mc={} kc={} copies more than {} elements a task", mc, kc, kMaxCopy));
+  if (chains() > 1 && !op.k.any() && kc < op.k.value) check.fail(fmt::format("order=split needs the whole depth in one pass: kc={} is below k={}", kc, op.k.value));
   return check.finish();
 }
 

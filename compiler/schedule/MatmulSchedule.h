@@ -8,7 +8,7 @@
 
 namespace quern {
 
-/// A task computes mc x nc outputs: for each k block of kc, for each panel of nr columns, for each tile of mr rows, the
+/// A task computes mc x nc outputs: for each k block of kc, for each group of nr columns, for each tile of mr rows, the
 /// micro-kernel keeps mr x nr accumulators in registers, loads nr / lanes vectors of B and broadcasts mr elements of A
 /// per k. The last rows and columns have tiles of their own.
 ///
@@ -16,21 +16,35 @@ namespace quern {
 ///        +--------+                             (+ 1 for the product where there is no fma)
 ///     mr |  acc   |   k ascending, unroll_k steps at a time
 ///        +--------+
+///
+/// Packed B lies in panels of `panel` columns. A tile may span several panels (narrow m: more chains than one panel has) or
+/// a part of one, so that all row classes of a weight read the same copy of it.
 struct MatmulSchedule {
-  enum Pack : int64_t { PackNone, PackB };
+  /// Bits of `pack`.
+  enum Pack : int64_t { PackNone, PackB, PackA, PackAB };
+  enum Walk : int64_t { WalkRows, WalkColumns };
 
   int64_t mr = 1, nr = 4, mc = 64, kc = 512, nc = 256;
   int64_t lanes = 4, unrollK = 1;
-  int64_t pack = PackNone;
+  int64_t pack = PackNone, panel = 0;
+  int64_t walk = WalkRows;
   int64_t prefetch = 0;
   int64_t tail = 0;
   int64_t order = 0;
+
+  bool packsA() const { return (pack & PackA) != 0; }
+  bool packsB() const { return (pack & PackB) != 0; }
+  int64_t panelWidth() const { return panel == 0 ? nr : panel; }
+  /// How many chains of fma each output is the sum of: 1 for order=seq, P for split:P.
+  int64_t chains() const { return int64_t{1} << order; }
 
   static const std::vector<ScheduleField<MatmulSchedule>>& fields();
   static MatmulSchedule byDefault(const MatmulOp& op, const Target& target);
   /// Blocks that the user did not give are rounded up to the tile they must be a multiple of.
   void complete(const std::vector<std::string>& given);
   Result<void> validate(const MatmulOp& op, const Target& target) const;
+  /// Vector registers of one tile.
+  int64_t registers(const Target& target) const;
   bool operator==(const MatmulSchedule&) const = default;
 };
 

@@ -27,6 +27,12 @@ std::vector<ScheduleKeyInfo> keysOf(const Schedule& schedule) {
       schedule);
 }
 
+std::string orderOf(const Schedule& schedule) {
+  for (const ScheduleKeyInfo& key : keysOf(schedule))
+    if (key.key == "order") return key.value;
+  return "seq";
+}
+
 std::string text(const Schedule& schedule) {
   std::string out;
   for (const ScheduleKeyInfo& key : keysOf(schedule)) out += fmt::format("{}{}={}", out.empty() ? "" : " ", key.key, key.value);

@@ -34,6 +34,9 @@ struct ScheduleKeyInfo {
 };
 std::vector<ScheduleKeyInfo> keysOf(const Schedule& schedule);
 
+/// The value of the numeric key `order`: what bits a kernel gives. "seq" where the family has none.
+std::string orderOf(const Schedule& schedule);
+
 /// `schedule` with one key changed; false where the family has no such key or word.
 bool setKey(Schedule& schedule, std::string_view key, std::string_view value);
 
