@@ -49,12 +49,12 @@ static const CheckRun kRuns[] = {{InputData::ZeroMean, 11, Flush::End, 0}, {Inpu
 
 Result<BitReference> BitReference::make(const KernelRef& kernel, const OpDesc& op, const DimValues& dims) {
   BitReference made;
-  made.op_ = op;
   made.dims_ = dims;
   for (const CheckRun& run : kRuns) {
-    auto result = runOnce(kernel, op, dims, run);
+    const CheckInputs& inputs = made.inputs_.emplace_back(makeInputs(fixed(op, dims), run.data, run.seed, run.flush));
+    auto result = runOnce(kernel, inputs, dims, run);
     if (!result) return result.error();
-    CheckReport report = judge(fixed(op, dims), *result, run.data);
+    CheckReport report = judge(inputs.op, *result, run.data);
     if (!report.passed) return internalError(fmt::format("the default schedule is wrong: {}", report.failure));
     made.certificate_.cases += report.cases;
     made.certificate_.worstOverLimit = std::max(made.certificate_.worstOverLimit, report.worst);
@@ -65,7 +65,7 @@ Result<BitReference> BitReference::make(const KernelRef& kernel, const OpDesc& o
 
 Result<std::string> BitReference::differs(const KernelRef& kernel) const {
   for (size_t r = 0; r < std::size(kRuns); ++r) {
-    auto result = runKernel(kernel, op_, dims_, kRuns[r]);
+    auto result = runKernel(kernel, inputs_[r], dims_, kRuns[r]);
     if (!result) return result.error();
     for (size_t i = 0; i < result->size(); ++i) {
       float expected = outputs_[r][i], got = (*result)[i];

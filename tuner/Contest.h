@@ -34,8 +34,8 @@ public:
   const Certificate& certificate() const { return certificate_; }
 
 private:
-  OpDesc op_;
   DimValues dims_;
+  std::vector<CheckInputs> inputs_;  ///< of each run: filled once, candidates are many
   std::vector<std::vector<float>> outputs_;
   Certificate certificate_;
 };

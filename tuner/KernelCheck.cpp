@@ -164,7 +164,7 @@ private:
 
 }  // namespace
 
-static Result<std::vector<float>> runOn(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
+Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
   Binding binding(kernel->info, inputs, run);
   std::vector<int64_t> values;
   for (const std::string& name : kernel->info.dims) values.push_back(dims.at(name));
@@ -175,15 +175,14 @@ static Result<std::vector<float>> runOn(const KernelRef& kernel, const CheckInpu
   return binding.result();
 }
 
-Result<std::vector<float>> runKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
-  return runOn(kernel, makeInputs(fixed(op, dims), run.data, run.seed, run.flush), dims, run, runner);
+Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
+  auto output = runKernel(kernel, inputs, dims, run, runner);
+  if (!output) return output.error();
+  return RunResult{std::move(*output), reference(inputs.op, inputs.tensors, kindOf(run.data))};
 }
 
 Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
-  CheckInputs inputs = makeInputs(fixed(op, dims), run.data, run.seed, run.flush);
-  auto output = runOn(kernel, inputs, dims, run, runner);
-  if (!output) return output.error();
-  return RunResult{std::move(*output), reference(inputs.op, inputs.tensors, kindOf(run.data))};
+  return runOnce(kernel, makeInputs(fixed(op, dims), run.data, run.seed, run.flush), dims, run, runner);
 }
 
 CheckReport judge(const OpDesc& op, const RunResult& run, InputData data) {

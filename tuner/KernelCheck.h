@@ -38,14 +38,16 @@ struct CheckRun {
   int64_t extraStride = 0;
 };
 
-/// Runs the kernel once on fresh inputs. `op`: the op it was built from, its run-time dimensions bound to `dims`.
-Result<std::vector<float>> runKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
+/// Runs the kernel once on these inputs, which it leaves as they are.
+Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
 
 /// As runKernel, with what is right beside it.
 struct RunResult {
   std::vector<float> output;
   ReferenceResult expected;
 };
+Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
+/// On fresh inputs. `op`: the op it was built from, its run-time dimensions bound to `dims`.
 Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
 
 /// What was found over all cases of one kernel.

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <set>
 
 namespace quern {
 
@@ -29,25 +28,18 @@ static Schedule exampleOf(size_t family) {
   }
 }
 
-Result<SearchSpace> readSearchSpace(const std::string& nameOrPath) {
-  auto path = findConfig("tune", nameOrPath);
-  if (!path) return path.error();
-  auto root = readToml(*path);
-  if (!root) return root.error();
-  SearchSpace space{*path, {}};
-  TomlReader top(*root, *path);
-  const TomlValue* table = top.take("space");
-  if (table == nullptr) top.fail(nullptr, "no [space.FAMILY] table");
-  if (auto good = top.finish(); !good) return good.error();
-  std::vector<std::string> families = familyNames();
-  for (const auto& [family, keys] : table->members) {
-    auto known = std::find(families.begin(), families.end(), family);
-    TomlReader reader(keys, *path);
-    if (known == families.end()) {
-      reader.fail(&keys, fmt::format("unknown family '{}'{}; families: {}", escaped(family), didYouMean(family, families), join(families, " ")));
+/// The families of one table, `space` or `neighbours`.
+static Result<std::map<std::string, KeyChoices>> readFamilies(const TomlValue& table, const std::string& file) {
+  std::map<std::string, KeyChoices> families;
+  std::vector<std::string> names = familyNames();
+  for (const auto& [family, keys] : table.members) {
+    auto known = std::find(names.begin(), names.end(), family);
+    TomlReader reader(keys, file);
+    if (known == names.end()) {
+      reader.fail(&keys, fmt::format("unknown family '{}'{}; families: {}", escaped(family), didYouMean(family, names), join(names, " ")));
       return reader.finish().error();
     }
-    Schedule example = exampleOf(static_cast<size_t>(known - families.begin()));
+    Schedule example = exampleOf(static_cast<size_t>(known - names.begin()));
     for (const ScheduleKeyInfo& info : keysOf(example)) {
       const TomlValue* list = reader.take(info.key);
       if (list == nullptr) continue;
@@ -57,10 +49,30 @@ Result<SearchSpace> readSearchSpace(const std::string& nameOrPath) {
         values.push_back(item.kind == TomlValue::Kind::String ? item.string : std::to_string(item.integer));
         if (!setKey(example, info.key, values.back())) reader.fail(&item, fmt::format("{} is no value of {}{}", escaped(values.back()), info.key, info.words.empty() ? "" : "; legal: " + join(info.words, ", ")));
       }
-      space.families[family].emplace_back(info.key, std::move(values));
+      families[family].emplace_back(info.key, std::move(values));
     }
     if (auto good = reader.finish(); !good) return good.error();
   }
+  return families;
+}
+
+Result<SearchSpace> readSearchSpace(const std::string& nameOrPath) {
+  auto path = findConfig("tune", nameOrPath);
+  if (!path) return path.error();
+  auto root = readToml(*path);
+  if (!root) return root.error();
+  TomlReader top(*root, *path);
+  const TomlValue* table = top.take("space");
+  const TomlValue* neighbours = top.take("neighbours");
+  if (table == nullptr) top.fail(nullptr, "no [space.FAMILY] table");
+  if (auto good = top.finish(); !good) return good.error();
+  auto families = readFamilies(*table, *path);
+  if (!families) return families.error();
+  SearchSpace space{*path, std::move(*families), {}};
+  if (neighbours == nullptr) return space;
+  auto around = readFamilies(*neighbours, *path);
+  if (!around) return around.error();
+  space.neighbours = std::move(*around);
   return space;
 }
 
@@ -85,13 +97,32 @@ std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, 
   std::set<std::string> seen = {text(base)};
   for (Schedule& schedule : all) {
     fitToOp(schedule, bound);
-    if (!validate(schedule, op, target) || !seen.insert(text(schedule)).second) continue;
+    if (!validate(schedule, op, target) || orderOf(schedule) != orderOf(base) || !seen.insert(text(schedule)).second) continue;
     double predicted = predictedCost(schedule, bound, target);
     candidates.push_back({std::move(schedule), predicted});
   }
   std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.predicted < b.predicted; });
   candidates.insert(candidates.begin(), Candidate{base, predictedCost(base, bound, target)});
   return candidates;
+}
+
+std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample, const Target& target, const std::set<std::string>& seen) {
+  std::vector<Candidate> list;
+  auto family = space.neighbours.find(std::string(familyName(classOf(op))));
+  if (family == space.neighbours.end()) return list;
+  OpDesc bound = fixed(op, sample);
+  std::set<std::string> known = seen;
+  for (const auto& [key, values] : family->second)
+    for (const std::string& value : values) {
+      Schedule next = best;
+      setKey(next, key, value);
+      complete(next, {key});
+      fitToOp(next, bound);
+      if (!validate(next, op, target) || orderOf(next) != orderOf(best) || !known.insert(text(next)).second) continue;
+      double predicted = predictedCost(next, bound, target);
+      list.push_back({std::move(next), predicted});
+    }
+  return list;
 }
 
 std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op, const Target& target) {

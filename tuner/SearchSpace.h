@@ -4,13 +4,18 @@
 #include "compiler/schedule/Schedule.h"
 
 #include <map>
+#include <set>
 
 namespace quern {
 
-/// `[space.FAMILY] key = [values]` of one file, by family.
+/// Values of the keys of one family of schedules, in the file's order.
+using KeyChoices = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
+/// One file of configs/tune: by family, `[space.FAMILY] key = [values]`, all combinations; `[neighbours.FAMILY]`, one key at
+/// a time around the best of them.
 struct SearchSpace {
   std::string file;
-  std::map<std::string, std::vector<std::pair<std::string, std::vector<std::string>>>> families;
+  std::map<std::string, KeyChoices> families, neighbours;
 };
 
 /// Errors   BadInput "file:line:column": unknown family or key, a value that is no number or word of the key.
@@ -24,6 +29,9 @@ struct Candidate {
 /// Every legal combination of the space's values for this op, best predicted first; the default schedule always in front.
 /// Keys the space does not name keep the default's value.
 std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target);
+
+/// `best` with one key at another of its values, in the neighbours' order; without those in `seen` (schedule texts).
+std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample, const Target& target, const std::set<std::string>& seen);
 
 /// The values of one key that are legal with everything else as in `schedule`.
 std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op, const Target& target);

@@ -9,6 +9,7 @@
 #include <array>
 #include <ctime>
 #include <fmt/format.h>
+#include <set>
 
 namespace quern {
 
@@ -36,19 +37,20 @@ namespace {
 /// A ratio's upper end must lie below this to count as a win.
 constexpr double kClearWin = 0.985;
 
-/// Candidates timed, and seconds for one contest.
+/// Candidates timed, rounds of neighbours tried around the winner, and seconds for one contest.
 struct EffortPlan {
   size_t candidates;
+  int rounds;
   double contestSeconds;
 };
 EffortPlan planOf(Effort effort) {
   switch (effort) {
-    case Effort::Estimate: return {2, 0};
-    case Effort::Measure: return {20, 0.02};
-    case Effort::Patient: return {120, 0.08};
+    case Effort::Estimate: return {2, 0, 0};
+    case Effort::Measure: return {16, 1, 0.02};
+    case Effort::Patient: return {60, 3, 0.08};
     case Effort::Exhaustive: break;
   }
-  return {1000000, 0.08};
+  return {1000000, 10, 0.08};
 }
 
 /// One op being tuned: the incumbent meets the candidates in the order of their predicted cost.
@@ -57,24 +59,22 @@ public:
   OpContest(KernelLibrary& library, const WorkloadItem& item, const TuneOptions& options, double deadline)
       : library_(library), item_(item), options_(options), deadline_(deadline), operands_(fixed(item.op, item.sample)) {}
 
-  Result<TuneOutcome> run(const std::vector<Candidate>& candidates, TuneProgress progress) {
+  Result<TuneOutcome> run(const SearchSpace& space, TuneProgress progress) {
     outcome_.op = text(item_.op);
-    auto ready = prepare(candidates[0].schedule);
+    std::vector<Candidate> candidates = candidatesOf(space, item_.op, item_.sample, library_.target());
+    first_ = candidates[0];
+    seen_ = {text(first_.schedule)};
+    auto ready = prepare(first_.schedule);
     if (!ready) return ready.error();
-    size_t limit = std::min(candidates.size(), planOf(options_.effort).candidates);
-    progress.candidates = limit;
-    for (size_t i = 1; i < limit; ++i) {
-      if (outOfTime()) {
-        outcome_.finished = false;
-        break;
-      }
-      progress.candidate = i;
-      progress.speedup = outcome_.speedup;
-      if (options_.progress) options_.progress(progress);
-      CandidateResult result{text(candidates[i].schedule), candidates[i].predicted / std::max(1e-30, candidates[0].predicted), 0, ""};
-      result.outcome = meet(candidates[i], candidates[0], result.ratio);
-      logLine(LogTopic::Tune, fmt::format("{} | {}: {} ({:.3f})", outcome_.op, result.schedule, result.outcome, result.ratio));
-      outcome_.candidates.push_back(std::move(result));
+    EffortPlan plan = planOf(options_.effort);
+    candidates.erase(candidates.begin());
+    candidates.resize(std::min(candidates.size(), plan.candidates - 1));
+    meetAll(candidates, progress);
+    for (int round = 0; round < plan.rounds && outcome_.finished; ++round) {
+      std::string before = outcome_.schedule;
+      // Each key around the winner so far; a win moves on from there.
+      meetAll(neighboursOf(space, bestSchedule_, item_.op, item_.sample, library_.target(), seen_), progress);
+      if (outcome_.schedule == before) break;
     }
     return keep();
   }
@@ -97,8 +97,26 @@ private:
     return {};
   }
 
+  void meetAll(const std::vector<Candidate>& candidates, TuneProgress& progress) {
+    progress.candidates += candidates.size();
+    for (const Candidate& candidate : candidates) {
+      if (outOfTime()) {
+        outcome_.finished = false;
+        return;
+      }
+      ++progress.candidate;
+      progress.speedup = outcome_.speedup;
+      if (options_.progress) options_.progress(progress);
+      seen_.insert(text(candidate.schedule));
+      CandidateResult result{text(candidate.schedule), candidate.predicted / std::max(1e-30, first_.predicted), 0, ""};
+      result.outcome = meet(candidate, result.ratio);
+      logLine(LogTopic::Tune, fmt::format("{} | {}: {} ({:.3f})", outcome_.op, result.schedule, result.outcome, result.ratio));
+      outcome_.candidates.push_back(std::move(result));
+    }
+  }
+
   /// Compile, verify, time. Returns what became of it.
-  std::string meet(const Candidate& candidate, const Candidate& first, double& ratio) {
+  std::string meet(const Candidate& candidate, double& ratio) {
     auto kernel = library_.tryOut(item_.op, candidate.schedule);
     if (!kernel) return "not compiled: " + kernel.error().message;
     auto wrong = bits_.differs(*kernel);
@@ -107,7 +125,7 @@ private:
     auto call = operands_.bind(*kernel, item_.sample);
     if (!call) return "not run: " + call.error().message;
     if (options_.effort == Effort::Estimate) {
-      if (candidate.predicted >= first.predicted) return "predicted slower";
+      if (candidate.predicted >= first_.predicted) return "predicted slower";
       crown(candidate.schedule, std::move(*call));
       return "won";
     }
@@ -166,13 +184,14 @@ private:
   TimingOperands operands_;
   BitReference bits_;
   std::unique_ptr<KernelCall> baseline_, best_;
+  Candidate first_;              ///< the default
+  std::set<std::string> seen_;   ///< schedules met
   Schedule bestSchedule_;
   TuneOutcome outcome_;
 };
 
 Result<TuneOutcome> tuneOne(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline, const TuneProgress& progress) {
-  std::vector<Candidate> candidates = candidatesOf(space, item.op, item.sample, library.target());
-  return OpContest(library, item, options, deadline).run(candidates, progress);
+  return OpContest(library, item, options, deadline).run(space, progress);
 }
 
 /// Has this op been tuned here, on this CPU, at least as hard?

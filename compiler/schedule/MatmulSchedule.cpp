@@ -32,21 +32,64 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
 
 static bool mustPack(const MatmulOp& op) { return op.constB || op.tb; }
 
+double MatmulSchedule::stepCycles(int64_t rows, int64_t vectors, const IsaLevel& isa) {
+  constexpr double kFmaPerCycle = 2, kLatency = 4;  // of one chain; B comes from L2 at about one vector a cycle
+  double fmas = static_cast<double>(rows * vectors) / kFmaPerCycle * (isa.fma ? 1 : 2);
+  double loads = static_cast<double>(vectors) + static_cast<double>(rows) / 2;
+  constexpr double kLoadShare = 0.2;  // what a load costs where other things bind
+  return std::max({fmas, loads, kLatency}) + kLoadShare * loads;
+}
+
+namespace {
+
+struct TileSize {
+  int64_t rows, vectors;
+};
+
+/// The tile with the least time for m x n outputs.
+TileSize bestTile(int64_t m, int64_t n, int64_t lanes, const IsaLevel& isa) {
+  // Taller tiles than these were seen to fall far behind (their broadcasts bind), although they would fit.
+  const int64_t maxRows = isa.vectorRegisters == 32 ? 9 : isa.fma ? 6 : 4;
+  TileSize best{1, 1};
+  double bestCost = 0;
+  int64_t columns = ceilDiv(std::max<int64_t>(n, 1), lanes);
+  for (int64_t rows = 1; rows <= std::min(maxRows, std::max<int64_t>(1, m)); ++rows)
+    for (int64_t vectors = 1; vectors <= std::min<int64_t>(12, columns); ++vectors) {
+      if (rows * vectors + vectors + 1 + (isa.fma ? 0 : 1) > isa.vectorRegisters) continue;
+      auto band = [&](int64_t r) {  // r rows, all columns
+        if (r == 0) return 0.0;
+        double full = static_cast<double>(columns / vectors) * MatmulSchedule::stepCycles(r, vectors, isa);
+        return full + (columns % vectors != 0 ? MatmulSchedule::stepCycles(r, columns % vectors, isa) : 0);
+      };
+      double cost = static_cast<double>(m / rows) * band(rows) + band(m % rows);
+      if (bestCost != 0 && cost >= bestCost) continue;
+      best = {rows, vectors};
+      bestCost = cost;
+    }
+  return best;
+}
+
+}  // namespace
+
 MatmulSchedule MatmulSchedule::byDefault(const MatmulOp& op, const Target& target) {
   const IsaLevel& isa = target.isa();
   MatmulSchedule s;
   s.lanes = target.vectorLanes();
-  // 32 registers: 8 x 3 = 24 accumulators + 3 of B + 1 of A; 16 registers: 6 x 2 = 12 + 2 + 1 (+ 1 without fma).
-  int64_t rows = isa.vectorRegisters == 32 ? 8 : isa.fma ? 6 : 4;
-  int64_t vectors = isa.vectorRegisters == 32 ? 3 : 2;
   int64_t m = op.m.any() ? 256 : op.m.value, n = op.n.any() ? 256 : op.n.value, k = op.k.any() ? 256 : op.k.value;
-  s.mr = std::clamp<int64_t>(m, 1, rows);
-  vectors = std::clamp<int64_t>(ceilDiv(std::max<int64_t>(n, 1), s.lanes), 1, vectors);
-  s.nr = vectors * s.lanes;
-  s.unrollK = isa.vectorRegisters == 32 ? 4 : 2;
-  s.kc = k <= 768 ? std::max<int64_t>(k, 1) : 512;
-  s.mc = roundUp(std::clamp<int64_t>(m, 1, 64), s.mr);
-  s.nc = roundUp(std::clamp<int64_t>(n, 1, m <= 16 ? 128 : 384), s.nr);
+  TileSize tile = bestTile(m, op.n.any() ? int64_t{1} << 20 : n, s.lanes, isa);
+  s.mr = tile.rows;
+  s.nr = tile.vectors * s.lanes;
+  bool narrow = m <= 16;
+  // Long steps of a few chains: every load of a step in one place, which the prefetcher of L1 follows best.
+  s.unrollK = s.mr <= 2 ? 1 : isa.vectorRegisters == 32 ? 4 : 2;
+  s.kc = k <= 768 ? std::max<int64_t>(k, 1) : narrow ? 4096 : 512;
+  // Blocks of even size, near these: the last task is not much smaller than the others.
+  auto even = [](int64_t size, int64_t near, int64_t step) {
+    size = std::max<int64_t>(1, size);
+    return roundUp(ceilDiv(size, ceilDiv(size, near)), step);
+  };
+  s.mc = even(m, 64, s.mr);
+  s.nc = narrow ? s.nr : even(n, 384, s.nr);
   bool pays = m >= 48 && n >= 96;  // packing moves n * k elements; each is then used m / mr times
   s.pack = mustPack(op) || pays ? PackB : PackNone;
   return s;

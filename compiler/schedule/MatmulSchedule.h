@@ -43,6 +43,8 @@ struct MatmulSchedule {
   /// Blocks that the user did not give are rounded up to the tile they must be a multiple of.
   void complete(const std::vector<std::string>& given);
   Result<void> validate(const MatmulOp& op, const Target& target) const;
+  /// Cycles of one step of k in a tile of rows x vectors, roughly: what binds of fma slots, loads and latency.
+  static double stepCycles(int64_t rows, int64_t vectors, const IsaLevel& isa);
   /// Vector registers of one tile.
   int64_t registers(const Target& target) const;
   bool operator==(const MatmulSchedule&) const = default;

@@ -62,6 +62,10 @@ bool setKey(Schedule& schedule, std::string_view key, std::string_view value) {
       schedule);
 }
 
+void complete(Schedule& schedule, const std::vector<std::string>& given) {
+  if (auto* matmul = std::get_if<MatmulSchedule>(&schedule)) matmul->complete(given);
+}
+
 Result<Schedule> parseSchedule(std::string_view given, const OpDesc& op, const Target& target) {
   std::string subject = fmt::format("{} schedule", familyName(classOf(op)));
   auto keys = parseKeyValues(given, subject, false);
@@ -79,7 +83,7 @@ Result<Schedule> parseSchedule(std::string_view given, const OpDesc& op, const T
       if (info.key == key && !info.words.empty()) legal = join(info.words, ", ");
     return badCommand(fmt::format("{}: {}={} is no value of {}; legal: {}", subject, key, escaped(value), key, legal));
   }
-  if (auto* matmul = std::get_if<MatmulSchedule>(&schedule)) matmul->complete(set);
+  complete(schedule, set);
   auto good = validate(schedule, op, target);
   if (!good) return badCommand(good.error().message);
   return schedule;

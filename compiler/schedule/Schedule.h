@@ -34,6 +34,9 @@ struct ScheduleKeyInfo {
 };
 std::vector<ScheduleKeyInfo> keysOf(const Schedule& schedule);
 
+/// Makes what was not `given` fit what was: blocks become multiples of the tile.
+void complete(Schedule& schedule, const std::vector<std::string>& given);
+
 /// The value of the numeric key `order`: what bits a kernel gives. "seq" where the family has none.
 std::string orderOf(const Schedule& schedule);
 
