@@ -48,8 +48,8 @@ struct TileSize {
 
 /// The tile with the least time for m x n outputs.
 TileSize bestTile(int64_t m, int64_t n, int64_t lanes, const IsaLevel& isa) {
-  // Taller tiles than these were seen to fall far behind (their broadcasts bind), although they would fit.
-  const int64_t maxRows = isa.vectorRegisters == 32 ? 9 : isa.fma ? 6 : 4;
+  // Taller tiles than these were seen to fall behind (their broadcasts bind), and fuller ones to spill, although they fit.
+  const int64_t maxRows = isa.vectorRegisters == 32 ? 8 : isa.fma ? 6 : 4;
   TileSize best{1, 1};
   double bestCost = 0;
   int64_t columns = ceilDiv(std::max<int64_t>(n, 1), lanes);
@@ -90,6 +90,8 @@ MatmulSchedule MatmulSchedule::byDefault(const MatmulOp& op, const Target& targe
   };
   s.mc = even(m, 64, s.mr);
   s.nc = narrow ? s.nr : even(n, 384, s.nr);
+  // Along columns the block of B stays in L2 while A goes by: for a B that is too large to stay as a whole.
+  s.walk = m > s.mc && static_cast<double>(n) * static_cast<double>(k) * 4 > 0.5 * static_cast<double>(target.l2Bytes) ? WalkColumns : WalkRows;
   bool pays = m >= 48 && n >= 96;  // packing moves n * k elements; each is then used m / mr times
   s.pack = mustPack(op) || pays ? PackB : PackNone;
   return s;
