@@ -7,16 +7,16 @@
 
 namespace quern {
 
-GuardedArray::GuardedArray(size_t bytes, Flush flush) : bytes_(bytes) {
+GuardedArray::GuardedArray(size_t bytes, Flush flush, size_t gap) : bytes_(bytes) {
   constexpr size_t kPage = 4096;
-  size_t inner = (bytes + kPage - 1) / kPage * kPage;
+  size_t inner = (bytes + gap + kPage - 1) / kPage * kPage;
   size_t total = inner + 2 * kPage;
   void* pages = ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   QUERN_CHECK(pages != MAP_FAILED);
   mapping_ = std::shared_ptr<void>(pages, [total](void* dead) { ::munmap(dead, total); });
   auto* first = static_cast<std::byte*>(pages) + kPage;
   if (inner > 0) QUERN_CHECK(::mprotect(first, inner, PROT_READ | PROT_WRITE) == 0);
-  data_ = flush == Flush::End ? first + (inner - bytes) : first;
+  data_ = flush == Flush::End ? first + (inner - bytes - gap) : first + gap;
 }
 
 }  // namespace quern
