@@ -7,11 +7,11 @@
 
 namespace quern {
 
-GuardedArray::GuardedArray(size_t bytes, Flush flush) : bytes_(bytes) {
+GuardedArray::GuardedArray(size_t bytes, Flush flush, size_t gap) : bytes_(bytes) {
   // Large arrays begin at a huge page, as the runtime's weights do: what is timed on them pays the same for translation.
   constexpr size_t kPage = 4096, kHugePage = 2 << 20;
   bool large = bytes >= kHugePage;
-  size_t inner = (bytes + kPage - 1) / kPage * kPage;
+  size_t inner = (bytes + gap + kPage - 1) / kPage * kPage;
   size_t total = inner + 2 * kPage + (large ? kHugePage : 0);
   void* pages = ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   QUERN_CHECK(pages != MAP_FAILED);
@@ -20,7 +20,7 @@ GuardedArray::GuardedArray(size_t bytes, Flush flush) : bytes_(bytes) {
   if (large) first += kHugePage - reinterpret_cast<uintptr_t>(first) % kHugePage;
   if (inner > 0) QUERN_CHECK(::mprotect(first, inner, PROT_READ | PROT_WRITE) == 0);
   if (large) ::madvise(first, inner, MADV_HUGEPAGE);
-  data_ = flush == Flush::End ? first + (inner - bytes) : first;
+  data_ = flush == Flush::End ? first + (inner - bytes - gap) : first + gap;
 }
 
 }  // namespace quern

@@ -10,10 +10,10 @@ namespace quern {
 /// Where the elements lie between the two unmapped pages.
 enum class Flush : uint8_t { End, Begin };
 
-/// `bytes` of zeros, flush with an unmapped page on one side.
+/// `bytes` of zeros between two unmapped pages, `gap` bytes away from the one on its flush side.
 class GuardedArray {
 public:
-  GuardedArray(size_t bytes, Flush flush);
+  GuardedArray(size_t bytes, Flush flush, size_t gap = 0);
 
   void* data() const { return data_; }
   float* f32() const { return static_cast<float*>(data_); }

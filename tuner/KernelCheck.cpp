@@ -53,13 +53,13 @@ static bool hasIds(const OpDesc& op) {
   return false;
 }
 
-CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush flush) {
+CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush flush, int64_t offset) {
   CheckInputs inputs{op, {}, {}};
   std::mt19937_64 random(seed);
   auto idLimit = static_cast<uint64_t>(std::max<int64_t>(1, rowsPointedInto(op)));
   for (const TensorSpec& spec : inputsOf(op)) {
     auto count = static_cast<size_t>(spec.elements());
-    GuardedArray array(count * bytesOf(spec.type), flush);
+    GuardedArray array(count * bytesOf(spec.type), flush, static_cast<size_t>(offset) * 4);
     for (size_t i = 0; i < count; ++i) {
       if (spec.type == ElementType::I32) array.i32()[i] = static_cast<int32_t>(random() % idLimit);
       else array.f32()[i] = drawn(data, random);
@@ -81,20 +81,42 @@ std::vector<int64_t> paddedStrides(const std::vector<int64_t>& shape, int64_t ex
   return denseStrides(padded);
 }
 
-/// A padded copy of dense rows; the padding is NaN and must never be touched.
-GuardedArray padded(const TensorData& dense, int64_t extra, Flush flush) {
-  int64_t width = dense.shape.back(), rows = 1;
-  for (size_t i = 0; i + 1 < dense.shape.size(); ++i) rows *= dense.shape[i];
+int64_t rowsOf(const std::vector<int64_t>& shape) {
+  int64_t rows = 1;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
+  return rows;
+}
+
+/// Rows of `shape` with `extra` elements between, every element a signalling NaN: one that is read, or not written where it
+/// should be, or written where it should not, shows.
+constexpr int32_t kUntouched = 0x7fa00001;
+GuardedArray untouched(const std::vector<int64_t>& shape, int64_t extra, const CheckRun& run) {
+  int64_t rows = rowsOf(shape), width = shape.empty() ? 1 : shape.back();
   int64_t elements = rows == 0 ? 0 : rows * (width + extra) - extra;
-  GuardedArray out(static_cast<size_t>(elements) * 4, flush);
-  std::fill(out.f32(), out.f32() + elements, std::numeric_limits<float>::quiet_NaN());
+  GuardedArray out(static_cast<size_t>(elements) * 4, run.flush, static_cast<size_t>(run.offset) * 4);
+  std::fill_n(out.i32(), elements, kUntouched);
+  return out;
+}
+
+/// A copy of dense rows with `extra` elements between.
+GuardedArray padded(const TensorData& dense, int64_t extra, const CheckRun& run) {
+  GuardedArray out = untouched(dense.shape, extra, run);
+  int64_t rows = rowsOf(dense.shape), width = dense.shape.back();
   for (int64_t r = 0; r < rows; ++r) std::copy_n(dense.f32() + r * width, width, out.f32() + r * (width + extra));
   return out;
 }
 
+bool paddingUntouched(const GuardedArray& array, const std::vector<int64_t>& shape, int64_t extra) {
+  int64_t rows = rowsOf(shape), width = shape.empty() ? 1 : shape.back();
+  for (int64_t r = 0; r + 1 < rows; ++r) {
+    const int32_t* between = array.i32() + r * (width + extra) + width;
+    if (!std::all_of(between, between + extra, [](int32_t bits) { return bits == kUntouched; })) return false;
+  }
+  return true;
+}
+
 std::vector<float> gathered(const GuardedArray& from, const std::vector<int64_t>& shape, int64_t extra) {
-  int64_t width = shape.empty() ? 1 : shape.back(), rows = 1;
-  for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
+  int64_t rows = rowsOf(shape), width = shape.empty() ? 1 : shape.back();
   std::vector<float> out;
   for (int64_t r = 0; r < rows; ++r) out.insert(out.end(), from.f32() + r * (width + extra), from.f32() + r * (width + extra) + width);
   return out;
@@ -121,6 +143,7 @@ public:
   }
   const std::vector<Operand>& operands() const { return operands_; }
   std::vector<float> result() const { return gathered(arrays_[result_], outShape_, extraOf_[result_]); }
+  bool keptBetweenRows() const { return paddingUntouched(arrays_[result_], outShape_, extraOf_[result_]); }
 
 private:
   void keep(GuardedArray array, std::vector<int64_t> strides, int64_t extra) {
@@ -129,7 +152,7 @@ private:
     extraOf_.push_back(extra);
   }
   void pack(const KernelBuffer& buffer, const TensorData& dense) {
-    GuardedArray array(static_cast<size_t>(buffer.pack.elements()) * 4, run_.flush);
+    GuardedArray array(static_cast<size_t>(buffer.pack.elements()) * 4, run_.flush, static_cast<size_t>(run_.offset) * 4);
     int64_t row = dense.shape.back();
     packWeight(buffer.pack, dense.f32(), row, buffer.pack.depth * buffer.pack.columns, array.f32());
     keep(std::move(array), {}, 0);
@@ -137,7 +160,7 @@ private:
   void input(const KernelBuffer& buffer, const TensorData& dense) {
     int64_t extra = buffer.strides > 0 ? run_.extraStride : 0;
     if (extra > 0 || buffer.use == BufferUse::InOut) {
-      keep(padded(dense, extra, run_.flush), paddedStrides(dense.shape, extra), extra);
+      keep(padded(dense, extra, run_), paddedStrides(dense.shape, extra), extra);
       return;
     }
     operands_.push_back({dense.data, denseStrides(dense.shape)});
@@ -145,13 +168,8 @@ private:
     extraOf_.push_back(0);
   }
   void output(const KernelBuffer& buffer) {
-    int64_t extra = buffer.strides > 0 ? run_.extraStride : 0, rows = 1, width = outShape_.empty() ? 1 : outShape_.back();
-    for (size_t i = 0; i + 1 < outShape_.size(); ++i) rows *= outShape_[i];
-    int64_t elements = rows == 0 ? 0 : rows * (width + extra) - extra;
-    GuardedArray array(static_cast<size_t>(elements) * 4, run_.flush);
-    // A signalling NaN everywhere: an output that is read, or not written, shows.
-    for (int64_t i = 0; i < elements; ++i) array.i32()[i] = 0x7fa00001;
-    keep(std::move(array), paddedStrides(outShape_, extra), extra);
+    int64_t extra = buffer.strides > 0 ? run_.extraStride : 0;
+    keep(untouched(outShape_, extra, run_), paddedStrides(outShape_, extra), extra);
   }
 
   CheckRun run_;
@@ -172,6 +190,7 @@ Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs&
   if (!call) return call.error();
   if (runner == nullptr) call->run();
   else call->run(*runner);
+  if (!binding.keptBetweenRows()) return internalError(fmt::format("{} [{}] wrote between the rows of its output", kernel->info.op, kernel->info.schedule));
   return binding.result();
 }
 
@@ -182,7 +201,7 @@ Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, co
 }
 
 Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
-  return runOnce(kernel, makeInputs(fixed(op, dims), run.data, run.seed, run.flush), dims, run, runner);
+  return runOnce(kernel, makeInputs(fixed(op, dims), run.data, run.seed, run.flush, run.offset), dims, run, runner);
 }
 
 CheckReport judge(const OpDesc& op, const RunResult& run, InputData data) {

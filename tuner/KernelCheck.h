@@ -22,23 +22,25 @@ enum class InputData : uint8_t {
 };
 std::string_view text(InputData data);
 
-/// Operands of one run of an op with all dimensions known, dense, each flush against an unmapped page.
+/// Operands of one run of an op with all dimensions known, dense, each `offset` elements from an unmapped page.
 struct CheckInputs {
   OpDesc op;
   std::vector<GuardedArray> arrays;
   std::vector<TensorData> tensors;
 };
-CheckInputs makeInputs(const OpDesc& fixedOp, InputData data, uint64_t seed, Flush flush = Flush::End);
+CheckInputs makeInputs(const OpDesc& fixedOp, InputData data, uint64_t seed, Flush flush = Flush::End, int64_t offset = 0);
 
-/// How one operand's rows lie: extra elements between rows (0: dense) for operands that take strides.
+/// What the operands of one run hold and how they lie.
 struct CheckRun {
   InputData data = InputData::ZeroMean;
   uint64_t seed = 1;
   Flush flush = Flush::End;
-  int64_t extraStride = 0;
+  int64_t extraStride = 0;  ///< elements between rows (0: dense), for operands that take strides
+  int64_t offset = 0;       ///< elements between an operand and the unmapped page: with Flush::Begin, 1 is 4 bytes past a cache line
 };
 
 /// Runs the kernel once on these inputs, which it leaves as they are.
+/// Errors   BadInput: dimensions that are too large. Internal: the kernel wrote between the rows of its output.
 Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
 
 /// As runKernel, with what is right beside it.

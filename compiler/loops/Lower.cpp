@@ -60,7 +60,7 @@ static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& progra
   if (buffer.role != BufferRole::Packed) return out;
   const auto& matmul = std::get<MatmulOp>(op);
   out.use = BufferUse::Weight;
-  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(), matmul.k.value, matmul.n.value, matmul.batch.any() ? 1 : matmul.batch.value, matmul.tb};
+  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(), matmul.k.value, matmul.n.value, matmul.batch.value, matmul.tb};
   return out;
 }
 

@@ -75,8 +75,8 @@ KeyValues MatmulOp::write() const {
 }
 
 Result<void> MatmulOp::validate() const {
-  if (constB && (n.any() || k.any()))
-    return badCommand("matmul: const=b needs known n and k: a weight is packed once, in a layout that depends on them");
+  if (constB && (n.any() || k.any() || batch.any()))
+    return badCommand("matmul: const=b needs known n, k and batch: a weight is packed once, in a layout that depends on them");
   for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}})
     if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
   for (const auto& [name, shape] : operandShapes) {

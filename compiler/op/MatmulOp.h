@@ -8,7 +8,7 @@ namespace quern {
 
 /// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), without the leading b where batch is 1
 ///
-/// Shapes   m, n, k >= 0, no multiple required; every one may be dynamic except n and k of a weight (const=b).
+/// Shapes   m, n, k >= 0, no multiple required; every one and batch may be dynamic, except n, k and batch of a weight (const=b).
 /// Layout   row-major with leading strides in elements. ta: A is stored [k,m]; tb: B is stored [n,k].
 /// Operands A, B, (C if acc), then the operands of ep as they appear: bias [n], residual [m,n] (with batch in front),
 ///          any other name with the shape its own key gives, broadcast to the output's.

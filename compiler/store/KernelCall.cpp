@@ -31,9 +31,12 @@ Result<KernelCall> KernelCall::make(KernelRef kernel, std::span<const int64_t> d
   call.dims_.assign(dims.begin(), dims.end());
   for (size_t i = 0; i < operands.size(); ++i) {
     auto wanted = static_cast<size_t>(info.buffers[i].strides);
-    QUERN_CHECK_FOR(operands[i].strides.size() >= wanted, info.op);
+    std::vector<int64_t> strides = operands[i].strides;
+    // A run-time batch that is bound to 1 is no dimension of the operands any more: nothing steps by its stride.
+    if (wanted > 1 && strides.size() + 1 == wanted) strides.insert(strides.begin(), 0);
+    QUERN_CHECK_FOR(strides.size() >= wanted, info.op);
     call.buffers_.push_back(operands[i].data);
-    call.strides_.insert(call.strides_.end(), operands[i].strides.begin(), operands[i].strides.begin() + static_cast<std::ptrdiff_t>(wanted));
+    call.strides_.insert(call.strides_.end(), strides.begin(), strides.begin() + static_cast<std::ptrdiff_t>(wanted));
   }
   constexpr int64_t kMaxScratch = int64_t{1} << 40;
   auto bytes = [&](const Formula& formula) { return formula.evaluate(dims).value_or(kMaxScratch + 1); };
