@@ -84,10 +84,14 @@ Result<std::unique_ptr<Plan>> PlanBuilder::finish(const KernelProvider& kernels,
       largest.push_back(step.dims[d] == PlanDim::Rows ? maxRows_ : context_);
       values[info.dims[d]] = largest.back();
     }
-    auto shared = info.sharedScratchBytes.evaluate(largest), own = info.threadScratchBytes.evaluate(largest);
-    if (!shared || !own) return badInput(fmt::format("{}: scratch overflows at {} rows", info.op, maxRows_));
-    plan->sharedScratch_ = std::max(plan->sharedScratch_, roundUp(*shared, 64));
-    plan->threadScratch_ = std::max(plan->threadScratch_, roundUp(*own, 64));
+    std::vector<const KernelInfo*> infos = {&info};
+    for (const auto& narrower : (*kernel)->narrower) infos.push_back(&narrower.second->info);
+    for (const KernelInfo* each : infos) {
+      auto shared = each->sharedScratchBytes.evaluate(largest), own = each->threadScratchBytes.evaluate(largest);
+      if (!shared || !own) return badInput(fmt::format("{}: scratch overflows at {} rows", info.op, maxRows_));
+      plan->sharedScratch_ = std::max(plan->sharedScratch_, roundUp(*shared, 64));
+      plan->threadScratch_ = std::max(plan->threadScratch_, roundUp(*own, 64));
+    }
     bound.workPerRow = flopsOf(fixed(step.op, values)) / static_cast<double>(maxRows_);
     plan->steps_.push_back(std::move(bound));
   }
@@ -126,10 +130,11 @@ void Plan::runStep(Bound& step, const PlanSizes& sizes, const std::array<const v
     int64_t elements = view.column + (view.fromPast ? sizes.past * view.rowElements : 0);
     step.buffers[i] = base + elements * 4;
   }
-  PhaseJob job{step.kernel.get(), {step.buffers.data(), step.dimValues.data(), step.strides.data(), nullptr, scratch_.data(), nullptr},
+  const CompiledKernel& kernel = step.kernel->forDims(step.dimValues);
+  PhaseJob job{&kernel, {step.buffers.data(), step.dimValues.data(), step.strides.data(), nullptr, scratch_.data(), nullptr},
                scratch_.data() + sharedScratch_, threadScratch_, 0};
   bool share = step.workPerRow * static_cast<double>(sizes.rows) >= kWorthSharing;
-  for (const Formula& phase : step.kernel->info.phases) {
+  for (const Formula& phase : kernel.info.phases) {
     int64_t tasks = phase.evaluate(step.dimValues).value_or(0);
     if (share) pool_.run(tasks, runPiece, &job);
     else if (tasks > 0) runPiece(&job, 0, 0, tasks);

@@ -28,7 +28,7 @@ static Schedule exampleOf(size_t family) {
   }
 }
 
-/// The families of one table, `space` or `neighbours`.
+/// The families of one table: `space`, `neighbours` or `narrow`.
 static Result<std::map<std::string, KeyChoices>> readFamilies(const TomlValue& table, const std::string& file) {
   std::map<std::string, KeyChoices> families;
   std::vector<std::string> names = familyNames();
@@ -64,34 +64,58 @@ Result<SearchSpace> readSearchSpace(const std::string& nameOrPath) {
   TomlReader top(*root, *path);
   const TomlValue* table = top.take("space");
   const TomlValue* neighbours = top.take("neighbours");
+  const TomlValue* narrow = top.take("narrow");
   if (table == nullptr) top.fail(nullptr, "no [space.FAMILY] table");
   if (auto good = top.finish(); !good) return good.error();
   auto families = readFamilies(*table, *path);
   if (!families) return families.error();
-  SearchSpace space{*path, std::move(*families), {}};
-  if (neighbours == nullptr) return space;
-  auto around = readFamilies(*neighbours, *path);
-  if (!around) return around.error();
-  space.neighbours = std::move(*around);
+  SearchSpace space{*path, std::move(*families), {}, {}};
+  for (auto [from, into] : {std::pair{neighbours, &space.neighbours}, {narrow, &space.narrow}}) {
+    if (from == nullptr) continue;
+    auto read = readFamilies(*from, *path);
+    if (!read) return read.error();
+    *into = std::move(*read);
+  }
   return space;
+}
+
+/// `base` with every combination of the choices that may still become legal.
+static std::vector<Schedule> combined(const Schedule& base, const std::map<std::string, KeyChoices>& families, const OpDesc& op, const Target& target) {
+  std::vector<Schedule> all = {base};
+  auto family = families.find(std::string(familyName(classOf(op))));
+  if (family == families.end()) return all;
+  for (const auto& [key, values] : family->second) {
+    std::vector<Schedule> wider;
+    for (const Schedule& schedule : all)
+      for (const std::string& value : values) {
+        Schedule next = schedule;
+        setKey(next, key, value);
+        if (mayBecomeLegal(next, key, op, target)) wider.push_back(std::move(next));
+      }
+    if (!wider.empty()) all = std::move(wider);
+  }
+  return all;
+}
+
+std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample, const Target& target) {
+  std::vector<Candidate> candidates;
+  Schedule shared = base;
+  setKey(shared, "panel", std::to_string(std::get<MatmulSchedule>(base).panelWidth()));
+  OpDesc bound = fixed(op, sample);
+  std::set<std::string> seen;
+  for (Schedule& schedule : combined(shared, space.narrow, op, target)) {
+    complete(schedule, {"mr", "nr", "panel"});
+    if (!validate(schedule, op, target) || !sharesWeight(schedule, base) || !seen.insert(text(schedule)).second) continue;
+    double predicted = predictedCost(schedule, bound, target);
+    candidates.push_back({std::move(schedule), predicted});
+  }
+  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.predicted < b.predicted; });
+  return candidates;
 }
 
 std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target) {
   Schedule base = defaultSchedule(op, target);
-  std::vector<Schedule> all = {base};
-  auto family = space.families.find(std::string(familyName(classOf(op))));
-  if (family != space.families.end()) {
-    for (const auto& [key, values] : family->second) {
-      std::vector<Schedule> wider;
-      for (const Schedule& schedule : all)
-        for (const std::string& value : values) {
-          Schedule next = schedule;
-          setKey(next, key, value);
-          if (mayBecomeLegal(next, key, op, target)) wider.push_back(std::move(next));
-        }
-      if (!wider.empty()) all = std::move(wider);
-    }
-  }
+  std::vector<Schedule> all = combined(base, space.families, op, target);
   OpDesc bound = fixed(op, sample);
   std::vector<Candidate> candidates;
   std::set<std::string> seen = {text(base)};

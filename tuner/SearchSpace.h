@@ -12,10 +12,10 @@ namespace quern {
 using KeyChoices = std::vector<std::pair<std::string, std::vector<std::string>>>;
 
 /// One file of configs/tune: by family, `[space.FAMILY] key = [values]`, all combinations; `[neighbours.FAMILY]`, one key at
-/// a time around the best of them.
+/// a time around the best of them; `[narrow.FAMILY]`, all combinations for few rows of a weight.
 struct SearchSpace {
   std::string file;
-  std::map<std::string, KeyChoices> families, neighbours;
+  std::map<std::string, KeyChoices> families, neighbours, narrow;
 };
 
 /// Errors   BadInput "file:line:column": unknown family or key, a value that is no number or word of the key.
@@ -32,6 +32,9 @@ std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, 
 
 /// `best` with one key at another of its values, in the neighbours' order; without those in `seen` (schedule texts).
 std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample, const Target& target, const std::set<std::string>& seen);
+
+/// Schedules for calls of `op` at `sample`, few rows, that share the weight with `base`: best predicted first.
+std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample, const Target& target);
 
 /// The values of one key that are legal with everything else as in `schedule`.
 std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op, const Target& target);

@@ -4,6 +4,7 @@
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "tuner/Contest.h"
+#include "tuner/CostModel.h"
 
 #include <algorithm>
 #include <array>
@@ -42,15 +43,16 @@ struct EffortPlan {
   size_t candidates;
   int rounds;
   double contestSeconds;
+  size_t narrow;  ///< candidates for each number of few rows
 };
 EffortPlan planOf(Effort effort) {
   switch (effort) {
-    case Effort::Estimate: return {2, 0, 0};
-    case Effort::Measure: return {16, 1, 0.02};
-    case Effort::Patient: return {60, 3, 0.08};
+    case Effort::Estimate: return {2, 0, 0, 0};
+    case Effort::Measure: return {16, 1, 0.02, 4};
+    case Effort::Patient: return {60, 3, 0.08, 16};
     case Effort::Exhaustive: break;
   }
-  return {1000000, 10, 0.08};
+  return {1000000, 10, 0.08, 1000000};
 }
 
 /// One op being tuned: the incumbent meets the candidates in the order of their predicted cost.
@@ -77,6 +79,22 @@ public:
       if (outcome_.schedule == before) break;
     }
     return keep();
+  }
+
+  /// As run, from `base` instead of the default, over these candidates only; nothing is recorded.
+  Result<TuneOutcome> runNarrow(std::vector<Candidate> candidates, const Schedule& base, TuneProgress progress) {
+    outcome_.op = text(item_.op);
+    first_ = {base, predictedCost(base, fixed(item_.op, item_.sample), library_.target())};
+    if (auto ready = prepare(base); !ready) return ready.error();
+    candidates.resize(std::min(candidates.size(), planOf(options_.effort).narrow));
+    meetAll(candidates, progress);
+    decide(base);
+    return outcome_;
+  }
+
+  TuningRecord record() const {
+    return {TuningRecord::Kind::Tuned, outcome_.op, tuningCpu(library_.target()), outcome_.schedule, outcome_.speedup, outcome_.medianNs,
+            static_cast<int64_t>(outcome_.candidates.size()), std::string(text(options_.effort)), timestamp(), 0};
   }
 
 private:
@@ -149,22 +167,24 @@ private:
     outcome_.schedule = text(schedule);
   }
 
+  /// The winner meets `base` once more: longer than in the contests, because this decides what runs.
+  void decide(const Schedule& base) {
+    if (options_.effort == Effort::Estimate) return;
+    constexpr double kFinal = 4;
+    bool isBase = bestSchedule_ == base;
+    PairTiming timing = contest(*baseline_, *best_, isBase ? 1 : kFinal);
+    outcome_.medianNs = timing.b.median;
+    outcome_.speedup = isBase ? 1 : 1 / timing.ratio.median;
+    if (isBase || timing.ratio.high < kClearWin) return;
+    bestSchedule_ = base;  // the crown was luck: without evidence the base stays
+    outcome_.schedule = text(base);
+    outcome_.speedup = 1;
+    outcome_.medianNs = timing.a.median;
+  }
+
   Result<TuneOutcome> keep() {
-    if (options_.effort != Effort::Estimate) {
-      constexpr double kFinal = 4;  // longer than the contests: this one decides what runs
-      bool isDefault = bestSchedule_ == defaultSchedule(item_.op, library_.target());
-      PairTiming timing = contest(*baseline_, *best_, isDefault ? 1 : kFinal);
-      outcome_.medianNs = timing.b.median;
-      outcome_.speedup = isDefault ? 1 : 1 / timing.ratio.median;
-      if (!isDefault && timing.ratio.high >= kClearWin) {  // the crown was luck: without evidence the default stays
-        bestSchedule_ = defaultSchedule(item_.op, library_.target());
-        outcome_.schedule = text(bestSchedule_);
-        outcome_.speedup = 1;
-        outcome_.medianNs = timing.a.median;
-      }
-    }
-    TuningRecord record{TuningRecord::Kind::Tuned, outcome_.op, tuningCpu(library_.target()), outcome_.schedule, outcome_.speedup, outcome_.medianNs,
-                        static_cast<int64_t>(outcome_.candidates.size()), std::string(text(options_.effort)), timestamp()};
+    decide(first_.schedule);
+    TuningRecord record = this->record();
     if (!library_.cache().enabled()) return std::move(outcome_);
     if (auto good = library_.tuning().add(record); !good) return good.error();
     if (auto kept = library_.get(item_.op, bestSchedule_); !kept) return kept.error();
@@ -190,8 +210,40 @@ private:
   TuneOutcome outcome_;
 };
 
+/// Rows at which few-row schedules are tried; each decides for the rows above the one before.
+constexpr int64_t kFewRows[] = {1, 2, 4, 8, 16};
+
+/// For an op with row classes, after its own contest: at each of kFewRows the winner meets what may be faster there. The records
+/// of the last rows where nothing is are left out: beyond them the winner runs.
+Result<void> tuneRowClasses(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline, TuneProgress progress) {
+  if (!hasRowClasses(item.op) || options.effort == Effort::Estimate || !library.cache().enabled()) return {};
+  auto base = library.choose(item.op);
+  if (!base) return base.error();
+  std::vector<TuningRecord> records;
+  size_t needed = 0;
+  for (int64_t rows : kFewRows) {
+    WorkloadItem few = item;
+    few.sample["m"] = rows;
+    OpContest contest(library, few, options, deadline);
+    auto outcome = contest.runNarrow(narrowCandidatesOf(space, base->schedule, few.op, few.sample, library.target()), base->schedule, progress);
+    if (!outcome) return outcome.error();
+    TuningRecord record = contest.record();
+    record.rows = rows;
+    records.push_back(std::move(record));
+    if (outcome->schedule != text(base->schedule)) needed = records.size();
+  }
+  records.resize(needed);
+  for (const TuningRecord& record : records)
+    if (auto good = library.tuning().add(record); !good) return good;
+  auto kept = library.get(item.op);  // compiled and stored now, not in the first run
+  return kept ? Result<void>() : Result<void>(kept.error());
+}
+
 Result<TuneOutcome> tuneOne(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline, const TuneProgress& progress) {
-  return OpContest(library, item, options, deadline).run(space, progress);
+  auto outcome = OpContest(library, item, options, deadline).run(space, progress);
+  if (!outcome) return outcome;
+  if (auto good = tuneRowClasses(library, space, item, options, deadline, progress); !good) return good.error();
+  return outcome;
 }
 
 /// Has this op been tuned here, on this CPU, at least as hard?
@@ -248,11 +300,11 @@ Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::st
   auto report = checkKernel(*kernel, op, sample, 1);
   if (!report) return report.error();
   if (!report->passed) return internalError(report->failure);
-  return library.tuning().add({TuningRecord::Kind::Pinned, text(op), tuningCpu(library.target()), text(*parsed), 1, 0, 0, "-", timestamp()});
+  return library.tuning().add({TuningRecord::Kind::Pinned, text(op), tuningCpu(library.target()), text(*parsed), 1, 0, 0, "-", timestamp(), 0});
 }
 
 Result<void> unpinSchedule(KernelLibrary& library, const OpDesc& op) {
-  return library.tuning().add({TuningRecord::Kind::Unpinned, text(op), tuningCpu(library.target()), "", 1, 0, 0, "-", timestamp()});
+  return library.tuning().add({TuningRecord::Kind::Unpinned, text(op), tuningCpu(library.target()), "", 1, 0, 0, "-", timestamp(), 0});
 }
 
 }  // namespace quern

@@ -17,21 +17,37 @@ Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string
   if (!wanted.empty() && wanted != "default" && wanted != "tuned") {
     auto given = parseSchedule(wanted, op, target_);
     if (!given) return given.error();
-    return ScheduleChoice{*given, "given"};
+    return ScheduleChoice{*given, "given", {}};
   }
   if (wanted != "default") {
     if (auto choice = tuning_.choose(op, target_); choice && (wanted.empty() || !choice->pinned)) {
       auto schedule = parseSchedule(choice->schedule, op, target_);
       if (schedule) {
         logLine(LogTopic::Dispatch, fmt::format("{}: {} schedule of {}, {:.2f}x the default", text(op), choice->pinned ? "pinned" : "tuned", choice->record.date, choice->record.ratio));
-        return ScheduleChoice{*schedule, choice->pinned ? "pinned" : "tuned"};
+        ScheduleChoice chosen{*schedule, choice->pinned ? "pinned" : "tuned", {}};
+        chosen.narrow = rowClassesFor(op, chosen);
+        return chosen;
       }
       logWarning(fmt::format("{}: the recorded schedule '{}' is no longer legal: {}", text(op), choice->schedule, schedule.error().message));
     }
     if (wanted == "tuned") return badCommand(fmt::format("{}: nothing was tuned for it on {}; quern tune \"{}\" does", text(op), tuningCpu(target_), text(op)));
   }
   logLine(LogTopic::Dispatch, fmt::format("{}: default schedule, {}", text(op), wanted == "default" ? "asked for" : "nothing pinned or tuned on " + tuningCpu(target_)));
-  return ScheduleChoice{defaultSchedule(op, target_), "default"};
+  ScheduleChoice chosen{defaultSchedule(op, target_), "default", {}};
+  chosen.narrow = rowClassesFor(op, chosen);
+  return chosen;
+}
+
+std::vector<RowClass> KernelLibrary::rowClassesFor(const OpDesc& op, const ScheduleChoice& choice) const {
+  std::vector<TuningRecord> records = tuning_.rowClasses(op, target_);
+  if (choice.from != "tuned" || records.empty()) return defaultRowClasses(op, choice.schedule, target_);
+  std::vector<RowClass> classes;
+  for (const TuningRecord& record : records) {
+    auto schedule = parseSchedule(record.schedule, op, target_);
+    if (schedule && (*schedule == choice.schedule || sharesWeight(*schedule, choice.schedule))) classes.push_back({record.rows, *schedule});
+    else logWarning(fmt::format("{}: the recorded schedule '{}' for {} rows does not go with '{}'", text(op), record.schedule, record.rows, text(choice.schedule)));
+  }
+  return classes;
 }
 
 Result<KernelArtifact> KernelLibrary::compile(const OpDesc& op, const Schedule& schedule, double* milliseconds) const {
@@ -104,10 +120,22 @@ Result<KernelRef> KernelLibrary::tryOut(const OpDesc& op, const Schedule& schedu
   return linked(*compiled, took);
 }
 
+Result<KernelRef> KernelLibrary::get(const OpDesc& op, const ScheduleChoice& choice) {
+  auto base = get(op, choice.schedule);
+  if (!base || choice.narrow.empty()) return base;
+  CompiledKernel whole = **base;
+  for (const RowClass& rowClass : choice.narrow) {
+    auto kernel = get(op, rowClass.schedule);
+    if (!kernel) return kernel;
+    whole.narrower.emplace_back(rowClass.rows, *kernel);
+  }
+  return std::make_shared<const CompiledKernel>(std::move(whole));
+}
+
 Result<KernelRef> KernelLibrary::get(const OpDesc& op) {
   auto choice = choose(op);
   if (!choice) return choice.error();
-  return get(op, choice->schedule);
+  return get(op, *choice);
 }
 
 void KernelLibrary::forget() {

@@ -13,6 +13,7 @@ namespace quern {
 struct ScheduleChoice {
   Schedule schedule;
   std::string from;  ///< "pinned", "tuned", "default", "given"
+  std::vector<RowClass> narrow;  ///< for few rows, where the op has row classes and no schedule was given
 };
 
 /// How many kernels came from where since the library was made.
@@ -32,6 +33,7 @@ public:
 
   /// The kernel: in memory, else from the cache, else compiled and stored. Errors: what lowering or codegen say.
   Result<KernelRef> get(const OpDesc& op, const Schedule& schedule);
+  Result<KernelRef> get(const OpDesc& op, const ScheduleChoice& choice);
   Result<KernelRef> get(const OpDesc& op);
   /// Compiled now, neither kept nor stored: a candidate that may lose.
   Result<KernelRef> tryOut(const OpDesc& op, const Schedule& schedule);
@@ -49,6 +51,8 @@ public:
   LibraryCounts counts() const;
 
 private:
+  std::vector<RowClass> rowClassesFor(const OpDesc& op, const ScheduleChoice& choice) const;
+
   Target target_;
   KernelCache cache_;
   TuningDb tuning_;

@@ -101,6 +101,34 @@ Schedule defaultSchedule(const OpDesc& op, const Target& target) {
   return {};
 }
 
+bool hasRowClasses(const OpDesc& op) {
+  const auto* matmul = std::get_if<MatmulOp>(&op);
+  return matmul != nullptr && matmul->constB && matmul->m.any() && !matmul->ta;
+}
+
+bool sharesWeight(const Schedule& a, const Schedule& b) {
+  const auto* x = std::get_if<MatmulSchedule>(&a);
+  const auto* y = std::get_if<MatmulSchedule>(&b);
+  return x != nullptr && y != nullptr && x->panelWidth() == y->panelWidth() && x->order == y->order;
+}
+
+std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target) {
+  if (!hasRowClasses(op)) return {};
+  // A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
+  constexpr int64_t kRows = 2;
+  const auto& wide = std::get<MatmulSchedule>(base);
+  MatmulSchedule narrow = wide;
+  narrow.panel = wide.panelWidth();
+  narrow.mr = kRows;
+  narrow.mc = 32 * kRows;
+  narrow.unrollK = 1;
+  for (int64_t panels = 4; panels > 1; --panels) {
+    narrow.nr = narrow.nc = panels * narrow.panel;
+    if (narrow.chains() == 1 && validate(narrow, op, target)) return {{kRows, narrow}};
+  }
+  return {};
+}
+
 Result<void> validate(const Schedule& schedule, const OpDesc& op, const Target& target) {
   QUERN_CHECK_FOR(schedule.index() == static_cast<size_t>(classOf(op)), text(op));
   if (const auto* matmul = std::get_if<MatmulSchedule>(&schedule)) return matmul->validate(std::get<MatmulOp>(op), target);

@@ -21,6 +21,19 @@ Result<Schedule> parseSchedule(std::string_view text, const OpDesc& op, const Ta
 /// Always legal: candidate 0.
 Schedule defaultSchedule(const OpDesc& op, const Target& target);
 
+/// A schedule for calls with at most `rows` rows.
+struct RowClass {
+  int64_t rows = 0;
+  Schedule schedule;
+};
+/// Can both run one weight: the same packed copy, the same numeric order, the same bits?
+bool sharesWeight(const Schedule& a, const Schedule& b);
+/// Where a weight meets any number of rows (matmul m=* const=b): schedules for few rows that share it with `base`, fewest
+/// first; beyond them `base` runs. Empty for every other op.
+std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target);
+/// Is this an op that has row classes?
+bool hasRowClasses(const OpDesc& op);
+
 /// Errors   Infeasible with the reason.
 Result<void> validate(const Schedule& schedule, const OpDesc& op, const Target& target);
 

@@ -24,7 +24,17 @@ static std::shared_ptr<std::byte[]> alignedBytes(int64_t bytes) {
   return {raw, [](std::byte* dead) { ::operator delete(dead, kLine); }};
 }
 
-Result<KernelCall> KernelCall::make(KernelRef kernel, std::span<const int64_t> dims, std::span<const Operand> operands, int threads) {
+const CompiledKernel& CompiledKernel::forDims(std::span<const int64_t> dims) const {
+  if (narrower.empty()) return *this;
+  auto rows = std::find(info.dims.begin(), info.dims.end(), "m");
+  QUERN_CHECK_FOR(rows != info.dims.end(), info.op);
+  for (const auto& [most, kernel] : narrower)
+    if (dims[static_cast<size_t>(rows - info.dims.begin())] <= most) return *kernel;
+  return *this;
+}
+
+Result<KernelCall> KernelCall::make(KernelRef whole, std::span<const int64_t> dims, std::span<const Operand> operands, int threads) {
+  KernelRef kernel(whole, &whole->forDims(dims));
   const KernelInfo& info = kernel->info;
   QUERN_CHECK_FOR(dims.size() == info.dims.size() && operands.size() == info.buffers.size(), info.op);
   KernelCall call;

@@ -20,6 +20,11 @@ struct CompiledKernel {
   std::shared_ptr<void> owner;  ///< keeps the code mapped
   std::string origin;           ///< "compiled", "cache", "bundle": for --log dispatch
   double compileMs = 0;
+  /// Kernels of the same op, weight layout and order for calls with few rows: {at most so many, kernel}, fewest first.
+  std::vector<std::pair<int64_t, std::shared_ptr<const CompiledKernel>>> narrower;
+
+  /// The one for a call with these dimensions: this, or the first of `narrower` that takes as many rows.
+  const CompiledKernel& forDims(std::span<const int64_t> dims) const;
 };
 using KernelRef = std::shared_ptr<const CompiledKernel>;
 

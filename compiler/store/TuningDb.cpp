@@ -20,7 +20,8 @@ static std::string single(std::string text) {
 }
 
 std::string text(const TuningRecord& r) {
-  return fmt::format("{} op=\"{}\" cpu=\"{}\" schedule=\"{}\" ratio={} median_ns={} candidates={} effort={} date={}", kindNames()[static_cast<size_t>(r.kind)], single(r.op), single(r.cpu),
+  std::string rows = r.rows > 0 ? fmt::format(" rows={}", r.rows) : "";
+  return fmt::format("{} op=\"{}\"{} cpu=\"{}\" schedule=\"{}\" ratio={} median_ns={} candidates={} effort={} date={}", kindNames()[static_cast<size_t>(r.kind)], single(r.op), rows, single(r.cpu),
                      single(r.schedule), shortest(r.ratio), shortest(r.medianNs), r.candidates, r.effort.empty() ? "-" : r.effort, r.date);
 }
 
@@ -34,6 +35,7 @@ Result<TuningRecord> parseTuningRecord(std::string_view line) {
   if (kind == kindNames().size()) return badInput("tuning record: unknown kind");
   r.kind = static_cast<TuningRecord::Kind>(kind);
   r.op = reader.takeOr("op", "");
+  r.rows = reader.takeInt("rows", 0, 0, INT64_MAX);
   r.cpu = reader.takeOr("cpu", "");
   r.schedule = reader.takeOr("schedule", "");
   r.ratio = reader.takeDouble("ratio", 1);
@@ -52,7 +54,14 @@ static std::string keyOf(std::string_view op, std::string_view cpu) { return sin
 
 void TuningDb::apply(const TuningRecord& record) {
   std::string key = keyOf(record.op, record.cpu);
-  if (record.kind == TuningRecord::Kind::Tuned) tuned_[key] = record;
+  if (record.rows > 0) {
+    rowClasses_[key][record.rows] = record;
+    return;
+  }
+  if (record.kind == TuningRecord::Kind::Tuned) {
+    tuned_[key] = record;
+    rowClasses_.erase(key);  // they share the weight as the former decision packed it
+  }
   if (record.kind == TuningRecord::Kind::Pinned) pinned_[key] = record;
   if (record.kind == TuningRecord::Kind::Unpinned) pinned_.erase(key);
 }
@@ -74,6 +83,14 @@ std::optional<TuningDb::Choice> TuningDb::choose(const OpDesc& op, const Target&
   if (auto found = pinned_.find(key); found != pinned_.end()) return Choice{found->second.schedule, true, found->second};
   if (auto found = tuned_.find(key); found != tuned_.end()) return Choice{found->second.schedule, false, found->second};
   return std::nullopt;
+}
+
+std::vector<TuningRecord> TuningDb::rowClasses(const OpDesc& op, const Target& target) const {
+  std::vector<TuningRecord> list;
+  auto found = rowClasses_.find(keyOf(text(op), tuningCpu(target)));
+  if (found == rowClasses_.end()) return list;
+  for (const auto& [rows, record] : found->second) list.push_back(record);
+  return list;
 }
 
 Result<void> TuningDb::add(const TuningRecord& record) {

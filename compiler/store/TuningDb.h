@@ -23,6 +23,7 @@ struct TuningRecord {
   int64_t candidates = 0;  ///< timed
   std::string effort;
   std::string date;      ///< ISO 8601, UTC
+  int64_t rows = 0;      ///< decides for calls with at most so many rows; 0: for all that no other decides
 };
 
 std::string text(const TuningRecord& record);
@@ -44,6 +45,8 @@ public:
     TuningRecord record;
   };
   std::optional<Choice> choose(const OpDesc& op, const Target& target) const;
+  /// What was tuned for few rows, fewest first. A new decision about the whole op voids these.
+  std::vector<TuningRecord> rowClasses(const OpDesc& op, const Target& target) const;
 
   /// Appends to the first directory and takes effect here. Errors: Machine.
   Result<void> add(const TuningRecord& record);
@@ -54,7 +57,8 @@ private:
   void apply(const TuningRecord& record);
 
   std::string file_;
-  std::map<std::string, TuningRecord> tuned_, pinned_;  // by op and cpu
+  std::map<std::string, TuningRecord> tuned_, pinned_;                    // by op and cpu
+  std::map<std::string, std::map<int64_t, TuningRecord>> rowClasses_;  // by op and cpu, then rows
 };
 
 }  // namespace quern

@@ -127,7 +127,7 @@ TEST_CASE("formulas") {
 }
 
 TEST_CASE("tuning records go both ways") {
-  TuningRecord record{TuningRecord::Kind::Tuned, "map expr='a + b' a=3 b=3", "x86-64-v4 on X", "lanes=16 unroll=2", 1.25, 1234.5, 17, "measure", "2026-11-22T08:00:00Z"};
+  TuningRecord record{TuningRecord::Kind::Tuned, "map expr='a + b' a=3 b=3", "x86-64-v4 on X", "lanes=16 unroll=2", 1.25, 1234.5, 17, "measure", "2026-11-22T08:00:00Z", 4};
   auto again = parseTuningRecord(text(record));
   REQUIRE(again);
   CHECK(text(*again) == text(record));

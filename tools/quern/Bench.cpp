@@ -27,7 +27,7 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const Com
   for (const std::string& name : runtimeDims(entry.op)) dims[name] = 64;
   auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, choice->schedule);
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, *choice);
   if (!kernel) return kernel.error();
   auto plain = library.get(entry.op, defaultSchedule(entry.op, library.target()));
   if (!plain) return plain.error();

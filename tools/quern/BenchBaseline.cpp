@@ -21,7 +21,7 @@ KernelProvider providerOf(KernelLibrary& from, const KernelLibrary& chooser, con
   return [&from, &chooser, wanted](const OpDesc& op) -> Result<KernelRef> {
     auto choice = chooser.choose(op, wanted);
     if (!choice) return choice.error();
-    return from.get(op, choice->schedule);
+    return from.get(op, *choice);
   };
 }
 

@@ -103,7 +103,7 @@ Result<int> runEval(std::vector<std::string> args) {
   if (!library) return library.error();
   auto choice = chooseFor(**library, *entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target()) : (*library)->get(entry->op, choice->schedule);
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target()) : (*library)->get(entry->op, *choice);
   if (!kernel) return kernel.error();
   if (!line.has("quiet")) std::fprintf(stderr, "%s\nschedule (%s) %s\n", text(entry->op).c_str(), choice->from.c_str(), text(choice->schedule).c_str());
   std::vector<float> out;

@@ -13,7 +13,7 @@ Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, const ModelConf
   KernelProvider kernels = [&](const OpDesc& op) -> Result<KernelRef> {
     auto choice = library.choose(op, settings.schedule);
     if (!choice) return choice.error();
-    return library.get(op, choice->schedule);
+    return library.get(op, *choice);
   };
   auto model = Gpt2::make(config, randomGpt2Weights(config), kernels, settings.threads);
   if (!model) return model.error();

@@ -18,7 +18,7 @@ Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& reco
   KernelProvider kernels = [&library, schedule](const OpDesc& op) -> Result<KernelRef> {
     auto choice = library.choose(op, schedule);
     if (!choice) return choice.error();
-    return library.get(op, choice->schedule);
+    return library.get(op, *choice);
   };
   if (auto ready = loop->kernelsMs(library); !ready) return ready.error();  // compiling is cold's, not create's
   double start = nowSeconds();
@@ -67,7 +67,7 @@ Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
   for (const WorkloadItem& item : gpt2Workload(*config, record_.prompt).items) {
     auto choice = library_.choose(item.op, schedule_);
     if (!choice) return choice.error();
-    auto kernel = from.get(item.op, choice->schedule);
+    auto kernel = from.get(item.op, *choice);
     if (!kernel) return kernel.error();
   }
   return (nowSeconds() - start) * 1e3;

@@ -31,7 +31,7 @@ struct Row {
 Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
   auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, choice->schedule);
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, *choice);
   if (!kernel) return kernel.error();
   CheckReport report;
   constexpr double kCopies = 8;  // inputs, padded copies, and the reference in double with its limits
