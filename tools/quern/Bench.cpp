@@ -4,9 +4,9 @@
 #include "compiler/jit/CodegenModule.h"
 #include "runtime/ThreadPool.h"
 #include "tools/quern/BenchBaseline.h"
+#include "tools/quern/BenchOp.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/ModelBench.h"
-#include "tuner/Contest.h"
 
 #include <cstdio>
 #include <fmt/format.h>
@@ -18,37 +18,6 @@ const CommandInfo kBenchInfo = {"bench", "OP|--suite FILE|--baseline FILE|--mode
                                 "  quern bench --suite transformer-f32 --json -\n  quern bench --baseline smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
 
 namespace {
-
-constexpr double kSeconds = 0.3;
-
-/// One op, warm, alternating with its default schedule.
-Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const Ceilings& ceilings) {
-  DimValues dims;
-  for (const std::string& name : runtimeDims(entry.op)) dims[name] = 64;
-  auto choice = chooseFor(library, entry, line);
-  if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, choice->schedule);
-  if (!kernel) return kernel.error();
-  auto plain = library.get(entry.op, defaultSchedule(entry.op, library.target()));
-  if (!plain) return plain.error();
-  OpDesc bound = fixed(entry.op, dims);
-  if (auto fits = checkMemory(bound, 3); !fits) return fits.error();
-  TimingOperands operands(bound);
-  auto call = operands.bind(*kernel, dims), other = operands.bind(*plain, dims);
-  if (!call) return call.error();
-  if (!other) return other.error();
-  PairTiming timing = timePair([&] { other->run(); }, [&] { call->run(); }, kSeconds);
-  BenchRow row;
-  row.op = text(entry.op);
-  row.cpu = library.target().name;
-  row.schedule = text(choice->schedule);
-  row.scheduleFrom = line.has("loops") ? line.get("loops") : choice->from;
-  row.warmNs = timing.b;
-  row.tunedSpeedup = 1 / timing.ratio.median;
-  if (!dims.empty()) row.note = "at 64 each";
-  setRate(row, bound, ceilings);
-  return row;
-}
 
 void showProgress(const std::string& what, size_t done, size_t all, double started) {
   double spent = nowSeconds() - started;
@@ -146,9 +115,11 @@ Result<int> runBench(std::vector<std::string> args) {
     if (!made) return made.error();
     rows = std::move(*made);
   } else {
+    ThreadPool pool(settings.threads);
+    OpBenchSettings opSettings{line, ceilings, pool};
     for (size_t i = 0; i < entries.size() && interrupted == 0; ++i) {
       if (settings.progress && entries.size() > 1) settings.progress(text(entries[i].op), i, entries.size());
-      auto row = benchOp(**library, entries[i], line, ceilings);
+      auto row = benchOp(**library, entries[i], opSettings);
       if (!row) return row.error();
       rows.push_back(std::move(*row));
     }

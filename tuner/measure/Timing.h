@@ -27,7 +27,8 @@ Spread timeCall(const TimedCall& call, double totalSeconds);
 struct PairTiming {
   Spread a, b, ratio;
 };
-/// Stops early when b is clearly slower (`hopeless`: its median ratio after a few blocks).
-PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless = 1e9);
+/// Stops early when b is clearly slower (`hopeless`: its median ratio after a few blocks). `settleSeconds`: the pause before
+/// each block, in which the other's waiting threads fall asleep; one call outside the clock then wakes its own.
+PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless = 1e9, double settleSeconds = 0);
 
 }  // namespace quern
