@@ -1,6 +1,7 @@
 // tools/quern/BenchOp.cpp — see BenchOp.h.
 #include "tools/quern/BenchOp.h"
 
+#include "tools/quern/BenchPeers.h"
 #include "tuner/Contest.h"
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@ namespace quern {
 namespace {
 
 constexpr double kSeconds = 0.3;
+constexpr double kSettleSeconds = 300e-6;  // beyond what waiting threads spin (Peers.cpp, ThreadPool.cpp)
 
 /// All phases of a call through the pool.
 TaskRunner runnerOf(ThreadPool& pool) {
@@ -33,7 +35,7 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   auto plain = library.get(entry.op, defaultSchedule(entry.op, library.target()));
   if (!plain) return plain.error();
   OpDesc bound = fixed(entry.op, dims);
-  if (auto fits = checkMemory(bound, 3); !fits) return fits.error();
+  if (auto fits = checkMemory(bound, settings.peers.empty() ? 3 : 5); !fits) return fits.error();
   int threads = worthSharing(flopsOf(bound)) ? settings.pool.threads() : 1;
   TimingOperands operands(bound);
   auto call = operands.bind(*kernel, dims, threads), other = operands.bind(*plain, dims, threads);
@@ -56,6 +58,8 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   row.tunedSpeedup = 1 / timing.ratio.median;
   if (!dims.empty()) row.note = "at 64 each";
   setRate(row, bound, settings.ceilings);
+  int given = settings.pool.threads();  // a peer decides for itself what is worth sharing
+  benchAgainst(row, settings.peers, bound, operands, ours, settings.ceilings, {given, kSeconds, given > 1 ? kSettleSeconds : 0});
   return row;
 }
 
