@@ -208,16 +208,16 @@ std::string againstFooter(const std::vector<BenchRow>& rows) {
   for (size_t p = 0; p < rows.front().peers.size(); ++p) {
     const PeerFigure& first = rows.front().peers[p];
     if (first.path.empty()) {
-      out += fmt::format("{}: {}\n", first.peer, first.why);
+      out += fmt::format("{}: absent ({})\n", first.peer, first.why);
       continue;
     }
-    std::map<std::string, int> ways;  // way or reason: rows
+    std::map<std::pair<bool, std::string>, int> ways;  // reasons after ways: rows
     for (const BenchRow& row : rows) {
       const PeerFigure& figure = row.peers[p];
-      ++ways[figure.why.empty() ? figure.way : figure.brief == "-" ? "not measured: " + figure.why : figure.why];
+      ++ways[{!figure.why.empty(), figure.why.empty() ? figure.way : figure.brief == "-" ? "not measured: " + figure.why : figure.why}];
     }
     std::vector<std::string> parts;
-    for (const auto& [way, count] : ways) parts.push_back(ways.size() > 1 ? fmt::format("{} x {}", count, way) : way);
+    for (const auto& [way, count] : ways) parts.push_back(ways.size() > 1 ? fmt::format("{} x {}", count, way.second) : way.second);
     out += fmt::format("{} {}, {}: {}\n", first.peer, first.version, first.path, join(parts, "; "));
   }
   return out;

@@ -171,9 +171,9 @@ std::vector<Peer> loadPeers(const std::vector<std::string>& names, const Target&
       peer.version = peer.api->libraryVersion();
       peer.path = peer.api->path() + (found[i].remark.empty() ? "" : fmt::format(" ({})", found[i].remark));
     } else {
-      peer.absent = found[i].module.empty() ? "absent (run tools/peers/install)" : fmt::format("absent: {} (run tools/peers/install)", escaped(api.error().message));
+      peer.absent = (found[i].module.empty() ? "" : escaped(api.error().message) + "; ") + "run tools/peers/install";
     }
-    logLine(LogTopic::Dispatch, fmt::format("peer {}: {}", peer.name, peer.api == nullptr ? peer.absent : fmt::format("{} {} from {}", peer.version, peer.path, found[i].module)));
+    logLine(LogTopic::Dispatch, fmt::format("peer {}: {}", peer.name, peer.api == nullptr ? "absent: " + peer.absent : fmt::format("{} {} from {}", peer.version, peer.path, found[i].module)));
     peers.push_back(std::move(peer));
   }
   return peers;

@@ -43,10 +43,10 @@ Spread timeCall(const TimedCall& call, double totalSeconds) {
   return spreadOf(std::move(samples));
 }
 
-PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless, double settleSeconds) {
+PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless, std::optional<double> settleSeconds) {
   auto settledBlock = [&](const TimedCall& call, int64_t calls) {
-    if (settleSeconds > 0) {
-      std::this_thread::sleep_for(std::chrono::duration<double>(settleSeconds));
+    if (settleSeconds) {
+      if (*settleSeconds > 0) std::this_thread::sleep_for(std::chrono::duration<double>(*settleSeconds));
       call();
     }
     return blockSeconds(call, calls);
