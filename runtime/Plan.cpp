@@ -9,9 +9,6 @@
 
 namespace quern {
 
-/// Flops below which handing out tasks costs more than it gains: two threads meet in about 2 us, in which one does 1e5.
-static constexpr double kWorthSharing = 4e5;
-
 PlanBuffer PlanBuilder::add(Buffer buffer) {
   buffers_.push_back(buffer);
   return {static_cast<int>(buffers_.size()) - 1};
@@ -133,7 +130,7 @@ void Plan::runStep(Bound& step, const PlanSizes& sizes, const std::array<const v
   const CompiledKernel& kernel = step.kernel->forDims(step.dimValues);
   PhaseJob job{&kernel, {step.buffers.data(), step.dimValues.data(), step.strides.data(), nullptr, scratch_.data(), nullptr},
                scratch_.data() + sharedScratch_, threadScratch_, 0};
-  bool share = step.workPerRow * static_cast<double>(sizes.rows) >= kWorthSharing;
+  bool share = worthSharing(step.workPerRow * static_cast<double>(sizes.rows));
   for (const Formula& phase : kernel.info.phases) {
     int64_t tasks = phase.evaluate(step.dimValues).value_or(0);
     if (share) pool_.run(tasks, runPiece, &job);

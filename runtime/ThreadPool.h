@@ -39,6 +39,9 @@ private:
   std::atomic<bool> stopping_{false};
 };
 
+/// Whether a call of so many flops gains from being shared out: plans and `quern bench` ask the same.
+bool worthSharing(double flops);
+
 /// How many CPUs this process may use.
 int usableCpus();
 

@@ -19,6 +19,7 @@ ROOMS = {
     "tuner": ["compiler"],
     "runtime": ["compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
     "models": ["runtime", "compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
+    "tools/peers": [],
     "tools": ["models", "runtime", "tuner", "compiler"],
     "tests": ["tools", "models", "runtime", "tuner", "compiler"],
 }

@@ -16,7 +16,7 @@ static std::vector<int64_t> shapeOf(const TensorSpec& spec) {
   return shape;
 }
 
-Result<KernelCall> TimingOperands::bind(const KernelRef& kernel, const DimValues& dims) {
+Result<KernelCall> TimingOperands::bind(const KernelRef& kernel, const DimValues& dims, int threads) {
   std::vector<Operand> operands;
   for (size_t i = 0; i < kernel->info.buffers.size(); ++i) {
     const KernelBuffer& buffer = kernel->info.buffers[i];
@@ -41,7 +41,13 @@ Result<KernelCall> TimingOperands::bind(const KernelRef& kernel, const DimValues
   }
   std::vector<int64_t> values;
   for (const std::string& name : kernel->info.dims) values.push_back(dims.at(name));
-  return KernelCall::make(kernel, values, operands);
+  return KernelCall::make(kernel, values, operands, threads);
+}
+
+float* TimingOperands::result() const {
+  const auto* matmul = std::get_if<MatmulOp>(&op_);
+  constexpr size_t kC = 2;  // after A and B
+  return matmul != nullptr && matmul->acc ? inputs_.arrays[kC].f32() : out_.f32();
 }
 
 /// Ordinary data flush with the end of a page, hard data flush with the beginning and in padded rows.

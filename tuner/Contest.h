@@ -14,8 +14,12 @@ namespace quern {
 class TimingOperands {
 public:
   explicit TimingOperands(const OpDesc& fixedOp);
-  /// A call of `kernel` on these operands.
-  Result<KernelCall> bind(const KernelRef& kernel, const DimValues& dims);
+  /// A call of `kernel` on these operands, which up to `threads` threads may run.
+  Result<KernelCall> bind(const KernelRef& kernel, const DimValues& dims, int threads = 1);
+
+  const CheckInputs& inputs() const { return inputs_; }
+  /// Where kernels leave their result: the output's array, or with acc=1 the input C.
+  float* result() const;
 
 private:
   OpDesc op_;

@@ -2,6 +2,7 @@
 """tests/cli/run.py QUERN — the commands as a user runs them: eval, show round trip, tune, cache, compare, emit with a C program."""
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -111,7 +112,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     # A program that only runs kernels links no LLVM.
     linked = subprocess.run(["ldd", quern], capture_output=True, text=True, check=True).stdout
-    expect("LLVM" not in linked, linked)
+    expect(not re.search("LLVM|dnnl|blas|blis", linked), linked)
 
     # cache
     expect(run("cache", "path").stdout.strip() == os.environ["QUERN_CACHE_DIR"], "cache path")
@@ -157,6 +158,21 @@ with tempfile.TemporaryDirectory() as folder:
     # bench --json and --record; a closed stdout ends quietly.
     row = json.loads(run("bench", "add a=1000 b=1000", "--json", "-", "--quiet").stdout)["rows"][0]
     expect(row["warm_ns"] > 0 and row["warm_ns_low"] <= row["warm_ns"] <= row["warm_ns_high"] and row["schedule_from"] == "default", "bench --json")
+
+    # bench --against: every peer has a ratio with the path it took, or is said to be absent; what peers cannot do has a reason.
+    names = ["onednn", "openblas", "blis", "eigen"]
+    for op, threads in (("matmul m=64 n=64 k=64 const=b", "2"), ("matmul m=33 n=17 k=29 batch=3 ta=1 tb=1 acc=1", "1"),
+                        ("matmul m=1 n=96 k=64 const=b tb=1 ep=bias+gelu_tanh+residual", "1"), ("matmul m=40 n=1 k=56 ep=silu", "1")):
+        peers = json.loads(run("bench", op, "--against", ",".join(names), "--json", "-", "--quiet", "--threads", threads).stdout)["rows"][0]["peers"]
+        expect(list(peers) == names, peers)
+        for name, peer in peers.items():
+            good = "absent" in peer or (0 < peer["ratio_low"] <= peer["ratio"] <= peer["ratio_high"] and peer["ns"] > 0 and peer["ceiling_percent"] > 0 and peer["path"] and peer["version"])
+            expect(good, f"{op}, {name}: {peer}")
+    for op in ("relu x=64", "matmul m=8 n=8 k=8 ep='tanh(x)'", "matmul m=0 n=8 k=8"):
+        peers = json.loads(run("bench", op, "--against", "blis,eigen", "--json", "-", "--quiet").stdout)["rows"][0]["peers"]
+        expect(all("ratio" not in peer and ("absent" in peer or "reason" in peer) for peer in peers.values()), peers)
+    table = run("bench", "matmul m=64 n=64 k=64", "--against", "eigen", "--quiet").stdout
+    expect("speed vs eigen" in table and ("eigen: absent (run tools/peers/install)" in table or "against the fastest peer" in table), table)
     closed = subprocess.run(["sh", "-c", f"'{quern}' ops | head -n 1"], capture_output=True, text=True)
     expect(closed.stderr == "", closed.stderr)
     for command in ("cpu", "ops", "show", "eval", "verify", "tune", "bench", "compare", "cache", "emit"):

@@ -4,51 +4,21 @@
 #include "compiler/jit/CodegenModule.h"
 #include "runtime/ThreadPool.h"
 #include "tools/quern/BenchBaseline.h"
+#include "tools/quern/BenchOp.h"
+#include "tools/quern/BenchPeers.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/ModelBench.h"
-#include "tuner/Contest.h"
 
 #include <cstdio>
 #include <fmt/format.h>
 
 namespace quern {
 
-const CommandInfo kBenchInfo = {"bench", "OP|--suite FILE|--baseline FILE|--model M [--record OUT.toml]", "times ops, suites, models and recorded workloads, against this machine's ceilings",
+const CommandInfo kBenchInfo = {"bench", "OP|--suite FILE|--baseline FILE|--model M [--against PEERS] [--record OUT.toml]", "times ops, suites, models and recorded workloads, against this machine's ceilings",
                                 "  quern bench --baseline smallmind\n  quern bench matmul m=512 n=512 k=512 const=b\n"
-                                "  quern bench --suite transformer-f32 --json -\n  quern bench --baseline smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
+                                "  quern bench --suite transformer-f32 --json -\n  quern bench matmul m=128 n=768 k=768 const=b ep=bias --against onednn,openblas,blis,eigen --threads 1\n  quern bench --baseline smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
 
 namespace {
-
-constexpr double kSeconds = 0.3;
-
-/// One op, warm, alternating with its default schedule.
-Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const Ceilings& ceilings) {
-  DimValues dims;
-  for (const std::string& name : runtimeDims(entry.op)) dims[name] = 64;
-  auto choice = chooseFor(library, entry, line);
-  if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, *choice);
-  if (!kernel) return kernel.error();
-  auto plain = library.get(entry.op, defaultSchedule(entry.op, library.target()));
-  if (!plain) return plain.error();
-  OpDesc bound = fixed(entry.op, dims);
-  if (auto fits = checkMemory(bound, 3); !fits) return fits.error();
-  TimingOperands operands(bound);
-  auto call = operands.bind(*kernel, dims), other = operands.bind(*plain, dims);
-  if (!call) return call.error();
-  if (!other) return other.error();
-  PairTiming timing = timePair([&] { other->run(); }, [&] { call->run(); }, kSeconds);
-  BenchRow row;
-  row.op = text(entry.op);
-  row.cpu = library.target().name;
-  row.schedule = text(choice->schedule);
-  row.scheduleFrom = line.has("loops") ? line.get("loops") : choice->from;
-  row.warmNs = timing.b;
-  row.tunedSpeedup = 1 / timing.ratio.median;
-  if (!dims.empty()) row.note = "at 64 each";
-  setRate(row, bound, ceilings);
-  return row;
-}
 
 void showProgress(const std::string& what, size_t done, size_t all, double started) {
   double spent = nowSeconds() - started;
@@ -85,6 +55,7 @@ Result<int> runBench(std::vector<std::string> args) {
   line.common({"cpu", "schedule", "cache", "json", "threads"}).value("suite", "FILE", "", "every op of a suite").value("baseline", "FILE", "", "the recorded workloads of a baseline");
   line.value("model", "M", "", "prefill and decode of a model in configs/models").value("prefill", "N", "512", "prompt tokens of the pp row").value("decode", "N", "128", "tokens of the tg row");
   line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)").value("loops", "FILE", "", "this loop program in place of the generated one");
+  line.value("against", "PEERS", "", "other libraries in the same run (with an op or --suite): onednn, openblas, blis, eigen; tools/peers/install gets them");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
@@ -93,6 +64,13 @@ Result<int> runBench(std::vector<std::string> args) {
     if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("bench: --{} goes with --model", flag));
   if (line.has("loops") && line.words().empty()) return badCommand("bench: --loops goes with one op");
   if (line.has("record") && !line.has("baseline")) return badCommand("bench: --record goes with --baseline");
+  if (line.has("against") && !line.has("suite") && line.words().empty()) return badCommand("bench: --against goes with an op or --suite");
+  std::vector<std::string> against;
+  if (line.has("against")) {
+    auto names = peerNames(line.get("against"));
+    if (!names) return names.error();
+    against = std::move(*names);
+  }
   auto threads = line.number("threads", 0, 1024);
   if (!threads) return threads.error();
   BenchSettings settings;
@@ -125,6 +103,7 @@ Result<int> runBench(std::vector<std::string> args) {
   }
   if (line.has("baseline"))
     if (auto api = codegenModule(); !api) return api.error();  // loaded now, so that no row's cold figure pays for it
+  std::vector<Peer> peers = loadPeers(against, (*library)->target(), settings.threads);
   Ceilings ceilings = measureCeilings((*library)->target());
   std::vector<BenchRow> rows;
   std::string footer = fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n", ceilings.fmaGflops, ceilings.readGBs[0],
@@ -146,12 +125,15 @@ Result<int> runBench(std::vector<std::string> args) {
     if (!made) return made.error();
     rows = std::move(*made);
   } else {
+    ThreadPool pool(settings.threads);
+    OpBenchSettings opSettings{line, ceilings, peers, pool};
     for (size_t i = 0; i < entries.size() && interrupted == 0; ++i) {
       if (settings.progress && entries.size() > 1) settings.progress(text(entries[i].op), i, entries.size());
-      auto row = benchOp(**library, entries[i], line, ceilings);
+      auto row = benchOp(**library, entries[i], opSettings);
       if (!row) return row.error();
       rows.push_back(std::move(*row));
     }
+    footer += againstFooter(rows);
   }
   if (settings.progress) std::fprintf(stderr, "\r\033[K");
   if (auto good = report(line, rows, ceilings, (*library)->target(), settings.threads, footer); !good) return good.error();

@@ -7,6 +7,17 @@
 
 namespace quern {
 
+static Json jsonOf(const PeerFigure& figure) {
+  Json json = Json::object();
+  if (!figure.version.empty()) json["version"] = figure.version;
+  if (!figure.path.empty()) json["path"] = figure.path + (figure.way.empty() ? "" : ", " + figure.way);
+  if (!figure.why.empty()) json[figure.path.empty() ? "absent" : "reason"] = figure.why;
+  else
+    json.update({{"ratio", figure.ratio.median}, {"ratio_low", figure.ratio.low}, {"ratio_high", figure.ratio.high}, {"ceiling_percent", figure.ceilingPercent}, {"ns", figure.ns.median},
+                 {"ns_low", figure.ns.low}, {"ns_high", figure.ns.high}});
+  return json;
+}
+
 Json jsonOf(const BenchRow& row) {
   Json json = {{"op", row.op}};
   if (!row.id.empty()) json["id"] = row.id;
@@ -21,6 +32,7 @@ Json jsonOf(const BenchRow& row) {
   json["allocated_bytes"] = row.allocatedBytes;
   if (row.tokensPerS) json["tokens_per_s"] = *row.tokensPerS;
   if (!row.note.empty()) json["note"] = row.note;
+  for (const PeerFigure& figure : row.peers) json["peers"][figure.peer] = jsonOf(figure);
   return json;
 }
 
@@ -36,6 +48,12 @@ Columns columnsOf(const Ceilings& c) {
 Json jsonOf(const Ceilings& ceilings) { return columnsOf(ceilings); }
 
 static std::string ms(const std::optional<double>& value) { return value ? fmt::format("{:.3g}", *value) : "-"; }
+
+/// "1.21x +-0.02 (78 %)": ratio, half its interval, the peer's share of the ceiling.
+static std::string cellOf(const PeerFigure& figure) {
+  if (!figure.why.empty()) return figure.brief;
+  return fmt::format("{:.2f}x +-{:.2f} ({:.0f} %)", figure.ratio.median, (figure.ratio.high - figure.ratio.low) / 2, figure.ceilingPercent);
+}
 
 /// Columns as wide as their widest cell.
 static std::string aligned(const std::vector<std::vector<std::string>>& cells) {
@@ -66,7 +84,10 @@ std::string tableOf(const std::vector<BenchRow>& rows) {
   if (recorded) head.insert(head.end(), {"cold ms", "first ms", "scope ms"});
   for (const std::string& column : columns) head.push_back(column + " ms");
   if (recorded) head.emplace_back("speed vs best");
-  head.insert(head.end(), {"warm call", "+-", "rate", "of ceiling", "vs default", "allocated", "schedule"});
+  head.insert(head.end(), {"warm call", "+-", "rate", "of ceiling"});
+  if (!rows.empty())
+    for (const PeerFigure& figure : rows.front().peers) head.push_back("speed vs " + figure.peer);
+  head.insert(head.end(), {"vs default", "allocated", "schedule"});
   cells.push_back(head);
   for (const BenchRow& row : rows) {
     std::vector<std::string> line = {row.id.empty() ? row.op : row.id};
@@ -75,19 +96,22 @@ std::string tableOf(const std::vector<BenchRow>& rows) {
     if (recorded) line.push_back(row.scopeMs && row.recordedMs.count("best") != 0 ? fmt::format("{:.1f}x", row.recordedMs.at("best") / *row.scopeMs) : "-");
     double spread = row.warmNs.median > 0 ? (row.warmNs.high - row.warmNs.low) / row.warmNs.median * 50 : 0;
     line.insert(line.end(), {humanTime(row.warmNs.median), fmt::format("{:.1f} %", spread), fmt::format("{:.4g} {}", row.rate, row.rateUnit),
-                             row.ceilingPercent > 0 ? fmt::format("{:.0f} %", row.ceilingPercent) : "-", row.tunedSpeedup ? fmt::format("{:.2f}x", *row.tunedSpeedup) : "-",
-                             humanBytes(static_cast<double>(row.allocatedBytes)), row.scheduleFrom + (row.note.empty() ? "" : "; " + row.note)});
+                             row.ceilingPercent > 0 ? fmt::format("{:.0f} %", row.ceilingPercent) : "-"});
+    for (const PeerFigure& figure : row.peers) line.push_back(cellOf(figure));
+    line.insert(line.end(), {row.tunedSpeedup ? fmt::format("{:.2f}x", *row.tunedSpeedup) : "-", humanBytes(static_cast<double>(row.allocatedBytes)), row.scheduleFrom + (row.note.empty() ? "" : "; " + row.note)});
     cells.push_back(std::move(line));
   }
   return aligned(cells);
 }
+
+double ceilingShare(const BenchRow& row, const OpDesc& op, const Ceilings& ceilings, double ns) { return ns > 0 ? 100 * rooflineNs(op, ceilings) / ns / row.threads : 0; }
 
 void setRate(BenchRow& row, const OpDesc& op, const Ceilings& ceilings) {
   double ns = row.warmNs.median;
   bool arithmetic = flopsOf(op) / ceilings.fmaGflops > 0.5 * rooflineNs(op, ceilings);
   row.rate = ns > 0 ? (arithmetic ? flopsOf(op) : minBytesOf(op)) / ns : 0;
   row.rateUnit = arithmetic ? "GFLOPS" : "GB/s";
-  row.ceilingPercent = ns > 0 ? 100 * rooflineNs(op, ceilings) / ns / row.threads : 0;
+  row.ceilingPercent = ceilingShare(row, op, ceilings, ns);
 }
 
 }  // namespace quern

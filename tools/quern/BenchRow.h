@@ -10,6 +10,16 @@
 
 namespace quern {
 
+/// A peer beside us on one row.
+struct PeerFigure {
+  std::string peer, version;
+  std::string path, way;                 ///< instruction sets, and the function or primitive chosen for this op
+  std::string why;                       ///< why there is no ratio; empty: there is
+  std::string brief = "-";               ///< that reason as a cell of the table
+  Spread ns, ratio;                      ///< ratio: its time over ours
+  double ceilingPercent = 0;
+};
+
 struct BenchRow {
   std::string id, op, cpu, schedule, scheduleFrom, cacheState = "hot";
   int threads = 1;
@@ -23,6 +33,7 @@ struct BenchRow {
   int64_t allocatedBytes = 0;
   std::optional<double> tokensPerS;
   std::string note;
+  std::vector<PeerFigure> peers;         ///< in the order of --against
 };
 
 Json jsonOf(const BenchRow& row);
@@ -31,6 +42,9 @@ Columns columnsOf(const Ceilings& ceilings);
 
 /// A table of all rows; recorded columns where any row has them.
 std::string tableOf(const std::vector<BenchRow>& rows);
+
+/// What the row's op reached of its ceiling on the row's threads, in percent.
+double ceilingShare(const BenchRow& row, const OpDesc& op, const Ceilings& ceilings, double ns);
 
 /// The rate that says most of an op: GFLOPS where arithmetic binds, GB/s where data moves.
 void setRate(BenchRow& row, const OpDesc& op, const Ceilings& ceilings);

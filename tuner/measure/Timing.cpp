@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <thread>
 
 namespace quern {
 
@@ -42,15 +43,22 @@ Spread timeCall(const TimedCall& call, double totalSeconds) {
   return spreadOf(std::move(samples));
 }
 
-PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless) {
+PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless, std::optional<double> settleSeconds) {
+  auto settledBlock = [&](const TimedCall& call, int64_t calls) {
+    if (settleSeconds) {
+      if (*settleSeconds > 0) std::this_thread::sleep_for(std::chrono::duration<double>(*settleSeconds));
+      call();
+    }
+    return blockSeconds(call, calls);
+  };
   int64_t callsA = calibrate(a, kBlockSeconds), callsB = calibrate(b, kBlockSeconds);
   std::vector<double> samplesA, samplesB, ratios;
   double start = nowSeconds();
   while (ratios.size() < 5 || (nowSeconds() - start < totalSeconds && ratios.size() < 1000)) {
     // The order turns in every round, so that neither always runs in the other's wake.
     bool aFirst = ratios.size() % 2 == 0;
-    double first = aFirst ? blockSeconds(a, callsA) : blockSeconds(b, callsB);
-    double second = aFirst ? blockSeconds(b, callsB) : blockSeconds(a, callsA);
+    double first = aFirst ? settledBlock(a, callsA) : settledBlock(b, callsB);
+    double second = aFirst ? settledBlock(b, callsB) : settledBlock(a, callsA);
     samplesA.push_back((aFirst ? first : second) / static_cast<double>(callsA) * 1e9);
     samplesB.push_back((aFirst ? second : first) / static_cast<double>(callsB) * 1e9);
     ratios.push_back(samplesB.back() / samplesA.back());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <vector>
 
 namespace quern {
@@ -27,7 +28,9 @@ Spread timeCall(const TimedCall& call, double totalSeconds);
 struct PairTiming {
   Spread a, b, ratio;
 };
-/// Stops early when b is clearly slower (`hopeless`: its median ratio after a few blocks).
-PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless = 1e9);
+/// Stops early when b is clearly slower (`hopeless`: its median ratio after a few blocks). `settleSeconds`: for two
+/// that share neither data nor threads: before each block a pause of so long, in which the other's waiting threads fall
+/// asleep, and one call outside the clock, which wakes its own and brings its data back into the caches.
+PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless = 1e9, std::optional<double> settleSeconds = {});
 
 }  // namespace quern

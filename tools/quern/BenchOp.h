@@ -1,0 +1,22 @@
+// tools/quern/BenchOp.h — one op timed on operands of its own, beside its default schedule.
+#pragma once
+
+#include "runtime/ThreadPool.h"
+#include "tools/quern/BenchRow.h"
+#include "tools/quern/Command.h"
+#include "tools/quern/Peers.h"
+
+namespace quern {
+
+struct OpBenchSettings {
+  const CommandLine& line;    ///< --schedule, --loops
+  const Ceilings& ceilings;
+  const std::vector<Peer>& peers;  ///< of --against
+  ThreadPool& pool;           ///< calls that are worth sharing run on all of it, others on the calling thread
+};
+
+/// Warm calls, alternating with the default schedule's, then with each peer's; run-time dimensions are 64 each.
+/// Errors   what choosing and compiling say; Machine where the operands need more memory than there is.
+Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpBenchSettings& settings);
+
+}  // namespace quern

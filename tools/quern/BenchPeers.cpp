@@ -1,0 +1,226 @@
+// tools/quern/BenchPeers.cpp — see BenchPeers.h.
+#include "tools/quern/BenchPeers.h"
+
+#include "compiler/base/Text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+#include <map>
+#include <optional>
+
+namespace quern {
+
+namespace {
+
+/// What follows the product, where it has the form that peers know: [bias][+activation][+residual].
+struct Epilogue {
+  bool bias = false, residual = false;
+  int activation = kQuernPeerNone;
+  bool any() const { return bias || residual || activation != kQuernPeerNone; }
+};
+
+constexpr std::pair<std::string_view, int> kActivations[] = {{"gelu_tanh", kQuernPeerGeluTanh}, {"gelu_erf", kQuernPeerGeluErf}, {"relu", kQuernPeerRelu}, {"silu", kQuernPeerSilu}};
+
+std::optional<Epilogue> epilogueOf(const ScalarExprRef& ep) {
+  Epilogue found;
+  if (ep == nullptr) return found;
+  int place = 0;  // stages come in this order, each at most once
+  for (const std::string& stage : split(epilogueText(*ep), '+')) {
+    const auto* activation = std::find_if(std::begin(kActivations), std::end(kActivations), [&](const auto& known) { return known.first == stage; });
+    int here = stage == "bias" ? 1 : activation != std::end(kActivations) ? 2 : stage == "residual" ? 3 : 0;
+    if (here <= place) return std::nullopt;
+    place = here;
+    if (here == 1) found.bias = true;
+    if (here == 2) found.activation = activation->second;
+    if (here == 3) found.residual = true;
+  }
+  return found;
+}
+
+double activated(int activation, double x) {
+  switch (activation) {
+    case kQuernPeerGeluTanh: return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+    case kQuernPeerGeluErf: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
+    case kQuernPeerRelu: return std::max(x, 0.0);
+    case kQuernPeerSilu: return x / (1 + std::exp(-x));
+    default: return x;
+  }
+}
+
+/// The op as a peer takes it: pointers into the operands.
+struct PeerCall {
+  QuernPeerMatmul op{};
+  Epilogue epilogue;
+  std::string cannot;  ///< why no peer can do it
+};
+
+PeerCall peerCallOf(const OpDesc& op, const TimingOperands& operands, int threads) {
+  PeerCall made;
+  const auto* matmul = std::get_if<MatmulOp>(&op);
+  if (matmul == nullptr) {
+    made.cannot = "peers are measured on matmul only";
+    return made;
+  }
+  auto epilogue = epilogueOf(matmul->ep);
+  if (!epilogue) made.cannot = fmt::format("ep={} is not of the form bias+activation+residual", epilogueText(*matmul->ep));
+  if (matmul->m.value * matmul->n.value * matmul->k.value * matmul->batch.value == 0) made.cannot = "there is nothing to multiply";
+  if (!made.cannot.empty()) return made;
+  made.epilogue = *epilogue;
+  made.op = {matmul->m.value, matmul->n.value, matmul->k.value, matmul->batch.value, matmul->ta, matmul->tb, matmul->acc, matmul->constB, epilogue->activation};
+  made.op.threads = threads;
+  std::vector<TensorSpec> specs = inputsOf(op);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const float* data = operands.inputs().tensors[i].f32();
+    if (specs[i].name == "A") made.op.a = data;
+    if (specs[i].name == "B") made.op.b = data;
+    if (specs[i].name == "bias") made.op.bias = data;
+    if (specs[i].name == "residual") made.op.residual = data;
+  }
+  return made;
+}
+
+/// The epilogue that a peer leaves out, for the comparison of results.
+void finish(const PeerCall& call, const QuernPeerMatmul& op, float* c, size_t elements) {
+  for (size_t i = 0; i < elements; ++i) {
+    double x = c[i];
+    if (call.epilogue.bias) x += call.op.bias[i % static_cast<size_t>(op.n)];
+    x = activated(call.epilogue.activation, x);
+    if (call.epilogue.residual) x += call.op.residual[i];
+    c[i] = static_cast<float>(x);
+  }
+}
+
+/// Empty: the peer's result is ours, to rounding.
+std::string resultDiffers(const float* ours, const float* theirs, size_t elements) {
+  constexpr double kAllowed = 1e-3;  // of the largest value: rounding is far below it, another formula far above
+  double largest = 0, worst = 0;
+  for (size_t i = 0; i < elements; ++i) {
+    largest = std::max(largest, std::fabs(static_cast<double>(ours[i])));
+    double difference = std::fabs(static_cast<double>(ours[i]) - static_cast<double>(theirs[i]));
+    worst = std::max(worst, std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference);
+  }
+  return worst <= kAllowed * largest ? "" : fmt::format("wrong result: differs by {:.3g} where the largest value is {:.3g}", worst, largest);
+}
+
+/// One peer on one op: its result, then its time.
+class PeerBench {
+public:
+  PeerBench(const Peer& peer, const PeerCall& call, size_t elements) : api_(*peer.api), call_(call), out_(elements * sizeof(float), Flush::Begin), elements_(elements) {
+    QuernPeerMatmul op = call.op;
+    op.c = out_.f32();
+    fuses_ = api_.fusesEpilogue != 0;
+    if (!fuses_) op = {op.m, op.n, op.k, op.batch, op.ta, op.tb, op.acc, op.constB, kQuernPeerNone, op.a, op.b, op.c, nullptr, nullptr, op.threads};
+    handle_ = api_.prepare(&op, text_, sizeof text_);
+  }
+  ~PeerBench() {
+    if (handle_ != nullptr) api_.release(handle_);
+  }
+  PeerBench(const PeerBench&) = delete;
+  PeerBench& operator=(const PeerBench&) = delete;
+
+  bool prepared() const { return handle_ != nullptr; }
+  /// The way taken, or why there is none.
+  std::string way() const { return escaped(text_) + (prepared() && !fuses_ && call_.epilogue.any() ? ", no epilogue" : ""); }
+
+  std::string check(const TimingOperands& operands, const TimedCall& ours) {
+    if (call_.op.acc != 0) {  // C of the size of one product: after many calls it would hide the last
+      auto count = static_cast<size_t>(call_.op.batch * call_.op.m * call_.op.k);
+      for (size_t i = 0; i < elements_; ++i) operands.result()[i] = call_.op.a[i % count];
+      std::copy_n(operands.result(), elements_, out_.f32());
+    }
+    ours();
+    api_.run(handle_);
+    if (!fuses_) finish(call_, call_.op, out_.f32(), elements_);
+    return resultDiffers(operands.result(), out_.f32(), elements_);
+  }
+
+  void run() { api_.run(handle_); }
+
+private:
+  const QuernPeer& api_;
+  const PeerCall& call_;
+  GuardedArray out_;
+  size_t elements_;
+  bool fuses_ = false;
+  char text_[256] = "";
+  void* handle_ = nullptr;
+};
+
+}  // namespace
+
+void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& op, TimingOperands& operands, const TimedCall& ours, const Ceilings& ceilings, const AgainstSettings& settings) {
+  PeerCall call = peerCallOf(op, operands, settings.threads);
+  auto elements = static_cast<size_t>(outputOf(op).elements());
+  for (const Peer& peer : peers) {
+    PeerFigure& figure = row.peers.emplace_back();
+    figure.peer = peer.name;
+    figure.version = peer.version;
+    figure.path = peer.path;
+    figure.why = peer.api == nullptr ? peer.absent : call.cannot;
+    if (peer.api == nullptr) figure.brief = "absent";
+    if (!figure.why.empty()) continue;
+    PeerBench bench(peer, call, elements);
+    if (!bench.prepared()) {
+      figure.why = bench.way();
+      continue;
+    }
+    figure.way = bench.way();
+    if (std::string wrong = bench.check(operands, ours); !wrong.empty()) {
+      figure.why = wrong;
+      figure.brief = "wrong result";
+      continue;
+    }
+    PairTiming timing = timePair(ours, [&] { bench.run(); }, settings.seconds, 1e9, settings.settleSeconds);
+    figure.ns = timing.b;
+    figure.ratio = timing.ratio;
+    figure.ceilingPercent = ceilingShare(row, op, ceilings, timing.b.median);
+  }
+}
+
+/// The fastest peer of a row; null: none has a ratio.
+static const PeerFigure* fastestOf(const BenchRow& row) {
+  const PeerFigure* fastest = nullptr;
+  for (const PeerFigure& figure : row.peers)
+    if (figure.why.empty() && (fastest == nullptr || figure.ns.median < fastest->ns.median)) fastest = &figure;
+  return fastest;
+}
+
+std::string againstFooter(const std::vector<BenchRow>& rows) {
+  if (rows.empty() || rows.front().peers.empty()) return {};
+  double logs = 0;
+  int measured = 0;
+  const BenchRow* least = nullptr;
+  for (const BenchRow& row : rows) {
+    const PeerFigure* fastest = fastestOf(row);
+    if (fastest == nullptr) continue;
+    logs += std::log(fastest->ratio.median);
+    ++measured;
+    if (least == nullptr || fastest->ratio.median < fastestOf(*least)->ratio.median) least = &row;
+  }
+  std::string out = "\nspeed vs a peer: its time over ours in this run, alternating (half the 95 % interval; its share of the same ceiling)\n";
+  if (least != nullptr) {
+    const PeerFigure* fastest = fastestOf(*least);
+    out += fmt::format("against the fastest peer of each row: geometric mean {:.2f}x, minimum {:.2f}x ({}: {}), {} of {} rows\n", std::exp(logs / measured), fastest->ratio.median,
+                       fastest->peer, least->op, measured, rows.size());
+  }
+  for (size_t p = 0; p < rows.front().peers.size(); ++p) {
+    const PeerFigure& first = rows.front().peers[p];
+    if (first.path.empty()) {
+      out += fmt::format("{}: absent ({})\n", first.peer, first.why);
+      continue;
+    }
+    std::map<std::pair<bool, std::string>, int> ways;  // reasons after ways: rows
+    for (const BenchRow& row : rows) {
+      const PeerFigure& figure = row.peers[p];
+      ++ways[{!figure.why.empty(), figure.why.empty() ? figure.way : figure.brief == "-" ? "not measured: " + figure.why : figure.why}];
+    }
+    std::vector<std::string> parts;
+    for (const auto& [way, count] : ways) parts.push_back(ways.size() > 1 ? fmt::format("{} x {}", count, way.second) : way.second);
+    out += fmt::format("{} {}, {}: {}\n", first.peer, first.version, first.path, join(parts, "; "));
+  }
+  return out;
+}
+
+}  // namespace quern
