@@ -82,16 +82,17 @@ MatmulSchedule MatmulSchedule::byDefault(const MatmulOp& op, const Target& targe
   bool narrow = m <= 16;
   // Long steps of a few chains: every load of a step in one place, which the prefetcher of L1 follows best.
   s.unrollK = s.mr <= 2 ? 1 : isa.vectorRegisters == 32 ? 4 : 2;
-  s.kc = k <= 768 ? std::max<int64_t>(k, 1) : narrow ? 4096 : 512;
   // Blocks of even size, near these: the last task is not much smaller than the others.
   auto even = [](int64_t size, int64_t near, int64_t step) {
     size = std::max<int64_t>(1, size);
     return roundUp(ceilDiv(size, ceilDiv(size, near)), step);
   };
-  s.mc = even(m, 64, s.mr);
-  s.nc = narrow ? s.nr : even(n, 384, s.nr);
-  // Along columns the block of B stays in L2 while A goes by: for a B that is too large to stay as a whole.
-  s.walk = m > s.mc && static_cast<double>(n) * static_cast<double>(k) * 4 > 0.5 * static_cast<double>(target.l2Bytes) ? WalkColumns : WalkRows;
+  s.kc = k <= 768 || narrow ? std::clamp<int64_t>(k, 1, 4096) : even(k, 512, 1);
+  s.mc = even(m, 128, s.mr);
+  // The rows of A that a pass reads (mc x kc) stay in L2 while the panels of nc columns go by; eight tasks where there is work.
+  int64_t columnBlocks = ceilDiv(8, ceilDiv(std::max<int64_t>(1, m), s.mc));
+  s.nc = narrow ? s.nr : even(n, std::clamp(ceilDiv(std::max<int64_t>(n, 1), columnBlocks), s.nr, std::max(s.nr, int64_t{384})), s.nr);
+  s.walk = m > s.mc ? WalkColumns : WalkRows;
   bool pays = m >= 48 && n >= 96;  // packing moves n * k elements; each is then used m / mr times
   s.pack = mustPack(op) || pays ? PackB : PackNone;
   return s;
