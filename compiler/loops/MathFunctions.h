@@ -38,6 +38,8 @@ private:
   Value horner(const Value& x, std::span<const float> highestFirst) const;
   /// a * b - product, exactly (product is a * b rounded).
   Value productLow(const Value& a, const Value& b, const Value& product) const;
+  /// numerator / divisor for divisors in [1, 2], without a divide where there is fma: within 2 ulp; High: 0.6 ulp.
+  Value over(const Value& numerator, const Value& divisor, Accuracy accuracy = Accuracy::Usual) const;
   /// exp(x + low); `low` may be a null value.
   Value exp(const Value& x, const Value& low = {}, Accuracy accuracy = Accuracy::Usual) const;
   Value log(const Value& x) const;

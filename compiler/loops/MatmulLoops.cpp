@@ -10,6 +10,7 @@
 #include "compiler/base/Checked.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 
 namespace quern {
@@ -98,6 +99,7 @@ private:
         if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), i0_, i1_, pass.k0, pass.k1});
         forColumns(j0, j1, [&](const Value& column, int64_t vectors, const Value* mask) { forTiles(batch, column, vectors, mask, pass); });
       });
+      if (finishesLater()) finishBlock(batch, j0, j1);
     });
   }
 
@@ -154,6 +156,12 @@ private:
     for (int64_t rows = 1; rows < s_.mr; ++rows) b_.when(binary(LoopOp::Eq, left, rows), [&] { tile(whole, rows); });
   }
 
+  /// Maths functions need registers of their own, and long stretches to overlap in: they run once the block is stored.
+  bool finishesLater() const {
+    constexpr double kFewOperations = 4;
+    return op_.ep != nullptr && flopsOf(*op_.ep) > kFewOperations;
+  }
+
   Place cAt(const Tile& t, const Value& r, const Value& v) const { return withBatch(t.batch, {t.row + r, t.column + v * lanes_}); }
 
   /// Accumulators: chain after chain, each of t.rows x t.vectors.
@@ -168,7 +176,7 @@ private:
     if (s_.chains() == 1) depthLoop(pass.k0, pass.k1, [&](const Value& k) { depthStep(t, pass, k, 0, acc, bv); });
     else splitDepth(t, pass, acc, bv);
     auto finish = [&] { storeTile(t, acc, true); };
-    if (op_.ep == nullptr) storeTile(t, acc, false);
+    if (op_.ep == nullptr || finishesLater()) storeTile(t, acc, false);
     else if (pass.last.expr() == nullptr) finish();
     else b_.when(pass.last, finish, [&] { storeTile(t, acc, false); });
   }
@@ -233,23 +241,36 @@ private:
   void storeTile(const Tile& t, const RegArray& acc, bool last) {
     eachVector(t, [&](const Value& r, const Value& v, const Value* mask) {
       Value value = b_.get(acc, {r, v});
-      if (last) value = build_.scalarExpr(*op_.ep, lanes_, [&](const std::string& name) { return name == "x" ? value : operand(name, t, r, v, mask); });
-      b_.store(c_, cAt(t, r, v), value, mask);
+      b_.store(c_, cAt(t, r, v), last ? finished(value, {t.batch, t.row + r, t.column + v * lanes_}, lanes_, mask) : value, mask);
     });
   }
 
-  /// An operand of the epilogue at row t.row + r, vector v: broadcast along every dimension of length one.
-  Value operand(const std::string& name, const Tile& t, const Value& r, const Value& v, const Value* mask) {
-    for (const auto& [spec, buffer] : epilogue_) {
-      if (spec.name != name) continue;
-      const Value full[] = {t.batch, t.row + r, t.column + v * lanes_};
-      Place at;
-      size_t rank = spec.dims.size();
-      for (size_t i = 0; i < rank; ++i) at.push_back(spec.dims[i].name == "one" ? Value(0) : full[3 - rank + i]);
-      bool vector = rank > 0 && spec.dims.back().name != "one";
-      return vector ? b_.load(buffer, at, lanes_, mask) : broadcast(b_.load(buffer, at, 1), lanes_);
-    }
-    return {};
+  /// The epilogue over the task's block, stored before and still in L2.
+  void finishBlock(const Value& batch, const Value& j0, const Value& j1) {
+    constexpr int kUnroll = 2;
+    b_.loop("ei", i0_, i1_, 1, [&](const Value& i) {
+      build_.forVectors("ej", j0, j1 - j0, lanes_, kUnroll, build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
+        Place at = withBatch(batch, {i, j});
+        b_.store(c_, at, finished(b_.let("x", b_.load(c_, at, lanes, mask)), {batch, i, j}, lanes, mask), mask);
+      });
+    });
+  }
+
+  /// The epilogue of x, whose first element is at `full` = batch, row, column. Operands are broadcast along every dimension of
+  /// length one.
+  Value finished(const Value& x, const std::array<Value, 3>& full, int lanes, const Value* mask) {
+    return build_.scalarExpr(*op_.ep, lanes, [&](const std::string& name) {
+      if (name == "x") return x;
+      for (const auto& [spec, buffer] : epilogue_) {
+        if (spec.name != name) continue;
+        Place at;
+        size_t rank = spec.dims.size();
+        for (size_t i = 0; i < rank; ++i) at.push_back(spec.dims[i].name == "one" ? Value(0) : full[3 - rank + i]);
+        bool vector = rank > 0 && spec.dims.back().name != "one";
+        return vector ? b_.load(buffer, at, lanes, mask) : broadcast(b_.load(buffer, at, 1), lanes);
+      }
+      return Value();
+    });
   }
 
   OpBuild& build_;
