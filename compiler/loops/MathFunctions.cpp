@@ -190,15 +190,23 @@ static Value lowNear(const Value& y, const Value& low) {
   return selectOf(below(unary(LoopOp::Abs, y), 128.0f), low, constantLike(y, 0.0f));
 }
 
+Value MathFunctions::geluOfTail(const Value& x, std::span<const float> logTail, std::span<const float> power, float end) const {
+  constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", relu(x));
+  Value b = let_("gelu_b", a - constantLike(x, 1.0f));
+  Value v = let_("gelu_v", b * horner(b, logTail));
+  Value shifted = let_("gelu_t", v + constantLike(x, kMagic));
+  Value f = let_("gelu_f", v - (shifted - constantLike(x, kMagic)));
+  Value tail = floatOf(bitsOf(horner(f, power)) + binary(LoopOp::Shl, bitsOf(shifted), integerLike(x, 23)));
+  return selectOf(below(a, end), mulAdd(unary(LoopOp::Neg, a), tail, positive), positive);
+}
+
 Value MathFunctions::geluErf(const Value& x) const {
-  constexpr float kRootHalfLow = 1.21016175e-8f;  // sqrt 1/2 less its f32 rounding
-  Value positive = let_("gelu_abs", unary(LoopOp::Abs, x)), root = constantLike(x, 0.707106769f);
-  Value a = let_("gelu_a", positive * root);
-  Value low = mulAdd(positive, constantLike(x, kRootHalfLow), productLow(positive, root, a));
-  Value tail = selectOf(below(a, 0.85f), constantLike(x, 1.0f) - erfNear(a), erfcTail(a, low));
-  Value half = let_("gelu_t", tail * constantLike(x, 0.5f));  // Phi(-|x|)
-  Value phi = selectOf(below(x, 0.0f), half, constantLike(x, 1.0f) - half);
-  return x * phi;
+  // log2(Phi(-a) / Phi(-1)) / (a - 1), in a - 1; Phi(-1) 2^f
+  constexpr std::array<float, 9> logTail = {3.5335509e-07f,  -3.9578335e-06f, 1.5398417e-05f, 1.5092262e-05f, -5.8457977e-04f,
+                                            4.76016849e-03f, -2.81169545e-02f, -5.77728987e-01f, -2.20030499e+00f};
+  constexpr std::array<float, 7> power = {2.33618866e-05f, 2.12706887e-04f, 1.52647239e-03f, 8.80585052e-03f, 3.81131321e-02f, 1.09971449e-01f, 1.58655256e-01f};
+  return geluOfTail(x, logTail, power, 7.0f);
 }
 
 Value MathFunctions::geluSigmoid(const Value& x) const {
@@ -210,15 +218,11 @@ Value MathFunctions::geluSigmoid(const Value& x) const {
 }
 
 Value MathFunctions::geluTanh(const Value& x) const {
-  // (1 + tanh u) / 2 = sigmoid(y), y = 2u = x (c1 + c3 x^2). y errs by its last bit, which exp magnifies: carry the rest.
-  constexpr float kC1 = 1.59576917f, kC1Low = -4.53406805e-8f;  // 2 sqrt(2/pi)
-  constexpr float kC3 = 7.13548139e-2f;                         // 2 sqrt(2/pi) 0.044715
-  Value square = let_("gelu_s", x * x), c1 = constantLike(x, kC1), c3 = constantLike(x, kC3);
-  Value t = let_("gelu_t", mulAdd(square, c3, c1));
-  Value tLow = mulAdd(square, c3, c1 - t) + constantLike(x, kC1Low);
-  Value y = let_("gelu_y", x * t);
-  Value low = let_("gelu_l", mulAdd(x, tLow, productLow(x, t, y)));
-  return timesSigmoid(x, y, let_("gelu_ll", lowNear(y, low)));
+  // The same of (1 - tanh(sqrt(2/pi) (a + 0.044715 a^3))) / 2.
+  constexpr std::array<float, 12> logTail = {-1.17273949e-07f, 9.3720854e-07f,   6.11698226e-07f,  -2.28871850e-05f, 2.90602109e-05f,  2.32268038e-04f,
+                                             -2.08204903e-04f, -3.04875453e-03f, -2.99152161e-04f, -3.13228294e-02f, -5.75422943e-01f, -2.19638419e+00f};
+  constexpr std::array<float, 7> power = {2.5388068e-05f, 2.12839324e-04f, 1.52705156e-03f, 8.81435350e-03f, 3.81499418e-02f, 1.10077329e-01f, 1.58808008e-01f};
+  return geluOfTail(x, logTail, power, 6.0f);
 }
 
 }  // namespace quern

@@ -47,6 +47,10 @@ private:
   Value erf(const Value& x) const;
   Value sigmoid(const Value& x) const;
   Value relu(const Value& x) const;
+  /// x phi(x) where phi(-a) = 2^q(a) is the upper tail of a symmetric distribution: max(x, 0) - |x| 2^q(|x|), one exponential and
+  /// no quotient, exact signs of zero and infinities. q(a) = q(1) + (a - 1) logTail(a - 1) up to `end`, where the rest is below
+  /// 2^-33; 2^f 2^q(1) = power(f) for f in [-1/2, 1/2]. Fitted with Sollya's fpminimax, weighted by a 2^q(a).
+  Value geluOfTail(const Value& x, std::span<const float> logTail, std::span<const float> power, float end) const;
   Value geluErf(const Value& x) const;
   Value geluTanh(const Value& x) const;
   Value geluSigmoid(const Value& x) const;
