@@ -192,7 +192,8 @@ static Value lowNear(const Value& y, const Value& low) {
 
 Value MathFunctions::geluOfTail(const Value& x, std::span<const float> logTail, std::span<const float> power, float end) const {
   constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
-  Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", relu(x));
+  // Negative x: x times zero, so that minus infinity is NaN as the formula has it.
+  Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", selectOf(below(x, 0.0f), x * constantLike(x, 0.0f), x));
   Value b = let_("gelu_b", a - constantLike(x, 1.0f));
   Value v = let_("gelu_v", b * horner(b, logTail));
   Value shifted = let_("gelu_t", v + constantLike(x, kMagic));

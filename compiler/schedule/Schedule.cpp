@@ -115,16 +115,18 @@ bool sharesWeight(const Schedule& a, const Schedule& b) {
 std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target) {
   if (!hasRowClasses(op)) return {};
   // A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
-  constexpr int64_t kRows = 2;
   const auto& wide = std::get<MatmulSchedule>(base);
-  MatmulSchedule narrow = wide;
-  narrow.panel = wide.panelWidth();
-  narrow.mr = kRows;
-  narrow.mc = 32 * kRows;
-  narrow.unrollK = 1;
-  for (int64_t panels = 4; panels > 1; --panels) {
-    narrow.nr = narrow.nc = panels * narrow.panel;
-    if (narrow.chains() == 1 && validate(narrow, op, target)) return {{kRows, narrow}};
+  if (wide.chains() > 1) return {};
+  for (int64_t rows : {2, 1}) {
+    MatmulSchedule narrow = wide;
+    narrow.panel = wide.panelWidth();
+    narrow.mr = rows;
+    narrow.mc = 32 * rows;
+    narrow.unrollK = 1;
+    for (int64_t panels = 4; panels > 1; --panels) {
+      narrow.nr = narrow.nc = panels * narrow.panel;
+      if (validate(narrow, op, target)) return {{rows, narrow}};
+    }
   }
   return {};
 }

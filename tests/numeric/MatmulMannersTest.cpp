@@ -202,6 +202,33 @@ TEST_CASE("a run-time batch of none, one or two") {
   }
 }
 
+TEST_CASE("calls of few rows run a kernel of their own, with the same bits") {
+  int64_t cases = 0;
+  for (const Target& level : runnableLevels()) {
+    KernelLibrary library(level, {});
+    for (const char* form : {"matmul m=* n=131 k=257 const=b ep=bias+gelu_tanh", "matmul m=* n=64 k=70 const=b tb=1", "matmul m=* n=50 k=19 const=b batch=2 acc=1"}) {
+      OpDesc desc = op(form);
+      auto whole = library.get(desc), plain = library.get(desc, defaultSchedule(desc, level));
+      REQUIRE(whole);
+      REQUIRE(plain);
+      REQUIRE_FALSE((*whole)->narrower.empty());
+      for (int64_t rows : {0, 1, 2, 3, 7, 40}) {
+        DimValues dims = {{"m", rows}};
+        CheckRun run = placed(static_cast<size_t>(cases++), InputData::ZeroMean, kSeed);
+        CheckInputs inputs = makeInputs(fixed(desc, dims), run.data, run.seed, run.flush, run.offset);
+        auto few = runKernel(*whole, inputs, dims, run), all = runKernel(*plain, inputs, dims, run);
+        INFO(form << " on " << level.level << ", " << rows << " rows");
+        REQUIRE(few);
+        REQUIRE(all);
+        CHECK(differing(*all, *few).empty());
+        const std::vector<int64_t> m = {rows};
+        CHECK((&(*whole)->forDims(m) == whole->get()) == (rows > (*whole)->narrower.back().first));
+      }
+    }
+  }
+  CHECK(cases >= 18);
+}
+
 TEST_CASE("all schedules of one order, on any number of threads, give the same bits") {
   SearchSpace all = space();
   size_t perForm = casesAsked() > 500 ? 20 : 5;

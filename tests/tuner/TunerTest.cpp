@@ -103,6 +103,30 @@ TEST_CASE("a stop keeps what is done, and the next run goes on from there") {
   CHECK_FALSE(second->at(2).skipped);
 }
 
+TEST_CASE("few rows of a weight get schedules that share it, from measurement") {
+  Folder folder;
+  KernelLibrary library(hostTarget(), {folder.path});
+  TuneOptions options;
+  options.effort = Effort::Measure;
+  // Only the candidates for few rows name the panel; of those, tiles of one row are the quickest.
+  options.timePair = fake([](const std::string& schedule) { return schedule.find("mr=1 ") == 0 && schedule.find("panel=0") == std::string::npos ? 50.0 : 100.0; });
+  WorkloadItem one = item("matmul m=* n=96 k=40 const=b");
+  REQUIRE(tuneOp(library, space(), one, options, 0));
+  KernelLibrary next(hostTarget(), {folder.path});
+  auto choice = next.choose(one.op);
+  REQUIRE(choice);
+  CHECK(choice->from == "tuned");
+  REQUIRE_FALSE(choice->narrow.empty());
+  for (const RowClass& few : choice->narrow) {
+    INFO(few.rows << ": " << text(few.schedule));
+    CHECK(sharesWeight(few.schedule, choice->schedule));
+    CHECK(text(few.schedule).find("mr=1 ") == 0);
+  }
+  // A new decision about the op voids them: they read the weight as the former one packed it.
+  REQUIRE(next.tuning().add({TuningRecord::Kind::Tuned, text(one.op), tuningCpu(next.target()), text(choice->schedule), 1, 0, 0, "measure", timestamp(), 0}));
+  CHECK(next.tuning().rowClasses(one.op, next.target()).empty());
+}
+
 TEST_CASE("a pinned schedule is verified and used; a wrong one is refused") {
   Folder folder;
   KernelLibrary library(hostTarget(), {folder.path});
