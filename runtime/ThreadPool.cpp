@@ -48,7 +48,7 @@ int usableCpus() {
   return std::max(1, CPU_COUNT(&set));
 }
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : parts_(std::make_unique<Part[]>(static_cast<size_t>(std::max(1, threads)))) {
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
 }
 
@@ -60,10 +60,10 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::takeTasks(int thread) {
-  while (true) {
-    int64_t begin = next_.fetch_add(piece_, std::memory_order_relaxed);
-    if (begin >= count_) return;
-    task_(context_, thread, begin, std::min(begin + piece_, count_));
+  for (int turn = 0; turn < threads(); ++turn) {
+    Part& part = parts_[static_cast<size_t>((thread + turn) % threads())];
+    for (int64_t begin = part.next.fetch_add(piece_, std::memory_order_relaxed); begin < part.end; begin = part.next.fetch_add(piece_, std::memory_order_relaxed))
+      task_(context_, thread, begin, std::min(begin + piece_, part.end));
   }
 }
 
@@ -74,10 +74,12 @@ void ThreadPool::run(int64_t count, Task task, void* context) {
   }
   task_ = task;
   context_ = context;
-  count_ = count;
   piece_ = std::max<int64_t>(1, count / (4 * threads()));
   mxcsr_ = readMxcsr();
-  next_.store(0, std::memory_order_relaxed);
+  for (int64_t i = 0; i < threads(); ++i) {
+    parts_[static_cast<size_t>(i)].next.store(count / threads() * i + std::min(i, count % threads()), std::memory_order_relaxed);
+    parts_[static_cast<size_t>(i)].end = count / threads() * (i + 1) + std::min(i + 1, count % threads());
+  }
   busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
   epoch_.fetch_add(1, std::memory_order_release);
   epoch_.notify_all();

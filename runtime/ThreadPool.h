@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -19,7 +20,9 @@ public:
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  /// Runs task(context, thread, begin, end) over [0, count) in pieces; returns when all are done.
+  /// Runs task(context, thread, begin, end) over [0, count) in pieces; returns when all are done. Every thread begins with its own
+  /// part of the range, the same one for the same count, and takes from the others' once that is done: what a thread packed or
+  /// read the last time is in its caches.
   using Task = void (*)(void* context, int thread, int64_t begin, int64_t end);
   void run(int64_t count, Task task, void* context);
 
@@ -27,13 +30,19 @@ private:
   void work(int thread);
   void takeTasks(int thread);
 
+  /// One thread's part of the tasks. A cache line each.
+  struct alignas(64) Part {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+
+  std::unique_ptr<Part[]> parts_;
   std::vector<std::thread> workers_;
   // The job: written before the epoch moves, read after.
   Task task_ = nullptr;
   void* context_ = nullptr;
-  int64_t count_ = 0, piece_ = 1;
+  int64_t piece_ = 1;
   unsigned mxcsr_ = 0;
-  std::atomic<int64_t> next_{0};
   alignas(64) std::atomic<uint32_t> epoch_{0};
   alignas(64) std::atomic<int> busy_{0};
   std::atomic<bool> stopping_{false};

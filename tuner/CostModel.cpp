@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 
 namespace quern {
 
@@ -56,6 +57,21 @@ bool mayBecomeLegal(const Schedule& schedule, std::string_view key, const OpDesc
   if (key == "nr") return s->nr % s->lanes == 0;
   if (key == "mr") return s->mr * (s->nr / s->lanes) + s->nr / s->lanes + 1 <= target.isa().vectorRegisters;
   return true;
+}
+
+static int64_t tasksOf(const MatmulSchedule& s, const MatmulOp& op) { return op.batch.value * ceilDiv(op.m.value, s.mc) * ceilDiv(op.n.value, s.nc); }
+
+bool enoughTasks(const Schedule& schedule, const Schedule& base, const OpDesc& op) {
+  constexpr int64_t kEnough = 8;
+  const auto* s = std::get_if<MatmulSchedule>(&schedule);
+  if (s == nullptr) return true;
+  const auto& matmul = std::get<MatmulOp>(op);
+  return tasksOf(*s, matmul) >= std::min(kEnough, tasksOf(std::get<MatmulSchedule>(base), matmul));
+}
+
+std::string kindOf(const Schedule& schedule) {
+  const auto* s = std::get_if<MatmulSchedule>(&schedule);
+  return s == nullptr ? text(schedule) : fmt::format("{} {} {} {}", s->mr, s->nr, s->lanes, s->pack);
 }
 
 void fitToOp(Schedule& schedule, const OpDesc& op) {

@@ -79,7 +79,7 @@ Result<SearchSpace> readSearchSpace(const std::string& nameOrPath) {
   return space;
 }
 
-/// `base` with every combination of the choices that may still become legal.
+/// `base` with every combination of the choices that may still become legal; keys not among them are made to fit.
 static std::vector<Schedule> combined(const Schedule& base, const std::map<std::string, KeyChoices>& families, const OpDesc& op, const Target& target) {
   std::vector<Schedule> all = {base};
   auto family = families.find(std::string(familyName(classOf(op))));
@@ -94,6 +94,9 @@ static std::vector<Schedule> combined(const Schedule& base, const std::map<std::
       }
     if (!wider.empty()) all = std::move(wider);
   }
+  std::vector<std::string> given;
+  for (const auto& choice : family->second) given.push_back(choice.first);
+  for (Schedule& schedule : all) complete(schedule, given);
   return all;
 }
 
@@ -101,10 +104,10 @@ std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedu
   std::vector<Candidate> candidates;
   Schedule shared = base;
   setKey(shared, "panel", std::to_string(std::get<MatmulSchedule>(base).panelWidth()));
+  setKey(shared, "nc", "1");  // a task for each group of columns
   OpDesc bound = fixed(op, sample);
   std::set<std::string> seen;
   for (Schedule& schedule : combined(shared, space.narrow, op, target)) {
-    complete(schedule, {"mr", "nr", "panel"});
     if (!validate(schedule, op, target) || !sharesWeight(schedule, base) || !seen.insert(text(schedule)).second) continue;
     double predicted = predictedCost(schedule, bound, target);
     candidates.push_back({std::move(schedule), predicted});
@@ -121,13 +124,17 @@ std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, 
   std::set<std::string> seen = {text(base)};
   for (Schedule& schedule : all) {
     fitToOp(schedule, bound);
-    if (!validate(schedule, op, target) || orderOf(schedule) != orderOf(base) || !seen.insert(text(schedule)).second) continue;
+    if (!validate(schedule, op, target) || orderOf(schedule) != orderOf(base) || !enoughTasks(schedule, base, bound) || !seen.insert(text(schedule)).second) continue;
     double predicted = predictedCost(schedule, bound, target);
     candidates.push_back({std::move(schedule), predicted});
   }
   std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.predicted < b.predicted; });
-  candidates.insert(candidates.begin(), Candidate{base, predictedCost(base, bound, target)});
-  return candidates;
+  // The best of each kind, then the others: what is timed at all differs in what matters.
+  std::vector<Candidate> ordered = {{base, predictedCost(base, bound, target)}}, others;
+  std::set<std::string> kinds;
+  for (Candidate& candidate : candidates) (kinds.insert(kindOf(candidate.schedule)).second ? ordered : others).push_back(std::move(candidate));
+  std::move(others.begin(), others.end(), std::back_inserter(ordered));
+  return ordered;
 }
 
 std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample, const Target& target, const std::set<std::string>& seen) {
@@ -142,7 +149,7 @@ std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& be
       setKey(next, key, value);
       complete(next, {key});
       fitToOp(next, bound);
-      if (!validate(next, op, target) || orderOf(next) != orderOf(best) || !known.insert(text(next)).second) continue;
+      if (!validate(next, op, target) || orderOf(next) != orderOf(best) || !enoughTasks(next, best, bound) || !known.insert(text(next)).second) continue;
       double predicted = predictedCost(next, bound, target);
       list.push_back({std::move(next), predicted});
     }

@@ -26,7 +26,8 @@ struct Candidate {
   double predicted = 0;  ///< relative cost: smaller is better
 };
 
-/// Every legal combination of the space's values for this op, best predicted first; the default schedule always in front.
+/// Every legal combination of the space's values for this op: the default schedule in front, then the best predicted of each kind
+/// (CostModel.h), then the others, best first.
 /// Keys the space does not name keep the default's value.
 std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target);
 
