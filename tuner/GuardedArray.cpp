@@ -11,7 +11,8 @@ GuardedArray::GuardedArray(size_t bytes, Flush flush, size_t gap) : bytes_(bytes
   // Large arrays begin at a huge page, as the runtime's weights do: what is timed on them pays the same for translation.
   constexpr size_t kPage = 4096, kHugePage = 2 << 20;
   bool large = bytes >= kHugePage;
-  size_t inner = (bytes + gap + kPage - 1) / kPage * kPage;
+  size_t unit = large && flush == Flush::Begin ? kHugePage : kPage;  // flush with the end, only the end must fit
+  size_t inner = (bytes + gap + unit - 1) / unit * unit;
   size_t total = inner + 2 * kPage + (large ? kHugePage : 0);
   void* pages = ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   QUERN_CHECK(pages != MAP_FAILED);

@@ -81,6 +81,27 @@ TEST_CASE("the budget ends the search with the best so far, longest recorded tim
   CHECK(clock < 8);
 }
 
+TEST_CASE("a winner that does not win again gives way to the default") {
+  Folder folder;
+  KernelLibrary library(hostTarget(), {folder.path});
+  TuneOptions options;
+  Workload workload{"w", {item("softmax x=*x40")}};
+  // One candidate is quick until it was crowned and met the default once more.
+  std::string lucky = text(candidatesOf(space(), workload.items[0].op, workload.items[0].sample, library.target())[3].schedule);
+  int meetings = 0;
+  options.timePair = [&](KernelCall&, KernelCall& b, double seconds) {
+    bool quick = b.info().schedule == lucky;
+    if (quick && seconds > 0.05) ++meetings;  // the longer contests decide
+    double ratio = quick && meetings < 2 ? 0.5 : 1;
+    return PairTiming{{100, 100, 100}, {100 * ratio, 100 * ratio, 100 * ratio}, {ratio, ratio, ratio}};
+  };
+  auto outcomes = tuneWorkload(library, space(), workload, options);
+  REQUIRE(outcomes);
+  CHECK(meetings == 2);
+  CHECK(outcomes->at(0).schedule == text(defaultSchedule(workload.items[0].op, library.target())));
+  CHECK(KernelLibrary(hostTarget(), {folder.path}).tuning().choose(workload.items[0].op, library.target())->schedule == outcomes->at(0).schedule);
+}
+
 TEST_CASE("a stop keeps what is done, and the next run goes on from there") {
   Folder folder;
   KernelLibrary library(hostTarget(), {folder.path});
