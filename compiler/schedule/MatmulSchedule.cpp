@@ -92,7 +92,9 @@ MatmulSchedule MatmulSchedule::byDefault(const MatmulOp& op, const Target& targe
   // The rows of A that a pass reads (mc x kc) stay in L2 while the panels of nc columns go by; eight tasks where there is work.
   int64_t columnBlocks = ceilDiv(8, ceilDiv(std::max<int64_t>(1, m), s.mc));
   s.nc = narrow ? s.nr : even(n, std::clamp(ceilDiv(std::max<int64_t>(n, 1), columnBlocks), s.nr, std::max(s.nr, int64_t{384})), s.nr);
-  s.walk = m > s.mc ? WalkColumns : WalkRows;
+  // Along a column the rows of A come again for each: as long as they are near. Farther away, two threads get in each other's way.
+  bool near = static_cast<double>(m) * static_cast<double>(k) * 4 <= 2 * static_cast<double>(target.l2Bytes);
+  s.walk = m > s.mc && near ? WalkColumns : WalkRows;
   bool pays = m >= 48 && n >= 96;  // packing moves n * k elements; each is then used m / mr times
   s.pack = mustPack(op) || pays ? PackB : PackNone;
   return s;
