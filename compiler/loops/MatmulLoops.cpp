@@ -83,13 +83,23 @@ private:
     });
   }
 
+  /// Row and column of a task's block among those of one product.
+  std::pair<Value, Value> blockOf(const Value& task, const Value& rowBlocks, const Value& columnBlocks) {
+    if (s_.walk == MatmulSchedule::WalkRows) return {task / columnBlocks, task % columnBlocks};
+    if (s_.walk == MatmulSchedule::WalkColumns) return {task % rowBlocks, task / rowBlocks};
+    Value upper = b_.let("upper", ceilDivOf(rowBlocks, 2));
+    Value half = b_.let("half", task / (upper * columnBlocks));
+    Value within = b_.let("within", task % (upper * columnBlocks));
+    Value rows = b_.let("half_rows", maxOf(1, minOf(upper, rowBlocks - half * upper)));
+    return {half * upper + within % rows, within / rows};
+  }
+
   void computePhase() {
     Value rowBlocks = ceilDivOf(m_, s_.mc), columnBlocks = ceilDivOf(n_, s_.nc);
     b_.phase(batch_ * rowBlocks * columnBlocks, [&](const Value& task) {
       Value batch = op_.batch == Dim{1} ? Value(0) : b_.let("batch_i", task / (rowBlocks * columnBlocks));
       Value rest = op_.batch == Dim{1} ? task : b_.let("block", task % (rowBlocks * columnBlocks));
-      bool rows = s_.walk == MatmulSchedule::WalkRows;
-      Value i = rows ? rest / columnBlocks : rest % rowBlocks, j = rows ? rest % columnBlocks : rest / rowBlocks;
+      auto [i, j] = blockOf(rest, rowBlocks, columnBlocks);
       Value i0 = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", i * s_.mc);
       Value j0 = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", j * s_.nc);
       i1_ = b_.let("i1", minOf(i0 + s_.mc, m_));

@@ -21,7 +21,7 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
       {"unroll_k", &MatmulSchedule::unrollK, "steps of k written out in the innermost loop", {}},
       {"pack", &MatmulSchedule::pack, "b: B in panels, a weight once, another operand in a phase of its own; a: each task copies its rows of A", {"none", "b", "a", "ab"}},
       {"panel", &MatmulSchedule::panel, "columns of a packed panel of B: a multiple or a divisor of nr, a multiple of lanes; 0: nr", {}},
-      {"walk", &MatmulSchedule::walk, "neighbouring tasks are along a row of blocks (A stays) or along a column (B stays)", {"rows", "columns"}},
+      {"walk", &MatmulSchedule::walk, "neighbouring tasks are along a row of blocks (A stays), along a column (B stays), or along columns of the upper, then the lower half", {"rows", "columns", "halves"}},
       {"prefetch", &MatmulSchedule::prefetch, "steps of k that packed B is prefetched ahead; 0: not", {}},
       {"tail", &MatmulSchedule::tail, "how the last columns are kept in bounds", {"mask"}},
       {"order", &MatmulSchedule::order, "numeric: seq is one chain of fma per output over ascending k; split:P is P chains over P ranges of k, folded in halves",
@@ -92,9 +92,10 @@ MatmulSchedule MatmulSchedule::byDefault(const MatmulOp& op, const Target& targe
   // The rows of A that a pass reads (mc x kc) stay in L2 while the panels of nc columns go by; eight tasks where there is work.
   int64_t columnBlocks = ceilDiv(8, ceilDiv(std::max<int64_t>(1, m), s.mc));
   s.nc = narrow ? s.nr : even(n, std::clamp(ceilDiv(std::max<int64_t>(n, 1), columnBlocks), s.nr, std::max(s.nr, int64_t{384})), s.nr);
-  // Along a column the rows of A come again for each: as long as they are near. Farther away, two threads get in each other's way.
+  // Along a column B stays near and the rows of A come again for each. Where A is far too, threads share it best by halves: each
+  // goes down the same columns of B with rows of its own.
   bool near = static_cast<double>(m) * static_cast<double>(k) * 4 <= 2 * static_cast<double>(target.l2Bytes);
-  s.walk = m > s.mc && near ? WalkColumns : WalkRows;
+  s.walk = m <= s.mc ? WalkRows : near ? WalkColumns : WalkHalves;
   bool pays = m >= 48 && n >= 96;  // packing moves n * k elements; each is then used m / mr times
   s.pack = mustPack(op) || pays ? PackB : PackNone;
   return s;

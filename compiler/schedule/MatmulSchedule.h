@@ -22,7 +22,7 @@ namespace quern {
 struct MatmulSchedule {
   /// Bits of `pack`.
   enum Pack : int64_t { PackNone, PackB, PackA, PackAB };
-  enum Walk : int64_t { WalkRows, WalkColumns };
+  enum Walk : int64_t { WalkRows, WalkColumns, WalkHalves };
 
   int64_t mr = 1, nr = 4, mc = 64, kc = 512, nc = 256;
   int64_t lanes = 4, unrollK = 1;

@@ -72,7 +72,7 @@ std::vector<Schedule> drawSchedules(const SearchSpace& space, const OpDesc& op, 
       put("mc", std::to_string(number("mr") * either({1, 2, 3})));
       put("nc", std::to_string(number("nr") * either({1, 2, 3})));
       put("prefetch", either({"0", "4"}));
-      put("walk", either({"rows", "columns"}));
+      put("walk", either({"rows", "columns", "halves"}));
       put("pack", either({"none", "b", "a", "ab"}));
       put("panel", std::to_string(either({int64_t{0}, number("lanes"), 2 * number("nr"), number("nr") / 2})));
     }
