@@ -102,12 +102,9 @@ static std::vector<Schedule> combined(const Schedule& base, const std::map<std::
 
 std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample, const Target& target) {
   std::vector<Candidate> candidates;
-  Schedule shared = base;
-  setKey(shared, "panel", std::to_string(std::get<MatmulSchedule>(base).panelWidth()));
-  setKey(shared, "nc", "1");  // a task for each group of columns
   OpDesc bound = fixed(op, sample);
   std::set<std::string> seen;
-  for (Schedule& schedule : combined(shared, space.narrow, op, target)) {
+  for (Schedule& schedule : combined(forFewRows(base), space.narrow, op, target)) {
     if (!validate(schedule, op, target) || !sharesWeight(schedule, base) || !seen.insert(text(schedule)).second) continue;
     double predicted = predictedCost(schedule, bound, target);
     candidates.push_back({std::move(schedule), predicted});

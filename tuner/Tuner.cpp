@@ -231,14 +231,15 @@ constexpr int64_t kFewRows[] = {1, 2, 4, 8, 16};
 /// For an op with row classes, after its own contest: at each of kFewRows the winner meets what may be faster there. The records
 /// of the last rows where nothing is are left out: beyond them the winner runs.
 Result<void> tuneRowClasses(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline, TuneProgress progress) {
-  if (!hasRowClasses(item.op) || options.effort == Effort::Estimate || !library.cache().enabled()) return {};
+  std::string rowDim = rowDimOf(item.op);
+  if (rowDim.empty() || options.effort == Effort::Estimate || !library.cache().enabled()) return {};
   auto base = library.choose(item.op);
   if (!base) return base.error();
   std::vector<TuningRecord> records;
   size_t needed = 0;
   for (int64_t rows : kFewRows) {
     WorkloadItem few = item;
-    few.sample["m"] = rows;
+    few.sample[rowDim] = rows;
     OpContest contest(library, few, options, deadline);
     auto outcome = contest.runNarrow(narrowCandidatesOf(space, base->schedule, few.op, few.sample, library.target()), base->schedule, progress);
     if (!outcome) return outcome.error();

@@ -1,10 +1,12 @@
 // compiler/jit/KernelLibrary.cpp — see KernelLibrary.h.
 #include "compiler/jit/KernelLibrary.h"
 
+#include "compiler/base/Check.h"
 #include "compiler/base/Log.h"
 #include "compiler/jit/CodegenModule.h"
 #include "compiler/loops/Lower.h"
 
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 
@@ -124,6 +126,8 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const ScheduleChoice& cho
   auto base = get(op, choice.schedule);
   if (!base || choice.narrow.empty()) return base;
   CompiledKernel whole = **base;
+  whole.rowDim = static_cast<size_t>(std::find(whole.info.dims.begin(), whole.info.dims.end(), rowDimOf(op)) - whole.info.dims.begin());
+  QUERN_CHECK_FOR(whole.rowDim < whole.info.dims.size(), whole.info.op);
   for (const RowClass& rowClass : choice.narrow) {
     auto kernel = get(op, rowClass.schedule);
     if (!kernel) return kernel;

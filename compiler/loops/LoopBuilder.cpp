@@ -8,17 +8,6 @@
 
 namespace quern {
 
-static LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef> args, LoopOp op = LoopOp::None) {
-  LoopExpr expr;
-  expr.kind = kind;
-  expr.type = type;
-  expr.op = op;
-  expr.args = std::move(args);
-  return expr;
-}
-
-static Value made(LoopExpr expr) { return Value(std::make_shared<const LoopExpr>(std::move(expr))); }
-
 LoopBuilder::LoopBuilder(std::string name, std::string isa) {
   std::replace(name.begin(), name.end(), '"', '\'');  // the printed form quotes the name
   program_.name = std::move(name);

@@ -8,7 +8,7 @@
 
 namespace quern {
 
-static LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef> args, LoopOp op = LoopOp::None) {
+LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef> args, LoopOp op) {
   LoopExpr expr;
   expr.kind = kind;
   expr.type = type;
@@ -17,7 +17,7 @@ static LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef
   return expr;
 }
 
-static Value made(LoopExpr expr) { return Value(std::make_shared<const LoopExpr>(std::move(expr))); }
+Value made(LoopExpr expr) { return Value(std::make_shared<const LoopExpr>(std::move(expr))); }
 
 Value::Value(int64_t integer) {
   LoopExpr expr = node(LoopExpr::Kind::Const, {Scalar::I64, 1}, {});

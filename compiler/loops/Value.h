@@ -26,6 +26,10 @@ private:
   LoopExprRef expr_;
 };
 
+/// A node with its fields set, and a value of it.
+LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef> args, LoopOp op = LoopOp::None);
+Value made(LoopExpr expr);
+
 Value operator+(const Value& a, const Value& b);
 Value operator-(const Value& a, const Value& b);
 Value operator*(const Value& a, const Value& b);

@@ -101,9 +101,16 @@ Schedule defaultSchedule(const OpDesc& op, const Target& target) {
   return {};
 }
 
-bool hasRowClasses(const OpDesc& op) {
+std::string rowDimOf(const OpDesc& op) {
   const auto* matmul = std::get_if<MatmulOp>(&op);
-  return matmul != nullptr && matmul->constB && matmul->m.any() && !matmul->ta;
+  return matmul != nullptr && matmul->constB && matmul->m.any() && !matmul->ta ? "m" : "";
+}
+
+Schedule forFewRows(const Schedule& base) {
+  MatmulSchedule few = std::get<MatmulSchedule>(base);
+  few.panel = few.panelWidth();
+  few.nc = 1;  // a task for each group of columns
+  return few;
 }
 
 bool sharesWeight(const Schedule& a, const Schedule& b) {
@@ -113,13 +120,12 @@ bool sharesWeight(const Schedule& a, const Schedule& b) {
 }
 
 std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target) {
-  if (!hasRowClasses(op)) return {};
+  if (rowDimOf(op).empty()) return {};
   // A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
   const auto& wide = std::get<MatmulSchedule>(base);
   if (wide.chains() > 1) return {};
   for (int64_t rows : {2, 1}) {
-    MatmulSchedule narrow = wide;
-    narrow.panel = wide.panelWidth();
+    MatmulSchedule narrow = std::get<MatmulSchedule>(forFewRows(base));
     narrow.mr = rows;
     narrow.mc = 32 * rows;
     narrow.unrollK = 1;

@@ -26,13 +26,15 @@ struct RowClass {
   int64_t rows = 0;
   Schedule schedule;
 };
+/// The run-time dimension of `op` that row classes go by, where one weight meets any number of rows: "m" of matmul m=* const=b.
+/// Empty: an op without row classes.
+std::string rowDimOf(const OpDesc& op);
 /// Can both run one weight: the same packed copy, the same numeric order, the same bits?
 bool sharesWeight(const Schedule& a, const Schedule& b);
-/// Where a weight meets any number of rows (matmul m=* const=b): schedules for few rows that share it with `base`, fewest
-/// first; beyond them `base` runs. Empty for every other op.
+/// `base` with its panel spelled out and the least blocks: what a schedule for few rows is made from.
+Schedule forFewRows(const Schedule& base);
+/// Schedules for few rows that share the weight with `base`, fewest first; beyond them `base` runs. Empty where rowDimOf is.
 std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target);
-/// Is this an op that has row classes?
-bool hasRowClasses(const OpDesc& op);
 
 /// Errors   Infeasible with the reason.
 Result<void> validate(const Schedule& schedule, const OpDesc& op, const Target& target);

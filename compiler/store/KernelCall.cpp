@@ -25,11 +25,8 @@ static std::shared_ptr<std::byte[]> alignedBytes(int64_t bytes) {
 }
 
 const CompiledKernel& CompiledKernel::forDims(std::span<const int64_t> dims) const {
-  if (narrower.empty()) return *this;
-  auto rows = std::find(info.dims.begin(), info.dims.end(), "m");
-  QUERN_CHECK_FOR(rows != info.dims.end(), info.op);
   for (const auto& [most, kernel] : narrower)
-    if (dims[static_cast<size_t>(rows - info.dims.begin())] <= most) return *kernel;
+    if (dims[rowDim] <= most) return *kernel;
   return *this;
 }
 

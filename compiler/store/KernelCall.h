@@ -22,6 +22,7 @@ struct CompiledKernel {
   double compileMs = 0;
   /// Kernels of the same op, weight layout and order for calls with few rows: {at most so many, kernel}, fewest first.
   std::vector<std::pair<int64_t, std::shared_ptr<const CompiledKernel>>> narrower;
+  size_t rowDim = 0;  ///< which of info.dims counts the rows, where there are narrower ones
 
   /// The one for a call with these dimensions: this, or the first of `narrower` that takes as many rows.
   const CompiledKernel& forDims(std::span<const int64_t> dims) const;

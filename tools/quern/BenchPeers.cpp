@@ -2,6 +2,7 @@
 #include "tools/quern/BenchPeers.h"
 
 #include "compiler/base/Text.h"
+#include "compiler/reference/ScalarReference.h"
 
 #include <algorithm>
 #include <cmath>
@@ -14,17 +15,11 @@ namespace quern {
 
 namespace {
 
-/// What follows the product, where it has the form that peers know: [bias][+activation][+residual].
-struct Epilogue {
-  bool bias = false, residual = false;
-  int activation = kQuernPeerNone;
-  bool any() const { return bias || residual || activation != kQuernPeerNone; }
-};
-
 constexpr std::pair<std::string_view, int> kActivations[] = {{"gelu_tanh", kQuernPeerGeluTanh}, {"gelu_erf", kQuernPeerGeluErf}, {"relu", kQuernPeerRelu}, {"silu", kQuernPeerSilu}};
 
-std::optional<Epilogue> epilogueOf(const ScalarExprRef& ep) {
-  Epilogue found;
+/// The activation in an epilogue of the form that peers know, [bias][+activation][+residual]; nothing for another form.
+std::optional<int> activationOf(const ScalarExprRef& ep) {
+  int found = kQuernPeerNone;
   if (ep == nullptr) return found;
   int place = 0;  // stages come in this order, each at most once
   for (const std::string& stage : split(epilogueText(*ep), '+')) {
@@ -32,27 +27,15 @@ std::optional<Epilogue> epilogueOf(const ScalarExprRef& ep) {
     int here = stage == "bias" ? 1 : activation != std::end(kActivations) ? 2 : stage == "residual" ? 3 : 0;
     if (here <= place) return std::nullopt;
     place = here;
-    if (here == 1) found.bias = true;
-    if (here == 2) found.activation = activation->second;
-    if (here == 3) found.residual = true;
+    if (here == 2) found = activation->second;
   }
   return found;
-}
-
-double activated(int activation, double x) {
-  switch (activation) {
-    case kQuernPeerGeluTanh: return 0.5 * x * (1 + std::tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
-    case kQuernPeerGeluErf: return 0.5 * x * (1 + std::erf(x / std::sqrt(2.0)));
-    case kQuernPeerRelu: return std::max(x, 0.0);
-    case kQuernPeerSilu: return x / (1 + std::exp(-x));
-    default: return x;
-  }
 }
 
 /// The op as a peer takes it: pointers into the operands.
 struct PeerCall {
   QuernPeerMatmul op{};
-  Epilogue epilogue;
+  ScalarExprRef epilogue;  ///< null: none
   std::string cannot;  ///< why no peer can do it
 };
 
@@ -63,12 +46,12 @@ PeerCall peerCallOf(const OpDesc& op, const TimingOperands& operands, int thread
     made.cannot = "peers are measured on matmul only";
     return made;
   }
-  auto epilogue = epilogueOf(matmul->ep);
-  if (!epilogue) made.cannot = fmt::format("ep={} is not of the form bias+activation+residual", epilogueText(*matmul->ep));
+  auto activation = activationOf(matmul->ep);
+  if (!activation) made.cannot = fmt::format("ep={} is not of the form bias+activation+residual", epilogueText(*matmul->ep));
   if (matmul->m.value * matmul->n.value * matmul->k.value * matmul->batch.value == 0) made.cannot = "there is nothing to multiply";
   if (!made.cannot.empty()) return made;
-  made.epilogue = *epilogue;
-  made.op = {matmul->m.value, matmul->n.value, matmul->k.value, matmul->batch.value, matmul->ta, matmul->tb, matmul->acc, matmul->constB, epilogue->activation};
+  made.epilogue = matmul->ep;
+  made.op = {matmul->m.value, matmul->n.value, matmul->k.value, matmul->batch.value, matmul->ta, matmul->tb, matmul->acc, matmul->constB, *activation};
   made.op.threads = threads;
   std::vector<TensorSpec> specs = inputsOf(op);
   for (size_t i = 0; i < specs.size(); ++i) {
@@ -82,13 +65,12 @@ PeerCall peerCallOf(const OpDesc& op, const TimingOperands& operands, int thread
 }
 
 /// The epilogue that a peer leaves out, for the comparison of results.
-void finish(const PeerCall& call, const QuernPeerMatmul& op, float* c, size_t elements) {
+void finish(const PeerCall& call, float* c, size_t elements) {
+  const QuernPeerMatmul& op = call.op;
+  if (call.epilogue == nullptr) return;
   for (size_t i = 0; i < elements; ++i) {
-    double x = c[i];
-    if (call.epilogue.bias) x += call.op.bias[i % static_cast<size_t>(op.n)];
-    x = activated(call.epilogue.activation, x);
-    if (call.epilogue.residual) x += call.op.residual[i];
-    c[i] = static_cast<float>(x);
+    auto operand = [&](const std::string& name) { return Bounded{name == "x" ? c[i] : name == "bias" ? op.bias[i % static_cast<size_t>(op.n)] : op.residual[i], 0}; };
+    c[i] = static_cast<float>(evaluate(*call.epilogue, operand).value);
   }
 }
 
@@ -122,7 +104,7 @@ public:
 
   bool prepared() const { return handle_ != nullptr; }
   /// The way taken, or why there is none.
-  std::string way() const { return escaped(text_) + (prepared() && !fuses_ && call_.epilogue.any() ? ", no epilogue" : ""); }
+  std::string way() const { return escaped(text_) + (prepared() && !fuses_ && call_.epilogue != nullptr ? ", no epilogue" : ""); }
 
   std::string check(const TimingOperands& operands, const TimedCall& ours) {
     if (call_.op.acc != 0) {  // C of the size of one product: after many calls it would hide the last
@@ -132,7 +114,7 @@ public:
     }
     ours();
     api_.run(handle_);
-    if (!fuses_) finish(call_, call_.op, out_.f32(), elements_);
+    if (!fuses_) finish(call_, out_.f32(), elements_);
     return resultDiffers(operands.result(), out_.f32(), elements_);
   }
 
