@@ -229,6 +229,39 @@ TEST_CASE("calls of few rows run a kernel of their own, with the same bits") {
   CHECK(cases >= 18);
 }
 
+TEST_CASE("each order is the chains it says, to the bit") {
+  const DimValues dims = {{"m", 3}, {"n", 21}, {"k", 37}};
+  for (const Target& level : runnableLevels()) {
+    KernelLibrary library(level, {});
+    OpDesc desc = op("matmul m=* n=* k=*");
+    CheckInputs inputs = makeInputs(fixed(desc, dims), InputData::ZeroMean, kSeed);
+    const float* a = inputs.arrays[0].f32();
+    const float* b = inputs.arrays[1].f32();
+    for (int64_t chains : {1, 2, 4, 8}) {
+      std::string order = chains == 1 ? "seq" : "split:" + std::to_string(chains);
+      LadderKernel kernel = compiled(library, desc, schedule("mr=1 nr=" + std::to_string(level.vectorLanes()) + " order=" + order, desc, level));
+      std::vector<float> expected;
+      for (int64_t i = 0; i < 3; ++i)
+        for (int64_t j = 0; j < 21; ++j) {
+          std::vector<float> sums(static_cast<size_t>(chains));
+          int64_t range = (37 + chains - 1) / chains;
+          for (int64_t k = 0; k < 37; ++k) {
+            float& sum = sums[static_cast<size_t>(k / range)];
+            volatile float product = a[i * 37 + k] * b[k * 21 + j];  // rounded: no fma of the compiler's
+            sum = level.isa().fma ? std::fma(a[i * 37 + k], b[k * 21 + j], sum) : product + sum;
+          }
+          for (size_t half = sums.size() / 2; half > 0; half /= 2)
+            for (size_t p = 0; p < half; ++p) sums[p] += sums[p + half];
+          expected.push_back(sums[0]);
+        }
+      auto output = runKernel(kernel.kernel, inputs, dims, {});
+      REQUIRE(output);
+      INFO(order << " on " << level.level << ": " << differing(expected, *output));
+      CHECK(differing(expected, *output).empty());
+    }
+  }
+}
+
 TEST_CASE("all schedules of one order, on any number of threads, give the same bits") {
   SearchSpace all = space();
   size_t perForm = casesAsked() > 500 ? 20 : 5;
