@@ -62,7 +62,7 @@ void run(void* handle) {
 
 void release(void* handle) { delete static_cast<Gemm*>(handle); }
 
-constexpr QuernPeer kPeer = {kQuernPeerVersion, "blis", 0, "BLIS_ARCH_TYPE", libraryVersion, path, level, valueFor, prepare, run, release};
+constexpr QuernPeer kPeer = {kQuernPeerVersion, "blis", 0, "BLIS_ARCH_TYPE", libraryVersion, path, level, valueFor, prepare, nullptr, run, release};
 
 }  // namespace
 

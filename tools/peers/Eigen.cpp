@@ -58,7 +58,7 @@ void* prepare(const QuernPeerMatmul* op, char* text, size_t textBytes) {
 void run(void* handle) { product(*static_cast<QuernPeerMatmul*>(handle)); }
 void release(void* handle) { delete static_cast<QuernPeerMatmul*>(handle); }
 
-constexpr QuernPeer kPeer = {kQuernPeerVersion, "eigen", 0, nullptr, libraryVersion, path, level, valueFor, prepare, run, release};
+constexpr QuernPeer kPeer = {kQuernPeerVersion, "eigen", 0, nullptr, libraryVersion, path, level, valueFor, prepare, nullptr, run, release};
 
 }  // namespace
 

@@ -1,19 +1,13 @@
 // tools/peers/OneDnn.cpp — oneDNN as a peer: its matmul, inner product and sgemm, whichever is quickest.
-#include "tools/peers/PlugIn.h"
+#include "tools/peers/OneDnn.h"
 
-#include <functional>
 #include <memory>
 #include <omp.h>
-#include <oneapi/dnnl/dnnl.hpp>
-#include <unordered_map>
-#include <vector>
 
 using namespace quern::peer;
 using dnnl::memory;
 
 namespace {
-
-constexpr auto kF32 = memory::data_type::f32;
 
 struct NamedIsa {
   dnnl::cpu_isa isa;
@@ -52,19 +46,13 @@ const char* libraryVersion() {
   return version;
 }
 
-/// One way to compute the op, with its memory bound.
-struct Way {
-  std::string name;
-  std::function<void()> run;
-};
-
 /// Builds the ways; dimensions and strides as oneDNN names them.
 class Builder {
 public:
-  explicit Builder(const QuernPeerMatmul& op) : op_(op), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {}
+  explicit Builder(const QuernPeerMatmul& op) : op_(op) {}
 
   /// Weights in the format oneDNN prefers where they may be packed.
-  Way matmul() {
+  Way matmul() const {
     bool batched = op_.batch > 1;
     auto described = [&](int64_t rows, int64_t columns, bool transposed) {
       memory::dims dims = {rows, columns}, strides = {transposed ? 1 : columns, transposed ? rows : 1};
@@ -78,12 +66,12 @@ public:
     memory::desc bias(batched ? memory::dims{1, 1, op_.n} : memory::dims{1, op_.n}, kF32, batched ? memory::format_tag::abc : memory::format_tag::ab);
     memory::desc wanted = op_.constB ? memory::desc(weights.dims(), kF32, memory::format_tag::any) : weights;
     auto desc = op_.bias != nullptr ? dnnl::matmul::desc(source, wanted, bias, out) : dnnl::matmul::desc(source, wanted, out);
-    dnnl::matmul::primitive_desc made(desc, attributes(out), engine_);
+    dnnl::matmul::primitive_desc made(desc, attributes(out), place_.engine);
     return bound("matmul", made, dnnl::matmul(made), weights, bias, out);
   }
 
   /// The same as a fully connected layer, whose weights are [n,k].
-  Way innerProduct() {
+  Way innerProduct() const {
     memory::desc source({op_.m, op_.k}, kF32, memory::dims{op_.ta ? 1 : op_.k, op_.ta ? op_.m : 1});
     memory::desc weights({op_.n, op_.k}, kF32, memory::dims{op_.tb ? op_.k : 1, op_.tb ? 1 : op_.n});
     memory::desc out({op_.m, op_.n}, kF32, memory::format_tag::ab), bias({op_.n}, kF32, memory::format_tag::a);
@@ -91,11 +79,11 @@ public:
     constexpr auto kind = dnnl::prop_kind::forward_inference;
     using Layer = dnnl::inner_product_forward;
     auto desc = op_.bias != nullptr ? Layer::desc(kind, source, wanted, bias, out) : Layer::desc(kind, source, wanted, out);
-    Layer::primitive_desc made(desc, attributes(out), engine_);
+    Layer::primitive_desc made(desc, attributes(out), place_.engine);
     return bound("inner_product", made, Layer(made), weights, bias, out);
   }
 
-  Way sgemm() {
+  Way sgemm() const {
     QuernPeerMatmul op = op_;
     auto call = [op] {
       dnnl::sgemm(op.ta ? 'T' : 'N', op.tb ? 'T' : 'N', op.m, op.n, op.k, 1, op.a, op.ta ? op.m : op.k, op.b, op.tb ? op.k : op.n, op.acc ? 1 : 0, op.c, op.n);
@@ -107,85 +95,82 @@ private:
   dnnl::primitive_attr attributes(const memory::desc& out) const {
     dnnl::post_ops after;
     if (op_.acc) after.append_sum(1);
-    if (op_.activation == kQuernPeerGeluTanh) after.append_eltwise(1, dnnl::algorithm::eltwise_gelu_tanh, 0, 0);
-    if (op_.activation == kQuernPeerGeluErf) after.append_eltwise(1, dnnl::algorithm::eltwise_gelu_erf, 0, 0);
-    if (op_.activation == kQuernPeerRelu) after.append_eltwise(1, dnnl::algorithm::eltwise_relu, 0, 0);
-    if (op_.activation == kQuernPeerSilu) after.append_eltwise(1, dnnl::algorithm::eltwise_swish, 1, 0);
+    if (op_.activation != kQuernPeerNone) {
+      Eltwise activation = eltwiseOf(op_.activation);
+      after.append_eltwise(1, activation.algorithm, activation.alpha, 0);
+    }
     if (op_.residual != nullptr) after.append_binary(dnnl::algorithm::binary_add, out);
-    dnnl::primitive_attr attributes;
+    dnnl::primitive_attr attributes = ownScratchpad();
     attributes.set_post_ops(after);
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     return attributes;
   }
 
-  memory over(const memory::desc& desc, const float* data) const { return {desc, engine_, const_cast<float*>(data)}; }
-
   template <class PrimitiveDesc>
-  Way bound(const char* name, const PrimitiveDesc& made, dnnl::primitive primitive, const memory::desc& weights, const memory::desc& bias, const memory::desc& out) {
-    memory own = over(weights, op_.b);
+  Way bound(const char* name, const PrimitiveDesc& made, dnnl::primitive primitive, const memory::desc& weights, const memory::desc& bias, const memory::desc& out) const {
+    memory own = place_.over(weights, op_.b);
     if (made.weights_desc() != weights) {
-      memory packed(made.weights_desc(), engine_);
-      dnnl::reorder(own, packed).execute(stream_, own, packed);
-      stream_.wait();
+      memory packed(made.weights_desc(), place_.engine);
+      dnnl::stream stream = place_.stream;
+      dnnl::reorder(own, packed).execute(stream, own, packed);
+      stream.wait();
       own = packed;
     }
-    std::unordered_map<int, memory> arguments = {{DNNL_ARG_SRC, over(made.src_desc(), op_.a)},
-                                                 {DNNL_ARG_WEIGHTS, own},
-                                                 {DNNL_ARG_DST, over(made.dst_desc(), op_.c)},
-                                                 {DNNL_ARG_SCRATCHPAD, memory(made.scratchpad_desc(), engine_)}};
-    if (op_.bias != nullptr) arguments.insert({DNNL_ARG_BIAS, over(bias, op_.bias)});
+    Arguments arguments = {{DNNL_ARG_SRC, place_.over(made.src_desc(), op_.a)}, {DNNL_ARG_WEIGHTS, own}, {DNNL_ARG_DST, place_.over(made.dst_desc(), op_.c)}};
+    if (op_.bias != nullptr) arguments.insert({DNNL_ARG_BIAS, place_.over(bias, op_.bias)});
     if (op_.residual != nullptr) {
-      int place = (op_.acc ? 1 : 0) + (op_.activation != kQuernPeerNone ? 1 : 0);
-      arguments.insert({DNNL_ARG_ATTR_MULTIPLE_POST_OP(place) | DNNL_ARG_SRC_1, over(out, op_.residual)});
+      int index = (op_.acc ? 1 : 0) + (op_.activation != kQuernPeerNone ? 1 : 0);
+      arguments.insert({DNNL_ARG_ATTR_MULTIPLE_POST_OP(index) | DNNL_ARG_SRC_1, place_.over(out, op_.residual)});
     }
-    dnnl::stream stream = stream_;
-    auto call = [primitive, arguments, stream]() mutable {
-      primitive.execute(stream, arguments);
-      stream.wait();
-    };
-    return {std::string(name) + " " + made.impl_info_str(), call};
+    return place_.bound(name, made, primitive, arguments);
   }
 
   QuernPeerMatmul op_;
-  dnnl::engine engine_;
-  dnnl::stream stream_;
+  Place place_;
 };
 
+std::vector<BuildWay> waysOf(const QuernPeerMatmul& op) {
+  Builder builder(op);
+  std::vector<BuildWay> ways = {[=] { return builder.matmul(); }};
+  if (op.batch == 1) ways.emplace_back([=] { return builder.innerProduct(); });
+  if (op.batch == 1 && op.bias == nullptr && op.residual == nullptr && op.activation == kQuernPeerNone) ways.emplace_back([=] { return builder.sgemm(); });
+  return ways;
+}
+
 void* prepare(const QuernPeerMatmul* op, char* text, size_t textBytes) {
-  omp_set_num_threads(op->threads);
-  std::string reason = "no implementation";
-  try {
-    Builder builder(*op);
-    std::vector<Way (Builder::*)()> builds = {&Builder::matmul};
-    if (op->batch == 1) builds.push_back(&Builder::innerProduct);
-    if (op->batch == 1 && op->bias == nullptr && op->residual == nullptr && op->activation == kQuernPeerNone) builds.push_back(&Builder::sgemm);
-    std::unique_ptr<Way> best;
-    double bestSeconds = 0;
-    for (auto build : builds) {
-      try {
-        Way way = (builder.*build)();
-        double seconds = builds.size() == 1 ? 0 : quickest(way.run);
-        if (best == nullptr || seconds < bestSeconds) {
-          best = std::make_unique<Way>(std::move(way));
-          bestSeconds = seconds;
-        }
-      } catch (const dnnl::error& error) {
-        reason = error.what();  // this way does not exist for the op
-      }
-    }
-    say(text, textBytes, best != nullptr ? best->name : reason);
-    return best.release();
-  } catch (const std::exception& error) {
-    say(text, textBytes, error.what());
-    return nullptr;
-  }
+  return quickestWay(op->threads, [&] { return waysOf(*op); }, text, textBytes);
 }
 
 void run(void* handle) { static_cast<Way*>(handle)->run(); }
 void release(void* handle) { delete static_cast<Way*>(handle); }
 
-constexpr QuernPeer kPeer = {kQuernPeerVersion, "onednn", 1, "ONEDNN_MAX_CPU_ISA", libraryVersion, path, level, valueFor, prepare, run, release};
+constexpr QuernPeer kPeer = {kQuernPeerVersion, "onednn", 1, "ONEDNN_MAX_CPU_ISA", libraryVersion, path, level, valueFor, prepare, prepareVector, run, release};
 
 }  // namespace
+
+void* quern::peer::quickestWay(int threads, const std::function<std::vector<BuildWay>()>& list, char* text, size_t textBytes) {
+  std::string reason = "no implementation";
+  std::unique_ptr<Way> best;
+  double bestSeconds = 0;
+  try {
+    omp_set_num_threads(threads);
+    std::vector<BuildWay> builds = list();
+    for (const BuildWay& build : builds) {
+      try {
+        Way way = build();
+        double seconds = builds.size() == 1 ? 0 : quickest(way.run);
+        if (best != nullptr && seconds >= bestSeconds) continue;
+        best = std::make_unique<Way>(std::move(way));
+        bestSeconds = seconds;
+      } catch (const dnnl::error& error) {
+        reason = error.what();  // this way does not exist for the op
+      }
+    }
+  } catch (const std::exception& error) {
+    best.reset();
+    reason = error.what();
+  }
+  say(text, textBytes, best != nullptr ? best->name : reason);
+  return best.release();
+}
 
 extern "C" __attribute__((visibility("default"))) const QuernPeer* quernPeer() { return &kPeer; }

@@ -56,7 +56,7 @@ void run(void* handle) {
 
 void release(void* handle) { delete static_cast<Gemm*>(handle); }
 
-constexpr QuernPeer kPeer = {kQuernPeerVersion, "openblas", 0, "OPENBLAS_CORETYPE", libraryVersion, path, level, valueFor, prepare, run, release};
+constexpr QuernPeer kPeer = {kQuernPeerVersion, "openblas", 0, "OPENBLAS_CORETYPE", libraryVersion, path, level, valueFor, prepare, nullptr, run, release};
 
 }  // namespace
 
