@@ -16,7 +16,7 @@ namespace quern {
 
 const CommandInfo kBenchInfo = {"bench", "OP|--suite FILE|--baseline FILE|--model M [--against PEERS] [--record OUT.toml]", "times ops, suites, models and recorded workloads, against this machine's ceilings",
                                 "  quern bench --baseline smallmind\n  quern bench matmul m=512 n=512 k=512 const=b\n"
-                                "  quern bench --suite transformer-f32 --json -\n  quern bench matmul m=128 n=768 k=768 const=b ep=bias --against onednn,openblas,blis,eigen --threads 1\n  quern bench --baseline smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
+                                "  quern bench --suite transformer-f32 --json -\n  quern bench matmul m=128 n=768 k=768 const=b ep=bias --against onednn,openblas,blis,eigen --threads 1\n  quern bench softmax x=32x512 --against onednn --threads 1\n  quern bench --baseline smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
 
 namespace {
 
@@ -55,7 +55,7 @@ Result<int> runBench(std::vector<std::string> args) {
   line.common({"cpu", "schedule", "cache", "json", "threads"}).value("suite", "FILE", "", "every op of a suite").value("baseline", "FILE", "", "the recorded workloads of a baseline");
   line.value("model", "M", "", "prefill and decode of a model in configs/models").value("prefill", "N", "512", "prompt tokens of the pp row").value("decode", "N", "128", "tokens of the tg row");
   line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)").value("loops", "FILE", "", "this loop program in place of the generated one");
-  line.value("against", "PEERS", "", "other libraries in the same run (with an op or --suite): onednn, openblas, blis, eigen; tools/peers/install gets them");
+  line.value("against", "PEERS", "", "other libraries in the same run (with an op or --suite): openblas, blis, eigen (matmul), onednn (also unary and binary maps, softmax, layernorm, reduce); tools/peers/install gets them");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");

@@ -2,84 +2,26 @@
 #include "tools/quern/BenchPeers.h"
 
 #include "compiler/base/Text.h"
-#include "compiler/reference/ScalarReference.h"
+#include "tools/quern/PeerCall.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
 #include <map>
-#include <optional>
 
 namespace quern {
 
 namespace {
-
-constexpr std::pair<std::string_view, int> kActivations[] = {{"gelu_tanh", kQuernPeerGeluTanh}, {"gelu_erf", kQuernPeerGeluErf}, {"relu", kQuernPeerRelu}, {"silu", kQuernPeerSilu}};
-
-/// The activation in an epilogue of the form that peers know, [bias][+activation][+residual]; nothing for another form.
-std::optional<int> activationOf(const ScalarExprRef& ep) {
-  int found = kQuernPeerNone;
-  if (ep == nullptr) return found;
-  int place = 0;  // stages come in this order, each at most once
-  for (const std::string& stage : split(epilogueText(*ep), '+')) {
-    const auto* activation = std::find_if(std::begin(kActivations), std::end(kActivations), [&](const auto& known) { return known.first == stage; });
-    int here = stage == "bias" ? 1 : activation != std::end(kActivations) ? 2 : stage == "residual" ? 3 : 0;
-    if (here <= place) return std::nullopt;
-    place = here;
-    if (here == 2) found = activation->second;
-  }
-  return found;
-}
-
-/// The op as a peer takes it: pointers into the operands.
-struct PeerCall {
-  QuernPeerMatmul op{};
-  ScalarExprRef epilogue;  ///< null: none
-  std::string cannot;  ///< why no peer can do it
-};
-
-PeerCall peerCallOf(const OpDesc& op, const TimingOperands& operands, int threads) {
-  PeerCall made;
-  const auto* matmul = std::get_if<MatmulOp>(&op);
-  if (matmul == nullptr) {
-    made.cannot = "peers are measured on matmul only";
-    return made;
-  }
-  auto activation = activationOf(matmul->ep);
-  if (!activation) made.cannot = fmt::format("ep={} is not of the form bias+activation+residual", epilogueText(*matmul->ep));
-  if (matmul->m.value * matmul->n.value * matmul->k.value * matmul->batch.value == 0) made.cannot = "there is nothing to multiply";
-  if (!made.cannot.empty()) return made;
-  made.epilogue = matmul->ep;
-  made.op = {matmul->m.value, matmul->n.value, matmul->k.value, matmul->batch.value, matmul->ta, matmul->tb, matmul->acc, matmul->constB, *activation};
-  made.op.threads = threads;
-  std::vector<TensorSpec> specs = inputsOf(op);
-  for (size_t i = 0; i < specs.size(); ++i) {
-    const float* data = operands.inputs().tensors[i].f32();
-    if (specs[i].name == "A") made.op.a = data;
-    if (specs[i].name == "B") made.op.b = data;
-    if (specs[i].name == "bias") made.op.bias = data;
-    if (specs[i].name == "residual") made.op.residual = data;
-  }
-  return made;
-}
-
-/// The epilogue that a peer leaves out, for the comparison of results.
-void finish(const PeerCall& call, float* c, size_t elements) {
-  const QuernPeerMatmul& op = call.op;
-  if (call.epilogue == nullptr) return;
-  for (size_t i = 0; i < elements; ++i) {
-    auto operand = [&](const std::string& name) { return Bounded{name == "x" ? c[i] : name == "bias" ? op.bias[i % static_cast<size_t>(op.n)] : op.residual[i], 0}; };
-    c[i] = static_cast<float>(evaluate(*call.epilogue, operand).value);
-  }
-}
 
 /// Empty: the peer's result is ours, to rounding.
 std::string resultDiffers(const float* ours, const float* theirs, size_t elements) {
   constexpr double kAllowed = 1e-3;  // of the largest value: rounding is far below it, another formula far above
   double largest = 0, worst = 0;
   for (size_t i = 0; i < elements; ++i) {
-    largest = std::max(largest, std::fabs(static_cast<double>(ours[i])));
+    bool same = ours[i] == theirs[i] || (std::isnan(ours[i]) && std::isnan(theirs[i]));
+    if (std::isfinite(ours[i])) largest = std::max(largest, std::fabs(static_cast<double>(ours[i])));
+    if (same) continue;
     double difference = std::fabs(static_cast<double>(ours[i]) - static_cast<double>(theirs[i]));
     worst = std::max(worst, std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference);
   }
@@ -90,11 +32,8 @@ std::string resultDiffers(const float* ours, const float* theirs, size_t element
 class PeerBench {
 public:
   PeerBench(const Peer& peer, const PeerCall& call, size_t elements) : api_(*peer.api), call_(call), out_(elements * sizeof(float), Flush::Begin), elements_(elements) {
-    QuernPeerMatmul op = call.op;
-    op.c = out_.f32();
-    fuses_ = api_.fusesEpilogue != 0;
-    if (!fuses_) op = {op.m, op.n, op.k, op.batch, op.ta, op.tb, op.acc, op.constB, kQuernPeerNone, op.a, op.b, op.c, nullptr, nullptr, op.threads};
-    handle_ = api_.prepare(&op, text_, sizeof text_);
+    if (const auto* matmul = std::get_if<QuernPeerMatmul>(&call.op)) prepare(*matmul);
+    else prepare(std::get<QuernPeerVector>(call.op));
   }
   ~PeerBench() {
     if (handle_ != nullptr) api_.release(handle_);
@@ -107,25 +46,38 @@ public:
   std::string way() const { return escaped(text_) + (prepared() && !fuses_ && call_.epilogue != nullptr ? ", no epilogue" : ""); }
 
   std::string check(const TimingOperands& operands, const TimedCall& ours) {
-    if (call_.op.acc != 0) {  // C of the size of one product: after many calls it would hide the last
-      auto count = static_cast<size_t>(call_.op.batch * call_.op.m * call_.op.k);
-      for (size_t i = 0; i < elements_; ++i) operands.result()[i] = call_.op.a[i % count];
+    const auto* matmul = std::get_if<QuernPeerMatmul>(&call_.op);
+    if (matmul != nullptr && matmul->acc != 0) {  // C of the size of one product: after many calls it would hide the last
+      auto count = static_cast<size_t>(matmul->batch * matmul->m * matmul->k);
+      for (size_t i = 0; i < elements_; ++i) operands.result()[i] = matmul->a[i % count];
       std::copy_n(operands.result(), elements_, out_.f32());
     }
     ours();
     api_.run(handle_);
-    if (!fuses_) finish(call_, out_.f32(), elements_);
+    if (!fuses_) applyEpilogue(call_, out_.f32(), elements_);
     return resultDiffers(operands.result(), out_.f32(), elements_);
   }
 
   void run() { api_.run(handle_); }
 
 private:
+  void prepare(QuernPeerMatmul op) {
+    op.c = out_.f32();
+    fuses_ = api_.fusesEpilogue != 0;
+    if (!fuses_) op = {op.m, op.n, op.k, op.batch, op.ta, op.tb, op.acc, op.constB, kQuernPeerNone, op.a, op.b, op.c, nullptr, nullptr, op.threads};
+    handle_ = api_.prepare(&op, text_, sizeof text_);
+  }
+  void prepare(QuernPeerVector op) {
+    op.out = out_.f32();
+    if (api_.prepareVector != nullptr) handle_ = api_.prepareVector(&op, text_, sizeof text_);
+    else fmt::format_to_n(text_, sizeof text_ - 1, "{} has matmul only", api_.name);
+  }
+
   const QuernPeer& api_;
   const PeerCall& call_;
   GuardedArray out_;
   size_t elements_;
-  bool fuses_ = false;
+  bool fuses_ = true;
   char text_[256] = "";
   void* handle_ = nullptr;
 };
@@ -133,7 +85,11 @@ private:
 }  // namespace
 
 void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& op, TimingOperands& operands, const TimedCall& ours, const Ceilings& ceilings, const AgainstSettings& settings) {
-  PeerCall call = peerCallOf(op, operands, settings.threads);
+  PeerCall call = peerCallOf(op, operands.inputs(), settings.threads);
+  if (call.wantsPositive) {
+    const GuardedArray& x = operands.inputs().arrays[0];
+    std::transform(x.f32(), x.f32() + x.bytes() / sizeof(float), x.f32(), [](float value) { return std::fabs(value); });
+  }
   auto elements = static_cast<size_t>(outputOf(op).elements());
   for (const Peer& peer : peers) {
     PeerFigure& figure = row.peers.emplace_back();

@@ -1,4 +1,4 @@
-// tools/quern/Peers.h — other libraries' matmul, found at run time as plug-ins (tools/peers).
+// tools/quern/Peers.h — other libraries, found at run time as plug-ins (tools/peers).
 #pragma once
 
 #include "compiler/base/Result.h"
