@@ -168,6 +168,18 @@ with tempfile.TemporaryDirectory() as folder:
         for name, peer in peers.items():
             good = "absent" in peer or (0 < peer["ratio_low"] <= peer["ratio"] <= peer["ratio_high"] and peer["ns"] > 0 and peer["ceiling_percent"] > 0 and peer["path"] and peer["version"])
             expect(good, f"{op}, {name}: {peer}")
+    # Vector ops in a suite: onednn has a ratio or is absent, and where no primitive fits there is a reason; eigen has matmul only.
+    can = ["gelu x=1000 form=tanh", "log x=1000", "add a=4x5x6 b=5x1", "mul a=7 b=30x7", "div a=1000 b=1000", "softmax x=3x40", "softmax x=3x40x2 axis=1",
+           "layernorm x=5x2x64", "reduce x=9x17 axis=1 f=mean", "reduce x=9x17 axis=0 f=max"]
+    cannot = ["sub a=7 b=30x7", "add a=5x1 b=1x6", "erf x=64", "softmax x=4x4 causal=1", "softmax x=4x4 scale=0.5", "relu x=0"]
+    with open("vector.toml", "w") as file:
+        file.write("".join(f"[[op]]\ntext = '{op}'\n" for op in can + cannot))
+    rows = json.loads(run("bench", "--suite", "vector.toml", "--against", "onednn,eigen", "--json", "-", "--quiet", "--threads", "1").stdout)["rows"]
+    expect(len(rows) == len(can + cannot), rows)
+    for index, row in enumerate(rows):
+        onednn, eigen = row["peers"]["onednn"], row["peers"]["eigen"]
+        expect("absent" in onednn or (onednn["ratio"] > 0 if index < len(can) else onednn["reason"]), row)
+        expect("absent" in eigen or eigen["reason"], row)
     for op in ("relu x=64", "matmul m=8 n=8 k=8 ep='tanh(x)'", "matmul m=0 n=8 k=8"):
         peers = json.loads(run("bench", op, "--against", "blis,eigen", "--json", "-", "--quiet").stdout)["rows"][0]["peers"]
         expect(all("ratio" not in peer and ("absent" in peer or "reason" in peer) for peer in peers.values()), peers)
