@@ -148,18 +148,8 @@ LadderKernel compiled(KernelLibrary& library, const OpDesc& op, const Schedule& 
 }
 
 std::string text(const LadderKernel& kernel, const DimValues& dims, const CheckRun& run) {
-  std::string sizes;
-  for (const auto& [name, value] : dims) sizes += fmt::format(" {}={}", name, value);
-  return fmt::format("{} [{}] on {}, sizes{}, {} data of seed {}, flush with the {}, rows {} apart, {} elements off", text(kernel.op), text(kernel.schedule), kernel.level.level, sizes,
+  return fmt::format("{} [{}] on {}, sizes {}, {} data of seed {}, flush with the {}, rows {} apart, {} elements off", text(kernel.op), text(kernel.schedule), kernel.level.level, text(dims),
                      text(run.data), run.seed, run.flush == Flush::End ? "end" : "beginning", run.extraStride, run.offset);
-}
-
-std::string differing(std::span<const float> expected, std::span<const float> actual) {
-  if (expected.size() != actual.size()) return fmt::format("{} elements, {} are right", actual.size(), expected.size());
-  if (expected.empty() || std::memcmp(expected.data(), actual.data(), expected.size_bytes()) == 0) return "";
-  for (size_t i = 0; i < expected.size(); ++i)
-    if (std::memcmp(&expected[i], &actual[i], 4) != 0) return fmt::format("element {} is {}, {} is right", i, shortest(actual[i]), shortest(expected[i]));
-  return "";
 }
 
 std::string runExact(const LadderKernel& kernel, const DimValues& dims, const CheckRun& run) {

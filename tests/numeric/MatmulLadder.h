@@ -2,12 +2,10 @@
 // numbers, and cases that say all of what they are when they fail.
 #pragma once
 
-#include "tests/Support.h"
-#include "tuner/KernelCheck.h"
+#include "tests/numeric/KernelRuns.h"
 #include "tuner/SearchSpace.h"
 
 #include <random>
-#include <span>
 
 namespace quern {
 
@@ -56,9 +54,6 @@ struct LadderKernel {
 };
 LadderKernel compiled(KernelLibrary& library, const OpDesc& op, const Schedule& schedule);
 std::string text(const LadderKernel& kernel, const DimValues& dims, const CheckRun& run);
-
-/// The first element whose bits differ: "element 5 is 3, 4 is right"; "" where all are the same.
-std::string differing(std::span<const float> expected, std::span<const float> actual);
 
 /// Runs once on whole numbers and compares with exactMatmul: "" or what differs.
 std::string runExact(const LadderKernel& kernel, const DimValues& dims, const CheckRun& run);

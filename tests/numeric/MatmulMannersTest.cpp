@@ -1,6 +1,5 @@
 // tests/numeric/MatmulMannersTest.cpp — what a matmul must keep besides its values: NaN stays in its row or column, C is not
 // read without acc and is with it, schedules of one order and any thread count give the same bits.
-#include "runtime/ThreadPool.h"
 #include "tests/numeric/MatmulLadder.h"
 
 #include <cfenv>
@@ -20,13 +19,6 @@ SearchSpace space() {
   auto read = readSearchSpace("default");
   REQUIRE(read);
   return *read;
-}
-
-/// Those of `all` that the op leaves open.
-DimValues openDims(const OpDesc& desc, const DimValues& all) {
-  DimValues dims;
-  for (const std::string& name : runtimeDims(desc)) dims[name] = all.at(name);
-  return dims;
 }
 
 /// One value of A or B that is not finite: it may show in row or column `line` of each batch's C, and nowhere else.
@@ -71,13 +63,6 @@ const std::vector<std::string> kPoisoned = {
     "matmul m=* n=37 k=65 const=b",
     "matmul m=13 n=37 k=65 const=b tb=1 ep=bias",
 };
-
-TaskRunner runnerOf(ThreadPool& pool) {
-  return [&pool](int64_t count, const std::function<void(int, int64_t, int64_t)>& task) {
-    auto call = [](void* context, int thread, int64_t begin, int64_t end) { (*static_cast<const std::function<void(int, int64_t, int64_t)>*>(context))(thread, begin, end); };
-    pool.run(count, call, const_cast<void*>(static_cast<const void*>(&task)));
-  };
-}
 
 }  // namespace
 

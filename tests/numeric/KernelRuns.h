@@ -1,0 +1,54 @@
+// tests/numeric/KernelRuns.h — what tests that run kernels share: the kernel of an op, bits compared, tasks on a pool.
+#pragma once
+
+#include "compiler/base/Text.h"
+#include "runtime/ThreadPool.h"
+#include "tests/Support.h"
+#include "tuner/KernelCheck.h"
+
+#include <cstring>
+#include <fmt/format.h>
+#include <span>
+
+namespace quern {
+
+/// The kernel of an op as every caller gets it: the default schedule, kernels of few rows with it.
+inline KernelRef kernelOf(KernelLibrary& library, const OpDesc& desc) {
+  auto kernel = library.get(desc);
+  INFO(text(desc) << " on " << library.target().level << (kernel ? "" : ": " + kernel.error().message));
+  REQUIRE(kernel);
+  return *kernel;
+}
+
+/// Those of `all` that the op leaves open.
+inline DimValues openDims(const OpDesc& desc, const DimValues& all) {
+  DimValues dims;
+  for (const std::string& name : runtimeDims(desc)) dims[name] = all.at(name);
+  return dims;
+}
+
+/// "d0=3 d1=17", as a failure tells it.
+inline std::string text(const DimValues& dims) {
+  std::string out;
+  for (const auto& [name, value] : dims) out += fmt::format("{}{}={}", out.empty() ? "" : " ", name, value);
+  return out;
+}
+
+/// The first element whose bits differ: "element 5 is 3, 4 is right"; "" where all are the same.
+inline std::string differing(std::span<const float> expected, std::span<const float> actual) {
+  if (expected.size() != actual.size()) return fmt::format("{} elements, {} are right", actual.size(), expected.size());
+  if (expected.empty() || std::memcmp(expected.data(), actual.data(), expected.size_bytes()) == 0) return "";
+  for (size_t i = 0; i < expected.size(); ++i)
+    if (std::memcmp(&expected[i], &actual[i], 4) != 0) return fmt::format("element {} is {}, {} is right", i, shortest(actual[i]), shortest(expected[i]));
+  return "";
+}
+
+/// Tasks shared out by a pool.
+inline TaskRunner runnerOf(ThreadPool& pool) {
+  return [&pool](int64_t count, const std::function<void(int, int64_t, int64_t)>& task) {
+    auto call = [](void* context, int thread, int64_t begin, int64_t end) { (*static_cast<const std::function<void(int, int64_t, int64_t)>*>(context))(thread, begin, end); };
+    pool.run(count, call, const_cast<void*>(static_cast<const void*>(&task)));
+  };
+}
+
+}  // namespace quern
