@@ -15,7 +15,7 @@ static int lanesOf(const std::string& name, std::string_view prefix) {
 }
 
 static bool classifyByTable(LoopExpr& e, const std::string& name) {
-  for (int i = 1; i <= static_cast<int>(LoopOp::GeluSigmoid); ++i) {
+  for (int i = 1; i <= static_cast<int>(LoopOp::Decay); ++i) {
     auto op = static_cast<LoopOp>(i);
     if (nameOf(op) != name) continue;
     e.op = op;

@@ -8,10 +8,10 @@
 
 namespace quern {
 
-static constexpr std::array<std::string_view, 36> kOpNames = {
+static constexpr std::array<std::string_view, 37> kOpNames = {
     "",    "neg", "abs",  "sqrt", "+",       "-",    "*",    "/",     "%",        "max",       "min",          "&",
     "|",   "^",   "<<",   ">>",   ">>>",     "<",    "<=",   "==",    "!=",       "f32",       "i64",          "bits_f32",
-    "bits_i32", "exp", "log", "tanh", "erf", "sigmoid", "relu", "silu", "rsqrt", "gelu_erf", "gelu_tanh", "gelu_sigmoid"};
+    "bits_i32", "exp", "log", "tanh", "erf", "sigmoid", "relu", "silu", "rsqrt", "gelu_erf", "gelu_tanh", "gelu_sigmoid", "decay"};
 
 std::string_view nameOf(LoopOp op) { return kOpNames[static_cast<size_t>(op)]; }
 

@@ -44,7 +44,7 @@ enum class LoopOp : uint8_t {
   And, Or, Xor, Shl, Ashr, Lshr,                             // Binary, i32 and i64 (shifts by less than the width); And, Or: masks
   Lt, Le, Eq, Ne,                                            // Binary -> Bool; f32 comparisons are false on NaN, Ne is true
   ToF32, ToI64, BitsF32, BitsI32,                            // Cast; ToF32 of i32 or i64, ToI64 of i32
-  Exp, Log, Tanh, Erf, Sigmoid, Relu, Silu, Rsqrt, GeluErf, GeluTanh, GeluSigmoid,  // Call: gone after ExpandMaths
+  Exp, Log, Tanh, Erf, Sigmoid, Relu, Silu, Rsqrt, GeluErf, GeluTanh, GeluSigmoid, Decay,  // Call: gone after ExpandMaths
 };
 
 struct LoopExpr;

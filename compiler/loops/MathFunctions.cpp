@@ -27,6 +27,7 @@ Value MathFunctions::emit(LoopOp fn, const Value& given) const {
     case LoopOp::Rsqrt: return constantLike(x, 1) / unary(LoopOp::Sqrt, x);
     case LoopOp::GeluErf: return geluErf(x);
     case LoopOp::GeluTanh: return geluTanh(x);
+    case LoopOp::Decay: return decay(x);
     case LoopOp::GeluSigmoid: return geluSigmoid(x);
     default: break;
   }
@@ -78,6 +79,19 @@ Value MathFunctions::exp(const Value& x, const Value& low, Accuracy accuracy) co
   Value whole = let_("exp_i", bitsOf(shifted) - integerLike(x, 0x4B400000));
   Value half = let_("exp_h", binary(LoopOp::Ashr, whole, integerLike(x, 1)));
   return p * powerOfTwo(half) * powerOfTwo(whole - half);
+}
+
+Value MathFunctions::decay(const Value& x) const {
+  constexpr float kLog2e = 1.44269504f;
+  constexpr float kMagic = 12582912.0f + 127;  // rounds to an integer; the low bits are then the exponent field of 2^n
+  constexpr float kLn2 = 0.693147182f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
+  constexpr std::array<float, 6> e = {8.28929525e-3f, 4.18978259e-2f, 0.166676521f, 0.499991506f, 0.999999702f, 1.0f};
+  Value shifted = let_("decay_t", mulAdd(x, constantLike(x, kLog2e), constantLike(x, kMagic)));
+  Value n = let_("decay_n", shifted - constantLike(x, kMagic));
+  Value r = fma_ ? fmaOf(n, constantLike(x, -kLn2), x) : x - n * constantLike(x, kLn2High) - n * constantLike(x, kLn2Low);
+  Value power = floatOf(binary(LoopOp::Shl, bitsOf(shifted), integerLike(x, 23)));
+  // Beyond -126 ln 2 the power is no float; a NaN fails the comparison and comes out of the product.
+  return selectOf(below(x, -87.33654f), constantLike(x, 0.0f), horner(let_("decay_r", r), e) * power);
 }
 
 Value MathFunctions::over(const Value& numerator, const Value& divisor, Accuracy accuracy) const {

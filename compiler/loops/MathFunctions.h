@@ -11,6 +11,7 @@
 //   erf           2 / 2               x + x p(x^2) below 0.85, else 1 - exp(-q(x)), q the fit of -log erfc on [0.83, 4.1]
 //   sigmoid       2 / 2               exp(-|x|) or 1, over 1 + exp(-|x|)
 //   rsqrt         1 / 1               1 / sqrt(x)
+//   decay         exp of x <= 0 for softmax: err <= (2 + 0.1 |x|) eps exp(x), 0 below 2^-126; the same without fma
 //   gelu_erf, gelu_tanh, gelu_sigmoid, silu: max(4 ulp, 2^-26)
 #pragma once
 
@@ -42,6 +43,7 @@ private:
   Value over(const Value& numerator, const Value& divisor, Accuracy accuracy = Accuracy::Usual) const;
   /// exp(x + low); `low` may be a null value.
   Value exp(const Value& x, const Value& low = {}, Accuracy accuracy = Accuracy::Usual) const;
+  Value decay(const Value& x) const;
   Value log(const Value& x) const;
   Value tanh(const Value& x) const;
   Value erf(const Value& x) const;

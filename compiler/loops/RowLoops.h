@@ -18,6 +18,16 @@ void forRows(OpBuild& build, const Value& rows, int64_t rowsEach, const std::fun
 /// order; chains fold in halves. `value` gives the vector of a row.
 Value columnReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes, const Value& n, const std::function<Value(const Value& row)>& value);
 
+/// a, or b where b is larger. A NaN in b is passed over, one in a stays.
+Value plainMax(const Value& a, const Value& b);
+
+/// Folds a list in halves, i with i + size / 2; a power of two of them.
+Value foldVectors(LoopBuilder& b, const std::function<Value(const Value&, const Value&)>& combine, std::vector<Value> vectors);
+
+/// Folds the lanes of several vectors in halves, as Reduce does, with one instruction for all that can share it. Source i of n (a power
+/// of two, at most the lanes) comes out in lanes [i lanes / n, (i + 1) lanes / n).
+Value foldTogether(LoopBuilder& b, const std::function<Value(const Value&, const Value&)>& combine, std::vector<Value> vectors);
+
 /// exp((x - max) * scale) summed and stored, then divided by the sum: columns [0, n) of one row; n > 0.
 /// `load` gives x at a column, `store` and `again` keep and fetch the exponentials.
 void softmaxRow(OpBuild& build, const Value& n, float scale, const RowSchedule& s, const std::function<Value(const Value& at, int lanes, const Value* mask)>& load,

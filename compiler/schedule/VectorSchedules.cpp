@@ -5,6 +5,7 @@
 #include "compiler/schedule/ScheduleCheck.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 
 namespace quern {
 
@@ -98,21 +99,55 @@ Result<void> MoveSchedule::validate(const OpDesc& op, const Target& target) cons
 const std::vector<ScheduleField<AttentionSchedule>>& AttentionSchedule::fields() {
   static const std::vector<ScheduleField<AttentionSchedule>> all = {
       {"lanes", &AttentionSchedule::lanes, "f32 elements of one vector", {}},
-      {"rows", &AttentionSchedule::rows, "query rows of one task", {}},
+      {"rows", &AttentionSchedule::rows, "rows of one task: queries of the heads that share keys", {}},
+      {"mr", &AttentionSchedule::mr, "rows computed together: 1, 2 or 4", {}},
+      {"pack", &AttentionSchedule::pack, "copy a tile of keys, then of values, together before it meets many rows, or read them in place", {"none", "kv"}},
+      {"split", &AttentionSchedule::split, "1: a task for each 2048 keys, and a phase that merges them; for few rows and many keys", {}},
   };
   return all;
 }
 
-AttentionSchedule AttentionSchedule::byDefault(const OpDesc&, const Target& target) {
+/// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy.
+static int64_t attentionScratch(const AttentionSchedule& s, const AttentionOp& op) {
+  int64_t width = op.headDim.value;
+  return 4 * (s.rows * (64 + width + 5) + (s.pack == AttentionSchedule::PackKv ? 64 * width : 0));
+}
+static constexpr int64_t kMostScratch = 65536;
+
+AttentionSchedule AttentionSchedule::byDefault(const OpDesc& given, const Target& target) {
+  const auto& op = std::get<AttentionOp>(given);
   AttentionSchedule s;
-  s.lanes = target.vectorLanes();
+  s.lanes = std::min<int64_t>(16, target.vectorLanes());
+  // 8 scores, and two chains for each: 24 of 32 registers; half of that in 16.
+  s.mr = s.lanes == 16 ? 4 : s.lanes == 8 ? 2 : 1;
+  int64_t group = op.heads.value / op.kvHeads.value;
+  bool few = !op.q.any() && op.q.value * group <= 2 * s.mr;
+  s.pack = few ? PackNone : PackKv;
+  s.split = few && (op.kv.any() || op.kv.value > 2048) ? 1 : 0;
+  s.rows = 64;
+  if (attentionScratch(s, op) > kMostScratch) s.rows = 32;
+  if (attentionScratch(s, op) > kMostScratch) s.pack = PackNone;
+  while (s.rows > 1 && attentionScratch(s, op) > kMostScratch) s.rows /= 2;
+  s.mr = std::min(s.mr, s.rows);
   return s;
 }
 
-Result<void> AttentionSchedule::validate(const OpDesc&, const Target& target) const {
+int64_t AttentionSchedule::valuesAtOnce(int rowCount, const Target& target) const {
+  constexpr int kOthers = 6;  // the weight, and the values of a key
+  return std::clamp<int64_t>((target.isa().vectorRegisters - kOthers) / rowCount, 1, 8);
+}
+
+Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& target) const {
+  const auto& op = std::get<AttentionOp>(given);
   ScheduleCheck check("attention", target);
   check.lanes(lanes);
-  check.range("rows", rows, 1, kMaxTask);
+  check.range("lanes", lanes, 4, 16);
+  check.range("rows", rows, 1, 4096);
+  if (rows > 1 && attentionScratch(*this, op) > kMostScratch)
+    check.fail(fmt::format("attention schedule: rows={} pack={} takes {} bytes of scratch a thread, more than {}", rows, pack == PackKv ? "kv" : "none", attentionScratch(*this, op), kMostScratch));
+  check.range("mr", mr, 1, std::min<int64_t>({4, rows, lanes}));
+  if (mr == 3) check.fail("attention schedule: mr=3 is not 1, 2 or 4");
+  check.range("split", split, 0, 1);
   return check.finish();
 }
 

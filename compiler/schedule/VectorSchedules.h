@@ -39,14 +39,18 @@ struct MoveSchedule {
   bool operator==(const MoveSchedule&) const = default;
 };
 
-/// attention: `rows` query rows of one head a task; vectors along head_dim.
+/// attention: `rows` rows (queries of the heads that share keys) a task, mr rows at a time.
 struct AttentionSchedule {
-  int64_t lanes = 4, rows = 8;
+  enum Pack : int64_t { PackNone, PackKv };
+  int64_t lanes = 4, rows = 8, mr = 1, pack = PackNone, split = 0;
 
   static const std::vector<ScheduleField<AttentionSchedule>>& fields();
   static AttentionSchedule byDefault(const OpDesc& op, const Target& target);
   Result<void> validate(const OpDesc& op, const Target& target) const;
   bool operator==(const AttentionSchedule&) const = default;
+
+  /// Vectors of head_dim that are summed together, for `rowCount` rows in registers.
+  int64_t valuesAtOnce(int rowCount, const Target& target) const;
 };
 
 }  // namespace quern
