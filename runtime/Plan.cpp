@@ -81,10 +81,14 @@ Result<std::unique_ptr<Plan>> PlanBuilder::finish(const KernelProvider& kernels,
       largest.push_back(step.dims[d] == PlanDim::Rows ? maxRows_ : context_);
       values[info.dims[d]] = largest.back();
     }
-    std::vector<const KernelInfo*> infos = {&info};
-    for (const auto& narrower : (*kernel)->narrower) infos.push_back(&narrower.second->info);
-    for (const KernelInfo* each : infos) {
-      auto shared = each->sharedScratchBytes.evaluate(largest), own = each->threadScratchBytes.evaluate(largest);
+    std::vector<std::pair<const KernelInfo*, std::vector<int64_t>>> kernels = {{&info, largest}};
+    for (const auto& [rows, narrower] : (*kernel)->narrower) {
+      kernels.emplace_back(&narrower->info, largest);
+      int64_t& most = kernels.back().second[(*kernel)->rowDim];
+      most = std::min(most, rows);
+    }
+    for (const auto& [each, dims] : kernels) {
+      auto shared = each->sharedScratchBytes.evaluate(dims), own = each->threadScratchBytes.evaluate(dims);
       if (!shared || !own) return badInput(fmt::format("{}: scratch overflows at {} rows", info.op, maxRows_));
       plan->sharedScratch_ = std::max(plan->sharedScratch_, roundUp(*shared, 64));
       plan->threadScratch_ = std::max(plan->threadScratch_, roundUp(*own, 64));

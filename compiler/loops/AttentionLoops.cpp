@@ -113,16 +113,26 @@ private:
     });
   }
 
-  /// Tiles of one segment, each for all rows of the block: keys and values of a tile stay near.
+  /// Tiles of one segment, each for all rows of the block: keys and values of a tile stay near. `tiles` of them are scored before
+  /// their values are added, so that few rows do not wait for each tile's exponentials.
   void segmentOf(const AttentionState& state, const Block& block, const Value& segment) {
     Value begin = b_.let("begin", segment * kKeySegment);
     Value end = b_.let("end", minOf(begin + kKeySegment, limitOf(placeOf(block, block.rows - 1).query)));
-    b_.loop("tile", begin, end, kKeyTile, [&](const Value& tile0) {
-      Value keys = b_.let("keys", minOf(end - tile0, kKeyTile));
-      tile_.takeKeys(block.kvHead, tile0, keys);
-      eachGroup(block, [&](const AttentionRows& rows) { tile_.score(state, rows); });
-      tile_.takeValues(keys);
-      eachGroup(block, [&](const AttentionRows& rows) { tile_.weigh(state, rows); });
+    b_.loop("chunk", begin, end, s_.tiles * kKeyTile, [&](const Value& chunk) {
+      auto eachTile = [&](const std::function<void(const Value&)>& body) {
+        b_.loop("tile", chunk, s_.tiles == 1 ? chunk + 1 : minOf(chunk + s_.tiles * kKeyTile, end), kKeyTile, [&](const Value& tile0) {
+          tile_.at(block.kvHead, tile0, s_.tiles == 1 ? Value(0) : b_.let("slot", (tile0 - chunk) / kKeyTile));
+          body(b_.let("keys", minOf(end - tile0, kKeyTile)));
+        });
+      };
+      eachTile([&](const Value& keys) {
+        tile_.takeKeys(keys);
+        eachGroup(block, [&](const AttentionRows& rows) { tile_.score(state, rows); });
+      });
+      eachTile([&](const Value& keys) {
+        tile_.takeValues(keys);
+        eachGroup(block, [&](const AttentionRows& rows) { tile_.weigh(state, rows); });
+      });
     });
   }
 

@@ -10,7 +10,7 @@
 
 namespace quern {
 
-static constexpr int64_t kDotPartials = 16;
+static constexpr int kDotPartials = 16;
 
 AttentionTile::AttentionTile(OpBuild& build, const AttentionOp& op, const AttentionSchedule& schedule)
     : build_(build), op_(op), s_(schedule), lanes_(static_cast<int>(schedule.lanes)) {
@@ -20,9 +20,10 @@ AttentionTile::AttentionTile(OpBuild& build, const AttentionOp& op, const Attent
   values = build.strided(inputs[2], BufferRole::In);
   out = build.strided(op.output(), BufferRole::Out);
   auto scratch = [&](const char* name, std::vector<Value> shape) { return build.b.denseBuffer(name, Scalar::F32, BufferRole::ThreadScratch, std::move(shape)); };
-  scores_ = scratch("scores", {schedule.rows, kKeyTile});
-  factors_ = scratch("factors", {schedule.rows});
+  scores_ = scratch("scores", {schedule.tiles, schedule.rows, kKeyTile});
+  factors_ = scratch("factors", {schedule.tiles, schedule.rows});
   if (schedule.pack == AttentionSchedule::PackKv) copy_ = scratch("tile_copy", {kKeyTile * op.headDim.value});
+  else partials_ = scratch("partials", {schedule.lanes, kDotPartials});
 }
 
 void AttentionTile::columns(const std::function<void(const Value&, int, const Value*)>& step) {
@@ -53,10 +54,14 @@ static Value subtrahend(LoopBuilder& b, const Value& top) {
   return b.let("top", selectOf(none, f32Const(0, top.lanes()), top));
 }
 
-void AttentionTile::takeKeys(const Value& kvHead, const Value& tile0, const Value& count) {
-  LoopBuilder& b = build_.b;
+void AttentionTile::at(const Value& kvHead, const Value& tile0, const Value& slot) {
   kvHead_ = kvHead;
   tile0_ = tile0;
+  slot_ = slot;
+}
+
+void AttentionTile::takeKeys(const Value& count) {
+  LoopBuilder& b = build_.b;
   if (s_.pack == AttentionSchedule::PackNone) return;
   int64_t width = op_.headDim.value, whole = width / lanes_ * lanes_;
   b.loop("c", 0, count, lanes_, [&](const Value& c) {
@@ -137,7 +142,7 @@ void AttentionTile::scoreCopied(const AttentionRows& rows, const Value& most) {
     range(both, one, terms + 1, terms);
     range(one, half, terms, terms);
     for (int u = 0; u < rows.count; ++u)
-      for (int64_t c = 0; c < vectors; ++c) b.store(scores_, {rows.place + u, j + c * lanes_}, b.get(total, {u, c}) * f32Const(op_.factor(), lanes_));
+      for (int64_t c = 0; c < vectors; ++c) b.store(scores_, {slot_, rows.place + u, j + c * lanes_}, b.get(total, {u, c}) * f32Const(op_.factor(), lanes_));
   });
 }
 
@@ -162,45 +167,24 @@ void AttentionTile::addPartials(const AttentionRows& rows, const RegArray& total
 void AttentionTile::scoreGroup(const AttentionRows& rows, const Value& j, const Value* last) {
   LoopBuilder& b = build_.b;
   int keyCount = lanes_ / rows.count;
-  std::vector<Value> index;
-  for (int c = 0; c < keyCount; ++c) index.push_back(last == nullptr ? j + c : b.let("key", minOf(j + c, *last)));
-  Value all = b.let("scaled", dots(rows, index) * f32Const(op_.factor(), lanes_));
+  // A short loop: hardware prefetchers follow a few loads, not those of all keys written out.
+  int64_t step = std::min<int64_t>(s_.kr, keyCount);
+  b.loop("c", 0, keyCount, step, [&](const Value& c) { dots(rows, j, c, step, last); });
+  Value all = b.let("scaled", addedPartials() * f32Const(op_.factor(), lanes_));
   for (int u = 0; u < rows.count; ++u) {
     std::vector<int> pattern;
     for (int c = 0; c < keyCount; ++c) pattern.push_back(u * keyCount + c);
-    b.store(scores_, {rows.place + u, j}, rows.count == 1 ? all : shuffleOf(all, all, pattern));
+    b.store(scores_, {slot_, rows.place + u, j}, rows.count == 1 ? all : shuffleOf(all, all, pattern));
   }
 }
 
-/// partials[i][v]: vector v of the 16 partials of dot i, as many dots as lanes. Lane i of the result is dot i.
-static Value addedPartials(LoopBuilder& b, const std::vector<std::vector<Value>>& partials) {
-  size_t lanes = partials.size(), vectors = partials[0].size();
-  std::vector<std::vector<Value>> eights(std::max<size_t>(1, vectors / 2));  // [part of eight][dot], p and p + 8 added
-  if (vectors > 1) {
-    for (size_t v = 0; v < vectors / 2; ++v)
-      for (const std::vector<Value>& dot : partials) eights[v].push_back(b.let("eight", dot[v] + dot[v + vectors / 2]));
-  } else {
-    // 16 lanes: the lower half of dot i beside the upper half of dot i + 8, and the other halves crosswise.
-    std::vector<int> straight, crossed;
-    for (int lane = 0; lane < 16; ++lane) {
-      straight.push_back(lane < 8 ? lane : 16 + lane);
-      crossed.push_back(lane < 8 ? lane + 8 : 16 + lane - 8);
-    }
-    for (size_t i = 0; i < lanes / 2; ++i) {
-      Value x = b.let("low", partials[i][0]), y = b.let("high", partials[i + lanes / 2][0]);
-      eights[0].push_back(b.let("eight", shuffleOf(x, y, straight) + shuffleOf(x, y, crossed)));
-    }
-  }
-  Value total;
-  for (std::vector<Value>& part : eights)
-    for (const Value& next : transposed(b, std::move(part))) total = b.let("total", total.expr() == nullptr ? next : total + next);
-  return total;
-}
-
-Value AttentionTile::dots(const AttentionRows& rows, const std::vector<Value>& keyIndex) {
+/// The partials of keys j + c ... for each row.
+void AttentionTile::dots(const AttentionRows& rows, const Value& j, const Value& c, int64_t keyCount, const Value* last) {
   LoopBuilder& b = build_.b;
-  auto keyCount = static_cast<int64_t>(keyIndex.size());
   int64_t parts = kDotPartials / lanes_, width = op_.headDim.value;
+  std::vector<Value> index;
+  for (int64_t i = 0; i < keyCount; ++i)
+    index.push_back(b.let("key", last == nullptr ? j + c + i : minOf(j + c + i, *last)));
   RegArray acc = b.reg("dot", {rows.count, static_cast<int>(keyCount), static_cast<int>(parts)}, f32Const(0, lanes_));
   for (int64_t part = 0; part < parts; ++part)
     for (int64_t d = part * lanes_; d < width; d += kDotPartials) {
@@ -208,19 +192,44 @@ Value AttentionTile::dots(const AttentionRows& rows, const std::vector<Value>& k
       const Value* tail = width - d < lanes_ ? &mask : nullptr;
       std::vector<Value> q;
       for (int u = 0; u < rows.count; ++u) q.push_back(b.let("q", b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}, lanes_, tail)));
-      for (int64_t c = 0; c < keyCount; ++c) {
-        Value k = b.load(keys, {tile0_ + keyIndex[static_cast<size_t>(c)], kvHead_, d}, lanes_, tail);
+      for (int64_t i = 0; i < keyCount; ++i) {
+        Value k = b.load(keys, {tile0_ + index[static_cast<size_t>(i)], kvHead_, d}, lanes_, tail);
         if (rows.count > 1) k = b.let("k", k);
-        for (int u = 0; u < rows.count; ++u) b.set(acc, {u, c, part}, build_.mulAdd(q[static_cast<size_t>(u)], k, b.get(acc, {u, c, part})));
+        for (int u = 0; u < rows.count; ++u) b.set(acc, {u, i, part}, build_.mulAdd(q[static_cast<size_t>(u)], k, b.get(acc, {u, i, part})));
       }
     }
-  std::vector<std::vector<Value>> partials;
   for (int u = 0; u < rows.count; ++u)
-    for (int64_t c = 0; c < keyCount; ++c) {
-      partials.emplace_back();
-      for (int64_t p = 0; p < parts; ++p) partials.back().push_back(b.get(acc, {u, c, p}));
+    for (int64_t i = 0; i < keyCount; ++i)
+      for (int64_t part = 0; part < parts; ++part) b.store(partials_, {u * (lanes_ / rows.count) + c + i, part * lanes_}, b.get(acc, {u, i, part}));
+}
+
+/// The partials of as many dots as lanes, added: lane i of the result is dot i.
+Value AttentionTile::addedPartials() {
+  LoopBuilder& b = build_.b;
+  auto partial = [&](int dot, int p) { return b.load(partials_, {dot, p}, lanes_); };
+  std::vector<std::vector<Value>> eights;  // [lanes of eight][dot], p and p + 8 added
+  if (lanes_ < kDotPartials) {
+    for (int p = 0; p < kDotPartials / 2; p += lanes_) {
+      eights.emplace_back();
+      for (int dot = 0; dot < lanes_; ++dot) eights.back().push_back(b.let("eight", partial(dot, p) + partial(dot, p + kDotPartials / 2)));
     }
-  return addedPartials(b, partials);
+  } else {
+    // The lower half of dot i beside the upper half of dot i + 8, and the other halves crosswise.
+    std::vector<int> straight, crossed;
+    for (int lane = 0; lane < 16; ++lane) {
+      straight.push_back(lane < 8 ? lane : 16 + lane);
+      crossed.push_back(lane < 8 ? lane + 8 : 16 + lane - 8);
+    }
+    eights.emplace_back();
+    for (int dot = 0; dot < lanes_ / 2; ++dot) {
+      Value x = b.let("low", partial(dot, 0)), y = b.let("high", partial(dot + lanes_ / 2, 0));
+      eights[0].push_back(b.let("eight", shuffleOf(x, y, straight) + shuffleOf(x, y, crossed)));
+    }
+  }
+  Value total;
+  for (std::vector<Value>& part : eights)
+    for (const Value& next : transposed(b, std::move(part))) total = b.let("total", total.expr() == nullptr ? next : total + next);
+  return total;
 }
 
 /// One lane of each source out of what foldTogether gave for `count` of them.
@@ -241,7 +250,7 @@ void AttentionTile::normalise(const AttentionState& state, const AttentionRows& 
   int vectors = static_cast<int>(kKeyTile) / lanes_;
   Value least = f32Const(-std::numeric_limits<float>::infinity(), lanes_);
   auto score = [&](int u, int c) {
-    Value s = b.load(scores_, {rows.place + u, c * lanes_}, lanes_);
+    Value s = b.load(scores_, {slot_, rows.place + u, c * lanes_}, lanes_);
     return counts == nullptr ? s : selectOf(maskOf((*counts)[static_cast<size_t>(u)] - c * lanes_, lanes_), s, least);
   };
   std::vector<Value> tops;
@@ -260,7 +269,7 @@ void AttentionTile::normalise(const AttentionState& state, const AttentionRows& 
     std::vector<Value> all;
     for (int c = 0; c < vectors; ++c) {
       Value p = b.let("p", decayFrom(score(u, c), own));
-      b.store(scores_, {rows.place + u, c * lanes_}, p);
+      b.store(scores_, {slot_, rows.place + u, c * lanes_}, p);
       all.push_back(p);
     }
     sums.push_back(foldVectors(b, [](const Value& x, const Value& y) { return x + y; }, std::move(all)));
@@ -268,7 +277,7 @@ void AttentionTile::normalise(const AttentionState& state, const AttentionRows& 
   Value sum = lanePerSource(foldTogether(b, [](const Value& x, const Value& y) { return x + y; }, std::move(sums)), rows.count);
   b.store(state.highest, {rows.place}, now);
   b.store(state.sum, {rows.place}, build_.mulAdd(b.load(state.sum, {rows.place}, rows.count), factor, sum));
-  b.store(factors_, {rows.place}, factor);
+  b.store(factors_, {slot_, rows.place}, factor);
 }
 
 void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts) {
@@ -289,7 +298,7 @@ void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& 
       for (int64_t c = 0; c < vectors; ++c) v.push_back(b.let("v", valueAt(j, (first + c) * lanes_, maskAt(c))));
       for (int u = 0; u < rows.count; ++u)
         guarded(u, [&] {
-          Value p = b.let("weight", broadcast(b.load(scores_, {rows.place + u, j}), lanes_));
+          Value p = b.let("weight", broadcast(b.load(scores_, {slot_, rows.place + u, j}), lanes_));
           for (int64_t c = 0; c < vectors; ++c) b.set(acc, {u, c}, build_.mulAdd(p, v[static_cast<size_t>(c)], b.get(acc, {u, c})));
         });
     };
@@ -300,7 +309,7 @@ void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& 
         key(j, [&](int u, const std::function<void()>& body) { b.when(lessThan(j, (*counts)[static_cast<size_t>(u)]), body); });
       });
     for (int u = 0; u < rows.count; ++u) {
-      Value f = b.let("f", broadcast(b.load(factors_, {rows.place + u}), lanes_));
+      Value f = b.let("f", broadcast(b.load(factors_, {slot_, rows.place + u}), lanes_));
       auto join = [&] {
         for (int64_t c = 0; c < vectors; ++c) {
           Value at = (first + c) * lanes_;

@@ -44,8 +44,10 @@ public:
   /// m = -Inf, l = 0, o = 0 for rows [0, rows).
   void clear(const AttentionState& state, const Value& rows);
   void clear(const AttentionState& state, const Value& place, const std::vector<Value>& index);
-  /// The `count` keys from tile0 on, of key/value head kvHead, are those that follow; with pack=kv they are turned into a copy.
-  void takeKeys(const Value& kvHead, const Value& tile0, const Value& count);
+  /// The keys from tile0 on, of key/value head kvHead, are meant from here; their scores are kept at `slot` of `tiles`.
+  void at(const Value& kvHead, const Value& tile0, const Value& slot);
+  /// With pack=kv, `count` keys are turned into a copy.
+  void takeKeys(const Value& count);
   /// The scores of these keys for rows, and their exponentials; what was summed before is scaled in weigh.
   void score(const AttentionState& state, const AttentionRows& rows);
   /// The same for values, after the scores of all rows.
@@ -63,7 +65,8 @@ private:
   std::vector<Value> countsOf(const AttentionRows& rows);
   void scoreInPlace(const AttentionRows& rows, const Value& most);
   void scoreGroup(const AttentionRows& rows, const Value& j, const Value* last);
-  Value dots(const AttentionRows& rows, const std::vector<Value>& keyIndex);
+  void dots(const AttentionRows& rows, const Value& j, const Value& c, int64_t keyCount, const Value* last);
+  Value addedPartials();
   void scoreCopied(const AttentionRows& rows, const Value& most);
   void addPartials(const AttentionRows& rows, const RegArray& total, const Value& p, int64_t terms, int64_t upperTerms, const Value& j);
   /// `counts` null: all 64 count.
@@ -74,10 +77,11 @@ private:
   const AttentionOp& op_;
   const AttentionSchedule& s_;
   int lanes_;
-  BufferRef scores_;   ///< [rows, 64]
-  BufferRef factors_;  ///< [rows]
+  BufferRef scores_;   ///< [tiles, rows, 64]
+  BufferRef factors_;  ///< [tiles, rows]
+  BufferRef partials_; ///< [lanes, 16], with pack=none
   BufferRef copy_;     ///< of a tile, with pack=kv: keys as [head_dim, 64], then values as [64, head_dim]
-  Value kvHead_, tile0_;
+  Value kvHead_, tile0_, slot_;
 };
 
 }  // namespace quern

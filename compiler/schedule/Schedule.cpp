@@ -102,11 +102,13 @@ Schedule defaultSchedule(const OpDesc& op, const Target& target) {
 }
 
 std::string rowDimOf(const OpDesc& op) {
+  if (const auto* attention = std::get_if<AttentionOp>(&op)) return attention->q.any() ? "q" : "";
   const auto* matmul = std::get_if<MatmulOp>(&op);
   return matmul != nullptr && matmul->constB && matmul->m.any() && !matmul->ta ? "m" : "";
 }
 
 Schedule forFewRows(const Schedule& base) {
+  if (const auto* attention = std::get_if<AttentionSchedule>(&base)) return attention->forFewRows();
   MatmulSchedule few = std::get<MatmulSchedule>(base);
   few.panel = few.panelWidth();
   few.nc = 1;  // a task for each group of columns
@@ -114,6 +116,7 @@ Schedule forFewRows(const Schedule& base) {
 }
 
 bool sharesWeight(const Schedule& a, const Schedule& b) {
+  if (a.index() == b.index() && std::holds_alternative<AttentionSchedule>(a)) return true;
   const auto* x = std::get_if<MatmulSchedule>(&a);
   const auto* y = std::get_if<MatmulSchedule>(&b);
   return x != nullptr && y != nullptr && x->panelWidth() == y->panelWidth() && x->order == y->order;
@@ -121,6 +124,11 @@ bool sharesWeight(const Schedule& a, const Schedule& b) {
 
 std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target) {
   if (rowDimOf(op).empty()) return {};
+  if (const auto* attention = std::get_if<AttentionOp>(&op)) {
+    Schedule few = std::get<AttentionSchedule>(base).forFewRows();
+    int64_t group = attention->heads.value / attention->kvHeads.value;
+    return validate(few, op, target) ? std::vector<RowClass>{{std::max<int64_t>(1, AttentionSchedule::kFewRows / group), few}} : std::vector<RowClass>{};
+  }
   // A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
   const auto& wide = std::get<MatmulSchedule>(base);
   if (wide.chains() > 1) return {};

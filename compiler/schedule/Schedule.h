@@ -26,10 +26,11 @@ struct RowClass {
   int64_t rows = 0;
   Schedule schedule;
 };
-/// The run-time dimension of `op` that row classes go by, where one weight meets any number of rows: "m" of matmul m=* const=b.
+/// The run-time dimension of `op` that row classes go by: "m" of matmul m=* const=b, where one weight meets any number of rows; "q" of
+/// attention q=*, where one cache does.
 /// Empty: an op without row classes.
 std::string rowDimOf(const OpDesc& op);
-/// Can both run one weight: the same packed copy, the same numeric order, the same bits?
+/// Can both run one weight or cache: the same packed copy, the same numeric order, the same bits?
 bool sharesWeight(const Schedule& a, const Schedule& b);
 /// `base` with its panel spelled out and the least blocks: what a schedule for few rows is made from.
 Schedule forFewRows(const Schedule& base);

@@ -101,6 +101,8 @@ const std::vector<ScheduleField<AttentionSchedule>>& AttentionSchedule::fields()
       {"lanes", &AttentionSchedule::lanes, "f32 elements of one vector", {}},
       {"rows", &AttentionSchedule::rows, "rows of one task: queries of the heads that share keys", {}},
       {"mr", &AttentionSchedule::mr, "rows computed together: 1, 2 or 4", {}},
+      {"kr", &AttentionSchedule::kr, "keys that meet the mr rows together, where they are read in place", {}},
+      {"tiles", &AttentionSchedule::tiles, "tiles of 64 keys scored before their values are added; more than 1 for few rows", {}},
       {"pack", &AttentionSchedule::pack, "copy a tile of keys, then of values, together before it meets many rows, or read them in place", {"none", "kv"}},
       {"split", &AttentionSchedule::split, "1: a task for each 2048 keys, and a phase that merges them; for few rows and many keys", {}},
   };
@@ -110,7 +112,7 @@ const std::vector<ScheduleField<AttentionSchedule>>& AttentionSchedule::fields()
 /// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy.
 static int64_t attentionScratch(const AttentionSchedule& s, const AttentionOp& op) {
   int64_t width = op.headDim.value;
-  return 4 * (s.rows * (64 + width + 5) + (s.pack == AttentionSchedule::PackKv ? 64 * width : 0));
+  return 4 * (s.rows * (65 * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? 64 * width : 0));
 }
 static constexpr int64_t kMostScratch = 65536;
 
@@ -120,16 +122,27 @@ AttentionSchedule AttentionSchedule::byDefault(const OpDesc& given, const Target
   s.lanes = std::min<int64_t>(16, target.vectorLanes());
   // 8 scores, and two chains for each: 24 of 32 registers; half of that in 16.
   s.mr = s.lanes == 16 ? 4 : s.lanes == 8 ? 2 : 1;
-  int64_t group = op.heads.value / op.kvHeads.value;
-  bool few = !op.q.any() && op.q.value * group <= 2 * s.mr;
-  s.pack = few ? PackNone : PackKv;
-  s.split = few && (op.kv.any() || op.kv.value > 2048) ? 1 : 0;
   s.rows = 64;
+  s.pack = PackKv;
   if (attentionScratch(s, op) > kMostScratch) s.rows = 32;
   if (attentionScratch(s, op) > kMostScratch) s.pack = PackNone;
   while (s.rows > 1 && attentionScratch(s, op) > kMostScratch) s.rows /= 2;
   s.mr = std::min(s.mr, s.rows);
-  return s;
+  if (op.q.any() || op.q.value * (op.heads.value / op.kvHeads.value) > kFewRows) return s;
+  AttentionSchedule few = s.forFewRows();
+  few.split = op.kv.any() || op.kv.value > 2048 ? 1 : 0;
+  while (few.rows > few.mr && attentionScratch(few, op) > kMostScratch) few.rows /= 2;
+  while (few.tiles > 1 && attentionScratch(few, op) > kMostScratch) few.tiles /= 2;
+  return few;
+}
+
+AttentionSchedule AttentionSchedule::forFewRows() const {
+  AttentionSchedule few = *this;
+  few.pack = PackNone;
+  few.rows = std::min(kFewRows, rows);
+  few.tiles = 4;
+  few.split = 1;
+  return few;
 }
 
 int64_t AttentionSchedule::valuesAtOnce(int rowCount, const Target& target) const {
@@ -146,8 +159,12 @@ Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& targ
   if (rows > 1 && attentionScratch(*this, op) > kMostScratch)
     check.fail(fmt::format("attention schedule: rows={} pack={} takes {} bytes of scratch a thread, more than {}", rows, pack == PackKv ? "kv" : "none", attentionScratch(*this, op), kMostScratch));
   check.range("mr", mr, 1, std::min<int64_t>({4, rows, lanes}));
-  if (mr == 3) check.fail("attention schedule: mr=3 is not 1, 2 or 4");
+  check.range("kr", kr, 1, lanes / std::max<int64_t>(1, mr));
+  for (int64_t value : {mr, kr})
+    if ((value & (value - 1)) != 0) check.fail(fmt::format("attention schedule: mr={} kr={}: powers of two are needed", mr, kr));
   check.range("split", split, 0, 1);
+  check.range("tiles", tiles, 1, 32);
+  if (tiles > 1 && pack == PackKv) check.fail(fmt::format("attention schedule: tiles={} with pack=kv, which copies one tile", tiles));
   return check.finish();
 }
 
