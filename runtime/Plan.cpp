@@ -81,13 +81,13 @@ Result<std::unique_ptr<Plan>> PlanBuilder::finish(const KernelProvider& kernels,
       largest.push_back(step.dims[d] == PlanDim::Rows ? maxRows_ : context_);
       values[info.dims[d]] = largest.back();
     }
-    std::vector<std::pair<const KernelInfo*, std::vector<int64_t>>> kernels = {{&info, largest}};
+    std::vector<std::pair<const KernelInfo*, std::vector<int64_t>>> infos = {{&info, largest}};
     for (const auto& [rows, narrower] : (*kernel)->narrower) {
-      kernels.emplace_back(&narrower->info, largest);
-      int64_t& most = kernels.back().second[(*kernel)->rowDim];
+      infos.emplace_back(&narrower->info, largest);
+      int64_t& most = infos.back().second[(*kernel)->rowDim];
       most = std::min(most, rows);
     }
-    for (const auto& [each, dims] : kernels) {
+    for (const auto& [each, dims] : infos) {
       auto shared = each->sharedScratchBytes.evaluate(dims), own = each->threadScratchBytes.evaluate(dims);
       if (!shared || !own) return badInput(fmt::format("{}: scratch overflows at {} rows", info.op, maxRows_));
       plan->sharedScratch_ = std::max(plan->sharedScratch_, roundUp(*shared, 64));

@@ -130,15 +130,20 @@ void RowReduce::runWith(const std::function<Value(const Value&, const Value&, co
   }
 }
 
-Value RowReduce::fold() {
+Value RowReduce::foldToVector(const std::function<Value(const Value&, const Value&)>& combine) {
   LoopBuilder& b = build_.b;
   // Registers that no column reaches hold the identity: leaving them out changes no bit (no partial is ever -0).
   const int64_t* known = columns_.constant();
   int64_t used = known == nullptr ? registers_ : std::min<int64_t>(registers_, (*known + lanes_ - 1) / lanes_);
   for (int half = registers_ / 2; half >= 1; half /= 2)
     for (int64_t i = 0; i < half && i + half < used; ++i)
-      b.set(partials_, {i}, binary(op_, b.get(partials_, {i}), b.get(partials_, {i + half})));
-  return b.let(name_, reduceOf(op_, b.get(partials_, {0})));
+      b.set(partials_, {i}, combine(b.get(partials_, {i}), b.get(partials_, {i + half})));
+  return b.let(name_, b.get(partials_, {0}));
+}
+
+Value RowReduce::fold() {
+  Value vector = foldToVector([this](const Value& x, const Value& y) { return binary(op_, x, y); });
+  return build_.b.let(name_, reduceOf(op_, vector));
 }
 
 }  // namespace quern

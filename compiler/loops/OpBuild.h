@@ -64,6 +64,8 @@ public:
   void runWith(const std::function<Value(const Value& acc, const Value& at, const Value* mask)>& step);
   /// The folded scalar.
   Value fold();
+  /// All partials in the lanes of one vector, folded in halves down to that.
+  Value foldToVector(const std::function<Value(const Value&, const Value&)>& combine);
 
 private:
   Value identity() const;

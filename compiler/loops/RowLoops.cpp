@@ -1,6 +1,7 @@
 // compiler/loops/RowLoops.cpp — see RowLoops.h.
 #include "compiler/loops/RowLoops.h"
 
+#include <bit>
 #include <limits>
 
 namespace quern {
@@ -79,23 +80,68 @@ Value foldTogether(LoopBuilder& b, const Combine& combine, std::vector<Value> ve
   return vectors[0];
 }
 
-void softmaxRow(OpBuild& build, const Value& n, float scale, const RowSchedule& s, const std::function<Value(const Value&, int, const Value*)>& load,
-                const BufferRef& out, const std::function<std::vector<Value>(const Value&)>& place) {
+Value softmaxPower(const Value& x, const Value& top, float scale) {
+  Value distance = x - top;
+  return callOf(LoopOp::Decay, scale == 1.0f ? distance : distance * f32Const(scale, x.lanes()));
+}
+
+/// The largest lane, NaNs passed over.
+static Value reducedPlainMax(LoopBuilder& b, const Value& x) { return x.lanes() == 1 ? x : shuffleOf(foldTogether(b, plainMax, {x}), x, {0}); }
+
+static constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+/// `known` columns, all of them in registers from the load to the store.
+static void softmaxInRegisters(OpBuild& build, int lanes, int64_t known, const SoftmaxRow& row) {
+  LoopBuilder& b = build.b;
+  auto vectors = static_cast<size_t>((known + lanes - 1) / lanes);
+  Value mask = maskOf(known % lanes, lanes);
+  auto maskAt = [&](size_t i) { return known % lanes != 0 && i + 1 == vectors ? &mask : nullptr; };
+  std::vector<Value> x;
+  Value top = f32Const(kLowest, lanes);
+  for (size_t i = 0; i < vectors; ++i) {
+    Value each = row.load(static_cast<int64_t>(i) * lanes, lanes, maskAt(i));
+    if (maskAt(i) != nullptr) each = selectOf(mask, each, f32Const(kLowest, lanes));  // its exponential is 0
+    x.push_back(b.let("x", each));
+  }
+  for (const Value& each : x) top = b.let("top", plainMax(top, each));
+  top = b.let("top", broadcast(reducedPlainMax(b, top), lanes));
+  // The order of RowReduce: partial vectors by column, then folded in halves.
+  std::vector<Value> partials(static_cast<size_t>(RowReduce::kPartials / lanes), f32Const(0, lanes));
+  for (size_t i = 0; i < vectors; ++i) {
+    x[i] = b.let("power", softmaxPower(x[i], top, row.scale));
+    Value& partial = partials[i % partials.size()];
+    partial = i < partials.size() ? x[i] : b.let("sum", partial + x[i]);
+  }
+  partials.resize(std::min(partials.size(), std::bit_ceil(vectors)), f32Const(0, lanes));  // the others are zeros
+  Value sum = foldVectors(b, [](const Value& p, const Value& q) { return p + q; }, std::move(partials));
+  Value inverse = b.let("inverse", broadcast(f32Const(1.0f) / reduceOf(LoopOp::Add, sum), lanes));
+  for (size_t i = 0; i < vectors; ++i) b.store(row.out, row.place(static_cast<int64_t>(i) * lanes), x[i] * inverse, maskAt(i));
+}
+
+static Value rowMax(OpBuild& build, int lanes, const SoftmaxRow& row) {
+  RowReduce highest(build, "max", LoopOp::Max, lanes, row.columns);
+  highest.runWith([&](const Value& acc, const Value& at, const Value* mask) {
+    Value x = row.load(at, lanes, mask);
+    return plainMax(acc, build.b.let("x", mask == nullptr ? x : selectOf(*mask, x, f32Const(kLowest, lanes))));
+  });
+  return reducedPlainMax(build.b, highest.foldToVector(plainMax));
+}
+
+void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& row) {
   LoopBuilder& b = build.b;
   int lanes = static_cast<int>(s.lanes);
-  RowReduce highest(build, "max", LoopOp::Max, lanes, n);
-  highest.run([&](const Value& at, const Value* mask) { return load(at, lanes, mask); });
-  Value top = b.let("top", broadcast(highest.fold(), lanes));
-  RowReduce sum(build, "sum", LoopOp::Add, lanes, n);
+  const int64_t* known = row.columns.constant();
+  if (known != nullptr && build.masks() && *known <= int64_t{build.target.isa().vectorRegisters} / 2 * lanes) return softmaxInRegisters(build, lanes, *known, row);
+  Value top = b.let("top", broadcast(rowMax(build, lanes, row), lanes));
+  RowReduce sum(build, "sum", LoopOp::Add, lanes, row.columns);
   sum.run([&](const Value& at, const Value* mask) {
-    Value distance = load(at, lanes, mask) - top;
-    Value power = b.let("power", callOf(LoopOp::Exp, scale == 1.0f ? distance : distance * f32Const(scale, lanes)));
-    b.store(out, place(at), power, mask);
+    Value power = b.let("power", softmaxPower(row.load(at, lanes, mask), top, row.scale));
+    b.store(row.out, row.place(at), power, mask);
     return power;
   });
   Value inverse = b.let("inverse", f32Const(1.0f) / sum.fold());
-  build.forVectors("j", 0, n, lanes, static_cast<int>(s.unroll), build.masks(), [&](const Value& at, int width, const Value* mask) {
-    b.store(out, place(at), b.load(out, place(at), width, mask) * broadcast(inverse, width), mask);
+  build.forVectors("j", 0, row.columns, lanes, static_cast<int>(s.unroll), build.masks(), [&](const Value& at, int width, const Value* mask) {
+    b.store(row.out, row.place(at), b.load(row.out, row.place(at), width, mask) * broadcast(inverse, width), mask);
   });
 }
 

@@ -28,9 +28,20 @@ Value foldVectors(LoopBuilder& b, const std::function<Value(const Value&, const 
 /// of two, at most the lanes) comes out in lanes [i lanes / n, (i + 1) lanes / n).
 Value foldTogether(LoopBuilder& b, const std::function<Value(const Value&, const Value&)>& combine, std::vector<Value> vectors);
 
-/// exp((x - max) * scale) summed and stored, then divided by the sum: columns [0, n) of one row; n > 0.
-/// `load` gives x at a column, `store` and `again` keep and fetch the exponentials.
-void softmaxRow(OpBuild& build, const Value& n, float scale, const RowSchedule& s, const std::function<Value(const Value& at, int lanes, const Value* mask)>& load,
-                const BufferRef& out, const std::function<std::vector<Value>(const Value& at)>& place);
+/// Where columns of one row come from and go to. `load` gives lanes of x at a column (lanes that are off in `mask`: anything);
+/// out[place(column)] takes the result, and meanwhile the exponentials.
+struct SoftmaxRow {
+  Value columns;  ///< > 0
+  float scale = 1;
+  std::function<Value(const Value& at, int lanes, const Value* mask)> load;
+  BufferRef out;
+  std::function<std::vector<Value>(const Value& at)> place;
+};
+
+/// Softmax of one row: in registers where it fits there, else in three passes over what stays near.
+void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& row);
+
+/// exp((x - top) scale)
+Value softmaxPower(const Value& x, const Value& top, float scale);
 
 }  // namespace quern

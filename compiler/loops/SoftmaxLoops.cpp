@@ -17,8 +17,8 @@ static void lastAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s) 
   BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {view.outer, view.n});
   forRows(build, view.outer, s.rows, [&](const Value& row) {
     auto normalise = [&](const Value& n) {
-      softmaxRow(build, n, op.factor(), s, [&](const Value& at, int lanes, const Value* mask) { return b.load(x, {row, at}, lanes, mask); }, out,
-                 [&](const Value& at) { return std::vector<Value>{row, at}; });
+      softmaxRow(build, s, {n, op.factor(), [&](const Value& at, int lanes, const Value* mask) { return b.load(x, {row, at}, lanes, mask); }, out,
+                            [&](const Value& at) { return std::vector<Value>{row, at}; }});
     };
     if (op.causal == Causal::No) {
       if (!view.n.isConstant(0)) normalise(view.n);
