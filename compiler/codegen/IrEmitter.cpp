@@ -7,6 +7,7 @@
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/MDBuilder.h>
 #include <llvm/IR/Module.h>
 
@@ -49,6 +50,7 @@ private:
   llvm::Value* floatBinary(LoopOp op, llvm::Value* a, llvm::Value* b);
   llvm::Value* integerBinary(LoopOp op, llvm::Value* a, llvm::Value* b);
   llvm::Value* cast(const LoopExpr& e, llvm::Value* a);
+  llvm::Value* lookup(const LoopExpr& e, llvm::Value* index);
   llvm::Value* reduce(const LoopExpr& e, llvm::Value* a);
   llvm::Value* mask(const LoopExpr& e, llvm::Value* count);
   llvm::Value* address(int buffer, const std::vector<LoopExprRef>& args, size_t from);
@@ -322,6 +324,7 @@ llvm::Value* IrEmitter::expr(const LoopExprRef& ref) {
     case LoopExpr::Kind::Broadcast: return ir_.CreateVectorSplat(static_cast<unsigned>(e.type.lanes), args[0]);
     case LoopExpr::Kind::Reduce: return reduce(e, args[0]);
     case LoopExpr::Kind::Mask: return mask(e, args[0]);
+    case LoopExpr::Kind::Lookup: return lookup(e, args[0]);
     case LoopExpr::Kind::Shuffle: {
       if (e.type.lanes > 1) return ir_.CreateShuffleVector(args[0], args[1], e.pattern);
       auto lanes = static_cast<int>(e.args[0]->type.lanes);
@@ -394,6 +397,35 @@ llvm::Value* IrEmitter::cast(const LoopExpr& e, llvm::Value* a) {
   if (e.op == LoopOp::ToF32) return ir_.CreateSIToFP(a, type);
   if (e.op == LoopOp::ToI64) return ir_.CreateSExt(a, type);
   return ir_.CreateBitCast(a, type);
+}
+
+llvm::Value* IrEmitter::lookup(const LoopExpr& e, llvm::Value* index) {
+  constexpr unsigned kWide = 16;
+  auto lanes = static_cast<unsigned>(e.type.lanes), entries = static_cast<unsigned>(e.table.size());
+  if (findIsaLevel(program_.isa)->vectorBits != 512 || lanes > kWide) {
+    llvm::Value* table = llvm::ConstantDataVector::get(context_, e.table);
+    index = ir_.CreateAnd(index, llvm::ConstantInt::get(index->getType(), entries - 1));
+    if (lanes == 1) return ir_.CreateExtractElement(table, index);
+    llvm::Value* all = llvm::PoisonValue::get(irType(e.type));
+    for (unsigned i = 0; i < lanes; ++i) all = ir_.CreateInsertElement(all, ir_.CreateExtractElement(table, ir_.CreateExtractElement(index, i)), i);
+    return all;
+  }
+  // Two registers of sixteen entries; fewer lanes are widened.
+  llvm::ArrayRef<float> table(e.table);
+  llvm::Value* low = llvm::ConstantDataVector::get(context_, table.take_front(kWide));
+  llvm::Value* high = llvm::ConstantDataVector::get(context_, table.take_back(kWide));
+  if (lanes == 1) index = ir_.CreateInsertElement(llvm::PoisonValue::get(llvm::FixedVectorType::get(ir_.getInt32Ty(), kWide)), index, uint64_t{0});
+  if (lanes > 1 && lanes < kWide) {
+    std::vector<int> widened(kWide, -1);
+    std::iota(widened.begin(), widened.begin() + lanes, 0);
+    index = ir_.CreateShuffleVector(index, widened);
+  }
+  llvm::Value* found = ir_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_ps_512, {}, {low, index, high});
+  if (lanes == 1) return ir_.CreateExtractElement(found, uint64_t{0});
+  if (lanes == kWide) return found;
+  std::vector<int> narrowed(lanes);
+  std::iota(narrowed.begin(), narrowed.end(), 0);
+  return ir_.CreateShuffleVector(found, narrowed);
 }
 
 llvm::Value* IrEmitter::reduce(const LoopExpr& e, llvm::Value* a) {

@@ -12,7 +12,7 @@ namespace {
 
 class Expander {
 public:
-  Expander(LoopProgram& program, bool fma) : program_(program), fma_(fma) {}
+  Expander(LoopProgram& program, bool fma, bool lookups) : program_(program), fma_(fma), lookups_(lookups) {}
 
   std::vector<LoopStmt> block(std::vector<LoopStmt> stmts) {
     std::vector<LoopStmt> out;
@@ -37,7 +37,7 @@ private:
       arg = std::move(now);
     }
     if (copy.kind == LoopExpr::Kind::Call) {
-      MathFunctions maths([this](const std::string& name, const Value& value) { return let(name, value); }, fma_);
+      MathFunctions maths([this](const std::string& name, const Value& value) { return let(name, value); }, fma_, lookups_);
       return maths.emit(copy.op, Value(copy.args[0])).expr();
     }
     return changed ? std::make_shared<const LoopExpr>(std::move(copy)) : ref;
@@ -59,15 +59,15 @@ private:
   }
 
   LoopProgram& program_;
-  bool fma_;
+  bool fma_, lookups_;
   int count_ = 0;
   std::vector<LoopStmt>* out_ = nullptr;
 };
 
 }  // namespace
 
-LoopProgram expandMaths(LoopProgram program, bool fma) {
-  Expander expander(program, fma);
+LoopProgram expandMaths(LoopProgram program, bool fma, bool lookups) {
+  Expander expander(program, fma, lookups);
   for (LoopPhase& phase : program.phases) phase.body = expander.block(std::move(phase.body));
   return program;
 }

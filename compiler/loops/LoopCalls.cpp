@@ -37,6 +37,7 @@ bool classifyCall(LoopExpr& e, const std::string& name) {
   if (name == "select" && count == 3) return e.kind = LoopExpr::Kind::Select, e.type = e.args[1]->type, true;
   if (name == "shuffle" && count == 2 && !e.pattern.empty())
     return e.kind = LoopExpr::Kind::Shuffle, e.type.lanes = static_cast<int>(e.pattern.size()), true;
+  if (name == "lookup" && count == 1 && !e.table.empty()) return e.kind = LoopExpr::Kind::Lookup, e.type.scalar = Scalar::F32, true;
   if (name == "masked" && count == 2 && e.args[0]->kind == LoopExpr::Kind::Load) {
     LoopExpr load = *e.args[0];
     load.masked = true;

@@ -218,6 +218,9 @@ private:
           out.bits[i] = lane < from.lanes ? a.bits[lane] : b.bits[lane - from.lanes];
         }
         return;
+      case LoopExpr::Kind::Lookup:
+        for (int i = 0; i < lanes; ++i) out.bits[i] = asBits(e.table[a.bits[i] % e.table.size()]);
+        return;
       default: QUERN_CHECK_FOR(false, program_.name);
     }
   }

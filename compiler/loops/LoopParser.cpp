@@ -349,6 +349,9 @@ private:
     while (accept(",")) e.args.push_back(expr());
     if (name == "shuffle" && accept(";"))
       while (failed_.empty() && !isSign(")")) e.pattern.push_back(static_cast<int>(takeInt(0, 127, "a lane")));
+    if (name == "lookup" && accept(";"))
+      do e.table.push_back(expr()->number);
+      while (failed_.empty() && accept(","));
     sign(")");
     if (!failed_.empty() || !classifyCall(e, name)) return fail(fmt::format("'{}' with {} arguments is no function; a function expected", escaped(name), e.args.size())), integer(0);
     return made(std::move(e));

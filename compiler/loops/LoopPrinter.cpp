@@ -55,6 +55,7 @@ public:
       case LoopExpr::Kind::Reduce: return call(e.op == LoopOp::Add ? "reduce_add" : fmt::format("reduce_{}", nameOf(e.op)), e.args);
       case LoopExpr::Kind::Shuffle:
         return fmt::format("shuffle({}, {}; {})", expr(e.args[0]), expr(e.args[1]), fmt::join(e.pattern, " "));
+      case LoopExpr::Kind::Lookup: return fmt::format("lookup({}; {})", expr(e.args[0]), numbers(e.table));
       case LoopExpr::Kind::Unary:
       case LoopExpr::Kind::Cast:
       case LoopExpr::Kind::Call: return call(nameOf(e.op), e.args);
@@ -75,6 +76,12 @@ public:
   }
 
 private:
+  static std::string numbers(const std::vector<float>& table) {
+    std::string out;
+    for (float each : table) out += (out.empty() ? "" : ", ") + shortest(each) + "f";
+    return out;
+  }
+
   std::string constant(const LoopExpr& e) const {
     std::string lanes = e.type.lanes == 1 ? "" : fmt::format("x{}", e.type.lanes);
     if (e.type.scalar == Scalar::F32) return shortest(e.number) + "f" + lanes;

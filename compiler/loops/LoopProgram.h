@@ -66,6 +66,7 @@ struct LoopExpr {
     Reduce,     ///< op Add, Max or Min over the lanes by folding halves: v[i] op v[i + lanes/2], ... until one is left
     Mask,       ///< lane i is on iff i < args[0]
     Shuffle,    ///< lane i is lane pattern[i] of args[0] followed by args[1]
+    Lookup,     ///< table[args[0] modulo the table's size], lane by lane; args[0] i32, 16 or 32 entries of f32
     Call,       ///< a maths function, expanded by ExpandMaths
   };
   Kind kind = Kind::Const;
@@ -77,6 +78,7 @@ struct LoopExpr {
   float number = 0;
   std::vector<LoopExprRef> args;
   std::vector<int> pattern;
+  std::vector<float> table;
 };
 
 /// A step. Blocks are vectors of statements; names are unique in a program and scoped to their block.

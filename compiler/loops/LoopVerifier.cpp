@@ -136,6 +136,10 @@ private:
         for (int lane : e.pattern)
           if (lane >= 2 * first.lanes) wrong(ref, fmt::format("lane {} of {}", lane, 2 * first.lanes));
         return;
+      case LoopExpr::Kind::Lookup:
+        if (first.scalar != Scalar::I32) wrong(ref, "an i32 index is needed");
+        if (e.table.size() != 16 && e.table.size() != 32) wrong(ref, fmt::format("{} entries; 16 or 32 are needed", e.table.size()));
+        return;
       case LoopExpr::Kind::Cast: return cast(ref, first);
       default: return;
     }

@@ -23,7 +23,7 @@ Value MathFunctions::emit(LoopOp fn, const Value& given) const {
     case LoopOp::Erf: return erf(x);
     case LoopOp::Sigmoid: return sigmoid(x);
     case LoopOp::Relu: return relu(x);
-    case LoopOp::Silu: return timesSigmoid(x, x, {});
+    case LoopOp::Silu: return lookups_ ? geluOfTable(x, siluTail()) : timesSigmoid(x, x, {});
     case LoopOp::Rsqrt: return constantLike(x, 1) / unary(LoopOp::Sqrt, x);
     case LoopOp::GeluErf: return geluErf(x);
     case LoopOp::GeluTanh: return geluTanh(x);
@@ -216,7 +216,24 @@ Value MathFunctions::geluOfTail(const Value& x, std::span<const float> logTail, 
   return selectOf(below(a, end), mulAdd(unary(LoopOp::Neg, a), tail, positive), positive);
 }
 
+Value MathFunctions::geluOfTable(const Value& x, const TailTable& table) const {
+  constexpr float kMagic = 12582912.0f;
+  constexpr size_t kEntries = 32;
+  // Negative x: x times zero, so that minus infinity is NaN as the formula has it.
+  Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", selectOf(below(x, 0.0f), x * constantLike(x, 0.0f), x));
+  Value shifted = let_("gelu_t", mulAdd(a, constantLike(x, 1.0f / table.width), constantLike(x, kMagic)));
+  Value t = let_("gelu_d", mulAdd(shifted - constantLike(x, kMagic), constantLike(x, -table.width), a));
+  Value interval = let_("gelu_i", bitsOf(shifted));
+  Value sum;
+  for (size_t at = table.terms.size(); at > 0; at -= kEntries) {
+    Value term = lookupOf(interval, table.terms.subspan(at - kEntries, kEntries));
+    sum = sum.expr() == nullptr ? term : mulAdd(sum, t, term);
+  }
+  return selectOf(below(a, table.end), positive - sum, positive);
+}
+
 Value MathFunctions::geluErf(const Value& x) const {
+  if (lookups_) return geluOfTable(x, geluErfTail());
   // log2(Phi(-a) / Phi(-1)) / (a - 1), in a - 1; Phi(-1) 2^f
   constexpr std::array<float, 9> logTail = {3.5335509e-07f,  -3.9578335e-06f, 1.5398417e-05f, 1.5092262e-05f, -5.8457977e-04f,
                                             4.76016849e-03f, -2.81169545e-02f, -5.77728987e-01f, -2.20030499e+00f};
@@ -225,6 +242,7 @@ Value MathFunctions::geluErf(const Value& x) const {
 }
 
 Value MathFunctions::geluSigmoid(const Value& x) const {
+  if (lookups_) return geluOfTable(x, geluSigmoidTail());
   constexpr float kLow = -2.19345093e-8f;  // 1.702 less its f32 rounding
   Value scale = constantLike(x, 1.702f);
   Value y = let_("gelu_y", x * scale);
@@ -233,6 +251,7 @@ Value MathFunctions::geluSigmoid(const Value& x) const {
 }
 
 Value MathFunctions::geluTanh(const Value& x) const {
+  if (lookups_) return geluOfTable(x, geluTanhTail());
   // The same of (1 - tanh(sqrt(2/pi) (a + 0.044715 a^3))) / 2.
   constexpr std::array<float, 12> logTail = {-1.17273949e-07f, 9.3720854e-07f,   6.11698226e-07f,  -2.28871850e-05f, 2.90602109e-05f,  2.32268038e-04f,
                                              -2.08204903e-04f, -3.04875453e-03f, -2.99152161e-04f, -3.13228294e-02f, -5.75422943e-01f, -2.19638419e+00f};

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "compiler/loops/LoopBuilder.h"
+#include "compiler/loops/TailTables.h"
 
 #include <functional>
 
@@ -26,7 +27,8 @@ class MathFunctions {
 public:
   using Let = std::function<Value(const std::string& name, const Value& value)>;
 
-  MathFunctions(Let let, bool fma) : let_(std::move(let)), fma_(fma) {}
+  /// `lookups`: a table of 32 entries is one instruction.
+  MathFunctions(Let let, bool fma, bool lookups) : let_(std::move(let)), fma_(fma), lookups_(lookups) {}
 
   /// fn(x) for any Call operator.
   Value emit(LoopOp fn, const Value& x) const;
@@ -53,6 +55,8 @@ private:
   /// no quotient, exact signs of zero and infinities. q(a) = q(1) + (a - 1) logTail(a - 1) up to `end`, where the rest is below
   /// 2^-33; 2^f 2^q(1) = power(f) for f in [-1/2, 1/2]. Fitted with Sollya's fpminimax, weighted by a 2^q(a).
   Value geluOfTail(const Value& x, std::span<const float> logTail, std::span<const float> power, float end) const;
+  /// The same by intervals of |x|.
+  Value geluOfTable(const Value& x, const TailTable& table) const;
   Value geluErf(const Value& x) const;
   Value geluTanh(const Value& x) const;
   Value geluSigmoid(const Value& x) const;
@@ -63,7 +67,7 @@ private:
   Value erfNear(const Value& x) const;
 
   Let let_;
-  bool fma_;
+  bool fma_, lookups_;
 };
 
 }  // namespace quern

@@ -120,6 +120,12 @@ Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern) {
   return made(std::move(expr));
 }
 
+Value lookupOf(const Value& index, std::span<const float> table) {
+  LoopExpr expr = node(LoopExpr::Kind::Lookup, {Scalar::F32, index.lanes()}, {index.expr()});
+  expr.table.assign(table.begin(), table.end());
+  return made(std::move(expr));
+}
+
 Value callOf(LoopOp fn, const Value& a) { return made(node(LoopExpr::Kind::Call, a.type(), {a.expr()}, fn)); }
 
 }  // namespace quern

@@ -3,6 +3,7 @@
 
 #include "compiler/loops/LoopProgram.h"
 
+#include <span>
 #include <vector>
 
 namespace quern {
@@ -48,6 +49,7 @@ Value broadcast(const Value& a, int lanes);  ///< a itself where lanes is 1
 Value reduceOf(LoopOp op, const Value& a);
 Value maskOf(const Value& count, int lanes);
 Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern);
+Value lookupOf(const Value& index, std::span<const float> table);
 Value callOf(LoopOp fn, const Value& a);
 Value f32Const(float value, int lanes = 1);
 Value i32Const(int32_t value, int lanes = 1);
