@@ -129,6 +129,7 @@ Value MathFunctions::log(const Value& x) const {
 }
 
 Value MathFunctions::tanh(const Value& x) const {
+  if (lookups_) return oddOfTable(x, tanhTable());
   constexpr std::array<float, 6> p = {2.30532535e-3f, -8.37684516e-3f, 2.17899438e-2f, -5.39643579e-2f, 0.133333504f, -0.333333343f};
   Value a = let_("tanh_a", unary(LoopOp::Abs, x));
   Value square = let_("tanh_s", x * x);
@@ -158,6 +159,7 @@ Value MathFunctions::erfcTail(const Value& a, const Value& low) const {
 }
 
 Value MathFunctions::erf(const Value& x) const {
+  if (lookups_) return oddOfTable(x, erfTable());
   Value a = let_("erf_a", unary(LoopOp::Abs, x));
   Value far = constantLike(x, 1.0f) - erfcTail(a);
   Value sign = binary(LoopOp::And, bitsOf(x), integerLike(x, INT32_MIN));
@@ -216,20 +218,30 @@ Value MathFunctions::geluOfTail(const Value& x, std::span<const float> logTail, 
   return selectOf(below(a, end), mulAdd(unary(LoopOp::Neg, a), tail, positive), positive);
 }
 
-Value MathFunctions::geluOfTable(const Value& x, const TailTable& table) const {
+Value MathFunctions::tableValue(const Value& a, const TailTable& table) const {
   constexpr float kMagic = 12582912.0f;
   constexpr size_t kEntries = 32;
-  // Negative x: x times zero, so that minus infinity is NaN as the formula has it.
-  Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", selectOf(below(x, 0.0f), x * constantLike(x, 0.0f), x));
-  Value shifted = let_("gelu_t", mulAdd(a, constantLike(x, 1.0f / table.width), constantLike(x, kMagic)));
-  Value t = let_("gelu_d", mulAdd(shifted - constantLike(x, kMagic), constantLike(x, -table.width), a));
-  Value interval = let_("gelu_i", bitsOf(shifted));
-  Value sum;
+  Value shifted = let_("h_s", mulAdd(a, constantLike(a, 1.0f / table.width), constantLike(a, kMagic)));
+  Value t = let_("h_t", mulAdd(shifted - constantLike(a, kMagic), constantLike(a, -table.width), a));
+  Value interval = let_("h_k", bitsOf(shifted)), sum;
   for (size_t at = table.terms.size(); at > 0; at -= kEntries) {
     Value term = lookupOf(interval, table.terms.subspan(at - kEntries, kEntries));
     sum = sum.expr() == nullptr ? term : mulAdd(sum, t, term);
   }
-  return selectOf(below(a, table.end), positive - sum, positive);
+  return sum;
+}
+
+Value MathFunctions::oddOfTable(const Value& x, const TailTable& table) const {
+  Value a = let_("odd_a", unary(LoopOp::Abs, x)), end = constantLike(x, table.end);
+  Value capped = let_("odd_c", selectOf(lessThan(end, a), end, a));  // a NaN stays
+  Value sign = binary(LoopOp::And, bitsOf(x), integerLike(x, INT32_MIN));
+  return floatOf(binary(LoopOp::Or, bitsOf(tableValue(capped, table)), sign));
+}
+
+Value MathFunctions::geluOfTable(const Value& x, const TailTable& table) const {
+  // Negative x: x times zero, so that minus infinity is NaN as the formula has it.
+  Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", selectOf(below(x, 0.0f), x * constantLike(x, 0.0f), x));
+  return selectOf(below(a, table.end), positive - tableValue(a, table), positive);
 }
 
 Value MathFunctions::geluErf(const Value& x) const {

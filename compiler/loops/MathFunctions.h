@@ -55,8 +55,11 @@ private:
   /// no quotient, exact signs of zero and infinities. q(a) = q(1) + (a - 1) logTail(a - 1) up to `end`, where the rest is below
   /// 2^-33; 2^f 2^q(1) = power(f) for f in [-1/2, 1/2]. Fitted with Sollya's fpminimax, weighted by a 2^q(a).
   Value geluOfTail(const Value& x, std::span<const float> logTail, std::span<const float> power, float end) const;
-  /// The same by intervals of |x|.
+  /// h(a) for a in [0, table.end), by intervals; beyond, anything.
+  Value tableValue(const Value& a, const TailTable& table) const;
+  /// max(x, 0) - h(|x|), and h(|x|) with the sign of x.
   Value geluOfTable(const Value& x, const TailTable& table) const;
+  Value oddOfTable(const Value& x, const TailTable& table) const;
   Value geluErf(const Value& x) const;
   Value geluTanh(const Value& x) const;
   Value geluSigmoid(const Value& x) const;

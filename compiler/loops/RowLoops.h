@@ -14,10 +14,6 @@ RowView rowView(const OpBuild& build, const TensorSpec& x, size_t axis);
 /// A phase of tasks of `rows` rows each; `body` runs for every row.
 void forRows(OpBuild& build, const Value& rows, int64_t rowsEach, const std::function<void(const Value& row)>& body);
 
-/// A reduction down a strided column, `lanes` columns at once: chain c (0 <= c < 8) takes rows c, c + 8, ... in ascending
-/// order; chains fold in halves. `value` gives the vector of a row.
-Value columnReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes, const Value& n, const std::function<Value(const Value& row)>& value);
-
 /// a, or b where b is larger. A NaN in b is passed over, one in a stays.
 Value plainMax(const Value& a, const Value& b);
 
@@ -27,21 +23,5 @@ Value foldVectors(LoopBuilder& b, const std::function<Value(const Value&, const 
 /// Folds the lanes of several vectors in halves, as Reduce does, with one instruction for all that can share it. Source i of n (a power
 /// of two, at most the lanes) comes out in lanes [i lanes / n, (i + 1) lanes / n).
 Value foldTogether(LoopBuilder& b, const std::function<Value(const Value&, const Value&)>& combine, std::vector<Value> vectors);
-
-/// Where columns of one row come from and go to. `load` gives lanes of x at a column (lanes that are off in `mask`: anything);
-/// out[place(column)] takes the result, and meanwhile the exponentials.
-struct SoftmaxRow {
-  Value columns;  ///< > 0
-  float scale = 1;
-  std::function<Value(const Value& at, int lanes, const Value* mask)> load;
-  BufferRef out;
-  std::function<std::vector<Value>(const Value& at)> place;
-};
-
-/// Softmax of one row: in registers where it fits there, else in three passes over what stays near.
-void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& row);
-
-/// exp((x - top) scale)
-Value softmaxPower(const Value& x, const Value& top, float scale);
 
 }  // namespace quern

@@ -1,8 +1,87 @@
-// compiler/loops/SoftmaxLoops.cpp — softmax along the last axis (row by row), or another (columns in lanes).
+// compiler/loops/SoftmaxLoops.cpp — softmax along the last axis (row by row; long rows in blocks), or another (blocks of columns).
+#include "compiler/loops/ColumnLoops.h"
 #include "compiler/loops/OpLoops.h"
-#include "compiler/loops/RowLoops.h"
+
+#include <bit>
+#include <limits>
 
 namespace quern {
+
+/// Where columns of one row come from and go to. `load` gives lanes of x at a column (lanes that are off in `mask`: anything);
+/// out[place(column)] takes the result, and meanwhile the exponentials.
+struct SoftmaxRow {
+  Value columns;  ///< > 0
+  float scale = 1;
+  std::function<Value(const Value& at, int lanes, const Value* mask)> load;
+  BufferRef out;
+  std::function<std::vector<Value>(const Value& at)> place;
+};
+
+/// exp((x - top) scale)
+static Value softmaxPower(const Value& x, const Value& top, float scale) {
+  Value distance = x - top;
+  return callOf(LoopOp::Decay, scale == 1.0f ? distance : distance * f32Const(scale, x.lanes()));
+}
+
+/// The largest lane, NaNs passed over.
+static Value reducedPlainMax(LoopBuilder& b, const Value& x) { return x.lanes() == 1 ? x : shuffleOf(foldTogether(b, plainMax, {x}), x, {0}); }
+
+static constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+/// `known` columns, all of them in registers from the load to the store.
+static void softmaxInRegisters(OpBuild& build, int lanes, int64_t known, const SoftmaxRow& row) {
+  LoopBuilder& b = build.b;
+  auto vectors = static_cast<size_t>((known + lanes - 1) / lanes);
+  Value mask = maskOf(known % lanes, lanes);
+  auto maskAt = [&](size_t i) { return known % lanes != 0 && i + 1 == vectors ? &mask : nullptr; };
+  std::vector<Value> x;
+  Value top = f32Const(kLowest, lanes);
+  for (size_t i = 0; i < vectors; ++i) {
+    Value each = row.load(static_cast<int64_t>(i) * lanes, lanes, maskAt(i));
+    if (maskAt(i) != nullptr) each = selectOf(mask, each, f32Const(kLowest, lanes));  // its exponential is 0
+    x.push_back(b.let("x", each));
+  }
+  for (const Value& each : x) top = b.let("top", plainMax(top, each));
+  top = b.let("top", broadcast(reducedPlainMax(b, top), lanes));
+  // The order of RowReduce: partial vectors by column, then folded in halves.
+  std::vector<Value> partials(static_cast<size_t>(RowReduce::kPartials / lanes), f32Const(0, lanes));
+  for (size_t i = 0; i < vectors; ++i) {
+    x[i] = b.let("power", softmaxPower(x[i], top, row.scale));
+    Value& partial = partials[i % partials.size()];
+    partial = i < partials.size() ? x[i] : b.let("sum", partial + x[i]);
+  }
+  partials.resize(std::min(partials.size(), std::bit_ceil(vectors)), f32Const(0, lanes));  // the others are zeros
+  Value sum = foldVectors(b, [](const Value& p, const Value& q) { return p + q; }, std::move(partials));
+  Value inverse = b.let("inverse", broadcast(f32Const(1.0f) / reduceOf(LoopOp::Add, sum), lanes));
+  for (size_t i = 0; i < vectors; ++i) b.store(row.out, row.place(static_cast<int64_t>(i) * lanes), x[i] * inverse, maskAt(i));
+}
+
+static Value rowMax(OpBuild& build, int lanes, const SoftmaxRow& row) {
+  RowReduce highest(build, "max", LoopOp::Max, lanes, row.columns);
+  highest.runWith([&](const Value& acc, const Value& at, const Value* mask) {
+    Value x = row.load(at, lanes, mask);
+    return plainMax(acc, build.b.let("x", mask == nullptr ? x : selectOf(*mask, x, f32Const(kLowest, lanes))));
+  });
+  return reducedPlainMax(build.b, highest.foldToVector(plainMax));
+}
+
+static void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& row) {
+  LoopBuilder& b = build.b;
+  int lanes = static_cast<int>(s.lanes);
+  const int64_t* known = row.columns.constant();
+  if (known != nullptr && build.masks() && *known <= int64_t{build.target.isa().vectorRegisters} / 2 * lanes) return softmaxInRegisters(build, lanes, *known, row);
+  Value top = b.let("top", broadcast(rowMax(build, lanes, row), lanes));
+  RowReduce sum(build, "sum", LoopOp::Add, lanes, row.columns);
+  sum.run([&](const Value& at, const Value* mask) {
+    Value power = b.let("power", softmaxPower(row.load(at, lanes, mask), top, row.scale));
+    b.store(row.out, row.place(at), power, mask);
+    return power;
+  });
+  Value inverse = b.let("inverse", f32Const(1.0f) / sum.fold());
+  build.forVectors("j", 0, row.columns, lanes, static_cast<int>(s.unroll), build.masks(), [&](const Value& at, int width, const Value* mask) {
+    b.store(row.out, row.place(at), b.load(row.out, row.place(at), width, mask) * broadcast(inverse, width), mask);
+  });
+}
 
 /// How many columns row i of a causal r x c matrix has.
 static Value causalLimit(LoopBuilder& b, Causal causal, const Value& i, const Value& r, const Value& c) {
@@ -34,21 +113,26 @@ static void lastAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s) 
 
 static void otherAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s) {
   LoopBuilder& b = build.b;
+  int lanes = static_cast<int>(s.lanes);
   RowView view = rowView(build, op.inputs()[0], op.axisIndex());
   std::vector<Value> shape = {view.outer, view.n, view.inner};
-  BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, shape);
-  BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, shape);
-  forRows(build, view.outer, 1, [&](const Value& o) {
-    build.forVectors("j", 0, view.inner, static_cast<int>(s.lanes), 1, build.masks(), [&](const Value& j, int lanes, const Value* mask) {
-      Value top = columnReduce(build, "max", LoopOp::Max, lanes, view.n, [&](const Value& r) { return b.load(x, {o, r, j}, lanes, mask); });
-      Value sum = columnReduce(build, "sum", LoopOp::Add, lanes, view.n, [&](const Value& r) {
-        Value distance = b.load(x, {o, r, j}, lanes, mask) - top;
-        Value power = b.let("power", callOf(LoopOp::Exp, op.factor() == 1.0f ? distance : distance * f32Const(op.factor(), lanes)));
-        b.store(out, {o, r, j}, power, mask);
-        return power;
+  BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, shape), out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, shape);
+  BufferRef top = b.denseBuffer("top", Scalar::F32, BufferRole::ThreadScratch, {kColumns});  // then 1 / sum
+  ColumnReduce highest(build, "max", LoopOp::Max, lanes), sum(build, "sum", LoopOp::Add, lanes);
+  forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
+    highest.run(view.n, count, [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); },
+                [&](const Value& at, int, const Value* mask, const Value& total) { b.store(top, {at}, total, mask); });
+    sum.run(view.n, count,
+            [&](const Value& r, const Value& at, int width, const Value* mask) {
+              Value power = b.let("power", softmaxPower(b.load(x, {o, r, first + at}, width, mask), b.load(top, {at}, width, mask), op.factor()));
+              b.store(out, {o, r, first + at}, power, mask);
+              return power;
+            },
+            [&](const Value& at, int width, const Value* mask, const Value& total) { b.store(top, {at}, f32Const(1, width) / total, mask); });
+    b.loop("r", 0, view.n, 1, [&](const Value& r) {
+      build.forVectors("j", 0, count, lanes, 1, build.masks(), [&](const Value& at, int width, const Value* mask) {
+        b.store(out, {o, r, first + at}, b.load(out, {o, r, first + at}, width, mask) * b.load(top, {at}, width, mask), mask);
       });
-      Value inverse = b.let("inverse", f32Const(1.0f, lanes) / sum);
-      b.loop("r", 0, view.n, 1, [&](const Value& r) { b.store(out, {o, r, j}, b.load(out, {o, r, j}, lanes, mask) * inverse, mask); });
     });
   });
 }

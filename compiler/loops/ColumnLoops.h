@@ -1,0 +1,34 @@
+// compiler/loops/ColumnLoops.h — reductions along an axis that is not the last: a block of neighbouring columns goes down the rows
+// in the order they lie in memory, its sums in scratch.
+#pragma once
+
+#include "compiler/loops/RowLoops.h"
+
+namespace quern {
+
+/// Columns of one task: 2 KiB of each row.
+inline constexpr int64_t kColumns = 512;
+
+/// A phase of tasks (outer index, block of at most kColumns columns).
+void forColumnBlocks(OpBuild& build, const RowView& view, const std::function<void(const Value& outer, const Value& first, const Value& count)>& body);
+
+/// Chain c (0 <= c < 8) of a column takes rows c, c + 8, ... in ascending order from the identity; chains fold in halves.
+class ColumnReduce {
+public:
+  static constexpr int kChains = 8;
+
+  ColumnReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes);
+
+  using RowValue = std::function<Value(const Value& row, const Value& at, int lanes, const Value* mask)>;
+  using Finish = std::function<void(const Value& at, int lanes, const Value* mask, const Value& total)>;
+  /// Runs `count` columns over rows [0, n), then hands out the totals. `at` counts from the block's first column.
+  void run(const Value& n, const Value& count, const RowValue& value, const Finish& finish);
+
+private:
+  OpBuild& build_;
+  LoopOp op_;
+  int lanes_;
+  BufferRef chains_;  ///< [8, kColumns]
+};
+
+}  // namespace quern
