@@ -40,11 +40,6 @@ struct Folder {
 };
 
 /// The ISA levels that this machine can run, narrowest first: x86-64, x86-64-v3, x86-64-v4.
-inline std::vector<Target> runnableLevels() {
-  std::vector<Target> levels;
-  for (const char* name : {"x86-64", "x86-64-v3", "x86-64-v4"})
-    if (hostTarget().lackingFor(cpu(name)).empty()) levels.push_back(cpu(name));
-  return levels;
-}
+inline std::vector<Target> runnableLevels() { return levelsWithin(hostTarget()); }
 
 }  // namespace quern

@@ -38,12 +38,6 @@ double exactFn(ScalarFn fn, double a, double b) {
   return 0;
 }
 
-double ulpOf(double v) {
-  double a = std::fabs(v);
-  if (!(a >= 0x1p-126)) return 0x1p-149;
-  return std::ldexp(1.0, std::ilogb(a) - 23);
-}
-
 double ownLimit(ScalarFn fn, double v) {
   constexpr double kSmallestNormal = 0x1p-126;
   switch (fn) {

@@ -3,6 +3,9 @@
 
 #include "compiler/op/ScalarExpr.h"
 
+#include <bit>
+#include <cmath>
+#include <cstdint>
 #include <functional>
 
 namespace quern {
@@ -22,7 +25,10 @@ double ownLimit(ScalarFn fn, double v);
 /// Evaluates the tree; each node adds its own limit to its arguments' errors times the function's slope.
 Bounded evaluate(const ScalarExpr& expr, const std::function<Bounded(const std::string&)>& operand);
 
-/// The distance between neighbouring f32 values at |v|.
-double ulpOf(double v);
+/// The distance between neighbouring f32 values at |v|: 2^(exponent - 23), that of the smallest normal below it.
+inline double ulpOf(double v) {
+  if (!(std::fabs(v) >= 0x1p-126)) return 0x1p-149;
+  return std::bit_cast<double>(std::bit_cast<uint64_t>(v) & 0x7FF0000000000000) * 0x1p-23;
+}
 
 }  // namespace quern

@@ -48,6 +48,13 @@ Target hostTarget() {
   return host;
 }
 
+std::vector<Target> levelsWithin(const Target& target) {
+  std::vector<Target> levels;
+  for (const char* name : {"x86-64", "x86-64-v3", "x86-64-v4"})
+    if (auto level = findTarget(name); level && target.lackingFor(*level).empty()) levels.push_back(std::move(*level));
+  return levels;
+}
+
 Result<Target> findTarget(const std::string& nameOrFile) {
   if (nameOrFile == "host") return hostTarget();
   auto path = findConfig("cpu", nameOrFile);

@@ -17,6 +17,9 @@ std::vector<std::string> featuresThatRun();
 /// Errors   BadCommand for an unknown name (with the known ones), BadInput for a bad file.
 Result<Target> findTarget(const std::string& nameOrFile);
 
+/// The plain levels whose code runs on `target`, narrowest first: of x86-64, x86-64-v3 and x86-64-v4.
+std::vector<Target> levelsWithin(const Target& target);
+
 /// The TOML form, as `cpu -o` writes it.
 std::string targetToml(const Target& target);
 

@@ -95,6 +95,10 @@ with tempfile.TemporaryDirectory() as folder:
     rows = json.loads(run("verify", "add a=64 b=64", "--json", "-").stdout)["rows"]
     expect(rows[0]["passed"] and rows[0]["cases"] > 10 and rows[0]["worst_error_over_limit"] <= 1, "verify --json")
 
+    rows = json.loads(run("verify", "--suite", "maths", "--exhaustive", "--stride", "1000003", "--cache", "levels", "--json", "-").stdout)["rows"]
+    expect(len(rows) >= 14 and all(row["passed"] and row["cases"] == 4295 for row in rows), "verify --exhaustive")
+    expect(any(row["fma"] for row in rows) and not all(row["fma"] for row in rows), "levels with and without fma")
+
     # tune, then the tuned schedule is what runs; pin and unpin.
     run("tune", "matmul m=32 n=32 k=32", "--quiet", "--budget", "3s")
     expect("(tuned)" in run("show", "matmul m=32 n=32 k=32").stdout, "tuned")

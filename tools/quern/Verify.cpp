@@ -1,8 +1,7 @@
 // tools/quern/Verify.cpp — `quern verify OP|--suite FILE`: kernels against the reference.
-#include "compiler/base/Text.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
-#include "tuner/Exhaustive.h"
+#include "tools/quern/VerifyFloats.h"
 #include "tuner/KernelCheck.h"
 
 #include <chrono>
@@ -15,7 +14,8 @@ const CommandInfo kVerifyInfo = {"verify", "OP|--suite FILE [--exhaustive]", "ch
                                  "  quern verify matmul m=64 n=48 k=100 ep=bias+gelu_tanh\n"
                                  "  quern verify --suite transformer-f32\n"
                                  "  quern verify softmax x=16x128 --cpu haswell --json -\n"
-                                  "  quern verify exp x=* --exhaustive\n"};
+                                 "  quern verify exp x=* --exhaustive\n"
+                                 "  quern verify --suite maths --exhaustive\n"};
 
 namespace {
 
@@ -53,23 +53,6 @@ Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const
   return report;
 }
 
-/// Every float there is, where the op is a function of one argument.
-Result<CheckReport> verifyEveryFloat(KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
-  auto choice = chooseFor(library, entry, line);
-  if (!choice) return choice.error();
-  auto start = std::chrono::steady_clock::now();
-  auto progress = [&](double share) {
-    double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    if (wantsProgress(line) && share > 0) std::fprintf(stderr, "\r\033[Kevery float: %.0f %%, %.0f s left", 100 * share, seconds / share * (1 - share));
-  };
-  auto found = checkEveryFloat(library, entry.op, choice->schedule, 1, progress);
-  if (wantsProgress(line)) std::fprintf(stderr, "\r\033[K");
-  if (!found) return found.error();
-  CheckReport report{static_cast<int64_t>(found->floats), found->worst, found->worst <= 1, ""};
-  report.failure = fmt::format("at {} it is {}: {:.3g} of the limit", shortest(found->worstAt), shortest(found->got), found->worst);
-  return report;
-}
-
 std::string jsonOf(const std::vector<Row>& rows) {
   Json list = Json::array();
   for (const Row& row : rows) list.push_back({{"op", row.op}, {"cases", row.report.cases}, {"worst_error_over_limit", row.report.worst}, {"passed", row.report.passed}});
@@ -91,7 +74,8 @@ Result<int> runVerify(std::vector<std::string> args) {
   CommandLine line(kVerifyInfo, std::move(args));
   line.common({"cpu", "schedule", "cache", "json"}).value("suite", "FILE", "", "every op of a suite");
   line.value("loops", "FILE", "", "this loop program in place of the generated one");
-  line.toggle("exhaustive", "a function of one argument over all 2^32 floats (some minutes)");
+  line.toggle("exhaustive", "functions of one argument over all 2^32 floats, on every level within --cpu (a minute each on two cores)");
+  line.value("stride", "N", "1", "with --exhaustive: every Nth float");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   std::vector<OpEntry> entries;
@@ -106,6 +90,8 @@ Result<int> runVerify(std::vector<std::string> args) {
     if (!entry) return entry.error();
     entries.push_back(std::move(*entry));
   }
+  if (line.has("exhaustive")) return verifyFloats(entries, line);
+  if (line.has("stride")) return badCommand("verify: --stride is for --exhaustive");
   auto library = libraryOf(line, true);
   if (!library) return library.error();
   std::vector<Row> rows;
@@ -114,7 +100,7 @@ Result<int> runVerify(std::vector<std::string> args) {
   const std::atomic<int>& interrupted = interruption();
   bool progress = wantsProgress(line) && entries.size() > 1;
   for (size_t i = 0; i < entries.size() && interrupted == 0; ++i) {
-    auto report = line.has("exhaustive") ? verifyEveryFloat(**library, entries[i], line) : verifyOp(**library, entries[i], line);
+    auto report = verifyOp(**library, entries[i], line);
     if (!report) return report.error();
     passed = passed && report->passed && report->cases > 0;
     rows.push_back({text(entries[i].op), std::move(*report)});
