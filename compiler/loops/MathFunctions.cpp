@@ -4,6 +4,7 @@
 #include "compiler/base/Check.h"
 
 #include <array>
+#include <bit>
 #include <limits>
 
 namespace quern {
@@ -159,7 +160,6 @@ Value MathFunctions::erfcTail(const Value& a, const Value& low) const {
 }
 
 Value MathFunctions::erf(const Value& x) const {
-  if (lookups_) return oddOfTable(x, erfTable());
   Value a = let_("erf_a", unary(LoopOp::Abs, x));
   Value far = constantLike(x, 1.0f) - erfcTail(a);
   Value sign = binary(LoopOp::And, bitsOf(x), integerLike(x, INT32_MIN));
@@ -211,9 +211,23 @@ Value MathFunctions::geluOfTail(const Value& x, std::span<const float> logTail, 
   // Negative x: x times zero, so that minus infinity is NaN as the formula has it.
   Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", selectOf(below(x, 0.0f), x * constantLike(x, 0.0f), x));
   Value b = let_("gelu_b", a - constantLike(x, 1.0f));
-  Value v = let_("gelu_v", b * horner(b, logTail));
-  Value shifted = let_("gelu_t", v + constantLike(x, kMagic));
-  Value f = let_("gelu_f", v - (shifted - constantLike(x, kMagic)));
+  // q = b logTail(b) = n + f. Its rounding would show in the power: with fma the product is not rounded before n is taken off,
+  // without, the large part of it is exact.
+  Value shifted, f;
+  if (fma_) {
+    Value slope = let_("gelu_q", horner(b, logTail));
+    shifted = let_("gelu_t", fmaOf(b, slope, constantLike(x, kMagic)));
+    f = let_("gelu_f", fmaOf(b, slope, constantLike(x, kMagic) - shifted));
+  } else {
+    float steepHigh = std::bit_cast<float>(std::bit_cast<uint32_t>(logTail.back()) & ~0xfffu);
+    std::vector<float> rest(logTail.begin(), logTail.end());
+    rest.back() -= steepHigh;
+    Value high = let_("gelu_bh", floatOf(binary(LoopOp::And, bitsOf(b), integerLike(x, ~0xfff))));
+    Value large = let_("gelu_l", high * constantLike(x, steepHigh));
+    Value small = let_("gelu_s", (b - high) * constantLike(x, steepHigh) + b * horner(b, rest));
+    shifted = let_("gelu_t", large + small + constantLike(x, kMagic));
+    f = let_("gelu_f", large - (shifted - constantLike(x, kMagic)) + small);
+  }
   Value tail = floatOf(bitsOf(horner(f, power)) + binary(LoopOp::Shl, bitsOf(shifted), integerLike(x, 23)));
   return selectOf(below(a, end), mulAdd(unary(LoopOp::Neg, a), tail, positive), positive);
 }
