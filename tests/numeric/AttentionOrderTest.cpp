@@ -1,5 +1,6 @@
 // tests/numeric/AttentionOrderTest.cpp — a row of attention has the same bits whatever it is computed with: the whole prompt, a chunk
 // or alone, any schedule, any number of threads, kernels for few rows, sizes compiled in, caches laid out in several ways.
+#include "compiler/loops/Lower.h"
 #include "tests/numeric/AttentionPrompt.h"
 
 #include <algorithm>
@@ -221,6 +222,26 @@ TEST_CASE("kernels for few rows, and with sizes compiled in, give the bits of th
   std::cout << tally.runs << " pieces, " << narrow << " on kernels for few rows, " << tally.kernels << " kernels with sizes compiled in\n";
   CHECK(narrow >= 40);
   CHECK(tally.kernels >= 7);
+}
+
+TEST_CASE("no legal schedule takes more scratch than a thread is promised") {
+  int64_t cases = 0;
+  for (const Target& level : runnableLevels())
+    for (const char* width : {"7", "40", "64", "128", "300"}) {
+      OpDesc desc = op(fmt::format("attention q=* kv=* heads=4 kv_heads=2 head_dim={} causal=1", width));
+      for (const char* keys : {"pack=none tiles=1", "pack=none tiles=4", "pack=none tiles=32 split=1", "pack=kv tiles=1", "pack=kv tiles=1 split=1"})
+        for (int64_t lanes = 4; lanes <= level.vectorLanes(); lanes *= 2) {
+          int64_t rows = 4096;  // as many as are legal
+          while (rows > 0 && !parseSchedule(fmt::format("{} mr=1 kr=1 lanes={} rows={}", keys, lanes, rows), desc, level)) --rows;
+          if (rows == 0) continue;
+          Schedule most = schedule(fmt::format("{} mr=1 kr=1 lanes={} rows={}", keys, lanes, rows), desc, level);
+          auto program = lower(desc, most, level);
+          REQUIRE(program);
+          checkScratch(kernelInfoOf(*program, desc, most), {{"q", 4096}, {"kv", 65536}});
+          ++cases;
+        }
+    }
+  CHECK(cases >= 25);
 }
 
 TEST_CASE("a key that is not the right one, or seen too early, is noticed") {
