@@ -1,0 +1,113 @@
+// tests/numeric/AttentionPrompt.cpp — see AttentionPrompt.h.
+#include "tests/numeric/AttentionPrompt.h"
+
+#include <algorithm>
+
+namespace quern {
+
+/// A signalling NaN: one that is read, or left, or written over shows.
+static constexpr int32_t kUntouched = 0x7fa00001;
+
+std::string text(const Placement& placement) {
+  return fmt::format("{}, {} spare, flush with the {}", placement.headMajor ? "head-major" : "token-major", placement.spare, placement.flush == Flush::End ? "end" : "beginning");
+}
+
+Placement placementOf(size_t i) {
+  constexpr int64_t spares[] = {0, 1, 7};
+  return {i % 2 == 0 ? Flush::End : Flush::Begin, i / 2 % 2 == 1, spares[i / 4 % 3]};
+}
+
+Prompt::Prompt(const std::string& form, int64_t queryCount, int64_t tokenCount, uint64_t seed)
+    : desc(quern::op("attention q=* kv=* " + form)), op(std::get<AttentionOp>(desc)), queries(queryCount), tokens(tokenCount) {
+  std::mt19937_64 random(seed);
+  auto fill = [&](std::vector<float>& to, int64_t elements) {
+    to.resize(static_cast<size_t>(elements));
+    for (float& x : to) x = static_cast<float>(static_cast<double>(random() >> 11) * 0x1p-52 - 1);
+  };
+  fill(q, queries * op.heads.value * op.headDim.value);
+  fill(k, tokens * op.kvHeads.value * op.headDim.value);
+  fill(v, tokens * op.kvHeads.value * op.headDim.value);
+}
+
+std::span<const float> Prompt::rowsOf(const std::vector<float>& all, const Piece& piece) const {
+  int64_t row = op.heads.value * op.headDim.value;
+  return std::span(all).subspan(static_cast<size_t>(piece.begin * row), static_cast<size_t>((piece.end - piece.begin) * row));
+}
+
+static Rows tokenMajor(int64_t tokens, int64_t heads, int64_t width, int64_t spare) { return {tokens, heads, width, heads * (width + spare), width + spare}; }
+
+static GuardedArray untouched(const Rows& rows, Flush flush) {
+  GuardedArray array(static_cast<size_t>(rows.elements()) * 4, flush);
+  std::fill_n(array.i32(), rows.elements(), kUntouched);
+  return array;
+}
+
+/// Tokens [begin, end) of `dense`.
+static void copyRows(const float* dense, const Rows& to, const GuardedArray& array, int64_t begin, int64_t end) {
+  for (int64_t t = begin; t < end; ++t)
+    for (int64_t h = 0; h < to.heads; ++h) std::copy_n(dense + (t * to.heads + h) * to.width, to.width, array.f32() + to.at(t, h));
+}
+
+static Rows cacheRows(const AttentionOp& op, int64_t capacity, const Placement& placement) {
+  int64_t heads = op.kvHeads.value, width = op.headDim.value;
+  if (!placement.headMajor) return tokenMajor(capacity, heads, width, placement.spare);
+  return {capacity, heads, width, width, (capacity + placement.spare) * width};
+}
+
+Cache::Cache(const Prompt& prompt, int64_t capacity, const Placement& placement)
+    : prompt_(prompt), rows_(cacheRows(prompt.op, capacity, placement)), k_(untouched(rows_, placement.flush)), v_(untouched(rows_, placement.flush)) {}
+
+void Cache::grow(int64_t end) {
+  copyRows(prompt_.k.data(), rows_, k_, filled_, end);
+  copyRows(prompt_.v.data(), rows_, v_, filled_, end);
+  filled_ = std::max(filled_, end);
+}
+
+void Cache::poison(int64_t begin) {
+  for (int64_t t = begin; t < filled_; ++t)
+    for (int64_t h = 0; h < rows_.heads; ++h)
+      for (const GuardedArray* array : {&k_, &v_}) std::fill_n(array->i32() + rows_.at(t, h), rows_.width, kUntouched);
+}
+
+std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement, ThreadPool* pool) {
+  int64_t heads = prompt.op.heads.value, width = prompt.op.headDim.value, count = piece.end - piece.begin;
+  Rows rows = tokenMajor(count, heads, width, placement.headMajor ? 0 : placement.spare);
+  GuardedArray query = untouched(rows, placement.flush), out = untouched(rows, placement.flush);
+  copyRows(prompt.q.data() + piece.begin * heads * width, rows, query, 0, count);
+  std::vector<int64_t> dims;
+  for (const std::string& name : kernel->info.dims) dims.push_back(prompt.dims(piece).at(name));
+  std::vector<int64_t> strides = {rows.tokenStride, rows.headStride};
+  const Operand operands[] = {{query.data(), strides}, cache.keys(), cache.values(), {out.data(), strides}};
+  auto call = KernelCall::make(kernel, dims, operands, pool == nullptr ? 1 : pool->threads());
+  REQUIRE(call);
+  if (pool == nullptr) call->run();
+  else call->run(runnerOf(*pool));
+  std::vector<float> dense;
+  bool kept = true;
+  for (int64_t r = 0; r < count * heads; ++r) {
+    int64_t at = rows.at(r / heads, r % heads);
+    dense.insert(dense.end(), out.f32() + at, out.f32() + at + width);
+    int64_t behind = std::min(at + rows.headStride, rows.elements());
+    kept = kept && std::all_of(out.i32() + at + width, out.i32() + behind, [](int32_t bits) { return bits == kUntouched; });
+  }
+  REQUIRE(kept);
+  return dense;
+}
+
+std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement, ThreadPool* pool, int64_t poisoned) {
+  Cache cache(prompt, piece.kv, placement);
+  cache.grow(piece.kv);
+  if (poisoned >= 0) cache.poison(poisoned);
+  return run(kernel, prompt, piece, cache, placement, pool);
+}
+
+Schedule drawnSchedule(const OpDesc& desc, const Target& level, std::mt19937_64& random) {
+  auto either = [&]<class T>(std::initializer_list<T> values) { return values.begin()[random() % values.size()]; };
+  while (true) {
+    std::string keys = fmt::format("lanes={} rows={} mr={} kr={} tiles={} pack={} split={}", either({4, 8, 16}), either({1, 2, 3, 4, 5, 8, 16, 17, 33, 48, 64, 100}), either({1, 2, 4}),
+                                   either({1, 2, 4, 8, 16}), either({1, 1, 2, 3, 4, 8, 32}), either({"none", "kv"}), either({0, 1}));
+    if (auto drawn = parseSchedule(keys, desc, level)) return *drawn;
+  }
+}
+
+}  // namespace quern
