@@ -12,7 +12,7 @@ namespace quern {
 ///             eight are added ascending
 ///   tile      m' = max(m, s ...); p = exp(s - m'); tile sums of p fold in halves, of p v run over ascending keys from +0
 ///   segment   l = l f + sum, o = o f + tile's values, f = exp(m - m'), over ascending tiles from m = -Inf, l = o = 0
-///   row       segments merge likewise, ascending; out = o / l
+///   row       segments merge likewise, ascending; out = o (1 / l)
 inline constexpr int64_t kKeyTile = 64;
 inline constexpr int64_t kKeySegment = 2048;
 

@@ -1,4 +1,5 @@
-// compiler/loops/MapLoops.cpp — map: one pass over the output, axes merged where every operand allows it.
+// compiler/loops/MapLoops.cpp — map: one pass over the output, axes merged where every operand allows it. In place, each vector is
+// loaded before it is stored over.
 #include "compiler/loops/OpLoops.h"
 
 #include <algorithm>
@@ -56,12 +57,14 @@ void buildLoops(OpBuild& build, const MapOp& op, const MapSchedule& s) {
     }
     operand.inner = !operand.axes.empty() && operand.axes.back() == last;
     if (shape.empty()) shape.push_back(1);
-    operand.buffer = b.denseBuffer(op.operands[i].name, Scalar::F32, BufferRole::In, shape);
+    operand.buffer = b.denseBuffer(op.operands[i].name, Scalar::F32, op.operands[i].name == op.inPlace ? BufferRole::InOut : BufferRole::In, shape);
     operands.push_back(std::move(operand));
   }
   std::vector<Value> outShape;
   for (const Axis& axis : axes) outShape.push_back(axis.extent);
-  BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, outShape);
+  size_t over = 0;
+  while (over < operands.size() && op.operands[over].name != op.inPlace) ++over;
+  BufferRef out = over < operands.size() ? operands[over].buffer : b.denseBuffer("out", Scalar::F32, BufferRole::Out, outShape);
 
   // Tasks: `chunk` elements each, whole rows where rows are short.
   Value rows = 1;

@@ -89,25 +89,109 @@ static Value causalLimit(LoopBuilder& b, Causal causal, const Value& i, const Va
   return b.let("limit", minOf(maxOf(limit, 0), c));
 }
 
+/// Rows longer than this are done in blocks, by as many tasks.
+static constexpr int64_t kLongRow = 65536, kBlock = 16384;
+
+/// Long rows: each block's maximum and sum of exponentials, then, once all are known, the result. The blocks' sums are brought to the
+/// row's maximum and added ascending.
+class LongSoftmax {
+public:
+  LongSoftmax(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s, const RowView& view, BufferRef x, BufferRef out)
+      : build_(build), b_(build.b), op_(op), s_(s), lanes_(static_cast<int>(s.lanes)), view_(view), x_(x), out_(out), blocks_(ceilDivOf(view.n, kBlock)) {
+    auto parts = [&](const char* name) { return b_.denseBuffer(name, Scalar::F32, BufferRole::SharedScratch, {view_.outer, blocks_}); };
+    highest_ = parts("highest_parts");
+    sums_ = parts("sum_parts");
+  }
+
+  Value tasks() const { return view_.outer * blocks_; }
+
+  /// Task `task` of the first phase.
+  void measure(const Value& task) {
+    Block at = blockOf(task);
+    SoftmaxRow row{at.count, op_.factor(), [&](const Value& j, int lanes, const Value* mask) { return b_.load(x_, {at.row, at.first + j}, lanes, mask); }, out_, {}};
+    Value top = b_.let("top", rowMax(build_, lanes_, row));
+    Value own = b_.let("own", broadcast(finiteOrZero(top), lanes_));
+    RowReduce sum(build_, "sum", LoopOp::Add, lanes_, at.count);
+    sum.run([&](const Value& j, const Value* mask) { return softmaxPower(row.load(j, lanes_, mask), own, op_.factor()); });
+    b_.store(highest_, {at.row, at.block}, top);
+    b_.store(sums_, {at.row, at.block}, sum.fold());
+  }
+
+  /// Task `task` of the second.
+  void finish(const Value& task) {
+    Block at = blockOf(task);
+    RegArray state = b_.reg("row", {2}, f32Const(kLowest));  // maximum, sum
+    b_.loop("p", 0, blocks_, 1, [&](const Value& p) { b_.set(state, {0}, plainMax(b_.get(state, {0}), b_.load(highest_, {at.row, p}))); });
+    Value top = b_.let("top", b_.get(state, {0}));
+    b_.set(state, {1}, f32Const(0));
+    b_.loop("p", 0, blocks_, 1, [&](const Value& p) {
+      Value share = b_.let("share", softmaxPower(b_.load(highest_, {at.row, p}), finiteOrZero(top), op_.factor()));
+      b_.set(state, {1}, build_.mulAdd(b_.load(sums_, {at.row, p}), share, b_.get(state, {1})));
+    });
+    Value inverse = b_.let("inverse", f32Const(1) / b_.get(state, {1}));
+    build_.forVectors("j", at.first, at.count, lanes_, static_cast<int>(s_.unroll), build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
+      Value power = b_.let("power", softmaxPower(b_.load(x_, {at.row, j}, lanes, mask), broadcast(top, lanes), op_.factor()));
+      b_.store(out_, {at.row, j}, power * broadcast(inverse, lanes), mask);
+    });
+  }
+
+private:
+  struct Block {
+    Value row, block, first, count;
+  };
+  Block blockOf(const Value& task) {
+    Value block = b_.let("block", task % blocks_), first = b_.let("first", block * kBlock);
+    return {b_.let("row", task / blocks_), block, first, b_.let("count", minOf(kBlock, view_.n - first))};
+  }
+  /// A block of -Inf alone has the sum 0, not that of Inf - Inf; a row of them still becomes 0 / 0.
+  Value finiteOrZero(const Value& top) { return b_.let("base", selectOf(binary(LoopOp::Eq, top, f32Const(kLowest)), f32Const(0), top)); }
+
+  OpBuild& build_;
+  LoopBuilder& b_;
+  const SoftmaxOp& op_;
+  const RowSchedule& s_;
+  int lanes_;
+  RowView view_;
+  BufferRef x_, out_, highest_, sums_;
+  Value blocks_;
+};
+
+/// One row, whole: masked columns of a causal one are zeros and not read.
+static void wholeRow(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s, const RowView& view, const BufferRef& x, const BufferRef& out, const Value& row) {
+  LoopBuilder& b = build.b;
+  auto normalise = [&](const Value& n) {
+    softmaxRow(build, s, {n, op.factor(), [&](const Value& at, int lanes, const Value* mask) { return b.load(x, {row, at}, lanes, mask); }, out,
+                          [&](const Value& at) { return std::vector<Value>{row, at}; }});
+  };
+  if (op.causal == Causal::No) {
+    if (!view.n.isConstant(0)) normalise(view.n);
+    return;
+  }
+  Value r = build.dim(op.inputs()[0].dims[op.x.size() - 2]);
+  Value limit = causalLimit(b, op.causal, r.isConstant(1) ? Value(0) : b.let("i", row % r), r, view.n);
+  b.when(lessThan(0, limit), [&] { normalise(limit); });
+  build.forVectors("z", limit, view.n - limit, static_cast<int>(s.lanes), 1, build.masks(),
+                   [&](const Value& at, int lanes, const Value* mask) { b.store(out, {row, at}, f32Const(0, lanes), mask); });
+}
+
 static void lastAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s) {
   LoopBuilder& b = build.b;
   RowView view = rowView(build, op.inputs()[0], op.axisIndex());
   BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, {view.outer, view.n});
   BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {view.outer, view.n});
-  forRows(build, view.outer, s.rows, [&](const Value& row) {
-    auto normalise = [&](const Value& n) {
-      softmaxRow(build, s, {n, op.factor(), [&](const Value& at, int lanes, const Value* mask) { return b.load(x, {row, at}, lanes, mask); }, out,
-                            [&](const Value& at) { return std::vector<Value>{row, at}; }});
-    };
-    if (op.causal == Causal::No) {
-      if (!view.n.isConstant(0)) normalise(view.n);
-      return;
-    }
-    Value r = build.dim(op.inputs()[0].dims[op.x.size() - 2]);
-    Value limit = causalLimit(b, op.causal, r.isConstant(1) ? Value(0) : b.let("i", row % r), r, view.n);
-    b.when(lessThan(0, limit), [&] { normalise(limit); });
-    build.forVectors("z", limit, view.n - limit, static_cast<int>(s.lanes), 1, build.masks(),
-                     [&](const Value& at, int lanes, const Value* mask) { b.store(out, {row, at}, f32Const(0, lanes), mask); });
+  const int64_t* known = view.n.constant();
+  bool canBeLong = op.causal == Causal::No && (known == nullptr || *known > kLongRow), canBeShort = known == nullptr || !canBeLong;
+  auto whole = [&](const Value& row) { wholeRow(build, op, s, view, x, out, row); };
+  if (!canBeLong) return forRows(build, view.outer, s.rows, whole);
+  LongSoftmax rows(build, op, s, view, x, out);
+  Value isLong = minOf(1, view.n / (kLongRow + 1));  // 1 or 0: the other form has no tasks
+  b.phase(isLong * rows.tasks(), [&](const Value& task) { rows.measure(task); });
+  if (!canBeShort) return b.phase(rows.tasks(), [&](const Value& task) { rows.finish(task); });
+  b.phase(isLong * rows.tasks() + (Value(1) - isLong) * ceilDivOf(view.outer, s.rows), [&](const Value& task) {
+    b.when(lessThan(kLongRow, view.n), [&] { rows.finish(task); }, [&] {
+      Value first = b.let("row0", task * s.rows);
+      b.loop("row", first, minOf(first + s.rows, view.outer), 1, whole);
+    });
   });
 }
 

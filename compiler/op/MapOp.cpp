@@ -9,7 +9,7 @@
 namespace quern {
 
 OpDoc MapOp::doc() {
-  return {"expr=\"gelu_tanh(a + b) * c\" a=SHAPE b=SHAPE c=SHAPE", "one fused kernel for any elementwise expression, NumPy broadcasting",
+  return {"expr=\"gelu_tanh(a + b) * c\" a=SHAPE b=SHAPE c=SHAPE [inplace=a]", "one fused kernel for any elementwise expression, NumPy broadcasting; inplace: the result replaces that operand",
           "the operands as they first appear in expr"};
 }
 
@@ -28,7 +28,13 @@ MapOp MapOp::read(KeyReader& reader) {
   }
   op.expr = *expr;
   for (const std::string& name : operandsOf(*op.expr)) op.operands.push_back({name, takeShape(reader, name)});
+  if (op.operandNamed("inplace") == nullptr) op.inPlace = reader.take("inplace").value_or("");
   return op;
+}
+
+const MapOp::Operand* MapOp::operandNamed(std::string_view name) const {
+  auto found = std::find_if(operands.begin(), operands.end(), [&](const Operand& operand) { return operand.name == name; });
+  return found == operands.end() ? nullptr : &*found;
 }
 
 void MapOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
@@ -45,6 +51,7 @@ KeyValues MapOp::write() const {
   KeyValues out{std::string(kName), {}};
   out.set("expr", text(*expr));
   for (const Operand& operand : operands) out.set(operand.name, text(operand.shape));
+  if (!inPlace.empty()) out.set("inplace", inPlace);
   return out;
 }
 
@@ -72,6 +79,9 @@ Result<void> MapOp::validate() const {
                                       operand.name, text(operand.shape), text(out), axis, text(operand.shape[i]), text(out[axis])));
     }
   }
+  if (const Operand* over = operandNamed(inPlace); !inPlace.empty() && (over == nullptr || over->shape != out))
+    return badCommand(over == nullptr ? fmt::format("map: inplace={} is no operand", escaped(inPlace))
+                                      : fmt::format("map: inplace={}: its shape is {}, the result's {}", inPlace, text(over->shape), text(out)));
   return checkShape("map: the result", out);
 }
 

@@ -12,6 +12,7 @@ namespace quern {
 ///          output axis (1 stretches only where it is written).
 /// Layout   every operand and the result dense row-major.
 /// Numeric  each operator and function rounds once (nothing is contracted): + - * / sqrt abs neg max min 0 ULP.
+/// In place  inplace=a writes the result over operand a, which has the result's shape; no other operand may overlap it.
 /// Errors   validate(): shapes that do not broadcast, an operand without a shape, a shape without an operand.
 struct MapOp {
   static constexpr std::string_view kName = "map";
@@ -24,6 +25,7 @@ struct MapOp {
 
   ScalarExprRef expr;
   std::vector<Operand> operands;  ///< in the order they first appear in expr
+  std::string inPlace;            ///< the operand that the result replaces; empty: none
 
   static OpDoc doc();
   static MapOp read(KeyReader& reader);
@@ -36,6 +38,8 @@ struct MapOp {
   MapOp withRuntimeDims() const;
   double flops() const;
 
+  /// nullptr: no such operand.
+  const Operand* operandNamed(std::string_view name) const;
   /// The broadcast shape; meaningful once validate() passed.
   Shape outputShape() const;
 };

@@ -11,12 +11,14 @@ namespace quern {
 void NormShape::read(KeyReader& reader) {
   x = takeShape(reader, "x");
   eps = static_cast<float>(reader.takeDouble("eps", 1e-5));
+  residual = reader.takeInt("residual", 0, 0, 1) != 0;
   if (!std::isfinite(eps) || eps < 0) reader.fail(fmt::format("eps={} is not a finite number >= 0", shortest(eps)));
 }
 
 void NormShape::write(KeyValues& out) const {
   out.set("x", text(x));
   if (eps != 1e-5f) out.set("eps", shortest(eps));
+  if (residual) out.set("residual", "1");
 }
 
 Result<void> NormShape::validate(std::string_view op) const {
@@ -32,10 +34,16 @@ TensorSpec NormShape::tensor(std::string name) const {
   return spec;
 }
 
-NormShape NormShape::fixed(const DimValues& values) const { return {fixedShape(x, values), eps}; }
+std::vector<TensorSpec> NormShape::rows() const {
+  std::vector<TensorSpec> specs = {tensor("x")};
+  if (residual) specs.push_back(tensor("residual"));
+  return specs;
+}
+
+NormShape NormShape::fixed(const DimValues& values) const { return {fixedShape(x, values), eps, residual}; }
 
 OpDoc LayerNormOp::doc() {
-  return {"x=SHAPE [eps=1e-5]", "(x - mean) / sqrt(variance + eps) * gain + bias over the last axis", "x, gain, bias"};
+  return {"x=SHAPE [eps=1e-5] [residual=1]", "(x - mean) / sqrt(variance + eps) * gain + bias over the last axis; residual=1: of x + residual", "x, (residual,) gain, bias"};
 }
 
 LayerNormOp LayerNormOp::read(KeyReader& reader) {
@@ -55,14 +63,16 @@ KeyValues LayerNormOp::write() const {
 Result<void> LayerNormOp::validate() const { return shape.validate(kName); }
 
 std::vector<TensorSpec> LayerNormOp::inputs() const {
-  return {shape.tensor("x"), {"gain", ElementType::F32, {shape.width()}, false}, {"bias", ElementType::F32, {shape.width()}, false}};
+  std::vector<TensorSpec> specs = shape.rows();
+  for (const char* name : {"gain", "bias"}) specs.push_back({name, ElementType::F32, {shape.width()}, false});
+  return specs;
 }
 
 TensorSpec LayerNormOp::output() const { return shape.tensor("out"); }
 LayerNormOp LayerNormOp::fixed(const DimValues& values) const { return {shape.fixed(values)}; }
 double LayerNormOp::flops() const { return 8.0 * static_cast<double>(output().elements()); }
 
-OpDoc RmsNormOp::doc() { return {"x=SHAPE [eps=1e-5]", "x / sqrt(mean of squares + eps) * gain over the last axis", "x, gain"}; }
+OpDoc RmsNormOp::doc() { return {"x=SHAPE [eps=1e-5] [residual=1]", "x / sqrt(mean of squares + eps) * gain over the last axis; residual=1: of x + residual", "x, (residual,) gain"}; }
 
 RmsNormOp RmsNormOp::read(KeyReader& reader) {
   RmsNormOp op;
@@ -81,7 +91,9 @@ KeyValues RmsNormOp::write() const {
 Result<void> RmsNormOp::validate() const { return shape.validate(kName); }
 
 std::vector<TensorSpec> RmsNormOp::inputs() const {
-  return {shape.tensor("x"), {"gain", ElementType::F32, {shape.width()}, false}};
+  std::vector<TensorSpec> specs = shape.rows();
+  specs.push_back({"gain", ElementType::F32, {shape.width()}, false});
+  return specs;
 }
 
 TensorSpec RmsNormOp::output() const { return shape.tensor("out"); }
@@ -89,7 +101,7 @@ RmsNormOp RmsNormOp::fixed(const DimValues& values) const { return {shape.fixed(
 double RmsNormOp::flops() const { return 4.0 * static_cast<double>(output().elements()); }
 
 NormShape NormShape::withRuntimeDims() const {
-  NormShape out{runtimeShape(x), eps};
+  NormShape out{runtimeShape(x), eps, residual};
   out.x.back() = x.back();
   return out;
 }

@@ -9,22 +9,26 @@ namespace quern {
 struct NormShape {
   Shape x;
   float eps = 1e-5f;
+  bool residual = false;  ///< normalises x + residual
 
   void read(KeyReader& reader);
   void write(KeyValues& out) const;
   Result<void> validate(std::string_view op) const;
   TensorDim width() const { return {"width", x.back().value}; }
+  /// x, and residual where there is one.
+  std::vector<TensorSpec> rows() const;
   /// All of x, its last dimension named `width`.
   TensorSpec tensor(std::string name) const;
   NormShape fixed(const DimValues& values) const;
   NormShape withRuntimeDims() const;
 };
 
-/// out = (x - mean) rstd g + b, rstd = 1 / sqrt(variance + eps), over the last axis
+/// out = (x - mean) rstd g + b, rstd = 1 / sqrt(variance + eps), over the last axis; residual=1: x + residual in place of x
 ///
 /// Shapes   x any rank >= 1, its last dimension (the normalised width) known and > 0; g, b: [width].
 /// Layout   dense row-major.
-/// Numeric  two passes (never E[x^2] - E[x]^2); err <= 16 eps (|g| rstd (|x| + |mean|) + |b|).
+/// Numeric  two passes (never E[x^2] - E[x]^2); err <= 16 eps (|g| rstd (|x| + |mean|) + |b|); with
+///          residual=1 x is the rounded sum x + residual. Squares that overflow make their row b (layernorm) or 0 (rmsnorm).
 struct LayerNormOp {
   static constexpr std::string_view kName = "layernorm";
   static constexpr OpClass kClass = OpClass::RowWise;

@@ -116,12 +116,16 @@ ReferenceResult referenceOf(const ReduceOp& op, Inputs inputs, DataKind kind) {
   return result;
 }
 
-/// Rows of x over its last axis; `body(row pointer, width, first output index)`.
+/// Rows of x (of x + residual, rounded) over its last axis; `body(row pointer, width, first output index)`.
 template <class Body>
-static void eachRow(const NormShape& shape, const float* x, Body&& body) {
+static void eachRow(const NormShape& shape, Inputs inputs, Body&& body) {
   int64_t width = shape.x.back().value, rows = 1;
   for (size_t i = 0; i + 1 < shape.x.size(); ++i) rows *= shape.x[i].value;
-  for (int64_t r = 0; r < rows; ++r) body(x + r * width, width, static_cast<size_t>(r * width));
+  std::vector<float> row(static_cast<size_t>(width));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t j = 0; j < width; ++j) row[static_cast<size_t>(j)] = inputs[0].f32()[r * width + j] + (shape.residual ? inputs[1].f32()[r * width + j] : 0.0f);
+    body(row.data(), width, static_cast<size_t>(r * width));
+  }
 }
 
 /// A normalised value that may underflow in f32, times an infinite gain: NaN or Inf, both are right.
@@ -131,7 +135,7 @@ static void allowAnyWhereUnderflowMeetsInf(ReferenceResult& result, size_t at, d
 
 ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind) {
   ReferenceResult result = empty(op.output());
-  eachRow(op.shape, inputs[0].f32(), [&](const float* x, int64_t width, size_t at) {
+  eachRow(op.shape, inputs, [&](const float* x, int64_t width, size_t at) {
     double mean = 0, variance = 0, magnitude = 0;
     for (int64_t j = 0; j < width; ++j) {
       mean += x[j];
@@ -143,7 +147,7 @@ ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind)
     for (int64_t j = 0; j < width; ++j) variance += (x[j] - mean) * (x[j] - mean);
     double rstd = 1 / std::sqrt(variance / static_cast<double>(width) + static_cast<double>(op.shape.eps));
     for (int64_t j = 0; j < width; ++j, ++at) {
-      double gain = inputs[1].f32()[j], bias = inputs[2].f32()[j];
+      double gain = inputs[inputs.size() - 2].f32()[j], bias = inputs.back().f32()[j];
       result.value[at] = (x[j] - mean) * rstd * gain + bias;
       result.limit[at] = 16 * kEps * (std::fabs(gain) * rstd * (std::fabs(x[j]) + magnitude) + std::fabs(bias)) + std::fabs(gain) * 0x1p-149;
       allowAnyWhereUnderflowMeetsInf(result, at, (x[j] - mean) * rstd, gain);
@@ -154,12 +158,12 @@ ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind)
 
 ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind) {
   ReferenceResult result = empty(op.output());
-  eachRow(op.shape, inputs[0].f32(), [&](const float* x, int64_t width, size_t at) {
+  eachRow(op.shape, inputs, [&](const float* x, int64_t width, size_t at) {
     double squares = 0;
     for (int64_t j = 0; j < width; ++j) squares += double{x[j]} * x[j];
     double rstd = 1 / std::sqrt(squares / static_cast<double>(width) + static_cast<double>(op.shape.eps));
     for (int64_t j = 0; j < width; ++j, ++at) {
-      double gain = inputs[1].f32()[j];
+      double gain = inputs.back().f32()[j];
       result.value[at] = x[j] * rstd * gain;
       result.limit[at] = std::fabs(gain) * (16 * kEps * rstd * std::fabs(x[j]) + 0x1p-149);
       allowAnyWhereUnderflowMeetsInf(result, at, x[j] * rstd, gain);

@@ -112,7 +112,7 @@ const std::vector<ScheduleField<AttentionSchedule>>& AttentionSchedule::fields()
 /// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy.
 static int64_t attentionScratch(const AttentionSchedule& s, const AttentionOp& op) {
   int64_t width = op.headDim.value;
-  return 4 * (s.rows * (65 * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? 64 * width : 0));
+  return 4 * (s.rows * (65 * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? 64 * width : 16 * s.lanes));
 }
 static constexpr int64_t kMostScratch = 65536;
 
@@ -156,7 +156,7 @@ Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& targ
   check.lanes(lanes);
   check.range("lanes", lanes, 4, 16);
   check.range("rows", rows, 1, 4096);
-  if (rows > 1 && attentionScratch(*this, op) > kMostScratch)
+  if ((rows > 1 || pack == PackKv) && attentionScratch(*this, op) > kMostScratch)
     check.fail(fmt::format("attention schedule: rows={} pack={} takes {} bytes of scratch a thread, more than {}", rows, pack == PackKv ? "kv" : "none", attentionScratch(*this, op), kMostScratch));
   check.range("mr", mr, 1, std::min<int64_t>({4, rows, lanes}));
   check.range("kr", kr, 1, lanes / std::max<int64_t>(1, mr));

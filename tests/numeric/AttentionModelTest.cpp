@@ -34,7 +34,7 @@ public:
                              "phase task tasks 64 {\n  store y[task] = decay(x[task])\n}\n", "decay.loops");
     INFO((parsed ? "" : parsed.error().message));
     REQUIRE(parsed);
-    program_ = expandMaths(std::move(*parsed), level.isa().fma);
+    program_ = expandMaths(std::move(*parsed), level.isa().fma, level.isa().vectorBits == 512);
   }
   std::vector<float> operator()(const std::vector<float>& x) const {
     std::vector<float> in = x, out(64);
