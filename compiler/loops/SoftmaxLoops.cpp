@@ -112,7 +112,11 @@ public:
     Value top = b_.let("top", rowMax(build_, lanes_, row));
     Value own = b_.let("own", broadcast(finiteOrZero(top), lanes_));
     RowReduce sum(build_, "sum", LoopOp::Add, lanes_, at.count);
-    sum.run([&](const Value& j, const Value* mask) { return softmaxPower(row.load(j, lanes_, mask), own, op_.factor()); });
+    sum.run([&](const Value& j, const Value* mask) {
+      Value power = b_.let("power", softmaxPower(row.load(j, lanes_, mask), own, op_.factor()));
+      b_.store(out_, {at.row, at.first + j}, power, mask);
+      return power;
+    });
     b_.store(highest_, {at.row, at.block}, top);
     b_.store(sums_, {at.row, at.block}, sum.fold());
   }
@@ -128,10 +132,10 @@ public:
       Value share = b_.let("share", softmaxPower(b_.load(highest_, {at.row, p}), finiteOrZero(top), op_.factor()));
       b_.set(state, {1}, build_.mulAdd(b_.load(sums_, {at.row, p}), share, b_.get(state, {1})));
     });
-    Value inverse = b_.let("inverse", f32Const(1) / b_.get(state, {1}));
+    Value own = softmaxPower(b_.load(highest_, {at.row, at.block}), finiteOrZero(top), op_.factor());
+    Value factor = b_.let("factor", own / b_.get(state, {1}));
     build_.forVectors("j", at.first, at.count, lanes_, static_cast<int>(s_.unroll), build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
-      Value power = b_.let("power", softmaxPower(b_.load(x_, {at.row, j}, lanes, mask), broadcast(top, lanes), op_.factor()));
-      b_.store(out_, {at.row, j}, power * broadcast(inverse, lanes), mask);
+      b_.store(out_, {at.row, j}, b_.load(out_, {at.row, j}, lanes, mask) * broadcast(factor, lanes), mask);
     });
   }
 
