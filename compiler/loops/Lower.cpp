@@ -36,6 +36,29 @@ Result<LoopProgram> lower(const OpDesc& op, const Schedule& schedule, const Targ
   return program;
 }
 
+static void collectCalls(const LoopExprRef& e, std::vector<LoopOp>& out) {
+  if (e->kind == LoopExpr::Kind::Call && std::find(out.begin(), out.end(), e->op) == out.end()) out.push_back(e->op);
+  for (const LoopExprRef& arg : e->args) collectCalls(arg, out);
+}
+
+static void collectCalls(const std::vector<LoopStmt>& stmts, std::vector<LoopOp>& out) {
+  for (const LoopStmt& stmt : stmts) {
+    for (const LoopExprRef& arg : stmt.args) collectCalls(arg, out);
+    collectCalls(stmt.body, out);
+    collectCalls(stmt.otherwise, out);
+  }
+}
+
+std::vector<LoopOp> mathsOf(const OpDesc& op, const Schedule& schedule, const Target& target) {
+  std::vector<LoopOp> calls;
+  if (!validate(schedule, op, target)) return calls;
+  OpBuild into(op, schedule, target);
+  build(into, op, schedule);
+  LoopProgram program = into.b.take();
+  for (const LoopPhase& phase : program.phases) collectCalls(phase.body, calls);
+  return calls;
+}
+
 /// Bytes of all scratch buffers of one role, as a formula over the run-time dimensions.
 static std::string scratchText(const LoopProgram& program, BufferRole role) {
   std::string total;

@@ -15,4 +15,7 @@ Result<LoopProgram> lower(const OpDesc& op, const Schedule& schedule, const Targ
 /// What a caller must know of the kernel that `program`, lowered from op and schedule, becomes.
 KernelInfo kernelInfoOf(const LoopProgram& program, const OpDesc& op, const Schedule& schedule);
 
+/// The maths functions that the kernel calls before they become arithmetic (MathFunctions.h), each once.
+std::vector<LoopOp> mathsOf(const OpDesc& op, const Schedule& schedule, const Target& target);
+
 }  // namespace quern

@@ -1,26 +1,32 @@
 // compiler/loops/MathFunctions.h — the maths functions as branch-free vector arithmetic, for any lane count.
 //
-// Every function is correct over the whole range: NaN gives NaN, Inf and overflow as the formula says, denormal results
-// are rounded once more. Bounds are against the exact value, measured over every float (tests/numeric); "ulp" where the
-// result is normal. The second figure is for targets without fma, where products round.
-//
-//   function      ulp fma / no fma    source of the coefficients: minimax fits with f32 coefficients over the interval named
-//   exp           1 / 1               x = n ln2 + r, 2^n (1 + r + r^2 q(r)), q of degree 5 on |r| <= 0.3467
-//   log           1 / 2               x = 2^e m, m in [sqrt 1/2, sqrt 2), e ln2 + f + f^2 q(f), f = m - 1, q of degree 9
-//   tanh          2 / 2               x + x^3 p(x^2) below 0.65, else 1 - 2 / (exp(2x) + 1)
-//   erf           2 / 2               x + x p(x^2) below 0.85, else 1 - exp(-q(x)), q the fit of -log erfc on [0.83, 4.1]
-//   sigmoid       2 / 2               exp(-|x|) or 1, over 1 + exp(-|x|)
-//   rsqrt         1 / 1               1 / sqrt(x)
-//   decay         exp of x <= 0 for softmax: err <= (2 + 0.1 |x|) eps exp(x), 0 below 2^-126; the same without fma
-//   gelu_erf, gelu_tanh, gelu_sigmoid, silu: max(4 ulp, 2^-26)
+// Every function takes every float: NaN gives NaN, Inf and overflow as the formula says, denormal results are rounded once more.
+// mathsInfos() declares each one's bound; tests/numeric holds them to it over every float.
 #pragma once
 
 #include "compiler/loops/LoopBuilder.h"
 #include "compiler/loops/TailTables.h"
 
 #include <functional>
+#include <string>
+#include <string_view>
 
 namespace quern {
+
+/// What is declared of a function: `quern show` prints it, the tests hold it. Bounds in ulp of the exact result: with fma, without, and
+/// where 32 table entries are one instruction; for the gelus and silu an error of 2^-26 is allowed as well, everywhere.
+struct MathsInfo {
+  LoopOp fn;
+  double ulpFma, ulpPlain, ulpLookups;
+  bool orTiny;                 ///< max(ulp, 2^-26)
+  std::string_view form;       ///< how it is computed
+  std::string_view lookupForm; ///< where table entries are looked up; empty: the same
+};
+std::span<const MathsInfo> mathsInfos();
+/// nullptr: none is declared.
+const MathsInfo* findMathsInfo(LoopOp fn);
+/// "silu: <= max(1.3 ulp, 2^-26) ..." for `lanes` lanes on a level.
+std::string text(const MathsInfo& info, int lanes, bool fma, bool lookups);
 
 /// Emits one maths function as values; `let` names an intermediate that is used more than once.
 class MathFunctions {

@@ -1,6 +1,7 @@
 // tests/numeric/MathsTest.cpp — the maths functions against their declared bounds, with and without fma: every 4099th float by
 // default, all 2^32 with QUERN_TEST_STRIDE=1 (under --deep). What they are held against has its own test: TruthTest.
 #include "compiler/base/Text.h"
+#include "compiler/loops/MathFunctions.h"
 #include "tests/numeric/FloatKernels.h"
 #include "tuner/Exhaustive.h"
 
@@ -21,6 +22,13 @@ uint32_t strideAsked() {
   return static_cast<uint32_t>(stride);
 }
 
+/// What MathFunctions.h declares; nothing for functions of one instruction, which round once.
+double declaredUlp(const ExhaustiveReport& report) {
+  for (const MathsInfo& info : mathsInfos())
+    if (nameOf(info.fn) == report.function) return findIsaLevel(report.level)->vectorBits == 512 ? info.ulpLookups : report.fma ? info.ulpFma : info.ulpPlain;
+  return 0;
+}
+
 /// A row for each level, printed when the function is done.
 void checkOnEveryLevel(const FloatTruth& truth, const std::vector<KernelRef>& kernels, uint64_t floats) {
   REQUIRE(!kernels.empty());
@@ -31,6 +39,7 @@ void checkOnEveryLevel(const FloatTruth& truth, const std::vector<KernelRef>& ke
     std::cout << text(report) << std::flush;
     INFO(text(report));
     CHECK(report.passed());
+    CHECK(report.worstUlp <= declaredUlp(report));
     CHECK(report.floats >= floats / strideAsked());
   }
 }

@@ -3,6 +3,7 @@
 #include "compiler/jit/CodegenModule.h"
 #include "compiler/loops/LoopPrinter.h"
 #include "compiler/loops/Lower.h"
+#include "compiler/loops/MathFunctions.h"
 #include "tools/quern/Command.h"
 #include "tuner/SearchSpace.h"
 
@@ -25,6 +26,17 @@ struct Shown {
   Target target;
 };
 
+/// The maths functions in the kernel: lanes, range, error, form.
+std::string mathsText(const Shown& shown) {
+  const IsaLevel& isa = shown.target.isa();
+  std::string out, lanes = "1";
+  for (const ScheduleKeyInfo& key : keysOf(shown.choice.schedule))
+    if (key.key == "lanes") lanes = key.value;
+  for (LoopOp fn : mathsOf(shown.op, shown.choice.schedule, shown.target))
+    if (const MathsInfo* info = findMathsInfo(fn)) out += fmt::format("  {}\n", text(*info, static_cast<int>(parseInt(lanes).value_or(1)), isa.fma, isa.vectorBits == 512));
+  return out.empty() ? "" : "\nmaths\n" + out;
+}
+
 Result<std::string> scheduleText(const Shown& shown) {
   auto space = readSearchSpace("default");
   if (!space) return space.error();
@@ -34,7 +46,7 @@ Result<std::string> scheduleText(const Shown& shown) {
     if (legal.empty()) legal = key.words.empty() ? std::vector<std::string>{key.value} : key.words;
     out += fmt::format("  {:<9} {:>6}   {}; tune tries: {}\n", key.key, key.value, key.meaning, join(legal, " "));
   }
-  return out;
+  return out + mathsText(shown);
 }
 
 /// Run-time dimensions as a tuner would try them: 64 each.
@@ -80,7 +92,7 @@ Result<std::string> stageText(const std::string& stage, const Shown& shown, cons
   auto program = programOf(shown, loopsFile);
   if (!program) return program.error();
   if (stage == "loops") return text(*program);
-  if (stage == "signature") return text(kernelInfoOf(*program, shown.op, shown.choice.schedule)) + "call void quern_kernel(const QuernArgs* args, int64_t taskBegin, int64_t taskEnd)\n";
+  if (stage == "signature") return text(kernelInfoOf(*program, shown.op, shown.choice.schedule)) + "call void quern_kernel(const QuernArgs* args, int64_t taskBegin, int64_t taskEnd)\n" + mathsText(shown);
   auto api = codegenModule();
   if (!api) return api.error();
   return (*api)->emitText(*program, stage == "llvm" ? EmitStage::Llvm : stage == "llvm-opt" ? EmitStage::LlvmOpt : EmitStage::Asm);
