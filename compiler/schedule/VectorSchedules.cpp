@@ -157,14 +157,14 @@ Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& targ
   check.range("lanes", lanes, 4, 16);
   check.range("rows", rows, 1, 4096);
   if ((rows > 1 || pack == PackKv) && attentionScratch(*this, op) > kMostScratch)
-    check.fail(fmt::format("attention schedule: rows={} pack={} takes {} bytes of scratch a thread, more than {}", rows, pack == PackKv ? "kv" : "none", attentionScratch(*this, op), kMostScratch));
+    check.fail(fmt::format("rows={} pack={} takes {} bytes of scratch a thread, more than {}", rows, pack == PackKv ? "kv" : "none", attentionScratch(*this, op), kMostScratch));
   check.range("mr", mr, 1, std::min<int64_t>({4, rows, lanes}));
   check.range("kr", kr, 1, lanes / std::max<int64_t>(1, mr));
   for (int64_t value : {mr, kr})
-    if ((value & (value - 1)) != 0) check.fail(fmt::format("attention schedule: mr={} kr={}: powers of two are needed", mr, kr));
+    if ((value & (value - 1)) != 0) check.fail(fmt::format("mr={} kr={}: powers of two are needed", mr, kr));
   check.range("split", split, 0, 1);
   check.range("tiles", tiles, 1, 32);
-  if (tiles > 1 && pack == PackKv) check.fail(fmt::format("attention schedule: tiles={} with pack=kv, which copies one tile", tiles));
+  if (tiles > 1 && pack == PackKv) check.fail(fmt::format("tiles={} with pack=kv, which copies one tile", tiles));
   return check.finish();
 }
 
