@@ -6,6 +6,7 @@
 #include "compiler/loops/RowLoops.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 namespace quern {
@@ -90,6 +91,14 @@ void AttentionTile::takeValues(const Value& count) {
   });
 }
 
+void AttentionTile::askFor(const BufferRef& from, const Value& tile0, const AttentionRows& rows) {
+  if (s_.pack == AttentionSchedule::PackNone) return;
+  constexpr int64_t kLine = 16;
+  int64_t each = (kKeyTile + s_.rows - 1) / s_.rows;
+  for (int64_t i = 0; i < rows.count * each; ++i)
+    for (int64_t d = 0; d < op_.headDim.value; d += kLine) build_.b.prefetch(from, std::array<Value, 3>{tile0 + rows.place * each + i, kvHead_, d});
+}
+
 std::vector<Value> AttentionTile::countsOf(const AttentionRows& rows) {
   std::vector<Value> counts;
   for (const Value& limit : rows.limit) counts.push_back(build_.b.let("count", maxOf(minOf(limit - tile0_, kKeyTile), 0)));
@@ -98,6 +107,7 @@ std::vector<Value> AttentionTile::countsOf(const AttentionRows& rows) {
 
 void AttentionTile::score(const AttentionState& state, const AttentionRows& rows) {
   LoopBuilder& b = build_.b;
+  askFor(values, tile0_, rows);
   std::vector<Value> counts = countsOf(rows);
   b.when(lessThan(0, counts.back()), [&] {
     if (s_.pack == AttentionSchedule::PackNone) scoreInPlace(rows, counts.back());
@@ -108,6 +118,7 @@ void AttentionTile::score(const AttentionState& state, const AttentionRows& rows
 
 void AttentionTile::weigh(const AttentionState& state, const AttentionRows& rows) {
   LoopBuilder& b = build_.b;
+  askFor(keys, tile0_ + kKeyTile, rows);
   std::vector<Value> counts = countsOf(rows);
   b.when(lessThan(0, counts.back()), [&] {
     b.when(lessThan(counts.front(), kKeyTile), [&] { weighRows(state, rows, &counts); }, [&] { weighRows(state, rows, nullptr); });

@@ -62,6 +62,8 @@ public:
 
 private:
   void turn(const Value& c, const Value& count, const Value& d, int columns);
+  /// Prefetches, where tiles are copied, these rows' share of the keys or values of a tile: spread over the arithmetic of all rows.
+  void askFor(const BufferRef& from, const Value& tile0, const AttentionRows& rows);
   std::vector<Value> countsOf(const AttentionRows& rows);
   void scoreInPlace(const AttentionRows& rows, const Value& most);
   void scoreGroup(const AttentionRows& rows, const Value& j, const Value* last);
