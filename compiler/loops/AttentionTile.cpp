@@ -2,8 +2,7 @@
 // (keys and values are read where they are) and along keys in the softmax.
 #include "compiler/loops/AttentionTile.h"
 
-#include "compiler/loops/MatmulPacking.h"
-#include "compiler/loops/RowLoops.h"
+#include "compiler/loops/Lanes.h"
 
 #include <algorithm>
 #include <array>

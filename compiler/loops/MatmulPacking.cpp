@@ -1,6 +1,8 @@
 // compiler/loops/MatmulPacking.cpp — see MatmulPacking.h.
 #include "compiler/loops/MatmulPacking.h"
 
+#include "compiler/loops/Lanes.h"
+
 namespace quern {
 
 namespace {
@@ -54,27 +56,6 @@ void packTransposed(const PackJob& job, const PanelShape& s, const Value& j0, co
 }
 
 }  // namespace
-
-std::vector<Value> transposed(LoopBuilder& b, std::vector<Value> rows) {
-  int count = static_cast<int>(rows.size()), lanes = rows[0].lanes();
-  for (int distance = 1; distance < count; distance *= 2) {
-    // Rows i and i + distance exchange their off-diagonal blocks of `distance` lanes.
-    std::vector<int> upper(static_cast<size_t>(lanes)), lower(upper.size());
-    for (int c = 0; c < lanes; ++c) {
-      bool odd = (c & distance) != 0;
-      upper[static_cast<size_t>(c)] = odd ? lanes + c - distance : c;
-      lower[static_cast<size_t>(c)] = odd ? lanes + c : c + distance;
-    }
-    for (int i = 0; i < count; ++i) {
-      if ((i & distance) != 0) continue;
-      auto x = static_cast<size_t>(i), y = static_cast<size_t>(i + distance);
-      Value a = rows[x], c = rows[y];
-      rows[x] = b.let("turn", shuffleOf(a, c, upper));
-      rows[y] = b.let("turn", shuffleOf(a, c, lower));
-    }
-  }
-  return rows;
-}
 
 void packPanel(const PackJob& job, const PanelShape& shape) {
   LoopBuilder& b = job.build.b;

@@ -30,8 +30,4 @@ struct RowBlock {
 };
 void copyRows(const PackJob& job, const RowBlock& block);
 
-/// `rows` vectors of as many lanes, or a multiple: in each block of as many lanes element (i, j) becomes element (j, i), in log2(rows)
-/// steps of one shuffle a vector.
-std::vector<Value> transposed(LoopBuilder& b, std::vector<Value> rows);
-
 }  // namespace quern
