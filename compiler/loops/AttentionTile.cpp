@@ -48,12 +48,6 @@ void AttentionTile::clear(const AttentionState& state, const Value& rows) {
 
 static Value decayFrom(const Value& x, const Value& top) { return callOf(LoopOp::Decay, x - top); }
 
-/// The maximum as it is subtracted: 0 where no score was above -Inf, so that nothing is Inf - Inf.
-static Value subtrahend(LoopBuilder& b, const Value& top) {
-  Value none = binary(LoopOp::Eq, top, f32Const(-std::numeric_limits<float>::infinity(), top.lanes()));
-  return b.let("top", selectOf(none, f32Const(0, top.lanes()), top));
-}
-
 void AttentionTile::at(const Value& kvHead, const Value& tile0, const Value& slot) {
   kvHead_ = kvHead;
   tile0_ = tile0;
@@ -271,7 +265,7 @@ void AttentionTile::normalise(const AttentionState& state, const AttentionRows& 
   }
   Value before = b.let("before", b.load(state.highest, {rows.place}, rows.count));
   Value now = b.let("now", plainMax(before, lanePerSource(foldTogether(b, plainMax, std::move(tops)), rows.count)));
-  Value top = subtrahend(b, now);
+  Value top = exponentBase(b, now);
   Value factor = b.let("f", decayFrom(before, top));
   std::vector<Value> sums;
   for (int u = 0; u < rows.count; ++u) {
@@ -335,7 +329,7 @@ void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& 
 void AttentionTile::merge(const AttentionState& into, const Value& place, const std::vector<Value>& index, const AttentionPart& part) {
   LoopBuilder& b = build_.b;
   Value before = b.let("before", b.load(into.highest, {place})), m = b.let("m", part.highest);
-  Value now = b.let("now", plainMax(before, m)), top = subtrahend(b, now);
+  Value now = b.let("now", plainMax(before, m)), top = exponentBase(b, now);
   Value old = b.let("old", decayFrom(before, top)), fresh = b.let("fresh", decayFrom(m, top));
   b.store(into.highest, {place}, now);
   b.store(into.sum, {place}, build_.mulAdd(b.load(into.sum, {place}), old, part.sum * fresh));

@@ -5,17 +5,6 @@
 
 namespace quern {
 
-/// Keys come in tiles and segments at absolute positions, so that a row's bits depend on its own keys alone: the same for a prompt
-/// in one piece, in chunks or token by token, for any schedule and thread count.
-///
-///   score     s = factor * dot; partial p (0 <= p < 16) of the dot takes components p, p + 16, ... ascending; p takes in p + 8; the
-///             eight are added ascending
-///   tile      m' = max(m, s ...); p = exp(s - m'); tile sums of p fold in halves, of p v run over ascending keys from +0
-///   segment   l = l f + sum, o = o f + tile's values, f = exp(m - m'), over ascending tiles from m = -Inf, l = o = 0
-///   row       segments merge likewise, ascending; out = o (1 / l)
-inline constexpr int64_t kKeyTile = 64;
-inline constexpr int64_t kKeySegment = 2048;
-
 /// The running maximum and sum of rows, and their values so far.
 struct AttentionState {
   BufferRef highest, sum;  ///< one per row
@@ -37,6 +26,15 @@ struct AttentionRows {
 };
 
 /// Builds the loops of tiles for one op and schedule.
+///
+/// Keys come in tiles (kKeyTile) and segments (kKeySegment) at absolute positions, so that a row's bits depend on its own keys alone:
+/// the same for a prompt in one piece, in chunks or token by token, for any schedule and thread count.
+///
+///   score     s = factor * dot; partial p (0 <= p < 16) of the dot takes components p, p + 16, ... ascending; p takes in p + 8; the
+///             eight are added ascending
+///   tile      m' = max(m, s ...); p = exp(s - m'); tile sums of p fold in halves, of p v run over ascending keys from +0
+///   segment   l = l f + sum, o = o f + tile's values, f = exp(m - m'), over ascending tiles from m = -Inf, l = o = 0
+///   row       segments merge likewise, ascending; out = o (1 / l)
 class AttentionTile {
 public:
   AttentionTile(OpBuild& build, const AttentionOp& op, const AttentionSchedule& schedule);

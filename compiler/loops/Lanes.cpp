@@ -1,9 +1,16 @@
 // compiler/loops/Lanes.cpp — see Lanes.h.
 #include "compiler/loops/Lanes.h"
 
+#include <limits>
+
 namespace quern {
 
 Value plainMax(const Value& a, const Value& b) { return selectOf(lessThan(a, b), b, a); }
+
+Value exponentBase(LoopBuilder& b, const Value& top) {
+  Value none = binary(LoopOp::Eq, top, f32Const(-std::numeric_limits<float>::infinity(), top.lanes()));
+  return b.let("base", selectOf(none, f32Const(0, top.lanes()), top));
+}
 
 Value foldVectors(LoopBuilder& b, const Combine& combine, std::vector<Value> vectors) {
   for (size_t half = vectors.size() / 2; half >= 1; half /= 2) {

@@ -110,7 +110,7 @@ public:
     Block at = blockOf(task);
     SoftmaxRow row{at.count, op_.factor(), [&](const Value& j, int lanes, const Value* mask) { return b_.load(x_, {at.row, at.first + j}, lanes, mask); }, out_, {}};
     Value top = b_.let("top", rowMax(build_, lanes_, row));
-    Value own = b_.let("own", broadcast(finiteOrZero(top), lanes_));
+    Value own = b_.let("own", broadcast(exponentBase(b_, top), lanes_));
     RowReduce sum(build_, "sum", LoopOp::Add, lanes_, at.count);
     sum.run([&](const Value& j, const Value* mask) {
       Value power = b_.let("power", softmaxPower(row.load(j, lanes_, mask), own, op_.factor()));
@@ -129,10 +129,10 @@ public:
     Value top = b_.let("top", b_.get(state, {0}));
     b_.set(state, {1}, f32Const(0));
     b_.loop("p", 0, blocks_, 1, [&](const Value& p) {
-      Value share = b_.let("share", softmaxPower(b_.load(highest_, {at.row, p}), finiteOrZero(top), op_.factor()));
+      Value share = b_.let("share", softmaxPower(b_.load(highest_, {at.row, p}), exponentBase(b_, top), op_.factor()));
       b_.set(state, {1}, build_.mulAdd(b_.load(sums_, {at.row, p}), share, b_.get(state, {1})));
     });
-    Value own = softmaxPower(b_.load(highest_, {at.row, at.block}), finiteOrZero(top), op_.factor());
+    Value own = softmaxPower(b_.load(highest_, {at.row, at.block}), exponentBase(b_, top), op_.factor());
     Value factor = b_.let("factor", own / b_.get(state, {1}));
     build_.forVectors("j", at.first, at.count, lanes_, static_cast<int>(s_.unroll), build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
       b_.store(out_, {at.row, j}, b_.load(out_, {at.row, j}, lanes, mask) * broadcast(factor, lanes), mask);
@@ -147,8 +147,6 @@ private:
     Value block = b_.let("block", task % blocks_), first = b_.let("first", block * kBlock);
     return {b_.let("row", task / blocks_), block, first, b_.let("count", minOf(kBlock, view_.n - first))};
   }
-  /// A block of -Inf alone has the sum 0, not that of Inf - Inf; a row of them still becomes 0 / 0.
-  Value finiteOrZero(const Value& top) { return b_.let("base", selectOf(binary(LoopOp::Eq, top, f32Const(kLowest)), f32Const(0), top)); }
 
   OpBuild& build_;
   LoopBuilder& b_;

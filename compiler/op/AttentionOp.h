@@ -5,6 +5,9 @@
 
 namespace quern {
 
+/// Keys are taken in tiles, tiles in segments, at absolute positions: part of the numeric order (loops/AttentionTile.h).
+inline constexpr int64_t kKeyTile = 64, kKeySegment = 2048;
+
 /// out[i,h] = sum over j of softmax_j(scale Q[i,h] . K[j,g]) V[j,g], g = h / (heads / kv_heads)
 ///
 /// Shapes   Q, out [q, heads, head_dim]; K, V [kv, kv_heads, head_dim]; q and kv may be dynamic.

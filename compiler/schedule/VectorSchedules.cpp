@@ -112,7 +112,7 @@ const std::vector<ScheduleField<AttentionSchedule>>& AttentionSchedule::fields()
 /// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy.
 static int64_t attentionScratch(const AttentionSchedule& s, const AttentionOp& op) {
   int64_t width = op.headDim.value;
-  return 4 * (s.rows * (65 * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? 64 * width : 16 * s.lanes));
+  return 4 * (s.rows * ((kKeyTile + 1) * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? kKeyTile * width : 16 * s.lanes));
 }
 static constexpr int64_t kMostScratch = 65536;
 
@@ -130,7 +130,7 @@ AttentionSchedule AttentionSchedule::byDefault(const OpDesc& given, const Target
   s.mr = std::min(s.mr, s.rows);
   if (op.q.any() || op.q.value * (op.heads.value / op.kvHeads.value) > kFewRows) return s;
   AttentionSchedule few = s.forFewRows();
-  few.split = op.kv.any() || op.kv.value > 2048 ? 1 : 0;
+  few.split = op.kv.any() || op.kv.value > kKeySegment ? 1 : 0;
   while (few.rows > few.mr && attentionScratch(few, op) > kMostScratch) few.rows /= 2;
   while (few.tiles > 1 && attentionScratch(few, op) > kMostScratch) few.tiles /= 2;
   return few;
