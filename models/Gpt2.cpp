@@ -3,6 +3,7 @@
 
 #include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
+#include "compiler/store/WeightPacking.h"
 
 #include <algorithm>
 #include <cstring>
@@ -57,8 +58,8 @@ public:
     if (!kernel) return kernel.error();
     const PackLayout& layout = (*kernel)->info.buffers[1].pack;
     QUERN_CHECK_FOR(layout.panel > 0, text(op));
-    float* to = take(layout.elements());
-    if (to != nullptr) packWeight(layout, linear.weight.data(), linear.in, 0, to);
+    float* to = take(layout.bytes() / 4);
+    if (to != nullptr) packWeight(layout, linear.weight.data(), to);
     return static_cast<const float*>(to);
   }
 

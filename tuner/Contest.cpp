@@ -1,6 +1,8 @@
 // tuner/Contest.cpp — see Contest.h.
 #include "tuner/Contest.h"
 
+#include "compiler/store/WeightPacking.h"
+
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
@@ -33,8 +35,8 @@ Result<KernelCall> TimingOperands::bind(const KernelRef& kernel, const DimValues
     for (const auto& [layout, data] : packed_)
       if (layout == buffer.pack) packed = &data;
     if (packed == nullptr) {
-      GuardedArray fresh(static_cast<size_t>(buffer.pack.elements()) * 4, Flush::Begin);
-      packWeight(buffer.pack, input.f32(), input.shape.back(), buffer.pack.depth * buffer.pack.columns, fresh.f32());
+      GuardedArray fresh(static_cast<size_t>(buffer.pack.bytes()), Flush::Begin);
+      packWeight(buffer.pack, input.data, fresh.data());
       packed = &packed_.emplace_back(buffer.pack, std::move(fresh)).second;
     }
     operands.push_back({packed->data(), {}});

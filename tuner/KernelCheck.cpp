@@ -4,6 +4,8 @@
 #include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
+#include "compiler/store/WeightPacking.h"
+#include "tuner/WeightInputs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,27 +15,8 @@
 
 namespace quern {
 
-std::string_view text(InputData data) {
-  constexpr std::string_view names[] = {"zero-mean", "unit", "integer", "specials"};
-  return names[static_cast<size_t>(data)];
-}
-
 static DataKind kindOf(InputData data) {
   return data == InputData::ZeroMean ? DataKind::ZeroMean : data == InputData::Integer ? DataKind::Integer : DataKind::Any;
-}
-
-static float drawn(InputData data, std::mt19937_64& random) {
-  auto uniform = [&] { return static_cast<float>(static_cast<double>(random() >> 11) * 0x1p-53); };
-  switch (data) {
-    case InputData::Unit: return uniform();
-    case InputData::Integer: return static_cast<float>(static_cast<int>(random() % 9) - 4);
-    case InputData::ZeroMean: return 2 * uniform() - 1;
-    case InputData::Specials: break;
-  }
-  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
-  constexpr float specials[] = {kNan, kInf, -kInf, -0.0f, 0.0f, 1e-40f, -1e-44f, 88.5f, -1e4f, 1e4f};
-  uint64_t pick = random() % 64;
-  return pick < std::size(specials) && random() % 4 == 0 ? specials[pick] : 2 * uniform() - 1;
 }
 
 /// Rows of the table that whole-number inputs point into: the first dimension of the first f32 operand; 0 where there are
@@ -59,11 +42,12 @@ CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush fl
   auto idLimit = static_cast<uint64_t>(std::max<int64_t>(1, rowsPointedInto(op)));
   for (const TensorSpec& spec : inputsOf(op)) {
     auto count = static_cast<size_t>(spec.elements());
-    GuardedArray array(count * bytesOf(spec.type), flush, static_cast<size_t>(offset) * 4);
-    for (size_t i = 0; i < count; ++i) {
-      if (spec.type == ElementType::I32) array.i32()[i] = static_cast<int32_t>(random() % idLimit);
-      else array.f32()[i] = drawn(data, random);
-    }
+    GuardedArray array(static_cast<size_t>(bytesOf(spec.type, spec.elements())), flush, static_cast<size_t>(offset) * 4);
+    if (spec.type == ElementType::I32)
+      for (size_t i = 0; i < count; ++i) array.i32()[i] = static_cast<int32_t>(random() % idLimit);
+    else if (spec.type == ElementType::F32)
+      for (size_t i = 0; i < count; ++i) array.f32()[i] = drawn(data, random);
+    else drawBlocks(spec.type, spec.elements(), static_cast<std::byte*>(array.data()), data, random);
     std::vector<int64_t> shape;
     for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
     inputs.tensors.push_back({array.data(), shape});
@@ -152,9 +136,8 @@ private:
     extraOf_.push_back(extra);
   }
   void pack(const KernelBuffer& buffer, const TensorData& dense) {
-    GuardedArray array(static_cast<size_t>(buffer.pack.elements()) * 4, run_.flush, static_cast<size_t>(run_.offset) * 4);
-    int64_t row = dense.shape.back();
-    packWeight(buffer.pack, dense.f32(), row, buffer.pack.depth * buffer.pack.columns, array.f32());
+    GuardedArray array(static_cast<size_t>(buffer.pack.bytes()), run_.flush, static_cast<size_t>(run_.offset) * 4);
+    packWeight(buffer.pack, dense.data, array.data());
     keep(std::move(array), {}, 0);
   }
   void input(const KernelBuffer& buffer, const TensorData& dense) {

@@ -6,21 +6,12 @@
 #include "compiler/schedule/Schedule.h"
 #include "compiler/store/KernelCall.h"
 #include "tuner/GuardedArray.h"
+#include "tuner/WeightInputs.h"
 
-#include <random>
 #include <string>
 #include <vector>
 
 namespace quern {
-
-/// What is put into the inputs.
-enum class InputData : uint8_t {
-  ZeroMean,  ///< uniform [-1, 1)
-  Unit,      ///< uniform [0, 1)
-  Integer,   ///< whole numbers in [-4, 4]: matmul and sums are exact
-  Specials,  ///< zero-mean, with NaN, Inf, -0, denormals and huge values strewn in
-};
-std::string_view text(InputData data);
 
 /// Operands of one run of an op with all dimensions known, dense, each `offset` elements from an unmapped page.
 struct CheckInputs {

@@ -42,6 +42,7 @@ private:
   void taskLoop();
 
   llvm::Type* irType(LoopType type);
+  llvm::Type* memoryType(Stored stored, int lanes);
   llvm::Value* constant(const LoopExpr& e);
   llvm::Value* expr(const LoopExprRef& e);
   llvm::Value* load(const LoopExpr& e);
@@ -268,11 +269,11 @@ void IrEmitter::ifStatement(const LoopStmt& s) {
 void IrEmitter::store(const LoopStmt& s) {
   llvm::Value* value = expr(s.args[0]);
   llvm::Value* at = address(s.id, s.args, 1);
-  if (!s.masked) {
-    tagged(ir_.CreateAlignedStore(value, at, llvm::Align(4)), s.id);
-    return;
-  }
-  tagged(ir_.CreateMaskedStore(value, at, llvm::Align(4), expr(s.args.back())), s.id);
+  Stored stored = program_.buffers[static_cast<size_t>(s.id)].element;
+  llvm::Align align(static_cast<uint64_t>(bytesOf(stored)));
+  if (bytesOf(stored) < 4) value = ir_.CreateTrunc(value, memoryType(stored, s.args[0]->type.lanes));
+  if (!s.masked) tagged(ir_.CreateAlignedStore(value, at, align), s.id);
+  else tagged(ir_.CreateMaskedStore(value, at, align, expr(s.args.back())), s.id);
 }
 
 void IrEmitter::declareReg(const LoopStmt& s) {
@@ -296,6 +297,11 @@ llvm::Type* IrEmitter::irType(LoopType type) {
                        : type.scalar == Scalar::I64 ? static_cast<llvm::Type*>(ir_.getInt64Ty())
                                                     : static_cast<llvm::Type*>(ir_.getInt1Ty());
   return type.lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(type.lanes));
+}
+
+llvm::Type* IrEmitter::memoryType(Stored stored, int lanes) {
+  llvm::Type* scalar = stored == Stored::F32 ? ir_.getFloatTy() : static_cast<llvm::Type*>(ir_.getIntNTy(static_cast<unsigned>(8 * bytesOf(stored))));
+  return lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(lanes));
 }
 
 llvm::Value* IrEmitter::constant(const LoopExpr& e) {
@@ -396,6 +402,9 @@ llvm::Value* IrEmitter::cast(const LoopExpr& e, llvm::Value* a) {
   llvm::Type* type = irType(e.type);
   if (e.op == LoopOp::ToF32) return ir_.CreateSIToFP(a, type);
   if (e.op == LoopOp::ToI64) return ir_.CreateSExt(a, type);
+  auto shaped = [&](llvm::Type* scalar) { return e.type.lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(e.type.lanes)); };
+  if (e.op == LoopOp::HalfF32) return ir_.CreateFPExt(ir_.CreateBitCast(ir_.CreateTrunc(a, shaped(ir_.getInt16Ty())), shaped(ir_.getHalfTy())), type);
+  if (e.op == LoopOp::F32Half) return ir_.CreateZExt(ir_.CreateBitCast(ir_.CreateFPTrunc(a, shaped(ir_.getHalfTy())), shaped(ir_.getInt16Ty())), type);
   return ir_.CreateBitCast(a, type);
 }
 
@@ -410,7 +419,7 @@ llvm::Value* IrEmitter::lookup(const LoopExpr& e, llvm::Value* index) {
     for (unsigned i = 0; i < lanes; ++i) all = ir_.CreateInsertElement(all, ir_.CreateExtractElement(table, ir_.CreateExtractElement(index, i)), i);
     return all;
   }
-  // Two registers of sixteen entries; fewer lanes are widened.
+  // One or two registers of sixteen entries; fewer lanes are widened. The instructions take the index modulo the table themselves.
   llvm::ArrayRef<float> table(e.table);
   llvm::Value* low = llvm::ConstantDataVector::get(context_, table.take_front(kWide));
   llvm::Value* high = llvm::ConstantDataVector::get(context_, table.take_back(kWide));
@@ -420,7 +429,8 @@ llvm::Value* IrEmitter::lookup(const LoopExpr& e, llvm::Value* index) {
     std::iota(widened.begin(), widened.begin() + lanes, 0);
     index = ir_.CreateShuffleVector(index, widened);
   }
-  llvm::Value* found = ir_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_ps_512, {}, {low, index, high});
+  llvm::Value* found = entries == kWide ? ir_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_permvar_sf_512, {}, {low, index})
+                                        : ir_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_ps_512, {}, {low, index, high});
   if (lanes == 1) return ir_.CreateExtractElement(found, uint64_t{0});
   if (lanes == kWide) return found;
   std::vector<int> narrowed(lanes);
@@ -456,18 +466,22 @@ llvm::Value* IrEmitter::address(int buffer, const std::vector<LoopExprRef>& args
   // One step per dimension, outermost first: what a loop does not change is then a prefix that is hoisted out of it.
   for (size_t i = 0; i < ir.strides.size(); ++i) {
     llvm::Value* offset = ir_.CreateNSWMul(expr(args[from + i]), ir.strides[i]);
-    at = ir_.CreateInBoundsGEP(ir_.getFloatTy(), at, offset);
+    at = ir_.CreateInBoundsGEP(memoryType(program_.buffers[static_cast<size_t>(buffer)].element, 1), at, offset);
   }
   return at;
 }
 
 llvm::Value* IrEmitter::load(const LoopExpr& e) {
   llvm::Value* at = address(e.id, e.args, 0);
-  llvm::Type* type = irType(e.type);
-  if (!e.masked) return tagged(ir_.CreateAlignedLoad(type, at, llvm::Align(4)), e.id);
-  if (e.type.lanes > 1) return tagged(ir_.CreateMaskedLoad(type, at, llvm::Align(4), expr(e.args.back()), llvm::Constant::getNullValue(type)), e.id);
-  QUERN_CHECK_FOR(false, program_.name);
-  return nullptr;
+  llvm::Type* type = memoryType(e.stored, e.type.lanes);
+  // What lies in a buffer of bytes may begin anywhere.
+  llvm::Align align(static_cast<uint64_t>(bytesOf(program_.buffers[static_cast<size_t>(e.id)].element)));
+  QUERN_CHECK_FOR(!e.masked || e.type.lanes > 1, program_.name);
+  llvm::Value* raw = nullptr;
+  if (!e.masked) raw = tagged(ir_.CreateAlignedLoad(type, at, align), e.id);
+  else raw = tagged(ir_.CreateMaskedLoad(type, at, align, expr(e.args.back()), llvm::Constant::getNullValue(type)), e.id);
+  if (bytesOf(e.stored) == 4) return raw;
+  return e.stored == Stored::I8 ? ir_.CreateSExt(raw, irType(e.type)) : ir_.CreateZExt(raw, irType(e.type));
 }
 
 llvm::AllocaInst* IrEmitter::regElement(int reg, const std::vector<LoopExprRef>& args, size_t from) {

@@ -54,7 +54,7 @@ public:
     AttentionState running = threadState("");
     running.values = scratch("values", {s_.rows, op_.headDim.value});
     Value heads = op_.kvHeads.value;
-    auto shared = [&](const char* name, std::vector<Value> shape) { return b_.denseBuffer(name, Scalar::F32, BufferRole::SharedScratch, std::move(shape)); };
+    auto shared = [&](const char* name, std::vector<Value> shape) { return b_.denseBuffer(name, Stored::F32, BufferRole::SharedScratch, std::move(shape)); };
     BufferRef highest = shared("highest_parts", {heads, rows_, segments_}), sum = shared("sum_parts", {heads, rows_, segments_});
     BufferRef values = shared("values_parts", {heads, rows_, segments_, op_.headDim.value});
     eachBlock(segments_, [&](const Block& block, const Value& segment) {
@@ -87,7 +87,7 @@ private:
     Value query, head;
   };
 
-  BufferRef scratch(const std::string& name, std::vector<Value> shape) { return b_.denseBuffer(name, Scalar::F32, BufferRole::ThreadScratch, std::move(shape)); }
+  BufferRef scratch(const std::string& name, std::vector<Value> shape) { return b_.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, std::move(shape)); }
   AttentionState threadState(const std::string& prefix) { return {scratch(prefix + "highest", {s_.rows}), scratch(prefix + "sum", {s_.rows}), {}}; }
 
   RowPlace placeOf(const Block& block, const Value& r) {

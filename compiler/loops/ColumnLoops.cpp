@@ -15,7 +15,7 @@ void forColumnBlocks(OpBuild& build, const RowView& view, const std::function<vo
 }
 
 ColumnReduce::ColumnReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes)
-    : build_(build), op_(op), lanes_(lanes), chains_(build.b.denseBuffer(name, Scalar::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {}
+    : build_(build), op_(op), lanes_(lanes), chains_(build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {}
 
 void ColumnReduce::run(const Value& n, const Value& count, const RowValue& value, const Finish& finish) {
   LoopBuilder& b = build_.b;

@@ -50,12 +50,12 @@ static std::vector<LoopExprRef> exprsOf(std::span<const Value> values) {
   return exprs;
 }
 
-BufferRef LoopBuilder::buffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape, std::vector<Value> strides) {
+BufferRef LoopBuilder::buffer(std::string name, Stored element, BufferRole role, std::vector<Value> shape, std::vector<Value> strides) {
   program_.buffers.push_back({uniqueName(name), element, role, exprsOf(shape), exprsOf(strides)});
   return {static_cast<int>(program_.buffers.size()) - 1, element};
 }
 
-BufferRef LoopBuilder::denseBuffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape) {
+BufferRef LoopBuilder::denseBuffer(std::string name, Stored element, BufferRole role, std::vector<Value> shape) {
   std::vector<Value> strides(shape.size());
   Value stride = 1;
   for (size_t i = shape.size(); i > 0; --i) {
@@ -155,10 +155,19 @@ void LoopBuilder::set(const RegArray& reg, Index index, const Value& value) {
 }
 
 Value LoopBuilder::load(const BufferRef& buffer, std::span<const Value> index, int lanes, const Value* mask) const {
-  LoopExpr expr = node(LoopExpr::Kind::Load, {buffer.element, lanes}, exprsOf(index));
+  LoopExpr expr = node(LoopExpr::Kind::Load, {valueOf(buffer.element), lanes}, exprsOf(index));
   expr.id = buffer.id;
+  expr.stored = buffer.element;
   if (mask != nullptr) expr.args.push_back(mask->expr());
   expr.masked = mask != nullptr;
+  return made(std::move(expr));
+}
+
+Value LoopBuilder::loadAs(Stored stored, const BufferRef& buffer, std::span<const Value> index, int lanes) const {
+  QUERN_CHECK(buffer.element == Stored::U8);
+  LoopExpr expr = node(LoopExpr::Kind::Load, {valueOf(stored), lanes}, exprsOf(index));
+  expr.id = buffer.id;
+  expr.stored = stored;
   return made(std::move(expr));
 }
 

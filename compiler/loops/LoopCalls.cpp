@@ -19,10 +19,10 @@ static bool classifyByTable(LoopExpr& e, const std::string& name) {
     auto op = static_cast<LoopOp>(i);
     if (nameOf(op) != name) continue;
     e.op = op;
-    bool cast = op >= LoopOp::ToF32 && op <= LoopOp::BitsI32;
+    bool cast = op >= LoopOp::ToF32 && op <= LoopOp::F32Half;
     e.kind = op <= LoopOp::Sqrt ? LoopExpr::Kind::Unary : cast ? LoopExpr::Kind::Cast : LoopExpr::Kind::Call;
-    if (op == LoopOp::ToF32 || op == LoopOp::BitsF32) e.type.scalar = Scalar::F32;
-    if (op == LoopOp::BitsI32) e.type.scalar = Scalar::I32;
+    if (op == LoopOp::ToF32 || op == LoopOp::BitsF32 || op == LoopOp::HalfF32) e.type.scalar = Scalar::F32;
+    if (op == LoopOp::BitsI32 || op == LoopOp::F32Half) e.type.scalar = Scalar::I32;
     if (op == LoopOp::ToI64) e.type.scalar = Scalar::I64;
     return e.kind != LoopExpr::Kind::Call || op >= LoopOp::Exp;
   }

@@ -2,10 +2,12 @@
 #include "compiler/loops/LoopInterpreter.h"
 
 #include "compiler/base/Check.h"
+#include "compiler/base/Half.h"
 #include "compiler/loops/LoopPrinter.h"
 
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <fmt/format.h>
 #include <limits>
 
@@ -85,12 +87,14 @@ public:
 
 private:
   struct Memory {
-    uint32_t* data = nullptr;
+    std::byte* data = nullptr;
+    int bytesEach = 4;
     std::vector<int64_t> shape, strides;
   };
 
   Memory bind(const LoopBuffer& buffer, const LoopArgs& args, size_t& given) {
     Memory memory;
+    memory.bytesEach = bytesOf(buffer.element);
     int64_t elements = 1;
     for (size_t i = 0; i < buffer.shape.size(); ++i) {
       memory.shape.push_back(index(buffer.shape[i]));
@@ -100,11 +104,11 @@ private:
     bool scratch = buffer.role == BufferRole::SharedScratch || buffer.role == BufferRole::ThreadScratch;
     if (!scratch) {
       QUERN_CHECK_FOR(given < args.buffers.size(), program_.name);
-      memory.data = static_cast<uint32_t*>(args.buffers[given++]);
+      memory.data = static_cast<std::byte*>(args.buffers[given++]);
       return memory;
     }
     scratch_.emplace_back(static_cast<size_t>(elements), asBits(std::numeric_limits<float>::quiet_NaN()));
-    memory.data = scratch_.back().data();
+    memory.data = reinterpret_cast<std::byte*>(scratch_.back().data());
     return memory;
   }
 
@@ -115,7 +119,7 @@ private:
   }
 
   /// Address of an access of `lanes` consecutive elements of which those in `mask` (all, if null) are touched.
-  uint32_t* address(int id, const std::vector<LoopExprRef>& args, size_t from, int lanes, const Lanes* mask) {
+  std::byte* address(int id, const std::vector<LoopExprRef>& args, size_t from, int lanes, const Lanes* mask) {
     const Memory& memory = memory_[static_cast<size_t>(id)];
     size_t rank = memory.shape.size();
     int touched = lanes;
@@ -131,7 +135,7 @@ private:
       offset += at * memory.strides[i];
       if (!inside) where += fmt::format("{}{}", where.empty() ? "" : ", ", at);
     }
-    if (inside) return memory.data + offset;
+    if (inside) return memory.data + offset * memory.bytesEach;
     if (failed_.empty())
       failed_ = fmt::format("{} lanes at [{}] are outside {}[{}]", touched, where, program_.buffers[static_cast<size_t>(id)].name, fmt::join(memory.shape, ", "));
     return nullptr;
@@ -175,8 +179,13 @@ private:
   void load(const LoopExpr& e, Lanes& out) {
     Lanes mask;
     if (e.masked) eval(*e.args.back(), mask);
-    const uint32_t* from = address(e.id, e.args, 0, e.type.lanes, e.masked ? &mask : nullptr);
-    for (int i = 0; i < e.type.lanes; ++i) out.bits[i] = from != nullptr && (!e.masked || mask.bits[i] != 0) ? from[i] : 0;
+    int each = bytesOf(e.stored), elements = e.type.lanes * each / memory_[static_cast<size_t>(e.id)].bytesEach;
+    const std::byte* from = address(e.id, e.args, 0, elements, e.masked ? &mask : nullptr);
+    for (int i = 0; i < e.type.lanes; ++i) {
+      uint32_t bits = 0;
+      if (from != nullptr && (!e.masked || mask.bits[i] != 0)) std::memcpy(&bits, from + i * each, static_cast<size_t>(each));
+      out.bits[i] = e.stored == Stored::I8 ? static_cast<uint32_t>(static_cast<int8_t>(bits)) : bits;
+    }
   }
 
   void operation(const LoopExpr& e, const Lanes& a, const Lanes& b, const Lanes& c, Lanes& out) {
@@ -199,7 +208,10 @@ private:
         out.index = static_cast<int32_t>(a.bits[0]);
         for (int i = 0; i < lanes; ++i) {
           auto whole = from.scalar == Scalar::I64 ? a.index : static_cast<int64_t>(static_cast<int32_t>(a.bits[i]));
-          out.bits[i] = e.op == LoopOp::ToF32 ? asBits(static_cast<float>(whole)) : a.bits[i];
+          out.bits[i] = e.op == LoopOp::ToF32     ? asBits(static_cast<float>(whole))
+                        : e.op == LoopOp::HalfF32 ? asBits(floatOfHalf(static_cast<uint16_t>(a.bits[i])))
+                        : e.op == LoopOp::F32Half ? halfOfFloat(asFloat(a.bits[i]))
+                                                  : a.bits[i];
         }
         return;
       case LoopExpr::Kind::Broadcast:
@@ -290,9 +302,10 @@ private:
         eval(*s.args[0], value);
         if (s.masked) eval(*s.args.back(), mask);
         int lanes = s.args[0]->type.lanes;
-        uint32_t* to = address(s.id, s.args, 1, lanes, s.masked ? &mask : nullptr);
+        std::byte* to = address(s.id, s.args, 1, lanes, s.masked ? &mask : nullptr);
+        int each = memory_[static_cast<size_t>(s.id)].bytesEach;
         for (int i = 0; to != nullptr && i < lanes; ++i)
-          if (!s.masked || mask.bits[i] != 0) to[i] = value.bits[i];
+          if (!s.masked || mask.bits[i] != 0) std::memcpy(to + i * each, &value.bits[i], static_cast<size_t>(each));
         return;
       }
       case LoopStmt::Kind::Reg:

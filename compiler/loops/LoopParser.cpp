@@ -6,7 +6,7 @@
 //   stmt    := ('for'|'unroll') name '=' expr 'to' expr ['step' expr] block | 'let' name '=' expr
 //            | 'store' name '[' exprs ']' '=' expr ['if' expr] | 'reg' name ('[' int ']')+ ':' type '=' expr
 //            | 'set' name ('[' expr ']')+ '=' expr | 'if' expr block ['else' block] | 'prefetch' name '[' exprs ']'
-//   expr    := number | name | name '[' exprs ']' [':' lanes] | name ('[' expr ']')+ | fn '(' exprs ')' | '(' expr op expr ')'
+//   expr    := number | name | name '[' exprs ']' [':' lanes] ['as' stored] | name ('[' expr ']')+ | fn '(' exprs ')' | '(' expr op expr ')'
 #include "compiler/loops/LoopParser.h"
 
 #include "compiler/base/Text.h"
@@ -99,6 +99,13 @@ private:
     return out;
   }
 
+  Stored stored() {
+    for (Stored each : {Stored::F32, Stored::I32, Stored::U16, Stored::U8, Stored::I8})
+      if (accept(text(each))) return each;
+    fail("f32, i32, u16, u8 or i8 expected");
+    return Stored::F32;
+  }
+
   // --- declarations
   void declaration() {
     if (accept("dim")) return program_.dims.push_back(declareVar({Scalar::I64, 1}));
@@ -107,7 +114,7 @@ private:
     LoopBuffer buffer;
     buffer.name = takeText(LoopToken::Kind::Name, "a buffer name");
     sign(":");
-    buffer.element = type().scalar;
+    buffer.element = stored();
     buffer.role = role();
     sign("[");
     buffer.shape = exprs("]");
@@ -300,7 +307,9 @@ private:
     sign("[");
     e.args = exprs("]");
     int lanes = accept(":") ? static_cast<int>(takeInt(1, 64, "lanes")) : 1;
-    e.type = {program_.buffers[static_cast<size_t>(id)].element, lanes};
+    e.stored = program_.buffers[static_cast<size_t>(id)].element;
+    if (accept("as")) e.stored = stored();
+    e.type = {valueOf(e.stored), lanes};
     return made(std::move(e));
   }
   /// 12 is i64, 12i and 12ix8 are i32, 1.5f and 1.5fx8 are f32.

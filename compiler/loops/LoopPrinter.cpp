@@ -8,10 +8,10 @@
 
 namespace quern {
 
-static constexpr std::array<std::string_view, 37> kOpNames = {
+static constexpr std::array<std::string_view, 39> kOpNames = {
     "",    "neg", "abs",  "sqrt", "+",       "-",    "*",    "/",     "%",        "max",       "min",          "&",
     "|",   "^",   "<<",   ">>",   ">>>",     "<",    "<=",   "==",    "!=",       "f32",       "i64",          "bits_f32",
-    "bits_i32", "exp", "log", "tanh", "erf", "sigmoid", "relu", "silu", "rsqrt", "gelu_erf", "gelu_tanh", "gelu_sigmoid", "decay"};
+    "bits_i32", "half_f32", "f32_half", "exp", "log", "tanh", "erf", "sigmoid", "relu", "silu", "rsqrt", "gelu_erf", "gelu_tanh", "gelu_sigmoid", "decay"};
 
 std::string_view nameOf(LoopOp op) { return kOpNames[static_cast<size_t>(op)]; }
 
@@ -20,6 +20,13 @@ std::string text(LoopType type) {
   std::string name(names[static_cast<size_t>(type.scalar)]);
   return type.lanes == 1 ? name : fmt::format("{}x{}", name, type.lanes);
 }
+
+std::string_view text(Stored stored) {
+  constexpr std::array<std::string_view, 5> names = {"f32", "i32", "u16", "u8", "i8"};
+  return names[static_cast<size_t>(stored)];
+}
+
+int bytesOf(Stored stored) { return stored == Stored::U16 ? 2 : stored == Stored::U8 || stored == Stored::I8 ? 1 : 4; }
 
 std::string_view text(BufferRole role) {
   constexpr std::array<std::string_view, 6> names = {"in", "out", "inout", "packed", "shared", "thread"};
@@ -95,6 +102,7 @@ private:
     size_t rank = e.args.size() - (e.masked ? 1 : 0);
     std::string out = access(e.id, e.args, 0, rank);
     if (e.type.lanes > 1) out += fmt::format(":{}", e.type.lanes);
+    if (e.stored != program_.buffers[static_cast<size_t>(e.id)].element) out += fmt::format(" as {}", text(e.stored));
     return e.masked ? fmt::format("masked({}, {})", out, expr(e.args.back())) : out;
   }
   std::string access(int buffer, const std::vector<LoopExprRef>& args, size_t from, size_t rank) const {
@@ -153,7 +161,7 @@ std::string text(const LoopProgram& program) {
   for (int id : program.dims) out += fmt::format("dim {}\n", program.vars[static_cast<size_t>(id)].name);
   for (int id : program.strideParams) out += fmt::format("stride {}\n", program.vars[static_cast<size_t>(id)].name);
   for (const LoopBuffer& buffer : program.buffers)
-    out += fmt::format("buffer {} : {} {} [{}] strides [{}]\n", buffer.name, text(LoopType{buffer.element, 1}), text(buffer.role),
+    out += fmt::format("buffer {} : {} {} [{}] strides [{}]\n", buffer.name, text(buffer.element), text(buffer.role),
                        printer.list(buffer.shape, 0, buffer.shape.size()), printer.list(buffer.strides, 0, buffer.strides.size()));
   for (const LoopPhase& phase : program.phases)
     out += fmt::format("phase {} tasks {} {{\n{}}}\n", program.vars[static_cast<size_t>(phase.taskVar)].name, printer.expr(phase.tasks),

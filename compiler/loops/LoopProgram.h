@@ -28,6 +28,10 @@ namespace quern {
 
 enum class Scalar : uint8_t { Bool, I32, I64, F32 };
 
+/// What lies in memory. Loaded, f32 is f32 and everything else i32: u8 and u16 with zeros in front, i8 with its sign. A u16 buffer
+/// stores the low half of an i32.
+enum class Stored : uint8_t { F32, I32, U16, U8, I8 };
+
 /// A scalar (lanes 1) or a vector of lanes. Bool vectors are masks; i64 is for indices and has one lane.
 struct LoopType {
   Scalar scalar = Scalar::I64;
@@ -44,6 +48,7 @@ enum class LoopOp : uint8_t {
   And, Or, Xor, Shl, Ashr, Lshr,                             // Binary, i32 and i64 (shifts by less than the width); And, Or: masks
   Lt, Le, Eq, Ne,                                            // Binary -> Bool; f32 comparisons are false on NaN, Ne is true
   ToF32, ToI64, BitsF32, BitsI32,                            // Cast; ToF32 of i32 or i64, ToI64 of i32
+  HalfF32, F32Half,                                          // Cast; an IEEE half in the low bits of an i32, exactly; to nearest even
   Exp, Log, Tanh, Erf, Sigmoid, Relu, Silu, Rsqrt, GeluErf, GeluTanh, GeluSigmoid, Decay,  // Call: gone after ExpandMaths
 };
 
@@ -56,7 +61,8 @@ struct LoopExpr {
     Const,      ///< number (f32) or integer, in every lane
     Var,        ///< id: a dimension, stride, task, loop or let variable
     Load,       ///< buffer id at args (one index per dimension); lanes > 1: consecutive along the last. `masked`: the
-                ///< last arg is a mask, lanes that are off read nothing and give 0
+                ///< last arg is a mask, lanes that are off read nothing and give 0. From a buffer of u8, `stored` may be
+                ///< anything: the last index is then where it begins, in bytes
     RegGet,     ///< register array id at args, which are constant once unrolled loops are
     Unary, Binary,
     Fma,        ///< args[0] * args[1] + args[2], rounded once
@@ -72,6 +78,7 @@ struct LoopExpr {
   Kind kind = Kind::Const;
   LoopType type;
   LoopOp op = LoopOp::None;
+  Stored stored = Stored::F32;  ///< of Load
   bool masked = false;
   int id = -1;
   int64_t integer = 0;
@@ -106,7 +113,7 @@ enum class BufferRole : uint8_t { In, Out, InOut, Packed, SharedScratch, ThreadS
 /// The verifier and the interpreter hold every access against `shape`: there is no reading past it.
 struct LoopBuffer {
   std::string name;
-  Scalar element = Scalar::F32;
+  Stored element = Stored::F32;
   BufferRole role = BufferRole::In;
   std::vector<LoopExprRef> shape;
   std::vector<LoopExprRef> strides;  ///< elements, one per dimension; the last is 1
@@ -142,6 +149,10 @@ struct LoopProgram {
 };
 
 std::string text(LoopType type);
+std::string_view text(Stored stored);
+/// What a load of it gives.
+constexpr Scalar valueOf(Stored stored) { return stored == Stored::F32 ? Scalar::F32 : Scalar::I32; }
+int bytesOf(Stored stored);
 std::string_view nameOf(LoopOp op);
 
 /// The value of an integer constant, nullptr for anything else.

@@ -84,6 +84,8 @@ private:
         return;
       case LoopExpr::Kind::Load:
         access(e.id, e.args, 0, e.args.size() - (e.masked ? 1 : 0), "load");
+        if (Stored held = program_.buffers[static_cast<size_t>(e.id)].element; e.stored != held && held != Stored::U8) wrong(ref, fmt::format("is stored as {}", text(held)));
+        if (e.type.scalar != valueOf(e.stored)) wrong(ref, fmt::format("{} is loaded as {}", text(e.stored), text(LoopType{valueOf(e.stored), e.type.lanes})));
         if (e.masked) mask(e.args.back(), e.type.lanes);
         return;
       case LoopExpr::Kind::RegGet: return regAccess(e.id, e.args, 0);
@@ -147,8 +149,8 @@ private:
   void cast(const LoopExprRef& ref, LoopType from) {
     LoopOp op = ref->op;
     bool good = op == LoopOp::ToF32 ? from.scalar == Scalar::I32 || from.scalar == Scalar::I64
-                : op == LoopOp::BitsI32 ? from.scalar == Scalar::F32
-                                        : from.scalar == Scalar::I32;
+                : op == LoopOp::BitsI32 || op == LoopOp::F32Half ? from.scalar == Scalar::F32
+                                                                 : from.scalar == Scalar::I32;
     if (!good) wrong(ref, fmt::format("cannot be made from {}", text(from)));
     if (op == LoopOp::ToI64 && from.lanes != 1) wrong(ref, "i64 has one lane");
   }
@@ -201,7 +203,7 @@ private:
     const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(s.id)];
     access(s.id, s.args, 1, s.args.size() - 1 - (s.masked ? 1 : 0), "store");
     expr(s.args[0]);
-    if (s.args[0]->type.scalar != buffer.element) wrong(s.args[0], fmt::format("is not an element of {}", buffer.name));
+    if (s.args[0]->type.scalar != valueOf(buffer.element)) wrong(s.args[0], fmt::format("is not an element of {}", buffer.name));
     if (s.masked) mask(s.args.back(), s.args[0]->type.lanes);
     if (buffer.role == BufferRole::In || buffer.role == BufferRole::Packed) fail(fmt::format("store to {}, which is read only", buffer.name));
   }

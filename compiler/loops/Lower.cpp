@@ -74,7 +74,7 @@ static std::string scratchText(const LoopProgram& program, BufferRole role) {
 static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& program, const OpDesc& op, const Schedule& schedule) {
   KernelBuffer out;
   out.name = buffer.name;
-  out.type = buffer.element == Scalar::I32 ? ElementType::I32 : ElementType::F32;
+  out.type = buffer.element == Stored::I32 ? ElementType::I32 : buffer.element == Stored::U16 ? ElementType::F16 : ElementType::F32;
   out.use = buffer.role == BufferRole::Out ? BufferUse::Out : buffer.role == BufferRole::InOut ? BufferUse::InOut : BufferUse::In;
   for (const LoopExprRef& stride : buffer.strides) {
     bool runtime = stride->kind == LoopExpr::Kind::Var && std::find(program.strideParams.begin(), program.strideParams.end(), stride->id) != program.strideParams.end();
@@ -83,7 +83,8 @@ static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& progra
   if (buffer.role != BufferRole::Packed) return out;
   const auto& matmul = std::get<MatmulOp>(op);
   out.use = BufferUse::Weight;
-  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(), matmul.k.value, matmul.n.value, matmul.batch.value, matmul.tb};
+  out.type = matmul.w;
+  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(), matmul.k.value, matmul.n.value, matmul.batch.value, matmul.tb, matmul.w};
   return out;
 }
 

@@ -6,12 +6,14 @@
 //     pass before)
 #include "compiler/loops/MatmulPacking.h"
 #include "compiler/loops/OpLoops.h"
+#include "compiler/loops/WeightLoops.h"
 
 #include "compiler/base/Checked.h"
 
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <optional>
 
 namespace quern {
 
@@ -55,6 +57,7 @@ private:
     panels_ = ceilDivOf(n_, s_.panelWidth());
     for (const TensorSpec& spec : op_.inputs()) {
       if (spec.name == "A") a_ = build_.strided(spec, BufferRole::In);
+      else if (spec.name == "B" && op_.w != ElementType::F32) weight_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_.panelWidth(), lanes_);
       else if (spec.name == "B" && op_.constB) packed_ = panelBuffer("B", BufferRole::Packed);
       else if (spec.name == "B") bPlain_ = build_.strided(spec, BufferRole::In);
       else if (spec.name == "C") c_ = build_.strided(spec, BufferRole::InOut);
@@ -63,13 +66,14 @@ private:
     }
     if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
+    if (s_.convert == MatmulSchedule::ConvertScratch) converted_ = b_.denseBuffer("converted", Stored::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
     if (!s_.packsA()) return;
     // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
     int64_t depth = k_.constant() != nullptr ? std::clamp<int64_t>(*k_.constant(), 1, s_.kc) : s_.kc, step = roundUp(depth, 16) + 16;
-    aCopy_ = b_.buffer("rows", Scalar::F32, BufferRole::ThreadScratch, {s_.mc, step}, {step, 1});
+    aCopy_ = b_.buffer("rows", Stored::F32, BufferRole::ThreadScratch, {s_.mc, step}, {step, 1});
   }
   BufferRef panelBuffer(const std::string& name, BufferRole role) {
-    return b_.denseBuffer(name, Scalar::F32, role, {batch_, panels_, k_, s_.panelWidth()});
+    return b_.denseBuffer(name, Stored::F32, role, {batch_, panels_, k_, s_.panelWidth()});
   }
   Place withBatch(const Value& batch, Place rest) const {
     if (op_.batch != Dim{1}) rest.insert(rest.begin(), batch);
@@ -107,7 +111,7 @@ private:
       Value j1 = b_.let("j1", minOf(j0 + s_.nc, n_));
       forPasses([&](const Pass& pass) {
         if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), i0_, i1_, pass.k0, pass.k1});
-        forColumns(j0, j1, [&](const Value& column, int64_t vectors, const Value* mask) { forTiles(batch, column, vectors, mask, pass); });
+        forColumns(j0, j1, [&](const Value& column, int64_t vectors, const Value* mask) { forGroup(batch, column, vectors, mask, pass); });
       });
       if (finishesLater()) finishBlock(batch, j0, j1);
     });
@@ -146,13 +150,39 @@ private:
     b_.loop("j_rest", whole, j1, lanes_, [&](const Value& j) { masked(j, 1, j1 - j); });
   }
 
-  /// Tiles of mr rows, then the rows left as one tile: the one for their number is chosen at run time where m is.
-  void forTiles(const Value& batch, const Value& column, int64_t vectors, const Value* mask, const Pass& pass) {
+  /// A group of columns: all rows of the task.
+  void forGroup(const Value& batch, const Value& column, int64_t vectors, const Value* mask, const Pass& pass) {
     int64_t width = s_.panelWidth();
     bool atPanel = n_.constant() != nullptr && s_.nr % width == 0;
     Value panel = s_.packsB() ? b_.let("panel", column / width) : Value(0);
     Value offset = s_.packsB() && !atPanel ? b_.let("in_panel", column % width) : Value(0);
-    auto tile = [&](const Value& row, int64_t rows) { microKernel({batch, row, column, row - i0_, panel, offset, rows, vectors, mask}, pass); };
+    Tile group{batch, i0_, column, 0, panel, offset, 1, vectors, mask};
+    if (s_.convert == MatmulSchedule::ConvertScratch)
+      weight_->forDepth(batch, columnsOf(group), pass.k0, pass.k1, s_.unrollK, [&](const Value& k, const std::vector<Value>& values) {
+        for (size_t v = 0; v < values.size(); ++v) b_.store(converted_, {k - pass.k0, static_cast<int64_t>(v) * lanes_}, values[v]);
+      });
+    forTiles(group, pass);
+  }
+  /// Where the vectors of a tile lie in packed B.
+  std::vector<WeightColumns> columnsOf(const Tile& t) const {
+    int64_t width = s_.panelWidth();
+    std::vector<WeightColumns> places;
+    for (int64_t c = 0; c < t.vectors * lanes_; c += lanes_) {
+      if (t.vectors * lanes_ <= width) places.push_back({t.panel, t.offset + c});
+      else places.push_back({t.panel + c / width, c % width});
+    }
+    return places;
+  }
+
+  /// Tiles of mr rows, then the rows left as one tile: the one for their number is chosen at run time where m is.
+  void forTiles(const Tile& group, const Pass& pass) {
+    auto tile = [&](const Value& row, int64_t rows) {
+      Tile t = group;
+      t.row = row;
+      t.local = row - i0_;
+      t.rows = rows;
+      microKernel(t, pass);
+    };
     Value whole = b_.let("i_whole", i0_ + (i1_ - i0_) / s_.mr * s_.mr);
     b_.loop("i", i0_, whole, s_.mr, [&](const Value& i) { tile(i, s_.mr); });
     if (const int64_t* m = m_.constant()) {
@@ -183,7 +213,14 @@ private:
     };
     if (op_.acc) fromC();
     else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
-    if (s_.chains() == 1) depthLoop(pass.k0, pass.k1, [&](const Value& k) { depthStep(t, pass, k, 0, acc, bv); });
+    if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) {
+      weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, s_.unrollK, [&](const Value& k, const std::vector<Value>& values) {
+        b_.unroll("r", t.rows, [&](const Value& r) {
+          Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
+          for (size_t v = 0; v < values.size(); ++v) b_.set(acc, {r, static_cast<int64_t>(v)}, build_.mulAdd(a, values[v], b_.get(acc, {r, static_cast<int64_t>(v)})));
+        });
+      });
+    } else if (s_.chains() == 1) depthLoop(pass.k0, pass.k1, [&](const Value& k) { depthStep(t, pass, k, 0, acc, bv); });
     else splitDepth(t, pass, acc, bv);
     auto finish = [&] { storeTile(t, acc, true); };
     if (op_.ep == nullptr || finishesLater()) storeTile(t, acc, false);
@@ -229,7 +266,9 @@ private:
     if (s_.prefetch > 0 && s_.packsB())
       for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(packed_, panelAt(t, k + s_.prefetch, c));
     b_.unroll("v", plain, [&](const Value& v) {
-      b_.set(bv, {v}, s_.packsB() ? b_.load(packed_, panelAt(t, k, v * lanes_), lanes_) : b_.load(bPlain_, withBatch(t.batch, {k, t.column + v * lanes_}), lanes_));
+      b_.set(bv, {v}, weight_       ? b_.load(converted_, {k - pass.k0, v * lanes_}, lanes_)
+                      : s_.packsB() ? b_.load(packed_, panelAt(t, k, v * lanes_), lanes_)
+                                    : b_.load(bPlain_, withBatch(t.batch, {k, t.column + v * lanes_}), lanes_));
     });
     if (plain < t.vectors) b_.set(bv, {plain}, b_.load(bPlain_, withBatch(t.batch, {k, t.column + plain * lanes_}), lanes_, t.mask));
     b_.unroll("r", t.rows, [&](const Value& r) {
@@ -288,7 +327,8 @@ private:
   const MatmulOp& op_;
   const MatmulSchedule& s_;
   int lanes_;
-  BufferRef a_, aCopy_, bPlain_, c_, packed_;
+  BufferRef a_, aCopy_, bPlain_, c_, packed_, converted_;
+  std::optional<WeightReader> weight_;  ///< of a weight that is not f32
   std::vector<std::pair<TensorSpec, BufferRef>> epilogue_;
   Value batch_, m_, n_, k_, panels_, i0_, i1_;
 };

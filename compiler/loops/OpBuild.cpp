@@ -21,17 +21,20 @@ std::vector<Value> OpBuild::dimsOf(const TensorSpec& spec) const {
   return values;
 }
 
-static Scalar scalarOf(ElementType type) { return type == ElementType::F32 ? Scalar::F32 : Scalar::I32; }
+static Stored storedOf(ElementType type) {
+  if (type == ElementType::F32) return Stored::F32;
+  return type == ElementType::I32 ? Stored::I32 : Stored::U16;
+}
 
 BufferRef OpBuild::dense(const TensorSpec& spec, BufferRole role) {
-  return b.denseBuffer(spec.name, scalarOf(spec.type), role, dimsOf(spec));
+  return b.denseBuffer(spec.name, storedOf(spec.type), role, dimsOf(spec));
 }
 
 BufferRef OpBuild::strided(const TensorSpec& spec, BufferRole role) {
   std::vector<Value> strides;
   for (size_t i = 0; i + 1 < spec.dims.size(); ++i) strides.push_back(b.strideParam(fmt::format("{}_s{}", spec.name, i)));
   if (!spec.dims.empty()) strides.push_back(1);
-  return b.buffer(spec.name, scalarOf(spec.type), role, dimsOf(spec), std::move(strides));
+  return b.buffer(spec.name, storedOf(spec.type), role, dimsOf(spec), std::move(strides));
 }
 
 Value OpBuild::mulAdd(const Value& x, const Value& y, const Value& z) const { return fma() ? fmaOf(x, y, z) : x * y + z; }

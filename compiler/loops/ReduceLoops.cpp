@@ -36,8 +36,8 @@ struct Reduction {
 
   void alongLast() const {
     LoopBuilder& b = build.b;
-    BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, {view.outer, view.n});
-    BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {view.outer});
+    BufferRef x = b.denseBuffer("x", Stored::F32, BufferRole::In, {view.outer, view.n});
+    BufferRef out = b.denseBuffer("out", Stored::F32, BufferRole::Out, {view.outer});
     int together = lanes >= 8 ? lanes / 4 : 1;
     b.phase(ceilDivOf(view.outer, rowsEach), [&](const Value& task) {
       Value first = b.let("row0", task * rowsEach), end = b.let("row1", minOf(first + rowsEach, view.outer));
@@ -49,8 +49,8 @@ struct Reduction {
 
   void alongOther() const {
     LoopBuilder& b = build.b;
-    BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, {view.outer, view.n, view.inner});
-    BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {view.outer, view.inner});
+    BufferRef x = b.denseBuffer("x", Stored::F32, BufferRole::In, {view.outer, view.n, view.inner});
+    BufferRef out = b.denseBuffer("out", Stored::F32, BufferRole::Out, {view.outer, view.inner});
     ColumnReduce total(build, "total", fn, lanes);
     forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
       total.run(view.n, count, [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); },

@@ -4,13 +4,14 @@
 #include "compiler/base/Text.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 
 namespace quern {
 
 OpDoc MatmulOp::doc() {
-  return {"m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32] [acc=1] [ep=bias+gelu_tanh+residual]",
-          "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once; acc=1: C += ...; ep: stages "
+  return {"m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|q8_0|q4_0|q4_K|q6_K] [acc=1] [ep=bias+gelu_tanh+residual]",
+          "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; acc=1: C += ...; ep: stages "
           "left to right or an expression in x",
           "A, B, C if acc=1, then each operand of ep as it appears (bias [n], residual [m,n])"};
 }
@@ -24,6 +25,15 @@ static std::vector<std::string> freeOperands(const ScalarExprRef& ep) {
   return names;
 }
 
+static constexpr std::array<ElementType, 7> kWeightTypes = {ElementType::F32,  ElementType::F16,  ElementType::BF16, ElementType::Q8_0,
+                                                           ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
+
+static std::vector<std::string> weightTypeNames() {
+  std::vector<std::string> names;
+  for (ElementType type : kWeightTypes) names.emplace_back(text(type));
+  return names;
+}
+
 MatmulOp MatmulOp::read(KeyReader& reader) {
   MatmulOp op;
   op.m = takeDim(reader, "m");
@@ -33,7 +43,7 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   op.ta = reader.takeFlag("ta");
   op.tb = reader.takeFlag("tb");
   op.constB = reader.takeChoice("const", {"", "b"}) == 1;
-  reader.takeChoice("w", {"f32"});
+  op.w = kWeightTypes[reader.takeChoice("w", weightTypeNames())];
   op.acc = reader.takeFlag("acc");
   if (auto text = reader.take("ep")) {
     auto ep = parseEpilogue(*text);
@@ -68,6 +78,7 @@ KeyValues MatmulOp::write() const {
   if (ta) out.set("ta", "1");
   if (tb) out.set("tb", "1");
   if (constB) out.set("const", "b");
+  if (w != ElementType::F32) out.set("w", std::string(text(w)));
   if (acc) out.set("acc", "1");
   if (ep != nullptr) out.set("ep", epilogueText(*ep));
   for (const auto& [name, shape] : operandShapes) out.set(name, text(shape));
@@ -77,6 +88,10 @@ KeyValues MatmulOp::write() const {
 Result<void> MatmulOp::validate() const {
   if (constB && (n.any() || k.any() || batch.any()))
     return badCommand("matmul: const=b needs known n, k and batch: a weight is packed once, in a layout that depends on them");
+  const ElementFormat& format = formatOf(w);
+  if (w != ElementType::F32 && !constB) return badCommand(fmt::format("matmul: w={} without const=b: only a weight has a type of its own", format.name));
+  if (isQuantised(w) && (!tb || k.value % format.block != 0))
+    return badCommand(fmt::format("matmul: w={} {}; its blocks are {} neighbours along k of a weight stored [n,k]", format.name, tb ? fmt::format("with k={}", text(k)) : "without tb=1", format.block));
   for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}})
     if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
   for (const auto& [name, shape] : operandShapes) {
@@ -103,6 +118,7 @@ std::vector<TensorSpec> MatmulOp::inputs() const {
   specs.push_back(ta ? matrix("A", *this, depth, rows) : matrix("A", *this, rows, depth));
   specs.push_back(tb ? matrix("B", *this, columns, depth) : matrix("B", *this, depth, columns));
   specs.back().weight = constB;
+  specs.back().type = w;
   if (acc) specs.push_back(matrix("C", *this, rows, columns));
   if (ep == nullptr) return specs;
   for (const std::string& name : operandsOf(*ep)) {

@@ -9,7 +9,8 @@ namespace quern {
 /// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), without the leading b where batch is 1
 ///
 /// Shapes   m, n, k >= 0, no multiple required; every one and batch may be dynamic, except n, k and batch of a weight (const=b).
-/// Layout   row-major with leading strides in elements. ta: A is stored [k,m]; tb: B is stored [n,k].
+/// Layout   row-major with leading strides in elements. ta: A is stored [k,m]; tb: B is stored [n,k]. w: the type of a weight, whose
+///          blocks lie along k (ElementType.h).
 /// Operands A, B, (C if acc), then the operands of ep as they appear: bias [n], residual [m,n] (with batch in front),
 ///          any other name with the shape its own key gives, broadcast to the output's.
 /// Numeric  order=seq: one FMA chain over ascending k from +0 (from C with acc). |error| <= (k + 2) u S,
@@ -22,6 +23,7 @@ struct MatmulOp {
 
   Dim m, n, k, batch{1};
   bool ta = false, tb = false, constB = false, acc = false;
+  ElementType w = ElementType::F32;  ///< of a weight's elements; its products are of the f32 that they stand for
   ScalarExprRef ep;  ///< null: none
   std::vector<std::pair<std::string, Shape>> operandShapes;  ///< of ep's operands other than x, bias, residual
 

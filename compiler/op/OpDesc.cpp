@@ -151,7 +151,7 @@ double minBytesOf(const OpDesc& op) {
   std::vector<TensorSpec> tensors = inputsOf(op);
   tensors.push_back(outputOf(op));
   double bytes = 0;
-  for (const TensorSpec& tensor : tensors) bytes += static_cast<double>(tensor.elements()) * static_cast<double>(bytesOf(tensor.type));
+  for (const TensorSpec& tensor : tensors) bytes += static_cast<double>(bytesOf(tensor.type, tensor.elements()));
   if (const EmbeddingOp* gather = std::get_if<EmbeddingOp>(&op))  // only the rows asked for are read
     bytes += 4.0 * static_cast<double>(gather->d.value) * static_cast<double>(gather->t.value - gather->v.value);
   return bytes;

@@ -9,10 +9,6 @@
 
 namespace quern {
 
-size_t bytesOf(ElementType) { return 4; }
-
-std::string_view text(ElementType type) { return type == ElementType::F32 ? "f32" : "i32"; }
-
 int64_t TensorSpec::elements() const {
   int64_t product = 1;
   for (const TensorDim& dim : dims) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/base/Keys.h"
+#include "compiler/op/ElementType.h"
 
 #include <cstdint>
 #include <map>
@@ -23,11 +24,6 @@ struct Dim {
 };
 
 using Shape = std::vector<Dim>;
-
-enum class ElementType : uint8_t { F32, I32 };
-
-size_t bytesOf(ElementType type);
-std::string_view text(ElementType type);
 
 /// A dimension of a tensor: the name it is bound by (`m`, `d0`, `kv`) and its value.
 struct TensorDim {

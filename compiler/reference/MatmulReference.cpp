@@ -1,6 +1,7 @@
 // compiler/reference/MatmulReference.cpp — matmul in double, row by row, with S = sum|a||b| beside it.
 #include "compiler/reference/OpReferences.h"
 #include "compiler/reference/ScalarReference.h"
+#include "compiler/op/BlockValues.h"
 
 #include <cmath>
 
@@ -26,7 +27,15 @@ void accumulate(Row& row, const MatmulOp& op, const float* a, const std::vector<
   }
 }
 
-std::vector<double> asRows(const MatmulOp& op, const float* b) {
+/// One batch of B as f32, as it is stored.
+std::vector<float> valuesOf(const MatmulOp& op, const void* b, int64_t batch) {
+  int64_t count = op.n.value * op.k.value;
+  std::vector<float> values(static_cast<size_t>(count));
+  rowValues(op.w, static_cast<const std::byte*>(b) + batch * bytesOf(op.w, count), count, values.data());
+  return values;
+}
+
+std::vector<double> asRows(const MatmulOp& op, const std::vector<float>& b) {
   auto n = static_cast<size_t>(op.n.value), k = static_cast<size_t>(op.k.value);
   std::vector<double> rows(n * k);
   for (size_t kk = 0; kk < k; ++kk)
@@ -53,7 +62,7 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind) {
   double unit = kind == DataKind::ZeroMean ? 4 * kEps : static_cast<double>(k + 2) * kU;
   size_t at = 0;
   for (int64_t batch = 0; batch < op.batch.value; ++batch) {
-    std::vector<double> b = asRows(op, inputs[1].f32() + batch * n * k);
+    std::vector<double> b = asRows(op, valuesOf(op, inputs[1].data, batch));
     for (int64_t i = 0; i < m; ++i) {
       Row row{std::vector<double>(static_cast<size_t>(n)), std::vector<double>(static_cast<size_t>(n))};
       accumulate(row, op, inputs[0].f32() + batch * m * k, b, i);

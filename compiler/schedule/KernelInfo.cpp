@@ -31,13 +31,15 @@ static Result<KernelBuffer> parseBuffer(std::string_view line) {
   KernelBuffer buffer;
   buffer.name = keys->head;
   buffer.use = static_cast<BufferUse>(reader.takeChoice("use", {"in", "out", "inout", "weight"}));
-  buffer.type = reader.takeChoice("type", {"f32", "i32"}) == 0 ? ElementType::F32 : ElementType::I32;
+  std::span<const std::string_view> types = elementTypeNames();
+  buffer.type = static_cast<ElementType>(reader.takeChoice("type", {types.begin(), types.end()}));
   buffer.strides = static_cast<int>(reader.takeInt("strides", 0, 0, 8));
   buffer.pack.panel = reader.takeInt("panel", 0, 0, 4096);
   buffer.pack.depth = reader.takeInt("depth", 0, 0, kMax);
   buffer.pack.columns = reader.takeInt("columns", 0, 0, kMax);
   buffer.pack.batch = reader.takeInt("batch", 1, 0, kMax);
   buffer.pack.transposed = reader.takeFlag("transposed");
+  if (buffer.pack.panel != 0) buffer.pack.type = buffer.type;
   if (auto good = reader.finish(); !good) return good.error();
   return buffer;
 }

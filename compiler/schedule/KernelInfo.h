@@ -3,22 +3,11 @@
 
 #include "compiler/base/Formula.h"
 #include "compiler/op/Tensor.h"
+#include "compiler/schedule/PackLayout.h"
 
 namespace quern {
 
 enum class BufferUse : uint8_t { In, Out, InOut, Weight };
-
-/// How a weight lies in memory once packed: panels of `panel` columns, each k x panel contiguous, the last one padded with
-/// zeros. Element (b, k, n) is at ((b * panels + n / panel) * depth + k) * panel + n % panel.
-struct PackLayout {
-  int64_t panel = 0;  ///< 0: not packed
-  int64_t depth = 0, columns = 0, batch = 1;
-  bool transposed = false;  ///< the source is stored [n,k]
-
-  int64_t panels() const { return panel == 0 ? 0 : (columns + panel - 1) / panel; }
-  int64_t elements() const { return batch * panels() * depth * panel; }
-  bool operator==(const PackLayout&) const = default;
-};
 
 struct KernelBuffer {
   std::string name;

@@ -24,6 +24,7 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
       {"walk", &MatmulSchedule::walk, "neighbouring tasks are along a row of blocks (A stays), along a column (B stays), or along columns of the upper, then the lower half", {"rows", "columns", "halves"}},
       {"prefetch", &MatmulSchedule::prefetch, "steps of k that packed B is prefetched ahead; 0: not", {}},
       {"tail", &MatmulSchedule::tail, "how the last columns are kept in bounds", {"mask"}},
+      {"convert", &MatmulSchedule::convert, "a weight that is not f32 becomes f32 in registers at each use, or once for a task's rows, in scratch", {"registers", "scratch"}},
       {"order", &MatmulSchedule::order, "numeric: seq is one chain of fma per output over ascending k; split:P is P chains over P ranges of k, folded in halves",
        {"seq", "split:2", "split:4", "split:8"}},
   };
@@ -98,6 +99,15 @@ MatmulSchedule MatmulSchedule::byDefault(const MatmulOp& op, const Target& targe
   s.walk = m <= s.mc ? WalkRows : near ? WalkColumns : WalkHalves;
   bool pays = m >= 48 && n >= 96;  // packing moves n * k elements; each is then used m / mr times
   s.pack = mustPack(op) || pays ? PackB : PackNone;
+  if (op.w != ElementType::F32) {
+    // What is made f32 once must serve many rows; few rows take fewer columns, for scales need registers too.
+    s.convert = m >= 32 ? ConvertScratch : ConvertRegisters;
+    while (s.registers(op, target) > isa.vectorRegisters && s.nr > s.lanes) s.nr -= s.lanes;
+    while (s.registers(op, target) > isa.vectorRegisters && s.mr > 1) --s.mr;
+    s.mc = roundUp(s.mc, s.mr);
+    s.nc = narrow ? s.nr : roundUp(s.nc, s.nr);
+    s.kc = roundUp(s.kc, formatOf(op.w).block);
+  }
   return s;
 }
 
@@ -108,9 +118,12 @@ void MatmulSchedule::complete(const std::vector<std::string>& given) {
   if (!isGiven("nc") && nr > 0) nc = roundUp(nc, nr);
 }
 
-int64_t MatmulSchedule::registers(const Target& target) const {
+int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) const {
   int64_t vectors = nr / lanes;
-  return chains() * mr * vectors + vectors + 1 + (target.isa().fma ? 0 : 1);
+  // What a quantised weight holds for each vector beside its value: scale, minimum, words of nibbles.
+  int64_t parts = convert == ConvertScratch || !isQuantised(op.w) ? 0 : op.w == ElementType::Q8_0 ? 1 : op.w == ElementType::Q4_0 ? 2 : 3;
+  constexpr int64_t kTables = 2;
+  return chains() * mr * vectors + (1 + parts) * vectors + 1 + (target.isa().fma ? 0 : 1) + (parts > 1 ? kTables : 0);
 }
 
 /// Elements of A that a task may copy: 16 MiB.
@@ -130,14 +143,20 @@ Result<void> MatmulSchedule::validate(const MatmulOp& op, const Target& target) 
   check.range("panel", panel, 0, 16 * lanes);
   if (panel != 0 && lanes > 0 && nr > 0 && (panel % lanes != 0 || (panel % nr != 0 && nr % panel != 0)))
     check.fail(fmt::format("panel={} is no multiple of lanes={} that divides nr={} or is divided by it", panel, lanes, nr));
-  if (lanes > 0 && registers(target) > isa.vectorRegisters) {
-    int64_t vectors = nr / lanes, others = registers(target) - chains() * mr * vectors;
-    check.fail(fmt::format("mr={} nr={} needs {} vector registers, {} has {}; with nr={} mr is at most {}", mr, nr, registers(target), target.name, isa.vectorRegisters, nr,
+  if (lanes > 0 && registers(op, target) > isa.vectorRegisters) {
+    int64_t vectors = nr / lanes, others = registers(op, target) - chains() * mr * vectors;
+    check.fail(fmt::format("mr={} nr={} needs {} vector registers, {} has {}; with nr={} mr is at most {}", mr, nr, registers(op, target), target.name, isa.vectorRegisters, nr,
                            std::max<int64_t>(0, (isa.vectorRegisters - others) / std::max<int64_t>(1, chains() * vectors))));
   }
   if (mustPack(op) && !packsB()) check.fail(fmt::format("pack={}, but a weight or a B stored [n,k] is read in panels; legal: pack=b, pack=ab", packsA() ? "a" : "none"));
   if (packsA() && op.ta) check.fail("pack=a, but an A stored [k,m] is read in order as it is; legal: pack=none, pack=b");
   if (packsA() && (kc > kMaxCopy || mc > kMaxCopy / kc)) check.fail(fmt::format("pack=a with mc={} kc={} copies more than {} elements a task", mc, kc, kMaxCopy));
+  const ElementFormat& format = formatOf(op.w);
+  if (op.w == ElementType::F32 && convert == ConvertScratch) check.fail("convert=scratch, but B is f32 already; legal: convert=registers");
+  if (convert == ConvertScratch && (kc > kMaxCopy || nr > kMaxCopy / kc)) check.fail(fmt::format("convert=scratch with kc={} nr={} keeps more than {} elements a task", kc, nr, kMaxCopy));
+  if (isQuantised(op.w) && kc % format.block != 0) check.fail(fmt::format("kc={} is no multiple of {}'s block of {}", kc, format.name, format.block));
+  if (op.w != ElementType::F32 && prefetch > 0) check.fail(fmt::format("prefetch={}, but a weight of {} is read in blocks; legal: prefetch=0", prefetch, format.name));
+  if (op.w != ElementType::F32 && chains() > 1) check.fail(fmt::format("order=split with a weight of {}; legal: order=seq", format.name));
   if (chains() > 1 && !op.k.any() && kc < op.k.value) check.fail(fmt::format("order=split needs the whole depth in one pass: kc={} is below k={}", kc, op.k.value));
   return check.finish();
 }

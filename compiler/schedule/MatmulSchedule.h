@@ -18,11 +18,13 @@ namespace quern {
 ///        +--------+
 ///
 /// Packed B lies in panels of `panel` columns. A tile may span several panels (narrow m: more chains than one panel has) or
-/// a part of one, so that all row classes of a weight read the same copy of it.
+/// a part of one, so that all row classes of a weight read the same copy of it. A weight of another type than f32 becomes f32 in
+/// registers wherever it is used (few rows: memory is read once, and nothing else), or once for all tiles of a task that share it.
 struct MatmulSchedule {
   /// Bits of `pack`.
   enum Pack : int64_t { PackNone, PackB, PackA, PackAB };
   enum Walk : int64_t { WalkRows, WalkColumns, WalkHalves };
+  enum Convert : int64_t { ConvertRegisters, ConvertScratch };
 
   int64_t mr = 1, nr = 4, mc = 64, kc = 512, nc = 256;
   int64_t lanes = 4, unrollK = 1;
@@ -30,6 +32,7 @@ struct MatmulSchedule {
   int64_t walk = WalkRows;
   int64_t prefetch = 0;
   int64_t tail = 0;
+  int64_t convert = ConvertRegisters;
   int64_t order = 0;
 
   bool packsA() const { return (pack & PackA) != 0; }
@@ -46,7 +49,7 @@ struct MatmulSchedule {
   /// Cycles of one step of k in a tile of rows x vectors, roughly: what binds of fma slots, loads and latency.
   static double stepCycles(int64_t rows, int64_t vectors, const IsaLevel& isa);
   /// Vector registers of one tile.
-  int64_t registers(const Target& target) const;
+  int64_t registers(const MatmulOp& op, const Target& target) const;
   bool operator==(const MatmulSchedule&) const = default;
 };
 

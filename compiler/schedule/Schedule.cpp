@@ -136,7 +136,8 @@ std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, 
     MatmulSchedule narrow = std::get<MatmulSchedule>(forFewRows(base));
     narrow.mr = rows;
     narrow.mc = 32 * rows;
-    narrow.unrollK = 1;
+    narrow.unrollK = std::get<MatmulOp>(op).w == ElementType::F32 ? 1 : 4;
+    narrow.convert = MatmulSchedule::ConvertRegisters;
     for (int64_t panels = 4; panels > 1; --panels) {
       narrow.nr = narrow.nc = panels * narrow.panel;
       if (validate(narrow, op, target)) return {{rows, narrow}};

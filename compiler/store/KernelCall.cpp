@@ -84,19 +84,4 @@ void KernelCall::run(const TaskRunner& runner) {
 
 int64_t KernelCall::tasks() const { return phases_.empty() ? 0 : *std::max_element(phases_.begin(), phases_.end()); }
 
-void packWeight(const PackLayout& layout, const float* source, int64_t rowStride, int64_t batchStride, float* packed) {
-  int64_t panelElements = layout.depth * layout.panel;
-  for (int64_t b = 0; b < layout.batch; ++b, source += batchStride)
-    for (int64_t p = 0; p < layout.panels(); ++p, packed += panelElements) {
-      int64_t first = p * layout.panel, columns = std::min(layout.panel, layout.columns - first);
-      if (columns < layout.panel) std::fill_n(packed, panelElements, 0.0f);
-      if (layout.transposed) {  // along the source's rows: the panel stays in cache, the source is read once, in order
-        for (int64_t c = 0; c < columns; ++c)
-          for (int64_t k = 0; k < layout.depth; ++k) packed[k * layout.panel + c] = source[(first + c) * rowStride + k];
-      } else {
-        for (int64_t k = 0; k < layout.depth; ++k) std::copy_n(source + k * rowStride + first, columns, packed + k * layout.panel);
-      }
-    }
-}
-
 }  // namespace quern

@@ -67,8 +67,4 @@ private:
   int64_t threadBytes_ = 0;
 };
 
-/// A weight in the layout a kernel wants. `source` is row-major [batch,k,n] ([batch,n,k] where transposed), its rows
-/// `rowStride` and its batches `batchStride` elements apart; `packed` has layout.elements() floats.
-void packWeight(const PackLayout& layout, const float* source, int64_t rowStride, int64_t batchStride, float* packed);
-
 }  // namespace quern

@@ -24,6 +24,7 @@ struct IsaLevel {
   int vectorBits;
   int vectorRegisters;
   bool fma;
+  bool halves;  ///< converts half precision in vectors
   LaneMasks masks;
   std::string_view requires_;  ///< features of the host that prove the level, comma-separated
 };

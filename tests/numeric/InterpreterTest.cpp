@@ -4,6 +4,7 @@
 #include "compiler/loops/LoopParser.h"
 #include "compiler/loops/LoopPrinter.h"
 #include "compiler/loops/Lower.h"
+#include "compiler/store/WeightPacking.h"
 #include "tests/Support.h"
 #include "tuner/KernelCheck.h"
 #include "tuner/SearchSpace.h"
@@ -60,8 +61,8 @@ std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& inf
       std::copy_n(inputs.tensors[i].f32(), out.size(), out.data());
       args.buffers.push_back(out.data());
     } else if (buffer.use == BufferUse::Weight) {
-      std::vector<float>& packed = owned.emplace_back(static_cast<size_t>(buffer.pack.elements()));
-      packWeight(buffer.pack, inputs.tensors[i].f32(), shape.back(), buffer.pack.depth * buffer.pack.columns, packed.data());
+      std::vector<float>& packed = owned.emplace_back(static_cast<size_t>(buffer.pack.bytes() / 4));
+      packWeight(buffer.pack, inputs.tensors[i].data, packed.data());
       args.buffers.push_back(packed.data());
     } else args.buffers.push_back(inputs.arrays[i].data());
     std::vector<int64_t> strides = denseStrides(shape);

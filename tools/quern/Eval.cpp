@@ -1,6 +1,7 @@
 // tools/quern/Eval.cpp — `quern eval OP IN.npy... -o OUT.npy`: one op on NumPy files.
 #include "compiler/base/Text.h"
 #include "compiler/store/KernelCall.h"
+#include "compiler/store/WeightPacking.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Npy.h"
 
@@ -44,8 +45,8 @@ public:
         out = array.values;
         operands.push_back({out.data(), denseStrides(array.shape)});
       } else if (buffer.use == BufferUse::Weight) {
-        std::vector<float>& packed = packed_.emplace_back(static_cast<size_t>(buffer.pack.elements()));
-        packWeight(buffer.pack, array.values.data(), array.shape.back(), buffer.pack.depth * buffer.pack.columns, packed.data());
+        std::vector<float>& packed = packed_.emplace_back(static_cast<size_t>(buffer.pack.bytes() / 4));
+        packWeight(buffer.pack, array.values.data(), packed.data());
         operands.push_back({packed.data(), {}});
       } else {
         const void* data = array.isIds ? static_cast<const void*>(array.ids.data()) : array.values.data();

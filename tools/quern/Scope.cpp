@@ -2,6 +2,7 @@
 #include "tools/quern/Scope.h"
 
 #include "compiler/base/Text.h"
+#include "compiler/store/WeightPacking.h"
 #include "models/DotNetRandom.h"
 #include "models/Gradients.h"
 
@@ -128,15 +129,15 @@ private:
     for (size_t i = 0; i < kernel_->info.buffers.size(); ++i) {
       const KernelBuffer& buffer = kernel_->info.buffers[i];
       if (i >= specs.size()) operands.push_back({result, denseStrides(shapeOf(outputOf(op_)))});
-      else if (buffer.use == BufferUse::Weight) operands.push_back({weight(i, buffer.pack, shapeOf(specs[i]).back()), {}});
+      else if (buffer.use == BufferUse::Weight) operands.push_back({weight(i, buffer.pack), {}});
       else operands.push_back({inputs_[i].data(), denseStrides(shapeOf(specs[i]))});
     }
     return KernelCall::make(kernel_, {}, operands);
   }
-  const float* weight(size_t input, const PackLayout& layout, int64_t rowStride) {
+  const float* weight(size_t input, const PackLayout& layout) {
     if (packed_.empty()) {
-      packed_.resize(static_cast<size_t>(layout.elements()));
-      packWeight(layout, inputs_[input].data(), rowStride, layout.depth * layout.columns, packed_.data());
+      packed_.resize(static_cast<size_t>(layout.bytes() / 4));
+      packWeight(layout, inputs_[input].data(), packed_.data());
     }
     return packed_.data();
   }

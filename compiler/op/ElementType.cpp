@@ -1,0 +1,25 @@
+// compiler/op/ElementType.cpp — see ElementType.h.
+#include "compiler/op/ElementType.h"
+
+#include <array>
+
+namespace quern {
+
+static constexpr std::array<ElementFormat, 8> kFormats = {{
+    {"f32", 1, 4}, {"i32", 1, 4}, {"f16", 1, 2}, {"bf16", 1, 2}, {"q8_0", 32, 34}, {"q4_0", 32, 18}, {"q4_K", 256, 144}, {"q6_K", 256, 210}}};
+
+static constexpr auto kNames = [] {
+  std::array<std::string_view, kFormats.size()> names;
+  for (size_t i = 0; i < names.size(); ++i) names[i] = kFormats[i].name;
+  return names;
+}();
+
+const ElementFormat& formatOf(ElementType type) { return kFormats[static_cast<size_t>(type)]; }
+
+std::string_view text(ElementType type) { return formatOf(type).name; }
+
+std::span<const std::string_view> elementTypeNames() { return kNames; }
+
+int64_t bytesOf(ElementType type, int64_t elements) { return elements / formatOf(type).block * formatOf(type).blockBytes; }
+
+}  // namespace quern

@@ -1,0 +1,38 @@
+// compiler/op/ElementType.h — what the elements of a tensor are in memory, blocks of quantised weights included.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace quern {
+
+/// The quantised types are GGUF's. A block is so many neighbouring elements of a row in so many bytes, little-endian; d is a half.
+///
+///   q8_0  d, 32 int8 q              value d q
+///   q4_0  d, 16 bytes: element i in the low nibble of byte i, element 16 + i in its high one   value d (q - 8)
+///   q4_K  d, dmin, 12 bytes of 8 scales and 8 minima of 6 bits, 128 bytes of nibbles: 8 sub-blocks of 32 elements, 2 s and 2 s + 1 in
+///         the low and high nibbles of bytes 32 s ...; scales: sub-block j < 4 has the low 6 bits of byte j and, for the minimum, of byte
+///         4 + j; j >= 4 has the nibbles of byte 4 + j, with the top 2 bits of bytes j - 4 and j above them
+///                                   value (d scale) q - (dmin minimum), rounded once
+///   q6_K  128 bytes of low nibbles, 64 bytes of upper pairs of bits, 16 int8 scales, d: halves of 128 elements; element 32 g + i of a half
+///         has the nibble of byte 32 (g % 2) + i (low for g < 2) and bits 2 g, 2 g + 1 of byte i   value d scale (q - 32)
+///
+/// Every value is an f32: only q4_K's subtraction rounds.
+enum class ElementType : uint8_t { F32, I32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K };
+
+struct ElementFormat {
+  std::string_view name;
+  int64_t block = 1;       ///< elements that are stored together
+  int64_t blockBytes = 4;
+};
+const ElementFormat& formatOf(ElementType type);
+std::string_view text(ElementType type);
+/// Names of all, in order.
+std::span<const std::string_view> elementTypeNames();
+
+/// Of `elements` elements, whole blocks.
+int64_t bytesOf(ElementType type, int64_t elements);
+inline bool isQuantised(ElementType type) { return formatOf(type).block > 1; }
+
+}  // namespace quern

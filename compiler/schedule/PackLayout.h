@@ -1,0 +1,31 @@
+// compiler/schedule/PackLayout.h — how a weight lies in memory once packed: what kernels read and store/WeightPacking writes.
+#pragma once
+
+#include "compiler/base/Checked.h"
+#include "compiler/op/ElementType.h"
+
+namespace quern {
+
+/// Panels of `panel` columns, the last one padded with zero bytes; in a panel block after block of k; in a block each part for all columns,
+/// so that a vector along columns is one load (P = panel; q4_K and q6_K: 256 k a block, q8_0 and q4_0: 32, the others 1):
+///
+///   f32, f16, bf16   values[P]
+///   q8_0             d[P] halves, q[32][P] int8
+///   q4_0             d[P], nibbles[4][P]: word w of a column holds k = 8 w + i in bits 4 i
+///   q4_K             d[P], dmin[P], scales[12][P] bytes, nibbles[32][P] as in q4_0
+///   q6_K             d[P], scales[16][P] int8, low[32][P]: nibbles as in q4_0, high[16][P]: word w holds k = 16 w + i in bits 2 i
+///
+/// A block takes as many bytes as in the file. Panel p of batch b is at (b panels + p) panelBytes().
+struct PackLayout {
+  int64_t panel = 0;  ///< 0: not packed
+  int64_t depth = 0, columns = 0, batch = 1;
+  bool transposed = false;  ///< the source is stored [n,k]
+  ElementType type = ElementType::F32;
+
+  int64_t panels() const { return panel == 0 ? 0 : ceilDiv(columns, panel); }
+  int64_t panelBytes() const { return panel * bytesOf(type, depth); }
+  int64_t bytes() const { return batch * panels() * panelBytes(); }
+  bool operator==(const PackLayout&) const = default;
+};
+
+}  // namespace quern

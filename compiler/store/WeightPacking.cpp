@@ -1,0 +1,206 @@
+// compiler/store/WeightPacking.cpp — see WeightPacking.h. Blocks are taken apart and put together without a change of their bits.
+#include "compiler/store/WeightPacking.h"
+
+#include "compiler/base/Check.h"
+#include "compiler/op/BlockValues.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace quern {
+
+namespace {
+
+uint32_t nibbleAt(const std::byte* bytes, int64_t i) { return static_cast<uint32_t>(bytes[i]); }
+
+/// A block of q4_0's nibbles, element i in the low one of byte i and 16 + i in the high one, as four words of eight.
+std::array<uint32_t, 4> wordsOfQ4(const std::byte* nibbles) {
+  std::array<uint32_t, 4> words{};
+  for (int i = 0; i < 16; ++i) {
+    uint32_t byte = nibbleAt(nibbles, i);
+    words[static_cast<size_t>(i / 8)] |= (byte & 15) << (4 * (i % 8));
+    words[static_cast<size_t>(2 + i / 8)] |= (byte >> 4) << (4 * (i % 8));
+  }
+  return words;
+}
+
+/// Writes one block of one column into its panel. `block` is where the block of all columns begins.
+class BlockWriter {
+public:
+  BlockWriter(int64_t panel, int64_t column) : panel_(panel), column_(column) {}
+
+  void write(ElementType type, const std::byte* from, std::byte* block) {
+    at_ = block;
+    switch (type) {
+      case ElementType::Q8_0:
+        put(from, 2);
+        for (int k = 0; k < 32; ++k) put(from + 2 + k, 1);
+        return;
+      case ElementType::Q4_0:
+        put(from, 2);
+        for (uint32_t word : wordsOfQ4(from + 2)) put(word);
+        return;
+      case ElementType::Q4_K: return q4K(from);
+      case ElementType::Q6_K: return q6K(from);
+      default: put(from, formatOf(type).blockBytes);
+    }
+  }
+
+private:
+  void put(const std::byte* value, int64_t bytes) {
+    std::memcpy(at_ + column_ * bytes, value, static_cast<size_t>(bytes));
+    at_ += panel_ * bytes;
+  }
+  void put(uint32_t word) { put(reinterpret_cast<const std::byte*>(&word), 4); }
+
+  void q4K(const std::byte* from) {
+    put(from, 2);
+    put(from + 2, 2);
+    for (int i = 0; i < 12; ++i) put(from + 4 + i, 1);
+    const std::byte* nibbles = from + 16;
+    for (int s = 0; s < 8; ++s)  // sub-blocks of 32: low nibbles of 32 bytes, then the high ones of the same
+      for (int w = 0; w < 4; ++w) {
+        uint32_t word = 0;
+        for (int i = 0; i < 8; ++i) word |= ((nibbleAt(nibbles, 32 * (s / 2) + 8 * w + i) >> (4 * (s % 2))) & 15) << (4 * i);
+        put(word);
+      }
+  }
+
+  void q6K(const std::byte* from) {
+    const std::byte *low = from, *high = from + 128;
+    put(from + 208, 2);
+    for (int s = 0; s < 16; ++s) put(from + 192 + s, 1);
+    auto lowAt = [&](int k) { return (nibbleAt(low, 64 * (k / 128) + 32 * (k / 32 % 2) + k % 32) >> (4 * (k / 64 % 2))) & 15; };
+    auto highAt = [&](int k) { return (nibbleAt(high, 32 * (k / 128) + k % 32) >> (2 * (k / 32 % 4))) & 3; };
+    for (int w = 0; w < 32; ++w) {
+      uint32_t word = 0;
+      for (int i = 0; i < 8; ++i) word |= lowAt(8 * w + i) << (4 * i);
+      put(word);
+    }
+    for (int w = 0; w < 16; ++w) {
+      uint32_t word = 0;
+      for (int i = 0; i < 16; ++i) word |= highAt(16 * w + i) << (2 * i);
+      put(word);
+    }
+  }
+
+  int64_t panel_, column_;
+  std::byte* at_ = nullptr;
+};
+
+/// The inverse of BlockWriter: one block of one column, as it was stored.
+class BlockReader {
+public:
+  BlockReader(int64_t panel, int64_t column) : panel_(panel), column_(column) {}
+
+  void read(ElementType type, const std::byte* block, std::byte* to) {
+    at_ = block;
+    switch (type) {
+      case ElementType::Q8_0:
+        take(to, 2);
+        for (int k = 0; k < 32; ++k) take(to + 2 + k, 1);
+        return;
+      case ElementType::Q4_0:
+        take(to, 2);
+        std::memset(to + 2, 0, 16);
+        for (int w = 0; w < 4; ++w) spread(4, 8, [&](int i, uint32_t nibble) { add(to + 2, 8 * (w % 2) + i, nibble << (4 * (w / 2))); });
+        return;
+      case ElementType::Q4_K:
+        take(to, 2);
+        take(to + 2, 2);
+        for (int i = 0; i < 12; ++i) take(to + 4 + i, 1);
+        std::memset(to + 16, 0, 128);
+        for (int w = 0; w < 32; ++w) spread(4, 8, [&](int i, uint32_t nibble) { add(to + 16, 32 * (w / 8) + 8 * (w % 4) + i, nibble << (4 * (w / 4 % 2))); });
+        return;
+      case ElementType::Q6_K: return q6K(to);
+      default: take(to, formatOf(type).blockBytes);
+    }
+  }
+
+private:
+  void take(std::byte* to, int64_t bytes) {
+    std::memcpy(to, at_ + column_ * bytes, static_cast<size_t>(bytes));
+    at_ += panel_ * bytes;
+  }
+  /// The next word's `count` pieces of `bits` bits.
+  template <class Body>
+  void spread(int bits, int count, const Body& body) {
+    uint32_t word = 0;
+    take(reinterpret_cast<std::byte*>(&word), 4);
+    for (int i = 0; i < count; ++i) body(i, (word >> (bits * i)) & ((1u << bits) - 1));
+  }
+  static void add(std::byte* bytes, int at, uint32_t bits) { bytes[at] |= static_cast<std::byte>(bits); }
+
+  void q6K(std::byte* to) {
+    take(to + 208, 2);
+    for (int s = 0; s < 16; ++s) take(to + 192 + s, 1);
+    std::memset(to, 0, 192);
+    auto lowOf = [&](int k, uint32_t bits) { add(to, 64 * (k / 128) + 32 * (k / 32 % 2) + k % 32, bits << (4 * (k / 64 % 2))); };
+    auto highOf = [&](int k, uint32_t bits) { add(to + 128, 32 * (k / 128) + k % 32, bits << (2 * (k / 32 % 4))); };
+    for (int w = 0; w < 32; ++w) spread(4, 8, [&](int i, uint32_t bits) { lowOf(8 * w + i, bits); });
+    for (int w = 0; w < 16; ++w) spread(2, 16, [&](int i, uint32_t bits) { highOf(16 * w + i, bits); });
+  }
+
+  int64_t panel_, column_;
+  const std::byte* at_ = nullptr;
+};
+
+/// A column of a panel from a stored row of k elements: blocks that are single elements are copied as such.
+template <class T>
+void copyColumn(const std::byte* row, int64_t depth, int64_t panel, int64_t column, std::byte* to) {
+  for (int64_t k = 0; k < depth; ++k) std::memcpy(to + (k * panel + column) * static_cast<int64_t>(sizeof(T)), row + k * static_cast<int64_t>(sizeof(T)), sizeof(T));
+}
+
+void packColumn(const PackLayout& layout, const std::byte* row, int64_t column, std::byte* panel) {
+  const ElementFormat& format = formatOf(layout.type);
+  if (format.blockBytes == 4) return copyColumn<uint32_t>(row, layout.depth, layout.panel, column, panel);
+  if (format.blockBytes == 2) return copyColumn<uint16_t>(row, layout.depth, layout.panel, column, panel);
+  BlockWriter writer(layout.panel, column);
+  for (int64_t b = 0; b < layout.depth / format.block; ++b) writer.write(layout.type, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel);
+}
+
+}  // namespace
+
+void packPanels(const PackLayout& layout, std::span<const WeightPiece> pieces, int64_t begin, int64_t end, std::byte* packed) {
+  int64_t each = formatOf(layout.type).blockBytes;
+  for (int64_t p = begin; p < end; ++p) {
+    std::byte* panel = packed + p * layout.panelBytes();
+    int64_t first = p * layout.panel, columns = std::min(layout.panel, layout.columns - first);
+    if (columns < layout.panel) std::memset(panel, 0, static_cast<size_t>(layout.panelBytes()));
+    if (!layout.transposed) {
+      QUERN_CHECK(pieces.size() == 1 && !isQuantised(layout.type));
+      for (int64_t k = 0; k < layout.depth; ++k) std::memcpy(panel + k * layout.panel * each, pieces[0].data + k * pieces[0].rowBytes + first * each, static_cast<size_t>(columns * each));
+      continue;
+    }
+    // Along the source's rows: the panel stays in cache, the source is read once, in order.
+    for (int64_t c = 0; c < columns; ++c) {
+      int64_t n = first + c;
+      const WeightPiece* piece = pieces.data();
+      for (; n >= piece->columns; ++piece) n -= piece->columns;
+      packColumn(layout, piece->data + n * piece->rowBytes, c, panel);
+    }
+  }
+}
+
+void packedColumn(const PackLayout& layout, const std::byte* packed, int64_t n, float* values) {
+  constexpr int64_t kMostBytes = 256;
+  const ElementFormat& format = formatOf(layout.type);
+  std::byte block[kMostBytes];
+  BlockReader reader(layout.panel, n % layout.panel);
+  const std::byte* panel = packed + n / layout.panel * layout.panelBytes();
+  for (int64_t b = 0; b < layout.depth / format.block; ++b) {
+    reader.read(layout.type, panel + b * format.blockBytes * layout.panel, block);
+    rowValues(layout.type, block, format.block, values + b * format.block);
+  }
+}
+
+void packWeight(const PackLayout& layout, const void* source, void* packed) {
+  int64_t row = bytesOf(layout.type, layout.transposed ? layout.depth : layout.columns), rows = layout.transposed ? layout.columns : layout.depth;
+  for (int64_t b = 0; b < layout.batch; ++b) {
+    WeightPiece piece{static_cast<const std::byte*>(source) + b * rows * row, layout.columns, row};
+    packPanels(layout, std::span(&piece, 1), 0, layout.panels(), static_cast<std::byte*>(packed) + b * layout.panels() * layout.panelBytes());
+  }
+}
+
+}  // namespace quern

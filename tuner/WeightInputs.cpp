@@ -1,0 +1,102 @@
+// tuner/WeightInputs.cpp — see WeightInputs.h.
+#include "tuner/WeightInputs.h"
+
+#include "compiler/base/Half.h"
+
+#include <array>
+#include <cstring>
+#include <limits>
+
+namespace quern {
+
+std::string_view text(InputData data) {
+  constexpr std::string_view names[] = {"zero-mean", "unit", "integer", "specials"};
+  return names[static_cast<size_t>(data)];
+}
+
+float drawn(InputData data, std::mt19937_64& random) {
+  auto uniform = [&] { return static_cast<float>(static_cast<double>(random() >> 11) * 0x1p-53); };
+  switch (data) {
+    case InputData::Unit: return uniform();
+    case InputData::Integer: return static_cast<float>(static_cast<int>(random() % 9) - 4);
+    case InputData::ZeroMean: return 2 * uniform() - 1;
+    case InputData::Specials: break;
+  }
+  constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float specials[] = {kNan, kInf, -kInf, -0.0f, 0.0f, 1e-40f, -1e-44f, 88.5f, -1e4f, 1e4f};
+  uint64_t pick = random() % 64;
+  return pick < std::size(specials) && random() % 4 == 0 ? specials[pick] : 2 * uniform() - 1;
+}
+
+namespace {
+
+void putHalf(std::byte* at, uint16_t bits) { std::memcpy(at, &bits, 2); }
+
+/// A block's scale such that `largest` whole steps of it stay within one.
+uint16_t drawnScale(InputData data, float largest, std::mt19937_64& random) {
+  if (data == InputData::Integer) return halfOfFloat(1);
+  if (data == InputData::Specials && random() % 16 == 0) return static_cast<uint16_t>(random());
+  return halfOfFloat((0.5f + static_cast<float>(random() % 1024) / 2048.0f) / largest);
+}
+
+void drawBytes(std::byte* at, int64_t count, std::mt19937_64& random) {
+  for (int64_t i = 0; i < count; ++i) at[i] = static_cast<std::byte>(random());
+}
+
+/// 8 scales and 8 minima of six bits in 12 bytes, as q4_K has them.
+void putScales(std::byte* at, const std::array<int, 8>& scales, const std::array<int, 8>& minima) {
+  for (int j = 0; j < 4; ++j) {
+    auto low = [&](const std::array<int, 8>& all) { return all[static_cast<size_t>(j)] | (all[static_cast<size_t>(j + 4)] >> 4 << 6); };
+    at[j] = static_cast<std::byte>(low(scales));
+    at[4 + j] = static_cast<std::byte>(low(minima));
+    at[8 + j] = static_cast<std::byte>((scales[static_cast<size_t>(j + 4)] & 15) | ((minima[static_cast<size_t>(j + 4)] & 15) << 4));
+  }
+}
+
+void drawQ4K(std::byte* block, InputData data, std::mt19937_64& random) {
+  bool whole = data == InputData::Integer;
+  // A minimum of 7.5 scales is the middle of 0 .. 15.
+  constexpr float kMiddle = 7.5f, kMostScale = 63;
+  uint16_t d = drawnScale(data, (1 + kMiddle) * kMostScale, random);
+  putHalf(block, d);
+  putHalf(block + 2, whole ? halfOfFloat(1) : halfOfFloat(kMiddle * floatOfHalf(d)));
+  std::array<int, 8> scales{}, minima{};
+  for (size_t j = 0; j < 8; ++j) {
+    scales[j] = whole ? 1 + static_cast<int>(random() % 2) : static_cast<int>(random() % 64);
+    minima[j] = whole ? 4 + static_cast<int>(random() % 4) : scales[j];
+  }
+  putScales(block + 4, scales, minima);
+  drawBytes(block + 16, 128, random);
+}
+
+void drawQ6K(std::byte* block, InputData data, std::mt19937_64& random) {
+  drawBytes(block, 192, random);
+  for (int s = 0; s < 16; ++s) block[192 + s] = static_cast<std::byte>(data == InputData::Integer ? 1 : static_cast<int>(random() % 255) - 127);
+  putHalf(block + 208, drawnScale(data, 127 * 32, random));
+}
+
+}  // namespace
+
+void drawBlocks(ElementType type, int64_t elements, std::byte* to, InputData data, std::mt19937_64& random) {
+  const ElementFormat& format = formatOf(type);
+  for (int64_t at = 0; at < elements; at += format.block, to += format.blockBytes) switch (type) {
+      case ElementType::F16: putHalf(to, halfOfFloat(drawn(data, random))); break;
+      case ElementType::BF16: putHalf(to, bfloatOfFloat(drawn(data, random))); break;
+      case ElementType::Q8_0:
+        putHalf(to, drawnScale(data, 127, random));
+        for (int i = 0; i < 32; ++i) to[2 + i] = static_cast<std::byte>(static_cast<int>(random() % (data == InputData::Integer ? 9 : 255)) - (data == InputData::Integer ? 4 : 127));
+        break;
+      case ElementType::Q4_0:
+        putHalf(to, drawnScale(data, 8, random));
+        drawBytes(to + 2, 16, random);
+        break;
+      case ElementType::Q4_K: drawQ4K(to, data, random); break;
+      case ElementType::Q6_K: drawQ6K(to, data, random); break;
+      default: {
+        float value = drawn(data, random);
+        std::memcpy(to, &value, 4);
+      }
+    }
+}
+
+}  // namespace quern

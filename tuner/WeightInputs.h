@@ -1,0 +1,27 @@
+// tuner/WeightInputs.h — what checks put into inputs: numbers of a kind, and blocks of quantised weights of the same kind.
+#pragma once
+
+#include "compiler/op/ElementType.h"
+
+#include <cstddef>
+#include <random>
+#include <string_view>
+
+namespace quern {
+
+/// What is put into the inputs.
+enum class InputData : uint8_t {
+  ZeroMean,  ///< uniform [-1, 1)
+  Unit,      ///< uniform [0, 1)
+  Integer,   ///< whole numbers in [-4, 4]: matmul and sums are exact
+  Specials,  ///< zero-mean, with NaN, Inf, -0, denormals and huge values strewn in
+};
+std::string_view text(InputData data);
+
+/// One number.
+float drawn(InputData data, std::mt19937_64& random);
+
+/// Whole blocks of any type but i32 whose values are of the kind: zero-mean, not above one; whole numbers; any bits in some scales.
+void drawBlocks(ElementType type, int64_t elements, std::byte* to, InputData data, std::mt19937_64& random);
+
+}  // namespace quern
