@@ -57,7 +57,7 @@ private:
     panels_ = ceilDivOf(n_, s_.panelWidth());
     for (const TensorSpec& spec : op_.inputs()) {
       if (spec.name == "A") a_ = build_.strided(spec, BufferRole::In);
-      else if (spec.name == "B" && op_.w != ElementType::F32) weight_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_.panelWidth(), lanes_);
+      else if (spec.name == "B" && op_.w != ElementType::F32) weight_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_);
       else if (spec.name == "B" && op_.constB) packed_ = panelBuffer("B", BufferRole::Packed);
       else if (spec.name == "B") bPlain_ = build_.strided(spec, BufferRole::In);
       else if (spec.name == "C") c_ = build_.strided(spec, BufferRole::InOut);
@@ -158,7 +158,7 @@ private:
     Value offset = s_.packsB() && !atPanel ? b_.let("in_panel", column % width) : Value(0);
     Tile group{batch, i0_, column, 0, panel, offset, 1, vectors, mask};
     if (s_.convert == MatmulSchedule::ConvertScratch)
-      weight_->forDepth(batch, columnsOf(group), pass.k0, pass.k1, s_.unrollK, [&](const Value& k, const std::vector<Value>& values) {
+      weight_->forDepth(batch, columnsOf(group), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
         for (size_t v = 0; v < values.size(); ++v) b_.store(converted_, {k - pass.k0, static_cast<int64_t>(v) * lanes_}, values[v]);
       });
     forTiles(group, pass);
@@ -214,7 +214,7 @@ private:
     if (op_.acc) fromC();
     else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
     if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) {
-      weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, s_.unrollK, [&](const Value& k, const std::vector<Value>& values) {
+      weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
         b_.unroll("r", t.rows, [&](const Value& r) {
           Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
           for (size_t v = 0; v < values.size(); ++v) b_.set(acc, {r, static_cast<int64_t>(v)}, build_.mulAdd(a, values[v], b_.get(acc, {r, static_cast<int64_t>(v)})));

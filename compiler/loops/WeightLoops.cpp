@@ -2,6 +2,7 @@
 // number, both exact, so that a product with it has the bits of a product with the weight in f32.
 #include "compiler/loops/WeightLoops.h"
 
+#include "compiler/base/Checked.h"
 #include "compiler/loops/Halves.h"
 
 #include <array>
@@ -24,10 +25,10 @@ Value joined(const Value& low, const Value& high, int shift) { return binary(Loo
 
 }  // namespace
 
-WeightReader::WeightReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k, int64_t panel, int lanes)
-    : build_(build), b_(build.b), type_(type), panel_(panel), lanes_(lanes) {
+WeightReader::WeightReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k, const MatmulSchedule& s)
+    : build_(build), b_(build.b), type_(type), panel_(s.panelWidth()), lanes_(static_cast<int>(s.lanes)), unroll_(s.unrollK), prefetch_(ceilDiv(s.prefetch, formatOf(type).block)) {
   const ElementFormat& format = formatOf(type);
-  packed_ = b_.denseBuffer(name, Stored::U8, BufferRole::Packed, {batch, panels, k / format.block, panel * format.blockBytes});
+  packed_ = b_.denseBuffer(name, Stored::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * format.blockBytes});
 }
 
 /// `vector`'s columns of a part of the block that begins `offset` bytes per column into it and has `bytesEach` per column.
@@ -35,6 +36,15 @@ Value WeightReader::part(const Block& block, size_t vector, Stored stored, const
   const WeightColumns& at = block.vectors[vector];
   const Value index[] = {block.batch, at.panel, block.index, offset * panel_ + at.column * bytesEach};
   return b_.loadAs(stored, packed_, index, lanes_);
+}
+
+/// Asks for the line that a later block has where this one has a vector's part; vectors of few bytes share lines.
+void WeightReader::ahead(const Block& block, size_t vector, const Value& offset, int64_t bytesEach) {
+  const WeightColumns& at = block.vectors[vector];
+  constexpr int64_t kLine = 64;
+  if (prefetch_ == 0 || static_cast<int64_t>(vector) * lanes_ * bytesEach % kLine != 0) return;
+  const Value index[] = {block.batch, at.panel, block.index + prefetch_, offset * panel_ + at.column * bytesEach};
+  b_.prefetch(packed_, index);
 }
 
 std::vector<Value> WeightReader::halves(const Block& block, int64_t offset, const char* name) {
@@ -45,12 +55,15 @@ std::vector<Value> WeightReader::halves(const Block& block, int64_t offset, cons
 
 std::vector<Value> WeightReader::words(const Block& block, const Value& offset, const char* name) {
   std::vector<Value> all;
-  for (size_t v = 0; v < block.vectors.size(); ++v) all.push_back(b_.let(name, part(block, v, Stored::I32, offset, 4)));
+  for (size_t v = 0; v < block.vectors.size(); ++v) {
+    ahead(block, v, offset, 4);
+    all.push_back(b_.let(name, part(block, v, Stored::I32, offset, 4)));
+  }
   return all;
 }
 
-/// first + (word >> shift) modulo 2^bits: a table of sixteen does it in one look-up where it is one instruction, which takes the
-/// index modulo 16 by itself; smaller ranges repeat.
+/// A table of sixteen does it in one look-up where that is one instruction, which takes the index modulo 16 by itself; pairs of bits
+/// repeat in it.
 Value WeightReader::chosen(const Value& word, int shift, int bits, float first) {
   int steps = bits == 4 ? 1 : 16;  // pairs of bits count in sixteens
   if (build_.target.isa().vectorBits != 512) {
@@ -62,14 +75,14 @@ Value WeightReader::chosen(const Value& word, int shift, int bits, float first) 
   return lookupOf(shift == 0 ? word : binary(LoopOp::Lshr, word, i32Const(shift, word.lanes())), table);
 }
 
-void WeightReader::forDepth(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1, int64_t unroll, const Body& body) {
+void WeightReader::forDepth(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1, const Body& body) {
   int64_t depth = formatOf(type_).block;
-  if (depth == 1) return plain({batch, {}, vectors}, k0, k1, unroll, body);
+  if (depth == 1) return plain({batch, {}, vectors}, k0, k1, body);
   b_.loop("block", k0 / depth, k1 / depth, 1, [&](const Value& index) {
     Block block{batch, index, vectors};
     Value k = b_.let("k", index * depth);
     switch (type_) {
-      case ElementType::Q8_0: return q8_0(block, k, unroll, body);
+      case ElementType::Q8_0: return q8_0(block, k, body);
       case ElementType::Q4_0: return q4_0(block, k, body);
       case ElementType::Q4_K: return q4_K(block, k, body);
       default: return q6_K(block, k, body);
@@ -77,28 +90,33 @@ void WeightReader::forDepth(const Value& batch, std::span<const WeightColumns> v
   });
 }
 
-void WeightReader::plain(const Block& block, const Value& k0, const Value& k1, int64_t unroll, const Body& body) {
+void WeightReader::plain(const Block& block, const Value& k0, const Value& k1, const Body& body) {
   auto step = [&](const Value& k) {
     Block at{block.batch, k, block.vectors};
     std::vector<Value> values;
     for (size_t v = 0; v < block.vectors.size(); ++v) {
+      ahead(at, v, 0, 2);
       Value bits = part(at, v, Stored::U16, 0, 2);
       values.push_back(b_.let("b", type_ == ElementType::F16 ? floatOfHalf(build_, bits) : floatOfBfloat(bits)));
     }
     body(k, values);
   };
-  Value bulk = unroll == 1 ? k1 : b_.let("k_bulk", k0 + (k1 - k0) / unroll * unroll);
-  b_.loop("k", k0, bulk, unroll, [&](const Value& k) { b_.unroll("u", unroll, [&](const Value& u) { step(k + u); }); });
-  if (unroll > 1) b_.loop("k", bulk, k1, 1, step);
+  Value bulk = unroll_ == 1 ? k1 : b_.let("k_bulk", k0 + (k1 - k0) / unroll_ * unroll_);
+  b_.loop("k", k0, bulk, unroll_, [&](const Value& k) { b_.unroll("u", unroll_, [&](const Value& u) { step(k + u); }); });
+  if (unroll_ > 1) b_.loop("k", bulk, k1, 1, step);
 }
 
-void WeightReader::q8_0(const Block& block, const Value& k, int64_t unroll, const Body& body) {
+void WeightReader::q8_0(const Block& block, const Value& k, const Body& body) {
   std::vector<Value> d = halves(block, 0, "d");
+  int64_t unroll = unroll_;
   while (32 % unroll != 0) --unroll;
   b_.loop("i", 0, 32, unroll, [&](const Value& i) {
     b_.unroll("u", unroll, [&](const Value& u) {
       std::vector<Value> values;
-      for (size_t v = 0; v < d.size(); ++v) values.push_back(b_.let("b", castTo(LoopOp::ToF32, part(block, v, Stored::I8, 2 + i + u, 1)) * d[v]));
+      for (size_t v = 0; v < d.size(); ++v) {
+        ahead(block, v, 2 + i + u, 1);
+        values.push_back(b_.let("b", castTo(LoopOp::ToF32, part(block, v, Stored::I8, 2 + i + u, 1)) * d[v]));
+      }
       body(k + i + u, values);
     });
   });

@@ -138,6 +138,7 @@ std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, 
     narrow.mc = 32 * rows;
     narrow.unrollK = std::get<MatmulOp>(op).w == ElementType::F32 ? 1 : 4;
     narrow.convert = MatmulSchedule::ConvertRegisters;
+    narrow.prefetch = MatmulSchedule::prefetchFor(std::get<MatmulOp>(op).w);
     for (int64_t panels = 4; panels > 1; --panels) {
       narrow.nr = narrow.nc = panels * narrow.panel;
       if (validate(narrow, op, target)) return {{rows, narrow}};
