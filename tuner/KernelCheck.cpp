@@ -4,6 +4,7 @@
 #include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
+#include "compiler/op/BlockValues.h"
 #include "compiler/store/WeightPacking.h"
 #include "tuner/WeightInputs.h"
 
@@ -74,35 +75,40 @@ int64_t rowsOf(const std::vector<int64_t>& shape) {
 /// Rows of `shape` with `extra` elements between, every element a signalling NaN: one that is read, or not written where it
 /// should be, or written where it should not, shows.
 constexpr int32_t kUntouched = 0x7fa00001;
-GuardedArray untouched(const std::vector<int64_t>& shape, int64_t extra, const CheckRun& run) {
+constexpr int16_t kUntouchedHalf = 0x7d01;
+GuardedArray untouched(ElementType type, const std::vector<int64_t>& shape, int64_t extra, const CheckRun& run) {
   int64_t rows = rowsOf(shape), width = shape.empty() ? 1 : shape.back();
   int64_t elements = rows == 0 ? 0 : rows * (width + extra) - extra;
-  GuardedArray out(static_cast<size_t>(elements) * 4, run.flush, static_cast<size_t>(run.offset) * 4);
-  std::fill_n(out.i32(), elements, kUntouched);
+  GuardedArray out(static_cast<size_t>(bytesOf(type, elements)), run.flush, static_cast<size_t>(bytesOf(type, run.offset)));
+  if (type == ElementType::F16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedHalf);
+  else std::fill_n(out.i32(), elements, kUntouched);
   return out;
 }
+
+std::byte* elementAt(const GuardedArray& array, ElementType type, int64_t element) { return static_cast<std::byte*>(array.data()) + bytesOf(type, element); }
 
 /// A copy of dense rows with `extra` elements between.
-GuardedArray padded(const TensorData& dense, int64_t extra, const CheckRun& run) {
-  GuardedArray out = untouched(dense.shape, extra, run);
+GuardedArray padded(ElementType type, const TensorData& dense, int64_t extra, const CheckRun& run) {
+  GuardedArray out = untouched(type, dense.shape, extra, run);
   int64_t rows = rowsOf(dense.shape), width = dense.shape.back();
-  for (int64_t r = 0; r < rows; ++r) std::copy_n(dense.f32() + r * width, width, out.f32() + r * (width + extra));
+  for (int64_t r = 0; r < rows; ++r)
+    std::memcpy(elementAt(out, type, r * (width + extra)), static_cast<const std::byte*>(dense.data) + bytesOf(type, r * width), static_cast<size_t>(bytesOf(type, width)));
   return out;
 }
 
-bool paddingUntouched(const GuardedArray& array, const std::vector<int64_t>& shape, int64_t extra) {
+bool paddingUntouched(ElementType type, const GuardedArray& array, const std::vector<int64_t>& shape, int64_t extra) {
   int64_t rows = rowsOf(shape), width = shape.empty() ? 1 : shape.back();
-  for (int64_t r = 0; r + 1 < rows; ++r) {
-    const int32_t* between = array.i32() + r * (width + extra) + width;
-    if (!std::all_of(between, between + extra, [](int32_t bits) { return bits == kUntouched; })) return false;
-  }
+  CheckRun run;
+  GuardedArray fresh = untouched(type, {1, extra}, 0, run);
+  for (int64_t r = 0; r + 1 < rows; ++r)
+    if (std::memcmp(elementAt(array, type, r * (width + extra) + width), fresh.data(), fresh.bytes()) != 0) return false;
   return true;
 }
 
-std::vector<float> gathered(const GuardedArray& from, const std::vector<int64_t>& shape, int64_t extra) {
+std::vector<float> gathered(ElementType type, const GuardedArray& from, const std::vector<int64_t>& shape, int64_t extra) {
   int64_t rows = rowsOf(shape), width = shape.empty() ? 1 : shape.back();
-  std::vector<float> out;
-  for (int64_t r = 0; r < rows; ++r) out.insert(out.end(), from.f32() + r * (width + extra), from.f32() + r * (width + extra) + width);
+  std::vector<float> out(static_cast<size_t>(rows * width));
+  for (int64_t r = 0; r < rows; ++r) rowValues(type, elementAt(from, type, r * (width + extra)), width, out.data() + r * width);
   return out;
 }
 
@@ -115,7 +121,7 @@ std::vector<int64_t> shapeOf(const TensorSpec& spec) {
 /// The operands as the kernel takes them: weights packed, rows padded where it takes strides, the output last.
 class Binding {
 public:
-  Binding(const KernelInfo& info, const CheckInputs& inputs, const CheckRun& run) : run_(run), outShape_(shapeOf(outputOf(inputs.op))) {
+  Binding(const KernelInfo& info, const CheckInputs& inputs, const CheckRun& run) : run_(run), outShape_(shapeOf(outputOf(inputs.op))), outType_(outputOf(inputs.op).type) {
     for (size_t i = 0; i < info.buffers.size(); ++i) {
       const KernelBuffer& buffer = info.buffers[i];
       bool isInput = i < inputs.tensors.size();
@@ -126,8 +132,8 @@ public:
     }
   }
   const std::vector<Operand>& operands() const { return operands_; }
-  std::vector<float> result() const { return gathered(arrays_[result_], outShape_, extraOf_[result_]); }
-  bool keptBetweenRows() const { return paddingUntouched(arrays_[result_], outShape_, extraOf_[result_]); }
+  std::vector<float> result() const { return gathered(outType_, arrays_[result_], outShape_, extraOf_[result_]); }
+  bool keptBetweenRows() const { return paddingUntouched(outType_, arrays_[result_], outShape_, extraOf_[result_]); }
 
 private:
   void keep(GuardedArray array, std::vector<int64_t> strides, int64_t extra) {
@@ -143,7 +149,7 @@ private:
   void input(const KernelBuffer& buffer, const TensorData& dense) {
     int64_t extra = buffer.strides > 0 ? run_.extraStride : 0;
     if (extra > 0 || buffer.use == BufferUse::InOut) {
-      keep(padded(dense, extra, run_), paddedStrides(dense.shape, extra), extra);
+      keep(padded(buffer.type, dense, extra, run_), paddedStrides(dense.shape, extra), extra);
       return;
     }
     operands_.push_back({dense.data, denseStrides(dense.shape)});
@@ -152,11 +158,12 @@ private:
   }
   void output(const KernelBuffer& buffer) {
     int64_t extra = buffer.strides > 0 ? run_.extraStride : 0;
-    keep(untouched(outShape_, extra, run_), paddedStrides(outShape_, extra), extra);
+    keep(untouched(outType_, outShape_, extra, run_), paddedStrides(outShape_, extra), extra);
   }
 
   CheckRun run_;
   std::vector<int64_t> outShape_;
+  ElementType outType_;
   std::vector<Operand> operands_;
   std::vector<GuardedArray> arrays_;
   std::vector<int64_t> extraOf_;

@@ -2,6 +2,7 @@
 // (keys and values are read where they are) and along keys in the softmax.
 #include "compiler/loops/AttentionTile.h"
 
+#include "compiler/loops/Halves.h"
 #include "compiler/loops/Lanes.h"
 
 #include <algorithm>
@@ -70,7 +71,7 @@ void AttentionTile::turn(const Value& c, const Value& count, const Value& d, int
   std::vector<Value> rows;
   for (int r = 0; r < lanes_; ++r) {
     Value key = b.let("key", tile0_ + minOf(c + r, count - 1));  // the last again where there are no more
-    rows.push_back(b.let("row", b.load(keys, {key, kvHead_, d}, lanes_, columns < lanes_ ? &mask : nullptr)));
+    rows.push_back(b.let("row", loadFloats(build_, keys, {key, kvHead_, d}, lanes_, columns < lanes_ ? &mask : nullptr)));
   }
   rows = transposed(b, std::move(rows));
   for (int r = 0; r < columns; ++r) b.store(copy_, {(d + r) * kKeyTile + c}, rows[static_cast<size_t>(r)]);
@@ -80,7 +81,7 @@ void AttentionTile::takeValues(const Value& count) {
   LoopBuilder& b = build_.b;
   if (s_.pack == AttentionSchedule::PackNone) return;
   b.loop("j", 0, count, 1, [&](const Value& j) {
-    columns([&](const Value& at, int lanes, const Value* mask) { b.store(copy_, {j * op_.headDim.value + at}, b.load(values, {tile0_ + j, kvHead_, at}, lanes, mask), mask); });
+    columns([&](const Value& at, int lanes, const Value* mask) { b.store(copy_, {j * op_.headDim.value + at}, loadFloats(build_, values, {tile0_ + j, kvHead_, at}, lanes, mask), mask); });
   });
 }
 
@@ -197,7 +198,7 @@ void AttentionTile::dots(const AttentionRows& rows, const Value& j, const Value&
       std::vector<Value> q;
       for (int u = 0; u < rows.count; ++u) q.push_back(b.let("q", b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}, lanes_, tail)));
       for (int64_t i = 0; i < keyCount; ++i) {
-        Value k = b.load(keys, {tile0_ + index[static_cast<size_t>(i)], kvHead_, d}, lanes_, tail);
+        Value k = loadFloats(build_, keys, {tile0_ + index[static_cast<size_t>(i)], kvHead_, d}, lanes_, tail);
         if (rows.count > 1) k = b.let("k", k);
         for (int u = 0; u < rows.count; ++u) b.set(acc, {u, i, part}, build_.mulAdd(q[static_cast<size_t>(u)], k, b.get(acc, {u, i, part})));
       }
@@ -294,7 +295,7 @@ void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& 
     auto maskAt = [&](int64_t c) { return (first + c + 1) * lanes_ > width ? &mask : nullptr; };
     RegArray acc = b.reg("acc", {rows.count, static_cast<int>(vectors)}, f32Const(0, lanes_));
     auto valueAt = [&](const Value& j, int64_t at, const Value* tail) {
-      if (s_.pack == AttentionSchedule::PackNone) return b.load(values, {tile0_ + j, kvHead_, at}, lanes_, tail);
+      if (s_.pack == AttentionSchedule::PackNone) return loadFloats(build_, values, {tile0_ + j, kvHead_, at}, lanes_, tail);
       return b.load(copy_, {j * width + at}, lanes_, tail);
     };
     auto key = [&](const Value& j, const std::function<void(int, const std::function<void()>&)>& guarded) {

@@ -13,6 +13,8 @@ void buildLoops(OpBuild& build, const LayerNormOp& op, const RowSchedule& schedu
 void buildLoops(OpBuild& build, const RmsNormOp& op, const RowSchedule& schedule);
 void buildLoops(OpBuild& build, const EmbeddingOp& op, const MoveSchedule& schedule);
 void buildLoops(OpBuild& build, const TransposeOp& op, const MoveSchedule& schedule);
+void buildLoops(OpBuild& build, const RopeOp& op, const MoveSchedule& schedule);
+void buildLoops(OpBuild& build, const CastOp& op, const MoveSchedule& schedule);
 void buildLoops(OpBuild& build, const AttentionOp& op, const AttentionSchedule& schedule);
 
 }  // namespace quern

@@ -10,7 +10,7 @@
 namespace quern {
 
 OpDoc AttentionOp::doc() {
-  return {"heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=]",
+  return {"heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16]",
           "softmax(scale Q K^T) V by heads; Q [q,heads,head_dim], K and V [kv,kv_heads,head_dim]",
           "Q, K, V"};
 }
@@ -24,7 +24,7 @@ AttentionOp AttentionOp::read(KeyReader& reader) {
   op.kv = takeDim(reader, "kv");
   op.causal = takeCausal(reader);
   op.scale = takeScale(reader);
-  reader.takeChoice("kv_type", {"f32"});
+  op.kvType = takeFloatType(reader, "kv_type");
   return op;
 }
 
@@ -45,6 +45,7 @@ KeyValues AttentionOp::write() const {
   out.set("kv", text(kv));
   if (causal != Causal::No) out.set("causal", std::string(causalText(causal)));
   if (scale != 0) out.set("scale", shortest(scale));
+  if (kvType != ElementType::F32) out.set("kv_type", std::string(text(kvType)));
   return out;
 }
 
@@ -62,7 +63,7 @@ std::vector<TensorSpec> AttentionOp::inputs() const {
   TensorDim width{"head_dim", headDim.value};
   std::vector<TensorDim> query = {{"q", q.value}, {"heads", heads.value}, width};
   std::vector<TensorDim> cache = {{"kv", kv.value}, {"kv_heads", kvHeads.value}, width};
-  return {{"Q", ElementType::F32, query, false}, {"K", ElementType::F32, cache, false}, {"V", ElementType::F32, cache, false}};
+  return {{"Q", ElementType::F32, query, false}, {"K", kvType, cache, false}, {"V", kvType, cache, false}};
 }
 
 TensorSpec AttentionOp::output() const {

@@ -20,6 +20,7 @@ struct AttentionOp {
   static constexpr OpClass kClass = OpClass::Attention;
 
   Dim heads, kvHeads, headDim, q, kv;
+  ElementType kvType = ElementType::F32;  ///< of K and V: f32 or f16
   Causal causal = Causal::No;
   float scale = 0;  ///< 0: not given, 1 / sqrt(head_dim)
 

@@ -42,4 +42,6 @@ float takeScale(KeyReader& reader) {
   return value;
 }
 
+ElementType takeFloatType(KeyReader& reader, std::string_view key) { return reader.takeChoice(key, {"f32", "f16"}) == 0 ? ElementType::F32 : ElementType::F16; }
+
 }  // namespace quern

@@ -28,6 +28,9 @@ Result<void> checkAxis(std::string_view op, int axis, const Shape& x);
 /// x=SHAPE from the first array, where the key is missing: fillFromShapes of every op on one tensor.
 void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
 
+/// f32 or f16; f32 where the key is missing.
+ElementType takeFloatType(KeyReader& reader, std::string_view key);
+
 /// A scale: finite and above zero, given exactly as a float. 0 in the struct stands for "not given".
 float takeScale(KeyReader& reader);
 

@@ -2,11 +2,13 @@
 #pragma once
 
 #include "compiler/op/AttentionOp.h"
+#include "compiler/op/CastOp.h"
 #include "compiler/op/EmbeddingOp.h"
 #include "compiler/op/MapOp.h"
 #include "compiler/op/MatmulOp.h"
 #include "compiler/op/NormOp.h"
 #include "compiler/op/ReduceOp.h"
+#include "compiler/op/RopeOp.h"
 #include "compiler/op/SoftmaxOp.h"
 #include "compiler/op/TransposeOp.h"
 
@@ -15,7 +17,7 @@
 namespace quern {
 
 /// WHAT to compute, as a value. parse(text(x)) == x.
-using OpDesc = std::variant<MatmulOp, MapOp, SoftmaxOp, ReduceOp, LayerNormOp, RmsNormOp, EmbeddingOp, TransposeOp, AttentionOp>;
+using OpDesc = std::variant<MatmulOp, MapOp, SoftmaxOp, ReduceOp, LayerNormOp, RmsNormOp, EmbeddingOp, TransposeOp, RopeOp, CastOp, AttentionOp>;
 
 /// Parses and validates. Errors: BadCommand naming op, key, value and what would be right.
 Result<OpDesc> parseOp(std::string_view text);

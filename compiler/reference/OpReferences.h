@@ -15,6 +15,8 @@ ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind)
 ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind kind);
 ReferenceResult referenceOf(const EmbeddingOp& op, Inputs inputs, DataKind kind);
 ReferenceResult referenceOf(const TransposeOp& op, Inputs inputs, DataKind kind);
+ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind kind);
+ReferenceResult referenceOf(const CastOp& op, Inputs inputs, DataKind kind);
 ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind kind);
 
 }  // namespace quern

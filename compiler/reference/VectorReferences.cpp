@@ -1,4 +1,6 @@
 // compiler/reference/VectorReferences.cpp — map, softmax, reduce, norms, embedding, transpose, attention in double.
+#include "compiler/base/Half.h"
+#include "compiler/op/BlockValues.h"
 #include "compiler/reference/OpReferences.h"
 #include "compiler/reference/ScalarReference.h"
 
@@ -198,17 +200,56 @@ ReferenceResult referenceOf(const TransposeOp& op, Inputs inputs, DataKind) {
   return result;
 }
 
+/// A tensor of any weight's type as f32.
+static std::vector<float> floatsOf(ElementType type, const TensorData& tensor) {
+  int64_t count = 1;
+  for (int64_t extent : tensor.shape) count *= extent;
+  std::vector<float> values(static_cast<size_t>(count));
+  rowValues(type, static_cast<const std::byte*>(tensor.data), count, values.data());
+  return values;
+}
+
+ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind) {
+  ReferenceResult result = empty(op.output());
+  int64_t heads = op.x[1].value, width = op.x[2].value, pairs = width / 2;
+  bool half = op.pairs == RopePairs::Half;
+  for (int64_t row = 0; row < op.x[0].value * heads; ++row)
+    for (int64_t i = 0; i < pairs; ++i) {
+      const float* angles = inputs[1].f32() + row / heads * width;
+      double cosine = angles[i], sine = angles[pairs + i];
+      auto first = static_cast<size_t>(row * width + (half ? i : 2 * i)), second = first + (half ? static_cast<size_t>(pairs) : 1);
+      double a = inputs[0].f32()[first], b = inputs[0].f32()[second];
+      result.value[first] = a * cosine - b * sine;
+      result.value[second] = b * cosine + a * sine;
+      for (size_t at : {first, second}) {
+        result.limit[at] = 4 * kEps * std::hypot(a, b) * std::max(1.0, std::hypot(cosine, sine));
+        if (op.to == ElementType::F16) result.limit[at] += std::fabs(result.value[at]) * 0x1p-11 + 0x1p-25;
+        if (std::isnan(result.limit[at])) result.limit[at] = 0;  // the value is NaN and says so
+        if (op.to == ElementType::F16 && std::fabs(result.value[at]) + result.limit[at] >= 65520) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
+      }
+    }
+  return result;
+}
+
+ReferenceResult referenceOf(const CastOp& op, Inputs inputs, DataKind) {
+  ReferenceResult result = empty(op.output());
+  std::vector<float> values = floatsOf(op.from, inputs[0]);
+  for (size_t i = 0; i < values.size(); ++i) result.value[i] = op.to == ElementType::F16 ? floatOfHalf(halfOfFloat(values[i])) : values[i];
+  return result;
+}
+
 ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind) {
   ReferenceResult result = empty(op.output());
   int64_t heads = op.heads.value, kvHeads = op.kvHeads.value, width = op.headDim.value;
   double scale = op.factor();
+  std::vector<float> keys = floatsOf(op.kvType, inputs[1]), values = floatsOf(op.kvType, inputs[2]);
   for (int64_t i = 0; i < op.q.value; ++i)
     for (int64_t h = 0; h < heads; ++h) {
       int64_t g = h / (heads / kvHeads), limit = causalLimit(op.causal, i, op.q.value, op.kv.value);
       const float* q = inputs[0].f32() + (i * heads + h) * width;
       std::vector<double> s;
       for (int64_t j = 0; j < limit; ++j) {
-        const float* k = inputs[1].f32() + (j * kvHeads + g) * width;
+        const float* k = keys.data() + (j * kvHeads + g) * width;
         double dot = 0;
         for (int64_t d = 0; d < width; ++d) dot += double{q[d]} * k[d];
         s.push_back(dot * scale);
@@ -223,7 +264,7 @@ ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind) {
         double largestValue = 0;
         bool anyValue = false;
         for (int64_t j = 0; j < limit; ++j) {
-          double v = inputs[2].f32()[(j * kvHeads + g) * width + d];
+          double v = values[static_cast<size_t>((j * kvHeads + g) * width + d)];
           double weight = std::exp(s[static_cast<size_t>(j)] - top) / sum;
           result.value[at] += weight * v;
           largestValue = std::max(largestValue, std::fabs(v));

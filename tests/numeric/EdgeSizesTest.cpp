@@ -17,6 +17,12 @@ static const char* const kOps[] = {
     "matmul m=* n=100 k=40 const=b ep=bias+gelu_erf",
     "matmul m=* n=16 k=300 const=b tb=1",
     "matmul m=5 n=33 k=0 ep=bias",
+    "matmul m=* n=70 k=50 const=b w=f16",
+    "matmul m=* n=33 k=96 const=b tb=1 w=bf16 ep=residual",
+    "matmul m=* n=97 k=96 const=b tb=1 w=q8_0 ep=bias",
+    "matmul m=* n=50 k=64 const=b tb=1 w=q4_0",
+    "matmul m=* n=17 k=512 const=b tb=1 w=q4_K",
+    "matmul m=* n=35 k=256 const=b tb=1 w=q6_K ep=\"silu(g) * x\" g=*x35",
     "map expr=\"a * b + c\" a=*x* b=* c=*x1",
     "map expr=\"silu(a) * b\" a=*x* b=*x*",
     "map expr=\"gelu_tanh(x + bias) * x\" x=*x* bias=* inplace=x",
@@ -45,6 +51,11 @@ static const char* const kOps[] = {
     "attention heads=2 kv_heads=1 head_dim=32 q=* kv=* causal=1",
     "attention heads=3 kv_heads=3 head_dim=5 q=* kv=*",
     "attention heads=1 kv_heads=1 head_dim=200 q=* kv=* causal=topleft",
+    "attention heads=4 kv_heads=2 head_dim=40 q=* kv=* causal=1 kv_type=f16",
+    "rope x=*x3x34 pairs=adjacent",
+    "rope x=*x2x64 pairs=half to=f16",
+    "cast x=*x*x* to=f16",
+    "cast x=*x* from=f16",
 };
 
 TEST_CASE("every op at edge sizes, on every level, with sampled schedules") {

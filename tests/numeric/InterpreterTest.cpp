@@ -37,6 +37,15 @@ const char* const kOps[] = {
     "transpose x=3x4x5 perm=2,0,1",
     "transpose x=4x6x5 perm=1,0,2",
     "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1",
+    "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 kv_type=f16",
+    "matmul m=* n=37 k=19 const=b w=f16",
+    "matmul m=1 n=50 k=64 const=b tb=1 w=q8_0",
+    "matmul m=2 n=20 k=64 const=b tb=1 w=q4_0",
+    "matmul m=1 n=20 k=256 const=b tb=1 w=q4_K",
+    "matmul m=40 n=20 k=256 const=b tb=1 w=q6_K",
+    "rope x=*x3x22 pairs=adjacent",
+    "rope x=*x2x10 pairs=half",
+    "cast x=3x*x7 from=f16",
 };
 
 std::vector<int64_t> shapeOf(const TensorSpec& spec) {
@@ -48,7 +57,7 @@ std::vector<int64_t> shapeOf(const TensorSpec& spec) {
 /// The kernel's output through the interpreter, operands dense.
 std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims, const CheckRun& run) {
   CheckInputs inputs = makeInputs(bound, run.data, run.seed);
-  std::vector<std::vector<float>> owned;
+  std::vector<std::vector<std::byte>> owned;
   owned.reserve(8);
   LoopArgs args;
   std::vector<int64_t> outShape = shapeOf(outputOf(bound));
@@ -61,7 +70,7 @@ std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& inf
       std::copy_n(inputs.tensors[i].f32(), out.size(), out.data());
       args.buffers.push_back(out.data());
     } else if (buffer.use == BufferUse::Weight) {
-      std::vector<float>& packed = owned.emplace_back(static_cast<size_t>(buffer.pack.bytes() / 4));
+      std::vector<std::byte>& packed = owned.emplace_back(static_cast<size_t>(buffer.pack.bytes()));
       packWeight(buffer.pack, inputs.tensors[i].data, packed.data());
       args.buffers.push_back(packed.data());
     } else args.buffers.push_back(inputs.arrays[i].data());

@@ -1,0 +1,57 @@
+// compiler/op/RopeOp.cpp — see RopeOp.h.
+#include "compiler/op/RopeOp.h"
+
+#include <fmt/format.h>
+
+namespace quern {
+
+OpDoc RopeOp::doc() {
+  return {"x=TxHxD [pairs=adjacent|half] [to=f32|f16]", "each pair of x's last axis turned by its angle; angles: D/2 cosines, then D/2 sines, for every row", "x, angles [T,D]"};
+}
+
+RopeOp RopeOp::read(KeyReader& reader) {
+  RopeOp op;
+  op.x = takeShape(reader, "x");
+  op.pairs = static_cast<RopePairs>(reader.takeChoice("pairs", {"adjacent", "half"}));
+  op.to = takeFloatType(reader, "to");
+  return op;
+}
+
+void RopeOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) { fillX(keys, shapes); }
+
+KeyValues RopeOp::write() const {
+  KeyValues out{std::string(kName), {}};
+  out.set("x", text(x));
+  out.set("pairs", pairs == RopePairs::Adjacent ? "adjacent" : "half");
+  if (to != ElementType::F32) out.set("to", std::string(text(to)));
+  return out;
+}
+
+Result<void> RopeOp::validate() const {
+  if (x.size() != 3) return badCommand(fmt::format("rope: x={} has {} dimensions, TxHxD is needed", text(x), x.size()));
+  if (x[1].any() || x[2].any() || x[2].value % 2 != 0) return badCommand(fmt::format("rope: x={}: H and D must be known, D even", text(x)));
+  return checkShape("rope: x", x);
+}
+
+std::vector<TensorSpec> RopeOp::inputs() const {
+  std::vector<TensorDim> dims = shapeDims(x);
+  return {{"x", ElementType::F32, dims, false}, {"angles", ElementType::F32, {dims[0], {"pairs", x[2].value}}, false}};
+}
+
+TensorSpec RopeOp::output() const { return {"out", to, shapeDims(x), false}; }
+
+RopeOp RopeOp::fixed(const DimValues& values) const {
+  RopeOp op = *this;
+  op.x = fixedShape(x, values);
+  return op;
+}
+
+RopeOp RopeOp::withRuntimeDims() const {
+  RopeOp op = *this;
+  op.x[0] = {Dim::kAny};
+  return op;
+}
+
+double RopeOp::flops() const { return 3.0 * static_cast<double>(x[0].value) * static_cast<double>(x[1].value) * static_cast<double>(x[2].value); }
+
+}  // namespace quern

@@ -1,0 +1,132 @@
+// tests/numeric/WeightTypesTest.cpp — weights of every type: packing loses nothing, and a product with a weight of any type has the
+// bits of the same product with the f32 that the weight stands for, for any rows, schedule and thread count.
+#include "compiler/base/Half.h"
+#include "compiler/op/BlockValues.h"
+#include "compiler/store/WeightPacking.h"
+#include "tests/numeric/KernelRuns.h"
+
+#include <cmath>
+#include <iostream>
+
+using namespace quern;
+
+namespace {
+
+constexpr ElementType kTypes[] = {ElementType::F16, ElementType::BF16, ElementType::Q8_0, ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
+
+std::vector<std::byte> blocksOf(ElementType type, int64_t elements, InputData data, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::vector<std::byte> bytes(static_cast<size_t>(bytesOf(type, elements)));
+  drawBlocks(type, elements, bytes.data(), data, random);
+  return bytes;
+}
+
+std::vector<float> floatsOf(ElementType type, const std::vector<std::byte>& bytes, int64_t elements) {
+  std::vector<float> values(static_cast<size_t>(elements));
+  rowValues(type, bytes.data(), elements, values.data());
+  return values;
+}
+
+/// out [m,n] of one call: A, the stored weight, its operands dense.
+std::vector<float> product(const KernelRef& kernel, int64_t m, int64_t n, const std::vector<float>& a, const void* weight, int64_t depth, const TaskRunner* runner) {
+  std::vector<std::byte> packed(static_cast<size_t>(kernel->info.buffers[1].pack.bytes()));
+  packWeight(kernel->info.buffers[1].pack, weight, packed.data());
+  std::vector<float> out(static_cast<size_t>(m * n), NAN);
+  const int64_t dims[] = {m};
+  const Operand operands[] = {{a.data(), {depth}}, {packed.data(), {}}, {out.data(), {n}}};
+  auto call = KernelCall::make(kernel, dims, operands, 3);
+  REQUIRE(call);
+  if (runner == nullptr) call->run();
+  else call->run(*runner);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a packed weight holds what was stored, column by column") {
+  for (ElementType type : kTypes) {
+    int64_t k = 512, n = 37;
+    std::vector<std::byte> stored = blocksOf(type, n * k, InputData::Specials, 3);
+    for (int64_t panel : {16, 48}) {
+      PackLayout layout{panel, k, n, 1, true, type};
+      std::vector<std::byte> packed(static_cast<size_t>(layout.bytes()), std::byte{0x5a});
+      packWeight(layout, stored.data(), packed.data());
+      CHECK(layout.bytes() == layout.panels() * panel * bytesOf(type, k));
+      std::vector<float> column(static_cast<size_t>(k)), all = floatsOf(type, stored, n * k);
+      for (int64_t c = 0; c < n; ++c) {
+        packedColumn(layout, packed.data(), c, column.data());
+        INFO(text(type) << " panel " << panel << " column " << c);
+        REQUIRE(std::memcmp(column.data(), all.data() + c * k, column.size() * 4) == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("products with a weight of any type have the bits of its f32") {
+  int64_t compared = 0;
+  constexpr int64_t n = 115, k = 512;
+  std::mt19937_64 random(11);
+  for (const Target& target : runnableLevels()) {
+    KernelLibrary library(target, {});
+    KernelRef plain = kernelOf(library, op("matmul m=* n=115 k=512 tb=1 const=b"));
+    ThreadPool pool(3);
+    TaskRunner runner = runnerOf(pool);
+    for (ElementType type : kTypes) {
+      OpDesc desc = op("matmul m=* n=115 k=512 tb=1 const=b w=" + std::string(text(type)));
+      std::vector<std::byte> stored = blocksOf(type, n * k, InputData::ZeroMean, 5);
+      std::vector<float> values = floatsOf(type, stored, n * k);
+      std::vector<KernelRef> kernels = {kernelOf(library, desc)};
+      for (const char* keys : {"convert=registers mr=1 kc=256 unroll_k=3", "convert=registers mr=2 mc=6 prefetch=256", "convert=scratch mr=3 kc=256 mc=9 nc=32", "convert=scratch pack=ab unroll_k=1"}) {
+        int64_t lanes = target.vectorLanes();
+        for (int64_t vectors : {1, 2}) {
+          auto chosen = parseSchedule(fmt::format("{} nr={} panel={}", keys, vectors * lanes, lanes), desc, target);
+          INFO(keys << " " << (chosen ? "" : chosen.error().message));
+          REQUIRE(chosen);
+          auto kernel = library.get(desc, *chosen);
+          REQUIRE(kernel);
+          kernels.push_back(*kernel);
+        }
+      }
+      for (int64_t m : {1, 2, 3, 5, 17, 40}) {
+        std::vector<float> a(static_cast<size_t>(m * k));
+        for (float& each : a) each = drawn(InputData::ZeroMean, random);
+        std::vector<float> expected = product(plain, m, n, a, values.data(), k, nullptr);
+        for (const KernelRef& kernel : kernels) {
+          INFO(kernel->info.op << " | " << kernel->info.schedule << " m=" << m << " on " << target.name);
+          CHECK(differing(expected, product(kernel, m, n, a, stored.data(), k, m % 2 == 0 ? &runner : nullptr)) == "");
+          ++compared;
+        }
+      }
+    }
+  }
+  std::cout << compared << " products compared\n";
+  REQUIRE(compared > 0);
+}
+
+TEST_CASE("half precision converts as IEEE says, every half and every float that matters") {
+  for (uint32_t bits = 0; bits < 65536; ++bits) {
+    auto half = static_cast<uint16_t>(bits);
+    int exponent = (half >> 10) & 31, fraction = half & 1023;
+    double exact = exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25);
+    float value = floatOfHalf(half);
+    if (exponent == 31) {
+      CHECK((fraction == 0 ? std::isinf(value) : std::isnan(value)));
+      continue;
+    }
+    REQUIRE(value == static_cast<float>((half & 0x8000) != 0 ? -exact : exact));
+    REQUIRE(halfOfFloat(value) == half);
+    // Between this one and the next: below the middle down, above it up, the middle to the even one.
+    if (half >= 0x7bff) continue;
+    float next = floatOfHalf(static_cast<uint16_t>(half + 1)), middle = value / 2 + next / 2;
+    if ((half & 0x8000) != 0) continue;
+    REQUIRE(halfOfFloat(std::nextafter(middle, 0.0f)) == half);
+    REQUIRE(halfOfFloat(std::nextafter(middle, 1e9f)) == half + 1);
+    REQUIRE(halfOfFloat(middle) == ((half & 1) != 0 ? half + 1 : half));
+  }
+  CHECK(halfOfFloat(65519.9f) == 0x7bff);
+  CHECK(halfOfFloat(65520.0f) == 0x7c00);
+  CHECK(std::isnan(floatOfHalf(halfOfFloat(NAN))));
+  CHECK(bfloatOfFloat(1.00390625f) == 0x3f80);  // a tie goes to the even one
+  CHECK(bfloatOfFloat(1.01171875f) == 0x3f82);
+  CHECK(std::isnan(floatOfBfloat(bfloatOfFloat(NAN))));
+}
