@@ -104,7 +104,7 @@ Result<void> GgufWriter::write(const std::string& path) const {
     auto bytes = tensorBytes(tensor.type, tensor.shape);
     int id = infoOf(tensor.type).ggufId;
     if (id < 0 || !bytes || tensor.shape.empty() || tensor.shape.size() > 4 || tensor.name.size() > 64)
-      return badInput(fmt::format("{}: tensor '{}', {} of {}, cannot be written to GGUF", escapedShort(path), escapedShort(tensor.name), shapeText(tensor.shape), nameOf(tensor.type)));
+      return badInput(fmt::format("{}: tensor '{}', {} of {}, cannot be written to GGUF", escapedShort(path), escapedShort(tensor.name), dimensionsText(tensor.shape), nameOf(tensor.type)));
     putString(infos, tensor.name);
     put(infos, static_cast<uint32_t>(tensor.shape.size()));
     for (size_t i = tensor.shape.size(); i-- > 0;) put(infos, static_cast<uint64_t>(tensor.shape[i]));
