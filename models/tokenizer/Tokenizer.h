@@ -13,6 +13,8 @@
 
 namespace quern {
 
+struct TokenizerTables;
+
 struct EncodeOptions {
   bool addBos = true;         ///< begin-of-text first and end-of-text last, each where the tokenizer asks for it
   bool parseSpecial = false;  ///< control tokens spelled in the text are read as themselves, not as text
@@ -28,7 +30,7 @@ public:
   static Result<Tokenizer> make(TokenizerData data);
 
   /// The ids of `text`. Bytes that are not UTF-8 are taken one by one.
-  /// Errors   BadInput: a byte or character that no token stands for, at which offset; more than kMaxTextBytes.
+  /// Errors   BadInput: a byte or character that no token stands for; more than kMaxTextBytes.
   Result<std::vector<int32_t>> encode(std::string_view text, EncodeOptions options = {}) const;
 
   /// The bytes of `ids`, control tokens left out, SentencePiece's leading blank taken away. Not necessarily UTF-8.
@@ -37,7 +39,7 @@ public:
 
   /// The bytes that one id prints; none for control tokens. Valid as long as any copy of the tokenizer.
   Result<std::string_view> piece(int32_t id) const;
-  /// The token as its file spells it, control tokens included.
+  /// The token's own text, control tokens included; SentencePiece's with U+2581 for blanks and <0x0A> for bytes.
   Result<std::string_view> spelling(int32_t id) const;
 
   bool isEnd(int32_t id) const;      ///< end of text, of turn, of message
@@ -52,9 +54,10 @@ public:
   static constexpr int64_t kMaxTextBytes = int64_t{64} << 20;
 
 private:
-  struct Tables;
-  explicit Tokenizer(std::shared_ptr<const Tables> tables) : tables_(std::move(tables)) {}
-  std::shared_ptr<const Tables> tables_;
+  explicit Tokenizer(std::shared_ptr<const TokenizerTables> tables) : tables_(std::move(tables)) {}
+  Error outside(int32_t id) const;
+
+  std::shared_ptr<const TokenizerTables> tables_;
 };
 
 }  // namespace quern
