@@ -13,7 +13,7 @@ namespace quern {
 bool Metadata::add(std::string_view key, MetadataValue value) { return values_.emplace(std::string(key), std::move(value)).second; }
 
 static std::string kindOf(const MetadataValue& value) {
-  static constexpr const char* kNames[] = {"an integer", "an integer", "a float", "a bool", "a string", "an array of numbers", "an array of strings"};
+  static constexpr const char* kNames[] = {"an integer", "an integer", "a float", "a bool", "a string", "an array of numbers", "an array of strings", "an array of arrays"};
   return kNames[value.index()];
 }
 

@@ -24,8 +24,14 @@ struct MetadataNumbers {
   int64_t count() const { return static_cast<int64_t>(bytes.size()) / bytesEach; }
 };
 
+/// An array of arrays, kept as it lies in the file: nothing asks for one yet.
+struct MetadataArrays {
+  int64_t count = 0;
+  std::string_view bytes;
+};
+
 /// Strings are views of the mapped file, which the owner of the Metadata keeps.
-using MetadataValue = std::variant<uint64_t, int64_t, double, bool, std::string_view, MetadataNumbers, std::vector<std::string_view>>;
+using MetadataValue = std::variant<uint64_t, int64_t, double, bool, std::string_view, MetadataNumbers, std::vector<std::string_view>, MetadataArrays>;
 
 /// Typed access. Every getter: nothing where the key is absent; an Error naming file, key, what it is and what is needed
 /// where the value is of another kind or outside [low, high]. Names and values are escaped in messages.

@@ -1,0 +1,111 @@
+// models/files/SafetensorsFolder.cpp — the folders of Safetensors.h: which files, and whether the index tells the truth.
+#include "models/files/FileKind.h"
+#include "models/files/Json.h"
+#include "models/files/MappedFile.h"
+#include "models/files/Safetensors.h"
+
+#include "compiler/base/Files.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace quern {
+
+static constexpr const char* kIndexName = "model.safetensors.index.json";
+
+static bool exists(const std::string& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0;
+}
+
+/// The folder's own file without an index.
+static Result<SafetensorsShards> onlyFile(const std::string& folder) {
+  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escapedShort(folder), why)); };
+  std::vector<std::string> found, pickles, ggufs;
+  for (const std::string& name : listDirectory(folder)) {
+    if (name.ends_with(".safetensors")) found.push_back(name);
+    if (name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth")) pickles.push_back(name);
+    if (name.ends_with(".gguf")) ggufs.push_back(name);
+  }
+  if (found.size() == 1) return SafetensorsShards{found, "", {}};
+  if (found.size() > 1) return bad(fmt::format("has {} *.safetensors files ({}, ...) but no {}, which says what is in which", found.size(), escapedShort(found.front()), kIndexName));
+  if (!ggufs.empty()) return bad(fmt::format("has no *.safetensors file; to use '{}' name the file itself", escapedShort(ggufs.front())));
+  if (!pickles.empty()) return bad(fmt::format("has no *.safetensors file; '{}' looks like PyTorch's: convert it to safetensors", escapedShort(pickles.front())));
+  return bad("has no *.safetensors file");
+}
+
+/// A file name that leads nowhere else.
+static bool plainName(const std::string& name) {
+  return name.ends_with(".safetensors") && name.find('/') == std::string::npos && name.find('\0') == std::string::npos && name.size() <= 255;
+}
+
+/// weight_map: tensor to file, in the index's order; the files are counted as they appear.
+static Result<SafetensorsShards> readIndex(const std::string& path) {
+  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escapedShort(path), why)); };
+  auto file = MappedFile::open(path);
+  if (!file) return file.error();
+  if (file->bytes() > kIndexJsonBytes) return bad(fmt::format("has {} bytes, at most {} are read", file->bytes(), kIndexJsonBytes));
+  SafetensorsShards shards;
+  shards.index = path;
+  std::vector<JsonPick> picks;
+  picks.push_back({"weight_map.*", [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
+                     const auto* name = value.as<std::string>();
+                     if (name == nullptr) return bad(fmt::format("'{}' is {}, a file's name is needed", place.text(), value.kind()));
+                     if (!plainName(*name)) return bad(fmt::format("tensor '{}' is said to be in '{}', a plain name of a *.safetensors file beside the index is needed", escapedShort(place.key()), escapedShort(*name)));
+                     auto at = std::find(shards.names.begin(), shards.names.end(), *name);
+                     if (at == shards.names.end()) {
+                       if (static_cast<int64_t>(shards.names.size()) == kMostShards) return bad(fmt::format("names more than {} files", kMostShards));
+                       at = shards.names.insert(shards.names.end(), *name);
+                     }
+                     shards.where.emplace_back(place.key(), static_cast<int>(at - shards.names.begin()));
+                     return {};
+                   }});
+  if (auto good = pickJson({file->text(), path}, picks); !good) return good.error();
+  if (shards.where.empty()) return bad("has no 'weight_map' with tensors in it");
+  return shards;
+}
+
+/// Files in the order of their names, and the map sorted by tensor.
+static void sortShards(SafetensorsShards& shards) {
+  std::vector<std::string> sorted = shards.names;
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<int> newPlace;
+  for (const std::string& name : shards.names) newPlace.push_back(static_cast<int>(std::lower_bound(sorted.begin(), sorted.end(), name) - sorted.begin()));
+  for (auto& [tensor, file] : shards.where) file = newPlace[static_cast<size_t>(file)];
+  std::sort(shards.where.begin(), shards.where.end());
+  shards.names = std::move(sorted);
+}
+
+Result<SafetensorsShards> safetensorsShards(const std::string& folder) {
+  std::string path = folder + "/" + kIndexName;
+  if (!exists(path)) return onlyFile(folder);
+  auto shards = readIndex(path);
+  if (!shards) return shards;
+  sortShards(*shards);
+  bool single = std::binary_search(shards->names.begin(), shards->names.end(), "model.safetensors");
+  if (!single && exists(folder + "/model.safetensors"))
+    return badInput(fmt::format("{}: has model.safetensors beside a {} that does not name it: it is not clear which holds the weights", escapedShort(folder), kIndexName));
+  for (const std::string& name : shards->names)
+    if (!exists(folder + "/" + name)) return badInput(fmt::format("{}: is missing, {} names it", escapedShort(folder + "/" + name), kIndexName));
+  return shards;
+}
+
+Result<void> checkAgainstIndex(const std::string& folder, const SafetensorsShards& shards, std::span<const FileTensor> tensors) {
+  if (shards.index.empty()) return {};
+  std::vector<uint32_t> order = sortedByName(tensors);
+  auto shardPath = [&](int file) { return escapedShort(folder + "/" + shards.names[static_cast<size_t>(file)]); };
+  auto listed = shards.where.begin();
+  auto missing = [&](const std::pair<std::string, int>& entry) { return badInput(fmt::format("{}: tensor '{}' is missing, {} says it is there", shardPath(entry.second), escapedShort(entry.first), kIndexName)); };
+  for (uint32_t i : order) {
+    const FileTensor& tensor = tensors[i];
+    if (listed != shards.where.end() && listed->first < tensor.name) return missing(*listed);
+    if (listed == shards.where.end() || listed->first != tensor.name) return badInput(fmt::format("{}: tensor '{}' is there, {} does not list it", shardPath(tensor.file), escapedShort(tensor.name), kIndexName));
+    if (listed->second != tensor.file) return missing(*listed);
+    ++listed;
+  }
+  if (listed != shards.where.end()) return missing(*listed);
+  return {};
+}
+
+}  // namespace quern

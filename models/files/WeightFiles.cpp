@@ -1,0 +1,147 @@
+// models/files/WeightFiles.cpp — see WeightFiles.h.
+#include "models/files/WeightFiles.h"
+
+#include "compiler/base/Files.h"
+#include "models/files/FileKind.h"
+#include "models/files/Gguf.h"
+#include "models/files/Safetensors.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace quern {
+
+static bool isFolder(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static bool isFile(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+bool namesModelFiles(const std::string& model) {
+  if (model.ends_with(".toml")) return false;
+  if (model.find('/') != std::string::npos || model.ends_with(".gguf")) return true;
+  std::vector<std::string> known = configNames("models");
+  bool configured = std::binary_search(known.begin(), known.end(), model);
+  struct stat info {};
+  return !configured && ::stat(model.c_str(), &info) == 0;
+}
+
+Result<WeightFiles> WeightFiles::open(const std::string& path) {
+  WeightFiles out;
+  out.path_ = path;
+  auto good = isFolder(path) ? out.openFolder(path) : out.openGguf(path);
+  if (!good) return good.error();
+  if (auto named = out.index(); !named) return named.error();
+  return out;
+}
+
+Result<void> WeightFiles::openFolder(const std::string& folder) {
+  format_ = WeightFormat::Safetensors;
+  configPath_ = folder + "/config.json";
+  auto config = MappedFile::open(configPath_);
+  if (!config) return config.error();
+  auto tree = parseJson({config->text(), configPath_});
+  if (!tree) return tree.error();
+  if (tree->as<JsonObject>() == nullptr) return badInput(fmt::format("{}: is {}, an object is needed", escapedShort(configPath_), tree->kind()));
+  config_ = std::make_unique<JsonValue>(std::move(*tree));
+  if (isFile(folder + "/tokenizer.json")) tokenizerPath_ = folder + "/tokenizer.json";
+  if (isFile(folder + "/tokenizer_config.json")) tokenizerConfigPath_ = folder + "/tokenizer_config.json";
+  auto shards = safetensorsShards(folder);
+  if (!shards) return shards.error();
+  for (const std::string& name : shards->names) {
+    auto file = MappedFile::open(folder + "/" + name);
+    if (!file) return file.error();
+    auto tensors = parseSafetensors(file->text(), file->path());
+    if (!tensors) return tensors.error();
+    for (FileTensor& tensor : *tensors) tensor.file = static_cast<int>(files_.size());
+    std::move(tensors->begin(), tensors->end(), std::back_inserter(tensors_));
+    files_.push_back(std::move(*file));
+  }
+  return checkAgainstIndex(folder, *shards, tensors_);
+}
+
+/// "-00001-of-00003.gguf"
+static std::string shardEnding(int64_t number, int64_t count) { return fmt::format("-{:05}-of-{:05}.gguf", number, count); }
+
+/// What a file of a split model says of itself.
+struct SplitKeys {
+  int64_t number = 0, count = 1, tensors = -1;
+};
+
+static Result<SplitKeys> splitKeys(const Metadata& metadata) {
+  SplitKeys keys;
+  auto number = metadata.integer("split.no", 0, 99'998);
+  if (!number) return number.error();
+  auto count = metadata.integer("split.count", 0, 99'999);
+  if (!count) return count.error();
+  auto tensors = metadata.integer("split.tensors.count", 0, INT32_MAX);
+  if (!tensors) return tensors.error();
+  return SplitKeys{number->value_or(0), count->value_or(1), tensors->value_or(-1)};
+}
+
+Result<void> WeightFiles::openGguf(const std::string& path) {
+  auto bad = [](const std::string& file, const std::string& why) { return badInput(fmt::format("{}: {}", escapedShort(file), why)); };
+  SplitKeys split;
+  std::string stem;
+  for (int64_t number = 0; number == 0 || number < split.count; ++number) {
+    std::string name = number == 0 ? path : stem + shardEnding(number + 1, split.count);
+    struct stat info {};
+    if (number > 0 && ::stat(name.c_str(), &info) != 0) return bad(name, fmt::format("is missing: file {} of the {} that '{}' is split into", number + 1, split.count, escapedShort(path)));
+    auto file = MappedFile::open(name);
+    if (!file) return file.error();
+    auto gguf = parseGguf(file->text(), name);
+    if (!gguf) return gguf.error();
+    auto keys = splitKeys(gguf->metadata);
+    if (!keys) return keys.error();
+    if (number == 0) {
+      split = *keys;
+      std::string ending = shardEnding(1, split.count);
+      if (split.count > 1 && split.number != 0)
+        return bad(path, fmt::format("is file {} of {} of a split model: name the first, *{}", split.number + 1, split.count, ending));
+      if (split.count > 1 && !path.ends_with(ending)) return bad(path, fmt::format("is the first of {} files of a split model: its name must end in '{}'", split.count, ending));
+      if (split.count > 1) stem = path.substr(0, path.size() - ending.size());
+      metadata_ = std::move(gguf->metadata);
+      ggufVersion_ = gguf->version;
+      alignment_ = gguf->alignment;
+    } else {
+      if (keys->count != split.count) return bad(name, fmt::format("metadata 'split.count' is {}, in the first file it is {}", keys->count, split.count));
+      if (keys->number != number) return bad(name, fmt::format("metadata 'split.no' is {}, {} is needed in file {} of {}", keys->number, number, number + 1, split.count));
+    }
+    for (FileTensor& tensor : gguf->tensors) tensor.file = static_cast<int>(number);
+    std::move(gguf->tensors.begin(), gguf->tensors.end(), std::back_inserter(tensors_));
+    files_.push_back(std::move(*file));
+  }
+  if (split.count > 1 && split.tensors >= 0 && split.tensors != static_cast<int64_t>(tensors_.size()))
+    return bad(path, fmt::format("metadata 'split.tensors.count' is {}, the {} files have {} together", split.tensors, split.count, counted(tensors_.size(), "tensor")));
+  return {};
+}
+
+Result<void> WeightFiles::index() {
+  byName_ = sortedByName(tensors_);
+  for (size_t i = 1; i < byName_.size(); ++i) {
+    const FileTensor &a = tensors_[byName_[i - 1]], &b = tensors_[byName_[i]];
+    if (a.name == b.name)
+      return badInput(fmt::format("{}: tensor '{}' is in '{}' too", escapedShort(files_[static_cast<size_t>(b.file)].path()), escapedShort(b.name), escapedShort(files_[static_cast<size_t>(a.file)].path())));
+  }
+  return {};
+}
+
+const FileTensor* WeightFiles::find(std::string_view name) const {
+  auto at = std::lower_bound(byName_.begin(), byName_.end(), name, [&](uint32_t i, std::string_view wanted) { return tensors_[i].name < wanted; });
+  return at == byName_.end() || tensors_[*at].name != name ? nullptr : &tensors_[*at];
+}
+
+int64_t WeightFiles::tensorBytes() const {
+  int64_t all = 0;
+  for (const FileTensor& tensor : tensors_) all += tensor.bytes;  // each lies in a file, without overlap
+  return all;
+}
+
+void WeightFiles::drop(const FileTensor& tensor) const { files_[static_cast<size_t>(tensor.file)].drop(tensor.offset, tensor.bytes); }
+
+}  // namespace quern
