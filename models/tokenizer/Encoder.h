@@ -1,0 +1,38 @@
+// models/tokenizer/Encoder.h — one encode call: added tokens are found, what is between them is normalised, cut and merged.
+#pragma once
+
+#include "models/tokenizer/TokenizerTables.h"
+
+namespace quern {
+
+class Encoder {
+public:
+  Encoder(const TokenizerTables& tables, bool parseSpecial) : tables_(tables), parseSpecial_(parseSpecial) {}
+
+  /// Appends the ids of `text`.
+  /// Errors   BadInput: a byte or character that no token stands for.
+  Result<void> add(std::string_view text);
+
+  std::vector<int32_t>& ids() { return ids_; }
+  uint64_t steps() const { return work_.steps; }
+
+private:
+  template <class OnText>
+  Result<void> addParts(std::string_view text, const AddedTokens& added, const OnText& onText);
+  Result<void> addNormalized(std::string_view part, bool first);
+  Result<void> addPiece(std::string_view piece);
+  Result<void> addBytes(std::string_view piece);
+  Result<void> addCharacters(std::string_view piece);
+  Result<void> addScored(std::string_view piece);
+  /// Symbols for a stretch that no token stands for: its bytes, or the unknown token.
+  Result<void> addFallback(std::string_view piece, uint32_t begin, uint32_t length);
+  Result<void> addUnknown(std::string_view missing, uint32_t begin);
+  void takeSymbols();
+
+  const TokenizerTables& tables_;
+  bool parseSpecial_;
+  MergeWork work_;
+  std::vector<int32_t> ids_;
+};
+
+}  // namespace quern

@@ -1,0 +1,214 @@
+// models/tokenizer/GgufTokenizer.cpp — see GgufTokenizer.h.
+#include "models/tokenizer/GgufTokenizer.h"
+
+#include "compiler/base/Text.h"
+#include "models/tokenizer/ByteAlphabet.h"
+#include "models/tokenizer/MergeNames.h"
+#include "models/tokenizer/TokenizerTables.h"
+
+#include <fmt/format.h>
+
+namespace quern {
+
+/// tokenizer.ggml.pre: names that converters give to the splitting rules here.
+struct PreName {
+  std::string_view name;
+  SplitRule rule;
+};
+static constexpr PreName kPreNames[] = {
+    {"default", SplitRule::GgufDefault}, {"gpt-2", SplitRule::Gpt2},       {"phi-2", SplitRule::Gpt2},     {"mpt", SplitRule::Gpt2},
+    {"olmo", SplitRule::Gpt2},           {"jais", SplitRule::Gpt2},        {"exaone4", SplitRule::Gpt2},   {"llama3", SplitRule::Llama3},
+    {"llama-v3", SplitRule::Llama3},     {"llama-bpe", SplitRule::Llama3}, {"falcon3", SplitRule::Llama3}, {"falcon-h1", SplitRule::Llama3},
+    {"pixtral", SplitRule::Llama3},      {"midm-2.0", SplitRule::Llama3},  {"lfm2", SplitRule::Llama3},    {"dbrx", SplitRule::Llama3},
+    {"smaug-bpe", SplitRule::Llama3},    {"qwen2", SplitRule::Qwen2},      {"stablelm2", SplitRule::Qwen2}, {"deepseek-r1-qwen", SplitRule::Qwen2},
+    {"kormo", SplitRule::Qwen2},         {"megrez", SplitRule::Qwen2},
+};
+
+namespace {
+
+/// Fills a TokenizerData key by key and remembers the first thing that was wrong.
+class Reader {
+public:
+  explicit Reader(const Metadata& metadata) : metadata_(metadata) { data_.file = metadata.file(); }
+
+  Result<TokenizerData> read();
+
+private:
+  /// The value of a getter, `fallback` where the key is absent; notes an error.
+  template <class T, class Fallback>
+  T taken(const Result<std::optional<T>>& value, Fallback fallback) {
+    if (value) return value->value_or(static_cast<T>(fallback));
+    if (!error_) error_ = value.error();
+    return static_cast<T>(fallback);
+  }
+  void fail(const std::string& why) {
+    if (!error_) error_ = badInput(fmt::format("{}: {}", escaped(data_.file), why));
+  }
+  int32_t id(const std::string& name, int32_t fallback) {
+    int32_t size = data_.tokens.size();
+    return static_cast<int32_t>(taken(metadata_.integer("tokenizer.ggml." + name, 0, size - 1), fallback < size ? fallback : -1));
+  }
+  bool flag(const std::string& name, bool fallback) { return taken(metadata_.boolean("tokenizer.ggml." + name), fallback); }
+
+  void readModel();
+  void readRule();
+  void readTokens();
+  void readTypes();
+  void readScores();
+  void readMerges();
+  void spellBytes();
+  void readSpecial();
+
+  const Metadata& metadata_;
+  TokenizerData data_;
+  TokenIndex index_;
+  bool llama3_ = false;
+  std::optional<Error> error_;
+};
+
+void Reader::readModel() {
+  if (!metadata_.has("tokenizer.ggml.model")) return fail("metadata 'tokenizer.ggml.model' is missing: the file has no tokenizer");
+  std::string_view model = taken(metadata_.string("tokenizer.ggml.model"), "");
+  if (model == "llama")
+    data_.kind = TokenizerKind::Scores;
+  else if (model == "gpt2")
+    data_.kind = TokenizerKind::ByteMerges;
+  else
+    fail(fmt::format("metadata 'tokenizer.ggml.model' is '{}', llama and gpt2 are supported", escaped(model)));
+}
+
+void Reader::readRule() {
+  if (data_.kind == TokenizerKind::Scores) return;
+  std::string_view pre = taken(metadata_.string("tokenizer.ggml.pre"), "default");
+  for (const PreName& known : kPreNames) {
+    if (known.name != pre) continue;
+    data_.rule = known.rule;
+    llama3_ = known.rule == SplitRule::Llama3 && pre != "dbrx" && pre != "smaug-bpe";
+    return;
+  }
+  std::vector<std::string> names;
+  for (const PreName& known : kPreNames) names.emplace_back(known.name);
+  fail(fmt::format("metadata 'tokenizer.ggml.pre' is '{}'{}; supported: {}", escaped(pre), didYouMean(pre, names), join(names, ", ")));
+}
+
+void Reader::readTokens() {
+  auto tokens = metadata_.strings("tokenizer.ggml.tokens");
+  if (!tokens) {
+    error_ = tokens.error();
+    return;
+  }
+  if (tokens->empty()) return fail(metadata_.has("tokenizer.ggml.tokens") ? "metadata 'tokenizer.ggml.tokens' is empty" : "metadata 'tokenizer.ggml.tokens' is missing");
+  if (tokens->size() > static_cast<size_t>(kMaxTokens)) return fail(fmt::format("metadata 'tokenizer.ggml.tokens' has {} tokens, at most {} are read", tokens->size(), kMaxTokens));
+  for (size_t id = 0; id < tokens->size(); ++id) {
+    if ((*tokens)[id].size() > static_cast<size_t>(kMaxTokenBytes)) return fail(fmt::format("metadata 'tokenizer.ggml.tokens' has {} bytes at {}, at most {} are read", (*tokens)[id].size(), id, kMaxTokenBytes));
+    data_.tokens.add((*tokens)[id]);
+  }
+  index_ = TokenIndex(data_.tokens, [&](int32_t id) { return !data_.tokens[id].empty(); });
+  if (auto twice = index_.duplicate())
+    fail(fmt::format("metadata 'tokenizer.ggml.tokens' has '{}' at {} and at {}, tokens differ", escaped(data_.tokens[twice->first]), twice->first, twice->second));
+}
+
+void Reader::readTypes() {
+  auto size = static_cast<size_t>(data_.tokens.size());
+  auto types = metadata_.integers("tokenizer.ggml.token_type");
+  if (!types) {
+    error_ = types.error();
+    return;
+  }
+  if (!types->empty() && types->size() != size) return fail(fmt::format("metadata 'tokenizer.ggml.token_type' has {} values, {} are needed, one per token", types->size(), size));
+  data_.types.assign(size, TokenType::Normal);
+  for (size_t i = 0; i < types->size(); ++i) {
+    static constexpr TokenType kTypes[] = {TokenType::Normal, TokenType::Normal, TokenType::Unknown, TokenType::Control, TokenType::UserDefined, TokenType::Unused, TokenType::Byte};
+    int32_t type = (*types)[i];
+    if (type < 0 || type > 6) return fail(fmt::format("metadata 'tokenizer.ggml.token_type' has {} at {}, 0 to 6 are legal", type, i));
+    data_.types[i] = kTypes[type];
+  }
+  for (int32_t id = 0; id < data_.tokens.size(); ++id) {
+    TokenType& type = data_.types[static_cast<size_t>(id)];
+    if (data_.tokens[id].empty()) type = TokenType::Unused;
+    // Files without types, and some with them, leave the byte tokens ordinary.
+    if (data_.kind == TokenizerKind::Scores && type == TokenType::Normal && byteOfSpelling(data_.tokens[id]) >= 0) type = TokenType::Byte;
+    if (type == TokenType::Control || type == TokenType::Unknown || type == TokenType::UserDefined)
+      data_.added.push_back({.id = id, .special = type != TokenType::UserDefined});
+  }
+}
+
+void Reader::readScores() {
+  if (data_.kind != TokenizerKind::Scores) return;
+  auto scores = metadata_.floats("tokenizer.ggml.scores");
+  if (!scores) {
+    error_ = scores.error();
+    return;
+  }
+  auto size = static_cast<size_t>(data_.tokens.size());
+  if (!metadata_.has("tokenizer.ggml.scores")) scores->assign(size, 0.0f);
+  if (scores->size() != size) return fail(fmt::format("metadata 'tokenizer.ggml.scores' has {} values, {} are needed, one per token", scores->size(), size));
+  data_.scores = std::move(*scores);
+}
+
+void Reader::readMerges() {
+  if (data_.kind == TokenizerKind::Scores) return;
+  auto merges = metadata_.strings("tokenizer.ggml.merges");
+  if (!merges) {
+    error_ = merges.error();
+    return;
+  }
+  if (!metadata_.has("tokenizer.ggml.merges")) return fail("metadata 'tokenizer.ggml.merges' is missing, tokenizer.ggml.model gpt2 needs it");
+  if (merges->size() > static_cast<size_t>(kMaxMerges)) return fail(fmt::format("metadata 'tokenizer.ggml.merges' has {} merges, at most {} are read", merges->size(), kMaxMerges));
+  MergeNames names(escaped(data_.file) + ": metadata 'tokenizer.ggml.merges'", data_.tokens, index_);
+  for (std::string_view merge : *merges)
+    if (auto good = names.add(merge); !good) {
+      error_ = good.error();
+      return;
+    }
+  auto resolved = names.finish();
+  if (resolved)
+    data_.merges = std::move(*resolved);
+  else
+    error_ = resolved.error();
+}
+
+/// Byte-level tokens become the bytes they spell; added ones, and those with a character outside the alphabet, are spelled
+/// as they are.
+void Reader::spellBytes() {
+  if (data_.kind != TokenizerKind::ByteMerges) return;
+  TokenTexts bytes;
+  for (int32_t id = 0; id < data_.tokens.size(); ++id) {
+    TokenType type = data_.types[static_cast<size_t>(id)];
+    bool plain = type == TokenType::Normal || type == TokenType::Unused;
+    auto spelled = plain ? bytesOfSpelling(data_.tokens[id]) : std::nullopt;
+    bytes.add(spelled ? std::string_view(*spelled) : data_.tokens[id]);
+  }
+  data_.tokens = std::move(bytes);
+}
+
+void Reader::readSpecial() {
+  bool scores = data_.kind == TokenizerKind::Scores;
+  data_.bos = id("bos_token_id", scores ? 1 : -1);
+  data_.eos = id("eos_token_id", scores ? 2 : -1);
+  data_.unknown = id("unknown_token_id", scores ? 0 : -1);
+  data_.pad = id("padding_token_id", -1);
+  for (const char* name : {"eot_token_id", "eom_token_id"})
+    if (int32_t end = id(name, -1); end >= 0) data_.ends.push_back(end);
+  data_.addBos = flag("add_bos_token", (scores || llama3_) && data_.bos >= 0);
+  data_.addEos = flag("add_eos_token", false);
+  bool prefix = flag("add_space_prefix", scores);
+  if (scores && prefix) data_.spacePrefix = SpacePrefix::EachPart;
+  data_.fuseUnknown = scores;
+  data_.ignoreMerges = llama3_;
+}
+
+Result<TokenizerData> Reader::read() {
+  using Step = void (Reader::*)();
+  for (Step step : {&Reader::readModel, &Reader::readRule, &Reader::readTokens, &Reader::readTypes, &Reader::readScores, &Reader::readMerges, &Reader::spellBytes, &Reader::readSpecial}) {
+    (this->*step)();
+    if (error_) return *error_;
+  }
+  return std::move(data_);
+}
+
+}  // namespace
+
+Result<TokenizerData> readGgufTokenizer(const Metadata& metadata) { return Reader(metadata).read(); }
+
+}  // namespace quern

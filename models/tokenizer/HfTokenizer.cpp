@@ -1,0 +1,244 @@
+// models/tokenizer/HfTokenizer.cpp — see HfTokenizer.h.
+#include "models/tokenizer/HfTokenizer.h"
+
+#include "compiler/base/Text.h"
+#include "models/files/FileKind.h"
+#include "models/files/MappedFile.h"
+#include "models/tokenizer/ByteAlphabet.h"
+#include "models/tokenizer/HfPipeline.h"
+#include "models/tokenizer/HfVocabulary.h"
+#include "models/tokenizer/TokenizerTables.h"
+
+#include <filesystem>
+#include <fmt/format.h>
+
+namespace quern {
+
+namespace {
+
+class HfReader {
+public:
+  explicit HfReader(const HfTokenizerTexts& texts) : texts_(texts), vocabulary_(texts.tokenizerFile) { data_.file = texts.tokenizerFile; }
+
+  Result<TokenizerData> read();
+
+private:
+  Error bad(const std::string& file, const std::string& why) const { return badInput(fmt::format("{}: {}", escaped(file), why)); }
+  Result<void> checkType() const;
+  Result<void> readParts();
+  Result<void> readModel();
+  Result<void> readConfig();
+  Result<void> readGeneration();
+  Result<int32_t> namedToken(const JsonValue& value, const std::string& key) const;
+  void spell();
+
+  const HfTokenizerTexts& texts_;
+  HfVocabulary vocabulary_;
+  TokenizerData data_;
+  JsonValue model_{JsonObject()}, normalizer_, preTokenizer_, postProcessor_;
+};
+
+/// model.type, as soon as it is known: vocabularies of other types have other forms.
+Result<void> HfReader::checkType() const {
+  const JsonValue* type = model_.find("type");
+  if (type == nullptr) return {};
+  const auto* name = type->as<std::string>();
+  if (name == nullptr) return bad(texts_.tokenizerFile, fmt::format("'model.type' is {}, a string is needed", type->kind()));
+  if (*name != "BPE") return bad(texts_.tokenizerFile, fmt::format("'model.type' is '{}', BPE is supported", escapedShort(*name)));
+  return {};
+}
+
+Result<void> HfReader::readParts() {
+  auto keep = [](JsonValue& where) {
+    return [&where](const JsonPlace&, JsonValue&& value) -> Result<void> {
+      where = std::move(value);
+      return {};
+    };
+  };
+  std::vector<JsonPick> picks = {
+      {"model.vocab.*", [&](const JsonPlace& place, JsonValue&& id) { return vocabulary_.addToken(place.key(), id); }},
+      {"model.merges.*", [&](const JsonPlace& place, JsonValue&& merge) { return vocabulary_.addMerge(place.index, merge); }},
+      {"added_tokens.*", [&](const JsonPlace& place, JsonValue&& token) { return vocabulary_.addAdded(place.index, token); }},
+      {"model.*",
+       [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
+         std::get<JsonObject>(model_.value).emplace_back(place.key(), std::move(value));
+         return place.key() == "type" ? checkType() : Result<void>();
+       }},
+      {"normalizer", keep(normalizer_)},
+      {"pre_tokenizer", keep(preTokenizer_)},
+      {"post_processor", keep(postProcessor_)},
+  };
+  if (texts_.tokenizer.size() > static_cast<size_t>(kTokenizerJsonBytes)) return bad(texts_.tokenizerFile, fmt::format("has {} bytes, at most {} are read", texts_.tokenizer.size(), kTokenizerJsonBytes));
+  return pickJson({texts_.tokenizer, texts_.tokenizerFile}, picks);
+}
+
+Result<void> HfReader::readModel() {
+  if (model_.find("type") == nullptr) return bad(texts_.tokenizerFile, "'model.type' is missing, BPE is supported");
+  if (auto good = vocabulary_.finish(data_); !good) return good;
+  JsonFields fields(texts_.tokenizerFile + ": model", model_);
+  for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    auto affix = fields.string(name);
+    if (!affix) return affix.error();
+    if (!affix->value_or("").empty()) return bad(texts_.tokenizerFile, fmt::format("'model.{}' is '{}', none is supported", name, escapedShort(**affix)));
+  }
+  auto unknown = fields.string("unk_token");
+  if (!unknown) return unknown.error();
+  if (!unknown->value_or("").empty()) {
+    data_.unknown = vocabulary_.find(data_, **unknown);
+    if (data_.unknown < 0) return bad(texts_.tokenizerFile, fmt::format("'model.unk_token' is '{}', which the vocabulary lacks", escapedShort(**unknown)));
+    data_.types[static_cast<size_t>(data_.unknown)] = TokenType::Unknown;
+  }
+  bool fallback = false;
+  struct Flag {
+    const char* name;
+    bool* value;
+  };
+  for (Flag flag : {Flag{"byte_fallback", &fallback}, Flag{"ignore_merges", &data_.ignoreMerges}, Flag{"fuse_unk", &data_.fuseUnknown}}) {
+    auto value = fields.boolean(flag.name);
+    if (!value) return value.error();
+    *flag.value = value->value_or(false);
+  }
+  for (int32_t id = 0; fallback && id < data_.tokens.size(); ++id)
+    if (TokenType& type = data_.types[static_cast<size_t>(id)]; type == TokenType::Normal && byteOfSpelling(data_.tokens[id]) >= 0) type = TokenType::Byte;
+  auto pipeline = readHfPipeline(texts_.tokenizerFile, &normalizer_, &preTokenizer_, &postProcessor_);
+  if (!pipeline) return pipeline.error();
+  for (int32_t id : {pipeline->bos, pipeline->eos})
+    if (id >= data_.tokens.size()) return bad(texts_.tokenizerFile, fmt::format("'post_processor' adds token {}, which is outside the vocabulary of {}", id, data_.tokens.size()));
+  data_.kind = pipeline->byteLevel ? TokenizerKind::ByteMerges : TokenizerKind::CharacterMerges;
+  data_.rule = pipeline->rule;
+  data_.spacePrefix = pipeline->prefix;
+  data_.normalizeNfc = pipeline->nfc;
+  data_.bos = pipeline->bos;
+  data_.eos = pipeline->eos;
+  data_.addBos = data_.bos >= 0;
+  data_.addEos = data_.eos >= 0;
+  return {};
+}
+
+/// The id of "bos_token": "<s>", or {"content": "<s>", ...}.
+Result<int32_t> HfReader::namedToken(const JsonValue& value, const std::string& key) const {
+  if (value.as<std::nullptr_t>() != nullptr) return -1;
+  const JsonValue* inner = value.as<JsonObject>() == nullptr ? &value : value.find("content");
+  const auto* text = inner == nullptr ? nullptr : inner->as<std::string>();
+  if (text == nullptr) return bad(texts_.configFile, fmt::format("'{}' is {}, a string is needed", key, inner == nullptr ? "an object without 'content'" : inner->kind()));
+  int32_t id = vocabulary_.find(data_, *text);
+  if (id >= 0 || key == "pad_token" || text->empty()) return id;  // paddings are often made up
+  return bad(texts_.configFile, fmt::format("'{}' is '{}', which the vocabulary of {} lacks", key, escapedShort(*text), escaped(texts_.tokenizerFile)));
+}
+
+Result<void> HfReader::readConfig() {
+  if (texts_.config.empty()) return {};
+  JsonValue config{JsonObject()};
+  std::vector<JsonPick> picks;
+  for (const char* key : {"bos_token", "eos_token", "pad_token", "add_bos_token", "add_eos_token"})
+    picks.push_back({key, [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
+                       std::get<JsonObject>(config.value).emplace_back(place.key(), std::move(value));
+                       return {};
+                     }});
+  if (auto good = pickJson({texts_.config, texts_.configFile}, picks); !good) return good;
+  struct Named {
+    const char* key;
+    int32_t* id;
+  };
+  for (Named named : {Named{"bos_token", &data_.bos}, Named{"eos_token", &data_.eos}, Named{"pad_token", &data_.pad}}) {
+    const JsonValue* value = config.find(named.key);
+    if (value == nullptr) continue;
+    auto id = namedToken(*value, named.key);
+    if (!id) return id.error();
+    if (*id >= 0) *named.id = *id;
+  }
+  JsonFields fields(texts_.configFile, config);
+  auto addBos = fields.boolean("add_bos_token");
+  if (!addBos) return addBos.error();
+  auto addEos = fields.boolean("add_eos_token");
+  if (!addEos) return addEos.error();
+  data_.addBos = addBos->value_or(data_.addBos);
+  data_.addEos = addEos->value_or(data_.addEos);
+  return {};
+}
+
+Result<void> HfReader::readGeneration() {
+  if (texts_.generation.empty()) return {};
+  auto config = parseJson({texts_.generation, texts_.generationFile});
+  if (!config) return config.error();
+  auto id = [&](const JsonValue& value, const std::string& key) -> Result<int32_t> {
+    auto number = value.integer();
+    if (!number) return bad(texts_.generationFile, fmt::format("'{}' is {}, a token id is needed", key, value.kind()));
+    if (*number < 0 || *number >= data_.tokens.size()) return bad(texts_.generationFile, fmt::format("'{}' is {}, 0 to {} are legal", key, *number, data_.tokens.size() - 1));
+    return static_cast<int32_t>(*number);
+  };
+  JsonArray ends;
+  if (const JsonValue* given = config->find("eos_token_id"); given != nullptr && given->as<std::nullptr_t>() == nullptr) {
+    if (const auto* list = given->as<JsonArray>())
+      ends = *list;
+    else
+      ends.push_back(*given);
+  }
+  for (const JsonValue& end : ends) {
+    auto number = id(end, "eos_token_id");
+    if (!number) return number.error();
+    if (data_.eos < 0) data_.eos = *number;
+    data_.ends.push_back(*number);
+  }
+  const JsonValue* bos = config->find("bos_token_id");
+  if (data_.bos >= 0 || bos == nullptr || bos->as<std::nullptr_t>() != nullptr) return {};
+  auto number = id(*bos, "bos_token_id");
+  if (!number) return number.error();
+  data_.bos = *number;
+  return {};
+}
+
+/// Byte-level tokens become the bytes they spell.
+void HfReader::spell() {
+  if (data_.kind != TokenizerKind::ByteMerges) return;
+  TokenTexts bytes;
+  for (int32_t id = 0; id < data_.tokens.size(); ++id) {
+    auto spelled = data_.types[static_cast<size_t>(id)] == TokenType::Normal ? bytesOfSpelling(data_.tokens[id]) : std::nullopt;
+    bytes.add(spelled ? std::string_view(*spelled) : data_.tokens[id]);
+  }
+  data_.tokens = std::move(bytes);
+}
+
+Result<TokenizerData> HfReader::read() {
+  using Step = Result<void> (HfReader::*)();
+  for (Step step : {&HfReader::readParts, &HfReader::readModel, &HfReader::readConfig, &HfReader::readGeneration})
+    if (auto good = (this->*step)(); !good) return good.error();
+  spell();
+  return std::move(data_);
+}
+
+}  // namespace
+
+Result<TokenizerData> parseHfTokenizer(const HfTokenizerTexts& texts) { return HfReader(texts).read(); }
+
+Result<TokenizerData> readHfTokenizer(const std::string& tokenizerPath) {
+  HfTokenizerTexts texts;
+  std::vector<MappedFile> files;
+  auto text = [&](const std::string& path, int64_t most) -> Result<std::string_view> {
+    auto file = MappedFile::open(path);
+    if (!file) return file.error();
+    if (file->bytes() > most) return badInput(fmt::format("{}: has {} bytes, at most {} are read", escaped(path), file->bytes(), most));
+    files.push_back(std::move(*file));
+    return files.back().text();
+  };
+  struct Part {
+    std::string name;
+    int64_t most;
+    std::string HfTokenizerTexts::*file;
+    std::string_view HfTokenizerTexts::*text;
+  };
+  std::filesystem::path folder = std::filesystem::path(tokenizerPath).parent_path();
+  for (const Part& part : {Part{tokenizerPath, kTokenizerJsonBytes, &HfTokenizerTexts::tokenizerFile, &HfTokenizerTexts::tokenizer},
+                           Part{(folder / "tokenizer_config.json").string(), kIndexJsonBytes, &HfTokenizerTexts::configFile, &HfTokenizerTexts::config},
+                           Part{(folder / "generation_config.json").string(), kSmallJsonBytes, &HfTokenizerTexts::generationFile, &HfTokenizerTexts::generation}}) {
+    std::error_code ignored;
+    if (part.name != tokenizerPath && !std::filesystem::exists(part.name, ignored)) continue;
+    auto read = text(part.name, part.most);
+    if (!read) return read.error();
+    texts.*part.text = *read;
+    texts.*part.file = part.name;
+  }
+  return parseHfTokenizer(texts);
+}
+
+}  // namespace quern

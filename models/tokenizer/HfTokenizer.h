@@ -1,0 +1,32 @@
+// models/tokenizer/HfTokenizer.h — the tokenizer of a Hugging Face model folder: tokenizer.json and what stands beside it.
+#pragma once
+
+#include "compiler/base/Result.h"
+#include "models/tokenizer/TokenizerData.h"
+
+#include <string>
+#include <string_view>
+
+namespace quern {
+
+/// The texts of the files and their names for messages; only tokenizer.json is needed.
+struct HfTokenizerTexts {
+  std::string_view tokenizer, config, generation;
+  std::string tokenizerFile = "tokenizer.json", configFile = "tokenizer_config.json", generationFile = "generation_config.json";
+};
+
+/// Reads model.type BPE: byte-level (GPT-2, Llama 3, Qwen 2), or over characters with byte_fallback as converted from
+/// SentencePiece (Llama 2, Mistral, TinyLlama). HfPipeline.h lists the stages around it.
+///
+/// tokenizer_config.json  bos_token, eos_token, pad_token; add_bos_token and add_eos_token, where they are there, decide over
+///                        the template of tokenizer.json.
+/// generation_config.json eos_token_id (a number or a list) end a text too; bos_token_id where nothing else names one.
+/// Decoding gives the bytes back: clean_up_tokenization_spaces is not applied.
+/// Errors  BadInput naming file, field, value and what would be right; other model types by name.
+/// Cost    memory: the texts of the tokens up to four times over; no tree of the file.
+Result<TokenizerData> parseHfTokenizer(const HfTokenizerTexts& texts);
+
+/// Reads `tokenizerPath` and the two other files of its folder where they are there.
+Result<TokenizerData> readHfTokenizer(const std::string& tokenizerPath);
+
+}  // namespace quern

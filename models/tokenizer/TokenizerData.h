@@ -1,0 +1,91 @@
+// models/tokenizer/TokenizerData.h — what a file says of its tokenizer, whatever the file: GgufTokenizer and HfTokenizer
+// make it, Tokenizer checks and runs it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+/// Which pairs of neighbours merge, and in which order.
+enum class TokenizerKind : uint8_t {
+  Scores,           ///< SentencePiece BPE: characters; any two whose text is a token, highest score first
+  ByteMerges,       ///< byte-level BPE: bytes; the listed pairs, first listed first
+  CharacterMerges,  ///< SentencePiece BPE as tokenizer.json has it: characters; the listed pairs, first listed first
+};
+
+enum class TokenType : uint8_t { Normal, Unknown, Control, UserDefined, Unused, Byte };
+
+/// How text is cut into pieces before anything merges (SplitRules.h); merges never cross a cut.
+enum class SplitRule : uint8_t { None, Gpt2, Llama3, Qwen2, GgufDefault, Words };
+
+/// Where a text gets the blank that SentencePiece puts before its first word.
+enum class SpacePrefix : uint8_t {
+  Never,
+  EachPart,         ///< at the beginning, and behind every added token
+  EachPartUnlessThere,  ///< the same, but not before a blank
+  FirstUnlessThere,     ///< at the beginning of the text only, and not before a blank
+};
+
+/// A token that is looked for in the text before it is cut.
+struct AddedToken {
+  int32_t id = -1;
+  bool special = false;     ///< control: only where the caller wants special tokens read
+  bool leftStrip = false;   ///< takes the white space before it
+  bool rightStrip = false;  ///< takes the white space behind it
+  bool normalized = false;  ///< looked for in the normalised text, in its own normalised form
+  bool singleWord = false;  ///< not inside a word
+};
+
+/// The texts of all tokens, end to end.
+class TokenTexts {
+public:
+  void add(std::string_view text) {
+    bytes_ += text;
+    ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+  }
+  int32_t size() const { return static_cast<int32_t>(ends_.size()); }
+  std::string_view operator[](int32_t id) const {
+    auto i = static_cast<size_t>(id);
+    size_t begin = i == 0 ? 0 : ends_[i - 1];
+    return std::string_view(bytes_).substr(begin, ends_[i] - begin);
+  }
+
+private:
+  std::string bytes_;
+  std::vector<uint32_t> ends_;
+};
+
+/// The pair (left, right) becomes `merged`; its place in the list is its rank.
+struct Merge {
+  int32_t left = 0, right = 0, merged = 0;
+};
+
+struct TokenizerData {
+  std::string file;  ///< opens every message
+  TokenizerKind kind = TokenizerKind::ByteMerges;
+  SplitRule rule = SplitRule::None;
+  /// The bytes a token stands for: byte-level ones are bytes already, SentencePiece's keep their U+2581 for a blank and
+  /// their <0x0A> for a byte.
+  TokenTexts tokens;
+  std::vector<float> scores;     ///< Scores: one each
+  std::vector<TokenType> types;  ///< one each
+  std::vector<Merge> merges;
+  std::vector<AddedToken> added;
+  int32_t bos = -1, eos = -1, unknown = -1, pad = -1;  ///< -1: none
+  std::vector<int32_t> ends;                           ///< further ids that end a text: end of turn, of message
+  bool addBos = false, addEos = false;
+  SpacePrefix spacePrefix = SpacePrefix::Never;
+  bool ignoreMerges = false;    ///< a piece that is a token is that token, whatever the merges say
+  bool fuseUnknown = false;     ///< neighbours without a token become one unknown token
+  bool normalizeNfc = false;    ///< text is brought to Unicode's NFC first
+};
+
+/// Limits of what is read. The largest vocabularies in use have about 262,000 tokens of at most 1,024 bytes.
+inline constexpr int64_t kMaxTokens = 1 << 20;
+inline constexpr int64_t kMaxMerges = 1 << 22;
+inline constexpr int64_t kMaxTokenBytes = 4096;
+
+}  // namespace quern
