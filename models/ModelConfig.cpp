@@ -11,11 +11,19 @@ namespace quern {
 
 Result<void> ModelConfig::validate(const std::string& subject) const {
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(subject), why)); };
-  if (architecture != "gpt2") return bad(fmt::format("architecture '{}' is not known; gpt2 is", escaped(architecture)));
-  if (width % heads != 0) return bad(fmt::format("width {} is not a multiple of heads {}", width, heads));
+  constexpr int64_t kMaxLayers = 4096, kMaxHeads = 65536, kMaxSize = int64_t{1} << 24, kMaxContext = int64_t{1} << 24;
+  struct {
+    const char* what;
+    int64_t value, most;
+  } const sizes[] = {{"layers", layers, kMaxLayers}, {"width", width, kMaxSize}, {"heads", heads, kMaxHeads}, {"kv heads", keyHeads(), kMaxHeads},
+                     {"vocabulary", vocab, kMaxSize}, {"context", context, kMaxContext}, {"hidden", hidden, kMaxSize}};
+  for (const auto& [what, value, most] : sizes)
+    if (value < 1 || value > most) return bad(fmt::format("{} {} is not 1 to {}", what, value, most));
+  if (headSize == 0 && width % heads != 0) return bad(fmt::format("width {} is not a multiple of heads {}", width, heads));
+  if (headDim() > kMaxHeads) return bad(fmt::format("a head of {} is not 1 to {}", headDim(), kMaxHeads));
+  if (heads % keyHeads() != 0) return bad(fmt::format("heads {} is not a multiple of kv heads {}", heads, keyHeads()));
+  if (!(eps > 0)) return bad(fmt::format("eps {} is not above 0", eps));
   if (gelu != "erf" && gelu != "tanh" && gelu != "sigmoid") return bad(fmt::format("gelu '{}' is not erf, tanh or sigmoid", escaped(gelu)));
-  constexpr int64_t kMaxParameters = int64_t{1} << 36;
-  if (layers * (12 * width * width) > kMaxParameters || vocab * width > kMaxParameters) return bad("more than 2^36 parameters");
   return {};
 }
 
@@ -40,7 +48,10 @@ Result<ModelConfig> readModelConfig(const std::string& nameOrPath) {
   config.eps = static_cast<float>(reader.takeNumber("eps", 1e-5));
   config.seed = static_cast<int32_t>(reader.takeInt("seed", 42, 0, INT32_MAX));
   if (auto good = reader.finish(); !good) return good.error();
+  if (config.architecture != "gpt2") return badInput(fmt::format("{}: architecture '{}' has no random weights; gpt2 has", escaped(*path), escaped(config.architecture)));
   if (auto good = config.validate(*path); !good) return good.error();
+  constexpr int64_t kMaxParameters = int64_t{1} << 36;
+  if (config.layers * (12 * config.width * config.width) > kMaxParameters || config.vocab * config.width > kMaxParameters) return badInput(fmt::format("{}: more than 2^36 parameters", escaped(*path)));
   return config;
 }
 

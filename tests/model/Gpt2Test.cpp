@@ -1,7 +1,8 @@
 // tests/model/Gpt2Test.cpp — the decoder against an independent forward in double; the KV cache and the thread count change
 // no bit; a run allocates nothing.
 #include "models/DotNetRandom.h"
-#include "models/Gpt2.h"
+#include "models/Gpt2Weights.h"
+#include "models/Model.h"
 #include "models/Gradients.h"
 #include "tests/Support.h"
 
@@ -100,14 +101,16 @@ std::vector<int32_t> someIds(const ModelConfig& c, size_t count) {
 struct Loaded {
   ModelConfig config;
   Gpt2Weights weights;
-  std::unique_ptr<Gpt2> model;
+  std::unique_ptr<Model> model;
 };
 
 Loaded load(const char* name, KernelLibrary& library, int threads) {
   auto config = readModelConfig(name);
   REQUIRE(config);
   Loaded loaded{*config, randomGpt2Weights(*config), nullptr};
-  auto model = Gpt2::make(*config, loaded.weights, providerOf(library), threads);
+  ModelOptions options;
+  options.threads = threads;
+  auto model = Model::load(randomModel(*config), providerOf(library), options);
   INFO((model ? "" : model.error().message));
   REQUIRE(model);
   loaded.model = std::move(*model);
@@ -136,7 +139,7 @@ TEST_CASE("logits agree with the independent forward") {
     std::vector<int32_t> ids = someIds(loaded.config, 34);
     auto vocab = static_cast<size_t>(loaded.config.vocab);
     std::vector<float> logits(ids.size() * vocab);
-    REQUIRE(loaded.model->forward(ids, 0, logits.data()));
+    REQUIRE(loaded.model->forward(ids, 0, static_cast<int64_t>(ids.size()), logits.data()));
     std::vector<Vec> exact = exactLogits(loaded.config, loaded.weights, ids);
     double worst = 0, largest = 0;
     for (size_t t = 0; t < ids.size(); ++t)
@@ -157,15 +160,15 @@ TEST_CASE("a KV-cache step, chunks and two threads give the full forward's logit
     std::vector<int32_t> ids = someIds(one.config, 40);
     auto vocab = static_cast<size_t>(one.config.vocab);
     std::vector<float> whole(ids.size() * vocab), parts(whole.size()), threaded(whole.size());
-    REQUIRE(one.model->forward(ids, 0, whole.data()));
+    REQUIRE(one.model->forward(ids, 0, static_cast<int64_t>(ids.size()), whole.data()));
     size_t at = 0;
     for (size_t rows : {7, 1, 1, 1, 12, 1, 1, 16}) {  // 40 in all
-      REQUIRE(one.model->forward(std::span(ids).subspan(at, rows), static_cast<int64_t>(at), parts.data() + at * vocab));
+      REQUIRE(one.model->forward(std::span(ids).subspan(at, rows), static_cast<int64_t>(at), static_cast<int64_t>(rows), parts.data() + at * vocab));
       at += rows;
     }
     REQUIRE(at == ids.size());
     CHECK(std::memcmp(whole.data(), parts.data(), whole.size() * 4) == 0);
-    REQUIRE(two.model->forward(ids, 0, threaded.data()));
+    REQUIRE(two.model->forward(ids, 0, static_cast<int64_t>(ids.size()), threaded.data()));
     CHECK(std::memcmp(whole.data(), threaded.data(), whole.size() * 4) == 0);
   }
 }
@@ -179,8 +182,8 @@ TEST_CASE("a run allocates nothing, whatever its row count") {
   counting = true;
   free(std::malloc(16));  // the counter counts
   int64_t own = allocations;
-  for (size_t rows = 1; rows <= ids.size(); rows += 3) (void)static_cast<bool>(loaded.model->forward(std::span(ids).first(rows), 0, logits.data()));
-  for (size_t at = 0; at < ids.size(); ++at) (void)static_cast<bool>(loaded.model->forward(std::span(ids).subspan(at, 1), static_cast<int64_t>(at), logits.data()));
+  for (size_t rows = 1; rows <= ids.size(); rows += 3) (void)static_cast<bool>(loaded.model->forward(std::span(ids).first(rows), 0, static_cast<int64_t>(rows), logits.data()));
+  for (size_t at = 0; at < ids.size(); ++at) (void)static_cast<bool>(loaded.model->forward(std::span(ids).subspan(at, 1), static_cast<int64_t>(at), 1, logits.data()));
   counting = false;
   CHECK(own == 1);
   CHECK(allocations == own);
@@ -191,10 +194,10 @@ TEST_CASE("what does not fit is refused") {
   Loaded loaded = load("smallmind-small", library, 1);
   std::vector<float> logits(65 * 256);
   std::vector<int32_t> ids(65, 1), wrong = {1, 256};
-  auto tooLong = loaded.model->forward(ids, 0, logits.data());
+  auto tooLong = loaded.model->forward(ids, 0, static_cast<int64_t>(ids.size()), logits.data());
   REQUIRE_FALSE(tooLong);
   CHECK(tooLong.error().message == "smallmind-small: positions 0 to 65 are outside its context of 64");
-  auto unknown = loaded.model->forward(wrong, 0, logits.data());
+  auto unknown = loaded.model->forward(wrong, 0, 1, logits.data());
   REQUIRE_FALSE(unknown);
   CHECK(unknown.error().message == "smallmind-small: token 256 is outside its vocabulary of 256");
 }

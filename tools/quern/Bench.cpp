@@ -53,18 +53,27 @@ Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, 
 Result<int> runBench(std::vector<std::string> args) {
   CommandLine line(kBenchInfo, std::move(args));
   line.common({"cpu", "schedule", "cache", "json", "threads"}).value("suite", "FILE", "", "every op of a suite").value("baseline", "FILE", "", "the recorded workloads of a baseline");
-  line.value("model", "M", "", "prefill and decode of a model in configs/models").value("prefill", "N", "512", "prompt tokens of the pp row").value("decode", "N", "128", "tokens of the tg row");
+  line.value("model", "M", "", "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models").value("prefill", "N", "512", "prompt tokens of the pp row").value("decode", "N", "128", "tokens of the tg row").value("depth", "N", "0", "positions in the cache before either");
+  line.value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32 or f16");
   line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)").value("loops", "FILE", "", "this loop program in place of the generated one");
   line.value("against", "PEERS", "", "other libraries in the same run (with an op or --suite): openblas, blis, eigen (matmul), onednn (also unary and binary maps, softmax, layernorm, reduce); tools/peers/install gets them");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
   if (kinds != 1) return badCommand("bench: one of an op, --suite, --baseline and --model");
-  for (const char* flag : {"prefill", "decode"})
+  for (const char* flag : {"prefill", "decode", "depth", "kv"})
     if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("bench: --{} goes with --model", flag));
   if (line.has("loops") && line.words().empty()) return badCommand("bench: --loops goes with one op");
   if (line.has("record") && !line.has("baseline")) return badCommand("bench: --record goes with --baseline");
   if (line.has("against") && !line.has("suite") && line.words().empty()) return badCommand("bench: --against goes with an op or --suite");
+  ModelBenchPlan modelPlan;
+  for (auto [flag, into] : {std::pair{"prefill", &modelPlan.prefill}, {"decode", &modelPlan.decode}, {"depth", &modelPlan.depth}}) {
+    auto count = line.number(flag, 0, 1 << 24);
+    if (!count) return count.error();
+    *into = *count;
+  }
+  if (std::string kv = line.get("kv"); kv == "f16") modelPlan.kvType = ElementType::F16;
+  else if (kv != "f32") return badCommand(fmt::format("bench: --kv {} is not f32 or f16", escaped(kv)));
   std::vector<std::string> against;
   if (line.has("against")) {
     auto names = peerNames(line.get("against"));
@@ -85,7 +94,7 @@ Result<int> runBench(std::vector<std::string> args) {
   // What can be wrong with the input is found before anything is measured.
   std::vector<OpEntry> entries;
   RecordFile baseline;
-  ModelConfig config;
+  std::optional<ModelSource> source;
   if (line.has("baseline")) {
     auto path = findConfig("baselines", line.get("baseline"));
     if (!path) return path.error();
@@ -93,9 +102,9 @@ Result<int> runBench(std::vector<std::string> args) {
     if (!record) return record.error();
     baseline = std::move(*record);
   } else if (line.has("model")) {
-    auto read = readModelConfig(line.get("model"));
+    auto read = openModel(line.get("model"));
     if (!read) return read.error();
-    config = std::move(*read);
+    source = std::move(*read);
   } else {
     auto read = entriesOf(line);
     if (!read) return read.error();
@@ -118,10 +127,7 @@ Result<int> runBench(std::vector<std::string> args) {
     if (line.has("record"))
       if (auto good = writeFileAtomically(line.get("record"), text(run->record)); !good) return good.error();
   } else if (line.has("model")) {
-    auto prefill = line.number("prefill", 1, 1 << 20), decode = line.number("decode", 1, 1 << 20);
-    if (!prefill) return prefill.error();
-    if (!decode) return decode.error();
-    auto made = benchModel(**library, config, *prefill, *decode, ceilings, settings);
+    auto made = benchModel(**library, std::move(*source), modelPlan, ceilings, settings);
     if (!made) return made.error();
     rows = std::move(*made);
   } else {

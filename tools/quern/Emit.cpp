@@ -5,7 +5,6 @@
 #include "compiler/jit/CodegenModule.h"
 #include "compiler/loops/Lower.h"
 #include "compiler/target/HostTarget.h"
-#include "models/Gpt2.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Workloads.h"
 

@@ -22,8 +22,9 @@ Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& reco
   };
   if (auto ready = loop->kernelsMs(library); !ready) return ready.error();  // compiling is cold's, not create's
   double start = nowSeconds();
-  Gpt2Weights weights = randomGpt2Weights(*config);
-  auto model = Gpt2::make(*config, weights, kernels, threads);
+  ModelOptions options;
+  options.threads = threads;
+  auto model = Model::load(randomModel(*config), kernels, options);
   if (!model) return model.error();
   loop->createMs_ = (nowSeconds() - start) * 1e3;
   loop->model_ = std::move(*model);
@@ -52,8 +53,8 @@ void RecordedLoop::loop(bool cached) {
   for (int64_t i = 0; i < record_.prompt; ++i) ids_.push_back(random.next(0, static_cast<int32_t>(record_.vocab)));
   int64_t past = 0;
   for (int64_t step = 0; step < record_.steps; ++step) {
-    std::span<const int32_t> all(ids_);
-    (void)static_cast<bool>(model_->forward(cached ? all.subspan(static_cast<size_t>(past)) : all, past, logits_.data()));
+    std::span<const int32_t> all(ids_), now = cached ? all.subspan(static_cast<size_t>(past)) : all;
+    (void)static_cast<bool>(model_->forward(now, past, static_cast<int64_t>(now.size()), logits_.data()));
     if (cached) past = static_cast<int64_t>(ids_.size());
     ids_.push_back(random.next(0, static_cast<int32_t>(record_.vocab)));
   }
@@ -61,10 +62,10 @@ void RecordedLoop::loop(bool cached) {
 
 /// Milliseconds to get every kernel of the model from a library.
 Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
-  auto config = configOf(record_, seed_, record_.id);
-  if (!config) return config.error();
+  auto workload = workloadOf(model_->source(), record_.prompt);
+  if (!workload) return workload.error();
   double start = nowSeconds();
-  for (const WorkloadItem& item : gpt2Workload(*config, record_.prompt).items) {
+  for (const WorkloadItem& item : workload->items) {
     auto choice = library_.choose(item.op, schedule_);
     if (!choice) return choice.error();
     auto kernel = from.get(item.op, *choice);
@@ -98,10 +99,12 @@ Result<BenchRow> RecordedLoop::bench(bool cached, const Ceilings& ceilings) {
   row.tokensPerS = steps / (spread.median / 1e3);
   row.rate = *row.tokensPerS;
   row.rateUnit = "tokens/s";
+  auto workload = workloadOf(model_->source(), record_.prompt);
+  if (!workload) return workload.error();
   double flops = 0;
   for (int64_t step = 0; step < record_.steps; ++step) {
     int64_t rows = cached && step > 0 ? 1 : record_.prompt + (cached ? 0 : step), past = cached && step > 0 ? record_.prompt + step - 1 : 0;
-    for (const WorkloadItem& item : gpt2Workload(model_->config(), rows, past).items) flops += item.calls * flopsOf(fixed(item.op, item.sample));
+    flops += forwardFlops(*workload, rows, past);
   }
   row.ceilingPercent = 100 * flops / (spread.median * 1e6) / ceilings.fmaGflops / threads_;
   KernelLibrary empty(library_.target(), {});

@@ -2,14 +2,14 @@
 #pragma once
 
 #include "compiler/jit/KernelLibrary.h"
-#include "models/Gpt2.h"
+#include "models/Model.h"
 #include "tools/quern/BenchRow.h"
 
 namespace quern {
 
 class RecordedLoop {
 public:
-  /// Builds and initialises the model. Errors: as configOf, Gpt2::make.
+  /// Builds and initialises the model. Errors: as configOf, Model::load.
   static Result<std::unique_ptr<RecordedLoop>> make(const RecordModel& model, int32_t seed, const std::string& file, KernelLibrary& library, const std::string& schedule, int threads);
 
   /// What does not agree with the recording: parameter count, prompt ids.
@@ -30,7 +30,7 @@ private:
   RecordModel record_;
   KernelLibrary& library_;
   std::string schedule_;
-  std::unique_ptr<Gpt2> model_;
+  std::unique_ptr<Model> model_;
   std::vector<int32_t> ids_;    ///< prompt, then the ids appended
   std::vector<float> logits_;
   int32_t seed_ = 42;

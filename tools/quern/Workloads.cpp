@@ -3,7 +3,7 @@
 
 #include "compiler/base/Files.h"
 #include "compiler/op/OpFile.h"
-#include "models/Gpt2.h"
+#include "models/Model.h"
 #include "models/Gradients.h"
 #include "tools/quern/RecordedModels.h"
 
@@ -68,7 +68,9 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath) {
     auto config = configOf(model, record->seed, record->file);
     if (!config) return config.error();
     // The recorded forwards run prompt .. prompt + steps - 1 rows: tune in the middle of them.
-    for (WorkloadItem item : gpt2Workload(*config, model.prompt + model.steps / 2).items) {
+    auto forward = workloadOf(randomModel(*config, false), model.prompt + model.steps / 2);
+    if (!forward) return forward.error();
+    for (WorkloadItem item : forward->items) {
       item.priority = longest(model.ms);
       addOnce(workload, seen, std::move(item));
     }
@@ -82,9 +84,9 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath) {
 }
 
 Result<Workload> modelWorkload(const std::string& nameOrPath) {
-  auto config = readModelConfig(nameOrPath);
-  if (!config) return config.error();
-  return gpt2Workload(*config, std::min<int64_t>(kSampleRows, config->context));
+  auto source = openModel(nameOrPath);
+  if (!source) return source.error();
+  return workloadOf(*source, std::min<int64_t>(kSampleRows, source->config.context));
 }
 
 }  // namespace quern

@@ -4,9 +4,11 @@
 #include "tuner/measure/Timing.h"
 
 #include <algorithm>
+#include <barrier>
 #include <cstring>
 #include <memory>
 #include <sys/mman.h>
+#include <thread>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -225,6 +227,37 @@ Ceilings measureCeilings(const Target& target, double seconds) {
       ceilings.copyGBs[level] = std::max(ceilings.copyGBs[level], copy);
     }
   return ceilings;
+}
+
+double memoryReadGBs(const Target& target, int threads) {
+  Probe probe = probeOf(target);
+  size_t each = static_cast<size_t>(std::clamp(4.0 * static_cast<double>(target.l3Bytes), 0x1p26, 0x1p28)) / sizeof(float);
+  std::vector<std::shared_ptr<float>> parts;
+  for (int i = 0; i < threads; ++i)
+    if (parts.push_back(hugeFloats(each)); parts.back() == nullptr) return 0;
+  // All begin each round together; what counts is the best round.
+  constexpr int kRounds = 24;
+  std::barrier together(threads);
+  std::vector<double> ends(static_cast<size_t>(threads));
+  double best = 0;
+  auto work = [&](size_t i) {
+    volatile float sink = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      together.arrive_and_wait();
+      double begin = nowSeconds();
+      sink = probe.read(parts[i].get(), each);
+      ends[i] = nowSeconds();
+      together.arrive_and_wait();
+      if (i != 0) continue;  // the others wait for the next round, and so for this
+      double last = *std::max_element(ends.begin(), ends.end());
+      best = std::max(best, static_cast<double>(each) * 4 * threads / (last - begin));
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (int i = 1; i < threads; ++i) helpers.emplace_back(work, static_cast<size_t>(i));
+  work(0);
+  for (std::thread& helper : helpers) helper.join();
+  return best / 1e9;
 }
 
 double rooflineNs(const OpDesc& op, const Ceilings& ceilings) {

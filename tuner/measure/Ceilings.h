@@ -26,6 +26,9 @@ std::string_view levelName(size_t level);
 /// Takes about `seconds`. Memory is in huge pages where the system gives them.
 Ceilings measureCeilings(const Target& target, double seconds = 1.0);
 
+/// 10^9 bytes a second that `threads` together read from memory, each its own part of at least 64 MiB in huge pages.
+double memoryReadGBs(const Target& target, int threads);
+
 /// The least time one call of `op` (all dimensions known) can take: max of flops over the fma ceiling and bytes over the
 /// read ceiling of the level its data lives in (the copy ceiling where it writes as much as it reads).
 double rooflineNs(const OpDesc& op, const Ceilings& ceilings);

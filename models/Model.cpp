@@ -1,0 +1,95 @@
+// models/Model.cpp — see Model.h.
+#include "models/Model.h"
+
+#include "compiler/base/Text.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace quern {
+
+Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t past, ElementType kvType) {
+  Weights weights = source.weights;
+  ModelGraph graph(weights, source.config, rows, source.config.context, kvType);
+  source.architecture->build(graph, source.config, source.hf);
+  if (!graph.status()) return graph.status().error();
+  Workload workload{source.config.name, {}};
+  for (const PlanStep* step : graph.plan().kernelSteps()) {
+    auto known = std::find_if(workload.items.begin(), workload.items.end(), [&](const WorkloadItem& item) { return text(item.op) == text(step->op); });
+    if (known != workload.items.end()) {
+      known->calls += 1;
+      continue;
+    }
+    WorkloadItem item{step->op, {}, 1, CacheState::Hot, 0};
+    std::vector<std::string> names = runtimeDims(step->op);
+    for (size_t i = 0; i < names.size(); ++i) item.sample[names[i]] = step->dims[i] == PlanDim::Positions ? past + rows : rows;
+    workload.items.push_back(std::move(item));
+  }
+  // What takes longest first.
+  std::stable_sort(workload.items.begin(), workload.items.end(), [](const WorkloadItem& a, const WorkloadItem& b) {
+    auto work = [](const WorkloadItem& item) { return item.calls * flopsOf(fixed(item.op, item.sample)); };
+    return work(a) > work(b);
+  });
+  return workload;
+}
+
+double forwardFlops(const Workload& workload, int64_t rows, int64_t past) {
+  double flops = 0;
+  for (const WorkloadItem& item : workload.items) {
+    DimValues sample;
+    for (const auto& [name, unused] : item.sample) sample[name] = name == "kv" ? past + rows : rows;
+    flops += item.calls * flopsOf(fixed(item.op, sample));
+  }
+  return flops;
+}
+
+/// Each kernel is asked for once, though every layer runs it.
+static KernelProvider remembering(const KernelProvider& kernels, std::map<std::string, KernelRef>& known) {
+  return [&](const OpDesc& op) -> Result<KernelRef> {
+    std::string key = text(op);
+    if (auto found = known.find(key); found != known.end()) return found->second;
+    auto kernel = kernels(op);
+    if (kernel) known[key] = *kernel;
+    return kernel;
+  };
+}
+
+Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
+  std::string label = escaped(source.weights.label());
+  if (options.context > source.config.context) return badInput(fmt::format("{}: a context of {} is asked for, the model was made for {}", label, options.context, source.config.context));
+  int64_t context = options.context != 0 ? options.context : source.config.context;
+  std::unique_ptr<Model> model(new Model(std::move(source)));
+  ModelSource& own = model->source_;
+  ModelGraph graph(own.weights, own.config, std::min(options.chunk, context), context, options.kvType);
+  own.architecture->build(graph, own.config, own.hf);
+  if (!graph.status()) return graph.status().error();
+  if (auto good = own.weights.checkAllUsed(); !good) return good.error();
+  std::map<std::string, KernelRef> known;
+  KernelProvider once = remembering(kernels, known);
+  auto memory = loadWeights(graph, own.weights, once, {options.threads, options.progress, options.note});
+  if (!memory) return memory.error();
+  model->weights_ = *memory;
+  auto plan = graph.plan().finish(once, options.threads);
+  if (!plan) return plan.error();
+  model->plan_ = std::move(*plan);
+  return model;
+}
+
+Result<void> Model::forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits) {
+  auto rows = static_cast<int64_t>(ids.size());
+  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(source_.weights.label()), why)); };
+  if (past < 0 || rows > context() - past) return bad(fmt::format("positions {} to {} are outside its context of {}", past, past + rows, context()));
+  for (int32_t id : ids)
+    if (id < 0 || id >= config().vocab) return bad(fmt::format("token {} is outside its vocabulary of {}", id, config().vocab));
+  int64_t chunk = plan_->maxRows();
+  for (int64_t done = 0; done < rows; done += chunk) {
+    int64_t now = std::min(chunk, rows - done);
+    // Of the wanted rows, those in this piece.
+    int64_t wanted = std::clamp<int64_t>(done + now - (rows - outputs), 0, now);
+    plan_->run({now, past + done, wanted}, {ids.data() + done, logits, nullptr, nullptr});
+    if (logits != nullptr) logits += wanted * config().vocab;
+  }
+  return {};
+}
+
+}  // namespace quern

@@ -1,0 +1,57 @@
+// models/Model.h — a model ready to run: weights packed once, one static plan for prompts and single tokens.
+#pragma once
+
+#include "models/ModelLoad.h"
+#include "models/ModelSource.h"
+
+#include <span>
+
+namespace quern {
+
+struct ModelOptions {
+  int64_t context = 0;   ///< positions of the KV cache; 0: the model's own
+  int64_t chunk = 512;   ///< rows at most in one pass; longer prompts go through in pieces
+  int threads = 1;
+  ElementType kvType = ElementType::F32;  ///< or F16
+  std::function<void(double done, double total)> progress;
+  std::function<void(const std::string& line)> note;
+};
+
+/// The kernels a model runs, with how often per forward of `rows` token rows at `past` positions, all rows' logits wanted.
+/// Errors   BadInput: weights that are missing or of another shape.
+Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t past = 0, ElementType kvType = ElementType::F32);
+
+/// Floating point operations of a forward of `rows` rows at `past` positions, all logits wanted.
+double forwardFlops(const Workload& workload, int64_t rows, int64_t past);
+
+/// One KV cache, one sequence. A forward of n rows, n forwards of one, and any pieces between give the same bits, on any number of
+/// threads.
+/// Threads  one forward at a time.
+class Model {
+public:
+  /// Errors   BadInput: what the weights lack, a context beyond the model's; what the provider says of a kernel; Machine for memory.
+  static Result<std::unique_ptr<Model>> load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options);
+
+  /// Runs `ids` at positions past, past + 1, ...; their keys and values stay in the cache. `logits` gets those of the last
+  /// `outputs` ids, [outputs, vocab]. Makes no allocation.
+  /// Errors   BadInput: an id outside the vocabulary, positions outside the context.
+  Result<void> forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits);
+
+  const ModelConfig& config() const { return source_.config; }
+  const ModelSource& source() const { return source_; }
+  const Plan& plan() const { return *plan_; }
+  int64_t context() const { return plan_->context(); }
+  int64_t weightBytes() const { return weights_.memory.bytes(); }
+  /// What one token must read: every weight once, and the cache so far.
+  double decodeBytes() const { return static_cast<double>(weights_.bytesPerToken); }
+  double cacheBytesPerPosition() const { return static_cast<double>(plan_->memory().persistentBytes) / static_cast<double>(context()); }
+
+private:
+  explicit Model(ModelSource source) : source_(std::move(source)) {}
+
+  ModelSource source_;
+  LoadedWeights weights_;
+  std::unique_ptr<Plan> plan_;
+};
+
+}  // namespace quern

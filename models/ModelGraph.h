@@ -1,0 +1,116 @@
+// models/ModelGraph.h — what architectures are written with: rows that flow through norms, linears and attention, weights by name.
+#pragma once
+
+#include "compiler/op/Workload.h"
+#include "models/ModelConfig.h"
+#include "models/Weights.h"
+#include "runtime/Plan.h"
+
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// Rows of floats on their way: one per token, or one per output.
+struct GraphRows {
+  PlanBuffer buffer;
+  int64_t width = 0;
+  int64_t column = 0, stride = 0;  ///< the rows may be part of longer ones
+  PlanDim dim = PlanDim::Rows;
+  PlanOrigin origin = PlanOrigin::First;
+};
+
+/// A weight that steps read, and how it gets into memory: ModelLoad.h does that.
+struct GraphWeight {
+  enum class Kind : uint8_t { Packed, Floats, Table };  ///< as the op's kernel wants it; f32, one piece behind the other; as it is
+  Kind kind = Kind::Floats;
+  PlanBuffer buffer;                 ///< a constant of the plan; unused for tables
+  OpDesc op;                         ///< of Packed
+  ElementType type = ElementType::F32;
+  std::vector<const Weight*> pieces; ///< columns of one weight, one after the other; null: so many zeros
+  std::vector<int64_t> columns;      ///< of each piece
+  int64_t depth = 0;
+};
+
+/// Rows of a table by id: those of a weight of the graph.
+struct GraphGather {
+  size_t step = 0;    ///< of the plan
+  size_t weight = 0;  ///< of the graph
+};
+
+/// How a linear layer ends. The expression is in x, the product, in the grammar of `ep`.
+struct LinearEnd {
+  std::string ep;                                     ///< "" or such as "gelu_tanh(x + bias) + residual"
+  std::vector<std::pair<std::string, GraphRows>> operands;  ///< of ep, apart from bias
+};
+
+/// Errors are kept: the first one is what status() says, and what is built after it means nothing.
+class ModelGraph {
+public:
+  /// `context`: positions of the caches, at most the config's.
+  ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxRows, int64_t context, ElementType kvType);
+
+  /// The rows of a table [vocab,width] that the ids name.
+  GraphRows embedding(const std::string& table);
+  /// The rows of a table [context,width] at the positions of the rows in flight, added to x.
+  GraphRows plusPositions(const GraphRows& x, const std::string& table);
+  GraphRows rmsNorm(const GraphRows& x, const std::string& gain);
+  GraphRows layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias);
+  /// x W^T + bias for weights NAME.weight that share x, side by side in one row; biases NAME.bias where they are. `inOut`: stored [in,out].
+  GraphRows linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& namesAndWidths, const LinearEnd& end = {}, bool inOut = false);
+  /// The heads of one layer over everything up to each row: queries `q` [heads], keys and values [kvHeads] of the rows in flight, which join
+  /// the layer's cache. Rotates q and k first where the config says so (`rotate`).
+  GraphRows attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, bool rotate);
+  /// Each pair's frequency is divided by its own factor, from a weight [headDim / 2].
+  void scaleFrequencies(const std::string& factors);
+  /// The rows whose logits are wanted.
+  GraphRows outputs(const GraphRows& x);
+  /// Logits of a head [vocab,width]; `head` may be the table that embedding() was given.
+  void logits(const GraphRows& x, const std::string& head);
+
+  static GraphRows part(const GraphRows& x, int64_t column, int64_t width);
+  bool has(const std::string& name) const { return weights_.has(name); }
+  /// A weight that is there but means nothing here.
+  void ignore(const std::string& name) { weights_.ignore(name); }
+
+  Result<void> status() const { return status_; }
+  PlanBuilder& plan() { return plan_; }
+  std::vector<GraphWeight>& weights() { return list_; }
+  const std::vector<GraphGather>& gathers() const { return gathers_; }
+  PlanBuffer angles() const { return angles_; }
+  bool rotates() const { return rotates_; }
+  int64_t angleBytes() const { return plan_.context() * c_.headDim() * 4; }
+  std::span<const float> frequencyFactors() const { return factors_; }
+  const ModelConfig& config() const { return c_; }
+
+  static constexpr int kIds = 0, kLogits = 1;  ///< places of what Plan::run is given
+
+private:
+  const Weight* take(const std::string& name, std::initializer_list<int64_t> shape);
+  PlanBuffer floats(const std::string& name, int64_t count);
+  size_t packed(const std::string& op, std::vector<const Weight*> pieces, std::vector<int64_t> columns, int64_t depth);
+  void linearStep(const std::string& name, const GraphRows& x, const GraphRows& out, std::vector<const Weight*> pieces, const std::vector<std::string>& biases,
+                  const std::vector<int64_t>& widths, const LinearEnd& end, bool inOut);
+  GraphRows fresh(int64_t width, const GraphRows& like);
+  static PlanView view(const GraphRows& x, ElementType type = ElementType::F32);
+  PlanView headsView(const GraphRows& x) const;
+  OpDesc op(const std::string& given);
+  void fail(Error error);
+
+  Weights& weights_;
+  const ModelConfig& c_;
+  ElementType kvType_;
+  PlanBuilder plan_;
+  std::vector<GraphWeight> list_;
+  std::vector<GraphGather> gathers_;
+  std::map<std::string, size_t> tables_;  ///< by name
+  PlanBuffer angles_;
+  bool rotates_ = false;
+  std::vector<float> factors_;
+  Result<void> status_;
+};
+
+/// The type that kernels read a stored weight in: its own where they know it, else the nearest they know. Errors: BadInput naming the weight.
+Result<ElementType> kernelTypeOf(const Weights& weights, const Weight& weight, int64_t rowLength);
+
+}  // namespace quern

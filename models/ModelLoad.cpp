@@ -1,0 +1,205 @@
+// models/ModelLoad.cpp — see ModelLoad.h.
+#include "models/ModelLoad.h"
+
+#include "compiler/base/Check.h"
+#include "compiler/base/Checked.h"
+#include "compiler/base/Text.h"
+#include "compiler/store/WeightPacking.h"
+#include "models/RopeAngles.h"
+#include "models/files/WeightValues.h"
+
+#include <cstring>
+#include <fmt/format.h>
+
+namespace quern {
+
+namespace {
+
+/// The file type that a kernel's type is.
+TensorType fileTypeOf(ElementType type) {
+  constexpr TensorType kTypes[] = {TensorType::F32, TensorType::I32, TensorType::F16, TensorType::BF16, TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K};
+  return kTypes[static_cast<size_t>(type)];
+}
+
+/// Where one weight of the graph goes.
+struct Place {
+  int64_t offset = 0, bytes = 0;
+  PackLayout layout;
+};
+
+class Loader {
+public:
+  Loader(ModelGraph& graph, const Weights& weights, const KernelProvider& kernels, const LoadOptions& options)
+      : graph_(graph), weights_(weights), kernels_(kernels), options_(options), pool_(options.threads) {}
+
+  Result<LoadedWeights> run() {
+    if (auto good = measure(); !good) return good.error();
+    auto memory = HugeMemory::make(total_);
+    if (!memory) return memory.error();
+    memory_ = *memory;
+    for (size_t i = 0; i < graph_.weights().size(); ++i)
+      if (auto good = load(graph_.weights()[i], places_[i]); !good) return good.error();
+    connect();
+    tellConversions();
+    return LoadedWeights{memory_, perToken_};
+  }
+
+private:
+  /// Layouts and offsets of everything.
+  Result<void> measure() {
+    for (const GraphWeight& weight : graph_.weights()) {
+      Place place;
+      int64_t columns = 0;
+      for (int64_t each : weight.columns) columns += each;
+      if (weight.kind == GraphWeight::Kind::Packed) {
+        auto kernel = kernels_(weight.op);
+        if (!kernel) return kernel.error();
+        place.layout = (*kernel)->info.buffers[1].pack;
+        QUERN_CHECK_FOR(place.layout.panel > 0 && place.layout.columns == columns, text(weight.op));
+        place.bytes = place.layout.bytes();
+        perToken_ += place.bytes;
+      } else if (weight.kind == GraphWeight::Kind::Floats) {
+        place.bytes = columns * 4;
+      }
+      place.offset = take(place.bytes);
+      places_.push_back(place);
+      for (const Weight* piece : weight.pieces)
+        if (piece != nullptr && weight.kind != GraphWeight::Kind::Table) sourceBytes_ += static_cast<double>(piece->bytes);
+    }
+    if (graph_.rotates()) angles_ = take(graph_.angleBytes());
+    return {};
+  }
+  int64_t take(int64_t bytes) {
+    int64_t at = total_;
+    total_ = roundUp(total_ + bytes, 64);
+    return at;
+  }
+
+  Result<void> load(const GraphWeight& weight, const Place& place) {
+    std::byte* to = memory_.data() + place.offset;
+    if (weight.kind == GraphWeight::Kind::Table) return {};
+    if (weight.kind == GraphWeight::Kind::Floats) {
+      for (size_t i = 0; i < weight.pieces.size(); ++i, to += weight.columns[i - 1] * 4) {
+        if (weight.pieces[i] == nullptr) continue;  // zeros, as fresh memory is
+        if (auto good = floats(*weight.pieces[i], weight.columns[i], reinterpret_cast<float*>(to)); !good) return good;
+        advance(*weight.pieces[i]);
+      }
+    } else if (auto good = pack(weight, place.layout, to); !good) {
+      return good;
+    }
+    graph_.plan().setConstant(weight.buffer, memory_.data() + place.offset);
+    return {};
+  }
+
+  Result<void> floats(const Weight& weight, int64_t count, float* to) {
+    auto good = toFloats(weight.type, weight.data, count, to);
+    if (good) return {};
+    return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights_.label()), escaped(weight.stored), good.error().message));
+  }
+
+  Result<void> pack(const GraphWeight& weight, const PackLayout& layout, std::byte* to) {
+    std::vector<WeightPiece> pieces;
+    std::vector<std::vector<std::byte>> converted;
+    int64_t row = bytesOf(weight.type, layout.transposed ? layout.depth : layout.columns);
+    for (size_t i = 0; i < weight.pieces.size(); ++i) {
+      const Weight& piece = *weight.pieces[i];
+      const std::byte* data = piece.data;
+      if (piece.type != fileTypeOf(weight.type)) {
+        auto made = conversion(piece, weight.type);
+        if (!made) return made.error();
+        data = converted.emplace_back(std::move(*made)).data();
+      }
+      pieces.push_back({data, weight.columns[i], row});
+    }
+    struct Job {
+      const PackLayout* layout;
+      std::span<const WeightPiece> pieces;
+      std::byte* to;
+    } job{&layout, pieces, to};
+    auto task = [](void* context, int, int64_t begin, int64_t end) {
+      const auto& all = *static_cast<Job*>(context);
+      packPanels(*all.layout, all.pieces, begin, end, all.to);
+    };
+    pool_.run(layout.panels(), task, &job);
+    for (const Weight* piece : weight.pieces) advance(*piece);
+    return {};
+  }
+
+  /// A weight of a type that no kernel reads, as one that they do.
+  Result<std::vector<std::byte>> conversion(const Weight& weight, ElementType type) {
+    int64_t elements = 1, row = weight.shape.back();
+    for (int64_t extent : weight.shape) elements *= extent;
+    std::vector<std::byte> made(static_cast<size_t>(bytesOf(type, elements)));
+    std::vector<float> values(static_cast<size_t>(row));
+    auto from = static_cast<size_t>(*rowBytes(weight.type, row)), to = static_cast<size_t>(bytesOf(type, row));
+    for (int64_t r = 0; r * row < elements; ++r) {
+      auto i = static_cast<size_t>(r);
+      if (auto good = toFloats(weight.type, weight.data + i * from, row, values.data()); !good) return good.error();
+      auto good = fromFloats(fileTypeOf(type), values.data(), row, made.data() + i * to);
+      if (!good) return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights_.label()), escaped(weight.stored), good.error().message));
+    }
+    auto& cost = conversions_[{weight.type, type}];
+    ++cost.tensors;
+    cost.before += weight.bytes;
+    cost.after += static_cast<int64_t>(made.size());
+    return made;
+  }
+
+  void advance(const Weight& weight) {
+    weights_.drop(weight);
+    doneBytes_ += static_cast<double>(weight.bytes);
+    if (options_.progress) options_.progress(doneBytes_, sourceBytes_);
+  }
+
+  /// Tables and angles, which need no kernel's layout.
+  void connect() {
+    for (const GraphGather& gather : graph_.gathers()) {
+      const GraphWeight& weight = graph_.weights()[gather.weight];
+      const Place& place = places_[gather.weight];
+      if (weight.kind == GraphWeight::Kind::Packed) {
+        graph_.plan().setGather(gather.step, [layout = place.layout, from = memory_.data() + place.offset](int32_t id, float* row) { packedColumn(layout, from, id, row); });
+        continue;
+      }
+      const Weight& table = *weight.pieces[0];
+      int64_t each = *rowBytes(table.type, weight.depth);
+      graph_.plan().setGather(gather.step, [type = table.type, data = table.data, each, width = weight.depth](int32_t id, float* row) {
+        QUERN_CHECK(static_cast<bool>(toFloats(type, data + id * each, width, row)));
+      });
+    }
+    if (!graph_.rotates()) return;
+    auto* angles = reinterpret_cast<float*>(memory_.data() + angles_);
+    fillRopeAngles(graph_.config(), graph_.plan().context(), graph_.frequencyFactors(), angles);
+    graph_.plan().setConstant(graph_.angles(), angles);
+  }
+
+  void tellConversions() const {
+    if (!options_.note) return;
+    for (const auto& [types, cost] : conversions_) {
+      const char* error = types.second == ElementType::Q8_0 ? "1/254 of the largest of 32" : "2^-11 of each value";
+      options_.note(fmt::format("{}: {} tensor{} of {} read as {}: {} instead of {}, rounded once more by at most {}", escaped(weights_.label()), cost.tensors, cost.tensors == 1 ? "" : "s",
+                                nameOf(types.first), text(types.second), humanBytes(static_cast<double>(cost.after)), humanBytes(static_cast<double>(cost.before)), error));
+    }
+  }
+
+  struct Cost {
+    int64_t tensors = 0, before = 0, after = 0;
+  };
+  ModelGraph& graph_;
+  const Weights& weights_;
+  const KernelProvider& kernels_;
+  const LoadOptions& options_;
+  ThreadPool pool_;
+  std::vector<Place> places_;
+  int64_t total_ = 0, angles_ = 0, perToken_ = 0;
+  double sourceBytes_ = 0, doneBytes_ = 0;
+  HugeMemory memory_;
+  std::map<std::pair<TensorType, ElementType>, Cost> conversions_;
+};
+
+}  // namespace
+
+Result<LoadedWeights> loadWeights(ModelGraph& graph, const Weights& weights, const KernelProvider& kernels, const LoadOptions& options) {
+  return Loader(graph, weights, kernels, options).run();
+}
+
+}  // namespace quern

@@ -1,0 +1,28 @@
+// models/ModelLoad.h — a graph's weights into memory, in the layout of the kernels that will read them.
+#pragma once
+
+#include "models/ModelGraph.h"
+
+#include <functional>
+
+namespace quern {
+
+struct LoadOptions {
+  int threads = 1;
+  std::function<void(double done, double total)> progress;  ///< bytes of source
+  std::function<void(const std::string& line)> note;        ///< what a conversion costs
+};
+
+/// Where the weights are, and what of them a forward of one token reads.
+struct LoadedWeights {
+  HugeMemory memory;
+  int64_t bytesPerToken = 0;
+};
+
+/// Packs every weight once and gives its address to the graph's plan; source pages are dropped as they are done.
+///
+/// Ownership  the memory returned; tables that are not a packed head's stay where `weights` has them.
+/// Errors     what `kernels` says; BadInput: a weight that cannot be converted; Machine for memory.
+Result<LoadedWeights> loadWeights(ModelGraph& graph, const Weights& weights, const KernelProvider& kernels, const LoadOptions& options);
+
+}  // namespace quern

@@ -1,0 +1,31 @@
+// models/ModelSource.h — what a model is made from: its architecture, sizes and weights, from files or from a name with random weights.
+#pragma once
+
+#include "models/arch/Architecture.h"
+
+#include <memory>
+#include <optional>
+
+namespace quern {
+
+/// A described model; its weights are not read yet. Keeps files mapped, or random weights in memory.
+struct ModelSource {
+  const Architecture* architecture = nullptr;
+  ModelConfig config;
+  Weights weights{""};
+  bool hf = false;                      ///< weights as Hugging Face stores them
+  std::shared_ptr<WeightFiles> files;   ///< null: random weights
+  std::shared_ptr<void> owned;          ///< what random weights lie in
+};
+
+/// `model`: a .gguf file, a folder with config.json and *.safetensors, a name in configs/models or a TOML file.
+/// Errors   BadInput naming file, field, value and what would be right.
+Result<ModelSource> openModel(const std::string& model);
+
+/// Sizes with random weights (Gpt2Weights.h). `drawn` false: the shapes alone, for workloads.
+ModelSource randomModel(const ModelConfig& config, bool drawn = true);
+
+/// Describes the architecture of files without their weights' values. Errors: BadInput as openModel.
+Result<ModelSource> describeModel(std::shared_ptr<WeightFiles> files);
+
+}  // namespace quern

@@ -1,0 +1,60 @@
+// models/Weights.h — a model's named weights, wherever they lie: what architectures ask for by name and shape.
+#pragma once
+
+#include "models/files/WeightFiles.h"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace quern {
+
+/// One weight where it lies. `stored` is its name there, for messages.
+struct Weight {
+  std::string stored;
+  TensorType type = TensorType::F32;
+  std::vector<int64_t> shape;  ///< row-major
+  const std::byte* data = nullptr;
+  int64_t bytes = 0;
+  const FileTensor* file = nullptr;  ///< null: in memory
+  bool used = false;
+};
+
+/// "model.layers.*.mlp.up_proj.weight" -> "blk.*.ffn_up.weight": how one format names what our architectures ask for.
+struct WeightName {
+  std::string_view stored, name;
+};
+
+/// Names are GGUF's: token_embd.weight, blk.3.attn_q.weight, output_norm.weight ...
+class Weights {
+public:
+  /// Views of the files, which must live as long. `names` translates (empty: names are ours already); `*` is a layer's number.
+  /// Tensors that `names` does not have keep their own name.
+  static Weights ofFiles(const WeightFiles& files, std::span<const WeightName> names, std::span<const std::string_view> ignored);
+  explicit Weights(std::string label) : label_(std::move(label)) {}
+  /// f32 in memory, which the caller keeps.
+  void add(const std::string& name, std::vector<int64_t> shape, const std::vector<float>& values);
+
+  bool has(const std::string& name) const { return weights_.find(name) != weights_.end(); }
+  /// Marks it used. Errors: BadInput naming file and tensor: missing, or another shape than needed.
+  Result<const Weight*> take(const std::string& name, std::span<const int64_t> shape);
+  void ignore(const std::string& name) { weights_.erase(name); }
+  /// Errors   BadInput naming weights that nobody took: the model would not be what its files say.
+  Result<void> checkAllUsed() const;
+
+  /// What the file is called, for messages.
+  const std::string& label() const { return label_; }
+  /// The source pages of a weight that was copied.
+  void drop(const Weight& weight) const;
+
+private:
+  std::string storedName(const std::string& name) const;
+
+  std::string label_;
+  const WeightFiles* files_ = nullptr;
+  std::vector<WeightName> names_;
+  std::map<std::string, Weight> weights_;
+};
+
+}  // namespace quern

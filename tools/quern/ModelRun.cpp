@@ -1,0 +1,83 @@
+// tools/quern/ModelRun.cpp — see ModelRun.h.
+#include "tools/quern/ModelRun.h"
+
+#include "compiler/base/Text.h"
+#include "tuner/measure/Timing.h"
+
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace quern {
+
+KernelProvider kernelsFor(KernelLibrary& library, std::string schedule) {
+  return [&library, schedule = std::move(schedule)](const OpDesc& op) -> Result<KernelRef> {
+    auto choice = library.choose(op, schedule);
+    if (!choice) return choice.error();
+    return library.get(op, *choice);
+  };
+}
+
+CommandLine& modelFlags(CommandLine& line) {
+  line.value("model", "M", "", "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models", 'm');
+  line.value("context", "N", "0", "positions of the KV cache (default: the model's own)", 'c');
+  line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32 or f16");
+  return line.common({"cpu", "cache", "threads"});
+}
+
+/// A bar with the time left, once loading has taken a while.
+static std::function<void(double, double)> loadingBar() {
+  constexpr double kPatience = 0.5, kEvery = 0.1;
+  return [started = nowSeconds(), shown = 0.0](double done, double total) mutable {
+    double now = nowSeconds();
+    if (now - started < kPatience || (now - shown < kEvery && done < total)) return;
+    shown = now;
+    constexpr int kWidth = 30;
+    int full = static_cast<int>(kWidth * done / total);
+    double left = (now - started) * (total - done) / std::max(done, 1.0);
+    std::fprintf(stderr, "\r\033[Kloading [%s%s] %s of %s, %.0f s left", std::string(static_cast<size_t>(full), '#').c_str(), std::string(static_cast<size_t>(kWidth - full), '.').c_str(),
+                 humanBytes(done).c_str(), humanBytes(total).c_str(), left);
+    if (done >= total) std::fprintf(stderr, "\r\033[K");
+  };
+}
+
+Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk) {
+  if (!line.has("model")) return badCommand(fmt::format("--model M is missing: a .gguf file, a folder, or a name in configs/models"));
+  auto source = openModel(line.get("model"));
+  if (!source) return source.error();
+  return loadModel(line, std::move(*source), chunk);
+}
+
+Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int64_t chunk) {
+  auto threads = line.number("threads", 0, 1024), context = line.number("context", 0, int64_t{1} << 24);
+  if (!threads) return threads.error();
+  if (!context) return context.error();
+  std::string kv = line.get("kv");
+  if (kv != "f32" && kv != "f16") return badCommand(fmt::format("--kv {} is not f32 or f16", escaped(kv)));
+  RunningModel running;
+  auto library = libraryOf(line, true);
+  if (!library) return library.error();
+  running.library = std::move(*library);
+  ModelOptions options;
+  options.context = *context;
+  options.chunk = chunk;
+  options.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
+  options.kvType = kv == "f16" ? ElementType::F16 : ElementType::F32;
+  if (wantsProgress(line)) options.progress = loadingBar();
+  if (!line.has("quiet")) options.note = [](const std::string& said) { std::fprintf(stderr, "%s\n", said.c_str()); };
+  auto model = Model::load(std::move(source), kernelsFor(*running.library), options);
+  if (!model) return model.error();
+  running.model = std::move(*model);
+  return running;
+}
+
+Result<std::vector<int32_t>> idsOf(const std::string& flag, const std::string& text) {
+  std::vector<int32_t> ids;
+  for (const std::string& word : split(text, ',')) {
+    auto id = parseInt(trim(word));
+    if (!id || *id < 0 || *id > INT32_MAX) return badCommand(fmt::format("--{} has '{}', ids such as 1,2,3 are needed", flag, escaped(word)));
+    ids.push_back(static_cast<int32_t>(*id));
+  }
+  return ids;
+}
+
+}  // namespace quern
