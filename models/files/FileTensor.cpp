@@ -10,10 +10,10 @@
 
 namespace quern {
 
-std::string shapeText(std::span<const int64_t> shape) {
+std::string dimensionsText(std::span<const int64_t> shape) {
   std::string all;
   for (int64_t dimension : shape) all += fmt::format("{}{}", all.empty() ? "" : ", ", dimension);
-  return "[" + all + "]";
+  return fmt::format("[{}]", all);
 }
 
 std::optional<int64_t> tensorBytes(TensorType type, std::span<const int64_t> shape) {

@@ -25,7 +25,7 @@ struct FileTensor {
 };
 
 /// "[32000, 768]"
-std::string shapeText(std::span<const int64_t> shape);
+std::string dimensionsText(std::span<const int64_t> shape);
 
 /// Bytes of a whole tensor; nullopt where its rows are no whole blocks, or a product overflows.
 std::optional<int64_t> tensorBytes(TensorType type, std::span<const int64_t> shape);

@@ -285,11 +285,11 @@ private:
     }
     tensor.type = *type;
     const TensorTypeInfo& info = infoOf(*type);
-    if (!elementsOf(tensor.shape)) return bad(fmt::format("{} has the shape {}: more than 2^63 elements", subject_, shapeText(tensor.shape)));
+    if (!elementsOf(tensor.shape)) return bad(fmt::format("{} has the shape {}: more than 2^63 elements", subject_, dimensionsText(tensor.shape)));
     if (tensor.shape.back() % info.blockElements != 0)
       return bad(fmt::format("{} has rows of {} elements, {} has blocks of {}", subject_, tensor.shape.back(), info.name, info.blockElements));
     auto bytes = tensorBytes(*type, tensor.shape);
-    if (!bytes) return bad(fmt::format("{} has the shape {}: more than 2^63 bytes", subject_, shapeText(tensor.shape)));
+    if (!bytes) return bad(fmt::format("{} has the shape {}: more than 2^63 bytes", subject_, dimensionsText(tensor.shape)));
     tensor.bytes = *bytes;
     return true;
   }

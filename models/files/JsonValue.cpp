@@ -36,7 +36,10 @@ const char* JsonValue::kind() const {
 
 std::string JsonPlace::text() const {
   std::string all;
-  for (const std::string& step : steps) all += (all.empty() ? "" : ".") + step;
+  for (const std::string& step : steps) {
+    if (!all.empty()) all += ".";
+    all += step;
+  }
   return escapedShort(all);
 }
 

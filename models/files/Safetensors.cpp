@@ -83,7 +83,7 @@ private:
     for (const JsonValue& dimension : *dimensions)
       if (!readNumber("its shape", dimension, tensor.shape.emplace_back())) return false;
     auto bytes = tensorBytes(tensor.type, tensor.shape);
-    if (!bytes) return bad(fmt::format("has the shape {}: more than 2^63 bytes", shapeText(tensor.shape)));
+    if (!bytes) return bad(fmt::format("has the shape {}: more than 2^63 bytes", dimensionsText(tensor.shape)));
     tensor.bytes = *bytes;
     return true;
   }
@@ -97,7 +97,7 @@ private:
     if (!readNumber("data_offsets", (*pair)[0], begin) || !readNumber("data_offsets", (*pair)[1], end)) return false;
     if (begin > end) return bad(fmt::format("has data_offsets {} to {}: the end is before the beginning", begin, end));
     if (end - begin != tensor.bytes)
-      return bad(fmt::format("has data_offsets {} to {}, {}, but its shape {} of {} needs {}", begin, end, counted(static_cast<size_t>(end - begin), "byte"), shapeText(tensor.shape),
+      return bad(fmt::format("has data_offsets {} to {}, {}, but its shape {} of {} needs {}", begin, end, counted(static_cast<size_t>(end - begin), "byte"), dimensionsText(tensor.shape),
                              infoOf(tensor.type).dtype, tensor.bytes));
     auto offset = checkedAdd(begin, dataBegin_);
     if (!offset) return bad(fmt::format("has data_offsets {} to {}: behind the end of any file", begin, end));

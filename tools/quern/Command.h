@@ -67,7 +67,8 @@ Result<int> runCache(std::vector<std::string> args);
 Result<int> runBench(std::vector<std::string> args);
 Result<int> runCompare(std::vector<std::string> args);
 Result<int> runEmit(std::vector<std::string> args);
+Result<int> runInfo(std::vector<std::string> args);
 
-extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo, kCompareInfo, kEmitInfo;
+extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo, kCompareInfo, kEmitInfo, kInfoInfo;
 
 }  // namespace quern

@@ -1,0 +1,229 @@
+// tools/quern/Info.cpp — `quern info`: what a model is, from its files, and whether its weights are numbers.
+#include "compiler/base/Text.h"
+#include "models/files/FileKind.h"
+#include "tools/quern/Command.h"
+#include "tools/quern/Json.h"
+#include "tools/quern/ModelFacts.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fmt/format.h>
+#include <map>
+
+namespace quern {
+
+const CommandInfo kInfoInfo = {"info", "--model M [--check]", "what a model is: sizes, tensors, metadata, and what would be refused",
+                               "  quern info -m model.gguf\n  quern info -m folder --all --json -\n  quern info -m model.gguf --check        # reads every weight: exit 1 where one is NaN or Inf\n"};
+
+namespace {
+
+constexpr size_t kShownTensors = 24, kShownElements = 6, kShownBad = 20, kShownBytes = 4096;
+
+std::string row(const char* name, const std::string& value) { return value.empty() ? "" : fmt::format("{:<13} {}\n", name, value); }
+
+std::string grouped(int64_t number) {
+  std::string digits = std::to_string(number);
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), ",");
+  return digits;
+}
+
+std::string sizesText(const ModelFacts& facts) {
+  std::string all;
+  auto add = [&](const char* name, const std::optional<int64_t>& value) {
+    if (value) all += fmt::format("{}{} {}", all.empty() ? "" : ", ", name, *value);
+  };
+  add("width", facts.width);
+  add("layers", facts.layers);
+  add("heads", facts.heads);
+  add("kv heads", facts.kvHeads);
+  add("hidden", facts.hidden);
+  add("vocab", facts.vocab);
+  return all;
+}
+
+std::string headText(const ModelFacts& facts) {
+  std::string out = row("architecture", escapedShort(facts.architecture) + (facts.name.empty() ? "" : fmt::format(" ({})", escapedShort(facts.name))));
+  out += row("parameters", grouped(facts.parameters)) + row("context", facts.context ? std::to_string(*facts.context) : "") + row("sizes", sizesText(facts));
+  if (!facts.tokenizer.empty()) out += row("tokenizer", escapedShort(facts.tokenizer) + (facts.tokens ? fmt::format(", {} tokens", *facts.tokens) : ""));
+  return out;
+}
+
+/// Tensors and bytes of each type, the largest first.
+std::vector<std::pair<TensorType, std::pair<int64_t, int64_t>>> totals(const WeightFiles& files) {
+  std::map<TensorType, std::pair<int64_t, int64_t>> byType;
+  for (const FileTensor& tensor : files.tensors()) {
+    ++byType[tensor.type].first;
+    byType[tensor.type].second += tensor.bytes;
+  }
+  std::vector<std::pair<TensorType, std::pair<int64_t, int64_t>>> all(byType.begin(), byType.end());
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.second.second > b.second.second; });
+  return all;
+}
+
+std::string tensorsText(const WeightFiles& files, bool all) {
+  const std::vector<FileTensor>& tensors = files.tensors();
+  size_t shown = all || tensors.size() <= kShownTensors ? tensors.size() : kShownTensors;
+  size_t width = 6;
+  for (size_t i = 0; i < shown; ++i) width = std::max(width, escapedShort(tensors[i].name).size());
+  std::string out;
+  if (shown > 0) out = fmt::format("\n{:<{}}  {:<7}  {:<20}  {}\n", "tensor", width, "type", "shape", "size");
+  for (size_t i = 0; i < shown; ++i)
+    out += fmt::format("{:<{}}  {:<7}  {:<20}  {}\n", escapedShort(tensors[i].name), width, nameOf(tensors[i].type), dimensionsText(tensors[i].shape), humanBytes(static_cast<double>(tensors[i].bytes)));
+  if (shown < tensors.size()) out += fmt::format("... {} more; --all shows them\n", tensors.size() - shown);
+  if (!tensors.empty()) out += "\n";
+  for (const auto& [type, sum] : totals(files)) out += row(std::string(nameOf(type)).c_str(), fmt::format("{}, {}", counted(static_cast<size_t>(sum.first), "tensor"), humanBytes(static_cast<double>(sum.second))));
+  return out;
+}
+
+/// Element i of an array of numbers as JSON.
+Json numberAt(const MetadataNumbers& numbers, size_t i) {
+  Metadata one("");
+  auto each = static_cast<size_t>(numbers.bytesEach);
+  MetadataNumbers element = numbers;
+  element.bytes = numbers.bytes.substr(i * each, each);
+  one.add("x", element);
+  if (numbers.kind == MetadataNumbers::Kind::Float) {
+    auto value = one.floats("x");
+    return value ? Json((*value)[0]) : Json();
+  }
+  uint64_t pattern = 0;
+  std::copy(element.bytes.begin(), element.bytes.end(), reinterpret_cast<char*>(&pattern));
+  if (numbers.kind == MetadataNumbers::Kind::Bool) return pattern != 0;
+  if (numbers.kind == MetadataNumbers::Kind::Unsigned) return pattern;
+  int unused = 64 - 8 * numbers.bytesEach;
+  return static_cast<int64_t>(pattern << unused) >> unused;
+}
+
+/// A value as JSON; of arrays the first elements and the count.
+Json valueJson(const MetadataValue& value) {
+  if (const auto* number = std::get_if<uint64_t>(&value)) return *number;
+  if (const auto* number = std::get_if<int64_t>(&value)) return *number;
+  if (const auto* number = std::get_if<double>(&value)) return *number;
+  if (const auto* truth = std::get_if<bool>(&value)) return *truth;
+  if (const auto* text = std::get_if<std::string_view>(&value)) return text->substr(0, kShownBytes);
+  Json first = Json::array();
+  if (const auto* arrays = std::get_if<MetadataArrays>(&value)) return {{"arrays", arrays->count}};
+  if (const auto* strings = std::get_if<std::vector<std::string_view>>(&value)) {
+    for (size_t i = 0; i < std::min(kShownElements, strings->size()); ++i) first.push_back((*strings)[i].substr(0, kShownBytes));
+    return {{"count", strings->size()}, {"first", first}};
+  }
+  const auto& numbers = std::get<MetadataNumbers>(value);
+  for (size_t i = 0; i < std::min(kShownElements, static_cast<size_t>(numbers.count())); ++i) first.push_back(numberAt(numbers, i));
+  return {{"count", numbers.count()}, {"first", first}};
+}
+
+std::string valueText(const MetadataValue& value) {
+  if (const auto* text = std::get_if<std::string_view>(&value)) return fmt::format("'{}'", escapedShort(*text));
+  if (const auto* number = std::get_if<double>(&value)) return fmt::format("{:g}", *number);
+  Json json = valueJson(value);
+  if (!json.is_object()) return json.dump();
+  if (json.contains("arrays")) return fmt::format("{} arrays", json["arrays"].get<int64_t>());
+  std::string all;
+  for (const Json& element : json["first"]) {
+    bool isText = element.is_string();
+    all += fmt::format("{}{}", all.empty() ? "" : ", ", isText ? fmt::format("'{}'", escapedShort(element.get_ref<const std::string&>())) : element.dump());
+  }
+  auto count = json["count"].get<uint64_t>();
+  return fmt::format("[{}{}] ({})", all, count > kShownElements ? ", ..." : "", count);
+}
+
+Json factsJson(const std::string& model, const ModelFacts& facts) {
+  Json json = {{"model", model}, {"architecture", facts.architecture}, {"name", facts.name}, {"parameters", facts.parameters}};
+  auto add = [&](const char* key, const std::optional<int64_t>& value) {
+    if (value) json[key] = *value;
+  };
+  add("context", facts.context);
+  add("width", facts.width);
+  add("layers", facts.layers);
+  add("heads", facts.heads);
+  add("kv_heads", facts.kvHeads);
+  add("hidden", facts.hidden);
+  add("vocab", facts.vocab);
+  if (!facts.tokenizer.empty()) json["tokenizer"] = facts.tokenizer;
+  add("tokens", facts.tokens);
+  return json;
+}
+
+void addFilesJson(Json& json, const WeightFiles& files, const ModelFacts& facts) {
+  json["format"] = files.format() == WeightFormat::Gguf ? "gguf" : "safetensors";
+  for (const MappedFile& file : files.files()) json["files"].push_back({{"path", file.path()}, {"bytes", file.bytes()}});
+  json["tensors"] = Json::array();
+  for (const FileTensor& tensor : files.tensors())
+    json["tensors"].push_back({{"name", tensor.name}, {"type", nameOf(tensor.type)}, {"shape", tensor.shape}, {"bytes", tensor.bytes}, {"file", tensor.file}});
+  json["metadata"] = Json::object();
+  for (const auto& [key, value] : files.metadata().values()) json["metadata"][key] = valueJson(value);
+  json["refused"] = facts.refused;
+}
+
+/// Runs the check; adds to both forms of the answer.
+bool checkInto(const CommandLine& line, const WeightFiles& files, std::string& text, Json& json) {
+  bool progress = wantsProgress(line);
+  int64_t all = std::max<int64_t>(files.tensorBytes(), 1), percent = -1;
+  WeightCheck check = checkWeights(files, [&](int64_t done) {
+    auto now = static_cast<int64_t>(100.0 * static_cast<double>(done) / static_cast<double>(all));
+    if (progress && now != percent) std::fprintf(stderr, "\r\033[Kcheck %lld %%", static_cast<long long>(percent = now));
+  });
+  if (percent >= 0) std::fprintf(stderr, "\r\033[K");
+  text += fmt::format("\nchecked {} values in {}: ", grouped(check.values), counted(static_cast<size_t>(check.tensors), "tensor"));
+  text += check.bad.empty() ? "all finite\n" : fmt::format("{} not finite\n", check.bad.size() == 1 ? "one tensor has values that are" : fmt::format("{} tensors have values that are", check.bad.size()));
+  for (size_t i = 0; i < check.bad.size() && i < kShownBad; ++i)
+    text += fmt::format("  tensor '{}' has {} at {}{}\n", escapedShort(check.bad[i].tensor), check.bad[i].value, check.bad[i].index, check.bad[i].count > 1 ? fmt::format(", and {} more", check.bad[i].count - 1) : "");
+  if (check.bad.size() > kShownBad) text += fmt::format("  ... {} more tensors\n", check.bad.size() - kShownBad);
+  if (!check.skipped.empty()) text += fmt::format("not checked, for their types: {}\n", counted(check.skipped.size(), "tensor"));
+  json["check"] = {{"tensors", check.tensors}, {"values", check.values}, {"skipped", check.skipped}, {"not_finite", Json::array()}};
+  for (const BadWeight& bad : check.bad) json["check"]["not_finite"].push_back({{"tensor", bad.tensor}, {"index", bad.index}, {"value", fmt::format("{}", bad.value)}, {"count", bad.count}});
+  return check.bad.empty();
+}
+
+Result<int> answer(const CommandLine& line, const std::string& text, const Json& json, int status) {
+  if (line.has("json"))
+    if (auto good = writeResult(jsonText(json), line.get("json")); !good) return good.error();
+  if (line.get("json") != "-")
+    if (auto good = writeResult(text); !good) return good.error();
+  return status;
+}
+
+Result<int> infoOfConfig(const CommandLine& line, const std::string& model) {
+  auto config = readModelConfig(model);
+  if (!config) return config.error();
+  if (line.has("check")) return badCommand(fmt::format("info: --check needs weights; '{}' is sizes with random weights", escaped(model)));
+  ModelFacts facts = factsOf(*config);
+  Json json = factsJson(model, facts);
+  json["format"] = "config";
+  return answer(line, row("model", escapedShort(model)) + row("format", "sizes, with random weights") + headText(facts), json, 0);
+}
+
+Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
+  auto files = WeightFiles::open(model);
+  if (!files) return files.error();
+  ModelFacts facts = factsOf(*files);
+  int64_t bytes = 0;
+  for (const MappedFile& file : files->files()) bytes += file.bytes();
+  std::string format = files->format() == WeightFormat::Gguf ? fmt::format("GGUF version {}, aligned to {}", files->ggufVersion(), files->alignment()) : "safetensors";
+  std::string text = row("model", escapedShort(model)) + row("format", fmt::format("{}, {}, {}", format, counted(files->files().size(), "file"), humanBytes(static_cast<double>(bytes))));
+  text += headText(facts) + tensorsText(*files, line.has("all"));
+  Json json = factsJson(model, facts);
+  addFilesJson(json, *files, facts);
+  if (!files->metadata().values().empty()) text += "\nmetadata\n";
+  for (const auto& [key, value] : files->metadata().values()) text += fmt::format("  {} = {}\n", escapedShort(key), valueText(value));
+  if (!facts.refused.empty()) text += "\nwould be refused\n";
+  for (const std::string& reason : facts.refused) text += fmt::format("  {}\n", reason);
+  bool finite = !line.has("check") || checkInto(line, *files, text, json);
+  return answer(line, text, json, finite ? 0 : 1);
+}
+
+}  // namespace
+
+Result<int> runInfo(std::vector<std::string> args) {
+  CommandLine line(kInfoInfo, std::move(args));
+  line.common({"json"}).value("model", "M", "", "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models", 'm');
+  line.toggle("check", "reads every weight and reports NaN and Inf").toggle("all", "every tensor, however many");
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  if (!line.words().empty()) return badCommand(fmt::format("info: takes no words; --model {} names a model", escapedShort(line.words().front())));
+  std::string model = line.get("model");
+  if (model.empty()) return badCommand("info: --model M is missing");
+  return namesModelFiles(model) ? infoOfFiles(line, model) : infoOfConfig(line, model);
+}
+
+}  // namespace quern
