@@ -11,11 +11,11 @@ namespace quern {
 
 /// Errors name these as the flags of `quern generate` they are.
 struct SamplerOptions {
-  double temperature = 0.8;    ///< >= 0; 0 is greedy
-  int64_t topK = 40;           ///< >= 0; the K likeliest; 0 is all
+  double temperature = 0.8;    ///< 0 to 1000; 0 is greedy
+  int64_t topK = 40;           ///< 0 to 2^31 - 1: the K likeliest; 0 is all
   double topP = 0.95;          ///< 0 to 1; the fewest likeliest whose probabilities sum to at least P; 1 is all
   double minP = 0.05;          ///< 0 to 1; those at least P times as likely as the likeliest; 0 is all
-  double repeatPenalty = 1.0;  ///< > 0; 1 is none
+  double repeatPenalty = 1.0;  ///< 0.01 to 100: divides the logits above 0 of ids just seen, multiplies the others; 1 is none
   int64_t repeatLast = 64;     ///< how many of the last ids the penalty sees, 0 to 65536
   uint64_t seed = 0;
 };
@@ -35,6 +35,7 @@ public:
   static Result<Sampler> make(const SamplerOptions& options, int64_t vocabulary);
 
   /// Notes an id for the repetition penalty: those of the prompt, then each one drawn.
+  /// Ids outside the vocabulary are not noted.
   void accept(int32_t id);
 
   /// The next id, drawn from `logits` (one per id of the vocabulary, not changed). Does not accept it.
@@ -44,22 +45,24 @@ public:
   const SamplerOptions& options() const { return options_; }
 
 private:
+  /// The penalised logit; double, so that no penalty makes an infinity of a float.
   struct Candidate {
-    float logit;
+    double logit;
     int32_t id;
   };
   Sampler(const SamplerOptions& options, int64_t vocabulary);
 
-  void penalize();
-  int32_t greedy() const;
-  size_t keepTopK();
+  Result<void> load(std::span<const float> logits);
+  size_t keepLikeliest();
+  size_t keepProbable(size_t count);
+  int32_t draw(size_t count);
   uint64_t random();
 
   SamplerOptions options_;
   std::vector<Candidate> candidates_;
-  std::vector<double> weights_;
-  std::vector<int32_t> last_;       ///< ring of the last ids
-  std::vector<int32_t> seen_;       ///< per id: how often in the ring
+  std::vector<double> weights_;  ///< of candidates_, relative to the likeliest
+  std::vector<int32_t> last_;    ///< ring of the last ids
+  std::vector<int32_t> seen_;    ///< per id: how often in the ring
   size_t lastCount_ = 0, lastAt_ = 0;
   uint64_t state_[4] = {};
 };

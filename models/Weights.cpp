@@ -70,6 +70,12 @@ Result<void> Weights::checkAllUsed() const {
   return badInput(fmt::format("{}: {} that the architecture has no use for: {}{}", escaped(label_), count == 1 ? "a tensor" : "tensors", join(unused, ", "), more));
 }
 
+int64_t Weights::elements() const {
+  int64_t all = 0;
+  for (const auto& [name, weight] : weights_) all += *elementsOf(weight.shape);
+  return all;
+}
+
 void Weights::drop(const Weight& weight) const {
   if (files_ != nullptr && weight.file != nullptr) files_->drop(*weight.file);
 }

@@ -43,6 +43,9 @@ public:
   /// Errors   BadInput naming weights that nobody took: the model would not be what its files say.
   Result<void> checkAllUsed() const;
 
+  /// Of all weights together.
+  int64_t elements() const;
+
   /// What the file is called, for messages.
   const std::string& label() const { return label_; }
   /// The source pages of a weight that was copied.

@@ -68,7 +68,8 @@ Result<int> runBench(std::vector<std::string> args);
 Result<int> runCompare(std::vector<std::string> args);
 Result<int> runEmit(std::vector<std::string> args);
 Result<int> runInfo(std::vector<std::string> args);
+Result<int> runTokenize(std::vector<std::string> args);
 
-extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo, kCompareInfo, kEmitInfo, kInfoInfo;
+extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo, kCompareInfo, kEmitInfo, kInfoInfo, kTokenizeInfo;
 
 }  // namespace quern

@@ -28,7 +28,7 @@ Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& reco
   if (!model) return model.error();
   loop->createMs_ = (nowSeconds() - start) * 1e3;
   loop->model_ = std::move(*model);
-  loop->parameters_ = weights.parameters();
+  loop->parameters_ = loop->model_->source().weights.elements();
   loop->seed_ = seed;
   loop->threads_ = threads;
   loop->ids_.reserve(static_cast<size_t>(record.prompt + record.steps));
@@ -62,7 +62,9 @@ void RecordedLoop::loop(bool cached) {
 
 /// Milliseconds to get every kernel of the model from a library.
 Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
-  auto workload = workloadOf(model_->source(), record_.prompt);
+  auto config = configOf(record_, seed_, record_.id);
+  if (!config) return config.error();
+  auto workload = workloadOf(randomModel(*config, false), record_.prompt);
   if (!workload) return workload.error();
   double start = nowSeconds();
   for (const WorkloadItem& item : workload->items) {
