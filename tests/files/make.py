@@ -59,14 +59,14 @@ def gguf(pairs=None, tensors=None, magic=b"GGUF", version=3, tensor_count=None, 
     tensors = two() if tensors is None else tensors
     head = magic + struct.pack("<IQQ", version, len(tensors) if tensor_count is None else tensor_count, len(pairs) if pair_count is None else pair_count)
     head += b"".join(p if isinstance(p, bytes) else pair(*p) for p in pairs)
-    place, data = 0, {}
+    place, data, infos = 0, {}, [head]
     for tensor in tensors:
         offset = place if tensor.offset is None else tensor.offset
-        head += string(tensor.name) + struct.pack("<I", len(tensor.dims) if tensor.count is None else tensor.count)
-        head += b"".join(struct.pack("<Q", d) for d in tensor.dims) + struct.pack("<IQ", tensor.kind, offset)
+        infos.append(string(tensor.name) + struct.pack("<I", len(tensor.dims) if tensor.count is None else tensor.count))
+        infos += [struct.pack("<Q", d) for d in tensor.dims] + [struct.pack("<IQ", tensor.kind, offset)]
         data[offset if tensor.data else -len(data) - 1] = tensor.data
         place = up(offset + len(tensor.data), align)
-    body = bytearray()
+    head, body = b"".join(infos), bytearray()
     for offset in sorted(k for k in data if k >= 0):
         if offset > 1 << 30:
             continue
