@@ -68,8 +68,12 @@ Result<int> runBench(std::vector<std::string> args);
 Result<int> runCompare(std::vector<std::string> args);
 Result<int> runEmit(std::vector<std::string> args);
 Result<int> runInfo(std::vector<std::string> args);
+Result<int> runGenerate(std::vector<std::string> args);
+Result<int> runLogits(std::vector<std::string> args);
+Result<int> runPerplexity(std::vector<std::string> args);
 Result<int> runTokenize(std::vector<std::string> args);
 
-extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo, kCompareInfo, kEmitInfo, kInfoInfo, kTokenizeInfo;
+extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo, kCompareInfo, kEmitInfo, kInfoInfo, kTokenizeInfo, kGenerateInfo,
+    kLogitsInfo, kPerplexityInfo;
 
 }  // namespace quern

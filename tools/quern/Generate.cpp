@@ -1,0 +1,213 @@
+// tools/quern/Generate.cpp — `quern generate`: text, or ids, as a model goes on.
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+#include "models/Sampler.h"
+#include "models/tokenizer/TextStream.h"
+#include "tools/quern/ModelRun.h"
+#include "tuner/measure/Timing.h"
+
+#include <cstdio>
+#include <fmt/format.h>
+#include <random>
+#include <unistd.h>
+
+namespace quern {
+
+const CommandInfo kGenerateInfo = {"generate", "-m M [-p PROMPT|-f FILE|--ids 1,2,3] [-n N]", "text as a model goes on",
+                                   "  quern generate -m model.gguf -p \"Once upon a time\" -n 100\n"
+                                   "  quern generate -m folder -f prompt.txt --temp 0 --kv f16\n"
+                                   "  quern generate -m model.gguf --ids 1,403,407 --print-ids --seed 7\n"};
+
+namespace {
+
+/// What the command line asks for.
+struct Request {
+  std::string prompt;
+  std::vector<int32_t> ids;
+  bool hasIds = false, printIds = false, echo = false;
+  int64_t count = -1;  ///< new ids at most; -1: until the text ends or the context is full
+  SamplerOptions sampler;
+};
+
+Result<double> numberOf(const CommandLine& line, const std::string& flag) {
+  auto value = parseDouble(line.get(flag));
+  if (!value) return badCommand(fmt::format("generate: --{} {} is not a number", flag, escaped(line.get(flag))));
+  return *value;
+}
+
+Result<SamplerOptions> samplerOf(const CommandLine& line) {
+  SamplerOptions options;
+  for (auto [flag, into] : {std::pair{"temp", &options.temperature}, {"top-p", &options.topP}, {"min-p", &options.minP}, {"repeat-penalty", &options.repeatPenalty}}) {
+    auto value = numberOf(line, flag);
+    if (!value) return value.error();
+    *into = *value;
+  }
+  auto topK = line.number("top-k", 0, INT32_MAX), last = line.number("repeat-last", 0, 65536), seed = line.number("seed", 0, INT64_MAX);
+  if (!topK) return topK.error();
+  if (!last) return last.error();
+  options.topK = *topK;
+  options.repeatLast = *last;
+  if (line.has("seed")) {
+    if (!seed) return seed.error();
+    options.seed = static_cast<uint64_t>(*seed);
+  } else {
+    options.seed = std::random_device()() & 0x7fffffff;
+  }
+  if (auto good = checkSampler(options); !good) return good.error();
+  return options;
+}
+
+Result<Request> requestOf(const CommandLine& line) {
+  Request request;
+  int given = line.has("prompt") + line.has("file") + line.has("ids");
+  if (given > 1) return badCommand("generate: one of --prompt, --file and --ids");
+  if (!line.words().empty()) return badCommand(fmt::format("generate: '{}' goes behind --prompt", escaped(line.words()[0])));
+  request.prompt = line.get("prompt");
+  if (line.has("file")) {
+    auto text = readFile(line.get("file"));
+    if (!text) return text.error();
+    request.prompt = std::move(*text);
+  }
+  request.hasIds = line.has("ids");
+  if (request.hasIds) {
+    auto ids = idsOf("ids", line.get("ids"));
+    if (!ids) return ids.error();
+    request.ids = std::move(*ids);
+  }
+  request.printIds = line.has("print-ids");
+  request.echo = line.has("echo");
+  if (line.has("number")) {
+    auto count = line.number("number", 0, int64_t{1} << 24);
+    if (!count) return count.error();
+    request.count = *count;
+  }
+  auto sampler = samplerOf(line);
+  if (!sampler) return sampler.error();
+  request.sampler = *sampler;
+  return request;
+}
+
+/// Writes to stdout at once; a reader that went away ends the program quietly.
+void print(std::string_view text) {
+  if (text.empty()) return;
+  bool good = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  if (!good) std::_Exit(0);
+}
+
+/// One text being made.
+class Generation {
+public:
+  Generation(Model& model, const Tokenizer* tokenizer, const Request& request, Sampler sampler)
+      : model_(model), tokenizer_(tokenizer), request_(request), sampler_(std::move(sampler)), logits_(static_cast<size_t>(model.config().vocab)) {
+    if (tokenizer != nullptr && !request.printIds) stream_.emplace(*tokenizer, request.echo || request.ids.size() <= 1);
+  }
+
+  /// Errors   BadInput: a prompt longer than the context; NaN in the logits.
+  Result<int> run(const std::atomic<int>& interrupted) {
+    started_ = nowSeconds();
+    auto prompt = static_cast<int64_t>(request_.ids.size());
+    if (prompt == 0) return badCommand("generate: the prompt has no tokens, and the model begins no text by itself; --prompt or --ids");
+    if (prompt > model_.context()) return badInput(fmt::format("the prompt has {} tokens, the context {}", prompt, model_.context()));
+    for (int32_t id : request_.ids) sampler_.accept(id);
+    if (request_.echo)
+      for (int32_t id : request_.ids)
+        if (auto good = show(id); !good) return good.error();
+    if (auto good = model_.forward(request_.ids, 0, 1, logits_.data()); !good) return good.error();
+    prefilled_ = nowSeconds();
+    int64_t most = request_.count >= 0 ? request_.count : INT64_MAX;
+    for (int64_t past = prompt; made_ < most && interrupted == 0; ++past) {
+      auto next = sampler_.next(logits_);
+      if (!next) return next.error();
+      if (made_ == 0) first_ = nowSeconds();
+      if (tokenizer_ != nullptr && tokenizer_->isEnd(*next)) break;
+      ++made_;
+      sampler_.accept(*next);
+      if (auto good = show(*next); !good) return good.error();
+      if (made_ == most || past == model_.context()) break;
+      const int32_t id[] = {*next};
+      if (auto good = model_.forward(id, past, 1, logits_.data()); !good) return good.error();
+    }
+    if (stream_) print(stream_->flush());
+    print("\n");
+    ended_ = nowSeconds();
+    return interrupted == 0 ? 0 : interruptedStatus();
+  }
+
+  std::string timings(double programStart) const {
+    auto rate = [](int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; };
+    auto prompt = static_cast<int64_t>(request_.ids.size());
+    std::string out = fmt::format("prefill {} tokens in {}, {:.1f} tokens/s", prompt, humanTime((prefilled_ - started_) * 1e9), rate(prompt, prefilled_ - started_));
+    if (made_ > 1) out += fmt::format("; decode {} in {}, {:.1f} tokens/s", made_ - 1, humanTime((ended_ - first_) * 1e9), rate(made_ - 1, ended_ - first_));
+    if (first_ > 0) out += fmt::format("; first token {} after the start", humanTime((first_ - programStart) * 1e9));
+    return out;
+  }
+
+private:
+  Result<void> show(int32_t id) {
+    if (!stream_) {
+      print(fmt::format("{}{}", shown_++ == 0 ? "" : ",", id));
+      return {};
+    }
+    auto text = stream_->add(id);
+    if (!text) return text.error();
+    print(*text);
+    return {};
+  }
+
+  Model& model_;
+  const Tokenizer* tokenizer_;
+  const Request& request_;
+  Sampler sampler_;
+  std::vector<float> logits_;
+  std::optional<TextStream> stream_;
+  int64_t made_ = 0, shown_ = 0;
+  double started_ = 0, prefilled_ = 0, first_ = 0, ended_ = 0;
+};
+
+}  // namespace
+
+Result<int> runGenerate(std::vector<std::string> args) {
+  double programStart = nowSeconds();
+  CommandLine line(kGenerateInfo, std::move(args));
+  modelFlags(line).value("prompt", "TEXT", "", "what the text begins with", 'p').value("file", "FILE", "", "the prompt is in this file", 'f').value("ids", "1,2,3", "", "the prompt as token ids, taken as they are");
+  line.value("number", "N", "", "new tokens at most (default: until the text ends or the context is full)", 'n');
+  line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest", 0).value("top-k", "K", "40", "of the K likeliest; 0: of all").value("top-p", "P", "0.95", "of the likeliest that sum to P; 1: of all");
+  line.value("min-p", "P", "0.05", "of those at least P times as likely as the likeliest; 0: of all").value("repeat-penalty", "R", "1", "of tokens just seen; 1: none");
+  line.value("repeat-last", "N", "64", "how many tokens back the penalty sees").value("seed", "S", "", "of the random numbers (default: a random one, which is said)", 's');
+  line.toggle("echo", "the prompt first").toggle("print-ids", "ids instead of text");
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  auto request = requestOf(line);
+  if (!request) return request.error();
+  const std::atomic<int>& interrupted = interruption();
+  if (!line.has("model")) return badCommand("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models");
+  auto source = openModel(line.get("model"));
+  if (!source) return source.error();
+  std::optional<Tokenizer> tokenizer;
+  bool needsText = !request->hasIds || !request->printIds;
+  if (source->files != nullptr && (needsText || source->files->format() == WeightFormat::Gguf || !source->files->tokenizerPath().empty())) {
+    auto read = readModelTokenizer(*source->files);
+    if (!read && needsText) return read.error();
+    if (read) tokenizer.emplace(std::move(*read));
+  }
+  if (!tokenizer && needsText) return badInput(fmt::format("{}: has no tokenizer: --ids with --print-ids work, text does not", escaped(line.get("model"))));
+  if (!request->hasIds) {
+    auto ids = tokenizer->encode(request->prompt);
+    if (!ids) return ids.error();
+    request->ids = std::move(*ids);
+    if (request->ids.empty() && tokenizer->bos() >= 0) request->ids = {tokenizer->bos()};
+  }
+  auto running = loadModel(line, std::move(*source));
+  if (!running) return running.error();
+  if (tokenizer && tokenizer->size() > running->model->config().vocab)
+    return badInput(fmt::format("{}: the tokenizer has {} tokens, the vocabulary of the weights {}", escaped(line.get("model")), tokenizer->size(), running->model->config().vocab));
+  auto sampler = Sampler::make(request->sampler, running->model->config().vocab);
+  if (!sampler) return sampler.error();
+  if (!line.has("seed") && request->sampler.temperature > 0 && !line.has("quiet")) std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(request->sampler.seed));
+  Generation generation(*running->model, tokenizer ? &*tokenizer : nullptr, *request, std::move(*sampler));
+  auto status = generation.run(interrupted);
+  if (status && !line.has("quiet")) std::fprintf(stderr, "%s\n", generation.timings(programStart).c_str());
+  return status;
+}
+
+}  // namespace quern

@@ -1,0 +1,90 @@
+// tools/quern/Logits.cpp — `quern logits` and `quern perplexity`: what a model thinks of given tokens.
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+#include "tools/quern/Json.h"
+#include "tools/quern/ModelRun.h"
+#include "tools/quern/Npy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace quern {
+
+const CommandInfo kLogitsInfo = {"logits", "--model M --ids 1,2,3 -o OUT.npy", "a model's logits for every one of these tokens", "  quern logits -m model.gguf --ids 1,403,407 -o logits.npy\n"};
+const CommandInfo kPerplexityInfo = {"perplexity", "--model M --file F", "how surprised a model is by a text: exp of the mean negative log likelihood",
+                                     "  quern perplexity -m model.gguf --file text.txt\n  quern perplexity -m folder --file text.txt --context 512 --json -\n"};
+
+Result<int> runLogits(std::vector<std::string> args) {
+  CommandLine line(kLogitsInfo, std::move(args));
+  modelFlags(line).value("ids", "1,2,3", "", "token ids").value("output", "OUT.npy", "", "where [tokens, vocab] goes", 'o');
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  if (!line.has("ids")) return badCommand("logits: --ids 1,2,3 is missing");
+  if (!line.has("output")) return badCommand("logits: -o OUT.npy is missing");
+  auto ids = idsOf("ids", line.get("ids"));
+  if (!ids) return ids.error();
+  auto running = loadModel(line);
+  if (!running) return running.error();
+  auto count = static_cast<int64_t>(ids->size()), vocab = running->model->config().vocab;
+  if (count > running->model->context()) return badInput(fmt::format("--ids has {} tokens, the context {}", count, running->model->context()));
+  std::vector<float> logits(static_cast<size_t>(count * vocab));
+  if (auto good = running->model->forward(*ids, 0, count, logits.data()); !good) return good.error();
+  const int64_t shape[] = {count, vocab};
+  if (auto good = writeNpy(line.get("output"), shape, logits); !good) return good.error();
+  return 0;
+}
+
+/// -log of what the softmax of `logits` gives to `id`, in double. NaN where a logit is.
+static double surprise(std::span<const float> logits, int32_t id) {
+  double top = -INFINITY, sum = 0;
+  for (float each : logits) top = std::isnan(each) ? NAN : std::max<double>(top, each);
+  for (float each : logits) sum += std::exp(each - top);
+  return top + std::log(sum) - logits[static_cast<size_t>(id)];
+}
+
+Result<int> runPerplexity(std::vector<std::string> args) {
+  CommandLine line(kPerplexityInfo, std::move(args));
+  modelFlags(line).value("file", "F", "", "the text, taken as its bytes are", 'f').common({"json"});
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  if (!line.has("model") || !line.has("file")) return badCommand(fmt::format("perplexity: --{} is missing", line.has("model") ? "file F" : "model M"));
+  auto text = readFile(line.get("file"));
+  if (!text) return text.error();
+  auto source = openModel(line.get("model"));
+  if (!source) return source.error();
+  if (source->files == nullptr) return badInput(fmt::format("{}: has no tokenizer", escaped(line.get("model"))));
+  auto tokenizer = readModelTokenizer(*source->files);
+  if (!tokenizer) return tokenizer.error();
+  auto ids = tokenizer->encode(*text);
+  if (!ids) return ids.error();
+  if (ids->size() < 2) return badInput(fmt::format("{}: {} tokens, 2 are needed", escaped(line.get("file")), ids->size()));
+  constexpr int64_t kRows = 128;  // whose logits are kept at once
+  auto running = loadModel(line, std::move(*source), kRows);
+  if (!running) return running.error();
+  Model& model = *running->model;
+  int64_t vocab = model.config().vocab, window = model.context(), all = static_cast<int64_t>(ids->size());
+  std::vector<float> logits(static_cast<size_t>(std::min(kRows, all) * vocab));
+  double total = 0;
+  int64_t counted = 0;
+  for (int64_t first = 0; first + 1 < all; first += window) {  // windows of the context, each from an empty cache
+    int64_t end = std::min(first + window, all);
+    for (int64_t at = first; at < end; at += kRows) {
+      int64_t rows = std::min(kRows, end - at);
+      if (auto good = model.forward(std::span(*ids).subspan(static_cast<size_t>(at), static_cast<size_t>(rows)), at - first, rows, logits.data()); !good) return good.error();
+      for (int64_t r = 0; r < rows && at + r + 1 < end; ++r, ++counted) total += surprise(std::span(logits).subspan(static_cast<size_t>(r * vocab), static_cast<size_t>(vocab)), (*ids)[static_cast<size_t>(at + r + 1)]);
+      if (wantsProgress(line)) std::fprintf(stderr, "\r\033[K%lld of %lld tokens", static_cast<long long>(at + rows), static_cast<long long>(all));
+    }
+  }
+  if (wantsProgress(line)) std::fprintf(stderr, "\r\033[K");
+  if (std::isnan(total)) return badInput(fmt::format("{}: the logits hold NaN; `quern info --check` says whether the weights do", escaped(line.get("model"))));
+  double mean = total / static_cast<double>(counted);
+  if (line.has("json"))
+    if (auto good = writeResult(jsonText(Json{{"perplexity", std::exp(mean)}, {"nll_sum", total}, {"tokens", counted}}), line.get("json")); !good) return good.error();
+  if (line.get("json") == "-") return 0;
+  if (auto good = writeResult(fmt::format("perplexity {:.6f} over {} tokens (negative log likelihood {:.6f}, {:.6f} a token)\n", std::exp(mean), counted, total, mean)); !good) return good.error();
+  return 0;
+}
+
+}  // namespace quern
