@@ -173,6 +173,7 @@ void Reader::readMerges() {
 void Reader::spellBytes() {
   if (data_.kind != TokenizerKind::ByteMerges) return;
   TokenTexts bytes;
+  bytes.reserveAs(data_.tokens);
   for (int32_t id = 0; id < data_.tokens.size(); ++id) {
     TokenType type = data_.types[static_cast<size_t>(id)];
     bool plain = type == TokenType::Normal || type == TokenType::Unused;

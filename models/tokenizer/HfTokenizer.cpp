@@ -192,6 +192,7 @@ Result<void> HfReader::readGeneration() {
 void HfReader::spell() {
   if (data_.kind != TokenizerKind::ByteMerges) return;
   TokenTexts bytes;
+  bytes.reserveAs(data_.tokens);
   for (int32_t id = 0; id < data_.tokens.size(); ++id) {
     auto spelled = data_.types[static_cast<size_t>(id)] == TokenType::Normal ? bytesOfSpelling(data_.tokens[id]) : std::nullopt;
     bytes.add(spelled ? std::string_view(*spelled) : data_.tokens[id]);

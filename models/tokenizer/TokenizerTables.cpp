@@ -94,6 +94,7 @@ void TokenizerTables::addEnds() {
 
 void TokenizerTables::addPieces() {
   std::string piece;
+  pieces.reserveAs(data.tokens);
   for (int32_t id = 0; id < data.tokens.size(); ++id) {
     std::string_view token = prints(id) ? data.tokens[id] : "";
     piece.clear();
