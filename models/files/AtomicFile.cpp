@@ -66,7 +66,7 @@ Result<void> AtomicFile::commit() {
   return {};
 }
 
-ByteSource bytesOf(std::span<const std::byte> bytes) {
+ByteSource sourceOf(std::span<const std::byte> bytes) {
   return [bytes](const ByteSink& put) { return put(bytes); };
 }
 

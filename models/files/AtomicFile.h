@@ -43,7 +43,7 @@ using ByteSink = std::function<Result<void>(std::span<const std::byte>)>;
 using ByteSource = std::function<Result<void>(const ByteSink&)>;
 
 /// A source of bytes that stay where they are until they are written.
-ByteSource bytesOf(std::span<const std::byte> bytes);
+ByteSource sourceOf(std::span<const std::byte> bytes);
 
 /// Writes all that `source` gives. Errors: of either side; BadInput where it gives more or fewer than `bytes`.
 Result<void> writeAll(AtomicFile& file, const std::string& tensor, int64_t bytes, const ByteSource& source);

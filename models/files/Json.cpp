@@ -50,7 +50,7 @@ Error errorAt(const JsonSource& source, int64_t byte, const std::string& why) {
   return badInput(fmt::format("{}: byte {}: {}", escapedShort(source.file), source.firstByte + byte, why));
 }
 
-/// Strings and numbers of more than a sensible length, found before the lexer copies them.
+/// What the lexer would take for something else or copy many times over: zero bytes, strings and numbers of absurd length.
 Result<void> checkLengths(const JsonSource& source) {
   std::string_view text = source.text;
   auto size = static_cast<int64_t>(text.size());
@@ -59,6 +59,7 @@ Result<void> checkLengths(const JsonSource& source) {
     char c = text[static_cast<size_t>(i)];
     bool inNumber = (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E';
     number = inNumber ? number + 1 : 0;
+    if (c == '\0') return errorAt(source, i, "a zero byte, which JSON does not have");  // the lexer would take it for the end
     if (number > kLongestNumber) return errorAt(source, i, fmt::format("a number of more than {} digits", kLongestNumber));
     if (c != '"') continue;
     int64_t first = i + 1;
@@ -195,7 +196,7 @@ private:
 
   /// A kept value is whole: it joins what is being built, or is handed over.
   bool complete(JsonValue value) {
-    if (++parts_ > taking_->mostParts) return fail(errorAt(source_, byte(), fmt::format("'{}' has more than {} parts", place().text(), taking_->mostParts)));
+    if (++parts_ > taking_->mostParts) return fail(errorAt(source_, byte(), fmt::format("'{}' has more than {} parts", placeOfTaken(), taking_->mostParts)));
     if (!building_.empty()) {
       JsonValue& parent = building_.back();
       if (auto* array = std::get_if<JsonArray>(&parent.value)) array->push_back(std::move(value));
@@ -210,7 +211,13 @@ private:
   JsonPlace place() {
     place_.resize(levels_.size());
     for (size_t i = 0; i < levels_.size(); ++i) place_[i] = levels_[i].array ? std::to_string(levels_[i].index) : levels_[i].key;
-    return {place_, levels_.empty() || !levels_.back().array ? 0 : levels_.back().index, source_.firstByte + byte()};
+    return {place_, levels_.empty() ? -1 : levels_.back().index, source_.firstByte + byte()};
+  }
+
+  std::string placeOfTaken() {
+    JsonPlace at = place();
+    at.steps = at.steps.first(steps_[static_cast<size_t>(taking_ - picks_.data())].size());
+    return at.text();
   }
 
   /// The text of the key whose closing quote is before `end`, as it stands there: every other quote in it is escaped.

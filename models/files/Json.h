@@ -45,8 +45,8 @@ struct JsonValue {
 /// Valid only during the call that hands it over.
 struct JsonPlace {
   std::span<const std::string> steps;
-  int64_t index = 0;  ///< of the last step, in an array
-  int64_t byte = 0;   ///< of the text, behind the value
+  int64_t index = -1; ///< of the last step in an array; -1 in an object
+  int64_t byte = 0;   ///< of the file, behind the value
 
   const std::string& key() const { return steps.back(); }
   /// "model.merges.17", escaped.

@@ -51,6 +51,7 @@ static Result<SafetensorsShards> readIndex(const std::string& path) {
   std::vector<JsonPick> picks;
   picks.push_back({"weight_map.*", [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
                      const auto* name = value.as<std::string>();
+                     if (place.index >= 0) return bad("'weight_map' is an array, an object is needed");
                      if (name == nullptr) return bad(fmt::format("'{}' is {}, a file's name is needed", place.text(), value.kind()));
                      if (!plainName(*name)) return bad(fmt::format("tensor '{}' is said to be in '{}', a plain name of a *.safetensors file beside the index is needed", escapedShort(place.key()), escapedShort(*name)));
                      auto at = std::find(shards.names.begin(), shards.names.end(), *name);

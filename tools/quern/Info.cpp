@@ -23,7 +23,7 @@ std::string row(const char* name, const std::string& value) { return value.empty
 
 std::string grouped(int64_t number) {
   std::string digits = std::to_string(number);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), ",");
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), 1, ',');
   return digits;
 }
 
@@ -42,9 +42,9 @@ std::string sizesText(const ModelFacts& facts) {
 }
 
 std::string headText(const ModelFacts& facts) {
-  std::string out = row("architecture", escapedShort(facts.architecture) + (facts.name.empty() ? "" : fmt::format(" ({})", escapedShort(facts.name))));
+  std::string out = row("architecture", fmt::format("{}{}", escapedShort(facts.architecture), facts.name.empty() ? "" : fmt::format(" ({})", escapedShort(facts.name))));
   out += row("parameters", grouped(facts.parameters)) + row("context", facts.context ? std::to_string(*facts.context) : "") + row("sizes", sizesText(facts));
-  if (!facts.tokenizer.empty()) out += row("tokenizer", escapedShort(facts.tokenizer) + (facts.tokens ? fmt::format(", {} tokens", *facts.tokens) : ""));
+  if (!facts.tokenizer.empty()) out += row("tokenizer", fmt::format("{}{}", escapedShort(facts.tokenizer), facts.tokens ? fmt::format(", {} tokens", *facts.tokens) : ""));
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <fmt/format.h>
+#include <limits>
 #include <map>
 
 namespace quern {
@@ -118,7 +119,7 @@ void checkTensor(const FileTensor& tensor, WeightCheck& check) {
       if (std::isfinite(value)) continue;
       if (bad.count++ == 0) {
         bad.index = first + i;
-        bad.value = value;
+        bad.value = std::isnan(value) ? std::numeric_limits<float>::quiet_NaN() : value;  // without a sign
       }
     }
   }
