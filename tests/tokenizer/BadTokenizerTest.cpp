@@ -119,6 +119,9 @@ TEST_CASE("GGUF defaults for absent keys", "[tokenizer]") {
   TokenizerData plain = need(bytes.read());
   CHECK((plain.bos == -1 && plain.eos == -1 && !plain.addBos && plain.rule == SplitRule::GgufDefault && !plain.ignoreMerges));
   bytes.without = {};
+  bytes.types[3] = 4;  // an end of text that the file calls user-defined is a control token all the same
+  Tokenizer ends = need(Tokenizer::make(need(bytes.read())));
+  CHECK((ends.isEnd(3) && ends.isControl(3) && !ends.encode("<|endoftext|>")));
   bytes.pre = "llama-bpe";
   bytes.others["bos_token_id"] = uint64_t{3};
   TokenizerData llama3 = need(bytes.read());
