@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -16,7 +17,12 @@ namespace quern {
 
 Error AtomicFile::failed() const { return machineLacks(fmt::format("{}: cannot write: {}", escapedShort(path_), std::strerror(errno))); }
 
-Result<AtomicFile> AtomicFile::create(const std::string& path) {
+Result<AtomicFile> AtomicFile::create(const std::string& given) {
+  std::string path = given;
+  if (char* resolved = ::realpath(given.c_str(), nullptr); resolved != nullptr) {  // a link's target is what is replaced
+    path = resolved;
+    std::free(resolved);
+  }
   std::string temporary = path + ".tmpXXXXXX";
   int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   AtomicFile file(path, fd < 0 ? "" : temporary, fd);

@@ -15,7 +15,7 @@ namespace quern {
 /// Writes to a temporary name in the same folder; commit() gives it its name. Without commit nothing is left behind.
 class AtomicFile {
 public:
-  /// Errors   Machine: the folder is not there or not writable.
+  /// Links are followed. Errors: Machine where the folder is not there or not writable.
   static Result<AtomicFile> create(const std::string& path);
 
   AtomicFile(AtomicFile&& other) noexcept;

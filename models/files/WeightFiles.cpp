@@ -84,40 +84,49 @@ static Result<SplitKeys> splitKeys(const Metadata& metadata) {
   return SplitKeys{number->value_or(0), count->value_or(1), tensors->value_or(-1)};
 }
 
+/// Whether the file that was named is a whole model, or the first part of one under the name that this has.
+static Result<void> checkFirst(const std::string& path, const SplitKeys& split) {
+  if (split.count <= 1) return {};
+  std::string ending = shardEnding(1, split.count);
+  if (split.number != 0) return badInput(fmt::format("{}: is file {} of {} of a split model: name the first, *{}", escapedShort(path), split.number + 1, split.count, ending));
+  if (!path.ends_with(ending)) return badInput(fmt::format("{}: is the first of {} files of a split model: its name must end in '{}'", escapedShort(path), split.count, ending));
+  return {};
+}
+
+/// Whether a further file is part `number` (from 0 on) of the same model.
+static Result<void> checkFurther(const std::string& name, const SplitKeys& keys, const SplitKeys& first, int64_t number) {
+  if (keys.count != first.count) return badInput(fmt::format("{}: metadata 'split.count' is {}, in the first file it is {}", escapedShort(name), keys.count, first.count));
+  if (keys.number != number) return badInput(fmt::format("{}: metadata 'split.no' is {}, {} is needed in file {} of {}", escapedShort(name), keys.number, number, number + 1, first.count));
+  return {};
+}
+
 Result<void> WeightFiles::openGguf(const std::string& path) {
-  auto bad = [](const std::string& file, const std::string& why) { return badInput(fmt::format("{}: {}", escapedShort(file), why)); };
   SplitKeys split;
-  std::string stem;
   for (int64_t number = 0; number == 0 || number < split.count; ++number) {
-    std::string name = number == 0 ? path : stem + shardEnding(number + 1, split.count);
+    std::string name = path;
+    if (number > 0) name = path.substr(0, path.size() - shardEnding(1, split.count).size()) + shardEnding(number + 1, split.count);
     struct stat info {};
-    if (number > 0 && ::stat(name.c_str(), &info) != 0) return bad(name, fmt::format("is missing: file {} of the {} that '{}' is split into", number + 1, split.count, escapedShort(path)));
+    if (number > 0 && ::stat(name.c_str(), &info) != 0)
+      return badInput(fmt::format("{}: is missing: file {} of the {} that '{}' is split into", escapedShort(name), number + 1, split.count, escapedShort(path)));
     auto file = MappedFile::open(name);
     if (!file) return file.error();
     auto gguf = parseGguf(file->text(), name);
     if (!gguf) return gguf.error();
     auto keys = splitKeys(gguf->metadata);
     if (!keys) return keys.error();
+    if (auto good = number == 0 ? checkFirst(path, *keys) : checkFurther(name, *keys, split, number); !good) return good;
     if (number == 0) {
       split = *keys;
-      std::string ending = shardEnding(1, split.count);
-      if (split.count > 1 && split.number != 0)
-        return bad(path, fmt::format("is file {} of {} of a split model: name the first, *{}", split.number + 1, split.count, ending));
-      if (split.count > 1 && !path.ends_with(ending)) return bad(path, fmt::format("is the first of {} files of a split model: its name must end in '{}'", split.count, ending));
-      if (split.count > 1) stem = path.substr(0, path.size() - ending.size());
       metadata_ = std::move(gguf->metadata);
       ggufVersion_ = gguf->version;
       alignment_ = gguf->alignment;
-    } else {
-      if (keys->count != split.count) return bad(name, fmt::format("metadata 'split.count' is {}, in the first file it is {}", keys->count, split.count));
-      if (keys->number != number) return bad(name, fmt::format("metadata 'split.no' is {}, {} is needed in file {} of {}", keys->number, number, number + 1, split.count));
     }
     for (FileTensor& tensor : gguf->tensors) tensor.file = static_cast<int>(number);
     std::move(gguf->tensors.begin(), gguf->tensors.end(), std::back_inserter(tensors_));
     files_.push_back(std::move(*file));
   }
   if (split.count > 1 && split.tensors >= 0 && split.tensors != static_cast<int64_t>(tensors_.size()))
-    return bad(path, fmt::format("metadata 'split.tensors.count' is {}, the {} files have {} together", split.tensors, split.count, counted(tensors_.size(), "tensor")));
+    return badInput(fmt::format("{}: metadata 'split.tensors.count' is {}, the {} files have {} together", escapedShort(path), split.tensors, split.count, counted(tensors_.size(), "tensor")));
   return {};
 }
 

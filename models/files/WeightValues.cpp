@@ -112,27 +112,29 @@ void takeIq4_nl(Bytes in, float* out) {
 
 // Blocks of 256, in parts with scales of their own.
 
-/// scales u8[16] (low nibble: scale, high: minimum), quants u8[64] of 2 bits, d f16, m f16; 16 parts of 16.
+/// scales u8[16] (low nibble: scale, high: minimum), quants u8[64] of 2 bits, d f16, m f16; 16 parts of 16. Each half of 128
+/// has its quants in 32 bytes: byte l holds elements l, l + 32, l + 64, l + 96.
 void takeQ2_K(Bytes in, float* out) {
   float d = halfAt(in + 80), m = halfAt(in + 82);
-  for (int i = 0; i < 256; ++i) {
-    int part = i / 16, half = i / 128, within = i % 128;
-    int q = (in[16 + 32 * half + within % 32] >> (2 * (within / 32))) & 3;
-    out[i] = d * static_cast<float>(in[part] & 15) * static_cast<float>(q) - m * static_cast<float>(in[part] >> 4);
+  for (int part = 0; part < 16; ++part) {
+    Bytes quants = in + 16 + 32 * (part / 8) + 16 * (part % 2);
+    int shift = part % 8 / 2 * 2;
+    float step = d * static_cast<float>(in[part] & 15), below = m * static_cast<float>(in[part] >> 4);
+    for (int l = 0; l < 16; ++l) out[16 * part + l] = step * static_cast<float>((quants[l] >> shift) & 3) - below;
   }
 }
 
 /// high bits u8[32], quants u8[64] of 2 bits, scales u8[12] (16 of 6 bits: low nibbles in 8 bytes, pairs of bits in 4), d f16.
+/// Quants as q2_K's; bit g of byte l of the high bits is that of element 32 g + l.
 void takeQ3_K(Bytes in, float* out) {
   float d = halfAt(in + 108);
   Bytes scales = in + 96;
-  for (int i = 0; i < 256; ++i) {
-    int part = i / 16, half = i / 128, within = i % 128;
+  for (int part = 0; part < 16; ++part) {
     int low = part < 8 ? scales[part] & 15 : scales[part - 8] >> 4;
-    int scale = (low | ((scales[8 + part % 4] >> (2 * (part / 4))) & 3) << 4) - 32;
-    int q = (in[32 + 32 * half + within % 32] >> (2 * (within / 32))) & 3;
-    int high = (in[i % 32] >> (i / 32)) & 1;
-    out[i] = d * static_cast<float>(scale) * static_cast<float>((q | high << 2) - 4);
+    float step = d * static_cast<float>((low | ((scales[8 + part % 4] >> (2 * (part / 4))) & 3) << 4) - 32);
+    Bytes quants = in + 32 + 32 * (part / 8) + 16 * (part % 2), high = in + 16 * (part % 2);
+    int shift = part % 8 / 2 * 2, bit = part / 2;
+    for (int l = 0; l < 16; ++l) out[16 * part + l] = step * static_cast<float>((((quants[l] >> shift) & 3) | ((high[l] >> bit) & 1) << 2) - 4);
   }
 }
 
@@ -172,12 +174,12 @@ void takeQ5_K(Bytes in, float* out) { takeParts(in, in + 48, in + 16, out); }
 /// nibbles in 64 bytes (two quarters in the low ones, two in the high), their pairs in 32.
 void takeQ6_K(Bytes in, float* out) {
   float d = halfAt(in + 208);
-  for (int i = 0; i < 256; ++i) {
-    int half = i / 128, quarter = i % 128 / 32, l = i % 32;
-    int byte = in[64 * half + 32 * (quarter % 2) + l];
-    int low = quarter < 2 ? byte & 15 : byte >> 4;
-    int q = (low | ((in[128 + 32 * half + l] >> (2 * quarter)) & 3) << 4) - 32;
-    out[i] = d * static_cast<float>(static_cast<int8_t>(in[192 + i / 16])) * static_cast<float>(q);
+  for (int part = 0; part < 16; ++part) {
+    int half = part / 8, quarter = part % 8 / 2, first = 16 * (part % 2);
+    Bytes low = in + 64 * half + 32 * (quarter % 2) + first, pairs = in + 128 + 32 * half + first;
+    int lowShift = quarter < 2 ? 0 : 4;
+    float step = d * static_cast<float>(static_cast<int8_t>(in[192 + part]));
+    for (int l = 0; l < 16; ++l) out[16 * part + l] = step * static_cast<float>((((low[l] >> lowShift) & 15) | ((pairs[l] >> (2 * quarter)) & 3) << 4) - 32);
   }
 }
 

@@ -9,7 +9,8 @@
 #include "tests/Support.h"
 
 #include <cstring>
-#include <numeric>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace quern {
 
@@ -149,6 +150,12 @@ TEST_CASE("writers: what cannot be written leaves nothing behind, and an old fil
   SafetensorsWriter quantized;
   quantized.tensor("q", TensorType::Q8_0, {32}, sourceOf(bytes));
   CHECK(quantized.write(path).error().message == path + ": tensor 'q' cannot be written to safetensors");
+  std::string link = folder.path + "/link.gguf";
+  REQUIRE(::symlink(path.c_str(), link.c_str()) == 0);
+  REQUIRE(GgufWriter().write(link));
+  struct stat info {};
+  CHECK((::lstat(link.c_str(), &info) == 0 && S_ISLNK(info.st_mode)));
+  CHECK(WeightFiles::open(path)->tensors().empty());
   GgufWriter elsewhere;
   auto good = elsewhere.write(folder.path + "/no/m.gguf");
   REQUIRE(!good);

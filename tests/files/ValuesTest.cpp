@@ -359,7 +359,7 @@ TEST_CASE("encoders: within their steps, reference rounding, refusals") {
 
 TEST_CASE("encoders: tiny, denormal and zero blocks stay numbers") {
   std::vector<float> back(256);
-  std::vector<std::byte> bytes(256);
+  std::vector<std::byte> bytes(static_cast<size_t>(*rowBytes(TensorType::Q8_0, 256)));  // the largest of them
   for (float size : {0.0f, 1e-45f, 1e-39f, 1e-30f, 6e-8f, 1e-6f})
     for (TensorType type : {TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K}) {
       std::vector<float> values(256, size);

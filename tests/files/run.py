@@ -37,6 +37,7 @@ if sys.argv[2:] == ["--runner"]:
     sys.exit(0)
 runner = subprocess.Popen([sys.executable, os.path.abspath(__file__), quern, "--runner"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
+sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bad_gguf
 import bad_safetensors
@@ -163,6 +164,9 @@ def large_files(folder):
     for name, content in headers.items():
         folder_of(folder, name, {"config.json": bad_safetensors.CONFIG, "model.safetensors": safetensors(content)})
         refused(folder, "./" + name, None, len(content))
+    many = b"{" + b",".join(b'"%06d":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}' % i for i in range(60000)) + b"}"
+    folder_of(folder, "many-tensors", {"config.json": bad_safetensors.CONFIG, "model.safetensors": safetensors(many, b"x")})
+    refused(folder, "./many-tensors", f"./many-tensors/model.safetensors: 1 surplus byte behind the last tensor '059999', which ends at byte {8 + len(many)}", len(many))
     folder_of(folder, "deep-config", {**bad_safetensors.GOOD_SHARDS, "config.json": b"[" * 1000000})
     refused(folder, "./deep-config", "./deep-config/config.json: byte 65: more than 64 objects and arrays inside each other", 1000000)
 

@@ -203,7 +203,7 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
   std::string text = row("model", escapedShort(model)) + row("format", fmt::format("{}, {}, {}", format, counted(files->files().size(), "file"), humanBytes(static_cast<double>(bytes))));
   text += headText(facts) + tensorsText(*files, line.has("all"));
   Json json = factsJson(model, facts);
-  addFilesJson(json, *files, facts);
+  if (line.has("json")) addFilesJson(json, *files, facts);  // large where there are many tensors
   if (!files->metadata().values().empty()) text += "\nmetadata\n";
   for (const auto& [key, value] : files->metadata().values()) text += fmt::format("  {} = {}\n", escapedShort(key), valueText(value));
   if (!facts.refused.empty()) text += "\nwould be refused\n";
