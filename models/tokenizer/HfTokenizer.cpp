@@ -68,7 +68,8 @@ Result<void> HfReader::readParts() {
       {"pre_tokenizer", keep(preTokenizer_)},
       {"post_processor", keep(postProcessor_)},
   };
-  if (texts_.tokenizer.size() > static_cast<size_t>(kTokenizerJsonBytes)) return bad(texts_.tokenizerFile, fmt::format("has {} bytes, at most {} are read", texts_.tokenizer.size(), kTokenizerJsonBytes));
+  if (texts_.tokenizer.size() > static_cast<size_t>(kTokenizerJsonBytes))
+    return bad(texts_.tokenizerFile, fmt::format("has {} bytes, at most {} are read", texts_.tokenizer.size(), kTokenizerJsonBytes));
   return pickJson({texts_.tokenizer, texts_.tokenizerFile}, picks);
 }
 
