@@ -100,7 +100,8 @@ void Reader::readTokens() {
   if (tokens->empty()) return fail(metadata_.has("tokenizer.ggml.tokens") ? "metadata 'tokenizer.ggml.tokens' is empty" : "metadata 'tokenizer.ggml.tokens' is missing");
   if (tokens->size() > static_cast<size_t>(kMaxTokens)) return fail(fmt::format("metadata 'tokenizer.ggml.tokens' has {} tokens, at most {} are read", tokens->size(), kMaxTokens));
   for (size_t id = 0; id < tokens->size(); ++id) {
-    if ((*tokens)[id].size() > static_cast<size_t>(kMaxTokenBytes)) return fail(fmt::format("metadata 'tokenizer.ggml.tokens' has {} bytes at {}, at most {} are read", (*tokens)[id].size(), id, kMaxTokenBytes));
+    if ((*tokens)[id].size() > static_cast<size_t>(kMaxTokenBytes))
+      return fail(fmt::format("metadata 'tokenizer.ggml.tokens' has {} bytes at {}, at most {} are read", (*tokens)[id].size(), id, kMaxTokenBytes));
     data_.tokens.add((*tokens)[id]);
   }
   index_ = TokenIndex(data_.tokens, [&](int32_t id) { return !data_.tokens[id].empty(); });
@@ -173,6 +174,7 @@ void Reader::readMerges() {
 void Reader::spellBytes() {
   if (data_.kind != TokenizerKind::ByteMerges) return;
   TokenTexts bytes;
+  bytes.reserveAs(data_.tokens);
   for (int32_t id = 0; id < data_.tokens.size(); ++id) {
     TokenType type = data_.types[static_cast<size_t>(id)];
     bool plain = type == TokenType::Normal || type == TokenType::Unused;

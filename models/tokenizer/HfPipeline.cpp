@@ -86,7 +86,8 @@ Result<void> StageReader::normalizer(const JsonValue& stage, std::string_view ty
   if (type != "Replace") return unsupported(type, "NFC, Prepend, Replace, Sequence");
   const JsonValue* pattern = stage.find("pattern");
   const JsonValue* text = pattern == nullptr ? nullptr : pattern->find("String");
-  if (text == nullptr || text->as<std::string>() == nullptr || *text->as<std::string>() != " ") return bad(fmt::format("'{}' replaces something else than the blank, which alone is supported", where_));
+  if (text == nullptr || text->as<std::string>() == nullptr || *text->as<std::string>() != " ")
+    return bad(fmt::format("'{}' replaces something else than the blank, which alone is supported", where_));
   pipeline.blanks = true;
   return needBlank(stage, "content");
 }

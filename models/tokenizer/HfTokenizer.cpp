@@ -68,7 +68,8 @@ Result<void> HfReader::readParts() {
       {"pre_tokenizer", keep(preTokenizer_)},
       {"post_processor", keep(postProcessor_)},
   };
-  if (texts_.tokenizer.size() > static_cast<size_t>(kTokenizerJsonBytes)) return bad(texts_.tokenizerFile, fmt::format("has {} bytes, at most {} are read", texts_.tokenizer.size(), kTokenizerJsonBytes));
+  if (texts_.tokenizer.size() > static_cast<size_t>(kTokenizerJsonBytes))
+    return bad(texts_.tokenizerFile, fmt::format("has {} bytes, at most {} are read", texts_.tokenizer.size(), kTokenizerJsonBytes));
   return pickJson({texts_.tokenizer, texts_.tokenizerFile}, picks);
 }
 
@@ -192,6 +193,7 @@ Result<void> HfReader::readGeneration() {
 void HfReader::spell() {
   if (data_.kind != TokenizerKind::ByteMerges) return;
   TokenTexts bytes;
+  bytes.reserveAs(data_.tokens);
   for (int32_t id = 0; id < data_.tokens.size(); ++id) {
     auto spelled = data_.types[static_cast<size_t>(id)] == TokenType::Normal ? bytesOfSpelling(data_.tokens[id]) : std::nullopt;
     bytes.add(spelled ? std::string_view(*spelled) : data_.tokens[id]);

@@ -94,6 +94,7 @@ Result<void> HfVocabulary::place(TokenizerData& data) {
     if (slot < -1) return bad(fmt::format("'added_tokens.{}' is '{}' again", i, escapedShort(added_[i].text)));
     slot = slot >= 0 ? slot : -2 - static_cast<int32_t>(i);
   }
+  data.tokens.reserveAs(texts_);
   for (int32_t slot : where) data.tokens.add(slot >= 0 ? texts_[slot] : slot == -1 ? "" : std::string_view(added_[static_cast<size_t>(-2 - slot)].text));
   data.types.assign(where.size(), TokenType::Normal);
   for (size_t id = 0; id < where.size(); ++id)

@@ -42,6 +42,11 @@ struct AddedToken {
 /// The texts of all tokens, end to end.
 class TokenTexts {
 public:
+  /// Room for what `other` has: large texts are not copied while they grow.
+  void reserveAs(const TokenTexts& other) {
+    bytes_.reserve(other.bytes_.size());
+    ends_.reserve(other.ends_.size());
+  }
   void add(std::string_view text) {
     bytes_ += text;
     ends_.push_back(static_cast<uint32_t>(bytes_.size()));

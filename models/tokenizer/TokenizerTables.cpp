@@ -83,9 +83,10 @@ Result<void> TokenizerTables::addBytes() {
 void TokenizerTables::addEnds() {
   ends = data.ends;
   if (data.eos >= 0) ends.push_back(data.eos);
-  for (const AddedToken& token : data.added) {
+  for (AddedToken& token : data.added) {
     if (std::find(std::begin(kEndTexts), std::end(kEndTexts), data.tokens[token.id]) == std::end(kEndTexts)) continue;
     ends.push_back(token.id);
+    token.special = true;
     data.types[static_cast<size_t>(token.id)] = TokenType::Control;
   }
   std::sort(ends.begin(), ends.end());
@@ -94,6 +95,7 @@ void TokenizerTables::addEnds() {
 
 void TokenizerTables::addPieces() {
   std::string piece;
+  pieces.reserveAs(data.tokens);
   for (int32_t id = 0; id < data.tokens.size(); ++id) {
     std::string_view token = prints(id) ? data.tokens[id] : "";
     piece.clear();

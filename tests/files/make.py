@@ -96,11 +96,35 @@ def good_data():
     return floats(6) + bytes.fromhex("003c00bc0042")
 
 
+def added(number, content, **flags):
+    return {"id": number, "content": content, "special": True, **flags}
+
+
+def tokenizer(tokens, merges, added_tokens=(), model=None, **stages):
+    """A tokenizer.json."""
+    vocab = {token: i for i, token in enumerate(tokens)}
+    whole = {"added_tokens": list(added_tokens), "normalizer": None, "pre_tokenizer": None, "post_processor": None, **stages, "model": {"type": "BPE", **(model or {}), "vocab": vocab, "merges": merges}}
+    return json.dumps(whole).encode()
+
+
 def seeds(target, folder):
     """Starting points for fuzzing."""
     many = [(f"k.{kind}", kind, 1) for kind in KINDS if kind not in ("str", "arr")]
     arrays = [("a.n", "arr", ("i32", [1, 2])), ("a.a", "arr", ("arr", [("u8", [1]), ("str", ["x"])])), ("a.b", "arr", ("bool", [0, 1]))]
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+    llama2 = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "\u2581"}, {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]}
+    regex = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    split = {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}, {"type": "ByteLevel", "use_regex": False}]}
+    template = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}], "special_tokens": {"<s>": {"id": "<s>", "ids": [1]}}}
+    spaced = ["<unk>", "<s>", "</s>", "<0xC3>", "\u2581", "a", "b", "\u2581a", "ab"]
+    beside = b'\n---\n{"bos_token": "<s>", "eos_token": {"content": "b"}, "add_eos_token": true}\n---\n{"eos_token_id": [0, 1], "bos_token_id": 2}'
     all_seeds = {
+        "tokenizer": [tokenizer(["a", "b", "\u0120", "ab", "\u0120a"], ["a b", "\u0120 a"], pre_tokenizer=byte_level),
+                      tokenizer(["a", "<s>", "b", "ab", "1"], [["a", "b"]], [added(1, "<s>"), added(5, " x", special=False, lstrip=True, rstrip=True, single_word=True, normalized=True)], {"ignore_merges": True},
+                                normalizer={"type": "NFC"}, pre_tokenizer=split, post_processor={"type": "Sequence", "processors": [byte_level, template]}) + beside,
+                      tokenizer(spaced, ["\u2581 a", "a b"], [added(i, spaced[i]) for i in range(3)], {"unk_token": "<unk>", "byte_fallback": True, "fuse_unk": True}, normalizer=llama2, post_processor=template),
+                      tokenizer(spaced, ["\u2581 a"], [], {"unk_token": "<unk>"}, pre_tokenizer={"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True})],
+        "prompt": [bytes([kind]) + text for kind in (0, 4, 9, 20, 22, 27) for text in (b"Hello, it's  12345\n\n\xc3\xa9e\xcc\x81 <s> <a>", b"\xff\xe2\x96\x81\xf0\x9f\xa6\x99\t aaaaaaaa")],
         "gguf": [gguf(), gguf(version=2), gguf(pairs=many + arrays), gguf(pairs=[("general.alignment", "u32", 64)], align=64), gguf(tensors=[]),
                  gguf(tensors=[Tensor("q", [32, 2], Q8_0, bytes(68)), Tensor("z", [0, 4]), Tensor("k", [256], Q4_K, bytes(144))]), b"GGUF\0\0\0\3", b"tjgg"],
         "safetensors": [safetensors(good_header(), good_data()), safetensors({}), safetensors({"s": entry("F64", [], 0, 8)}, bytes(8), pad=5),

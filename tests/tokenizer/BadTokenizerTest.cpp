@@ -4,6 +4,9 @@
 
 #include <functional>
 #include <limits>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace quern;
 
@@ -116,6 +119,9 @@ TEST_CASE("GGUF defaults for absent keys", "[tokenizer]") {
   TokenizerData plain = need(bytes.read());
   CHECK((plain.bos == -1 && plain.eos == -1 && !plain.addBos && plain.rule == SplitRule::GgufDefault && !plain.ignoreMerges));
   bytes.without = {};
+  bytes.types[3] = 4;  // an end of text that the file calls user-defined is a control token all the same
+  Tokenizer ends = need(Tokenizer::make(need(bytes.read())));
+  CHECK((ends.isEnd(3) && ends.isControl(3) && !ends.encode("<|endoftext|>")));
   bytes.pre = "llama-bpe";
   bytes.others["bos_token_id"] = uint64_t{3};
   TokenizerData llama3 = need(bytes.read());
@@ -211,4 +217,27 @@ TEST_CASE("wrong texts of tokenizer.json and the files beside it", "[tokenizer]"
   CHECK(beside("", R"({"eos_token_id": [0, 3]})") == "generation_config.json: 'eos_token_id' is 3, 0 to 2 are legal");
   CHECK(beside("", R"({"eos_token_id": "a"})") == "generation_config.json: 'eos_token_id' is a string, a token id is needed");
   CHECK(beside("", R"({"bos_token_id": -2})") == "generation_config.json: 'bos_token_id' is -2, 0 to 2 are legal");
+}
+
+TEST_CASE("a large tokenizer.json takes at most 64 MiB and four times the file", "[tokenizer]") {
+  for (int length : {48, 4000}) {
+    std::string vocab;
+    for (int id = 0; vocab.size() < 30u << 20; ++id) vocab += fmt::format("{}\"{:07x}{}\":{}", id == 0 ? "" : ",", id, std::string(static_cast<size_t>(length), 'z'), id);
+    std::string text = fmt::format(R"({{"pre_tokenizer": {}, "model": {{"type": "BPE", "vocab": {{{}}}, "merges": []}}}})", kGpt2Stage, vocab);
+    vocab = {};
+    pid_t child = ::fork();
+    if (child == 0) {  // a process of its own, for a peak of its own
+      struct rusage before, after;
+      ::getrusage(RUSAGE_SELF, &before);
+      auto data = parseHfTokenizer({.tokenizer = text});
+      bool good = data && Tokenizer::make(std::move(*data));
+      ::getrusage(RUSAGE_SELF, &after);
+      long limitKib = (64 << 10) + 3 * static_cast<long>(text.size() >> 10);  // the text itself is there before
+      ::_exit(!good ? 2 : after.ru_maxrss - before.ru_maxrss <= limitKib ? 0 : 1);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    INFO("tokens of " << length << " bytes");
+    CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  }
 }

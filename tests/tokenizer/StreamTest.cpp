@@ -162,3 +162,22 @@ TEST_CASE("texts beyond the limit, and characters without a token, are errors", 
   CHECK(few.encode("a\xe4\xbd\xa0").error().message == "few\\x0a: no token stands for character U+4F60 of the text, and none for unknown ones");
   CHECK(few.encode("a\xff").error().message == "few\\x0a: no token stands for byte 0xff of the text, and none for unknown ones");
 }
+
+TEST_CASE("text never becomes a control token, whatever merges and pieces say", "[tokenizer]") {
+  TokenizerData data;
+  data.file = "control";
+  for (const char* text : {"a", "b", "ab"}) data.tokens.add(text);
+  data.types = {TokenType::Normal, TokenType::Normal, TokenType::Control};
+  data.merges = {{0, 1, 2}};
+  data.added = {{.id = 2, .special = true}};
+  for (bool ignoreMerges : {false, true}) {
+    data.ignoreMerges = ignoreMerges;
+    Tokenizer tokenizer = need(Tokenizer::make(data));
+    CHECK(need(tokenizer.encode("abab")) == std::vector<int32_t>{0, 1, 0, 1});
+    CHECK(need(tokenizer.encode("ab")) == std::vector<int32_t>{0, 1});
+    CHECK(need(tokenizer.encode("abb", {.parseSpecial = true})) == std::vector<int32_t>{2, 1});
+  }
+  data.kind = TokenizerKind::Scores;
+  data.scores = {0, 0, 9};
+  CHECK(need(need(Tokenizer::make(data)).encode("ab")) == std::vector<int32_t>{0, 1});
+}

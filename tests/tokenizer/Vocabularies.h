@@ -26,7 +26,7 @@ T need(Result<T> result) {
 /// A folder of test data beside the project: $QUERN_SHARED, else ../shared.
 inline std::string sharedFile(const std::string& name) {
   const char* given = std::getenv("QUERN_SHARED");
-  return (given != nullptr ? std::string(given) : std::string(QUERN_SHARED_DEFAULT)) + "/" + name;
+  return std::string(given != nullptr ? given : QUERN_TESTS "/../../shared") + "/" + name;
 }
 
 /// False with a note where the file is not here.
