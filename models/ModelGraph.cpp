@@ -5,21 +5,13 @@
 #include "compiler/base/Text.h"
 #include "models/files/WeightValues.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace quern {
 
 Result<ElementType> kernelTypeOf(const Weights& weights, const Weight& weight, int64_t rowLength) {
-  switch (weight.type) {
-    case TensorType::F32: return ElementType::F32;
-    case TensorType::F16: return ElementType::F16;
-    case TensorType::BF16: return ElementType::BF16;
-    case TensorType::Q8_0: return ElementType::Q8_0;
-    case TensorType::Q4_0: return ElementType::Q4_0;
-    case TensorType::Q4_K: return ElementType::Q4_K;
-    case TensorType::Q6_K: return ElementType::Q6_K;
-    default: break;
-  }
+  if (auto type = elementTypeOf(weight.type)) return *type;
   if (auto good = checkConvertible(weight.type); !good) return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights.label()), escaped(weight.stored), good.error().message));
   bool blocks = infoOf(weight.type).blockElements > 1 && rowLength % formatOf(ElementType::Q8_0).block == 0;
   return blocks ? ElementType::Q8_0 : ElementType::F16;
@@ -103,75 +95,72 @@ GraphRows ModelGraph::layerNorm(const GraphRows& x, const std::string& gain, con
   return out;
 }
 
-size_t ModelGraph::packed(const std::string& given, std::vector<const Weight*> pieces, std::vector<int64_t> columns, int64_t depth) {
-  GraphWeight weight{GraphWeight::Kind::Packed, plan_.constant(), op(given), ElementType::F32, std::move(pieces), std::move(columns), depth};
-  if (const auto* matmul = std::get_if<MatmulOp>(&weight.op)) weight.type = matmul->w;
-  list_.push_back(std::move(weight));
-  return list_.size() - 1;
+/// What follows the product: without its bias where there is none, and nothing where nothing is left.
+static std::string endOf(const LinearEnd& end, bool biased) {
+  if (end.ep.empty()) return biased ? "x + bias" : "";
+  size_t at = end.ep.find("x + bias");
+  if (biased || at == std::string::npos) return end.ep;
+  std::string rest = end.ep.substr(at + 8), bare = fmt::format("{}x{}", end.ep.substr(0, at), rest);
+  return bare == "x" ? "" : bare;
 }
 
-void ModelGraph::linearStep(const std::string& name, const GraphRows& x, const GraphRows& out, std::vector<const Weight*> pieces, const std::vector<std::string>& biases,
-                            const std::vector<int64_t>& widths, const LinearEnd& end, bool inOut) {
-  auto type = kernelTypeOf(weights_, *pieces[0], inOut ? out.width : x.width);
+PlanBuffer ModelGraph::biases(const std::vector<std::string>& names, const std::vector<int64_t>& widths) {
+  GraphWeight all{GraphWeight::Kind::Floats, plan_.constant(), {}, ElementType::F32, {}, widths, 1};
+  for (size_t i = 0; i < widths.size(); ++i) all.pieces.push_back(weights_.has(names[i]) ? take(names[i], {widths[i]}) : nullptr);
+  list_.push_back(all);
+  return all.buffer;
+}
+
+void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut) {
+  const Weight& first = *parts.weights[0];
+  auto type = kernelTypeOf(weights_, first, inOut ? out.width : x.width);
   if (!type) return fail(type.error());
   // The blocks of a quantised weight lie along what is summed.
-  if (inOut && isQuantised(*type)) return fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()), escaped(pieces[0]->stored), nameOf(pieces[0]->type))));
-  bool biased = std::any_of(biases.begin(), biases.end(), [&](const std::string& each) { return weights_.has(each); });
-  std::string ep = end.ep.empty() && biased ? "x + bias" : end.ep;
-  if (!biased)  // an epilogue is written with its bias
-    if (size_t at = ep.find("x + bias"); at != std::string::npos) ep.replace(at, 8, "x");
-  if (ep == "x") ep.clear();
-  std::string given = fmt::format("matmul m=* n={} k={}{} const=b", out.width, x.width, inOut ? "" : " tb=1");
+  if (inOut && isQuantised(*type)) return fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()), escaped(first.stored), nameOf(first.type))));
+  bool biased = std::any_of(parts.biases.begin(), parts.biases.end(), [&](const std::string& each) { return weights_.has(each); });
+  std::string ep = endOf(end, biased), given = fmt::format("matmul m=* n={} k={}{} const=b", out.width, x.width, inOut ? "" : " tb=1");
   if (*type != ElementType::F32) given += fmt::format(" w={}", text(*type));
   if (!ep.empty()) given += fmt::format(" ep=\"{}\"", ep);
-  std::vector<std::pair<std::string, PlanView>> known;
-  for (const auto& [operand, rows] : end.operands) {
-    known.emplace_back(operand, view(rows));
-    if (operand != "residual" && ep.find(operand) != std::string::npos) given += fmt::format(" {}=*x{}", operand, rows.width);
+  std::map<std::string, PlanView> operands;
+  for (const auto& [name, rows] : end.operands) {
+    operands[name] = view(rows);
+    if (name != "residual") given += fmt::format(" {}=*x{}", name, rows.width);
   }
-  size_t weight = packed(given, std::move(pieces), widths, x.width);
-  if (biased) {
-    PlanBuffer bias = plan_.constant();
-    GraphWeight all{GraphWeight::Kind::Floats, bias, {}, ElementType::F32, {}, widths, 1};
-    for (size_t i = 0; i < widths.size(); ++i) all.pieces.push_back(weights_.has(biases[i]) ? take(biases[i], {widths[i]}) : nullptr);
-    list_.push_back(std::move(all));
-    known.emplace_back("bias", PlanView{bias});
-  }
-  PlanStep step{name, list_[weight].op, {x.dim}, {view(x), {list_[weight].buffer}}};
-  const auto* matmul = std::get_if<MatmulOp>(&step.op);
-  if (!status_ || matmul == nullptr) return;
-  if (matmul->ep != nullptr)
-    for (const std::string& operand : operandsOf(*matmul->ep))
-      for (const auto& [has, operandView] : known)
-        if (has == operand) step.operands.push_back(operandView);
+  if (biased) operands["bias"] = {biases(parts.biases, parts.widths)};
+  GraphWeight weight{GraphWeight::Kind::Packed, plan_.constant(), op(given), *type, parts.weights, parts.widths, x.width};
+  if (!status_) return;
+  PlanStep step{first.stored, weight.op, {x.dim}, {view(x), {weight.buffer}}};
+  const auto& matmul = std::get<MatmulOp>(weight.op);
+  if (matmul.ep != nullptr)
+    for (const std::string& name : operandsOf(*matmul.ep))
+      if (auto found = operands.find(name); found != operands.end()) step.operands.push_back(found->second);
   step.operands.push_back(view(out));
+  list_.push_back(std::move(weight));
   plan_.step(std::move(step));
 }
 
 GraphRows ModelGraph::linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& parts, const LinearEnd& end, bool inOut) {
-  std::vector<const Weight*> pieces;
-  std::vector<std::string> biases;
-  std::vector<int64_t> widths;
+  LinearParts all;
   int64_t width = 0;
   bool alike = true;
   for (const auto& [name, columns] : parts) {
     const Weight* weight = inOut ? take(name + ".weight", {x.width, columns}) : take(name + ".weight", {columns, x.width});
     if (weight == nullptr) return fresh(1, x);
-    pieces.push_back(weight);
-    biases.push_back(name + ".bias");
-    widths.push_back(columns);
+    all.weights.push_back(weight);
+    all.biases.push_back(name + ".bias");
+    all.widths.push_back(columns);
     width += columns;
-    alike = alike && weight->type == pieces[0]->type;
+    alike = alike && weight->type == all.weights[0]->type;
   }
   GraphRows out = fresh(width, x);
   if (alike) {
-    linearStep(parts[0].first, x, out, pieces, biases, widths, end, inOut);
+    linearStep(x, out, all, end, inOut);
     return out;
   }
   int64_t column = 0;
   for (size_t i = 0; i < parts.size(); ++i) {  // types of their own: products of their own
-    linearStep(parts[i].first, x, part(out, column, widths[i]), {pieces[i]}, {biases[i]}, {widths[i]}, end, inOut);
-    column += widths[i];
+    linearStep(x, part(out, column, all.widths[i]), {{all.weights[i]}, {all.biases[i]}, {all.widths[i]}}, end, inOut);
+    column += all.widths[i];
   }
   return out;
 }
@@ -223,12 +212,11 @@ void ModelGraph::logits(const GraphRows& x, const std::string& head) {
   GraphRows out{plan_.outside(kLogits), c_.vocab, 0, c_.vocab, x.dim, PlanOrigin::First};
   const Weight* weight = take(head, {c_.vocab, x.width});
   if (weight == nullptr) return;
-  size_t before = list_.size();
-  linearStep("logits", x, out, {weight}, {""}, {c_.vocab}, {}, false);
+  linearStep(x, out, {{weight}, {""}, {c_.vocab}}, {}, false);
   // One copy of a tied table: its rows are read out of the packed head.
   if (auto table = tables_.find(head); table != tables_.end() && status_)
     for (GraphGather& gather : gathers_)
-      if (gather.weight == table->second) gather.weight = before;
+      if (gather.weight == table->second) gather.weight = list_.size() - 1;
 }
 
 }  // namespace quern

@@ -88,9 +88,14 @@ public:
 private:
   const Weight* take(const std::string& name, std::initializer_list<int64_t> shape);
   PlanBuffer floats(const std::string& name, int64_t count);
-  size_t packed(const std::string& op, std::vector<const Weight*> pieces, std::vector<int64_t> columns, int64_t depth);
-  void linearStep(const std::string& name, const GraphRows& x, const GraphRows& out, std::vector<const Weight*> pieces, const std::vector<std::string>& biases,
-                  const std::vector<int64_t>& widths, const LinearEnd& end, bool inOut);
+  /// Weights side by side that share their input, and the names of their biases.
+  struct LinearParts {
+    std::vector<const Weight*> weights;
+    std::vector<std::string> biases;
+    std::vector<int64_t> widths;
+  };
+  PlanBuffer biases(const std::vector<std::string>& names, const std::vector<int64_t>& widths);
+  void linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut);
   GraphRows fresh(int64_t width, const GraphRows& like);
   static PlanView view(const GraphRows& x, ElementType type = ElementType::F32);
   PlanView headsView(const GraphRows& x) const;

@@ -15,12 +15,6 @@ namespace quern {
 
 namespace {
 
-/// The file type that a kernel's type is.
-TensorType fileTypeOf(ElementType type) {
-  constexpr TensorType kTypes[] = {TensorType::F32, TensorType::I32, TensorType::F16, TensorType::BF16, TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K};
-  return kTypes[static_cast<size_t>(type)];
-}
-
 /// Where one weight of the graph goes.
 struct Place {
   int64_t offset = 0, bytes = 0;

@@ -8,6 +8,18 @@
 
 namespace quern {
 
+static constexpr std::pair<ElementType, TensorType> kTypes[] = {{ElementType::F32, TensorType::F32},   {ElementType::I32, TensorType::I32},   {ElementType::F16, TensorType::F16},
+                                                                {ElementType::BF16, TensorType::BF16}, {ElementType::Q8_0, TensorType::Q8_0}, {ElementType::Q4_0, TensorType::Q4_0},
+                                                                {ElementType::Q4_K, TensorType::Q4_K}, {ElementType::Q6_K, TensorType::Q6_K}};
+
+TensorType fileTypeOf(ElementType type) { return kTypes[static_cast<size_t>(type)].second; }
+
+std::optional<ElementType> elementTypeOf(TensorType type) {
+  for (auto [own, stored] : kTypes)
+    if (stored == type && own != ElementType::I32) return own;
+  return std::nullopt;
+}
+
 /// `given` spelled by `to`, where it is of the form `from`: a `*` is digits, the same in both.
 static std::optional<std::string> translated(std::string_view given, std::string_view from, std::string_view to) {
   size_t star = from.find('*');

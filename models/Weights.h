@@ -1,11 +1,13 @@
 // models/Weights.h — a model's named weights, wherever they lie: what architectures ask for by name and shape.
 #pragma once
 
+#include "compiler/op/ElementType.h"
 #include "models/files/WeightFiles.h"
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace quern {
@@ -20,6 +22,11 @@ struct Weight {
   const FileTensor* file = nullptr;  ///< null: in memory
   bool used = false;
 };
+
+/// The type in files that a kernels' type is.
+TensorType fileTypeOf(ElementType type);
+/// The other way; nothing for a type that no kernel reads.
+std::optional<ElementType> elementTypeOf(TensorType type);
 
 /// "model.layers.*.mlp.up_proj.weight" -> "blk.*.ffn_up.weight": how one format names what our architectures ask for.
 struct WeightName {

@@ -2,7 +2,10 @@
 #include "runtime/ThreadPool.h"
 
 #include <algorithm>
+#include <linux/futex.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -34,7 +37,29 @@ void pause() {
 #endif
 }
 
+/// Sleeps while `word` is `seen`. std::atomic::wait would yield the CPU some times first: a system call each.
+void futexWait(std::atomic<uint32_t>& word, uint32_t seen) { ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0); }
+void futexWakeAll(std::atomic<uint32_t>& word) { ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0); }
+
 }  // namespace
+
+void ThreadPool::Signal::await(uint32_t seen) {
+  for (int spins = 0; word.load(std::memory_order_acquire) == seen; ++spins) {
+    if (spins < kSpins) {
+      pause();
+      continue;
+    }
+    sleepers.fetch_add(1);
+    futexWait(word, seen);
+    sleepers.fetch_sub(1);
+  }
+}
+
+void ThreadPool::Signal::move(uint32_t by) {
+  word.fetch_add(by);
+  // Whoever counted itself before this looks at the word after: one of the two sees the other.
+  if (sleepers.load() > 0) futexWakeAll(word);
+}
 
 bool worthSharing(double flops) {
   constexpr double kLeast = 8e5;  // two threads meet in about 2 us: at 64 x 64 x 64 they gain nothing, at twice that 1.5x
@@ -54,8 +79,7 @@ ThreadPool::ThreadPool(int threads) : parts_(std::make_unique<Part[]>(static_cas
 
 ThreadPool::~ThreadPool() {
   stopping_ = true;
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
+  epoch_.move(1);
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -80,32 +104,23 @@ void ThreadPool::run(int64_t count, Task task, void* context) {
     parts_[static_cast<size_t>(i)].next.store(count / threads() * i + std::min(i, count % threads()), std::memory_order_relaxed);
     parts_[static_cast<size_t>(i)].end = count / threads() * (i + 1) + std::min(i + 1, count % threads());
   }
-  busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  epoch_.fetch_add(1, std::memory_order_release);
-  epoch_.notify_all();
+  busy_.word.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
+  epoch_.move(1);
   takeTasks(0);
-  for (int spins = 0;; ++spins) {
-    int busy = busy_.load(std::memory_order_acquire);
-    if (busy == 0) return;
-    if (spins < kSpins) pause();
-    else busy_.wait(busy, std::memory_order_acquire);
-  }
+  for (uint32_t busy = busy_.word.load(std::memory_order_acquire); busy != 0; busy = busy_.word.load(std::memory_order_acquire)) busy_.await(busy);
 }
 
 void ThreadPool::work(int thread) {
   uint32_t seen = 0;
   while (true) {
-    for (int spins = 0; epoch_.load(std::memory_order_acquire) == seen; ++spins) {
-      if (spins < kSpins) pause();
-      else epoch_.wait(seen, std::memory_order_acquire);
-    }
-    seen = epoch_.load(std::memory_order_acquire);
+    epoch_.await(seen);
+    seen = epoch_.word.load(std::memory_order_acquire);
     if (stopping_) return;
     unsigned own = readMxcsr();
     writeMxcsr(mxcsr_);
     takeTasks(thread);
     writeMxcsr(own);
-    if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) busy_.notify_one();
+    busy_.move(static_cast<uint32_t>(-1));
   }
 }
 

@@ -36,6 +36,14 @@ private:
     int64_t end = 0;
   };
 
+  /// A number that threads wait for to change: spinning for a bounded time, then asleep. No system call but futex.
+  struct Signal {
+    std::atomic<uint32_t> word{0};
+    std::atomic<int> sleepers{0};
+    void await(uint32_t seen);
+    void move(uint32_t by);
+  };
+
   std::unique_ptr<Part[]> parts_;
   std::vector<std::thread> workers_;
   // The job: written before the epoch moves, read after.
@@ -43,8 +51,8 @@ private:
   void* context_ = nullptr;
   int64_t piece_ = 1;
   unsigned mxcsr_ = 0;
-  alignas(64) std::atomic<uint32_t> epoch_{0};
-  alignas(64) std::atomic<int> busy_{0};
+  alignas(64) Signal epoch_;
+  alignas(64) Signal busy_;
   std::atomic<bool> stopping_{false};
 };
 

@@ -1,12 +1,16 @@
 // tools/quern/Eval.cpp — `quern eval OP IN.npy... -o OUT.npy`: one op on NumPy files.
 #include "compiler/base/Text.h"
+#include "compiler/op/BlockValues.h"
 #include "compiler/store/KernelCall.h"
 #include "compiler/store/WeightPacking.h"
+#include "models/Weights.h"
+#include "models/files/WeightValues.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Npy.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace quern {
@@ -18,21 +22,28 @@ const CommandInfo kEvalInfo = {"eval", "OP IN.npy... -o OUT.npy", "runs one op o
 
 namespace {
 
-/// Inputs of an op as arrays, weights packed as the kernel wants them.
+/// Inputs of an op as arrays: rounded to the op's types, weights packed as the kernel wants them.
 class Arguments {
 public:
   Result<void> add(const TensorSpec& spec, const NpyArray& array, const std::string& file) {
     if ((spec.type == ElementType::I32) != array.isIds)
-      return badInput(fmt::format("{}: descr is {}, {} is needed for {}", escaped(file), array.isIds ? "whole numbers" : "f32", text(spec.type), spec.name));
-    arrays_.push_back(&array);
+      return badInput(fmt::format("{}: descr is {}, {} is needed for {}", escaped(file), array.isIds ? "whole numbers" : "f32", spec.type == ElementType::I32 ? "i32" : "f32", spec.name));
+    Input input{&array, array.isIds ? static_cast<const void*>(array.ids.data()) : array.values.data(), {}};
+    if (spec.type != ElementType::F32 && spec.type != ElementType::I32) {
+      auto count = static_cast<int64_t>(array.values.size());
+      input.rounded = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(bytesOf(spec.type, count)));
+      if (auto good = fromFloats(fileTypeOf(spec.type), array.values.data(), count, input.rounded->data()); !good) return badInput(fmt::format("{}: as {}: {}", escaped(file), text(spec.type), good.error().message));
+      input.data = input.rounded->data();
+    }
+    inputs_.push_back(std::move(input));
     return {};
   }
 
   /// Operands in the kernel's order; the output is `out` (a copy of C where the op accumulates).
-  std::vector<Operand> bind(const KernelInfo& info, const TensorSpec& outSpec, std::vector<float>& out) {
+  std::vector<Operand> bind(const KernelInfo& info, const TensorSpec& outSpec, std::vector<std::byte>& out) {
     std::vector<int64_t> outShape;
     for (const TensorDim& dim : outSpec.dims) outShape.push_back(dim.value);
-    out.resize(static_cast<size_t>(outSpec.elements()));
+    out.resize(static_cast<size_t>(bytesOf(outSpec.type, outSpec.elements())));
     std::vector<Operand> operands;
     for (size_t i = 0; i < info.buffers.size(); ++i) {
       const KernelBuffer& buffer = info.buffers[i];
@@ -40,25 +51,29 @@ public:
         operands.push_back({out.data(), denseStrides(outShape)});
         continue;
       }
-      const NpyArray& array = *arrays_[i];
+      const Input& input = inputs_[i];
       if (buffer.use == BufferUse::InOut) {
-        out = array.values;
-        operands.push_back({out.data(), denseStrides(array.shape)});
+        std::memcpy(out.data(), input.data, out.size());
+        operands.push_back({out.data(), denseStrides(input.array->shape)});
       } else if (buffer.use == BufferUse::Weight) {
-        std::vector<float>& packed = packed_.emplace_back(static_cast<size_t>(buffer.pack.bytes() / 4));
-        packWeight(buffer.pack, array.values.data(), packed.data());
+        std::vector<std::byte>& packed = packed_.emplace_back(static_cast<size_t>(buffer.pack.bytes()));
+        packWeight(buffer.pack, input.data, packed.data());
         operands.push_back({packed.data(), {}});
       } else {
-        const void* data = array.isIds ? static_cast<const void*>(array.ids.data()) : array.values.data();
-        operands.push_back({data, denseStrides(array.shape)});
+        operands.push_back({input.data, denseStrides(input.array->shape)});
       }
     }
     return operands;
   }
 
 private:
-  std::vector<const NpyArray*> arrays_;
-  std::vector<std::vector<float>> packed_;
+  struct Input {
+    const NpyArray* array;
+    const void* data;
+    std::shared_ptr<std::vector<std::byte>> rounded;
+  };
+  std::vector<Input> inputs_;
+  std::vector<std::vector<std::byte>> packed_;
 };
 
 /// Every id must name a row of the table behind it.
@@ -107,7 +122,7 @@ Result<int> runEval(std::vector<std::string> args) {
   auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target()) : (*library)->get(entry->op, *choice);
   if (!kernel) return kernel.error();
   if (!line.has("quiet")) std::fprintf(stderr, "%s\nschedule (%s) %s\n", text(entry->op).c_str(), choice->from.c_str(), text(choice->schedule).c_str());
-  std::vector<float> out;
+  std::vector<std::byte> out;
   TensorSpec outSpec = outputOf(fixed(entry->op, *dims));
   std::vector<Operand> operands = arguments.bind((*kernel)->info, outSpec, out);
   std::vector<int64_t> values;
@@ -117,7 +132,9 @@ Result<int> runEval(std::vector<std::string> args) {
   call->run();
   std::vector<int64_t> outShape;
   for (const TensorDim& dim : outSpec.dims) outShape.push_back(dim.value);
-  if (auto good = writeNpy(line.get("output"), outShape, out); !good) return good.error();
+  std::vector<float> result(static_cast<size_t>(outSpec.elements()));
+  rowValues(outSpec.type, out.data(), outSpec.elements(), result.data());
+  if (auto good = writeNpy(line.get("output"), outShape, result); !good) return good.error();
   return 0;
 }
 

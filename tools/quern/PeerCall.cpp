@@ -47,6 +47,7 @@ PeerCall cannot(std::string why) {
 }
 
 PeerCall callOf(const MatmulOp& op, const CheckInputs& inputs, int threads) {
+  if (op.w != ElementType::F32) return cannot(fmt::format("peers take f32 weights, not {}", text(op.w)));
   auto activation = activationOf(op.ep);
   if (!activation) return cannot(fmt::format("ep={} is not of the form bias+activation+residual", epilogueText(*op.ep)));
   if (op.m.value * op.n.value * op.k.value * op.batch.value == 0) return cannot("there is nothing to multiply");
