@@ -33,14 +33,25 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
   return workload;
 }
 
-double forwardFlops(const Workload& workload, int64_t rows, int64_t past) {
-  double flops = 0;
-  for (const WorkloadItem& item : workload.items) {
-    DimValues sample;
-    for (const auto& [name, unused] : item.sample) sample[name] = name == "kv" ? past + rows : rows;
-    flops += item.calls * flopsOf(fixed(item.op, sample));
+Result<ForwardCost> ForwardCost::of(const ModelSource& source) {
+  Weights weights = source.weights;
+  ModelGraph graph(weights, source.config, 1, source.config.context, ElementType::F32);
+  source.architecture->build(graph, source.config, source.hf);
+  if (!graph.status()) return graph.status().error();
+  ForwardCost cost;
+  for (const PlanStep* step : graph.plan().kernelSteps()) cost.steps_.push_back({step->op, step->dims});
+  return cost;
+}
+
+double ForwardCost::flops(const PlanSizes& sizes) const {
+  double all = 0;
+  for (const Step& step : steps_) {
+    DimValues values;
+    std::vector<std::string> names = runtimeDims(step.op);
+    for (size_t i = 0; i < names.size(); ++i) values[names[i]] = valueOf(step.dims[i], sizes);
+    all += flopsOf(fixed(step.op, values));
   }
-  return flops;
+  return all;
 }
 
 /// Each kernel is asked for once, though every layer runs it.

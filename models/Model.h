@@ -21,8 +21,21 @@ struct ModelOptions {
 /// Errors   BadInput: weights that are missing or of another shape.
 Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t past = 0, ElementType kvType = ElementType::F32);
 
-/// Floating point operations of a forward of `rows` rows at `past` positions, all logits wanted.
-double forwardFlops(const Workload& workload, int64_t rows, int64_t past);
+/// What forwards of a model cost.
+class ForwardCost {
+public:
+  /// Errors   as workloadOf.
+  static Result<ForwardCost> of(const ModelSource& source);
+  /// Floating point operations of one forward.
+  double flops(const PlanSizes& sizes) const;
+
+private:
+  struct Step {
+    OpDesc op;
+    std::vector<PlanDim> dims;
+  };
+  std::vector<Step> steps_;
+};
 
 /// One KV cache, one sequence. A forward of n rows, n forwards of one, and any pieces between give the same bits, on any number of
 /// threads.

@@ -168,8 +168,7 @@ const std::byte* Plan::addressOf(const PlanView& view, const PlanSizes& sizes, c
 void Plan::run(Bound& step, const PlanSizes& sizes, const Outside& outside) {
   bool none = false;
   for (size_t d = 0; d < step.dims.size(); ++d) {
-    PlanDim dim = step.dims[d];
-    step.dimValues[d] = dim == PlanDim::Rows ? sizes.rows : dim == PlanDim::Outputs ? sizes.outputs : sizes.past + sizes.rows;
+    step.dimValues[d] = valueOf(step.dims[d], sizes);
     none = none || step.dimValues[d] == 0;
   }
   if (none) return;

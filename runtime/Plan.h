@@ -23,6 +23,7 @@ struct PlanSizes {
 
 /// Which size a kernel's run-time dimension takes.
 enum class PlanDim : uint8_t { Rows, Positions, Outputs };  ///< T, P + T, or the outputs
+inline int64_t valueOf(PlanDim dim, const PlanSizes& sizes) { return dim == PlanDim::Rows ? sizes.rows : dim == PlanDim::Outputs ? sizes.outputs : sizes.past + sizes.rows; }
 /// Which row of its buffer a view begins at: the first, row P (of a buffer with a row per position), or the first output row.
 enum class PlanOrigin : uint8_t { First, Past, Outputs };
 

@@ -122,6 +122,28 @@ bool sharesWeight(const Schedule& a, const Schedule& b) {
   return x != nullptr && y != nullptr && x->panelWidth() == y->panelWidth() && x->order == y->order;
 }
 
+struct NarrowTile {
+  int64_t rows, columns;
+};
+
+/// Tiles for few rows, the best first. A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
+/// A weight that is made f32 on the way takes one panel too, or a part of it: the wide kernel's way over scratch is never better.
+static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const MatmulOp& op) {
+  int64_t panel = wide.panelWidth();
+  std::vector<NarrowTile> tiles;
+  if (op.w == ElementType::F32) {
+    for (int64_t rows : {2, 1})
+      for (int64_t panels = 4; panels > 1; --panels) tiles.push_back({rows, panels * panel});
+    return tiles;
+  }
+  for (int64_t panels = 4; panels > 1; --panels)
+    for (int64_t rows : {2, 1}) tiles.push_back({rows, panels * panel});
+  for (int64_t vectors = panel / wide.lanes; vectors >= 1; --vectors)
+    for (int64_t rows : {2, 1})
+      if (panel % (vectors * wide.lanes) == 0) tiles.push_back({rows, vectors * wide.lanes});
+  return tiles;
+}
+
 std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target) {
   if (rowDimOf(op).empty()) return {};
   if (const auto* attention = std::get_if<AttentionOp>(&op)) {
@@ -129,20 +151,18 @@ std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, 
     int64_t group = attention->heads.value / attention->kvHeads.value;
     return validate(few, op, target) ? std::vector<RowClass>{{std::max<int64_t>(1, AttentionSchedule::kFewRows / group), few}} : std::vector<RowClass>{};
   }
-  // A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
   const auto& wide = std::get<MatmulSchedule>(base);
   if (wide.chains() > 1) return {};
-  for (int64_t rows : {2, 1}) {
+  const auto& matmul = std::get<MatmulOp>(op);
+  for (const NarrowTile& tile : narrowTiles(wide, matmul)) {
     MatmulSchedule narrow = std::get<MatmulSchedule>(forFewRows(base));
-    narrow.mr = rows;
-    narrow.mc = 32 * rows;
-    narrow.unrollK = std::get<MatmulOp>(op).w == ElementType::F32 ? 1 : 4;
+    narrow.mr = tile.rows;
+    narrow.mc = 32 * tile.rows;
+    narrow.nr = narrow.nc = tile.columns;
+    narrow.unrollK = matmul.w == ElementType::F32 ? 1 : 4;
     narrow.convert = MatmulSchedule::ConvertRegisters;
-    narrow.prefetch = MatmulSchedule::prefetchFor(std::get<MatmulOp>(op).w);
-    for (int64_t panels = 4; panels > 1; --panels) {
-      narrow.nr = narrow.nc = panels * narrow.panel;
-      if (validate(narrow, op, target)) return {{rows, narrow}};
-    }
+    narrow.prefetch = MatmulSchedule::prefetchFor(matmul.w);
+    if (validate(narrow, op, target)) return {{tile.rows, narrow}};
   }
   return {};
 }

@@ -16,7 +16,7 @@ constexpr double kSeconds = 2.0;
 /// One model being timed.
 class Bench {
 public:
-  Bench(Model& model, const Workload& workload, const ModelBenchPlan& plan) : model_(model), workload_(workload), plan_(plan), logits_(static_cast<size_t>(model.config().vocab)) {
+  Bench(Model& model, const ForwardCost& cost, const ModelBenchPlan& plan) : model_(model), cost_(cost), plan_(plan), logits_(static_cast<size_t>(model.config().vocab)) {
     for (int64_t i = 0; i < model.context(); ++i) ids_.push_back(static_cast<int32_t>(i * 7919 % model.config().vocab));
   }
 
@@ -39,7 +39,7 @@ public:
     row.rate = *row.tokensPerS;
     row.rateUnit = "tokens/s";
     if (prompt) {
-      row.ceilingPercent = 100 * forwardFlops(workload_, count, depth) / row.warmNs.median / ceilings.fmaGflops / threads;
+      row.ceilingPercent = 100 * cost_.flops({count, depth, 1}) / row.warmNs.median / ceilings.fmaGflops / threads;
       return row;
     }
     double positions = static_cast<double>(depth) + static_cast<double>(count) / 2;
@@ -56,7 +56,7 @@ private:
   }
 
   Model& model_;
-  const Workload& workload_;
+  const ForwardCost& cost_;
   const ModelBenchPlan& plan_;
   std::vector<float> logits_;
   std::vector<int32_t> ids_;
@@ -68,14 +68,14 @@ Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource sou
   ModelOptions options;
   options.threads = settings.threads;
   options.kvType = plan.kvType;
-  auto workload = workloadOf(source, 1, 0, plan.kvType);
-  if (!workload) return workload.error();
+  auto cost = ForwardCost::of(source);
+  if (!cost) return cost.error();
   auto model = Model::load(std::move(source), kernelsFor(library, settings.schedule), options);
   if (!model) return model.error();
   // What fits in a cache is read from there, by each thread.
   size_t level = ceilings.levelOf((*model)->decodeBytes());
   double bandwidth = 1e9 * (level == 3 ? memoryReadGBs(library.target(), settings.threads) : ceilings.readGBs[level] * settings.threads);
-  Bench bench(**model, *workload, plan);
+  Bench bench(**model, *cost, plan);
   std::vector<BenchRow> rows;
   for (bool prompt : {true, false}) {
     if ((prompt ? plan.prefill : plan.decode) == 0) continue;

@@ -101,12 +101,12 @@ Result<BenchRow> RecordedLoop::bench(bool cached, const Ceilings& ceilings) {
   row.tokensPerS = steps / (spread.median / 1e3);
   row.rate = *row.tokensPerS;
   row.rateUnit = "tokens/s";
-  auto workload = workloadOf(model_->source(), record_.prompt);
-  if (!workload) return workload.error();
+  auto cost = ForwardCost::of(model_->source());
+  if (!cost) return cost.error();
   double flops = 0;
   for (int64_t step = 0; step < record_.steps; ++step) {
     int64_t rows = cached && step > 0 ? 1 : record_.prompt + (cached ? 0 : step), past = cached && step > 0 ? record_.prompt + step - 1 : 0;
-    flops += forwardFlops(*workload, rows, past);
+    flops += cost->flops({rows, past, rows});
   }
   row.ceilingPercent = 100 * flops / (spread.median * 1e6) / ceilings.fmaGflops / threads_;
   KernelLibrary empty(library_.target(), {});
