@@ -18,7 +18,7 @@ ROOMS = {
     "compiler/jit": ["compiler/codegen", "compiler/store", "compiler/loops", "compiler/schedule", "compiler/target", "compiler/op", "compiler/base"],
     "tuner": ["compiler"],
     "runtime": ["compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
-    "models/files": ["compiler/base"],
+    "models/files": ["compiler/op", "compiler/base"],
     "models/tokenizer": ["models/files", "compiler/base"],
     "models": ["models/files", "models/tokenizer", "runtime", "compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
     "tools/peers": [],

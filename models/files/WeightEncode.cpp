@@ -1,6 +1,8 @@
 // models/files/WeightEncode.cpp — floats as the values of a model file: fromFloats of WeightValues.h.
 #include "models/files/WeightValues.h"
 
+#include "compiler/base/Half.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -16,12 +18,12 @@ using Out = uint8_t*;
 using PutBlock = bool (*)(const float* in, Out out);
 
 bool putHalf(float value, Out out) {
-  uint16_t half = floatToHalf(value);
+  uint16_t half = halfOfFloat(value);
   std::memcpy(out, &half, 2);
   return (half & 0x7c00) != 0x7c00;
 }
 
-float heldByHalf(float value) { return halfToFloat(floatToHalf(value)); }
+float heldByHalf(float value) { return floatOfHalf(halfOfFloat(value)); }
 
 /// The value of largest size, with its sign.
 float largest(const float* in, int count) {
@@ -52,7 +54,7 @@ bool putF16(const float* in, Out out) {
 }
 
 bool putBf16(const float* in, Out out) {
-  uint16_t bits = floatToBfloat(*in);
+  uint16_t bits = bfloatOfFloat(*in);
   std::memcpy(out, &bits, 2);
   return true;
 }

@@ -4,15 +4,8 @@
 #include "models/files/TensorType.h"
 
 #include <cstddef>
-#include <cstdint>
 
 namespace quern {
-
-/// IEEE half and bfloat16, exact to float; from float rounded to nearest, ties to even; NaN stays NaN.
-float halfToFloat(uint16_t half);
-uint16_t floatToHalf(float value);
-float bfloatToFloat(uint16_t bfloat);
-uint16_t floatToBfloat(float value);
 
 /// Whether toFloats takes `type`; else why not, as "iq2_xs is known but cannot be converted to floats".
 Result<void> checkConvertible(TensorType type);

@@ -1,4 +1,5 @@
-// tests/files/ValuesTest.cpp — halves over all their patterns, block types against their formulas, encoders against their bounds.
+// tests/files/ValuesTest.cpp — block types against their formulas, encoders against their bounds. Halves: unit/HalfTest.cpp.
+#include "compiler/base/Half.h"
 #include "models/files/WeightValues.h"
 
 #include <catch2/catch.hpp>
@@ -14,13 +15,7 @@ namespace quern {
 
 namespace {
 
-/// The value of a half as IEEE 754 writes it, in double.
-double halfFormula(uint16_t half) {
-  int exponent = (half >> 10) & 31, fraction = half & 1023;
-  double sign = (half & 0x8000) != 0 ? -1 : 1;
-  if (exponent == 31) return fraction != 0 ? std::nan("") : sign * INFINITY;
-  return exponent == 0 ? sign * std::ldexp(fraction, -24) : sign * std::ldexp(1024 + fraction, exponent - 25);
-}
+double valueOfHalf(uint16_t half) { return static_cast<double>(floatOfHalf(half)); }
 
 uint32_t bitsOf(float value) { return std::bit_cast<uint32_t>(value); }
 
@@ -90,63 +85,6 @@ void putScales12(std::vector<uint8_t>& block, size_t at, const Drawn& drawn) {
 
 }  // namespace
 
-TEST_CASE("values: all 65536 halves are what IEEE 754 says, and come back") {
-  for (uint32_t pattern = 0; pattern < 65536; ++pattern) {
-    auto half = static_cast<uint16_t>(pattern);
-    float value = halfToFloat(half);
-    double expected = halfFormula(half);
-    if (std::isnan(expected)) {
-      REQUIRE(std::isnan(value));
-      REQUIRE(std::isnan(halfToFloat(floatToHalf(value))));
-      continue;
-    }
-    REQUIRE(static_cast<double>(value) == expected);
-    REQUIRE(std::signbit(value) == ((half & 0x8000) != 0));
-    REQUIRE(floatToHalf(value) == half);
-  }
-}
-
-TEST_CASE("values: floats become the nearest half, ties the even one") {
-  for (uint32_t pattern = 0; pattern < 0x7bff; ++pattern) {
-    auto low = static_cast<uint16_t>(pattern), high = static_cast<uint16_t>(pattern + 1);
-    auto middle = static_cast<float>((halfFormula(low) + halfFormula(high)) / 2);  // exact: one bit more
-    uint16_t even = pattern % 2 == 0 ? low : high;
-    REQUIRE(floatToHalf(middle) == even);
-    REQUIRE(floatToHalf(-middle) == (even | 0x8000));
-    REQUIRE(floatToHalf(std::nextafter(middle, 0.0f)) == low);
-    REQUIRE(floatToHalf(std::nextafter(middle, INFINITY)) == high);
-  }
-  CHECK(floatToHalf(65519.996f) == 0x7bff);
-  CHECK(floatToHalf(65520.0f) == 0x7c00);
-  CHECK(floatToHalf(-1e30f) == 0xfc00);
-  CHECK(floatToHalf(INFINITY) == 0x7c00);
-  CHECK(floatToHalf(1e-30f) == 0);
-  CHECK(floatToHalf(-1e-30f) == 0x8000);
-  CHECK(floatToHalf(std::bit_cast<float>(1u)) == 0);
-  CHECK(std::isnan(halfToFloat(floatToHalf(std::bit_cast<float>(0x7f800001u)))));
-  CHECK(std::isnan(halfToFloat(floatToHalf(std::bit_cast<float>(0xffffffffu)))));
-}
-
-TEST_CASE("values: bfloats are the upper halves of floats, rounded to nearest even") {
-  for (uint32_t pattern = 0; pattern < 65536; ++pattern) {
-    auto bfloat = static_cast<uint16_t>(pattern);
-    float value = bfloatToFloat(bfloat);
-    REQUIRE(bitsOf(value) == pattern << 16);
-    if (std::isnan(value)) {
-      REQUIRE(std::isnan(bfloatToFloat(floatToBfloat(value))));
-      continue;
-    }
-    REQUIRE(floatToBfloat(value) == bfloat);
-    if (!std::isfinite(value)) continue;
-    float middle = std::bit_cast<float>(pattern << 16 | 0x8000);
-    auto next = static_cast<uint16_t>(bfloat + 1);
-    REQUIRE(floatToBfloat(middle) == (bfloat % 2 == 0 ? bfloat : next));
-    REQUIRE(floatToBfloat(std::bit_cast<float>((pattern << 16 | 0x8000) - 1)) == bfloat);
-    REQUIRE(floatToBfloat(std::bit_cast<float>((pattern << 16 | 0x8000) + 1)) == next);
-  }
-  CHECK(std::isnan(bfloatToFloat(floatToBfloat(std::bit_cast<float>(0x7f800001u)))));
-}
-
 TEST_CASE("values: plain types") {
   std::vector<double> doubles = {0.1, -1e300, 1e-320, std::nan(""), INFINITY, 16777217.0};
   std::vector<uint8_t> bytes(1 + doubles.size() * 8);
@@ -172,7 +110,7 @@ TEST_CASE("values: blocks of 32 are their formulas, bit for bit") {
     std::vector<uint8_t> block(18);
     putHalfAt(block, 0, a.d);
     putNibbles(block, 2, a.q.data());
-    auto at = [](uint16_t half) { return halfFormula(half); };
+    auto at = [](uint16_t half) { return valueOfHalf(half); };
     checkBlock(TensorType::Q4_0, block, [&](int i) { return at(a.d) * (a.q[static_cast<size_t>(i)] - 8); });
     static constexpr int kCodes[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
     checkBlock(TensorType::IQ4_NL, block, [&](int i) { return at(a.d) * kCodes[a.q[static_cast<size_t>(i)]]; });
@@ -201,7 +139,7 @@ TEST_CASE("values: blocks of 32 are their formulas, bit for bit") {
 
 TEST_CASE("values: blocks of 256 are their formulas, bit for bit") {
   std::mt19937 random(2);
-  auto at = [](uint16_t half) { return halfFormula(half); };
+  auto at = [](uint16_t half) { return valueOfHalf(half); };
   for (int round = 0; round < 100; ++round) {
     // q2_K: 16 parts of 16; byte l of each half of 32 holds l, l + 32, l + 64, l + 96.
     Drawn two = draw(random, 2, 4);
