@@ -112,6 +112,7 @@ Schedule forFewRows(const Schedule& base) {
   MatmulSchedule few = std::get<MatmulSchedule>(base);
   few.panel = few.panelWidth();
   few.nc = 1;  // a task for each group of columns
+  few.convert = MatmulSchedule::ConvertRegisters;
   return few;
 }
 

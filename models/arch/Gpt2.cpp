@@ -4,6 +4,7 @@
 //   x = x + Wdown gelu(Wup n),      n = LayerNorm(x)      each linear with a bias where the weights have one
 #include "models/arch/Gpt2.h"
 
+#include "models/arch/GgufSizes.h"
 #include "models/arch/Needed.h"
 
 namespace quern {
@@ -54,21 +55,11 @@ constexpr std::string_view kIgnored[] = {"transformer.h.*.attn.bias", "transform
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
   auto key = [&](const char* name) { return arch + "." + name; };
-  ModelConfig c;
+  ModelConfig c = ggufSizes(in, metadata, arch);
   c.architecture = "gpt2";
-  c.name = in.stringOr("general.name", arch);
-  c.layers = in.integer(key("block_count"), 1, 4096);
-  c.context = in.integer(key("context_length"));
-  c.width = in.integer(key("embedding_length"));
-  c.hidden = in.integer(key("feed_forward_length"));
-  c.heads = in.integer(key("attention.head_count"), 1, 65536);
   c.eps = static_cast<float>(in.number(key("attention.layer_norm_epsilon")));
   c.gelu = "tanh";
-  auto tokens = metadata.strings("tokenizer.ggml.tokens");
-  if (!tokens) return tokens.error();
-  c.vocab = in.integerOr(key("vocab_size"), static_cast<int64_t>(tokens->size()));
   if (!in.status()) return in.status().error();
-  if (c.vocab == 0) return badInput(fmt::format("{}: '{}' is missing, and so are 'tokenizer.ggml.tokens' to count", escaped(metadata.file()), key("vocab_size")));
   return c;
 }
 

@@ -5,6 +5,7 @@
 //   x = x + Wdown (silu(Wgate n) * Wup n),          n = RmsNorm(x)
 #include "models/arch/Llama.h"
 
+#include "models/arch/GgufSizes.h"
 #include "models/arch/Needed.h"
 
 #include <algorithm>
@@ -53,14 +54,8 @@ void readScaling(Needed<Source>& in, RopeConfig& rope, const std::string& key, c
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
   auto key = [&](const char* name) { return arch + "." + name; };
-  ModelConfig c;
+  ModelConfig c = ggufSizes(in, metadata, arch);
   c.architecture = "llama";
-  c.name = in.stringOr("general.name", arch);
-  c.layers = in.integer(key("block_count"), 1, 4096);
-  c.context = in.integer(key("context_length"));
-  c.width = in.integer(key("embedding_length"));
-  c.hidden = in.integer(key("feed_forward_length"));
-  c.heads = in.integer(key("attention.head_count"), 1, 65536);
   c.kvHeads = in.integerOr(key("attention.head_count_kv"), c.heads, 1, 65536);
   c.headSize = in.integerOr(key("attention.key_length"), 0, 1, 65536);
   c.eps = static_cast<float>(in.number(key("attention.layer_norm_rms_epsilon")));
@@ -80,11 +75,7 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
     if (name == "factor") return in.numberOr(key("rope.scaling.factor"), in.numberOr(key("rope.scale_linear"), otherwise));
     return in.numberOr(key("rope.scaling.") + name, otherwise);
   });
-  auto tokens = metadata.strings("tokenizer.ggml.tokens");
-  if (!tokens) return tokens.error();
-  c.vocab = in.integerOr(key("vocab_size"), static_cast<int64_t>(tokens->size()));
   if (!in.status()) return in.status().error();
-  if (c.vocab == 0) return badInput(fmt::format("{}: '{}' is missing, and so are 'tokenizer.ggml.tokens' to count", escaped(metadata.file()), key("vocab_size")));
   return c;
 }
 

@@ -53,7 +53,7 @@ Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, 
 Result<int> runBench(std::vector<std::string> args) {
   CommandLine line(kBenchInfo, std::move(args));
   line.common({"cpu", "schedule", "cache", "json", "threads"}).value("suite", "FILE", "", "every op of a suite").value("baseline", "FILE", "", "the recorded workloads of a baseline");
-  line.value("model", "M", "", "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models").value("prefill", "N", "512", "prompt tokens of the pp row").value("decode", "N", "128", "tokens of the tg row").value("depth", "N", "0", "positions in the cache before either");
+  line.value("model", "M", "", "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models", 'm').value("prefill", "N", "512", "prompt tokens of the pp row").value("decode", "N", "128", "tokens of the tg row").value("depth", "N", "0", "positions in the cache before either");
   line.value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32 or f16");
   line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)").value("loops", "FILE", "", "this loop program in place of the generated one");
   line.value("against", "PEERS", "", "other libraries in the same run (with an op or --suite): openblas, blis, eigen (matmul), onednn (also unary and binary maps, softmax, layernorm, reduce); tools/peers/install gets them");

@@ -145,7 +145,7 @@ Result<void> writeBundle(const std::string& directory, const std::vector<Emitted
 
 Result<int> runEmit(std::vector<std::string> args) {
   CommandLine line(kEmitInfo, std::move(args));
-  line.common({"cache", "schedule"}).value("cpu", "A,B,...", "host", "the CPUs to compile for").value("suite", "FILE", "", "every op of a suite").value("model", "M", "", "every op of a model");
+  line.common({"cache", "schedule"}).value("cpu", "A,B,...", "host", "the CPUs to compile for").value("suite", "FILE", "", "every op of a suite").value("model", "M", "", "every op of a model", 'm');
   line.value("output", "DIR", "", "where the bundle goes", 'o');
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());

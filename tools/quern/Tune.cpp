@@ -87,7 +87,7 @@ Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library) {
 Result<int> runTune(std::vector<std::string> args) {
   CommandLine line(kTuneInfo, std::move(args));
   line.common({"cpu", "cache", "json"}).value("suite", "FILE", "", "every op of a suite").value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
-  line.value("model", "M", "", "every op of a model").value("budget", "TIME", "", "at most this long (60s, 2m)").value("effort", "E", "measure", "estimate, measure, patient, exhaustive");
+  line.value("model", "M", "", "every op of a model", 'm').value("budget", "TIME", "", "at most this long (60s, 2m)").value("effort", "E", "measure", "estimate, measure, patient, exhaustive");
   line.value("space", "FILE", "default", "search space: a name in configs/tune or a TOML file").value("pin", "SCHEDULE", "", "verify this schedule and always use it for OP").toggle("unpin", "free OP again");
   line.toggle("again", "also what has been tuned before");
   auto go = ready(line);

@@ -1,0 +1,21 @@
+// models/arch/GgufSizes.cpp — see GgufSizes.h.
+#include "models/arch/GgufSizes.h"
+
+namespace quern {
+
+ModelConfig ggufSizes(Needed<Metadata>& in, const Metadata& metadata, const std::string& arch) {
+  auto key = [&](const char* name) { return arch + "." + name; };
+  ModelConfig c;
+  c.name = in.stringOr("general.name", arch);
+  c.layers = in.integer(key("block_count"), 1, 4096);
+  c.context = in.integer(key("context_length"));
+  c.width = in.integer(key("embedding_length"));
+  c.hidden = in.integer(key("feed_forward_length"));
+  c.heads = in.integer(key("attention.head_count"), 1, 65536);
+  auto tokens = metadata.strings("tokenizer.ggml.tokens");
+  bool counted = tokens && !tokens->empty();
+  c.vocab = metadata.has(key("vocab_size")) || !counted ? in.integer(key("vocab_size")) : static_cast<int64_t>(tokens->size());
+  return c;
+}
+
+}  // namespace quern
