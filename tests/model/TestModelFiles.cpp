@@ -38,13 +38,14 @@ void writeKeys(GgufWriter& writer, const TestModel& model) {
   }
 }
 
-/// As HF names it.
+/// As HF names it; behind "hf:" as it is.
 std::string hfName(const std::string& name, bool gpt2, bool prefixed) {
   static constexpr std::pair<const char*, const char*> kGpt2[] = {{"token_embd", "wte"}, {"position_embd", "wpe"}, {"output_norm", "ln_f"}, {"attn_norm", "ln_1"}, {"attn_qkv", "attn.c_attn"}, {"attn_output", "attn.c_proj"},
                                                                   {"ffn_norm", "ln_2"}, {"ffn_up", "mlp.c_fc"}, {"ffn_down", "mlp.c_proj"}};
   static constexpr std::pair<const char*, const char*> kLlama[] = {{"token_embd", "embed_tokens"}, {"output_norm", "norm"}, {"attn_norm", "input_layernorm"}, {"attn_q", "self_attn.q_proj"}, {"attn_k", "self_attn.k_proj"},
                                                                    {"attn_v", "self_attn.v_proj"}, {"attn_output", "self_attn.o_proj"}, {"ffn_norm", "post_attention_layernorm"}, {"ffn_gate", "mlp.gate_proj"},
                                                                    {"ffn_up", "mlp.up_proj"}, {"ffn_down", "mlp.down_proj"}};
+  if (name.starts_with("hf:")) return name.substr(3);
   if (name.starts_with("output.")) return "lm_head." + name.substr(7);
   size_t dot = name.rfind('.'), begin = name.starts_with("blk.") ? name.find('.', 4) + 1 : 0;
   std::string stem = name.substr(begin, dot - begin), kind = name.substr(dot), layer = begin == 0 ? "" : name.substr(4, begin - 4);

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """tests/model/generate_run.py QUERN — `quern generate` and `quern perplexity` as a user runs them, on small random models."""
 import json
+import math
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -40,8 +42,8 @@ def ids(*arguments):
     return [int(one) for one in text(*arguments, "--print-ids").split(",")]
 
 
-def refused(message, *arguments, status=3):
-    done = run(*arguments, status=status)
+def refused(message, *arguments, status=3, command="generate"):
+    done = run(*arguments, status=status, command=command)
     expect(done.stderr.decode() == f"quern: {message}\n" and done.stdout == b"", (done.stderr, message))
 
 
@@ -56,7 +58,7 @@ def repeats():
     """The same seed gives the same text on any number of threads, and at temperature 0 any seed does."""
     wanted = text("-p", "a word", "-n", "60", "--seed", "7")
     expect(len(wanted) > 40, wanted)
-    for threads in ("1", "2", "3"):
+    for threads in ("1", "2", "3", "7"):
         expect(text("-p", "a word", "-n", "60", "--seed", "7", "-t", threads) == wanted, f"{threads} threads")
     others = {text("-p", "a word", "-n", "60", "--seed", str(seed)) for seed in (0, 1, 8, 9)}
     expect(len(others | {wanted}) == 5, "other seeds, other texts")
@@ -68,9 +70,9 @@ def repeats():
     expect(text("-p", "a word", "-n", "60", "--temp", "0", "--repeat-penalty", "1.5") != greedy, "a penalty")
     again = [run("-m", "m.gguf", "-p", "a word", "-n", "60").stdout for _ in range(2)]
     expect(again[0] != again[1], "random seeds")
-    said = subprocess.run([quern, "generate", "-m", "m.gguf", "-p", "a word", "-n", "60", "--cache", "cache"], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
-    seed = said.stderr.split("\n")[0].removeprefix("seed ")
-    expect(text("-p", "a word", "-n", "60", "--seed", seed) == said.stdout, "the seed that was said")
+    said = subprocess.run([quern, "generate", "-m", "m.gguf", "-p", "a word", "-n", "60", "--cache", "cache"], capture_output=True, stdin=subprocess.DEVNULL)
+    seed = said.stderr.decode().split("\n")[0].removeprefix("seed ")
+    expect(text("-p", "a word", "-n", "60", "--seed", seed).encode() == said.stdout, "the seed that was said")
 
 
 def lengths():
@@ -166,6 +168,29 @@ def interrupted():
     expect(running.wait(timeout=60) == 0 and said == b"", said)
 
 
+def windows():
+    """A text longer than the context: windows of it, each from an empty cache, from the logits that `quern logits` writes."""
+    with open("long.txt", "wb") as file:
+        file.write(b"a text of some words that is longer than the context")
+    numbers = [int(one) for one in subprocess.run([quern, "tokenize", "-m", "m.gguf", "--ids", "-f", "long.txt"], capture_output=True, check=True).stdout.split(b",")]
+    total = counted = 0
+    for first in range(0, len(numbers) - 1, 8):
+        window = numbers[first:first + 8]
+        run("-m", "m.gguf", "--ids", ",".join(map(str, window)), "-o", "logits.npy", command="logits")
+        with open("logits.npy", "rb") as file:
+            content = file.read()
+        begin = 10 + struct.unpack("<H", content[8:10])[0]
+        expect(f"({len(window)}, 700)".encode() in content[:begin], content[:begin])
+        for row, wanted in enumerate(window[1:]):
+            logits = struct.unpack_from("<700f", content, begin + 4 * 700 * row)
+            total += math.log(sum(math.exp(one) for one in logits)) - logits[wanted]
+            counted += 1
+    expect(counted > 16 and counted < len(numbers) - 1, counted)
+    got = json.loads(run("-m", "m.gguf", "--file", "long.txt", "-c", "8", "--json", "-", command="perplexity").stdout)
+    expect(got["tokens"] == counted and abs(got["nll_sum"] / total - 1) < 1e-6, (got, total, counted))
+    refused("--ids has 97 tokens, the context 96", "-m", "m.gguf", "--ids", ",".join(["5"] * 97), "-o", "logits.npy", command="logits")
+
+
 def perplexity():
     """The recorded figure, from the program; through the library: StoriesTest.cpp."""
     model, wanted = os.path.join(shared, "models", "stories260K", "stories260K.gguf"), os.path.join(shared, "models", "stories260K", "expected.json")
@@ -197,7 +222,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     with open("m.gguf", "wb") as file:
         file.write(small().gguf())
-    for part in (repeats, lengths, prompts, ends, folders, interrupted, perplexity):
+    for part in (repeats, lengths, prompts, ends, folders, interrupted, windows, perplexity):
         part()
 
 print(f"{checks} checks passed")
