@@ -123,6 +123,43 @@ TEST_CASE("Qwen2: biases of q, k, v and half pairs, tied, the same bits from bot
   CHECK(bitDifference(file, folder) == "");
 }
 
+TEST_CASE("sizes that are a multiple of nothing", "[families]") {
+  struct {
+    int64_t width, heads, kvHeads, hidden, headSize;
+  } const sizes[] = {{30, 3, 1, 37, 0}, {6, 3, 3, 5, 0}, {17, 1, 1, 1, 2}, {2, 1, 1, 3, 0}, {66, 6, 2, 131, 34}};
+  for (const auto& [width, heads, kvHeads, hidden, headSize] : sizes) {
+    INFO("width " << width << ", " << heads << " heads");
+    ModelConfig c = smallConfig();
+    c.layers = 1;
+    c.width = width;
+    c.heads = heads;
+    c.kvHeads = kvHeads;
+    c.hidden = hidden;
+    c.headSize = headSize;
+    TestModel model = randomLlama(c, 57);
+    CHECK(errorOf(fromGguf(model), model) < kLimit);
+    CHECK(errorOf(fromHf(model), model) < kLimit);
+  }
+  ModelConfig c = gpt2Config();
+  c.width = 21;
+  c.heads = 7;
+  c.hidden = 29;
+  TestModel model = randomGpt2(c, 58);
+  CHECK(errorOf(fromHf(model, {.architecture = "GPT2LMHeadModel"}), model) < kLimit);
+}
+
+TEST_CASE("GPT-2: f16 and bf16 give the bits of f32 that is rounded, stored either way round", "[families]") {
+  for (TensorType type : {TensorType::F16, TensorType::BF16}) {
+    INFO(nameOf(type));
+    TestModel model = randomGpt2(gpt2Config(), 59);
+    for (auto& [name, tensor] : model.tensors) tensor.store(type);
+    std::vector<float> folder = fromHf(model, {.architecture = "GPT2LMHeadModel"});
+    CHECK(bitDifference(folder, fromHf(model.restored(), {.architecture = "GPT2LMHeadModel"})) == "");
+    CHECK(bitDifference(folder, fromGguf(model)) == "");
+    CHECK(errorOf(folder, model) < kLimit);
+  }
+}
+
 TEST_CASE("what a folder carries beside its model changes nothing", "[families]") {
   ModelConfig c = smallConfig();
   c.tied = true;

@@ -124,6 +124,44 @@ TEST_CASE("a cache of f16 is near one of f32, and not the same", "[prefill]") {
   CHECK(std::sqrt(difference / size) > 1e-6);
 }
 
+TEST_CASE("a prompt longer than the default chunk", "[prefill]") {
+  TestModel model = wideModel(TensorType::F32);
+  model.config.context = 640;
+  model.config.layers = 1;
+  for (const auto& [name, tensor] : TestModel(model).tensors)
+    if (name.starts_with("blk.1.")) model.tensors.erase(name);
+  std::vector<int32_t> ids = randomIds(600, 300, 7);
+  Folder folder;
+  std::string path = writeGguf(model, folder.path);
+  std::vector<float> whole = allLogits(*opened(path, 640, 1, ElementType::F32), ids);
+  checkMeaningful(whole);
+  for (int64_t chunk : {512, 599, 100}) {
+    INFO("chunks of " << chunk);
+    std::unique_ptr<Model> pieces = opened(path, chunk, 2, ElementType::F32);
+    CHECK(bitDifference(allLogits(*pieces, ids), whole) == "");
+    CHECK(bitDifference(lastLogits(*pieces, ids, 120), std::span(whole).last(120 * 300)) == "");
+  }
+}
+
+TEST_CASE("runs that want no logits, runs of nothing, and runs that are refused leave the cache as it should be", "[prefill]") {
+  std::vector<int32_t> ids = randomIds(30, 300, 8);
+  Folder folder;
+  std::string path = writeGguf(wideModel(TensorType::F32), folder.path);
+  std::unique_ptr<Model> model = opened(path, 7, 2, ElementType::F32), other = opened(path, 7, 2, ElementType::F32);
+  std::vector<float> wanted = allLogits(*other, ids);
+  REQUIRE(model->forward(std::span(ids).first(20), 0, 0, nullptr));
+  REQUIRE(model->forward({}, 20, 0, nullptr));
+  std::vector<int32_t> outside = {1, 2, 300};
+  float none[1];
+  auto refused = model->forward(outside, 0, 1, none);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == path + ": token 300 is outside its vocabulary of 300");
+  auto beyond = model->forward(std::span(ids).first(2), 159, 1, none);
+  REQUIRE_FALSE(beyond);
+  CHECK(beyond.error().message == path + ": positions 159 to 161 are outside its context of 160");
+  CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(20), 20), std::span(wanted).subspan(20 * 300)) == "");
+}
+
 TEST_CASE("a sequence that begins anew sees nothing of the one before", "[prefill]") {
   std::vector<int32_t> ids = randomIds(kLongest, 300, 5), others = randomIds(kLongest, 300, 6);
   Folder folder;

@@ -118,6 +118,23 @@ TEST_CASE("each of q, k and v in a type of its own", "[quantised]") {
   checkSameBits(model);
 }
 
+TEST_CASE("the mixed types of a Qwen2 with its biases, and a GPT-2 in blocks", "[quantised]") {
+  ModelConfig c = wideModel(true).config;
+  c.rope.pairs = RopePairs::Half;
+  TestModel qwen = randomLlama(c, 14, true);
+  qwen.family = "qwen2";
+  for (auto& [name, tensor] : qwen.tensors)
+    if (tensor.shape.size() == 2) tensor.store(name.find("attn_v.") != std::string::npos ? TensorType::Q6_K : TensorType::Q4_K);
+  checkSameBits(qwen);
+  for (TensorType type : {TensorType::Q8_0, TensorType::Q4_K}) {
+    INFO(nameOf(type));
+    c.gelu = "tanh";
+    TestModel gpt2 = randomGpt2(c, 15);
+    gpt2.storeMatrices(type);  // its positions too
+    checkSameBits(gpt2);
+  }
+}
+
 TEST_CASE("types that no kernel reads become q8_0 at load, bit for bit as if the file held that, with one note each", "[quantised]") {
   // The q8_0 in their place is off by at most 1/254 of a block's largest value, so by about 1/254 of its mean size; 14 linears and a
   // head add their noise, and the layers' norms pass it on at most doubled.
