@@ -45,6 +45,8 @@ Weights Weights::ofFiles(const WeightFiles& files, std::span<const WeightName> n
         name = *found;
         break;
       }
+    // Two stored names of one weight: the second stays one that nobody takes.
+    if (weights.has(name)) name += '\n' + tensor.name;
     weights.weights_[name] = {tensor.name, tensor.type, tensor.shape, tensor.data, tensor.bytes, &tensor, false};
   }
   return weights;

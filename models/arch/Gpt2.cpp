@@ -101,7 +101,7 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
     x = g.linear(inner, {{blk + "ffn_down", d}}, {"x + bias + residual", {{"residual", x}}}, inOut);
     if (!g.status()) return;
   }
-  bool untied = !c.tied && g.has("output.weight");
+  bool untied = !c.tied && (hf || g.has("output.weight"));  // GGUF says by its absence that the head is tied
   if (c.tied) g.ignore("output.weight");
   g.logits(g.layerNorm(g.outputs(x), "output_norm.weight", "output_norm.bias"), untied ? "output.weight" : "token_embd.weight");
 }

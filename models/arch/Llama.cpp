@@ -116,7 +116,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   return c;
 }
 
-void build(ModelGraph& g, const ModelConfig& c, bool) {
+void build(ModelGraph& g, const ModelConfig& c, bool hf) {
   int64_t q = c.heads * c.headDim(), kv = c.keyHeads() * c.headDim();
   if (g.has("rope_freqs.weight")) g.scaleFrequencies("rope_freqs.weight");
   GraphRows x = g.embedding("token_embd.weight");
@@ -127,11 +127,11 @@ void build(ModelGraph& g, const ModelConfig& c, bool) {
     x = g.linear(attended, {{blk + "attn_output", c.width}}, {"x + bias + residual", {{"residual", x}}});
     GraphRows normed = g.rmsNorm(x, blk + "ffn_norm.weight");
     GraphRows gate = g.linear(normed, {{blk + "ffn_gate", c.hidden}});
-    GraphRows inner = g.linear(normed, {{blk + "ffn_up", c.hidden}}, {"silu(gate) * x", {{"gate", gate}}});
+    GraphRows inner = g.linear(normed, {{blk + "ffn_up", c.hidden}}, {"silu(gate) * (x + bias)", {{"gate", gate}}});
     x = g.linear(inner, {{blk + "ffn_down", c.width}}, {"x + bias + residual", {{"residual", x}}});
     if (!g.status()) return;
   }
-  bool untied = !c.tied && g.has("output.weight");
+  bool untied = !c.tied && (hf || g.has("output.weight"));  // GGUF says by its absence that the head is tied
   if (c.tied) g.ignore("output.weight");
   g.logits(g.rmsNorm(g.outputs(x), "output_norm.weight"), untied ? "output.weight" : "token_embd.weight");
 }

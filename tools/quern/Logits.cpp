@@ -46,7 +46,7 @@ static double surprise(std::span<const float> logits, int32_t id) {
 
 Result<int> runPerplexity(std::vector<std::string> args) {
   CommandLine line(kPerplexityInfo, std::move(args));
-  modelFlags(line).value("file", "F", "", "the text, taken as its bytes are", 'f').common({"json"});
+  modelFlags(line).value("file", "F", "", "the text, taken as its bytes are", 'f').value("json", "FILE", "", "results as JSON; - is stdout");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (!line.has("model") || !line.has("file")) return badCommand(fmt::format("perplexity: --{} is missing", line.has("model") ? "file F" : "model M"));

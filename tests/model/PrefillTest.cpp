@@ -1,0 +1,174 @@
+// tests/model/PrefillTest.cpp — a prompt in one piece, in pieces and token by token, on any number of threads: the same bits.
+#include "tests/model/TestModel.h"
+
+#include <cmath>
+
+using namespace quern;
+
+namespace {
+
+constexpr size_t kLengths[] = {1, 2, 3, 17, 64, 130};
+constexpr size_t kLongest = 130;
+constexpr int64_t kChunks[] = {1, 7, 64, 512};
+
+/// Wide enough for blocks of 256: width 256, hidden 512.
+TestModel wideModel(TensorType type) {
+  ModelConfig c = smallConfig();
+  c.width = 256;
+  c.hidden = 512;
+  c.vocab = 300;
+  TestModel model = randomLlama(c, 1);
+  model.storeMatrices(type);
+  return model;
+}
+
+std::unique_ptr<Model> opened(const std::string& path, int64_t chunk, int threads, ElementType kvType, const Target& target = hostTarget()) {
+  ModelOptions options;
+  options.chunk = chunk;
+  options.threads = threads;
+  options.kvType = kvType;
+  return loadedModel(path, options, target);
+}
+
+/// `rows` logits of the last ids, for a prompt of `ids`.
+std::vector<float> lastLogits(Model& model, std::span<const int32_t> ids, size_t rows) {
+  std::vector<float> logits(rows * static_cast<size_t>(model.config().vocab));
+  REQUIRE(model.forward(ids, 0, static_cast<int64_t>(rows), logits.data()));
+  return logits;
+}
+
+/// Logits that no run of theirs shares a value with: a test of zeros tests nothing.
+void checkMeaningful(const std::vector<float>& logits) {
+  double largest = 0;
+  for (float each : logits) largest = std::max(largest, std::fabs(double{each}));
+  CHECK(largest > 0.5);
+  CHECK(std::isfinite(largest));
+  CHECK(std::count(logits.begin(), logits.end(), 0.0f) < static_cast<std::ptrdiff_t>(logits.size() / 2));
+}
+
+/// Every prompt length through one loaded model against the rows of the whole run.
+void checkLengths(Model& model, const std::vector<int32_t>& ids, const std::vector<float>& whole, bool alsoLast = false) {
+  auto vocab = static_cast<size_t>(model.config().vocab);
+  for (size_t length : kLengths) {
+    INFO("prompt of " << length);
+    std::span<const int32_t> prompt = std::span(ids).first(length);
+    CHECK(bitDifference(allLogits(model, prompt), std::span(whole).first(length * vocab)) == "");
+    if (!alsoLast) continue;
+    size_t rows = std::min<size_t>(length, 9);  // fewer outputs than rows, over the edge of a chunk
+    CHECK(bitDifference(lastLogits(model, prompt, rows), std::span(whole).subspan((length - rows) * vocab, rows * vocab)) == "");
+  }
+}
+
+/// Pieces that are cut where no chunk ends, then single tokens.
+void checkPieces(Model& model, const std::vector<int32_t>& ids, const std::vector<float>& whole) {
+  auto vocab = static_cast<size_t>(model.config().vocab);
+  std::vector<float> pieces;
+  for (size_t at = 0, step = 1; at < ids.size(); at += step, step = step * 3 % 41) {
+    step = std::min(step, ids.size() - at);
+    std::vector<float> part = allLogits(model, std::span(ids).subspan(at, step), static_cast<int64_t>(at));
+    pieces.insert(pieces.end(), part.begin(), part.end());
+  }
+  CHECK(bitDifference(pieces, whole) == "");
+  for (size_t at = 0; at < 40; ++at) CHECK(bitDifference(allLogits(model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)), std::span(whole).subspan(at * vocab, vocab)) == "");
+}
+
+}  // namespace
+
+TEST_CASE("chunks, prompt lengths and 1, 2, 3 threads change no bit, for f32, q8_0 and q4_K and both caches", "[prefill]") {
+  std::vector<int32_t> ids = randomIds(kLongest, 300, 2);
+  for (TensorType type : {TensorType::F32, TensorType::Q8_0, TensorType::Q4_K}) {
+    Folder folder;
+    std::string path = writeGguf(wideModel(type), folder.path);
+    for (ElementType kvType : {ElementType::F32, ElementType::F16}) {
+      std::vector<float> whole = allLogits(*opened(path, 512, 1, kvType), ids);
+      checkMeaningful(whole);
+      for (int64_t chunk : kChunks)
+        for (int threads : {1, 2, 3}) {
+          INFO(nameOf(type) << " weights, " << text(kvType) << " cache, chunks of " << chunk << ", " << threads << " threads");
+          std::unique_ptr<Model> model = opened(path, chunk, threads, kvType);
+          checkLengths(*model, ids, whole, threads == 2);
+          if (chunk == 64) checkPieces(*model, ids, whole);
+        }
+    }
+  }
+}
+
+TEST_CASE("chunks and threads change no bit on any level", "[prefill]") {
+  std::vector<int32_t> ids = randomIds(kLongest, 300, 3);
+  for (const Target& target : runnableLevels())
+    for (TensorType type : {TensorType::F32, TensorType::Q4_K}) {
+      INFO(target.name << ", " << nameOf(type));
+      Folder folder;
+      std::string path = writeGguf(wideModel(type), folder.path);
+      std::vector<float> whole = allLogits(*opened(path, 512, 1, ElementType::F32, target), ids);
+      checkMeaningful(whole);
+      checkLengths(*opened(path, 7, 2, ElementType::F32, target), ids, whole);
+    }
+}
+
+TEST_CASE("a cache of f16 is near one of f32, and not the same", "[prefill]") {
+  // A key or value is off by at most 2^-11 of itself, independently, so a score by about 2^-11 |q||k| / sqrt(d) / sqrt(3), and
+  // what attention adds by as much of |v|: through 2 layers a logit moves by some 2^-11 of the logits' size. Four times that is allowed.
+  constexpr double kLimit = 4.0 / 2048;
+  std::vector<int32_t> ids = randomIds(kLongest, 300, 4);
+  Folder folder;
+  std::string path = writeGguf(wideModel(TensorType::F32), folder.path);
+  std::vector<float> exact = allLogits(*opened(path, 512, 1, ElementType::F32), ids), half = allLogits(*opened(path, 512, 1, ElementType::F16), ids);
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < exact.size(); ++i) {
+    difference += (double{half[i]} - exact[i]) * (double{half[i]} - exact[i]);
+    size += double{exact[i]} * exact[i];
+  }
+  INFO("off by " << std::sqrt(difference / size) << " of the logits' root mean square");
+  CHECK(std::sqrt(difference / size) < kLimit);
+  CHECK(std::sqrt(difference / size) > 1e-6);
+}
+
+TEST_CASE("a prompt longer than the default chunk", "[prefill]") {
+  TestModel model = wideModel(TensorType::F32);
+  model.config.context = 640;
+  model.config.layers = 1;
+  for (const auto& [name, tensor] : TestModel(model).tensors)
+    if (name.starts_with("blk.1.")) model.tensors.erase(name);
+  std::vector<int32_t> ids = randomIds(600, 300, 7);
+  Folder folder;
+  std::string path = writeGguf(model, folder.path);
+  std::vector<float> whole = allLogits(*opened(path, 640, 1, ElementType::F32), ids);
+  checkMeaningful(whole);
+  for (int64_t chunk : {512, 599, 100}) {
+    INFO("chunks of " << chunk);
+    std::unique_ptr<Model> pieces = opened(path, chunk, 2, ElementType::F32);
+    CHECK(bitDifference(allLogits(*pieces, ids), whole) == "");
+    CHECK(bitDifference(lastLogits(*pieces, ids, 120), std::span(whole).last(120 * 300)) == "");
+  }
+}
+
+TEST_CASE("runs that want no logits, runs of nothing, and runs that are refused leave the cache as it should be", "[prefill]") {
+  std::vector<int32_t> ids = randomIds(30, 300, 8);
+  Folder folder;
+  std::string path = writeGguf(wideModel(TensorType::F32), folder.path);
+  std::unique_ptr<Model> model = opened(path, 7, 2, ElementType::F32), other = opened(path, 7, 2, ElementType::F32);
+  std::vector<float> wanted = allLogits(*other, ids);
+  REQUIRE(model->forward(std::span(ids).first(20), 0, 0, nullptr));
+  REQUIRE(model->forward({}, 20, 0, nullptr));
+  std::vector<int32_t> outside = {1, 2, 300};
+  float none[1];
+  auto refused = model->forward(outside, 0, 1, none);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message == path + ": token 300 is outside its vocabulary of 300");
+  auto beyond = model->forward(std::span(ids).first(2), 159, 1, none);
+  REQUIRE_FALSE(beyond);
+  CHECK(beyond.error().message == path + ": positions 159 to 161 are outside its context of 160");
+  CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(20), 20), std::span(wanted).subspan(20 * 300)) == "");
+}
+
+TEST_CASE("a sequence that begins anew sees nothing of the one before", "[prefill]") {
+  std::vector<int32_t> ids = randomIds(kLongest, 300, 5), others = randomIds(kLongest, 300, 6);
+  Folder folder;
+  std::string path = writeGguf(wideModel(TensorType::F32), folder.path);
+  std::unique_ptr<Model> used = opened(path, 64, 2, ElementType::F32), fresh = opened(path, 64, 2, ElementType::F32);
+  std::vector<float> before = allLogits(*used, others);
+  std::vector<float> again = allLogits(*used, std::span(ids).first(40)), wanted = allLogits(*fresh, std::span(ids).first(40));
+  CHECK(bitDifference(again, wanted) == "");
+  CHECK(bitDifference(std::span(before).first(40 * 300), wanted) != "");
+}

@@ -1,0 +1,147 @@
+// tests/model/TestModelFiles.cpp — a TestModel as GGUF and as a Hugging Face folder; loading is in TestModel.cpp.
+#include "models/files/SafetensorsWriter.h"
+#include "tests/model/TestModel.h"
+
+#include <cstring>
+
+namespace quern {
+
+namespace {
+
+/// The bytes of a tensor, which the sources of writers only view.
+std::vector<std::byte> bytesOfTensor(const TestTensor& tensor) {
+  if (!tensor.raw.empty()) return tensor.raw;
+  std::vector<std::byte> bytes(tensor.values.size() * 4);
+  std::memcpy(bytes.data(), tensor.values.data(), bytes.size());
+  return bytes;
+}
+
+void writeKeys(GgufWriter& writer, const TestModel& model) {
+  const ModelConfig& c = model.config;
+  auto key = [&](const char* name) { return model.family + "." + name; };
+  auto size = [&](const char* name, int64_t value) { writer.u32(key(name), static_cast<uint32_t>(value)); };
+  writer.string("general.architecture", model.family);
+  size("block_count", c.layers);
+  size("context_length", c.context);
+  size("embedding_length", c.width);
+  size("feed_forward_length", c.hidden);
+  size("attention.head_count", c.heads);
+  size("vocab_size", c.vocab);
+  if (model.family == "gpt2") return writer.f32(key("attention.layer_norm_epsilon"), c.eps);
+  size("attention.head_count_kv", c.keyHeads());
+  writer.f32(key("attention.layer_norm_rms_epsilon"), c.eps);
+  writer.f32(key("rope.freq_base"), static_cast<float>(c.rope.base));
+  if (c.headSize != 0) size("attention.key_length", c.headSize), size("attention.value_length", c.headSize);
+  if (c.rope.scaling == RopeConfig::Scaling::Linear) {
+    writer.string(key("rope.scaling.type"), "linear");
+    writer.f32(key("rope.scaling.factor"), static_cast<float>(c.rope.factor));
+  }
+}
+
+/// As HF names it; behind "hf:" as it is.
+std::string hfName(const std::string& name, bool gpt2, bool prefixed) {
+  static constexpr std::pair<const char*, const char*> kGpt2[] = {{"token_embd", "wte"}, {"position_embd", "wpe"}, {"output_norm", "ln_f"}, {"attn_norm", "ln_1"}, {"attn_qkv", "attn.c_attn"}, {"attn_output", "attn.c_proj"},
+                                                                  {"ffn_norm", "ln_2"}, {"ffn_up", "mlp.c_fc"}, {"ffn_down", "mlp.c_proj"}};
+  static constexpr std::pair<const char*, const char*> kLlama[] = {{"token_embd", "embed_tokens"}, {"output_norm", "norm"}, {"attn_norm", "input_layernorm"}, {"attn_q", "self_attn.q_proj"}, {"attn_k", "self_attn.k_proj"},
+                                                                   {"attn_v", "self_attn.v_proj"}, {"attn_output", "self_attn.o_proj"}, {"ffn_norm", "post_attention_layernorm"}, {"ffn_gate", "mlp.gate_proj"},
+                                                                   {"ffn_up", "mlp.up_proj"}, {"ffn_down", "mlp.down_proj"}};
+  if (name.starts_with("hf:")) return name.substr(3);
+  if (name.starts_with("output.")) return "lm_head." + name.substr(7);
+  size_t dot = name.rfind('.'), begin = name.starts_with("blk.") ? name.find('.', 4) + 1 : 0;
+  std::string stem = name.substr(begin, dot - begin), kind = name.substr(dot), layer = begin == 0 ? "" : name.substr(4, begin - 4);
+  using Names = std::span<const std::pair<const char*, const char*>>;
+  for (const auto& [ours, theirs] : gpt2 ? Names(kGpt2) : Names(kLlama))
+    if (stem == ours) return fmt::format("{}{}{}{}", gpt2 ? (prefixed ? "transformer." : "") : "model.", layer.empty() ? "" : (gpt2 ? "h." : "layers.") + layer, theirs, kind);
+  FAIL("no Hugging Face name for " << name);
+  return "";
+}
+
+TestTensor transposed(const TestTensor& from) {
+  TestTensor to = from;
+  std::swap(to.shape[0], to.shape[1]);
+  auto rows = static_cast<size_t>(from.shape[0]), columns = static_cast<size_t>(from.shape[1]);
+  for (size_t r = 0; r < rows; ++r)
+    for (size_t c = 0; c < columns; ++c) to.values[c * rows + r] = from.values[r * columns + c];
+  return to;
+}
+
+/// As HF keeps it: the type stays where it is a plain one.
+TestTensor hfTensor(const TestModel& model, const std::string& name, const TestTensor& tensor) {
+  TestTensor out = tensor;
+  bool rotated = name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos;
+  if (rotated && model.config.rope.pairs == RopePairs::Adjacent) out = halvedPairs(tensor, model.config.headDim());
+  if (model.family == "gpt2" && name.starts_with("blk.") && tensor.shape.size() == 2) out = transposed(tensor);
+  out.store(tensor.type);
+  return out;
+}
+
+std::string hfConfig(const TestModel& model, const HfOptions& options) {
+  const ModelConfig& c = model.config;
+  std::string head = fmt::format(R"({{"architectures": ["{}"], "vocab_size": {}, "tie_word_embeddings": {})", options.architecture, c.vocab, c.tied);
+  if (model.family == "gpt2")
+    head += fmt::format(R"(, "n_layer": {}, "n_head": {}, "n_embd": {}, "n_positions": {}, "n_inner": {}, "layer_norm_epsilon": {}, "activation_function": "{}")", c.layers, c.heads, c.width, c.context, c.hidden, c.eps,
+                        c.gelu == "tanh" ? "gelu_new" : c.gelu == "erf" ? "gelu" : "quick_gelu");
+  else
+    head += fmt::format(R"(, "num_hidden_layers": {}, "num_attention_heads": {}, "num_key_value_heads": {}, "hidden_size": {}, "intermediate_size": {}, "max_position_embeddings": {}, "rms_norm_eps": {}, "rope_theta": {})", c.layers,
+                        c.heads, c.keyHeads(), c.width, c.hidden, c.context, c.eps, c.rope.base);
+  if (c.headSize != 0) head += fmt::format(R"(, "head_dim": {})", c.headSize);
+  return head + options.more + "}";
+}
+
+}  // namespace
+
+TestTensor halvedPairs(const TestTensor& from, int64_t headSize) {
+  TestTensor to = from;
+  size_t row = from.values.size() / static_cast<size_t>(from.shape[0]), size = static_cast<size_t>(headSize);
+  for (size_t r = 0; r < static_cast<size_t>(from.shape[0]); ++r) {
+    size_t head = r / size, within = r % size, source = head * size + (within < size / 2 ? 2 * within : 2 * (within - size / 2) + 1);
+    std::copy_n(from.values.begin() + static_cast<std::ptrdiff_t>(source * row), row, to.values.begin() + static_cast<std::ptrdiff_t>(r * row));
+  }
+  return to;
+}
+
+std::string writeGguf(const TestModel& model, const std::string& folder, int parts) {
+  std::vector<GgufWriter> writers(static_cast<size_t>(parts));
+  writeKeys(writers[0], model);
+  for (int part = 0; part < parts && parts > 1; ++part) {
+    GgufWriter& writer = writers[static_cast<size_t>(part)];
+    writer.u32("split.no", static_cast<uint32_t>(part));
+    writer.u32("split.count", static_cast<uint32_t>(parts));
+    writer.i32("split.tensors.count", static_cast<int32_t>(model.tensors.size()));
+  }
+  std::vector<std::vector<std::byte>> bytes;
+  bytes.reserve(model.tensors.size());
+  for (const auto& [name, tensor] : model.tensors) {
+    size_t part = bytes.size() * writers.size() / model.tensors.size();
+    bytes.push_back(bytesOfTensor(tensor));
+    writers[part].tensor(name, tensor.type, tensor.shape, sourceOf(bytes.back()));
+  }
+  std::string stem = folder + "/model";
+  for (int part = 0; part < parts; ++part) {
+    auto written = writers[static_cast<size_t>(part)].write(parts == 1 ? stem + ".gguf" : fmt::format("{}-{:05}-of-{:05}.gguf", stem, part + 1, parts));
+    INFO((written ? "" : written.error().message));
+    REQUIRE(written);
+  }
+  return parts == 1 ? stem + ".gguf" : fmt::format("{}-00001-of-{:05}.gguf", stem, parts);
+}
+
+std::string writeHf(const TestModel& model, const std::string& folder, const HfOptions& options) {
+  REQUIRE(writeFileAtomically(folder + "/config.json", hfConfig(model, options)));
+  std::vector<SafetensorsWriter> writers(static_cast<size_t>(options.shards));
+  std::vector<std::vector<std::byte>> bytes;
+  bytes.reserve(model.tensors.size());
+  std::string map;
+  for (const auto& [name, tensor] : model.tensors) {
+    size_t shard = bytes.size() % writers.size();
+    TestTensor stored = hfTensor(model, name, tensor);
+    std::string own = hfName(name, model.family == "gpt2", options.prefixed);
+    map += fmt::format(R"({}"{}": "model-{:05}-of-{:05}.safetensors")", map.empty() ? "" : ", ", own, shard + 1, options.shards);
+    bytes.push_back(bytesOfTensor(stored));
+    writers[shard].tensor(own, stored.type, stored.shape, sourceOf(bytes.back()));
+  }
+  for (size_t i = 0; i < writers.size(); ++i) REQUIRE(writers[i].write(folder + (options.shards == 1 ? "/model.safetensors" : fmt::format("/model-{:05}-of-{:05}.safetensors", i + 1, options.shards))));
+  if (options.shards > 1) REQUIRE(writeFileAtomically(folder + "/model.safetensors.index.json", "{\"weight_map\": {" + map + "}}"));
+  return folder;
+}
+
+}  // namespace quern

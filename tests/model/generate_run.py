@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""tests/model/generate_run.py QUERN — `quern generate` and `quern perplexity` as a user runs them, on small random models."""
+import json
+import math
+import os
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+
+quern = os.path.abspath(sys.argv[1])
+shared = os.environ.get("QUERN_SHARED") or os.path.join(os.path.abspath(__file__ + "/../../../.."), "shared")
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from models import Model, gpt2, hf_folder, vocabulary
+
+checks = 0
+CONTEXT = 96
+PLAIN = ["--cache", "cache", "--quiet"]
+
+
+def expect(condition, what):
+    global checks
+    checks += 1
+    assert condition, what
+
+
+def run(*arguments, status=0, command="generate"):
+    done = subprocess.run([quern, command, *arguments, *PLAIN], capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+    assert done.returncode == status, f"quern {command} {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def text(*arguments):
+    done = run("-m", "m.gguf", *arguments)
+    expect(done.stderr == b"", done.stderr)
+    return done.stdout.decode()  # it is always UTF-8
+
+
+def ids(*arguments):
+    return [int(one) for one in text(*arguments, "--print-ids").split(",")]
+
+
+def refused(message, *arguments, status=3, command="generate"):
+    done = run(*arguments, status=status, command=command)
+    expect(done.stderr.decode() == f"quern: {message}\n" and done.stdout == b"", (done.stderr, message))
+
+
+def piece(number, tokens):
+    token = tokens[number]
+    if token.startswith("<0x"):
+        return bytes([int(token[3:5], 16)])
+    return b"" if number < 3 else token.replace("\u2581", " ").encode()
+
+
+def repeats():
+    """The same seed gives the same text on any number of threads, and at temperature 0 any seed does."""
+    wanted = text("-p", "a word", "-n", "60", "--seed", "7")
+    expect(len(wanted) > 40, wanted)
+    for threads in ("1", "2", "3", "7"):
+        expect(text("-p", "a word", "-n", "60", "--seed", "7", "-t", threads) == wanted, f"{threads} threads")
+    others = {text("-p", "a word", "-n", "60", "--seed", str(seed)) for seed in (0, 1, 8, 9)}
+    expect(len(others | {wanted}) == 5, "other seeds, other texts")
+    greedy = text("-p", "a word", "-n", "60", "--temp", "0")
+    for more in ([], ["--seed", "5"], ["-t", "3"], ["--top-k", "1"]):
+        expect(text("-p", "a word", "-n", "60", "--temp", "0", *more) == greedy, f"greedy {more}")
+    expect(text("-p", "a word", "-n", "60", "--temp", "1", "--top-k", "1", "--seed", "4") == greedy, "of the likeliest one")
+    expect(greedy != wanted, "greedy and drawn")
+    expect(text("-p", "a word", "-n", "60", "--temp", "0", "--repeat-penalty", "1.5") != greedy, "a penalty")
+    again = [run("-m", "m.gguf", "-p", "a word", "-n", "60").stdout for _ in range(2)]
+    expect(again[0] != again[1], "random seeds")
+    said = subprocess.run([quern, "generate", "-m", "m.gguf", "-p", "a word", "-n", "60", "--cache", "cache"], capture_output=True, stdin=subprocess.DEVNULL)
+    seed = said.stderr.decode().split("\n")[0].removeprefix("seed ")
+    expect(text("-p", "a word", "-n", "60", "--seed", seed).encode() == said.stdout, "the seed that was said")
+
+
+def lengths():
+    expect(text("-p", "a word", "-n", "0") == "\n", "no tokens")
+    expect(text("-p", "a word", "-n", "0", "--echo") == "a word\n", "the prompt alone")
+    for count in (1, 2, 17):
+        expect(len(ids("--ids", "1,270", "-n", str(count), "--seed", "3")) == count, count)
+    long, short = ids("--ids", "1,270", "-n", "40", "--seed", "3"), ids("--ids", "1,270", "-n", "17", "--seed", "3")
+    expect(long[:17] == short, "fewer tokens are the first of more")
+    expect(len(ids("--ids", "1,270", "--seed", "3")) == CONTEXT - 2 + 1, "to the end of the context")
+    expect(len(ids("--ids", "1,270", "--seed", "3", "-c", "20")) == 20 - 2 + 1, "to the end of a shorter one")
+    expect(len(ids("--ids", "1,270", "--seed", "3", "-c", "20", "-n", "1000")) == 20 - 2 + 1, "no further than the context")
+    expect(ids("--ids", ",".join(["270"] * CONTEXT), "--temp", "0", "-n", "5") == ids("--ids", ",".join(["270"] * CONTEXT), "--temp", "0"), "a full context gives one token")
+    refused(f"the prompt has {CONTEXT + 1} tokens, the context {CONTEXT}", "-m", "m.gguf", "--ids", ",".join(["270"] * (CONTEXT + 1)))
+    refused("the prompt has 9 tokens, the context 8", "-m", "m.gguf", "-p", "a b c d", "-c", "8")
+    refused(f"m.gguf: a context of {CONTEXT + 1} is asked for, the model was made for {CONTEXT}", "-m", "m.gguf", "-p", "a", "-c", str(CONTEXT + 1))
+
+
+def prompts():
+    tokens = vocabulary(700)[0]
+    alone = text("-p", "a word", "-n", "30", "--seed", "3")
+    expect(text("-p", "a word", "-n", "30", "--seed", "3", "--echo") == "a word" + alone, "echo")
+    expect(text("--prompt", "a word", "--number", "30", "--seed", "3") == alone, "long names")
+    with open("prompt.txt", "wb") as file:
+        file.write(b"a word")
+    expect(text("-f", "prompt.txt", "-n", "30", "--seed", "3") == alone, "-f")
+    with open("lines.txt", "wb") as file:
+        file.write(b"two\nlines\xc3\xa9\n")
+    expect(text("-f", "lines.txt", "-n", "3", "--seed", "3", "--echo").startswith("two\nlines\u00e9\n"), "a file's bytes as they are")
+    drawn = ids("-p", "a word", "-n", "30", "--seed", "3")
+    expect(b"".join(piece(one, tokens) for one in drawn).decode(errors="replace") + "\n" == alone, "ids and text")
+    prompt = [int(one) for one in subprocess.run([quern, "tokenize", "-m", "m.gguf", "--ids", "a word"], capture_output=True, check=True).stdout.split(b",")]
+    expect(prompt[0] == 1 and ids("--ids", ",".join(map(str, prompt)), "-n", "30", "--seed", "3") == drawn, "ids of the prompt")
+    expect(ids("--ids", ",".join(map(str, prompt)), "-n", "30", "--seed", "3", "--echo") == prompt + drawn, "echoed ids")
+    expect(text("-p", "", "-n", "30", "--seed", "3") == text("--ids", "1", "-n", "30", "--seed", "3"), "begin-of-text alone")
+    half = ids("-p", "a word", "-n", "30", "--temp", "0", "--kv", "f16")
+    expect(len(half) == 30 and half == ids("-p", "a word", "-n", "30", "--temp", "0", "--kv", "f16", "-t", "2"), "a cache of f16")
+    refused("absent.txt: No such file or directory", "-m", "m.gguf", "-f", "absent.txt")
+    refused("generate: one of --prompt, --file and --ids", "-m", "m.gguf", "-p", "a", "--ids", "1", status=2)
+    refused("generate: 'word' goes behind --prompt", "-m", "m.gguf", "word", status=2)
+    refused("--ids has '-1', ids such as 1,2,3 are needed", "-m", "m.gguf", "--ids", "1,-1", status=2)
+    refused("--kv q8 is not f32 or f16", "-m", "m.gguf", "-p", "a", "--kv", "q8", status=2)
+    refused("--temp -1: 0 to 1000 are legal", "-m", "m.gguf", "-p", "a", "--temp", "-1", status=2)
+    refused("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models", "-p", "a", status=2)
+
+
+def ends():
+    """The token that the file calls end-of-text is not printed and ends the text."""
+    drawn = ids("--ids", "1,270", "-n", "30", "--temp", "1", "--seed", "6")
+    at = next(i for i in range(4, 30) if drawn[i] not in drawn[:i] and drawn[i] > 2)
+    with open("ends.gguf", "wb") as file:
+        file.write(small().set("tokenizer.ggml.eos_token_id", "u32", drawn[at]).gguf())
+    for flags in (["-n", "30"], []):
+        done = run("-m", "ends.gguf", "--ids", "1,270", "--temp", "1", "--seed", "6", "--print-ids", *flags)
+        expect([int(one) for one in done.stdout.split(b",")] == drawn[:at], (drawn, done.stdout))
+    done = run("-m", "ends.gguf", "--ids", f"1,{drawn[at]}", "-n", "3", "--temp", "0", "--print-ids")  # in a prompt it ends nothing
+    expect(done.stdout.count(b",") == 2, done.stdout)
+
+
+def folders():
+    """A folder without a tokenizer works with ids, and says so of text. A GPT-2 as well as a Llama."""
+    hf_folder("folder", small())
+    out = run("-m", "folder", "--ids", "1,270", "-n", "8", "--temp", "0", "--print-ids").stdout
+    expect(out.count(b",") == 7, out)
+    refused("folder: has no tokenizer.json, so text cannot be encoded; ids work", "-m", "folder", "-p", "a")
+    refused("folder: has no tokenizer.json, so text cannot be encoded; ids work", "-m", "folder", "--ids", "1")
+    with open("gpt2.gguf", "wb") as file:
+        file.write(gpt2(vocab=400, context=32).gguf())
+    out = run("-m", "gpt2.gguf", "--ids", "1,270", "-n", "8", "--temp", "0", "--print-ids").stdout
+    expect(out.count(b",") == 7, out)
+
+
+def interrupted():
+    """Ctrl-C ends with 130 behind a whole token, and what was printed stays."""
+    with open("long.gguf", "wb") as file:
+        file.write(small(context=200000).gguf())
+    flags = [quern, "generate", "-m", "long.gguf", "--ids", "1,270", "--print-ids", "--seed", "3", *PLAIN]
+    running = subprocess.Popen(flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    first = running.stdout.read(400)
+    running.send_signal(signal.SIGINT)
+    rest, said = running.communicate(timeout=60)
+    made = (first + rest).decode()
+    expect(running.returncode == 130, (running.returncode, said))
+    expect(made.endswith("\n") and made.count(",") < 199990, made[-100:])
+    wanted = run("-m", "long.gguf", "--ids", "1,270", "--print-ids", "--seed", "3", "-n", "100").stdout.decode()
+    expect(made.startswith(wanted[:-1] + ",") or wanted.startswith(made[:-1]), (made[:100], wanted[:100]))
+    # A reader that goes away ends it quietly.
+    running = subprocess.Popen(flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    expect(len(running.stdout.read(100)) == 100, "output")
+    running.stdout.close()
+    said = running.stderr.read()
+    running.stderr.close()
+    expect(running.wait(timeout=60) == 0 and said == b"", said)
+
+
+def windows():
+    """A text longer than the context: windows of it, each from an empty cache, from the logits that `quern logits` writes."""
+    with open("long.txt", "wb") as file:
+        file.write(b"a text of some words that is longer than the context")
+    numbers = [int(one) for one in subprocess.run([quern, "tokenize", "-m", "m.gguf", "--ids", "-f", "long.txt"], capture_output=True, check=True).stdout.split(b",")]
+    total = counted = 0
+    for first in range(0, len(numbers) - 1, 8):
+        window = numbers[first:first + 8]
+        run("-m", "m.gguf", "--ids", ",".join(map(str, window)), "-o", "logits.npy", command="logits")
+        with open("logits.npy", "rb") as file:
+            content = file.read()
+        begin = 10 + struct.unpack("<H", content[8:10])[0]
+        expect(f"({len(window)}, 700)".encode() in content[:begin], content[:begin])
+        for row, wanted in enumerate(window[1:]):
+            logits = struct.unpack_from("<700f", content, begin + 4 * 700 * row)
+            total += math.log(sum(math.exp(one) for one in logits)) - logits[wanted]
+            counted += 1
+    expect(counted > 16 and counted < len(numbers) - 1, counted)
+    got = json.loads(run("-m", "m.gguf", "--file", "long.txt", "-c", "8", "--json", "-", command="perplexity").stdout)
+    expect(got["tokens"] == counted and abs(got["nll_sum"] / total - 1) < 1e-6, (got, total, counted))
+    refused("--ids has 97 tokens, the context 96", "-m", "m.gguf", "--ids", ",".join(["5"] * 97), "-o", "logits.npy", command="logits")
+
+
+def perplexity():
+    """The recorded figure, from the program; through the library: StoriesTest.cpp."""
+    model, wanted = os.path.join(shared, "models", "stories260K", "stories260K.gguf"), os.path.join(shared, "models", "stories260K", "expected.json")
+    if not os.path.exists(model):
+        return print("skipped: perplexity: stories260K is not here")
+    with open(wanted, encoding="utf-8") as file:
+        wanted = json.load(file)
+    with open("text.txt", "w", encoding="utf-8") as file:
+        file.write(wanted["perplexity"]["text"])
+    for flags in ([], ["-t", "2"]):
+        got = json.loads(run("-m", model, "--file", "text.txt", "--json", "-", *flags, command="perplexity").stdout)
+        expect(abs(got["perplexity"] / wanted["perplexity"]["value"] - 1) < wanted["perplexity"]["relative_tolerance"], got)
+        expect(got["tokens"] == len(wanted["perplexity"]["ids"]) - 1, got)
+    expect(run("-m", model, "--file", "text.txt", command="perplexity").stdout.startswith(b"perplexity 4.9536"), "the line")
+    story = wanted["greedy"][0]["starts_with"]
+    told = run("-m", model, "-p", "", "--temp", "0", "-n", "400").stdout.decode()
+    expect(told.startswith(story), told)
+    for entry in wanted["greedy"][1:]:
+        got = run("-m", model, "-p", entry["prompt"], "--temp", "0", "-n", str(len(entry["ids"])), "--print-ids").stdout
+        expect([int(one) for one in got.split(b",")] == entry["ids"], got)
+    return None
+
+
+def small(**more):
+    return Model(**{**dict(width=32, hidden=48, layers=2, heads=4, kv_heads=2, vocab=700, context=CONTEXT), **more})
+
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    with open("m.gguf", "wb") as file:
+        file.write(small().gguf())
+    for part in (repeats, lengths, prompts, ends, folders, interrupted, windows, perplexity):
+        part()
+
+print(f"{checks} checks passed")
+sys.exit(0 if checks >= 60 else 1)
