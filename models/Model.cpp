@@ -8,11 +8,23 @@
 
 namespace quern {
 
+/// The architecture written into `graph`, over weights that are its own.
+static Result<void> describe(const ModelSource& source, ModelGraph& graph) {
+  source.architecture->build(graph, source.config, source.hf);
+  return graph.status();
+}
+
+Result<void> checkModel(const ModelSource& source) {
+  Weights weights = source.weights;
+  ModelGraph graph(weights, source.config, 1, source.config.context, ElementType::F32);
+  if (auto good = describe(source, graph); !good) return good;
+  return weights.checkAllUsed();
+}
+
 Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t past, ElementType kvType) {
   Weights weights = source.weights;
   ModelGraph graph(weights, source.config, rows, source.config.context, kvType);
-  source.architecture->build(graph, source.config, source.hf);
-  if (!graph.status()) return graph.status().error();
+  if (auto good = describe(source, graph); !good) return good.error();
   Workload workload{source.config.name, {}};
   for (const PlanStep* step : graph.plan().kernelSteps()) {
     auto known = std::find_if(workload.items.begin(), workload.items.end(), [&](const WorkloadItem& item) { return text(item.op) == text(step->op); });
@@ -36,8 +48,7 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
 Result<ForwardCost> ForwardCost::of(const ModelSource& source) {
   Weights weights = source.weights;
   ModelGraph graph(weights, source.config, 1, source.config.context, ElementType::F32);
-  source.architecture->build(graph, source.config, source.hf);
-  if (!graph.status()) return graph.status().error();
+  if (auto good = describe(source, graph); !good) return good.error();
   ForwardCost cost;
   for (const PlanStep* step : graph.plan().kernelSteps()) cost.steps_.push_back({step->op, step->dims});
   return cost;
@@ -72,8 +83,7 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
   std::unique_ptr<Model> model(new Model(std::move(source)));
   ModelSource& own = model->source_;
   ModelGraph graph(own.weights, own.config, std::min(options.chunk, context), context, options.kvType);
-  own.architecture->build(graph, own.config, own.hf);
-  if (!graph.status()) return graph.status().error();
+  if (auto good = describe(own, graph); !good) return good.error();
   if (auto good = own.weights.checkAllUsed(); !good) return good.error();
   std::map<std::string, KernelRef> known;
   KernelProvider once = remembering(kernels, known);

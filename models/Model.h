@@ -21,6 +21,10 @@ struct ModelOptions {
 /// Errors   BadInput: weights that are missing or of another shape.
 Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t past = 0, ElementType kvType = ElementType::F32);
 
+/// Would it load? Everything but the kernels: every weight there, of its shape and of a type that is read, and none left over.
+/// Errors   BadInput as Model::load.
+Result<void> checkModel(const ModelSource& source);
+
 /// What forwards of a model cost.
 class ForwardCost {
 public:

@@ -21,8 +21,9 @@ Result<void> ModelConfig::validate(const std::string& subject) const {
     if (value < 1 || value > most) return bad(fmt::format("{} {} is not 1 to {}", what, value, most));
   if (headSize == 0 && width % heads != 0) return bad(fmt::format("width {} is not a multiple of heads {}", width, heads));
   if (headDim() > kMaxHeads) return bad(fmt::format("a head of {} is not 1 to {}", headDim(), kMaxHeads));
+  if (rotary && headDim() % 2 != 0) return bad(fmt::format("a head of {} elements is odd: rotary positions turn pairs", headDim()));
   if (heads % keyHeads() != 0) return bad(fmt::format("heads {} is not a multiple of kv heads {}", heads, keyHeads()));
-  if (!(eps > 0)) return bad(fmt::format("eps {} is not above 0", eps));
+  if (!(eps > 0 && eps < 1)) return bad(fmt::format("eps {} is not above 0 and below 1", eps));
   if (gelu != "erf" && gelu != "tanh" && gelu != "sigmoid") return bad(fmt::format("gelu '{}' is not erf, tanh or sigmoid", escaped(gelu)));
   return {};
 }

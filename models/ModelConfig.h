@@ -30,6 +30,7 @@ struct ModelConfig {
   std::string gelu = "sigmoid";       ///< erf, tanh, sigmoid
   float eps = 1e-5f;
   bool tied = false;                  ///< the head is the token embedding
+  bool rotary = false;                ///< positions by rope, not by a table
   RopeConfig rope;
   int32_t seed = 42;                  ///< of random weights
 

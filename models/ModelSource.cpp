@@ -53,7 +53,7 @@ static Result<void> describeFolder(ModelSource& source) {
   return {};
 }
 
-Result<ModelSource> describeModel(std::shared_ptr<WeightFiles> files) {
+Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files) {
   ModelSource source;
   source.files = std::move(files);
   auto good = source.files->format() == WeightFormat::Gguf ? describeGguf(source) : describeFolder(source);
@@ -106,7 +106,7 @@ Result<ModelSource> openModel(const std::string& model) {
   }
   auto files = WeightFiles::open(model);
   if (!files) return files.error();
-  return describeModel(std::make_shared<WeightFiles>(std::move(*files)));
+  return describeModel(std::make_shared<const WeightFiles>(std::move(*files)));
 }
 
 }  // namespace quern

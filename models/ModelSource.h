@@ -14,7 +14,7 @@ struct ModelSource {
   ModelConfig config;
   Weights weights{""};
   bool hf = false;                      ///< weights as Hugging Face stores them
-  std::shared_ptr<WeightFiles> files;   ///< null: random weights
+  std::shared_ptr<const WeightFiles> files;   ///< null: random weights
   std::shared_ptr<void> owned;          ///< what random weights lie in
 };
 
@@ -26,6 +26,6 @@ Result<ModelSource> openModel(const std::string& model);
 ModelSource randomModel(const ModelConfig& config, bool drawn = true);
 
 /// Describes the architecture of files without their weights' values. Errors: BadInput as openModel.
-Result<ModelSource> describeModel(std::shared_ptr<WeightFiles> files);
+Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files);
 
 }  // namespace quern

@@ -14,7 +14,9 @@ ModelConfig ggufSizes(Needed<Metadata>& in, const Metadata& metadata, const std:
   c.heads = in.integer(key("attention.head_count"), 1, 65536);
   auto tokens = metadata.strings("tokenizer.ggml.tokens");
   bool counted = tokens && !tokens->empty();
-  c.vocab = metadata.has(key("vocab_size")) || !counted ? in.integer(key("vocab_size")) : static_cast<int64_t>(tokens->size());
+  if (metadata.has(key("vocab_size"))) c.vocab = in.integer(key("vocab_size"));
+  else if (counted) c.vocab = static_cast<int64_t>(tokens->size());
+  else in.refuse(key("vocab_size"), "missing", "it or 'tokenizer.ggml.tokens'");
   return c;
 }
 

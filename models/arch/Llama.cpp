@@ -56,6 +56,7 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   auto key = [&](const char* name) { return arch + "." + name; };
   ModelConfig c = ggufSizes(in, metadata, arch);
   c.architecture = "llama";
+  c.rotary = true;
   c.kvHeads = in.integerOr(key("attention.head_count_kv"), c.heads, 1, 65536);
   c.headSize = in.integerOr(key("attention.key_length"), 0, 1, 65536);
   c.eps = static_cast<float>(in.number(key("attention.layer_norm_rms_epsilon")));
@@ -83,6 +84,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   Needed<JsonFields> in(fields);
   ModelConfig c;
   c.architecture = "llama";
+  c.rotary = true;
   c.name = name;
   c.layers = in.integer("num_hidden_layers", 1, 4096);
   c.context = in.integer("max_position_embeddings");

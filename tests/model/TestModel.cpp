@@ -1,6 +1,7 @@
 // tests/model/TestModel.cpp — see TestModel.h; files are written in TestModelFiles.cpp.
 #include "tests/model/TestModel.h"
 
+#include "compiler/base/Half.h"
 #include "models/files/WeightValues.h"
 
 #include <cmath>
@@ -27,7 +28,7 @@ std::vector<std::byte> randomBlocks(const BlockHalves& halves, int64_t elements,
   std::vector<std::byte> raw(static_cast<size_t>(*rowBytes(halves.type, elements)));
   for (std::byte& each : raw) each = static_cast<std::byte>(random() & 0xff);
   auto put = [&](size_t at, float value) {
-    uint16_t half = floatToHalf(value);
+    uint16_t half = halfOfFloat(value);
     std::memcpy(raw.data() + at, &half, 2);
   };
   bool addsOffset = halves.type == TensorType::Q4_1 || halves.type == TensorType::Q5_1;

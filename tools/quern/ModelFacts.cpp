@@ -1,6 +1,7 @@
 // tools/quern/ModelFacts.cpp — see ModelFacts.h.
 #include "tools/quern/ModelFacts.h"
 
+#include "models/Model.h"
 #include "compiler/base/Text.h"
 #include "models/files/FileKind.h"
 #include "models/files/WeightValues.h"
@@ -74,6 +75,14 @@ static void refuseTypes(const WeightFiles& files, ModelFacts& facts) {
                                         escapedShort(those.first->name), checkConvertible(type).error().message));
 }
 
+/// What an architecture says of these sizes and tensors.
+static void refuseModel(const WeightFiles& files, ModelFacts& facts) {
+  // The description points into the files and does not outlive them.
+  auto source = describeModel(std::shared_ptr<const WeightFiles>(&files, [](const WeightFiles*) {}));
+  auto good = source ? checkModel(*source) : Result<void>(source.error());
+  if (!good) facts.refused.push_back(good.error().message);
+}
+
 ModelFacts factsOf(const WeightFiles& files) {
   ModelFacts facts;
   if (files.format() == WeightFormat::Gguf) readMetadata(files.metadata(), facts);
@@ -81,6 +90,7 @@ ModelFacts factsOf(const WeightFiles& files) {
   for (const FileTensor& tensor : files.tensors()) facts.parameters += tensor.elements();
   refuseTypes(files, facts);
   if (files.tensors().empty()) facts.refused.push_back(fmt::format("{}: has no tensors: it can tokenize, but not run", escapedShort(files.path())));
+  else if (facts.refused.empty()) refuseModel(files, facts);
   if (facts.tokenizer.empty()) facts.refused.push_back(fmt::format("{}: has no tokenizer: only ids work, text does not", escapedShort(files.path())));
   return facts;
 }
