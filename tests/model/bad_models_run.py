@@ -25,7 +25,7 @@ def run(*arguments):
 
 
 def generate(model, *more):
-    return run("generate", "--model", model, "--print-ids", "-n", "1", "--threads", "1", "--quiet", "--cache", "cache", *(more or ("--ids", "1")))
+    return run("generate", "--model", model, "--print-ids", "-n", "1", "--seed", "1", "--threads", "1", "--quiet", "--cache", "cache", *(more or ("--ids", "1")))
 
 
 def refused(model, message, *more):
