@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <barrier>
+#include <cmath>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <sys/mman.h>
 #include <thread>
 #include <vector>
@@ -239,13 +241,13 @@ double memoryReadGBs(const Target& target, int threads) {
   constexpr int kRounds = 24;
   std::barrier together(threads);
   std::vector<double> ends(static_cast<size_t>(threads));
+  std::vector<float> sums(ends.size());  // or the reads would be for nothing
   double best = 0;
   auto work = [&](size_t i) {
-    volatile float sink = 0;
     for (int round = 0; round < kRounds; ++round) {
       together.arrive_and_wait();
       double begin = nowSeconds();
-      sink = probe.read(parts[i].get(), each);
+      sums[i] += probe.read(parts[i].get(), each);
       ends[i] = nowSeconds();
       together.arrive_and_wait();
       if (i != 0) continue;  // the others wait for the next round, and so for this
@@ -257,7 +259,7 @@ double memoryReadGBs(const Target& target, int threads) {
   for (int i = 1; i < threads; ++i) helpers.emplace_back(work, static_cast<size_t>(i));
   work(0);
   for (std::thread& helper : helpers) helper.join();
-  return best / 1e9;
+  return std::isnan(std::accumulate(sums.begin(), sums.end(), 0.0f)) ? 0 : best / 1e9;
 }
 
 double rooflineNs(const OpDesc& op, const Ceilings& ceilings) {
