@@ -6,6 +6,7 @@
 #include "tools/quern/ModelRun.h"
 
 #include <fmt/format.h>
+#include <optional>
 
 namespace quern {
 
@@ -20,7 +21,8 @@ public:
     for (int64_t i = 0; i < model.context(); ++i) ids_.push_back(static_cast<int32_t>(i * 7919 % model.config().vocab));
   }
 
-  BenchRow row(bool prompt, const Ceilings& ceilings, double bytesPerSecond, int threads) {
+  /// `bytesPerSecond`: of the level that the weights are read from, measured now.
+  BenchRow row(bool prompt, const Ceilings& ceilings, const std::function<double()>& bytesPerSecond, int threads) {
     int64_t depth = std::min(plan_.depth, model_.context() - 1), asked = prompt ? plan_.prefill : plan_.decode, count = std::min(asked, model_.context() - depth);
     auto run = [&] { forward(prompt, depth, count); };
     BenchRow row;
@@ -34,21 +36,33 @@ public:
     int64_t before = allocatedBytes();
     run();
     row.allocatedBytes = allocatedBytes() - before;
-    row.warmNs = timeCall(run, kSeconds);
+    double bytes = model_.decodeBytes() + (static_cast<double>(depth) + static_cast<double>(count) / 2) * model_.cacheBytesPerPosition();
+    if (prompt) {
+      row.warmNs = timeCall(run, kSeconds);
+      row.ceilingPercent = 100 * cost_.flops({count, depth, 1}) / row.warmNs.median / ceilings.fmaGflops / threads;
+    } else {
+      row.ceilingPercent = timeBeside(row, run, [&] { return bytes * static_cast<double>(count) / bytesPerSecond(); });
+    }
     row.tokensPerS = static_cast<double>(count) / (row.warmNs.median / 1e9);
     row.rate = *row.tokensPerS;
     row.rateUnit = "tokens/s";
-    if (prompt) {
-      row.ceilingPercent = 100 * cost_.flops({count, depth, 1}) / row.warmNs.median / ceilings.fmaGflops / threads;
-      return row;
-    }
-    double positions = static_cast<double>(depth) + static_cast<double>(count) / 2;
-    double bytes = model_.decodeBytes() + positions * model_.cacheBytesPerPosition();
-    row.ceilingPercent = 100 * bytes * *row.tokensPerS / bytesPerSecond;
     return row;
   }
 
 private:
+  /// Runs and ceilings in turn, for both drift: the median of the ratios in percent. `leastSeconds`: what a run takes at the ceiling.
+  static double timeBeside(BenchRow& row, const std::function<void()>& run, const std::function<double()>& leastSeconds) {
+    std::vector<double> times, percents;
+    for (double start = nowSeconds(); times.size() < 5 || nowSeconds() - start < kSeconds;) {
+      double begin = nowSeconds();
+      run();
+      times.push_back((nowSeconds() - begin) * 1e9);
+      percents.push_back(100 * leastSeconds() * 1e9 / times.back());
+    }
+    row.warmNs = spreadOf(times);
+    return spreadOf(percents).median;
+  }
+
   void forward(bool prompt, int64_t depth, int64_t count) {
     std::span<const int32_t> ids = std::span(ids_).subspan(static_cast<size_t>(depth), static_cast<size_t>(count));
     if (prompt) return (void)static_cast<bool>(model_.forward(ids, depth, 1, logits_.data()));
@@ -74,7 +88,9 @@ Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource sou
   if (!model) return model.error();
   // What fits in a cache is read from there, by each thread.
   size_t level = ceilings.levelOf((*model)->decodeBytes());
-  double bandwidth = 1e9 * (level == 3 ? memoryReadGBs(library.target(), settings.threads) : ceilings.readGBs[level] * settings.threads);
+  std::optional<MemoryReaders> memory;
+  if (level == 3) memory.emplace(library.target(), settings.threads);
+  auto bandwidth = [&] { return 1e9 * (memory ? memory->readGBs() : ceilings.readGBs[level] * settings.threads); };
   Bench bench(**model, *cost, plan);
   std::vector<BenchRow> rows;
   for (bool prompt : {true, false}) {

@@ -231,32 +231,33 @@ Ceilings measureCeilings(const Target& target, double seconds) {
   return ceilings;
 }
 
-double memoryReadGBs(const Target& target, int threads) {
-  Probe probe = probeOf(target);
-  size_t each = static_cast<size_t>(std::clamp(4.0 * static_cast<double>(target.l3Bytes), 0x1p26, 0x1p28)) / sizeof(float);
-  std::vector<std::shared_ptr<float>> parts;
-  for (int i = 0; i < threads; ++i)
-    if (parts.push_back(hugeFloats(each)); parts.back() == nullptr) return 0;
-  // All begin each round together; what counts is the best round.
-  constexpr int kRounds = 24;
-  std::barrier together(threads);
-  std::vector<double> ends(static_cast<size_t>(threads));
-  std::vector<float> sums(ends.size());  // or the reads would be for nothing
+MemoryReaders::MemoryReaders(const Target& target, int threads)
+    : target_(target), floats_(static_cast<size_t>(std::clamp(4.0 * static_cast<double>(target.l3Bytes), 0x1p26, 0x1p28)) / sizeof(float)) {
+  for (int i = 0; i < threads; ++i) parts_.push_back(hugeFloats(floats_));
+}
+
+double MemoryReaders::readGBs() const {
+  Probe probe = probeOf(target_);
+  if (std::count(parts_.begin(), parts_.end(), nullptr) > 0) return 0;
+  constexpr int kRounds = 4;
+  std::barrier together(static_cast<std::ptrdiff_t>(parts_.size()));
+  std::vector<double> ends(parts_.size());
+  std::vector<float> sums(parts_.size());  // or the reads would be for nothing
   double best = 0;
   auto work = [&](size_t i) {
     for (int round = 0; round < kRounds; ++round) {
       together.arrive_and_wait();
       double begin = nowSeconds();
-      sums[i] += probe.read(parts[i].get(), each);
+      sums[i] += probe.read(parts_[i].get(), floats_);
       ends[i] = nowSeconds();
       together.arrive_and_wait();
       if (i != 0) continue;  // the others wait for the next round, and so for this
       double last = *std::max_element(ends.begin(), ends.end());
-      best = std::max(best, static_cast<double>(each) * 4 * threads / (last - begin));
+      best = std::max(best, static_cast<double>(floats_ * parts_.size()) * 4 / (last - begin));
     }
   };
   std::vector<std::thread> helpers;
-  for (int i = 1; i < threads; ++i) helpers.emplace_back(work, static_cast<size_t>(i));
+  for (size_t i = 1; i < parts_.size(); ++i) helpers.emplace_back(work, i);
   work(0);
   for (std::thread& helper : helpers) helper.join();
   return std::isnan(std::accumulate(sums.begin(), sums.end(), 0.0f)) ? 0 : best / 1e9;

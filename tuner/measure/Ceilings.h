@@ -5,6 +5,8 @@
 #include "compiler/target/Target.h"
 
 #include <array>
+#include <memory>
+#include <vector>
 
 namespace quern {
 
@@ -26,8 +28,19 @@ std::string_view levelName(size_t level);
 /// Takes about `seconds`. Memory is in huge pages where the system gives them.
 Ceilings measureCeilings(const Target& target, double seconds = 1.0);
 
-/// 10^9 bytes a second that `threads` together read from memory, each its own part of at least 64 MiB in huge pages.
-double memoryReadGBs(const Target& target, int threads);
+/// Threads that read memory together, each its own part of at least 64 MiB in huge pages: what all of them share.
+class MemoryReaders {
+public:
+  MemoryReaders(const Target& target, int threads);
+  /// 10^9 bytes a second, the best of some rounds that all begin together; a few tens of milliseconds. Called between other
+  /// measurements, for on a shared machine it drifts. 0: no memory for it.
+  double readGBs() const;
+
+private:
+  const Target& target_;
+  std::vector<std::shared_ptr<float>> parts_;
+  size_t floats_ = 0;
+};
 
 /// The least time one call of `op` (all dimensions known) can take: max of flops over the fma ceiling and bytes over the
 /// read ceiling of the level its data lives in (the copy ceiling where it writes as much as it reads).
