@@ -239,11 +239,11 @@ MemoryReaders::MemoryReaders(const Target& target, int threads)
 double MemoryReaders::readGBs() const {
   Probe probe = probeOf(target_);
   if (std::count(parts_.begin(), parts_.end(), nullptr) > 0) return 0;
-  constexpr int kRounds = 4;
+  constexpr int kRounds = 9;
   std::barrier together(static_cast<std::ptrdiff_t>(parts_.size()));
   std::vector<double> ends(parts_.size());
   std::vector<float> sums(parts_.size());  // or the reads would be for nothing
-  double best = 0;
+  std::vector<double> rates;
   auto work = [&](size_t i) {
     for (int round = 0; round < kRounds; ++round) {
       together.arrive_and_wait();
@@ -253,14 +253,14 @@ double MemoryReaders::readGBs() const {
       together.arrive_and_wait();
       if (i != 0) continue;  // the others wait for the next round, and so for this
       double last = *std::max_element(ends.begin(), ends.end());
-      best = std::max(best, static_cast<double>(floats_ * parts_.size()) * 4 / (last - begin));
+      rates.push_back(static_cast<double>(floats_ * parts_.size()) * 4 / (last - begin));
     }
   };
   std::vector<std::thread> helpers;
   for (size_t i = 1; i < parts_.size(); ++i) helpers.emplace_back(work, i);
   work(0);
   for (std::thread& helper : helpers) helper.join();
-  return std::isnan(std::accumulate(sums.begin(), sums.end(), 0.0f)) ? 0 : best / 1e9;
+  return std::isnan(std::accumulate(sums.begin(), sums.end(), 0.0f)) ? 0 : spreadOf(rates).median / 1e9;
 }
 
 double rooflineNs(const OpDesc& op, const Ceilings& ceilings) {

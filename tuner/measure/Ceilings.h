@@ -32,8 +32,8 @@ Ceilings measureCeilings(const Target& target, double seconds = 1.0);
 class MemoryReaders {
 public:
   MemoryReaders(const Target& target, int threads);
-  /// 10^9 bytes a second, the best of some rounds that all begin together; a few tens of milliseconds. Called between other
-  /// measurements, for on a shared machine it drifts. 0: no memory for it.
+  /// 10^9 bytes a second, the median of some rounds that all begin together; a tenth of a second. Called between other measurements,
+  /// for on a shared machine it drifts: what is held against it is a median too. 0: no memory for it.
   double readGBs() const;
 
 private:
