@@ -73,7 +73,8 @@ std::string CommandLine::help() const {
   std::string out = fmt::format("quern {} {}\n\n{}\n\n", info_.name, info_.usage, info_.summary);
   for (const Flag& flag : flags_) {
     std::string left = (flag.shortName != 0 ? fmt::format("-{}, ", flag.shortName) : "") + "--" + flag.name + (flag.toggle ? "" : " " + flag.argument);
-    out += fmt::format("  {:<24} {}\n", left, flag.help);
+    bool says = flag.fallback.empty() || flag.help.find("default") != std::string::npos;
+    out += fmt::format("  {:<24} {}{}\n", left, flag.help, says ? "" : fmt::format(" (default {})", flag.fallback));
   }
   return out + fmt::format("\nExamples\n{}", info_.examples);
 }

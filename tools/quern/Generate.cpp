@@ -37,7 +37,7 @@ Result<double> numberOf(const CommandLine& line, const std::string& flag) {
 
 Result<SamplerOptions> samplerOf(const CommandLine& line) {
   SamplerOptions options;
-  for (auto [flag, into] : {std::pair{"temp", &options.temperature}, {"top-p", &options.topP}, {"min-p", &options.minP}, {"repeat-penalty", &options.repeatPenalty}}) {
+  for (auto [flag, into] : {std::pair{line.has("temperature") ? "temperature" : "temp", &options.temperature}, {"top-p", &options.topP}, {"min-p", &options.minP}, {"repeat-penalty", &options.repeatPenalty}}) {
     auto value = numberOf(line, flag);
     if (!value) return value.error();
     *into = *value;
@@ -171,7 +171,7 @@ Result<int> runGenerate(std::vector<std::string> args) {
   CommandLine line(kGenerateInfo, std::move(args));
   modelFlags(line).value("prompt", "TEXT", "", "what the text begins with", 'p').value("file", "FILE", "", "the prompt is in this file", 'f').value("ids", "1,2,3", "", "the prompt as token ids, taken as they are");
   line.value("number", "N", "", "new tokens at most (default: until the text ends or the context is full)", 'n');
-  line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest", 0).value("top-k", "K", "40", "of the K likeliest; 0: of all").value("top-p", "P", "0.95", "of the likeliest that sum to P; 1: of all");
+  line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest").value("temperature", "T", "", "the same").value("top-k", "K", "40", "of the K likeliest; 0: of all").value("top-p", "P", "0.95", "of the likeliest that sum to P; 1: of all");
   line.value("min-p", "P", "0.05", "of those at least P times as likely as the likeliest; 0: of all").value("repeat-penalty", "R", "1", "of tokens just seen; 1: none");
   line.value("repeat-last", "N", "64", "how many tokens back the penalty sees").value("seed", "S", "", "of the random numbers (default: a random one, which is said)", 's');
   line.toggle("echo", "the prompt first").toggle("print-ids", "ids instead of text");
