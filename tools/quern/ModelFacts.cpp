@@ -5,7 +5,9 @@
 #include "compiler/base/Text.h"
 #include "models/files/FileKind.h"
 #include "models/files/WeightValues.h"
+#include "models/tokenizer/ModelTokenizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 #include <limits>
@@ -83,6 +85,14 @@ static void refuseModel(const WeightFiles& files, ModelFacts& facts) {
   if (!good) facts.refused.push_back(good.error().message);
 }
 
+/// What the tokenizer's reader says; and how many tokens there are where only it knows.
+static void refuseTokenizer(const WeightFiles& files, ModelFacts& facts) {
+  auto tokenizer = readModelTokenizer(files);
+  if (tokenizer && !facts.tokens) facts.tokens = tokenizer->size();
+  if (tokenizer || std::count(facts.refused.begin(), facts.refused.end(), tokenizer.error().message) > 0) return;
+  facts.refused.push_back(tokenizer.error().message);
+}
+
 ModelFacts factsOf(const WeightFiles& files) {
   ModelFacts facts;
   if (files.format() == WeightFormat::Gguf) readMetadata(files.metadata(), facts);
@@ -92,6 +102,7 @@ ModelFacts factsOf(const WeightFiles& files) {
   if (files.tensors().empty()) facts.refused.push_back(fmt::format("{}: has no tensors: it can tokenize, but not run", escapedShort(files.path())));
   else if (facts.refused.empty()) refuseModel(files, facts);
   if (facts.tokenizer.empty()) facts.refused.push_back(fmt::format("{}: has no tokenizer: only ids work, text does not", escapedShort(files.path())));
+  else refuseTokenizer(files, facts);
   return facts;
 }
 
