@@ -58,6 +58,8 @@ public:
   const ModelSource& source() const { return source_; }
   const Plan& plan() const { return *plan_; }
   int64_t context() const { return plan_->context(); }
+  /// Rows at most in one pass.
+  int64_t chunk() const { return plan_->maxRows(); }
   int64_t weightBytes() const { return weights_.memory.bytes(); }
   /// What one token must read: every weight once, and the cache so far.
   double decodeBytes() const { return static_cast<double>(weights_.bytesPerToken); }

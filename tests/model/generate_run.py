@@ -149,8 +149,8 @@ def interrupted():
     """Ctrl-C ends with 130 behind a whole token, and what was printed stays."""
     with open("long.gguf", "wb") as file:
         file.write(small(context=200000).gguf())
-    flags = [quern, "generate", "-m", "long.gguf", "--ids", "1,270", "--print-ids", "--seed", "3", *PLAIN]
-    running = subprocess.Popen(flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    endless = [quern, "generate", "-m", "long.gguf", "--ids", "1,270", "--print-ids", "--seed", "3", *PLAIN]
+    running = subprocess.Popen(endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0)
     first = running.stdout.read(400)
     running.send_signal(signal.SIGINT)
     rest, said = running.communicate(timeout=60)
@@ -159,8 +159,22 @@ def interrupted():
     expect(made.endswith("\n") and made.count(",") < 199990, made[-100:])
     wanted = run("-m", "long.gguf", "--ids", "1,270", "--print-ids", "--seed", "3", "-n", "100").stdout.decode()
     expect(made.startswith(wanted[:-1] + ",") or wanted.startswith(made[:-1]), (made[:100], wanted[:100]))
+    # In the prompt too: all of it is shown, and nothing behind it.
+    with open("prompt.txt", "w") as file:
+        file.write("a word " * 25000)
+    given = json.loads(subprocess.check_output([quern, "tokenize", "-m", "long.gguf", "-f", "prompt.txt", "--json", "-"]))["ids"]
+    flags = [quern, "generate", "-m", "long.gguf", "-f", "prompt.txt", "--echo", "--print-ids", "-n", "5", "--cache", "cache"]
+    running = subprocess.Popen(flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0)
+    made, wanted = b"", ",".join(map(str, given)).encode()
+    while len(made) < len(wanted):
+        made += running.stdout.read(65536)
+    running.send_signal(signal.SIGINT)
+    rest, said = running.communicate(timeout=60)
+    through = int(said.decode().split("prefill ")[1].split(" ")[0])
+    expect(running.returncode == 130 and made + rest == wanted + b"\n", (running.returncode, rest, said))
+    expect(through < len(given) and through % 512 == 0, (through, len(given), said))
     # A reader that goes away ends it quietly.
-    running = subprocess.Popen(flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    running = subprocess.Popen(endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     expect(len(running.stdout.read(100)) == 100, "output")
     running.stdout.close()
     said = running.stderr.read()

@@ -151,7 +151,10 @@ Result<void> checkMemory(const OpDesc& op, double copies) {
 static std::atomic<int> interruptedBy{0};
 
 const std::atomic<int>& interruption() {
-  for (int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int which) { interruptedBy = which; });
+  for (int signal : {SIGINT, SIGTERM})
+    std::signal(signal, [](int which) {
+      if (interruptedBy.exchange(which) != 0) std::_Exit(128 + which);
+    });
   return interruptedBy;
 }
 

@@ -50,7 +50,8 @@ bool wantsProgress(const CommandLine& line);
 /// Errors   Machine where `copies` times the op's operands are more than the machine's memory. All dimensions known.
 Result<void> checkMemory(const OpDesc& op, double copies);
 
-/// Installs handlers for SIGINT and SIGTERM; holds the signal once one came. interruptedStatus(): 130 or 143.
+/// Installs handlers for SIGINT and SIGTERM; holds the signal once one came, a second one ends the program at once.
+/// interruptedStatus(): 130 or 143.
 const std::atomic<int>& interruption();
 int interruptedStatus();
 

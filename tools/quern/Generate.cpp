@@ -97,8 +97,8 @@ void print(std::string_view text) {
 /// One text being made.
 class Generation {
 public:
-  Generation(Model& model, const Tokenizer* tokenizer, const Request& request, Sampler sampler)
-      : model_(model), tokenizer_(tokenizer), request_(request), sampler_(std::move(sampler)), logits_(static_cast<size_t>(model.config().vocab)) {
+  Generation(const CommandLine& line, Model& model, const Tokenizer* tokenizer, const Request& request, Sampler sampler)
+      : line_(line), model_(model), tokenizer_(tokenizer), request_(request), sampler_(std::move(sampler)), logits_(static_cast<size_t>(model.config().vocab)) {
     if (tokenizer != nullptr && !request.printIds) stream_.emplace(*tokenizer, request.echo || request.ids.size() <= 1);
   }
 
@@ -112,10 +112,12 @@ public:
     if (request_.echo)
       for (int32_t id : request_.ids)
         if (auto good = show(id); !good) return good.error();
-    if (auto good = model_.forward(request_.ids, 0, 1, logits_.data()); !good) return good.error();
+    auto through = forwardShown(line_, model_, request_.ids, 1, logits_.data(), interrupted);
+    if (!through) return through.error();
+    through_ = *through;
     prefilled_ = nowSeconds();
     int64_t most = request_.count >= 0 ? request_.count : INT64_MAX;
-    for (int64_t past = prompt; made_ < most && interrupted == 0; ++past) {
+    for (int64_t past = prompt; through_ == prompt && made_ < most && interrupted == 0; ++past) {
       auto next = sampler_.next(logits_);
       if (!next) return next.error();
       if (made_ == 0) first_ = nowSeconds();
@@ -135,8 +137,7 @@ public:
 
   std::string timings(double programStart) const {
     auto rate = [](int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; };
-    auto prompt = static_cast<int64_t>(request_.ids.size());
-    std::string out = fmt::format("prefill {} tokens in {}, {:.1f} tokens/s", prompt, humanTime((prefilled_ - started_) * 1e9), rate(prompt, prefilled_ - started_));
+    std::string out = fmt::format("prefill {} tokens in {}, {:.1f} tokens/s", through_, humanTime((prefilled_ - started_) * 1e9), rate(through_, prefilled_ - started_));
     if (made_ > 1) out += fmt::format("; decode {} in {}, {:.1f} tokens/s", made_ - 1, humanTime((ended_ - first_) * 1e9), rate(made_ - 1, ended_ - first_));
     if (first_ > 0) out += fmt::format("; first token {} after the start", humanTime((first_ - programStart) * 1e9));
     return out;
@@ -154,13 +155,14 @@ private:
     return {};
   }
 
+  const CommandLine& line_;
   Model& model_;
   const Tokenizer* tokenizer_;
   const Request& request_;
   Sampler sampler_;
   std::vector<float> logits_;
   std::optional<TextStream> stream_;
-  int64_t made_ = 0, shown_ = 0;
+  int64_t through_ = 0, made_ = 0, shown_ = 0;  ///< of the prompt; new; printed
   double started_ = 0, prefilled_ = 0, first_ = 0, ended_ = 0;
 };
 
@@ -179,7 +181,6 @@ Result<int> runGenerate(std::vector<std::string> args) {
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   auto request = requestOf(line);
   if (!request) return request.error();
-  const std::atomic<int>& interrupted = interruption();
   if (!line.has("model")) return badCommand("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models");
   auto source = openModel(line.get("model"));
   if (!source) return source.error();
@@ -204,8 +205,8 @@ Result<int> runGenerate(std::vector<std::string> args) {
   auto sampler = Sampler::make(request->sampler, running->model->config().vocab);
   if (!sampler) return sampler.error();
   if (!line.has("seed") && request->sampler.temperature > 0 && !line.has("quiet")) std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(request->sampler.seed));
-  Generation generation(*running->model, tokenizer ? &*tokenizer : nullptr, *request, std::move(*sampler));
-  auto status = generation.run(interrupted);
+  Generation generation(line, *running->model, tokenizer ? &*tokenizer : nullptr, *request, std::move(*sampler));
+  auto status = generation.run(interruption());  // until here a signal ends the program: there is nothing to keep
   if (status && !line.has("quiet")) std::fprintf(stderr, "%s\n", generation.timings(programStart).c_str());
   return status;
 }

@@ -4,6 +4,7 @@
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
 #include "tools/quern/ModelFacts.h"
+#include "tools/quern/Progress.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -157,13 +158,8 @@ void addFilesJson(Json& json, const WeightFiles& files, const ModelFacts& facts)
 
 /// Runs the check; adds to both forms of the answer.
 bool checkInto(const CommandLine& line, const WeightFiles& files, std::string& text, Json& json) {
-  bool progress = wantsProgress(line);
-  int64_t all = std::max<int64_t>(files.tensorBytes(), 1), percent = -1;
-  WeightCheck check = checkWeights(files, [&](int64_t done) {
-    auto now = static_cast<int64_t>(100.0 * static_cast<double>(done) / static_cast<double>(all));
-    if (progress && now != percent) std::fprintf(stderr, "\r\033[Kcheck %lld %%", static_cast<long long>(percent = now));
-  });
-  if (percent >= 0) std::fprintf(stderr, "\r\033[K");
+  ProgressBar bar(wantsProgress(line), "checking", humanBytes);
+  WeightCheck check = checkWeights(files, [&](int64_t done) { bar.show(static_cast<double>(done), static_cast<double>(files.tensorBytes())); });
   text += fmt::format("\nchecked {} values in {}: ", grouped(check.values), counted(static_cast<size_t>(check.tensors), "tensor"));
   text += check.bad.empty() ? "all finite\n" : fmt::format("{} not finite\n", check.bad.size() == 1 ? "one tensor has values that are" : fmt::format("{} tensors have values that are", check.bad.size()));
   for (size_t i = 0; i < check.bad.size() && i < kShownBad; ++i)

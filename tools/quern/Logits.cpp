@@ -4,6 +4,7 @@
 #include "tools/quern/Json.h"
 #include "tools/quern/ModelRun.h"
 #include "tools/quern/Npy.h"
+#include "tools/quern/Progress.h"
 
 #include <algorithm>
 #include <cmath>
@@ -30,7 +31,9 @@ Result<int> runLogits(std::vector<std::string> args) {
   auto count = static_cast<int64_t>(ids->size()), vocab = running->model->config().vocab;
   if (count > running->model->context()) return badInput(fmt::format("--ids has {} tokens, the context {}", count, running->model->context()));
   std::vector<float> logits(static_cast<size_t>(count * vocab));
-  if (auto good = running->model->forward(*ids, 0, count, logits.data()); !good) return good.error();
+  auto through = forwardShown(line, *running->model, *ids, count, logits.data(), interruption());
+  if (!through) return through.error();
+  if (*through < count) return interruptedStatus();
   const int64_t shape[] = {count, vocab};
   if (auto good = writeNpy(line.get("output"), shape, logits); !good) return good.error();
   return 0;
@@ -42,6 +45,32 @@ static double surprise(std::span<const float> logits, int32_t id) {
   for (float each : logits) top = std::isnan(each) ? NAN : std::max<double>(top, each);
   for (float each : logits) sum += std::exp(each - top);
   return top + std::log(sum) - logits[static_cast<size_t>(id)];
+}
+
+struct SurpriseSum {
+  double total = 0;
+  int64_t counted = 0;
+};
+
+static constexpr int64_t kSurpriseRows = 128;  // whose logits are kept at once
+
+/// Over all ids but the first of each window of the model's context, every window from an empty cache. Ends where a signal came.
+static Result<SurpriseSum> sumSurprise(const CommandLine& line, Model& model, std::span<const int32_t> ids, const std::atomic<int>& interrupted) {
+  int64_t vocab = model.config().vocab, window = model.context(), all = static_cast<int64_t>(ids.size());
+  std::vector<float> logits(static_cast<size_t>(std::min(kSurpriseRows, all) * vocab));
+  SurpriseSum sum;
+  ProgressBar bar(wantsProgress(line), "perplexity", tokensText);
+  for (int64_t first = 0; first + 1 < all; first += window) {
+    int64_t end = std::min(first + window, all);
+    for (int64_t at = first; at < end && interrupted == 0; at += kSurpriseRows) {
+      int64_t rows = std::min(kSurpriseRows, end - at);
+      if (auto good = model.forward(ids.subspan(static_cast<size_t>(at), static_cast<size_t>(rows)), at - first, rows, logits.data()); !good) return good.error();
+      for (int64_t r = 0; r < rows && at + r + 1 < end; ++r, ++sum.counted)
+        sum.total += surprise(std::span(logits).subspan(static_cast<size_t>(r * vocab), static_cast<size_t>(vocab)), ids[static_cast<size_t>(at + r + 1)]);
+      bar.show(static_cast<double>(at + rows), static_cast<double>(all));
+    }
+  }
+  return sum;
 }
 
 Result<int> runPerplexity(std::vector<std::string> args) {
@@ -60,31 +89,22 @@ Result<int> runPerplexity(std::vector<std::string> args) {
   auto ids = tokenizer->encode(*text);
   if (!ids) return ids.error();
   if (ids->size() < 2) return badInput(fmt::format("{}: {} tokens, 2 are needed", escaped(line.get("file")), ids->size()));
-  constexpr int64_t kRows = 128;  // whose logits are kept at once
-  auto running = loadModel(line, std::move(*source), kRows);
+  auto running = loadModel(line, std::move(*source), kSurpriseRows);
   if (!running) return running.error();
-  Model& model = *running->model;
-  int64_t vocab = model.config().vocab, window = model.context(), all = static_cast<int64_t>(ids->size());
-  std::vector<float> logits(static_cast<size_t>(std::min(kRows, all) * vocab));
-  double total = 0;
-  int64_t counted = 0;
-  for (int64_t first = 0; first + 1 < all; first += window) {  // windows of the context, each from an empty cache
-    int64_t end = std::min(first + window, all);
-    for (int64_t at = first; at < end; at += kRows) {
-      int64_t rows = std::min(kRows, end - at);
-      if (auto good = model.forward(std::span(*ids).subspan(static_cast<size_t>(at), static_cast<size_t>(rows)), at - first, rows, logits.data()); !good) return good.error();
-      for (int64_t r = 0; r < rows && at + r + 1 < end; ++r, ++counted) total += surprise(std::span(logits).subspan(static_cast<size_t>(r * vocab), static_cast<size_t>(vocab)), (*ids)[static_cast<size_t>(at + r + 1)]);
-      if (wantsProgress(line)) std::fprintf(stderr, "\r\033[K%lld of %lld tokens", static_cast<long long>(at + rows), static_cast<long long>(all));
-    }
-  }
-  if (wantsProgress(line)) std::fprintf(stderr, "\r\033[K");
+  const std::atomic<int>& interrupted = interruption();
+  auto sum = sumSurprise(line, *running->model, *ids, interrupted);
+  if (!sum) return sum.error();
+  auto [total, counted] = *sum;
+  if (interrupted != 0) std::fprintf(stderr, "quern: interrupted: %lld of %zu tokens were read\n", static_cast<long long>(counted), ids->size() - 1);
+  if (counted == 0) return interruptedStatus();
   if (std::isnan(total)) return badInput(fmt::format("{}: the logits hold NaN; `quern info --check` says whether the weights do", escaped(line.get("model"))));
   double mean = total / static_cast<double>(counted);
   if (line.has("json"))
     if (auto good = writeResult(jsonText(Json{{"perplexity", std::exp(mean)}, {"nll_sum", total}, {"tokens", counted}}), line.get("json")); !good) return good.error();
-  if (line.get("json") == "-") return 0;
+  int status = interrupted == 0 ? 0 : interruptedStatus();
+  if (line.get("json") == "-") return status;
   if (auto good = writeResult(fmt::format("perplexity {:.6f} over {} tokens (negative log likelihood {:.6f}, {:.6f} a token)\n", std::exp(mean), counted, total, mean)); !good) return good.error();
-  return 0;
+  return status;
 }
 
 }  // namespace quern

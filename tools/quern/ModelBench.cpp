@@ -4,6 +4,7 @@
 #include "compiler/base/Text.h"
 #include "tools/quern/Allocations.h"
 #include "tools/quern/ModelRun.h"
+#include "tools/quern/Progress.h"
 
 #include <fmt/format.h>
 #include <optional>
@@ -82,10 +83,13 @@ Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource sou
   ModelOptions options;
   options.threads = settings.threads;
   options.kvType = plan.kvType;
+  std::optional<ProgressBar> bar(std::in_place, settings.progress != nullptr, "loading", humanBytes);
+  options.progress = [&](double done, double total) { bar->show(done, total); };
   auto cost = ForwardCost::of(source);
   if (!cost) return cost.error();
   auto model = Model::load(std::move(source), kernelsFor(library, settings.schedule), options);
   if (!model) return model.error();
+  bar.reset();
   // What fits in a cache is read from there, by each thread.
   size_t level = ceilings.levelOf((*model)->decodeBytes());
   std::optional<MemoryReaders> memory;

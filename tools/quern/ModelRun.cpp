@@ -2,8 +2,9 @@
 #include "tools/quern/ModelRun.h"
 
 #include "compiler/base/Text.h"
-#include "tuner/measure/Timing.h"
+#include "tools/quern/Progress.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
 
@@ -24,21 +25,7 @@ CommandLine& modelFlags(CommandLine& line) {
   return line.common({"cpu", "cache", "threads"});
 }
 
-/// A bar with the time left, once loading has taken a while.
-static std::function<void(double, double)> loadingBar() {
-  constexpr double kPatience = 0.5, kEvery = 0.1;
-  return [started = nowSeconds(), shown = 0.0](double done, double total) mutable {
-    double now = nowSeconds();
-    if (now - started < kPatience || (now - shown < kEvery && done < total)) return;
-    shown = now;
-    constexpr int kWidth = 30;
-    int full = static_cast<int>(kWidth * done / total);
-    double left = (now - started) * (total - done) / std::max(done, 1.0);
-    std::fprintf(stderr, "\r\033[Kloading [%s%s] %s of %s, %.0f s left", std::string(static_cast<size_t>(full), '#').c_str(), std::string(static_cast<size_t>(kWidth - full), '.').c_str(),
-                 humanBytes(done).c_str(), humanBytes(total).c_str(), left);
-    if (done >= total) std::fprintf(stderr, "\r\033[K");
-  };
-}
+std::string tokensText(double count) { return fmt::format("{:.0f} tokens", count); }
 
 Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk) {
   if (!line.has("model")) return badCommand(fmt::format("--model M is missing: a .gguf file, a folder, or a name in configs/models"));
@@ -62,12 +49,26 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
   options.chunk = chunk;
   options.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
   options.kvType = kv == "f16" ? ElementType::F16 : ElementType::F32;
-  if (wantsProgress(line)) options.progress = loadingBar();
+  ProgressBar bar(wantsProgress(line), "loading", humanBytes);
+  options.progress = [&](double done, double total) { bar.show(done, total); };
   if (!line.has("quiet")) options.note = [](const std::string& said) { std::fprintf(stderr, "%s\n", said.c_str()); };
   auto model = Model::load(std::move(source), kernelsFor(*running.library), options);
   if (!model) return model.error();
   running.model = std::move(*model);
   return running;
+}
+
+Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits, const std::atomic<int>& interrupted) {
+  auto rows = static_cast<int64_t>(ids.size());
+  ProgressBar bar(wantsProgress(line), "prefill", tokensText);
+  int64_t done = 0;
+  while (done < rows && interrupted == 0) {
+    int64_t now = std::min(model.chunk(), rows - done), wanted = std::clamp<int64_t>(done + now - (rows - outputs), 0, now);
+    if (auto good = model.forward(ids.subspan(static_cast<size_t>(done), static_cast<size_t>(now)), done, wanted, logits); !good) return good.error();
+    logits += wanted * model.config().vocab;
+    bar.show(static_cast<double>(done += now), static_cast<double>(rows));
+  }
+  return done;
 }
 
 Result<std::vector<int32_t>> idsOf(const std::string& flag, const std::string& text) {
