@@ -3,8 +3,10 @@
 #include "models/tokenizer/ModelTokenizer.h"
 #include "models/tokenizer/TextStream.h"
 #include "tests/model/TestModel.h"
+#include "tests/tokenizer/HfText.h"
 
 #include <cmath>
+#include <fstream>
 
 using namespace quern;
 
@@ -106,6 +108,18 @@ TEST_CASE("stories260K: greedy text and ids are the published ones on every leve
     Tokenizer tokenizer = need(readModelTokenizer(*model->source().files));
     for (const JsonValue& entry : *entries) CHECK(checkGreedy(*model, tokenizer, entry) > 30);
   }
+}
+
+TEST_CASE("stories260K: a Hugging Face folder with its tokenizer.json gives the published texts", "[stories]") {
+  if (!hasShared(kStories)) return;
+  Folder folder;
+  std::string path = writeHf(readModel(sharedFile(kStories), "llama"), folder.path);
+  WeightFiles original = need(WeightFiles::open(sharedFile(kStories)));
+  std::ofstream(path + "/tokenizer.json") << llama2Style(original.metadata()).text();
+  std::unique_ptr<Model> model = loadedModel(path);
+  Tokenizer tokenizer = need(readModelTokenizer(*model->source().files));
+  const JsonValue all = expected();
+  for (const JsonValue& entry : *field(all, "greedy").as<JsonArray>()) CHECK(checkGreedy(*model, tokenizer, entry) > 30);
 }
 
 TEST_CASE("stories260K: perplexity is the published one on every level", "[stories]") {

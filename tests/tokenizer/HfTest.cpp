@@ -25,13 +25,7 @@ HfText small() { return {.tokens = {"h", "e", "l", "o", "Ġ", "w", "r", "d", "he
 
 /// ▁ a b c <unk> <s> </s> <0xE4> <0xBD> <0xA0> ▁a ab ▁ab bc ▁▁
 HfText llama2() {
-  return {.tokens = {"<unk>", "<s>", "</s>", "<0xE4>", "<0xBD>", "<0xA0>", "▁", "a", "b", "c", "▁a", "ab", "▁ab", "bc", "▁▁"},
-          .merges = {R"("▁ ▁")", R"("▁ a")", R"("▁a b")", R"("a b")", R"("b c")"},
-          .added = addedToken(0, "<unk>") + "," + addedToken(1, "<s>") + "," + addedToken(2, "</s>"),
-          .normalizer = kLlama2Normalizer,
-          .preTokenizer = "null",
-          .postProcessor = bosTemplate("<s>", 1),
-          .more = R"(, "unk_token": "<unk>", "byte_fallback": true, "fuse_unk": true)"};
+  return llama2Style({"<unk>", "<s>", "</s>", "<0xE4>", "<0xBD>", "<0xA0>", "▁", "a", "b", "c", "▁a", "ab", "▁ab", "bc", "▁▁"}, {R"("▁ ▁")", R"("▁ a")", R"("▁a b")", R"("a b")", R"("b c")"});
 }
 
 }  // namespace
@@ -149,30 +143,15 @@ TEST_CASE("the GPT-2 and Llama vocabularies as tokenizer.json give the 46 vector
   for (const char* name : {kGpt2Vocabulary, kLlamaVocabulary}) {
     if (!hasShared(name)) continue;
     WeightFiles files = need(WeightFiles::open(sharedFile(name)));
-    auto tokens = need(files.metadata().strings("tokenizer.ggml.tokens"));
     HfText text;
-    text.tokens.assign(tokens.begin(), tokens.end());
-    auto merges = need(files.metadata().strings("tokenizer.ggml.merges"));
-    for (std::string_view merge : merges) text.merges.push_back(jsonQuoted(merge));
     if (std::string(name) == kGpt2Vocabulary) {
+      auto tokens = need(files.metadata().strings("tokenizer.ggml.tokens"));
+      text.tokens.assign(tokens.begin(), tokens.end());
+      auto merges = need(files.metadata().strings("tokenizer.ggml.merges"));
+      for (std::string_view merge : merges) text.merges.push_back(jsonQuoted(merge));
       text.added = addedToken(50256, "<|endoftext|>");
     } else {
-      // Every way to cut a token into two, the highest score first.
-      std::vector<float> scores = need(files.metadata().floats("tokenizer.ggml.scores"));
-      std::map<std::string_view, size_t> ids;
-      for (size_t id = 0; id < tokens.size(); ++id) ids[tokens[id]] = id;
-      std::vector<std::pair<float, std::string>> found;
-      for (size_t id = 259; id < tokens.size(); ++id)
-        for (size_t cut = 1; cut < tokens[id].size(); ++cut)
-          if (ids.count(tokens[id].substr(0, cut)) != 0 && ids.count(tokens[id].substr(cut)) != 0)
-            found.emplace_back(scores[id], jsonQuoted(std::string(tokens[id].substr(0, cut)) + " " + std::string(tokens[id].substr(cut))));
-      std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
-      for (auto& [score, merge] : found) text.merges.push_back(std::move(merge));
-      text.added = llama2().added;
-      text.normalizer = kLlama2Normalizer;
-      text.preTokenizer = "null";
-      text.postProcessor = bosTemplate("<s>", 1);
-      text.more = llama2().more;
+      text = llama2Style(files.metadata());
     }
     std::string json = text.text();
     Tokenizer tokenizer = tokenizerOf(json), original = readVocabulary(name);

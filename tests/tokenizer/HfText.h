@@ -3,8 +3,11 @@
 
 #include "models/tokenizer/HfTokenizer.h"
 #include "models/tokenizer/Tokenizer.h"
+#include "tests/tokenizer/Vocabularies.h"
 
+#include <algorithm>
 #include <fmt/format.h>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +58,34 @@ inline std::string addedToken(int id, const std::string& content, const std::str
 
 inline std::string bosTemplate(const std::string& name, int id) {
   return fmt::format(R"({{"type": "TemplateProcessing", "single": [{{"SpecialToken": {{"id": "{0}", "type_id": 0}}}}, {{"Sequence": {{"id": "A", "type_id": 0}}}}], "special_tokens": {{"{0}": {{"id": "{0}", "ids": [{1}], "tokens": ["{0}"]}}}}}})", name, id);
+}
+
+/// Llama 2's: blanks as U+2581, bytes for what has no token, ids 0 to 2 its control tokens.
+inline HfText llama2Style(std::vector<std::string> tokens, std::vector<std::string> merges) {
+  return {.tokens = std::move(tokens),
+          .merges = std::move(merges),
+          .added = addedToken(0, "<unk>") + "," + addedToken(1, "<s>") + "," + addedToken(2, "</s>"),
+          .normalizer = kLlama2Normalizer,
+          .preTokenizer = "null",
+          .postProcessor = bosTemplate("<s>", 1),
+          .more = R"(, "unk_token": "<unk>", "byte_fallback": true, "fuse_unk": true)"};
+}
+
+/// The SentencePiece vocabulary of a GGUF file: its merges are all ways to cut a token into two, the highest score first.
+inline HfText llama2Style(const Metadata& metadata) {
+  auto tokens = need(metadata.strings("tokenizer.ggml.tokens"));
+  std::vector<float> scores = need(metadata.floats("tokenizer.ggml.scores"));
+  std::map<std::string_view, size_t> ids;
+  for (size_t id = 0; id < tokens.size(); ++id) ids[tokens[id]] = id;
+  std::vector<std::pair<float, std::string>> found;
+  for (size_t id = 259; id < tokens.size(); ++id)  // behind the control tokens and the bytes
+    for (size_t cut = 1; cut < tokens[id].size(); ++cut)
+      if (ids.count(tokens[id].substr(0, cut)) != 0 && ids.count(tokens[id].substr(cut)) != 0)
+        found.emplace_back(scores[id], jsonQuoted(fmt::format("{} {}", tokens[id].substr(0, cut), tokens[id].substr(cut))));
+  std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<std::string> merges;
+  for (auto& [score, merge] : found) merges.push_back(std::move(merge));
+  return llama2Style(std::vector<std::string>(tokens.begin(), tokens.end()), std::move(merges));
 }
 
 }  // namespace quern
