@@ -10,11 +10,16 @@
 
 namespace quern {
 
-Result<ElementType> kernelTypeOf(const Weights& weights, const Weight& weight, int64_t rowLength) {
+static Result<void> checkReadable(const Weights& weights, const Weight& weight) {
+  auto good = checkConvertible(weight.type);
+  if (good) return {};
+  return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights.label()), escapedShort(weight.stored), good.error().message));
+}
+
+Result<ElementType> kernelTypeOf(const Weights& weights, const Weight& weight) {
   if (auto type = elementTypeOf(weight.type)) return *type;
-  if (auto good = checkConvertible(weight.type); !good) return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights.label()), escaped(weight.stored), good.error().message));
-  bool blocks = infoOf(weight.type).blockElements > 1 && rowLength % formatOf(ElementType::Q8_0).block == 0;
-  return blocks ? ElementType::Q8_0 : ElementType::F16;
+  if (auto good = checkReadable(weights, weight); !good) return good.error();
+  return weight.type == TensorType::F64 ? ElementType::F32 : ElementType::Q8_0;  // all others are blocks, of a multiple of q8_0's 32
 }
 
 ModelGraph::ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxRows, int64_t context, ElementType kvType)
@@ -64,6 +69,8 @@ PlanView ModelGraph::headsView(const GraphRows& x) const {
 
 GraphRows ModelGraph::embedding(const std::string& table) {
   const Weight* weight = take(table, {c_.vocab, c_.width});
+  if (weight != nullptr)
+    if (auto good = checkReadable(weights_, *weight); !good) fail(good.error());
   tables_[table] = list_.size();
   list_.push_back({GraphWeight::Kind::Table, {}, {}, ElementType::F32, {weight}, {c_.vocab}, c_.width});
   GraphRows out{plan_.activation(c_.width), c_.width, 0, c_.width};
@@ -113,7 +120,7 @@ PlanBuffer ModelGraph::biases(const std::vector<std::string>& names, const std::
 
 void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut) {
   const Weight& first = *parts.weights[0];
-  auto type = kernelTypeOf(weights_, first, inOut ? out.width : x.width);
+  auto type = kernelTypeOf(weights_, first);
   if (!type) return fail(type.error());
   // The blocks of a quantised weight lie along what is summed.
   if (inOut && isQuantised(*type)) return fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()), escaped(first.stored), nameOf(first.type))));
@@ -212,7 +219,7 @@ void ModelGraph::logits(const GraphRows& x, const std::string& head) {
   GraphRows out{plan_.outside(kLogits), c_.vocab, 0, c_.vocab, x.dim, PlanOrigin::First};
   const Weight* weight = take(head, {c_.vocab, x.width});
   if (weight == nullptr) return;
-  linearStep(x, out, {{weight}, {""}, {c_.vocab}}, {}, false);
+  linearStep(x, out, {{weight}, {}, {c_.vocab}}, {}, false);
   // One copy of a tied table: its rows are read out of the packed head.
   if (auto table = tables_.find(head); table != tables_.end() && status_)
     for (GraphGather& gather : gathers_)

@@ -88,7 +88,7 @@ public:
 private:
   const Weight* take(const std::string& name, std::initializer_list<int64_t> shape);
   PlanBuffer floats(const std::string& name, int64_t count);
-  /// Weights side by side that share their input, and the names of their biases.
+  /// Weights side by side that share their input, and what their biases are called where there are any.
   struct LinearParts {
     std::vector<const Weight*> weights;
     std::vector<std::string> biases;
@@ -115,7 +115,8 @@ private:
   Result<void> status_;
 };
 
-/// The type that kernels read a stored weight in: its own where they know it, else the nearest they know. Errors: BadInput naming the weight.
-Result<ElementType> kernelTypeOf(const Weights& weights, const Weight& weight, int64_t rowLength);
+/// The type that kernels read a stored weight in: its own where they know it; f32 for f64; q8_0 for the other kinds of blocks.
+/// Errors   BadInput naming the weight: a type that cannot be converted.
+Result<ElementType> kernelTypeOf(const Weights& weights, const Weight& weight);
 
 }  // namespace quern

@@ -169,7 +169,7 @@ private:
   void tellConversions() const {
     if (!options_.note) return;
     for (const auto& [types, cost] : conversions_) {
-      const char* error = types.second == ElementType::Q8_0 ? "1/254 of the largest of 32" : "2^-11 of each value";
+      const char* error = types.second == ElementType::Q8_0 ? "1/254 of the largest of 32" : "2^-24 of each value";
       options_.note(fmt::format("{}: {} tensor{} of {} read as {}: {} instead of {}, rounded once more by at most {}", escaped(weights_.label()), cost.tensors, cost.tensors == 1 ? "" : "s",
                                 nameOf(types.first), text(types.second), humanBytes(static_cast<double>(cost.after)), humanBytes(static_cast<double>(cost.before)), error));
     }

@@ -75,7 +75,7 @@ Result<const Weight*> Weights::take(const std::string& name, std::span<const int
 Result<void> Weights::checkAllUsed() const {
   std::vector<std::string> unused;
   for (const auto& [name, weight] : weights_)
-    if (!weight.used) unused.push_back(escaped(weight.stored));
+    if (!weight.used) unused.push_back(weight.stored.empty() ? "''" : escapedShort(weight.stored));
   if (unused.empty()) return {};
   size_t count = unused.size();
   constexpr size_t kShown = 3;

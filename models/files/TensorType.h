@@ -10,7 +10,7 @@
 
 namespace quern {
 
-/// The first five and bf16 mean the same in both formats; q*, iq*, tq*, mxfp4 are GGUF's; the last ones safetensors'.
+/// The first eight mean the same in both formats; q*, iq*, tq*, mxfp4 are GGUF's; the last ones safetensors'.
 enum class TensorType : uint8_t {
   F32, F16, BF16, F64, I8, I16, I32, I64,
   Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q8_1,
@@ -19,6 +19,7 @@ enum class TensorType : uint8_t {
   U8, U16, U32, U64, Bool, F8_E4M3, F8_E5M2, F8_E8M0, C64,
 };
 
+/// One type in both formats.
 struct TensorTypeInfo {
   TensorType type;
   int ggufId;                ///< -1: GGUF has no such type
@@ -26,9 +27,9 @@ struct TensorTypeInfo {
   std::string_view dtype;    ///< in safetensors; "": it has no such type
   int64_t blockElements;     ///< a row is a whole number of blocks
   int64_t blockBytes;
-  bool toFloats;             ///< WeightValues.h converts it
 };
 
+/// The whole table.
 std::span<const TensorTypeInfo> tensorTypes();
 const TensorTypeInfo& infoOf(TensorType type);
 inline std::string_view nameOf(TensorType type) { return infoOf(type).name; }

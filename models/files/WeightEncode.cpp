@@ -14,7 +14,7 @@ namespace {
 
 using Out = uint8_t*;
 
-/// One block from its values. False where f16 cannot hold its scale.
+/// One block from its values. False where f16 cannot hold its scale, or the finite value itself.
 using PutBlock = bool (*)(const float* in, Out out);
 
 bool putHalf(float value, Out out) {
@@ -48,10 +48,7 @@ bool putF64(const float* in, Out out) {
   return true;
 }
 
-bool putF16(const float* in, Out out) {
-  putHalf(*in, out);
-  return true;
-}
+bool putF16(const float* in, Out out) { return putHalf(*in, out) || !std::isfinite(*in); }
 
 bool putBf16(const float* in, Out out) {
   uint16_t bits = bfloatOfFloat(*in);
@@ -157,8 +154,9 @@ Result<void> fromFloats(TensorType type, const float* values, int64_t elements, 
   for (int64_t i = 0; i < elements; i += info.blockElements) {
     for (int64_t j = i; info.blockElements > 1 && j < i + info.blockElements; ++j)
       if (!std::isfinite(values[j])) return badInput(fmt::format("element {} is {}: {} holds finite numbers only", j, values[j], info.name));
-    if (!put(values + i, reinterpret_cast<Out>(out) + i / info.blockElements * info.blockBytes))
-      return badInput(fmt::format("elements {} to {} are too large for {}: f16 cannot hold their scale", i, i + info.blockElements - 1, info.name));
+    if (put(values + i, reinterpret_cast<Out>(out) + i / info.blockElements * info.blockBytes)) continue;
+    if (info.blockElements == 1) return badInput(fmt::format("element {} is {}, {} ends at 65504", i, values[i], info.name));
+    return badInput(fmt::format("elements {} to {} are too large for {}: f16 cannot hold their scale", i, i + info.blockElements - 1, info.name));
   }
   return {};
 }

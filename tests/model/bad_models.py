@@ -74,6 +74,8 @@ CASES = {
     "vocab-zero": (with_key("vocab_size", "u32", 0), "metadata 'llama.vocab_size' is 0, 1 to 16777216 are legal"),
     # Types.
     "integers": (small().tensor("blk.0.ffn_up.weight", [16, 24], 26), "tensor 'blk.0.ffn_up.weight': i32 is known but cannot be converted to floats"),
+    "integers-embedding": (small().tensor("token_embd.weight", [16, 300], 26), "tensor 'token_embd.weight': i32 is known but cannot be converted to floats"),
+    "no-name": (small().tensor("", [300]), "a tensor that the architecture has no use for: ''"),
 }
 CASES.update({
     "gpt2-heads": (gpt2().set("gpt2.attention.head_count", "u32", 3), "width 16 is not a multiple of heads 3"),
