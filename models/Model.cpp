@@ -89,7 +89,7 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
   KernelProvider once = remembering(kernels, known);
   auto memory = loadWeights(graph, own.weights, once, {options.threads, options.progress, options.note});
   if (!memory) return memory.error();
-  model->weights_ = *memory;
+  model->weights_ = std::move(*memory);
   auto plan = graph.plan().finish(once, options.threads);
   if (!plan) return plan.error();
   model->plan_ = std::move(*plan);
@@ -99,9 +99,11 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
 Result<void> Model::forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits) {
   auto rows = static_cast<int64_t>(ids.size());
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(source_.weights.label()), why)); };
-  if (past < 0 || rows > context() - past) return bad(fmt::format("positions {} to {} are outside its context of {}", past, past + rows, context()));
+  if (past < 0 || rows > context() - past) return bad(fmt::format("positions {} to {} are outside its context of {}", past, past + rows - 1, context()));
+  if (outputs < 0 || outputs > rows || (outputs > 0 && logits == nullptr)) return bad(fmt::format("logits of {} of {} tokens are asked for", outputs, rows));
   for (int32_t id : ids)
     if (id < 0 || id >= config().vocab) return bad(fmt::format("token {} is outside its vocabulary of {}", id, config().vocab));
+  if (rows > 0) weights_.angles.reach(past + rows);
   int64_t chunk = plan_->maxRows();
   for (int64_t done = 0; done < rows; done += chunk) {
     int64_t now = std::min(chunk, rows - done);

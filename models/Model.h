@@ -50,8 +50,8 @@ public:
   static Result<std::unique_ptr<Model>> load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options);
 
   /// Runs `ids` at positions past, past + 1, ...; their keys and values stay in the cache. `logits` gets those of the last
-  /// `outputs` ids, [outputs, vocab]. Makes no allocation.
-  /// Errors   BadInput: an id outside the vocabulary, positions outside the context.
+  /// `outputs` ids (0 to all of them), [outputs, vocab]. Makes no allocation.
+  /// Errors   BadInput: an id outside the vocabulary, positions outside the context, more outputs than ids.
   Result<void> forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits);
 
   const ModelConfig& config() const { return source_.config; }
@@ -61,7 +61,7 @@ public:
   /// Rows at most in one pass.
   int64_t chunk() const { return plan_->maxRows(); }
   int64_t weightBytes() const { return weights_.memory.bytes(); }
-  /// What one token must read: every weight once, and the cache so far.
+  /// What one token must read of weights: each once.
   double decodeBytes() const { return static_cast<double>(weights_.bytesPerToken); }
   double cacheBytesPerPosition() const { return static_cast<double>(plan_->memory().persistentBytes) / static_cast<double>(context()); }
 

@@ -45,6 +45,8 @@ const Weight* ModelGraph::take(const std::string& name, std::initializer_list<in
 
 PlanBuffer ModelGraph::floats(const std::string& name, int64_t count) {
   const Weight* weight = take(name, {count});
+  if (weight != nullptr)
+    if (auto good = checkReadable(weights_, *weight); !good) fail(good.error());
   PlanBuffer buffer = plan_.constant();
   list_.push_back({GraphWeight::Kind::Floats, buffer, {}, ElementType::F32, {weight}, {count}, 1});
   return buffer;
@@ -123,7 +125,7 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
   auto type = kernelTypeOf(weights_, first);
   if (!type) return fail(type.error());
   // The blocks of a quantised weight lie along what is summed.
-  if (inOut && isQuantised(*type)) return fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()), escaped(first.stored), nameOf(first.type))));
+  if (inOut && isQuantised(*type)) return fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()), escapedShort(first.stored), nameOf(first.type))));
   bool biased = std::any_of(parts.biases.begin(), parts.biases.end(), [&](const std::string& each) { return weights_.has(each); });
   std::string ep = endOf(end, biased), given = fmt::format("matmul m=* n={} k={}{} const=b", out.width, x.width, inOut ? "" : " tb=1");
   if (*type != ElementType::F32) given += fmt::format(" w={}", text(*type));
@@ -205,7 +207,7 @@ void ModelGraph::scaleFrequencies(const std::string& name) {
   factors_.resize(static_cast<size_t>(pairs));
   if (auto good = toFloats(weight->type, weight->data, pairs, factors_.data()); !good) return fail(good.error());
   for (float factor : factors_)
-    if (!(factor > 0)) return fail(badInput(fmt::format("{}: tensor '{}' holds {}; factors above 0 are needed", escaped(weights_.label()), escaped(weight->stored), factor)));
+    if (!(factor > 0)) return fail(badInput(fmt::format("{}: tensor '{}' holds {}; factors above 0 are needed", escaped(weights_.label()), escapedShort(weight->stored), factor)));
 }
 
 GraphRows ModelGraph::outputs(const GraphRows& x) {

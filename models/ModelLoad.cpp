@@ -5,7 +5,6 @@
 #include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
 #include "compiler/store/WeightPacking.h"
-#include "models/RopeAngles.h"
 #include "models/files/WeightValues.h"
 
 #include <cstring>
@@ -35,7 +34,7 @@ public:
       if (auto good = load(graph_.weights()[i], places_[i]); !good) return good.error();
     connect();
     tellConversions();
-    return LoadedWeights{memory_, perToken_};
+    return LoadedWeights{memory_, perToken_, std::move(ropeAngles_)};
   }
 
 private:
@@ -88,7 +87,7 @@ private:
   Result<void> floats(const Weight& weight, int64_t count, float* to) {
     auto good = toFloats(weight.type, weight.data, count, to);
     if (good) return {};
-    return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights_.label()), escaped(weight.stored), good.error().message));
+    return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights_.label()), escapedShort(weight.stored), good.error().message));
   }
 
   Result<void> pack(const GraphWeight& weight, const PackLayout& layout, std::byte* to) {
@@ -130,7 +129,7 @@ private:
       auto i = static_cast<size_t>(r);
       if (auto good = toFloats(weight.type, weight.data + i * from, row, values.data()); !good) return good.error();
       auto good = fromFloats(fileTypeOf(type), values.data(), row, made.data() + i * to);
-      if (!good) return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights_.label()), escaped(weight.stored), good.error().message));
+      if (!good) return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights_.label()), escapedShort(weight.stored), good.error().message));
     }
     auto& cost = conversions_[{weight.type, type}];
     ++cost.tensors;
@@ -162,14 +161,14 @@ private:
     }
     if (!graph_.rotates()) return;
     auto* angles = reinterpret_cast<float*>(memory_.data() + angles_);
-    fillRopeAngles(graph_.config(), graph_.plan().context(), graph_.frequencyFactors(), angles);
+    ropeAngles_ = RopeAngles(graph_.config(), graph_.frequencyFactors(), angles);
     graph_.plan().setConstant(graph_.angles(), angles);
   }
 
   void tellConversions() const {
     if (!options_.note) return;
     for (const auto& [types, cost] : conversions_) {
-      const char* error = types.second == ElementType::Q8_0 ? "1/254 of the largest of 32" : "2^-24 of each value";
+      const char* error = types.second == ElementType::Q8_0 ? "1/225 of the largest of 32 and 4e-6" : "2^-24 of each value";
       options_.note(fmt::format("{}: {} tensor{} of {} read as {}: {} instead of {}, rounded once more by at most {}", escaped(weights_.label()), cost.tensors, cost.tensors == 1 ? "" : "s",
                                 nameOf(types.first), text(types.second), humanBytes(static_cast<double>(cost.after)), humanBytes(static_cast<double>(cost.before)), error));
     }
@@ -187,6 +186,7 @@ private:
   int64_t total_ = 0, angles_ = 0, perToken_ = 0;
   double sourceBytes_ = 0, doneBytes_ = 0;
   HugeMemory memory_;
+  RopeAngles ropeAngles_;
   std::map<std::pair<TensorType, ElementType>, Cost> conversions_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/ModelGraph.h"
+#include "models/RopeAngles.h"
 
 #include <functional>
 
@@ -17,6 +18,7 @@ struct LoadOptions {
 struct LoadedWeights {
   HugeMemory memory;
   int64_t bytesPerToken = 0;
+  RopeAngles angles;  ///< of a model that rotates
 };
 
 /// Packs every weight once and gives its address to the graph's plan; source pages are dropped as they are done.

@@ -30,7 +30,7 @@ static Result<void> describeGguf(ModelSource& source) {
   if (!*name) return badInput(fmt::format("{}: 'general.architecture' is missing", escaped(metadata.file())));
   source.architecture = architectureNamed(**name, &Architecture::ggufNames);
   if (source.architecture == nullptr)
-    return badInput(fmt::format("{}: 'general.architecture' is '{}'; known: {}", escaped(metadata.file()), escaped(**name), knownNames(&Architecture::ggufNames)));
+    return badInput(fmt::format("{}: 'general.architecture' is '{}'; known: {}", escaped(metadata.file()), escapedShort(**name), knownNames(&Architecture::ggufNames)));
   auto config = source.architecture->readGguf(metadata, std::string(**name));
   if (!config) return config.error();
   source.config = std::move(*config);
@@ -45,7 +45,7 @@ static Result<void> describeFolder(ModelSource& source) {
   const std::string* name = list == nullptr || list->empty() ? nullptr : list->front().as<std::string>();
   if (name == nullptr) return badInput(fmt::format("{}: 'architectures' is no list of names; known: {}", escaped(file), knownNames(&Architecture::hfNames)));
   source.architecture = architectureNamed(*name, &Architecture::hfNames);
-  if (source.architecture == nullptr) return badInput(fmt::format("{}: 'architectures' is '{}'; known: {}", escaped(file), escaped(*name), knownNames(&Architecture::hfNames)));
+  if (source.architecture == nullptr) return badInput(fmt::format("{}: 'architectures' is '{}'; known: {}", escaped(file), escapedShort(*name), knownNames(&Architecture::hfNames)));
   auto config = source.architecture->readHf(JsonFields(file, root), root, *name);
   if (!config) return config.error();
   source.config = std::move(*config);

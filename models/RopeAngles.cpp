@@ -3,16 +3,15 @@
 
 #include <cmath>
 #include <numbers>
-#include <vector>
 
 namespace quern {
 
 /// Radians per position of pair i. Source: Su et al. for the base; the Llama 3.1 model card for its scaling.
 static double frequencyOf(const RopeConfig& rope, int64_t i, int64_t width, std::span<const float> factors) {
   double frequency = std::pow(rope.base, -2.0 * static_cast<double>(i) / static_cast<double>(width));
-  if (!factors.empty()) return frequency / static_cast<double>(factors[static_cast<size_t>(i)]);
+  if (!factors.empty()) frequency /= static_cast<double>(factors[static_cast<size_t>(i)]);
   if (rope.scaling == RopeConfig::Scaling::Linear) return frequency / rope.factor;
-  if (rope.scaling == RopeConfig::Scaling::None) return frequency;
+  if (rope.scaling == RopeConfig::Scaling::None || !factors.empty()) return frequency;  // Llama 3's factors are its scaling
   double wave = 2 * std::numbers::pi / frequency;
   if (wave < rope.originalContext / rope.highFactor) return frequency;
   if (wave > rope.originalContext / rope.lowFactor) return frequency / rope.factor;
@@ -20,16 +19,21 @@ static double frequencyOf(const RopeConfig& rope, int64_t i, int64_t width, std:
   return (1 - whole) * frequency / rope.factor + whole * frequency;
 }
 
-void fillRopeAngles(const ModelConfig& config, int64_t positions, std::span<const float> factors, float* angles) {
-  int64_t width = config.headDim(), pairs = width / 2;
-  std::vector<double> frequencies;
-  for (int64_t i = 0; i < pairs; ++i) frequencies.push_back(frequencyOf(config.rope, i, width, factors));
-  for (int64_t position = 0; position < positions; ++position, angles += width)
-    for (int64_t i = 0; i < pairs; ++i) {
-      double angle = static_cast<double>(position) * frequencies[static_cast<size_t>(i)];
-      angles[i] = static_cast<float>(std::cos(angle));
-      angles[pairs + i] = static_cast<float>(std::sin(angle));
+RopeAngles::RopeAngles(const ModelConfig& config, std::span<const float> factors, float* table) : table_(table) {
+  int64_t width = config.headDim();
+  for (int64_t i = 0; i < width / 2; ++i) frequencies_.push_back(frequencyOf(config.rope, i, width, factors));
+}
+
+void RopeAngles::reach(int64_t positions) {
+  size_t pairs = frequencies_.size();
+  for (; made_ < positions; ++made_) {
+    float* row = table_ + static_cast<size_t>(made_) * 2 * pairs;
+    for (size_t i = 0; i < pairs; ++i) {
+      double angle = static_cast<double>(made_) * frequencies_[i];
+      row[i] = static_cast<float>(std::cos(angle));
+      row[pairs + i] = static_cast<float>(std::sin(angle));
     }
+  }
 }
 
 }  // namespace quern

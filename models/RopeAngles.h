@@ -4,11 +4,28 @@
 #include "models/ModelConfig.h"
 
 #include <span>
+#include <vector>
 
 namespace quern {
 
-/// [positions, headDim]: D/2 cosines, then D/2 sines, as the op rope takes them. `factors`: each pair's frequency is divided by its
-/// own; empty: by what the config's scaling says.
-void fillRopeAngles(const ModelConfig& config, int64_t positions, std::span<const float> factors, float* angles);
+/// A table [positions, headDim], each row D/2 cosines, then D/2 sines, as the op rope takes them. Rows are made once they are needed: a
+/// model's context may be millions of positions, its texts are not.
+///
+/// Ownership  the table is the caller's.
+class RopeAngles {
+public:
+  RopeAngles() = default;
+  /// `factors`: each pair's frequency is divided by its own (empty: by none), then scaled as the config says; Llama 3's scaling is in the
+  /// factors where there are any.
+  RopeAngles(const ModelConfig& config, std::span<const float> factors, float* table);
+
+  /// Makes the rows up to `positions` that are not there yet. Makes no allocation.
+  void reach(int64_t positions);
+
+private:
+  std::vector<double> frequencies_;  ///< radians per position
+  float* table_ = nullptr;
+  int64_t made_ = 0;
+};
 
 }  // namespace quern

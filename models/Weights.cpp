@@ -67,7 +67,7 @@ Result<const Weight*> Weights::take(const std::string& name, std::span<const int
   if (found == weights_.end()) return badInput(fmt::format("{}: tensor '{}' is missing", escaped(label_), escaped(storedName(name))));
   Weight& weight = found->second;
   bool fits = std::equal(shape.begin(), shape.end(), weight.shape.begin(), weight.shape.end());
-  if (!fits) return badInput(fmt::format("{}: tensor '{}' is {}, {} is needed", escaped(label_), escaped(weight.stored), dimensionsText(weight.shape), dimensionsText(shape)));
+  if (!fits) return badInput(fmt::format("{}: tensor '{}' is {}, {} is needed", escaped(label_), escapedShort(weight.stored), dimensionsText(weight.shape), dimensionsText(shape)));
   weight.used = true;
   return static_cast<const Weight*>(&weight);
 }

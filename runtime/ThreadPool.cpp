@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/syscall.h>
+#include <system_error>
 #include <unistd.h>
 
 #if defined(__x86_64__)
@@ -74,7 +75,11 @@ int usableCpus() {
 }
 
 ThreadPool::ThreadPool(int threads) : parts_(std::make_unique<Part[]>(static_cast<size_t>(std::max(1, threads)))) {
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  workers_.reserve(static_cast<size_t>(std::max(1, threads)) - 1);
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  } catch (const std::system_error&) {  // the system gives no more: those that are here do it
+  }
 }
 
 ThreadPool::~ThreadPool() {

@@ -22,8 +22,19 @@ int64_t mallocsOf(const Work& work) {
 
 }  // namespace quern
 
-extern "C" void* __libc_malloc(size_t bytes);
-extern "C" void* malloc(size_t bytes) {
-  if (quern::countingMallocs.load(std::memory_order_relaxed)) quern::mallocs.fetch_add(1, std::memory_order_relaxed);
-  return __libc_malloc(bytes);
+namespace quern {
+
+inline void countMalloc() {
+  if (countingMallocs.load(std::memory_order_relaxed)) mallocs.fetch_add(1, std::memory_order_relaxed);
 }
+
+}  // namespace quern
+
+extern "C" void* __libc_malloc(size_t bytes);
+extern "C" void* __libc_calloc(size_t count, size_t bytes);
+extern "C" void* __libc_realloc(void* memory, size_t bytes);
+extern "C" void* __libc_memalign(size_t alignment, size_t bytes);
+extern "C" void* malloc(size_t bytes) { return quern::countMalloc(), __libc_malloc(bytes); }
+extern "C" void* calloc(size_t count, size_t bytes) { return quern::countMalloc(), __libc_calloc(count, bytes); }
+extern "C" void* realloc(void* memory, size_t bytes) { return quern::countMalloc(), __libc_realloc(memory, bytes); }
+extern "C" void* aligned_alloc(size_t alignment, size_t bytes) { return quern::countMalloc(), __libc_memalign(alignment, bytes); }

@@ -55,6 +55,8 @@ EffortPlan planOf(Effort effort) {
   return {1000000, 10, 0.08, 1000000};
 }
 
+bool outOfTime(const TuneOptions& options, double deadline) { return (options.stop != nullptr && *options.stop) || (deadline > 0 && options.clock() >= deadline); }
+
 /// One op being tuned: the incumbent meets the candidates in the order of their predicted cost.
 class OpContest {
 public:
@@ -113,8 +115,6 @@ public:
   }
 
 private:
-  bool outOfTime() const { return (options_.stop != nullptr && *options_.stop) || (deadline_ > 0 && options_.clock() >= deadline_); }
-
   Result<void> prepare(const Schedule& schedule) {
     auto kernel = library_.get(item_.op, schedule);
     if (!kernel) return kernel.error();
@@ -133,7 +133,7 @@ private:
   void meetAll(const std::vector<Candidate>& candidates, TuneProgress& progress) {
     progress.candidates += candidates.size();
     for (const Candidate& candidate : candidates) {
-      if (outOfTime()) {
+      if (outOfTime(options_, deadline_)) {
         outcome_.finished = false;
         return;
       }
@@ -200,7 +200,8 @@ private:
   Result<TuneOutcome> keep() {
     decide(first_.schedule);
     TuningRecord record = this->record();
-    if (!library_.cache().enabled()) return std::move(outcome_);
+    bool tried = outcome_.finished || !outcome_.candidates.empty();  // else the next run begins with this op
+    if (!library_.cache().enabled() || !tried) return std::move(outcome_);
     if (auto good = library_.tuning().add(record); !good) return good.error();
     if (auto kept = library_.get(item_.op, bestSchedule_); !kept) return kept.error();
     auto artifact = library_.cache().find(kernelKey(item_.op, bestSchedule_, library_.target()));
@@ -238,6 +239,7 @@ Result<void> tuneRowClasses(KernelLibrary& library, const SearchSpace& space, co
   std::vector<TuningRecord> records;
   size_t needed = 0;
   for (int64_t rows : kFewRows) {
+    if (outOfTime(options, deadline)) break;
     WorkloadItem few = item;
     few.sample[rowDim] = rows;
     OpContest contest(library, few, options, deadline);

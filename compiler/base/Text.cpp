@@ -77,7 +77,7 @@ static size_t editDistance(std::string_view a, std::string_view b) {
 }
 
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
-  if (word.size() < 2) return std::nullopt;  // one letter is near to every other
+  if (word.size() < 2 || word.size() > 200) return std::nullopt;  // one letter is near to every other; nobody types that much
   const std::string* best = nullptr;
   size_t bestDistance = std::max<size_t>(1, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
@@ -106,6 +106,16 @@ std::string escaped(std::string_view text) {
   }
   return out;
 }
+
+std::string escapedShort(std::string_view text) {
+  constexpr size_t kMost = 120, kEnd = 40;
+  std::string head = escaped(text.substr(0, kMost + 1));
+  if (text.size() <= kMost && head.size() <= kMost) return head;
+  std::string tail = escaped(text.substr(text.size() - std::min(text.size(), kEnd)));
+  return head.substr(0, kMost - kEnd) + "[...]" + tail.substr(tail.size() - kEnd);
+}
+
+std::string counted(size_t count, std::string_view noun) { return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s"); }
 
 std::string humanBytes(double bytes) {
   const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};

@@ -30,7 +30,11 @@ std::string didYouMean(std::string_view word, std::span<const std::string> candi
 
 /// Control characters and non-ASCII bytes as \xNN: names from files before they reach a terminal.
 std::string escaped(std::string_view text);
+/// escaped(), cut in the middle where it is longer than 120 characters: for names whose length a file decides.
+std::string escapedShort(std::string_view text);
 
+/// "1 tensor", "3 tensors"
+std::string counted(size_t count, std::string_view noun);
 /// "1.50 MiB", "12 B"
 std::string humanBytes(double bytes);
 /// "950 ns", "12.3 us", "4.56 ms", "7.8 s"

@@ -107,7 +107,7 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule)
     kernel = *made;
     logLine(LogTopic::Perf, fmt::format("compiled in {:.1f} ms: {}", took, key.op));
     if (cache_.enabled())
-      if (auto good = cache_.put(*compiled); !good) logWarning(good.error().message);
+      if (auto good = cache_.put(*compiled); !good && !warned_.exchange(true)) logWarning(fmt::format("{}: kernels are compiled anew in every run", good.error().message));
   }
   logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", kernel->info.op, kernel->info.schedule, kernel->origin));
   std::lock_guard lock(guard_);

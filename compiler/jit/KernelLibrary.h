@@ -4,6 +4,7 @@
 #include "compiler/store/KernelCache.h"
 #include "compiler/store/TuningDb.h"
 
+#include <atomic>
 #include <map>
 #include <mutex>
 
@@ -58,6 +59,7 @@ private:
   TuningDb tuning_;
   mutable std::mutex guard_;
   std::map<std::string, KernelRef> loaded_;
+  std::atomic<bool> warned_{false};  ///< of a cache that cannot be written: once
   mutable LibraryCounts counts_;
 };
 

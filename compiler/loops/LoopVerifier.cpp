@@ -55,11 +55,13 @@ private:
   }
 
   void access(int id, const std::vector<LoopExprRef>& args, size_t from, size_t rank, std::string_view what) {
+    if (id < 0 || static_cast<size_t>(id) >= program_.buffers.size()) return fail(fmt::format("{} of buffer {}; there are {}", what, id, program_.buffers.size()));
     const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(id)];
     if (rank != buffer.shape.size()) return fail(fmt::format("{} of {} with {} indices; it has {} dimensions", what, buffer.name, rank, buffer.shape.size()));
     for (size_t i = from; i < from + rank; ++i) index(args[i]);
   }
   void regAccess(int id, const std::vector<LoopExprRef>& args, size_t from) {
+    if (id < 0 || static_cast<size_t>(id) >= program_.regs.size()) return fail(fmt::format("register array {}; there are {}", id, program_.regs.size()));
     const LoopReg& reg = program_.regs[static_cast<size_t>(id)];
     if (regs_.count(id) == 0) fail(fmt::format("register array {} is used outside its block", reg.name));
     if (args.size() - from != reg.dims.size()) fail(fmt::format("register array {} with {} indices; it has {}", reg.name, args.size() - from, reg.dims.size()));

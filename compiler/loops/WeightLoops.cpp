@@ -141,7 +141,7 @@ void WeightReader::q4_K(const Block& block, const Value& k, const Body& body) {
     b_.loop("s", 4 * half, 4 * half + 4, 1, [&](const Value& s) {
       std::vector<Value> step, least;
       for (size_t v = 0; v < d.size(); ++v) {
-        Value own = bytes(v, 4 * half == 0 ? s : s + 4), other = bytes(v, half == 0 ? s + 4 : s);
+        Value own = bytes(v, half == 0 ? s : s + 4), other = bytes(v, half == 0 ? s + 4 : s);
         Value scale = half == 0 ? bitsOf(own, 0, 6) : joined(bitsOf(own, 0, 4), bitsOf(bytes(v, s - 4), 6, 2), 4);
         Value minimum = half == 0 ? bitsOf(other, 0, 6) : joined(bitsOf(own, 4, 4), bitsOf(other, 6, 2), 4);
         step.push_back(b_.let("step", castTo(LoopOp::ToF32, scale) * d[v]));

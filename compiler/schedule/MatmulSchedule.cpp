@@ -159,6 +159,7 @@ Result<void> MatmulSchedule::validate(const MatmulOp& op, const Target& target) 
   if (packsA() && (kc > kMaxCopy || mc > kMaxCopy / kc)) check.fail(fmt::format("pack=a with mc={} kc={} copies more than {} elements a task", mc, kc, kMaxCopy));
   const ElementFormat& format = formatOf(op.w);
   if (op.w == ElementType::F32 && convert == ConvertScratch) check.fail("convert=scratch, but B is f32 already; legal: convert=registers");
+  if (convert == ConvertScratch && prefetch > 0) check.fail(fmt::format("prefetch={} with convert=scratch, whose values are in the cache already; legal: prefetch=0", prefetch));
   if (convert == ConvertScratch && (kc > kMaxCopy || nr > kMaxCopy / kc)) check.fail(fmt::format("convert=scratch with kc={} nr={} keeps more than {} elements a task", kc, nr, kMaxCopy));
   if (isQuantised(op.w) && kc % format.block != 0) check.fail(fmt::format("kc={} is no multiple of {}'s block of {}", kc, format.name, format.block));
   if (op.w != ElementType::F32 && chains() > 1) check.fail(fmt::format("order=split with a weight of {}; legal: order=seq", format.name));

@@ -12,13 +12,13 @@ namespace quern {
 
 namespace {
 
-uint32_t nibbleAt(const std::byte* bytes, int64_t i) { return static_cast<uint32_t>(bytes[i]); }
+uint32_t byteAt(const std::byte* bytes, int64_t i) { return static_cast<uint32_t>(bytes[i]); }
 
 /// A block of q4_0's nibbles, element i in the low one of byte i and 16 + i in the high one, as four words of eight.
 std::array<uint32_t, 4> wordsOfQ4(const std::byte* nibbles) {
   std::array<uint32_t, 4> words{};
   for (int i = 0; i < 16; ++i) {
-    uint32_t byte = nibbleAt(nibbles, i);
+    uint32_t byte = byteAt(nibbles, i);
     words[static_cast<size_t>(i / 8)] |= (byte & 15) << (4 * (i % 8));
     words[static_cast<size_t>(2 + i / 8)] |= (byte >> 4) << (4 * (i % 8));
   }
@@ -62,7 +62,7 @@ private:
     for (int s = 0; s < 8; ++s)  // sub-blocks of 32: low nibbles of 32 bytes, then the high ones of the same
       for (int w = 0; w < 4; ++w) {
         uint32_t word = 0;
-        for (int i = 0; i < 8; ++i) word |= ((nibbleAt(nibbles, 32 * (s / 2) + 8 * w + i) >> (4 * (s % 2))) & 15) << (4 * i);
+        for (int i = 0; i < 8; ++i) word |= ((byteAt(nibbles, 32 * (s / 2) + 8 * w + i) >> (4 * (s % 2))) & 15) << (4 * i);
         put(word);
       }
   }
@@ -71,8 +71,8 @@ private:
     const std::byte *low = from, *high = from + 128;
     put(from + 208, 2);
     for (int s = 0; s < 16; ++s) put(from + 192 + s, 1);
-    auto lowAt = [&](int k) { return (nibbleAt(low, 64 * (k / 128) + 32 * (k / 32 % 2) + k % 32) >> (4 * (k / 64 % 2))) & 15; };
-    auto highAt = [&](int k) { return (nibbleAt(high, 32 * (k / 128) + k % 32) >> (2 * (k / 32 % 4))) & 3; };
+    auto lowAt = [&](int k) { return (byteAt(low, 64 * (k / 128) + 32 * (k / 32 % 2) + k % 32) >> (4 * (k / 64 % 2))) & 15; };
+    auto highAt = [&](int k) { return (byteAt(high, 32 * (k / 128) + k % 32) >> (2 * (k / 32 % 4))) & 3; };
     for (int w = 0; w < 32; ++w) {
       uint32_t word = 0;
       for (int i = 0; i < 8; ++i) word |= lowAt(8 * w + i) << (4 * i);

@@ -33,7 +33,7 @@ public:
   }
   /// A field whose value means something we do not build.
   void refuse(const std::string& key, const std::string& is, const std::string& needed) {
-    fail(badInput(fmt::format("{}: '{}' is {}, {} is needed", escaped(source_.file()), escaped(key), escaped(is), needed)));
+    fail(badInput(fmt::format("{}: '{}' is {}, {} is needed", escaped(source_.file()), escapedShort(key), escapedShort(is), needed)));
   }
   Result<void> status() const { return status_; }
   const std::string& file() const { return source_.file(); }
@@ -45,7 +45,7 @@ private:
   template <class V>
   V value(const std::string& key, const Result<std::optional<V>>& found, V nothing) {
     if (!found) return fail(found.error()), nothing;
-    if (!*found) return fail(badInput(fmt::format("{}: '{}' is missing", escaped(source_.file()), escaped(key)))), nothing;
+    if (!*found) return fail(badInput(fmt::format("{}: '{}' is missing", escaped(source_.file()), escapedShort(key)))), nothing;
     return **found;
   }
   template <class V>

@@ -1,6 +1,7 @@
 // models/files/AtomicFile.cpp — see AtomicFile.h.
 #include "models/files/AtomicFile.h"
 
+#include "compiler/base/Text.h"
 #include "models/files/FileKind.h"
 
 #include <algorithm>
@@ -23,6 +24,8 @@ Result<AtomicFile> AtomicFile::create(const std::string& given) {
     path = resolved;
     std::free(resolved);
   }
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return badInput(fmt::format("{}: is no regular file, which alone is replaced", escapedShort(path)));
   std::string temporary = path + ".tmpXXXXXX";
   int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   AtomicFile file(path, fd < 0 ? "" : temporary, fd);

@@ -70,14 +70,4 @@ std::string foreignKind(std::string_view bytes, size_t fileBytes) {
   return "";
 }
 
-std::string escapedShort(std::string_view text) {
-  constexpr size_t kMost = 120, kEnd = 40;
-  std::string head = escaped(text.substr(0, kMost + 1));
-  if (text.size() <= kMost && head.size() <= kMost) return head;
-  std::string tail = escaped(text.substr(text.size() - std::min(text.size(), kEnd)));
-  return head.substr(0, kMost - kEnd) + "[...]" + tail.substr(tail.size() - kEnd);
-}
-
-std::string counted(size_t count, std::string_view noun) { return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s"); }
-
 }  // namespace quern

@@ -49,7 +49,7 @@ const JsonValue* JsonFields::present(std::string_view key) const {
 }
 
 Error JsonFields::wrong(std::string_view key, const std::string& is, const std::string& needed) const {
-  return badInput(fmt::format("{}: '{}' is {}, {}", escaped(file_), escaped(key), is, needed));
+  return badInput(fmt::format("{}: '{}' is {}, {}", escaped(file_), escapedShort(key), is, needed));
 }
 
 Result<std::optional<std::string_view>> JsonFields::string(std::string_view key) const {

@@ -23,7 +23,7 @@ static Result<const T*> valueAs(const Metadata& metadata, std::string_view key, 
   auto found = metadata.values().find(key);
   if (found == metadata.values().end()) return static_cast<const T*>(nullptr);
   if (const T* value = std::get_if<T>(&found->second)) return value;
-  return badInput(fmt::format("{}: metadata '{}' is {}, {} is needed", escaped(metadata.file()), escaped(key), kindOf(found->second), wanted));
+  return badInput(fmt::format("{}: metadata '{}' is {}, {} is needed", escaped(metadata.file()), escapedShort(key), kindOf(found->second), wanted));
 }
 
 Result<std::optional<std::string_view>> Metadata::string(std::string_view key) const {
@@ -42,7 +42,7 @@ Result<std::optional<int64_t>> Metadata::integer(std::string_view key, int64_t l
   auto found = values_.find(key);
   if (found == values_.end()) return std::optional<int64_t>();
   auto outside = [&](const std::string& shown) {
-    return badInput(fmt::format("{}: metadata '{}' is {}, {} to {} are legal", escaped(file_), escaped(key), shown, low, high));
+    return badInput(fmt::format("{}: metadata '{}' is {}, {} to {} are legal", escaped(file_), escapedShort(key), shown, low, high));
   };
   if (const auto* large = std::get_if<uint64_t>(&found->second)) {
     if (*large > static_cast<uint64_t>(INT64_MAX) || static_cast<int64_t>(*large) < low || static_cast<int64_t>(*large) > high) return outside(std::to_string(*large));
@@ -52,7 +52,7 @@ Result<std::optional<int64_t>> Metadata::integer(std::string_view key, int64_t l
     if (*value < low || *value > high) return outside(std::to_string(*value));
     return std::optional<int64_t>(*value);
   }
-  return badInput(fmt::format("{}: metadata '{}' is {}, an integer is needed", escaped(file_), escaped(key), kindOf(found->second)));
+  return badInput(fmt::format("{}: metadata '{}' is {}, an integer is needed", escaped(file_), escapedShort(key), kindOf(found->second)));
 }
 
 Result<std::optional<double>> Metadata::number(std::string_view key) const {
@@ -62,9 +62,9 @@ Result<std::optional<double>> Metadata::number(std::string_view key) const {
   if (const auto* value = std::get_if<int64_t>(&found->second)) return std::optional<double>(static_cast<double>(*value));
   if (const auto* value = std::get_if<double>(&found->second)) {
     if (std::isfinite(*value)) return std::optional<double>(*value);
-    return badInput(fmt::format("{}: metadata '{}' is {}, a finite number is needed", escaped(file_), escaped(key), *value));
+    return badInput(fmt::format("{}: metadata '{}' is {}, a finite number is needed", escaped(file_), escapedShort(key), *value));
   }
-  return badInput(fmt::format("{}: metadata '{}' is {}, a number is needed", escaped(file_), escaped(key), kindOf(found->second)));
+  return badInput(fmt::format("{}: metadata '{}' is {}, a number is needed", escaped(file_), escapedShort(key), kindOf(found->second)));
 }
 
 Result<std::span<const std::string_view>> Metadata::strings(std::string_view key) const {
@@ -87,7 +87,7 @@ Result<std::vector<float>> Metadata::floats(std::string_view key) const {
   std::vector<float> out;
   if (*value == nullptr) return out;
   const MetadataNumbers& numbers = **value;
-  if (numbers.kind != MetadataNumbers::Kind::Float) return badInput(fmt::format("{}: metadata '{}' is an array of integers, an array of floats is needed", escaped(file_), escaped(key)));
+  if (numbers.kind != MetadataNumbers::Kind::Float) return badInput(fmt::format("{}: metadata '{}' is an array of integers, an array of floats is needed", escaped(file_), escapedShort(key)));
   auto count = static_cast<size_t>(numbers.count());
   out.reserve(count);
   for (size_t i = 0; i < count; ++i) {
@@ -103,7 +103,7 @@ Result<std::vector<int32_t>> Metadata::integers(std::string_view key) const {
   std::vector<int32_t> out;
   if (*value == nullptr) return out;
   const MetadataNumbers& numbers = **value;
-  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: metadata '{}' {}", escaped(file_), escaped(key), why)); };
+  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: metadata '{}' {}", escaped(file_), escapedShort(key), why)); };
   if (numbers.kind == MetadataNumbers::Kind::Float) return bad("is an array of floats, an array of integers is needed");
   auto count = static_cast<size_t>(numbers.count());
   int unused = 64 - 8 * numbers.bytesEach;
@@ -112,7 +112,8 @@ Result<std::vector<int32_t>> Metadata::integers(std::string_view key) const {
     uint64_t pattern = patternAt(numbers, i);
     bool isSigned = numbers.kind == MetadataNumbers::Kind::Signed;
     int64_t number = isSigned ? static_cast<int64_t>(pattern << unused) >> unused : static_cast<int64_t>(pattern);
-    if (number < INT32_MIN || number > INT32_MAX) return bad(fmt::format("has {} at {}, 32-bit integers are needed", number, i));
+    bool wrapped = !isSigned && pattern > INT32_MAX;
+    if (wrapped || number < INT32_MIN || number > INT32_MAX) return bad(fmt::format("has {} at {}, 32-bit integers are needed", wrapped ? std::to_string(pattern) : std::to_string(number), i));
     out.push_back(static_cast<int32_t>(number));
   }
   return out;

@@ -1,6 +1,7 @@
 // models/files/Safetensors.cpp — the file format of Safetensors.h.
 #include "models/files/Safetensors.h"
 
+#include "compiler/base/Text.h"
 #include "compiler/base/Checked.h"
 #include "models/files/FileKind.h"
 #include "models/files/Json.h"

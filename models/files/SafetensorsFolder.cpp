@@ -1,5 +1,6 @@
 // models/files/SafetensorsFolder.cpp — the folders of Safetensors.h: which files, and whether the index tells the truth.
 #include "models/files/FileKind.h"
+#include "compiler/base/Text.h"
 #include "models/files/Json.h"
 #include "models/files/MappedFile.h"
 #include "models/files/Safetensors.h"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <map>
 #include <sys/stat.h>
 
 namespace quern {
@@ -48,18 +50,17 @@ static Result<SafetensorsShards> readIndex(const std::string& path) {
   if (file->bytes() > kIndexJsonBytes) return bad(fmt::format("has {} bytes, at most {} are read", file->bytes(), kIndexJsonBytes));
   SafetensorsShards shards;
   shards.index = path;
+  std::map<std::string, int> places;
   std::vector<JsonPick> picks;
   picks.push_back({"weight_map.*", [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
                      const auto* name = value.as<std::string>();
                      if (place.index >= 0) return bad("'weight_map' is an array, an object is needed");
                      if (name == nullptr) return bad(fmt::format("'{}' is {}, a file's name is needed", place.text(), value.kind()));
                      if (!plainName(*name)) return bad(fmt::format("tensor '{}' is said to be in '{}', a plain name of a *.safetensors file beside the index is needed", escapedShort(place.key()), escapedShort(*name)));
-                     auto at = std::find(shards.names.begin(), shards.names.end(), *name);
-                     if (at == shards.names.end()) {
-                       if (static_cast<int64_t>(shards.names.size()) == kMostShards) return bad(fmt::format("names more than {} files", kMostShards));
-                       at = shards.names.insert(shards.names.end(), *name);
-                     }
-                     shards.where.emplace_back(place.key(), static_cast<int>(at - shards.names.begin()));
+                     auto [at, isNew] = places.try_emplace(*name, static_cast<int>(shards.names.size()));
+                     if (isNew) shards.names.push_back(*name);
+                     if (static_cast<int64_t>(shards.names.size()) > kMostShards) return bad(fmt::format("names more than {} files", kMostShards));
+                     shards.where.emplace_back(place.key(), at->second);
                      return {};
                    }});
   if (auto good = pickJson({file->text(), path}, picks); !good) return good.error();

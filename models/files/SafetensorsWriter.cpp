@@ -1,6 +1,7 @@
 // models/files/SafetensorsWriter.cpp — see SafetensorsWriter.h.
 #include "models/files/SafetensorsWriter.h"
 
+#include "compiler/base/Text.h"
 #include "models/files/FileKind.h"
 
 #include <fmt/format.h>

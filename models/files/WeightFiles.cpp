@@ -1,6 +1,7 @@
 // models/files/WeightFiles.cpp — see WeightFiles.h.
 #include "models/files/WeightFiles.h"
 
+#include "compiler/base/Text.h"
 #include "compiler/base/Files.h"
 #include "models/files/FileKind.h"
 #include "models/files/Gguf.h"

@@ -74,7 +74,7 @@ void Reader::readModel() {
   else if (model == "gpt2")
     data_.kind = TokenizerKind::ByteMerges;
   else
-    fail(fmt::format("metadata 'tokenizer.ggml.model' is '{}', llama and gpt2 are supported", escaped(model)));
+    fail(fmt::format("metadata 'tokenizer.ggml.model' is '{}', llama and gpt2 are supported", escapedShort(model)));
 }
 
 void Reader::readRule() {
@@ -88,7 +88,7 @@ void Reader::readRule() {
   }
   std::vector<std::string> names;
   for (const PreName& known : kPreNames) names.emplace_back(known.name);
-  fail(fmt::format("metadata 'tokenizer.ggml.pre' is '{}'{}; supported: {}", escaped(pre), didYouMean(pre, names), join(names, ", ")));
+  fail(fmt::format("metadata 'tokenizer.ggml.pre' is '{}'{}; supported: {}", escapedShort(pre), didYouMean(pre, names), join(names, ", ")));
 }
 
 void Reader::readTokens() {
@@ -106,7 +106,7 @@ void Reader::readTokens() {
   }
   index_ = TokenIndex(data_.tokens, [&](int32_t id) { return !data_.tokens[id].empty(); });
   if (auto twice = index_.duplicate())
-    fail(fmt::format("metadata 'tokenizer.ggml.tokens' has '{}' at {} and at {}, tokens differ", escaped(data_.tokens[twice->first]), twice->first, twice->second));
+    fail(fmt::format("metadata 'tokenizer.ggml.tokens' has '{}' at {} and at {}, tokens differ", escapedShort(data_.tokens[twice->first]), twice->first, twice->second));
 }
 
 void Reader::readTypes() {
@@ -189,7 +189,6 @@ void Reader::readSpecial() {
   data_.bos = id("bos_token_id", scores ? 1 : -1);
   data_.eos = id("eos_token_id", scores ? 2 : -1);
   data_.unknown = id("unknown_token_id", scores ? 0 : -1);
-  data_.pad = id("padding_token_id", -1);
   for (const char* name : {"eot_token_id", "eom_token_id"})
     if (int32_t end = id(name, -1); end >= 0) data_.ends.push_back(end);
   data_.addBos = flag("add_bos_token", (scores || llama3_) && data_.bos >= 0);

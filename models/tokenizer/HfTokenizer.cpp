@@ -123,7 +123,7 @@ Result<int32_t> HfReader::namedToken(const JsonValue& value, const std::string& 
   const auto* text = inner == nullptr ? nullptr : inner->as<std::string>();
   if (text == nullptr) return bad(texts_.configFile, fmt::format("'{}' is {}, a string is needed", key, inner == nullptr ? "an object without 'content'" : inner->kind()));
   int32_t id = vocabulary_.find(data_, *text);
-  if (id >= 0 || key == "pad_token" || text->empty()) return id;  // paddings are often made up
+  if (id >= 0 || text->empty()) return id;
   return bad(texts_.configFile, fmt::format("'{}' is '{}', which the vocabulary of {} lacks", key, escapedShort(*text), escaped(texts_.tokenizerFile)));
 }
 
@@ -131,7 +131,7 @@ Result<void> HfReader::readConfig() {
   if (texts_.config.empty()) return {};
   JsonValue config{JsonObject()};
   std::vector<JsonPick> picks;
-  for (const char* key : {"bos_token", "eos_token", "pad_token", "add_bos_token", "add_eos_token"})
+  for (const char* key : {"bos_token", "eos_token", "add_bos_token", "add_eos_token"})
     picks.push_back({key, [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
                        std::get<JsonObject>(config.value).emplace_back(place.key(), std::move(value));
                        return {};
@@ -141,7 +141,7 @@ Result<void> HfReader::readConfig() {
     const char* key;
     int32_t* id;
   };
-  for (Named named : {Named{"bos_token", &data_.bos}, Named{"eos_token", &data_.eos}, Named{"pad_token", &data_.pad}}) {
+  for (Named named : {Named{"bos_token", &data_.bos}, Named{"eos_token", &data_.eos}}) {
     const JsonValue* value = config.find(named.key);
     if (value == nullptr) continue;
     auto id = namedToken(*value, named.key);
@@ -220,6 +220,8 @@ Result<TokenizerData> readHfTokenizer(const std::string& tokenizerPath) {
     auto file = MappedFile::open(path);
     if (!file) return file.error();
     if (file->bytes() > most) return badInput(fmt::format("{}: has {} bytes, at most {} are read", escaped(path), file->bytes(), most));
+    std::string_view all = file->text();
+    if (std::string kind = all.starts_with("{") ? "" : foreignKind(all.substr(0, 4096), all.size()); !kind.empty()) return badInput(fmt::format("{}: {}", escaped(path), kind));
     files.push_back(std::move(*file));
     return files.back().text();
   };

@@ -18,7 +18,7 @@ struct HfTokenizerTexts {
 /// Reads model.type BPE: byte-level (GPT-2, Llama 3, Qwen 2), or over characters with byte_fallback as converted from
 /// SentencePiece (Llama 2, Mistral, TinyLlama). HfPipeline.h lists the stages around it.
 ///
-/// tokenizer_config.json  bos_token, eos_token, pad_token; add_bos_token and add_eos_token, where they are there, decide over
+/// tokenizer_config.json  bos_token, eos_token; add_bos_token and add_eos_token, where they are there, decide over
 ///                        the template of tokenizer.json.
 /// generation_config.json eos_token_id (a number or a list) end a text too; bos_token_id where nothing else names one.
 /// Decoding gives the bytes back: clean_up_tokenization_spaces is not applied.

@@ -9,7 +9,7 @@ namespace quern {
 
 Result<void> MergeNames::add(std::string_view pair) {
   size_t blank = pair.find(' ', 1);
-  if (blank == std::string_view::npos || blank + 1 == pair.size()) return badInput(fmt::format("{}: merge {} is '{}', two tokens with a blank between are needed", subject_, count_, escaped(pair)));
+  if (blank == std::string_view::npos || blank + 1 == pair.size()) return badInput(fmt::format("{}: merge {} is '{}', two tokens with a blank between are needed", subject_, count_, escapedShort(pair)));
   add(pair.substr(0, blank), pair.substr(blank + 1));
   return {};
 }
@@ -22,7 +22,7 @@ void MergeNames::add(std::string_view left, std::string_view right) {
     merges_.push_back(merge);
   } else if (bad_++ == 0) {
     std::string_view missing = merge.left < 0 ? left : merge.right < 0 ? right : std::string_view(joined_);
-    firstBad_ = fmt::format("merge {} '{} {}' needs '{}'", count_, escaped(left), escaped(right), escaped(missing));
+    firstBad_ = fmt::format("merge {} '{} {}' needs '{}'", count_, escapedShort(left), escapedShort(right), escapedShort(missing));
   }
   ++count_;
 }

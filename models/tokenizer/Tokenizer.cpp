@@ -21,7 +21,7 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOpti
   const TokenizerData& data = tables_->data;
   if (options.addBos && data.addBos) encoder.ids().push_back(data.bos);
   if (auto good = encoder.add(text); !good) return good.error();
-  if (options.addBos && data.addEos) encoder.ids().push_back(data.eos);
+  if (options.addEos && data.addEos) encoder.ids().push_back(data.eos);
   return std::move(encoder.ids());
 }
 

@@ -16,7 +16,8 @@ namespace quern {
 struct TokenizerTables;
 
 struct EncodeOptions {
-  bool addBos = true;         ///< begin-of-text first and end-of-text last, each where the tokenizer asks for it
+  bool addBos = true;         ///< begin-of-text first, where the tokenizer asks for it
+  bool addEos = false;        ///< end-of-text last, where the tokenizer asks for it: for whole texts, not for what a model goes on with
   bool parseSpecial = false;  ///< control tokens spelled in the text are read as themselves, not as text
 };
 

@@ -79,7 +79,7 @@ struct TokenizerData {
   std::vector<TokenType> types;  ///< one each
   std::vector<Merge> merges;
   std::vector<AddedToken> added;
-  int32_t bos = -1, eos = -1, unknown = -1, pad = -1;  ///< -1: none
+  int32_t bos = -1, eos = -1, unknown = -1;  ///< -1: none
   std::vector<int32_t> ends;                           ///< further ids that end a text: end of turn, of message
   bool addBos = false, addEos = false;
   SpacePrefix spacePrefix = SpacePrefix::Never;

@@ -74,7 +74,7 @@ Result<void> TokenizerTables::addBytes() {
     int byte = -1;
     if (isBytes() && token.size() == 1 && mergeable(id)) byte = static_cast<unsigned char>(token[0]);
     if (!isBytes() && type(id) == TokenType::Byte && (byte = byteOfSpelling(token)) < 0)
-      return badInput(fmt::format("{}: token {} '{}' is a byte token, <0x00> to <0xFF> are legal", escaped(data.file), id, escaped(token)));
+      return badInput(fmt::format("{}: token {} '{}' is a byte token, <0x00> to <0xFF> are legal", escaped(data.file), id, escapedShort(token)));
     if (byte >= 0 && byteIds[static_cast<size_t>(byte)] < 0) byteIds[static_cast<size_t>(byte)] = id;
   }
   return {};

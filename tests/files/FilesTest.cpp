@@ -1,5 +1,6 @@
 // tests/files/FilesTest.cpp — readers and writers of model files: what is written is read, real models, mapped files.
 #include "models/files/FileKind.h"
+#include "compiler/base/Text.h"
 #include "models/files/Gguf.h"
 #include "models/files/GgufWriter.h"
 #include "models/files/Safetensors.h"

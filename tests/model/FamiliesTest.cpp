@@ -197,9 +197,9 @@ TEST_CASE("Llama 3: the folder's scaling and the file's factors give the same an
   CHECK(std::count_if(factors.begin(), factors.end(), [](float each) { return each > 1.01f && each < 7.99f; }) > 0);
   auto count = static_cast<size_t>(c.context * c.headDim());
   std::vector<float> scaled(count), divided(count), unscaled(count);
-  fillRopeAngles(c, c.context, {}, scaled.data());
-  fillRopeAngles(plain, c.context, factors, divided.data());
-  fillRopeAngles(plain, c.context, {}, unscaled.data());
+  RopeAngles(c, {}, scaled.data()).reach(c.context);
+  RopeAngles(plain, factors, divided.data()).reach(c.context);
+  RopeAngles(plain, {}, unscaled.data()).reach(c.context);
   double worst = 0, changed = 0;
   for (size_t i = 0; i < count; ++i) {
     worst = std::max(worst, std::fabs(double{scaled[i]} - divided[i]));

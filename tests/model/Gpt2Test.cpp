@@ -196,7 +196,7 @@ TEST_CASE("what does not fit is refused") {
   std::vector<int32_t> ids(65, 1), wrong = {1, 256};
   auto tooLong = loaded.model->forward(ids, 0, static_cast<int64_t>(ids.size()), logits.data());
   REQUIRE_FALSE(tooLong);
-  CHECK(tooLong.error().message == "smallmind-small: positions 0 to 65 are outside its context of 64");
+  CHECK(tooLong.error().message == "smallmind-small: positions 0 to 64 are outside its context of 64");
   auto unknown = loaded.model->forward(wrong, 0, 1, logits.data());
   REQUIRE_FALSE(unknown);
   CHECK(unknown.error().message == "smallmind-small: token 256 is outside its vocabulary of 256");

@@ -158,7 +158,7 @@ TEST_CASE("runs that want no logits, runs of nothing, and runs that are refused 
   CHECK(refused.error().message == path + ": token 300 is outside its vocabulary of 300");
   auto beyond = model->forward(std::span(ids).first(2), 159, 1, none);
   REQUIRE_FALSE(beyond);
-  CHECK(beyond.error().message == path + ": positions 159 to 161 are outside its context of 160");
+  CHECK(beyond.error().message == path + ": positions 159 to 160 are outside its context of 160");
   CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(20), 20), std::span(wanted).subspan(20 * 300)) == "");
 }
 

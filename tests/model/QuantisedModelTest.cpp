@@ -157,7 +157,7 @@ TEST_CASE("types that no kernel reads become q8_0 at load, bit for bit as if the
     CHECK(off < kLimit);
     REQUIRE(given.notes.size() == 1);
     CHECK(given.notes[0].starts_with(fmt::format("14 tensors of {} read as q8_0: ", nameOf(type))));
-    CHECK(given.notes[0].ends_with("rounded once more by at most 1/254 of the largest of 32"));
+    CHECK(given.notes[0].ends_with("rounded once more by at most 1/225 of the largest of 32 and 4e-6"));
     CHECK(wanted.notes.empty());
   }
 }

@@ -136,6 +136,6 @@ RUNS = {
                        "FILE: the tokenizer has 300 tokens, the vocabulary of the weights 200"),
 }
 for name, index in (("token_embd.weight", 16 * 1 + 3), ("blk.0.attn_norm.weight", 0), (Q, 0), (K, 5), (V, 9), (OUT, 17), (GATE, 1), (UP, 2), (DOWN, 3), ("output_norm.weight", 15)):
-    RUNS["nan-" + name] = (small().spoiled(name, index, NAN), ["--ids", "1,1"], "logits hold NaN at token 0")
-RUNS["nan-output.weight"] = (small().spoiled("output.weight", 16 * 7, NAN), ["--ids", "1"], "logits hold NaN at token 7")
-RUNS["inf-token_embd.weight"] = (small().spoiled("token_embd.weight", 16, float("inf")), ["--ids", "1"], "logits hold NaN at token 0")
+    RUNS["nan-" + name] = (small().spoiled(name, index, NAN), ["--ids", "1,1"], "FILE: logits hold NaN at token 0; `quern info --check` says whether its weights are numbers")
+RUNS["nan-output.weight"] = (small().spoiled("output.weight", 16 * 7, NAN), ["--ids", "1"], "FILE: logits hold NaN at token 7; `quern info --check` says whether its weights are numbers")
+RUNS["inf-token_embd.weight"] = (small().spoiled("token_embd.weight", 16, float("inf")), ["--ids", "1"], "FILE: logits hold NaN at token 0; `quern info --check` says whether its weights are numbers")

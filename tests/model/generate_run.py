@@ -71,7 +71,7 @@ def repeats():
     again = [run("-m", "m.gguf", "-p", "a word", "-n", "60").stdout for _ in range(2)]
     expect(again[0] != again[1], "random seeds")
     said = subprocess.run([quern, "generate", "-m", "m.gguf", "-p", "a word", "-n", "60", "--cache", "cache"], capture_output=True, stdin=subprocess.DEVNULL)
-    seed = said.stderr.decode().split("\n")[0].removeprefix("seed ")
+    seed = said.stderr.decode().split("seed ")[1].strip()
     expect(text("-p", "a word", "-n", "60", "--seed", seed).encode() == said.stdout, "the seed that was said")
 
 
@@ -132,13 +132,38 @@ def ends():
     expect(done.stdout.count(b",") == 2, done.stdout)
 
 
+def tokenizers():
+    """Rows of the table that are no tokens are not drawn. End-of-text goes behind a whole text, not behind a prompt."""
+    padded = small().set("llama.vocab_size", "u32", 700)
+    for key in ("tokens", "scores", "token_type"):
+        kind, (element, values) = padded.pairs["tokenizer.ggml." + key]
+        padded.set("tokenizer.ggml." + key, kind, (element, values[:300]))
+    with open("padded.gguf", "wb") as file:
+        file.write(padded.gguf())
+    drawn = run("-m", "padded.gguf", "--ids", "1,270", "-n", "60", "--temp", "5", "--top-k", "0", "--top-p", "1", "--min-p", "0", "--seed", "1", "--print-ids").stdout
+    expect(drawn.count(b",") == 59 and all(int(one) < 300 for one in drawn.split(b",")), drawn)
+    with open("eos.gguf", "wb") as file:
+        file.write(small().set("tokenizer.ggml.add_eos_token", "bool", 1).gguf())
+    whole = subprocess.check_output([quern, "tokenize", "-m", "eos.gguf", "--ids", "a word"])
+    shown = run("-m", "eos.gguf", "-p", "a word", "-n", "0", "--echo", "--print-ids").stdout
+    expect(whole.strip() == shown.strip() + b",2", (whole, shown))
+
+
+def disk():
+    """A full disk is an error, not an end."""
+    for command in (["generate", "-m", "m.gguf", "-p", "a", "-n", "3", *PLAIN], ["info", "-m", "m.gguf"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([quern, *command], stdout=full, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        expect(done.returncode == 4 and done.stderr == b"quern: stdout: cannot write: No space left on device\n", (done.returncode, done.stderr))
+
+
 def folders():
     """A folder without a tokenizer works with ids, and says so of text. A GPT-2 as well as a Llama."""
     hf_folder("folder", small())
     out = run("-m", "folder", "--ids", "1,270", "-n", "8", "--temp", "0", "--print-ids").stdout
     expect(out.count(b",") == 7, out)
     refused("folder: has no tokenizer.json, so text cannot be encoded; ids work", "-m", "folder", "-p", "a")
-    refused("folder: has no tokenizer.json, so text cannot be encoded; ids work", "-m", "folder", "--ids", "1")
+    refused("folder: has no tokenizer: --ids with --print-ids work, text does not", "-m", "folder", "--ids", "1")
     with open("gpt2.gguf", "wb") as file:
         file.write(gpt2(vocab=400, context=32).gguf())
     out = run("-m", "gpt2.gguf", "--ids", "1,270", "-n", "8", "--temp", "0", "--print-ids").stdout
@@ -218,10 +243,13 @@ def perplexity():
         got = json.loads(run("-m", model, "--file", "text.txt", "--json", "-", *flags, command="perplexity").stdout)
         expect(abs(got["perplexity"] / wanted["perplexity"]["value"] - 1) < wanted["perplexity"]["relative_tolerance"], got)
         expect(got["tokens"] == len(wanted["perplexity"]["ids"]) - 1, got)
+    refused("a context of 1 leaves nothing to tell from: 2 are needed", "-m", model, "--file", "text.txt", "-c", "1", command="perplexity")
     expect(run("-m", model, "--file", "text.txt", command="perplexity").stdout.startswith(b"perplexity 4.9536"), "the line")
     story = wanted["greedy"][0]["starts_with"]
     told = run("-m", model, "-p", "", "--temp", "0", "-n", "400").stdout.decode()
     expect(told.startswith(story), told)
+    for before in ("403", "1,403"):  # only a text that begins loses its first blank
+        expect(run("-m", model, "--ids", before, "--temp", "0", "-n", "1").stdout == b" upon\n", before)
     for entry in wanted["greedy"][1:]:
         got = run("-m", model, "-p", entry["prompt"], "--temp", "0", "-n", str(len(entry["ids"])), "--print-ids").stdout
         expect([int(one) for one in got.split(b",")] == entry["ids"], got)
@@ -236,7 +264,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     with open("m.gguf", "wb") as file:
         file.write(small().gguf())
-    for part in (repeats, lengths, prompts, ends, folders, interrupted, windows, perplexity):
+    for part in (repeats, lengths, prompts, ends, tokenizers, disk, folders, interrupted, windows, perplexity):
         part()
 
 print(f"{checks} checks passed")

@@ -4,6 +4,7 @@
 #include "tuner/Tuner.h"
 
 #include <cstdlib>
+#include <fmt/format.h>
 
 using namespace quern;
 
@@ -146,6 +147,39 @@ TEST_CASE("few rows of a weight get schedules that share it, from measurement") 
   // A new decision about the op voids them: they read the weight as the former one packed it.
   REQUIRE(next.tuning().add({TuningRecord::Kind::Tuned, text(one.op), tuningCpu(next.target()), text(choice->schedule), 1, 0, 0, "measure", timestamp(), 0}));
   CHECK(next.tuning().rowClasses(one.op, next.target()).empty());
+}
+
+TEST_CASE("every type of weight is tuned: what is legal compiles and gives the default's bits") {
+  for (const char* type : {"f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K"}) {
+    INFO(type);
+    Folder folder;
+    KernelLibrary library(hostTarget(), {folder.path});
+    TuneOptions options;
+    options.effort = Effort::Measure;
+    options.timePair = fake([](const std::string&) { return 100.0; });
+    auto outcome = tuneOp(library, space(), item(fmt::format("matmul m=* n=96 k=256 tb=1 const=b w={}", type)), options, 0);
+    REQUIRE(outcome);
+    CHECK(outcome->finished);
+    CHECK(outcome->candidates.size() > 20);
+    for (const CandidateResult& candidate : outcome->candidates) CHECK(fmt::format("{} {}", candidate.schedule, candidate.outcome) == candidate.schedule + " no difference");
+  }
+}
+
+TEST_CASE("an op whose time is over before anything was tried is not recorded") {
+  Folder folder;
+  KernelLibrary library(hostTarget(), {folder.path});
+  TuneOptions options;
+  double now = 0;
+  options.clock = [&] { return now += 100; };
+  options.timePair = fake([](const std::string&) { return 100.0; });
+  options.budgetSeconds = 150;
+  Workload workload{"w", {item("add a=*x8 b=*x8")}};
+  auto outcomes = tuneWorkload(library, space(), workload, options);
+  REQUIRE(outcomes);
+  REQUIRE(outcomes->size() == 1);
+  CHECK(outcomes->at(0).candidates.empty());
+  CHECK_FALSE(outcomes->at(0).finished);
+  CHECK_FALSE(KernelLibrary(hostTarget(), {folder.path}).tuning().choose(workload.items[0].op, library.target()));
 }
 
 TEST_CASE("a pinned schedule is verified and used; a wrong one is refused") {

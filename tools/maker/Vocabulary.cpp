@@ -1,6 +1,7 @@
 // tools/maker/Vocabulary.cpp — see Vocabulary.h.
 #include "tools/maker/Vocabulary.h"
 
+#include "compiler/base/Text.h"
 #include "compiler/base/Check.h"
 #include "models/files/FileKind.h"
 

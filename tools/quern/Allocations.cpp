@@ -1,6 +1,8 @@
 // tools/quern/Allocations.cpp — the program's operator new, counting: the allocation columns are what was really asked for.
 #include "tools/quern/Allocations.h"
 
+#include "compiler/base/Text.h"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>

@@ -72,6 +72,7 @@ Result<int> runBench(std::vector<std::string> args) {
     if (!count) return count.error();
     *into = *count;
   }
+  if (line.has("model") && modelPlan.prefill == 0 && modelPlan.decode == 0) return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
   if (std::string kv = line.get("kv"); kv == "f16") modelPlan.kvType = ElementType::F16;
   else if (kv != "f32") return badCommand(fmt::format("bench: --kv {} is not f32 or f16", escaped(kv)));
   std::vector<std::string> against;

@@ -12,8 +12,10 @@
 #include "compiler/target/HostTarget.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -125,11 +127,15 @@ Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, con
   return std::make_shared<const CompiledKernel>(CompiledKernel{info, code->entry, code->owner, file, 0});
 }
 
+Result<void> writeOut(std::string_view text) {
+  if (text.empty() || (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)) return {};
+  int why = errno;
+  if (why == EPIPE) std::_Exit(0);  // `| head`: nobody reads any more
+  return machineLacks(fmt::format("stdout: cannot write: {}", std::strerror(why)));
+}
+
 Result<void> writeResult(const std::string& text, const std::string& file) {
-  if (!file.empty() && file != "-") return writeFileAtomically(file, text);
-  bool good = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  if (!good) std::_Exit(0);  // `| head`: nobody reads any more
-  return {};
+  return file.empty() || file == "-" ? writeOut(text) : writeFileAtomically(file, text);
 }
 
 Result<ScheduleChoice> chooseFor(const KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {

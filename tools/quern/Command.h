@@ -55,6 +55,8 @@ Result<void> checkMemory(const OpDesc& op, double copies);
 const std::atomic<int>& interruption();
 int interruptedStatus();
 
+/// Writes to stdout at once. A reader that went away ends the program quietly. Errors: Machine: a full disk.
+Result<void> writeOut(std::string_view text);
 /// Writes results: to stdout, quietly ending where nobody reads any more; or to `file` whole.
 Result<void> writeResult(const std::string& text, const std::string& file = "");
 

@@ -6,6 +6,7 @@
 #include "tools/quern/ModelRun.h"
 #include "tuner/measure/Timing.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
 #include <random>
@@ -37,6 +38,7 @@ Result<double> numberOf(const CommandLine& line, const std::string& flag) {
 
 Result<SamplerOptions> samplerOf(const CommandLine& line) {
   SamplerOptions options;
+  if (line.has("temp") && line.has("temperature")) return badCommand("generate: --temp and --temperature are the same; one of them");
   for (auto [flag, into] : {std::pair{line.has("temperature") ? "temperature" : "temp", &options.temperature}, {"top-p", &options.topP}, {"min-p", &options.minP}, {"repeat-penalty", &options.repeatPenalty}}) {
     auto value = numberOf(line, flag);
     if (!value) return value.error();
@@ -87,25 +89,18 @@ Result<Request> requestOf(const CommandLine& line) {
   return request;
 }
 
-/// Writes to stdout at once; a reader that went away ends the program quietly.
-void print(std::string_view text) {
-  if (text.empty()) return;
-  bool good = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  if (!good) std::_Exit(0);
-}
-
 /// One text being made.
 class Generation {
 public:
-  Generation(const CommandLine& line, Model& model, const Tokenizer* tokenizer, const Request& request, Sampler sampler)
-      : line_(line), model_(model), tokenizer_(tokenizer), request_(request), sampler_(std::move(sampler)), logits_(static_cast<size_t>(model.config().vocab)) {
-    if (tokenizer != nullptr && !request.printIds) stream_.emplace(*tokenizer, request.echo || request.ids.size() <= 1);
+  Generation(const CommandLine& line, Model& model, const Tokenizer* tokenizer, const Request& request, Sampler sampler, int64_t tokens)
+      : line_(line), model_(model), tokenizer_(tokenizer), request_(request), sampler_(std::move(sampler)), tokens_(tokens), logits_(static_cast<size_t>(model.config().vocab)) {
+    if (tokenizer != nullptr && !request.printIds) stream_.emplace(*tokenizer, request.echo || std::all_of(request.ids.begin(), request.ids.end(), [&](int32_t id) { return tokenizer->isControl(id); }));
   }
 
   /// Errors   BadInput: a prompt longer than the context; NaN in the logits.
   Result<int> run(const std::atomic<int>& interrupted) {
     started_ = nowSeconds();
-    auto prompt = static_cast<int64_t>(request_.ids.size());
+    int64_t prompt = promptTokens();
     if (prompt == 0) return badCommand("generate: the prompt has no tokens, and the model begins no text by itself; --prompt or --ids");
     if (prompt > model_.context()) return badInput(fmt::format("the prompt has {} tokens, the context {}", prompt, model_.context()));
     for (int32_t id : request_.ids) sampler_.accept(id);
@@ -118,8 +113,8 @@ public:
     prefilled_ = nowSeconds();
     int64_t most = request_.count >= 0 ? request_.count : INT64_MAX;
     for (int64_t past = prompt; through_ == prompt && made_ < most && interrupted == 0; ++past) {
-      auto next = sampler_.next(logits_);
-      if (!next) return next.error();
+      auto next = sampler_.next(std::span(logits_).first(static_cast<size_t>(tokens_)));
+      if (!next) return badInput(fmt::format("{}: {}; `quern info --check` says whether its weights are numbers", escaped(model_.source().weights.label()), next.error().message));
       if (made_ == 0) first_ = nowSeconds();
       if (tokenizer_ != nullptr && tokenizer_->isEnd(*next)) break;
       ++made_;
@@ -129,8 +124,9 @@ public:
       const int32_t id[] = {*next};
       if (auto good = model_.forward(id, past, 1, logits_.data()); !good) return good.error();
     }
-    if (stream_) print(stream_->flush());
-    print("\n");
+    if (stream_)
+      if (auto good = writeOut(stream_->flush()); !good) return good.error();
+    if (auto good = writeOut("\n"); !good) return good.error();
     ended_ = nowSeconds();
     return interrupted == 0 ? 0 : interruptedStatus();
   }
@@ -140,19 +136,18 @@ public:
     std::string out = fmt::format("prefill {} tokens in {}, {:.1f} tokens/s", through_, humanTime((prefilled_ - started_) * 1e9), rate(through_, prefilled_ - started_));
     if (made_ > 1) out += fmt::format("; decode {} in {}, {:.1f} tokens/s", made_ - 1, humanTime((ended_ - first_) * 1e9), rate(made_ - 1, ended_ - first_));
     if (first_ > 0) out += fmt::format("; first token {} after the start", humanTime((first_ - programStart) * 1e9));
+    if (promptTokens() + made_ > model_.context()) out += fmt::format("\nthe context of {} is full", model_.context());
+    if (!line_.has("seed") && request_.sampler.temperature > 0) out += fmt::format("\nseed {}", request_.sampler.seed);
     return out;
   }
 
 private:
+  int64_t promptTokens() const { return static_cast<int64_t>(request_.ids.size()); }
+
   Result<void> show(int32_t id) {
-    if (!stream_) {
-      print(fmt::format("{}{}", shown_++ == 0 ? "" : ",", id));
-      return {};
-    }
+    if (!stream_) return writeOut(fmt::format("{}{}", shown_++ == 0 ? "" : ",", id));
     auto text = stream_->add(id);
-    if (!text) return text.error();
-    print(*text);
-    return {};
+    return text ? writeOut(*text) : Result<void>(text.error());
   }
 
   const CommandLine& line_;
@@ -160,6 +155,7 @@ private:
   const Tokenizer* tokenizer_;
   const Request& request_;
   Sampler sampler_;
+  int64_t tokens_;  ///< that can be drawn: the rows of a padded table stand for none
   std::vector<float> logits_;
   std::optional<TextStream> stream_;
   int64_t through_ = 0, made_ = 0, shown_ = 0;  ///< of the prompt; new; printed
@@ -175,7 +171,7 @@ Result<int> runGenerate(std::vector<std::string> args) {
   line.value("number", "N", "", "new tokens at most (default: until the text ends or the context is full)", 'n');
   line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest").value("temperature", "T", "", "the same").value("top-k", "K", "40", "of the K likeliest; 0: of all").value("top-p", "P", "0.95", "of the likeliest that sum to P; 1: of all");
   line.value("min-p", "P", "0.05", "of those at least P times as likely as the likeliest; 0: of all").value("repeat-penalty", "R", "1", "of tokens just seen; 1: none");
-  line.value("repeat-last", "N", "64", "how many tokens back the penalty sees").value("seed", "S", "", "of the random numbers (default: a random one, which is said)", 's');
+  line.value("repeat-last", "N", "64", "how many tokens back the penalty sees").value("seed", "S", "", "of the random numbers (default: a random one, said at the end)", 's');
   line.toggle("echo", "the prompt first").toggle("print-ids", "ids instead of text");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
@@ -186,7 +182,7 @@ Result<int> runGenerate(std::vector<std::string> args) {
   if (!source) return source.error();
   std::optional<Tokenizer> tokenizer;
   bool needsText = !request->hasIds || !request->printIds;
-  if (source->files != nullptr && (needsText || source->files->format() == WeightFormat::Gguf || !source->files->tokenizerPath().empty())) {
+  if (source->files != nullptr && (!request->hasIds || source->files->format() == WeightFormat::Gguf || !source->files->tokenizerPath().empty())) {
     auto read = readModelTokenizer(*source->files);
     if (!read && needsText) return read.error();
     if (read) tokenizer.emplace(std::move(*read));
@@ -202,10 +198,10 @@ Result<int> runGenerate(std::vector<std::string> args) {
   if (!running) return running.error();
   if (tokenizer && tokenizer->size() > running->model->config().vocab)
     return badInput(fmt::format("{}: the tokenizer has {} tokens, the vocabulary of the weights {}", escaped(line.get("model")), tokenizer->size(), running->model->config().vocab));
-  auto sampler = Sampler::make(request->sampler, running->model->config().vocab);
+  int64_t tokens = tokenizer ? tokenizer->size() : running->model->config().vocab;
+  auto sampler = Sampler::make(request->sampler, tokens);
   if (!sampler) return sampler.error();
-  if (!line.has("seed") && request->sampler.temperature > 0 && !line.has("quiet")) std::fprintf(stderr, "seed %llu\n", static_cast<unsigned long long>(request->sampler.seed));
-  Generation generation(line, *running->model, tokenizer ? &*tokenizer : nullptr, *request, std::move(*sampler));
+  Generation generation(line, *running->model, tokenizer ? &*tokenizer : nullptr, *request, std::move(*sampler), tokens);
   auto status = generation.run(interruption());  // until here a signal ends the program: there is nothing to keep
   if (status && !line.has("quiet")) std::fprintf(stderr, "%s\n", generation.timings(programStart).c_str());
   return status;

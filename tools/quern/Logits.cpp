@@ -92,11 +92,12 @@ Result<int> runPerplexity(std::vector<std::string> args) {
   auto running = loadModel(line, std::move(*source), kSurpriseRows);
   if (!running) return running.error();
   const std::atomic<int>& interrupted = interruption();
+  if (running->model->context() < 2) return badInput("a context of 1 leaves nothing to tell from: 2 are needed");
   auto sum = sumSurprise(line, *running->model, *ids, interrupted);
   if (!sum) return sum.error();
   auto [total, counted] = *sum;
-  if (interrupted != 0) std::fprintf(stderr, "quern: interrupted: %lld of %zu tokens were read\n", static_cast<long long>(counted), ids->size() - 1);
-  if (counted == 0) return interruptedStatus();
+  if (interrupted != 0) std::fprintf(stderr, "quern: interrupted: %lld of %zu tokens were read\n", static_cast<long long>(counted), ids->size());
+  if (counted == 0) return interruptedStatus();  // two tokens and a context of two: one counts
   if (std::isnan(total)) return badInput(fmt::format("{}: the logits hold NaN; `quern info --check` says whether the weights do", escaped(line.get("model"))));
   double mean = total / static_cast<double>(counted);
   if (line.has("json"))

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
+#include <new>
 
 namespace quern {
 
@@ -16,6 +17,7 @@ static std::string overview() {
 
 static Result<int> dispatch(std::vector<std::string> args) {
   if (args.empty() || args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+    if (args.size() > 1 && args[0] == "help") return dispatch({args[1], "--help"});
     if (auto good = writeResult(overview()); !good) return good.error();
     return args.empty() ? 2 : 0;
   }
@@ -35,7 +37,12 @@ static Result<int> dispatch(std::vector<std::string> args) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
-  auto status = quern::dispatch({argv + 1, argv + argc});
+  quern::Result<int> status = 0;
+  try {
+    status = quern::dispatch({argv + 1, argv + argc});
+  } catch (const std::bad_alloc&) {
+    status = quern::machineLacks("out of memory");
+  }
   if (status) return *status;
   std::fprintf(stderr, "quern: %s\n", status.error().message.c_str());
   auto code = status.error().code;

@@ -82,6 +82,7 @@ static void refuseModel(const WeightFiles& files, ModelFacts& facts) {
   // The description points into the files and does not outlive them.
   auto source = describeModel(std::shared_ptr<const WeightFiles>(&files, [](const WeightFiles*) {}));
   auto good = source ? checkModel(*source) : Result<void>(source.error());
+  if (source) facts.context = source->config.context;  // sliding windows cut it
   if (!good) facts.refused.push_back(good.error().message);
 }
 

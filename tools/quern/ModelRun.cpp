@@ -51,7 +51,7 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
   options.kvType = kv == "f16" ? ElementType::F16 : ElementType::F32;
   ProgressBar bar(wantsProgress(line), "loading", humanBytes);
   options.progress = [&](double done, double total) { bar.show(done, total); };
-  if (!line.has("quiet")) options.note = [](const std::string& said) { std::fprintf(stderr, "%s\n", said.c_str()); };
+  if (!line.has("quiet")) options.note = [&bar](const std::string& said) { bar.clear(), std::fprintf(stderr, "%s\n", said.c_str()); };
   auto model = Model::load(std::move(source), kernelsFor(*running.library), options);
   if (!model) return model.error();
   running.model = std::move(*model);

@@ -12,8 +12,11 @@ namespace quern {
 ProgressBar::ProgressBar(bool wanted, std::string label, std::string (*amount)(double))
     : wanted_(wanted), label_(std::move(label)), amount_(amount), started_(nowSeconds()) {}
 
-ProgressBar::~ProgressBar() {
+ProgressBar::~ProgressBar() { clear(); }
+
+void ProgressBar::clear() {
   if (visible_) std::fprintf(stderr, "\r\033[K");
+  visible_ = false;
 }
 
 void ProgressBar::show(double done, double total) {

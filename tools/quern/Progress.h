@@ -14,6 +14,8 @@ public:
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
 
+  /// Takes it away for now: before a line is printed.
+  void clear();
   /// Shows at most ten times a second.
   void show(double done, double total);
 

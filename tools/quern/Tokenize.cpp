@@ -60,7 +60,7 @@ Result<int> runTokenize(std::vector<std::string> args) {
   if (!files) return files.error();
   auto tokenizer = readModelTokenizer(*files);
   if (!tokenizer) return tokenizer.error();
-  auto ids = tokenizer->encode(*text, {.addBos = !line.has("no-bos"), .parseSpecial = line.has("special")});
+  auto ids = tokenizer->encode(*text, {.addBos = !line.has("no-bos"), .addEos = !line.has("no-bos"), .parseSpecial = line.has("special")});
   if (!ids) return ids.error();
   if (line.has("json")) {
     auto json = jsonReport(*tokenizer, model, *ids);

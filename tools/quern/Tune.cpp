@@ -6,6 +6,7 @@
 #include "tools/quern/Workloads.h"
 #include "tuner/Tuner.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fmt/format.h>
@@ -115,6 +116,7 @@ Result<int> runTune(std::vector<std::string> args) {
   for (const WorkloadItem& item : workload->items)
     if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits.error();
   size_t ops = workload->items.size();
+  if (!(*library)->cache().enabled()) logWarning("no cache folder: what is tuned is shown and not kept (HOME and XDG_CACHE_HOME are not set, --cache DIR names one)");
   auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
@@ -124,11 +126,12 @@ Result<int> runTune(std::vector<std::string> args) {
     if (auto good = writeResult(jsonText(jsonOf(*outcomes)), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
     if (auto good = writeResult(tableOf(*outcomes)); !good) return good.error();
+  size_t tuned = static_cast<size_t>(std::count_if(outcomes->begin(), outcomes->end(), [](const TuneOutcome& o) { return o.skipped || o.finished || !o.candidates.empty(); }));
   if (interrupted != 0) {
-    std::fprintf(stderr, "quern: interrupted: %zu of %zu ops are tuned and kept; the same command goes on\n", outcomes->size(), ops);
+    std::fprintf(stderr, "quern: interrupted: %zu of %zu ops are tuned and kept; the same command goes on\n", tuned, ops);
     return interruptedStatus();
   }
-  if (outcomes->size() < ops) std::fprintf(stderr, "quern: the budget ended after %zu of %zu ops; the same command goes on\n", outcomes->size(), ops);
+  if (tuned < ops) std::fprintf(stderr, "quern: the budget ended after %zu of %zu ops; the same command goes on\n", tuned, ops);
   return 0;
 }
 
