@@ -1,11 +1,13 @@
 // models/ModelSource.cpp — see ModelSource.h.
 #include "models/ModelSource.h"
 
+#include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "models/Gpt2Weights.h"
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace quern {
 
@@ -96,6 +98,15 @@ ModelSource randomModel(const ModelConfig& config, bool drawn) {
   }
   source.owned = weights;
   return source;
+}
+
+bool namesModelFiles(const std::string& model) {
+  if (model.ends_with(".toml")) return false;
+  if (model.find('/') != std::string::npos || model.ends_with(".gguf")) return true;
+  std::vector<std::string> known = configNames("models");
+  bool configured = std::binary_search(known.begin(), known.end(), model);
+  struct stat info {};
+  return !configured && ::stat(model.c_str(), &info) == 0;
 }
 
 Result<ModelSource> openModel(const std::string& model) {

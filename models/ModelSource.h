@@ -28,4 +28,7 @@ ModelSource randomModel(const ModelConfig& config, bool drawn = true);
 /// Describes the architecture of files without their weights' values. Errors: BadInput as openModel.
 Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files);
 
+/// Whether `model`, the M of a command, is to be opened as files: false for a name in configs/models and for a TOML file.
+bool namesModelFiles(const std::string& model);
+
 }  // namespace quern

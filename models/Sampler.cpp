@@ -13,7 +13,7 @@ static constexpr int64_t kMaxRepeatLast = 65536;
 
 Result<void> checkSampler(const SamplerOptions& options) {
   struct Range {
-    const char* flag;
+    const char* name;
     double value, low, high;
   };
   const Range ranges[] = {
@@ -23,7 +23,7 @@ Result<void> checkSampler(const SamplerOptions& options) {
   };
   for (const Range& range : ranges)
     if (!(range.value >= range.low && range.value <= range.high))
-      return badCommand(fmt::format("--{} {}: {} to {} are legal", range.flag, shortest(range.value), shortest(range.low), shortest(range.high)));
+      return badInput(fmt::format("{} {}: {} to {} are legal", range.name, shortest(range.value), shortest(range.low), shortest(range.high)));
   return {};
 }
 

@@ -20,7 +20,7 @@ struct SamplerOptions {
   uint64_t seed = 0;
 };
 
-/// Errors   BadCommand naming flag, value and the legal range.
+/// Errors   BadInput naming the option (temp, top-k, top-p, min-p, repeat-penalty, repeat-last), its value and the legal range.
 Result<void> checkSampler(const SamplerOptions& options);
 
 /// Chain    repetition penalty, top-k, top-p, min-p, temperature, one draw: the order of llama.cpp's default chain. At
@@ -31,7 +31,7 @@ Result<void> checkSampler(const SamplerOptions& options);
 /// Threads  one caller at a time.
 class Sampler {
 public:
-  /// Errors   BadCommand as checkSampler; BadInput where `vocabulary` is not positive.
+  /// Errors   BadInput as checkSampler, and where `vocabulary` is not positive.
   static Result<Sampler> make(const SamplerOptions& options, int64_t vocabulary);
 
   /// Notes an id for the repetition penalty: those of the prompt, then each one drawn.

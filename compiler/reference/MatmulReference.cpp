@@ -1,7 +1,7 @@
 // compiler/reference/MatmulReference.cpp — matmul in double, row by row, with S = sum|a||b| beside it.
+#include "compiler/op/BlockValues.h"
 #include "compiler/reference/OpReferences.h"
 #include "compiler/reference/ScalarReference.h"
-#include "compiler/op/BlockValues.h"
 
 #include <cmath>
 

@@ -21,7 +21,9 @@ struct Architecture {
   void (*build)(ModelGraph& graph, const ModelConfig& config, bool hf);
 };
 
+/// All of them.
 std::span<const Architecture> architectures();
+/// By its own name; null for an unknown one.
 const Architecture* findArchitecture(std::string_view name);
 
 }  // namespace quern

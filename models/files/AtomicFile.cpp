@@ -2,7 +2,6 @@
 #include "models/files/AtomicFile.h"
 
 #include "compiler/base/Text.h"
-#include "models/files/FileKind.h"
 
 #include <algorithm>
 #include <cerrno>

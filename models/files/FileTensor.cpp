@@ -1,9 +1,8 @@
 // models/files/FileTensor.cpp — see FileTensor.h.
 #include "models/files/FileTensor.h"
 
-#include "compiler/base/Text.h"
 #include "compiler/base/Checked.h"
-#include "models/files/FileKind.h"
+#include "compiler/base/Text.h"
 
 #include <algorithm>
 #include <fmt/format.h>

@@ -1,10 +1,9 @@
 // models/files/GgufWriter.cpp — see GgufWriter.h.
 #include "models/files/GgufWriter.h"
 
-#include "compiler/base/Text.h"
 #include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
-#include "models/files/FileKind.h"
+#include "compiler/base/Text.h"
 
 #include <bit>
 #include <fmt/format.h>

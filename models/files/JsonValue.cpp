@@ -1,5 +1,4 @@
 // models/files/JsonValue.cpp — trees of Json.h and typed access to them.
-#include "models/files/FileKind.h"
 #include "models/files/Json.h"
 
 #include "compiler/base/Text.h"

@@ -3,7 +3,6 @@
 
 #include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
-#include "models/files/FileKind.h"
 
 #include <algorithm>
 #include <cerrno>

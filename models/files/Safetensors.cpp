@@ -1,8 +1,8 @@
 // models/files/Safetensors.cpp — the file format of Safetensors.h.
 #include "models/files/Safetensors.h"
 
-#include "compiler/base/Text.h"
 #include "compiler/base/Checked.h"
+#include "compiler/base/Text.h"
 #include "models/files/FileKind.h"
 #include "models/files/Json.h"
 

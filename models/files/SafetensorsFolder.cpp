@@ -1,5 +1,4 @@
 // models/files/SafetensorsFolder.cpp — the folders of Safetensors.h: which files, and whether the index tells the truth.
-#include "models/files/FileKind.h"
 #include "compiler/base/Text.h"
 #include "models/files/Json.h"
 #include "models/files/MappedFile.h"

@@ -2,7 +2,6 @@
 #include "models/files/SafetensorsWriter.h"
 
 #include "compiler/base/Text.h"
-#include "models/files/FileKind.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -1,9 +1,8 @@
 // models/files/WeightFiles.cpp — see WeightFiles.h.
 #include "models/files/WeightFiles.h"
 
-#include "compiler/base/Text.h"
 #include "compiler/base/Files.h"
-#include "models/files/FileKind.h"
+#include "compiler/base/Text.h"
 #include "models/files/Gguf.h"
 #include "models/files/Safetensors.h"
 
@@ -21,15 +20,6 @@ static bool isFolder(const std::string& path) {
 static bool isFile(const std::string& path) {
   struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
-}
-
-bool namesModelFiles(const std::string& model) {
-  if (model.ends_with(".toml")) return false;
-  if (model.find('/') != std::string::npos || model.ends_with(".gguf")) return true;
-  std::vector<std::string> known = configNames("models");
-  bool configured = std::binary_search(known.begin(), known.end(), model);
-  struct stat info {};
-  return !configured && ::stat(model.c_str(), &info) == 0;
 }
 
 Result<WeightFiles> WeightFiles::open(const std::string& path) {

@@ -66,7 +66,4 @@ private:
   std::unique_ptr<JsonValue> config_;
 };
 
-/// Whether `model`, the M of a command, is to be opened as files: false for a name in configs/models and for a TOML file.
-bool namesModelFiles(const std::string& model);
-
 }  // namespace quern

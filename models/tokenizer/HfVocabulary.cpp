@@ -2,7 +2,6 @@
 #include "models/tokenizer/HfVocabulary.h"
 
 #include "compiler/base/Text.h"
-#include "models/files/FileKind.h"
 #include "models/tokenizer/MergeNames.h"
 
 #include <fmt/format.h>

@@ -1,12 +1,12 @@
 // tests/files/FilesTest.cpp — readers and writers of model files: what is written is read, real models, mapped files.
-#include "models/files/FileKind.h"
+#include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
+#include "models/ModelSource.h"
 #include "models/files/Gguf.h"
 #include "models/files/GgufWriter.h"
 #include "models/files/Safetensors.h"
 #include "models/files/SafetensorsWriter.h"
 #include "models/files/WeightFiles.h"
-#include "compiler/base/Files.h"
 #include "tests/Support.h"
 
 #include <cstring>

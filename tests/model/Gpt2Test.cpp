@@ -2,8 +2,8 @@
 // no bit; a run allocates nothing.
 #include "models/DotNetRandom.h"
 #include "models/Gpt2Weights.h"
-#include "models/Model.h"
 #include "models/Gradients.h"
+#include "models/Model.h"
 #include "tests/Support.h"
 
 #include <atomic>

@@ -191,19 +191,19 @@ TEST_CASE("logits that allow no draw are errors", "[sampler]") {
   CHECK(Sampler::make(plain(1), 0).error().message == "a vocabulary of 0 tokens: 1 to 2147483647 are legal");
 }
 
-TEST_CASE("options outside their ranges are errors of the command", "[sampler]") {
+TEST_CASE("options outside their ranges are errors", "[sampler]") {
   struct Case {
     std::function<void(SamplerOptions&)> change;
     const char* message;
   };
   const Case cases[] = {
-      {[](SamplerOptions& o) { o.temperature = -1; }, "--temp -1: 0 to 1000 are legal"},
-      {[](SamplerOptions& o) { o.temperature = std::nan(""); }, "--temp nan: 0 to 1000 are legal"},
-      {[](SamplerOptions& o) { o.topK = -1; }, "--top-k -1: 0 to 2147483647 are legal"},
-      {[](SamplerOptions& o) { o.topP = 1.5; }, "--top-p 1.5: 0 to 1 are legal"},
-      {[](SamplerOptions& o) { o.minP = -0.1; }, "--min-p -0.1: 0 to 1 are legal"},
-      {[](SamplerOptions& o) { o.repeatPenalty = 0; }, "--repeat-penalty 0: 0.01 to 100 are legal"},
-      {[](SamplerOptions& o) { o.repeatLast = 65537; }, "--repeat-last 65537: 0 to 65536 are legal"},
+      {[](SamplerOptions& o) { o.temperature = -1; }, "temp -1: 0 to 1000 are legal"},
+      {[](SamplerOptions& o) { o.temperature = std::nan(""); }, "temp nan: 0 to 1000 are legal"},
+      {[](SamplerOptions& o) { o.topK = -1; }, "top-k -1: 0 to 2147483647 are legal"},
+      {[](SamplerOptions& o) { o.topP = 1.5; }, "top-p 1.5: 0 to 1 are legal"},
+      {[](SamplerOptions& o) { o.minP = -0.1; }, "min-p -0.1: 0 to 1 are legal"},
+      {[](SamplerOptions& o) { o.repeatPenalty = 0; }, "repeat-penalty 0: 0.01 to 100 are legal"},
+      {[](SamplerOptions& o) { o.repeatLast = 65537; }, "repeat-last 65537: 0 to 65536 are legal"},
   };
   for (const Case& one : cases) {
     SamplerOptions options;
@@ -211,7 +211,7 @@ TEST_CASE("options outside their ranges are errors of the command", "[sampler]")
     one.change(options);
     auto result = checkSampler(options);
     REQUIRE(!result);
-    CHECK(result.error().code == ErrorCode::BadCommand);
+    CHECK(result.error().code == ErrorCode::BadInput);
     CHECK(result.error().message == one.message);
   }
 }

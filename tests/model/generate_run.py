@@ -144,6 +144,9 @@ def tokenizers():
     expect(drawn.count(b",") == 59 and all(int(one) < 300 for one in drawn.split(b",")), drawn)
     with open("eos.gguf", "wb") as file:
         file.write(small().set("tokenizer.ggml.add_eos_token", "bool", 1).gguf())
+    for flags, wanted in (([], False), (["--special"], True)):
+        shown = run("-m", "m.gguf", "-p", "a</s>word", "-n", "0", "--echo", "--print-ids", *flags).stdout
+        expect((b",2," in shown) == wanted, (flags, shown))
     whole = subprocess.check_output([quern, "tokenize", "-m", "eos.gguf", "--ids", "a word"])
     shown = run("-m", "eos.gguf", "-p", "a word", "-n", "0", "--echo", "--print-ids").stdout
     expect(whole.strip() == shown.strip() + b",2", (whole, shown))

@@ -1,7 +1,6 @@
 // tools/maker/Maker.cpp — `quern-maker`: writes a GGUF with random weights in a named shape, for timing and for tests where no
 // trained model is at hand.
 #include "compiler/base/Text.h"
-#include "models/files/FileKind.h"
 #include "models/files/Gguf.h"
 #include "models/files/MappedFile.h"
 #include "tools/maker/RandomModel.h"

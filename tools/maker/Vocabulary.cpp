@@ -1,9 +1,8 @@
 // tools/maker/Vocabulary.cpp — see Vocabulary.h.
 #include "tools/maker/Vocabulary.h"
 
-#include "compiler/base/Text.h"
 #include "compiler/base/Check.h"
-#include "models/files/FileKind.h"
+#include "compiler/base/Text.h"
 
 #include <fmt/format.h>
 #include <limits>

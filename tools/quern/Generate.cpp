@@ -55,7 +55,7 @@ Result<SamplerOptions> samplerOf(const CommandLine& line) {
   } else {
     options.seed = std::random_device()() & 0x7fffffff;
   }
-  if (auto good = checkSampler(options); !good) return good.error();
+  if (auto good = checkSampler(options); !good) return badCommand(fmt::format("--{}", good.error().message));
   return options;
 }
 
@@ -63,6 +63,7 @@ Result<Request> requestOf(const CommandLine& line) {
   Request request;
   int given = line.has("prompt") + line.has("file") + line.has("ids");
   if (given > 1) return badCommand("generate: one of --prompt, --file and --ids");
+  if (line.has("special") && line.has("ids")) return badCommand("generate: --special is about text; --ids are taken as they are");
   if (!line.words().empty()) return badCommand(fmt::format("generate: '{}' goes behind --prompt", escaped(line.words()[0])));
   request.prompt = line.get("prompt");
   if (line.has("file")) {
@@ -172,7 +173,7 @@ Result<int> runGenerate(std::vector<std::string> args) {
   line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest").value("temperature", "T", "", "the same").value("top-k", "K", "40", "of the K likeliest; 0: of all").value("top-p", "P", "0.95", "of the likeliest that sum to P; 1: of all");
   line.value("min-p", "P", "0.05", "of those at least P times as likely as the likeliest; 0: of all").value("repeat-penalty", "R", "1", "of tokens just seen; 1: none");
   line.value("repeat-last", "N", "64", "how many tokens back the penalty sees").value("seed", "S", "", "of the random numbers (default: a random one, said at the end)", 's');
-  line.toggle("echo", "the prompt first").toggle("print-ids", "ids instead of text");
+  line.toggle("echo", "the prompt first").toggle("special", "control tokens spelled in the prompt are read as themselves").toggle("print-ids", "ids instead of text");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   auto request = requestOf(line);
@@ -189,7 +190,7 @@ Result<int> runGenerate(std::vector<std::string> args) {
   }
   if (!tokenizer && needsText) return badInput(fmt::format("{}: has no tokenizer: --ids with --print-ids work, text does not", escaped(line.get("model"))));
   if (!request->hasIds) {
-    auto ids = tokenizer->encode(request->prompt);
+    auto ids = tokenizer->encode(request->prompt, {.parseSpecial = line.has("special")});
     if (!ids) return ids.error();
     request->ids = std::move(*ids);
     if (request->ids.empty() && tokenizer->bos() >= 0) request->ids = {tokenizer->bos()};

@@ -1,6 +1,6 @@
 // tools/quern/Info.cpp — `quern info`: what a model is, from its files, and whether its weights are numbers.
 #include "compiler/base/Text.h"
-#include "models/files/FileKind.h"
+#include "models/ModelSource.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
 #include "tools/quern/ModelFacts.h"

@@ -1,9 +1,8 @@
 // tools/quern/ModelFacts.cpp — see ModelFacts.h.
 #include "tools/quern/ModelFacts.h"
 
-#include "models/Model.h"
 #include "compiler/base/Text.h"
-#include "models/files/FileKind.h"
+#include "models/Model.h"
 #include "models/files/WeightValues.h"
 #include "models/tokenizer/ModelTokenizer.h"
 

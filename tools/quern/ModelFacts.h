@@ -20,6 +20,7 @@ struct ModelFacts {
   std::vector<std::string> refused;       ///< each a reason why a command would refuse the model or a part of it
 };
 
+/// What files say, and whether reading them as a model and as a tokenizer would be refused.
 ModelFacts factsOf(const WeightFiles& files);
 /// A name in configs/models.
 ModelFacts factsOf(const ModelConfig& config);

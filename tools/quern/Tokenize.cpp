@@ -1,7 +1,7 @@
 // tools/quern/Tokenize.cpp — `quern tokenize`: a text's token ids as a model's tokenizer gives them.
 #include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
-#include "models/files/FileKind.h"
+#include "models/ModelSource.h"
 #include "models/tokenizer/ModelTokenizer.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"

@@ -3,8 +3,8 @@
 
 #include "compiler/base/Files.h"
 #include "compiler/op/OpFile.h"
-#include "models/Model.h"
 #include "models/Gradients.h"
+#include "models/Model.h"
 #include "tools/quern/RecordedModels.h"
 
 #include <fmt/format.h>
