@@ -158,6 +158,14 @@ with tempfile.TemporaryDirectory() as folder:
         expect(subprocess.run(["./call"], capture_output=True, text=True, check=True).stdout == "14 25 20 31\n", library)
     run("emit", op, "-o", "many", "--cpu", "haswell,x86-64,neoverse-v1")
     expect(len([name for name in os.listdir("many") if name.endswith(".o")]) == 3, "three CPUs")
+    # A new bundle in an old one's place leaves nothing of it, and everything else; files of others are not written over.
+    open("many/notes.o", "w").write("mine")
+    run("emit", op, "-o", "many")
+    expect(sorted(os.listdir("many")) == sorted([*names, "notes.o"]), os.listdir("many"))
+    os.mkdir("theirs")
+    open("theirs/kernels.h", "w").write("mine")
+    refusal = run("emit", op, "-o", "theirs", status=3)
+    expect("theirs/kernels.h: is there" in refusal.stderr and open("theirs/kernels.h").read() == "mine" and os.listdir("theirs") == ["kernels.h"], refusal.stderr)
 
     # bench --json and --record; a closed stdout ends quietly.
     row = json.loads(run("bench", "add a=1000 b=1000", "--json", "-", "--quiet").stdout)["rows"][0]

@@ -84,7 +84,9 @@ Result<Target> targetOf(const CommandLine& line, bool mustRun) {
 Result<std::unique_ptr<KernelLibrary>> libraryOf(const CommandLine& line, bool mustRun) {
   auto target = targetOf(line, mustRun);
   if (!target) return target.error();
-  return std::make_unique<KernelLibrary>(std::move(*target), cacheDirectories(line.get("cache")));
+  std::vector<std::string> caches = cacheDirectories(line.get("cache"));
+  if (mustRun && caches.empty() && line.get("cache").empty()) logWarning("no cache: neither HOME nor XDG_CACHE_HOME is set, so kernels are compiled anew in every run; --cache DIR names a folder");
+  return std::make_unique<KernelLibrary>(std::move(*target), std::move(caches));
 }
 
 Result<LoopProgram> programFromLoops(const std::string& file) {

@@ -116,7 +116,7 @@ Result<int> runTune(std::vector<std::string> args) {
   for (const WorkloadItem& item : workload->items)
     if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits.error();
   size_t ops = workload->items.size();
-  if (!(*library)->cache().enabled()) logWarning("no cache folder: what is tuned is shown and not kept (HOME and XDG_CACHE_HOME are not set, --cache DIR names one)");
+  if (!(*library)->cache().enabled()) logWarning("without a cache what is tuned is shown and not kept");
   auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
