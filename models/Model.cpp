@@ -96,7 +96,7 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
   return model;
 }
 
-Result<void> Model::forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits) {
+Result<int64_t> Model::forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits, const GoOn& goOn) {
   auto rows = static_cast<int64_t>(ids.size());
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(source_.weights.label()), why)); };
   if (past < 0 || rows > context() - past) return bad(fmt::format("positions {} to {} are outside its context of {}", past, past + rows - 1, context()));
@@ -105,14 +105,17 @@ Result<void> Model::forward(std::span<const int32_t> ids, int64_t past, int64_t 
     if (id < 0 || id >= config().vocab) return bad(fmt::format("token {} is outside its vocabulary of {}", id, config().vocab));
   if (rows > 0) weights_.angles.reach(past + rows);
   int64_t chunk = plan_->maxRows();
-  for (int64_t done = 0; done < rows; done += chunk) {
+  int64_t done = 0;
+  while (done < rows) {
     int64_t now = std::min(chunk, rows - done);
     // Of the wanted rows, those in this piece.
     int64_t wanted = std::clamp<int64_t>(done + now - (rows - outputs), 0, now);
     plan_->run({now, past + done, wanted}, {ids.data() + done, logits, nullptr, nullptr});
     if (logits != nullptr) logits += wanted * config().vocab;
+    done += now;
+    if (goOn && !goOn(done)) break;
   }
-  return {};
+  return done;
 }
 
 }  // namespace quern

@@ -50,16 +50,16 @@ public:
   static Result<std::unique_ptr<Model>> load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options);
 
   /// Runs `ids` at positions past, past + 1, ...; their keys and values stay in the cache. `logits` gets those of the last
-  /// `outputs` ids (0 to all of them), [outputs, vocab]. Makes no allocation.
+  /// `outputs` ids (0 to all of them), [outputs, vocab]. Makes no allocation. `goOn` is asked behind every chunk, with the ids so far,
+  /// whether the next one shall follow. Returns how many ids went through.
   /// Errors   BadInput: an id outside the vocabulary, positions outside the context, more outputs than ids.
-  Result<void> forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits);
+  using GoOn = std::function<bool(int64_t done)>;
+  Result<int64_t> forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits, const GoOn& goOn = {});
 
   const ModelConfig& config() const { return source_.config; }
   const ModelSource& source() const { return source_; }
   const Plan& plan() const { return *plan_; }
   int64_t context() const { return plan_->context(); }
-  /// Rows at most in one pass.
-  int64_t chunk() const { return plan_->maxRows(); }
   int64_t weightBytes() const { return weights_.memory.bytes(); }
   /// What one token must read of weights: each once.
   double decodeBytes() const { return static_cast<double>(weights_.bytesPerToken); }

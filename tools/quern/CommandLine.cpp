@@ -29,7 +29,7 @@ CommandLine& CommandLine::common(std::initializer_list<std::string_view> names) 
     if (name == "threads") value("threads", "N", "0", "threads (default: the CPUs this process may use)", 't');
   }
   value("log", "TOPICS", "", "dispatch, cache, tune, perf: what happens, on stderr");
-  return toggle("quiet", "no progress on stderr");
+  return toggle("quiet", "no progress and no remarks on stderr");
 }
 
 Error CommandLine::unknown(const std::string& flag) const {

@@ -28,17 +28,19 @@ std::string grouped(int64_t number) {
   return digits;
 }
 
+/// As JSON names them; people see them with a blank for an underscore.
+std::vector<std::pair<std::string, std::optional<int64_t>>> sizesOf(const ModelFacts& facts) {
+  return {{"width", facts.width}, {"layers", facts.layers}, {"heads", facts.heads}, {"kv_heads", facts.kvHeads}, {"hidden", facts.hidden}, {"vocab", facts.vocab}};
+}
+
 std::string sizesText(const ModelFacts& facts) {
   std::string all;
-  auto add = [&](const char* name, const std::optional<int64_t>& value) {
-    if (value) all += fmt::format("{}{} {}", all.empty() ? "" : ", ", name, *value);
-  };
-  add("width", facts.width);
-  add("layers", facts.layers);
-  add("heads", facts.heads);
-  add("kv heads", facts.kvHeads);
-  add("hidden", facts.hidden);
-  add("vocab", facts.vocab);
+  for (const auto& [name, value] : sizesOf(facts)) {
+    if (!value) continue;
+    std::string shown = name;
+    std::replace(shown.begin(), shown.end(), '_', ' ');
+    all += fmt::format("{}{} {}", all.empty() ? "" : ", ", shown, *value);
+  }
   return all;
 }
 
@@ -130,18 +132,11 @@ std::string valueText(const MetadataValue& value) {
 
 Json factsJson(const std::string& model, const ModelFacts& facts) {
   Json json = {{"model", model}, {"architecture", facts.architecture}, {"name", facts.name}, {"parameters", facts.parameters}};
-  auto add = [&](const char* key, const std::optional<int64_t>& value) {
+  if (facts.context) json["context"] = *facts.context;
+  for (const auto& [key, value] : sizesOf(facts))
     if (value) json[key] = *value;
-  };
-  add("context", facts.context);
-  add("width", facts.width);
-  add("layers", facts.layers);
-  add("heads", facts.heads);
-  add("kv_heads", facts.kvHeads);
-  add("hidden", facts.hidden);
-  add("vocab", facts.vocab);
   if (!facts.tokenizer.empty()) json["tokenizer"] = facts.tokenizer;
-  add("tokens", facts.tokens);
+  if (facts.tokens) json["tokens"] = *facts.tokens;
   return json;
 }
 

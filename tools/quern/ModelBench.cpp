@@ -69,7 +69,7 @@ private:
     return spreadOf(percents).median;
   }
 
-  static void check(const Result<void>& done) { QUERN_CHECK(static_cast<bool>(done)); }
+  static void check(const Result<int64_t>& done) { QUERN_CHECK(static_cast<bool>(done)); }
 
   /// Does nothing any more once it is to stop: what is timed then is thrown away.
   void forward(bool prompt, int64_t depth, int64_t count) {

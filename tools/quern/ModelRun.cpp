@@ -4,7 +4,6 @@
 #include "compiler/base/Text.h"
 #include "tools/quern/Progress.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
 
@@ -59,16 +58,11 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
 }
 
 Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits, const std::atomic<int>& interrupted) {
-  auto rows = static_cast<int64_t>(ids.size());
   ProgressBar bar(wantsProgress(line), "prefill", tokensText);
-  int64_t done = 0;
-  while (done < rows && interrupted == 0) {
-    int64_t now = std::min(model.chunk(), rows - done), wanted = std::clamp<int64_t>(done + now - (rows - outputs), 0, now);
-    if (auto good = model.forward(ids.subspan(static_cast<size_t>(done), static_cast<size_t>(now)), done, wanted, logits); !good) return good.error();
-    logits += wanted * model.config().vocab;
-    bar.show(static_cast<double>(done += now), static_cast<double>(rows));
-  }
-  return done;
+  return model.forward(ids, 0, outputs, logits, [&](int64_t done) {
+    bar.show(static_cast<double>(done), static_cast<double>(ids.size()));
+    return interrupted == 0;
+  });
 }
 
 Result<std::vector<int32_t>> idsOf(const std::string& flag, const std::string& text) {

@@ -28,7 +28,7 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
 /// "512 tokens".
 std::string tokensText(double count);
 
-/// model.forward of `ids` from position 0, a chunk at a time and with a progress bar; ends where a signal came. Returns how many went
+/// model.forward of `ids` from position 0, with a progress bar; ends behind the chunk in which a signal came. Returns how many went
 /// through.
 /// Errors   as Model::forward.
 Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits, const std::atomic<int>& interrupted);

@@ -48,7 +48,7 @@ static Result<Json> jsonReport(const Tokenizer& tokenizer, const std::string& mo
 Result<int> runTokenize(std::vector<std::string> args) {
   CommandLine line(kTokenizeInfo, std::move(args));
   line.common({"json"}).value("model", "M", "", "a .gguf file, or a folder with tokenizer.json", 'm').value("file", "F", "", "the text is in this file", 'f');
-  line.toggle("ids", "only the ids, with commas between").toggle("no-bos", "no begin-of-text, whatever the model says").toggle("special", "control tokens spelled in the text are read as themselves");
+  line.toggle("ids", "only the ids, with commas between").toggle("no-bos", "no begin-of-text and no end-of-text, whatever the model says").toggle("special", "control tokens spelled in the text are read as themselves");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   std::string model = line.get("model");

@@ -232,7 +232,10 @@ Ceilings measureCeilings(const Target& target, double seconds) {
 }
 
 MemoryReaders::MemoryReaders(const Target& target, int threads)
-    : target_(target), floats_(static_cast<size_t>(std::clamp(4.0 * static_cast<double>(target.l3Bytes), 0x1p26, 0x1p28)) / sizeof(float)) {
+    : target_(target) {
+  // Together four times L3, and no part so small that it stays in L2.
+  double all = std::max(4.0 * static_cast<double>(target.l3Bytes), 0x1p28), part = std::clamp(all / threads, 0x1p26, 0x1p28);
+  floats_ = static_cast<size_t>(part) / sizeof(float);
   for (int i = 0; i < threads; ++i) parts_.push_back(hugeFloats(floats_));
 }
 
