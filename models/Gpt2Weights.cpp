@@ -47,7 +47,8 @@ int64_t Gpt2Weights::parameters() const {
   auto sizeOf = [](const auto&... arrays) { return static_cast<int64_t>((arrays.size() + ...)); };
   int64_t count = sizeOf(tokens, positions, norm.gain, norm.bias, head.weight, head.bias);
   for (const Gpt2Block& b : blocks)
-    count += sizeOf(b.norm1.gain, b.norm1.bias, b.norm2.gain, b.norm2.bias, b.qkv.weight, b.qkv.bias, b.proj.weight, b.proj.bias, b.fc1.weight, b.fc1.bias, b.fc2.weight, b.fc2.bias);
+    count += sizeOf(b.norm1.gain, b.norm1.bias, b.norm2.gain, b.norm2.bias, b.qkv.weight, b.qkv.bias, b.proj.weight, b.proj.bias,
+                    b.fc1.weight, b.fc1.bias, b.fc2.weight, b.fc2.bias);
   return count;
 }
 

@@ -10,7 +10,8 @@ namespace quern {
 
 std::vector<OpDesc> MatmulGradient::ops(int64_t m, int64_t k, int64_t n) {
   std::vector<OpDesc> made;
-  for (const std::string& given : {fmt::format("matmul m={} n={} k={}", m, n, k), fmt::format("matmul m={} n={} k={} tb=1 acc=1", m, k, n), fmt::format("matmul m={} n={} k={} ta=1 acc=1", k, n, m)}) {
+  for (const std::string& given : {fmt::format("matmul m={} n={} k={}", m, n, k), fmt::format("matmul m={} n={} k={} tb=1 acc=1", m, k, n),
+                                   fmt::format("matmul m={} n={} k={} ta=1 acc=1", k, n, m)}) {
     auto op = parseOp(given);
     QUERN_CHECK_FOR(static_cast<bool>(op), given);
     made.push_back(*op);
@@ -20,7 +21,8 @@ std::vector<OpDesc> MatmulGradient::ops(int64_t m, int64_t k, int64_t n) {
 
 Result<MatmulGradient> MatmulGradient::make(int64_t m, int64_t k, int64_t n, const Arrays& x, const KernelProvider& kernels) {
   MatmulGradient gradient;
-  const Operand operands[3][3] = {{{x.a, {k}}, {x.b, {n}}, {x.c, {n}}}, {{x.gradC, {n}}, {x.b, {n}}, {x.gradA, {k}}}, {{x.a, {k}}, {x.gradC, {n}}, {x.gradB, {n}}}};
+  const Operand operands[3][3] = {
+      {{x.a, {k}}, {x.b, {n}}, {x.c, {n}}}, {{x.gradC, {n}}, {x.b, {n}}, {x.gradA, {k}}}, {{x.a, {k}}, {x.gradC, {n}}, {x.gradB, {n}}}};
   std::vector<OpDesc> all = ops(m, k, n);
   for (size_t i = 0; i < all.size(); ++i) {
     auto kernel = kernels(all[i]);
@@ -40,7 +42,8 @@ Result<MatmulBackwardWorkload> MatmulBackwardWorkload::make(int64_t m, int64_t k
   for (auto* array : {&w.a, &w.gradA}) size(*array, m * k);
   for (auto* array : {&w.b, &w.gradB}) size(*array, k * n);
   for (auto* array : {&w.c, &w.gradC}) size(*array, m * n);
-  auto gradient = MatmulGradient::make(m, k, n, {w.a.data(), w.b.data(), w.c.data(), w.gradA.data(), w.gradB.data(), w.gradC.data()}, kernels);
+  auto gradient =
+      MatmulGradient::make(m, k, n, {w.a.data(), w.b.data(), w.c.data(), w.gradA.data(), w.gradB.data(), w.gradC.data()}, kernels);
   if (!gradient) return gradient.error();
   w.gradient_ = std::move(*gradient);
   return w;  // moving vectors keeps their arrays where they are
@@ -65,7 +68,8 @@ Result<TwoLayerWorkload> TwoLayerWorkload::make(int64_t m, int64_t k, int64_t h,
   for (auto* array : {&w.out, &w.gradOut}) size(*array, m * n);
   // The recording stops at the second layer: the first one runs forward only, and its gradients have no arrays.
   auto first = MatmulGradient::make(m, k, h, {w.x.data(), w.w2.data(), w.h.data(), nullptr, nullptr, nullptr}, kernels);
-  auto second = MatmulGradient::make(m, h, n, {w.h.data(), w.w3.data(), w.out.data(), w.gradH.data(), w.gradW3.data(), w.gradOut.data()}, kernels);
+  auto second =
+      MatmulGradient::make(m, h, n, {w.h.data(), w.w3.data(), w.out.data(), w.gradH.data(), w.gradW3.data(), w.gradOut.data()}, kernels);
   if (!first) return first.error();
   if (!second) return second.error();
   w.first_ = std::move(*first);

@@ -27,7 +27,8 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
   if (auto good = describe(source, graph); !good) return good.error();
   Workload workload{source.config.name, {}};
   for (const PlanStep* step : graph.plan().kernelSteps()) {
-    auto known = std::find_if(workload.items.begin(), workload.items.end(), [&](const WorkloadItem& item) { return text(item.op) == text(step->op); });
+    auto known = std::find_if(workload.items.begin(), workload.items.end(),
+                              [&](const WorkloadItem& item) { return text(item.op) == text(step->op); });
     if (known != workload.items.end()) {
       known->calls += 1;
       continue;
@@ -78,7 +79,9 @@ static KernelProvider remembering(const KernelProvider& kernels, std::map<std::s
 
 Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
   std::string label = escaped(source.weights.label());
-  if (options.context > source.config.context) return badInput(fmt::format("{}: a context of {} is asked for, the model was made for {}", label, options.context, source.config.context));
+  if (options.context > source.config.context)
+    return badInput(
+        fmt::format("{}: a context of {} is asked for, the model was made for {}", label, options.context, source.config.context));
   int64_t context = options.context != 0 ? options.context : source.config.context;
   std::unique_ptr<Model> model(new Model(std::move(source)));
   ModelSource& own = model->source_;
@@ -99,8 +102,10 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
 Result<int64_t> Model::forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits, const GoOn& goOn) {
   auto rows = static_cast<int64_t>(ids.size());
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(source_.weights.label()), why)); };
-  if (past < 0 || rows > context() - past) return bad(fmt::format("positions {} to {} are outside its context of {}", past, past + rows - 1, context()));
-  if (outputs < 0 || outputs > rows || (outputs > 0 && logits == nullptr)) return bad(fmt::format("logits of {} of {} tokens are asked for", outputs, rows));
+  if (past < 0 || rows > context() - past)
+    return bad(fmt::format("positions {} to {} are outside its context of {}", past, past + rows - 1, context()));
+  if (outputs < 0 || outputs > rows || (outputs > 0 && logits == nullptr))
+    return bad(fmt::format("logits of {} of {} tokens are asked for", outputs, rows));
   for (int32_t id : ids)
     if (id < 0 || id >= config().vocab) return bad(fmt::format("token {} is outside its vocabulary of {}", id, config().vocab));
   if (rows > 0) weights_.angles.reach(past + rows);

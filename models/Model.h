@@ -9,8 +9,8 @@
 namespace quern {
 
 struct ModelOptions {
-  int64_t context = 0;   ///< positions of the KV cache; 0: the model's own
-  int64_t chunk = 512;   ///< rows at most in one pass; longer prompts go through in pieces
+  int64_t context = 0;  ///< positions of the KV cache; 0: the model's own
+  int64_t chunk = 512;  ///< rows at most in one pass; longer prompts go through in pieces
   int threads = 1;
   ElementType kvType = ElementType::F32;  ///< or F16
   std::function<void(double done, double total)> progress;

@@ -25,14 +25,14 @@ struct ModelConfig {
   std::string name;
   std::string architecture = "gpt2";  ///< a name in models/arch/Architecture.h
   int64_t vocab = 0, context = 0, width = 0, layers = 0, heads = 0, hidden = 0;
-  int64_t kvHeads = 0;                ///< 0: as many as heads
-  int64_t headSize = 0;               ///< 0: width / heads
-  std::string gelu = "sigmoid";       ///< erf, tanh, sigmoid
+  int64_t kvHeads = 0;           ///< 0: as many as heads
+  int64_t headSize = 0;          ///< 0: width / heads
+  std::string gelu = "sigmoid";  ///< erf, tanh, sigmoid
   float eps = 1e-5f;
-  bool tied = false;                  ///< the head is the token embedding
-  bool rotary = false;                ///< positions by rope, not by a table
+  bool tied = false;    ///< the head is the token embedding
+  bool rotary = false;  ///< positions by rope, not by a table
   RopeConfig rope;
-  int32_t seed = 42;                  ///< of random weights
+  int32_t seed = 42;  ///< of random weights
 
   int64_t headDim() const { return headSize != 0 ? headSize : width / heads; }
   int64_t keyHeads() const { return kvHeads != 0 ? kvHeads : heads; }

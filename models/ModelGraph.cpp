@@ -52,7 +52,9 @@ PlanBuffer ModelGraph::floats(const std::string& name, int64_t count) {
   return buffer;
 }
 
-GraphRows ModelGraph::fresh(int64_t width, const GraphRows& like) { return {plan_.activation(width), width, 0, width, like.dim, PlanOrigin::First}; }
+GraphRows ModelGraph::fresh(int64_t width, const GraphRows& like) {
+  return {plan_.activation(width), width, 0, width, like.dim, PlanOrigin::First};
+}
 
 GraphRows ModelGraph::part(const GraphRows& x, int64_t column, int64_t width) {
   GraphRows out = x;
@@ -86,7 +88,10 @@ GraphRows ModelGraph::plusPositions(const GraphRows& x, const std::string& table
   PlanBuffer positions = plan_.constant();
   list_.push_back({GraphWeight::Kind::Floats, positions, {}, ElementType::F32, {weight}, {c_.context * c_.width}, 1});
   GraphRows out = fresh(c_.width, x);
-  plan_.step({"position", op(fmt::format("add a=*x{} b=*x{}", c_.width, c_.width)), {x.dim}, {view(x), {positions, 0, {}, c_.width, PlanOrigin::Past}, view(out)}});
+  plan_.step({"position",
+              op(fmt::format("add a=*x{} b=*x{}", c_.width, c_.width)),
+              {x.dim},
+              {view(x), {positions, 0, {}, c_.width, PlanOrigin::Past}, view(out)}});
   return out;
 }
 
@@ -100,7 +105,8 @@ GraphRows ModelGraph::rmsNorm(const GraphRows& x, const std::string& gain) {
 GraphRows ModelGraph::layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias) {
   GraphRows out = fresh(x.width, x);
   PlanBuffer gains = floats(gain, x.width), biases = floats(bias, x.width);
-  plan_.step({gain, op(fmt::format("layernorm x=*x{} eps={}", x.width, shortest(c_.eps))), {x.dim}, {view(x), {gains}, {biases}, view(out)}});
+  plan_.step(
+      {gain, op(fmt::format("layernorm x=*x{} eps={}", x.width, shortest(c_.eps))), {x.dim}, {view(x), {gains}, {biases}, view(out)}});
   return out;
 }
 
@@ -125,7 +131,9 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
   auto type = kernelTypeOf(weights_, first);
   if (!type) return fail(type.error());
   // The blocks of a quantised weight lie along what is summed.
-  if (inOut && isQuantised(*type)) return fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()), escapedShort(first.stored), nameOf(first.type))));
+  if (inOut && isQuantised(*type))
+    return fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()),
+                                     escapedShort(first.stored), nameOf(first.type))));
   bool biased = std::any_of(parts.biases.begin(), parts.biases.end(), [&](const std::string& each) { return weights_.has(each); });
   std::string ep = endOf(end, biased), given = fmt::format("matmul m=* n={} k={}{} const=b", out.width, x.width, inOut ? "" : " tb=1");
   if (*type != ElementType::F32) given += fmt::format(" w={}", text(*type));
@@ -148,7 +156,8 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
   plan_.step(std::move(step));
 }
 
-GraphRows ModelGraph::linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& parts, const LinearEnd& end, bool inOut) {
+GraphRows ModelGraph::linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& parts, const LinearEnd& end,
+                             bool inOut) {
   LinearParts all;
   int64_t width = 0;
   bool alike = true;
@@ -186,8 +195,10 @@ GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const Gr
     const char* pairs = c_.rope.pairs == RopePairs::Adjacent ? "adjacent" : "half";
     PlanView angles{angles_, 0, {}, size, PlanOrigin::Past};
     query = fresh(heads * size, q);
-    plan_.step({"rope.q", op(fmt::format("rope x=*x{}x{} pairs={}", heads, size, pairs)), {q.dim}, {headsView(q), angles, headsView(query)}});
-    plan_.step({"rope.k", op(fmt::format("rope x=*x{}x{} pairs={}{}", keyHeads, size, pairs, to)), {k.dim}, {headsView(k), angles, keysNow}});
+    plan_.step(
+        {"rope.q", op(fmt::format("rope x=*x{}x{} pairs={}", heads, size, pairs)), {q.dim}, {headsView(q), angles, headsView(query)}});
+    plan_.step(
+        {"rope.k", op(fmt::format("rope x=*x{}x{} pairs={}{}", keyHeads, size, pairs, to)), {k.dim}, {headsView(k), angles, keysNow}});
   } else {
     keysNow.strides = {row};
     plan_.step({"keys", op(fmt::format("cast x=*x{}{}", row, to)), {k.dim}, {view(k), keysNow}});
@@ -195,8 +206,13 @@ GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const Gr
   plan_.step({"values", op(fmt::format("cast x=*x{}{}", row, to)), {v.dim}, {view(v), valuesNow}});
   GraphRows out = fresh(heads * size, q);
   std::string kind = kvType_ == ElementType::F32 ? "" : fmt::format(" kv_type={}", text(kvType_));
-  plan_.step({"attention", op(fmt::format("attention heads={} kv_heads={} head_dim={} q=* kv=* causal=1{}", heads, keyHeads, size, kind)), {q.dim, PlanDim::Positions},
-              {headsView(query), {keys, 0, {row, size}, row, PlanOrigin::First, kvType_}, {values, 0, {row, size}, row, PlanOrigin::First, kvType_}, headsView(out)}});
+  plan_.step({"attention",
+              op(fmt::format("attention heads={} kv_heads={} head_dim={} q=* kv=* causal=1{}", heads, keyHeads, size, kind)),
+              {q.dim, PlanDim::Positions},
+              {headsView(query),
+               {keys, 0, {row, size}, row, PlanOrigin::First, kvType_},
+               {values, 0, {row, size}, row, PlanOrigin::First, kvType_},
+               headsView(out)}});
   return out;
 }
 
@@ -207,7 +223,9 @@ void ModelGraph::scaleFrequencies(const std::string& name) {
   factors_.resize(static_cast<size_t>(pairs));
   if (auto good = toFloats(weight->type, weight->data, pairs, factors_.data()); !good) return fail(good.error());
   for (float factor : factors_)
-    if (!(factor > 0)) return fail(badInput(fmt::format("{}: tensor '{}' holds {}; factors above 0 are needed", escaped(weights_.label()), escapedShort(weight->stored), factor)));
+    if (!(factor > 0))
+      return fail(badInput(fmt::format("{}: tensor '{}' holds {}; factors above 0 are needed", escaped(weights_.label()),
+                                       escapedShort(weight->stored), factor)));
 }
 
 GraphRows ModelGraph::outputs(const GraphRows& x) {

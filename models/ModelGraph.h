@@ -24,11 +24,11 @@ struct GraphRows {
 struct GraphWeight {
   enum class Kind : uint8_t { Packed, Floats, Table };  ///< as the op's kernel wants it; f32, one piece behind the other; as it is
   Kind kind = Kind::Floats;
-  PlanBuffer buffer;                 ///< a constant of the plan; unused for tables
-  OpDesc op;                         ///< of Packed
+  PlanBuffer buffer;  ///< a constant of the plan; unused for tables
+  OpDesc op;          ///< of Packed
   ElementType type = ElementType::F32;
-  std::vector<const Weight*> pieces; ///< columns of one weight, one after the other; null: so many zeros
-  std::vector<int64_t> columns;      ///< of each piece
+  std::vector<const Weight*> pieces;  ///< columns of one weight, one after the other; null: so many zeros
+  std::vector<int64_t> columns;       ///< of each piece
   int64_t depth = 0;
 };
 
@@ -40,7 +40,7 @@ struct GraphGather {
 
 /// How a linear layer ends. The expression is in x, the product, in the grammar of `ep`.
 struct LinearEnd {
-  std::string ep;                                     ///< "" or such as "gelu_tanh(x + bias) + residual"
+  std::string ep;                                           ///< "" or such as "gelu_tanh(x + bias) + residual"
   std::vector<std::pair<std::string, GraphRows>> operands;  ///< of ep, apart from bias
 };
 
@@ -57,8 +57,10 @@ public:
   GraphRows rmsNorm(const GraphRows& x, const std::string& gain);
   GraphRows layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias);
   /// x W^T + bias for weights NAME.weight that share x, side by side in one row; biases NAME.bias where they are. `inOut`: stored [in,out].
-  GraphRows linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& namesAndWidths, const LinearEnd& end = {}, bool inOut = false);
-  /// The heads of one layer over everything up to each row: queries `q` [heads], keys and values [kvHeads] of the rows in flight, which join
+  GraphRows linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& namesAndWidths, const LinearEnd& end = {},
+                   bool inOut = false);
+  /// The heads of one layer over everything up to each row: queries `q` [heads], keys and values [kvHeads] of the rows in flight, which
+  /// join
   /// the layer's cache. Rotates q and k first where the config says so (`rotate`).
   GraphRows attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, bool rotate);
   /// Each pair's frequency is divided by its own factor, from a weight [headDim / 2].

@@ -129,7 +129,8 @@ private:
       auto i = static_cast<size_t>(r);
       if (auto good = toFloats(weight.type, weight.data + i * from, row, values.data()); !good) return good.error();
       auto good = fromFloats(fileTypeOf(type), values.data(), row, made.data() + i * to);
-      if (!good) return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights_.label()), escapedShort(weight.stored), good.error().message));
+      if (!good)
+        return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights_.label()), escapedShort(weight.stored), good.error().message));
     }
     auto& cost = conversions_[{weight.type, type}];
     ++cost.tensors;
@@ -150,7 +151,9 @@ private:
       const GraphWeight& weight = graph_.weights()[gather.weight];
       const Place& place = places_[gather.weight];
       if (weight.kind == GraphWeight::Kind::Packed) {
-        graph_.plan().setGather(gather.step, [layout = place.layout, from = memory_.data() + place.offset](int32_t id, float* row) { packedColumn(layout, from, id, row); });
+        graph_.plan().setGather(gather.step, [layout = place.layout, from = memory_.data() + place.offset](int32_t id, float* row) {
+          packedColumn(layout, from, id, row);
+        });
         continue;
       }
       const Weight& table = *weight.pieces[0];
@@ -169,8 +172,10 @@ private:
     if (!options_.note) return;
     for (const auto& [types, cost] : conversions_) {
       const char* error = types.second == ElementType::Q8_0 ? "1/225 of the largest of 32 and 4e-6" : "2^-24 of each value";
-      options_.note(fmt::format("{}: {} tensor{} of {} read as {}: {} instead of {}, rounded once more by at most {}", escaped(weights_.label()), cost.tensors, cost.tensors == 1 ? "" : "s",
-                                nameOf(types.first), text(types.second), humanBytes(static_cast<double>(cost.after)), humanBytes(static_cast<double>(cost.before)), error));
+      options_.note(fmt::format("{}: {} tensor{} of {} read as {}: {} instead of {}, rounded once more by at most {}",
+                                escaped(weights_.label()), cost.tensors, cost.tensors == 1 ? "" : "s", nameOf(types.first),
+                                text(types.second), humanBytes(static_cast<double>(cost.after)),
+                                humanBytes(static_cast<double>(cost.before)), error));
     }
   }
 

@@ -12,14 +12,14 @@
 namespace quern {
 
 /// "llama qwen2 gpt2": what could have been there.
-static std::string knownNames(std::span<const std::string_view> Architecture::*names) {
+static std::string knownNames(std::span<const std::string_view> Architecture::* names) {
   std::string all;
   for (const Architecture& each : architectures())
     for (std::string_view name : each.*names) all += (all.empty() ? "" : " ") + std::string(name);
   return all;
 }
 
-static const Architecture* architectureNamed(std::string_view name, std::span<const std::string_view> Architecture::*names) {
+static const Architecture* architectureNamed(std::string_view name, std::span<const std::string_view> Architecture::* names) {
   for (const Architecture& each : architectures())
     if (std::find((each.*names).begin(), (each.*names).end(), name) != (each.*names).end()) return &each;
   return nullptr;
@@ -32,7 +32,8 @@ static Result<void> describeGguf(ModelSource& source) {
   if (!*name) return badInput(fmt::format("{}: 'general.architecture' is missing", escaped(metadata.file())));
   source.architecture = architectureNamed(**name, &Architecture::ggufNames);
   if (source.architecture == nullptr)
-    return badInput(fmt::format("{}: 'general.architecture' is '{}'; known: {}", escaped(metadata.file()), escapedShort(**name), knownNames(&Architecture::ggufNames)));
+    return badInput(fmt::format("{}: 'general.architecture' is '{}'; known: {}", escaped(metadata.file()), escapedShort(**name),
+                                knownNames(&Architecture::ggufNames)));
   auto config = source.architecture->readGguf(metadata, std::string(**name));
   if (!config) return config.error();
   source.config = std::move(*config);
@@ -45,9 +46,12 @@ static Result<void> describeFolder(ModelSource& source) {
   const JsonValue* names = root.find("architectures");
   const JsonArray* list = names == nullptr ? nullptr : names->as<JsonArray>();
   const std::string* name = list == nullptr || list->empty() ? nullptr : list->front().as<std::string>();
-  if (name == nullptr) return badInput(fmt::format("{}: 'architectures' is no list of names; known: {}", escaped(file), knownNames(&Architecture::hfNames)));
+  if (name == nullptr)
+    return badInput(fmt::format("{}: 'architectures' is no list of names; known: {}", escaped(file), knownNames(&Architecture::hfNames)));
   source.architecture = architectureNamed(*name, &Architecture::hfNames);
-  if (source.architecture == nullptr) return badInput(fmt::format("{}: 'architectures' is '{}'; known: {}", escaped(file), escapedShort(*name), knownNames(&Architecture::hfNames)));
+  if (source.architecture == nullptr)
+    return badInput(
+        fmt::format("{}: 'architectures' is '{}'; known: {}", escaped(file), escapedShort(*name), knownNames(&Architecture::hfNames)));
   auto config = source.architecture->readHf(JsonFields(file, root), root, *name);
   if (!config) return config.error();
   source.config = std::move(*config);
@@ -61,7 +65,8 @@ Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files) {
   auto good = source.files->format() == WeightFormat::Gguf ? describeGguf(source) : describeFolder(source);
   if (!good) return good.error();
   if (auto valid = source.config.validate(source.files->path()); !valid) return valid.error();
-  source.weights = Weights::ofFiles(*source.files, source.hf ? source.architecture->hfWeights : std::span<const WeightName>(), source.architecture->ignored);
+  source.weights = Weights::ofFiles(*source.files, source.hf ? source.architecture->hfWeights : std::span<const WeightName>(),
+                                    source.architecture->ignored);
   return source;
 }
 
@@ -73,7 +78,9 @@ ModelSource randomModel(const ModelConfig& config, bool drawn) {
   auto weights = std::make_shared<Gpt2Weights>(drawn ? randomGpt2Weights(config) : Gpt2Weights{});
   if (!drawn) weights->blocks.resize(static_cast<size_t>(config.layers));
   int64_t d = config.width;
-  auto add = [&](const std::string& name, std::vector<int64_t> shape, const std::vector<float>& values) { source.weights.add(name, std::move(shape), values); };
+  auto add = [&](const std::string& name, std::vector<int64_t> shape, const std::vector<float>& values) {
+    source.weights.add(name, std::move(shape), values);
+  };
   auto norm = [&](const std::string& name, const LayerNormWeights& w) {
     add(name + ".weight", {d}, w.gain);
     add(name + ".bias", {d}, w.bias);
@@ -105,7 +112,7 @@ bool namesModelFiles(const std::string& model) {
   if (model.find('/') != std::string::npos || model.ends_with(".gguf")) return true;
   std::vector<std::string> known = configNames("models");
   bool configured = std::binary_search(known.begin(), known.end(), model);
-  struct stat info {};
+  struct stat info{};
   return !configured && ::stat(model.c_str(), &info) == 0;
 }
 

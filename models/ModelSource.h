@@ -13,9 +13,9 @@ struct ModelSource {
   const Architecture* architecture = nullptr;
   ModelConfig config;
   Weights weights{""};
-  bool hf = false;                      ///< weights as Hugging Face stores them
-  std::shared_ptr<const WeightFiles> files;   ///< null: random weights
-  std::shared_ptr<void> owned;          ///< what random weights lie in
+  bool hf = false;                           ///< weights as Hugging Face stores them
+  std::shared_ptr<const WeightFiles> files;  ///< null: random weights
+  std::shared_ptr<void> owned;               ///< what random weights lie in
 };
 
 /// `model`: a .gguf file, a folder with config.json and *.safetensors, a name in configs/models or a TOML file.

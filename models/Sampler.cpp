@@ -17,13 +17,17 @@ Result<void> checkSampler(const SamplerOptions& options) {
     double value, low, high;
   };
   const Range ranges[] = {
-      {"temp", options.temperature, 0, 1000},      {"top-k", static_cast<double>(options.topK), 0, INT32_MAX},
-      {"top-p", options.topP, 0, 1},               {"min-p", options.minP, 0, 1},
-      {"repeat-penalty", options.repeatPenalty, 0.01, 100}, {"repeat-last", static_cast<double>(options.repeatLast), 0, static_cast<double>(kMaxRepeatLast)},
+      {"temp", options.temperature, 0, 1000},
+      {"top-k", static_cast<double>(options.topK), 0, INT32_MAX},
+      {"top-p", options.topP, 0, 1},
+      {"min-p", options.minP, 0, 1},
+      {"repeat-penalty", options.repeatPenalty, 0.01, 100},
+      {"repeat-last", static_cast<double>(options.repeatLast), 0, static_cast<double>(kMaxRepeatLast)},
   };
   for (const Range& range : ranges)
     if (!(range.value >= range.low && range.value <= range.high))
-      return badInput(fmt::format("{} {}: {} to {} are legal", range.name, shortest(range.value), shortest(range.low), shortest(range.high)));
+      return badInput(
+          fmt::format("{} {}: {} to {} are legal", range.name, shortest(range.value), shortest(range.low), shortest(range.high)));
   return {};
 }
 
@@ -42,13 +46,17 @@ static double expOf(double x) {
 
 Result<Sampler> Sampler::make(const SamplerOptions& options, int64_t vocabulary) {
   if (auto good = checkSampler(options); !good) return good.error();
-  if (vocabulary < 1 || vocabulary > INT32_MAX) return badInput(fmt::format("a vocabulary of {} tokens: 1 to {} are legal", vocabulary, INT32_MAX));
+  if (vocabulary < 1 || vocabulary > INT32_MAX)
+    return badInput(fmt::format("a vocabulary of {} tokens: 1 to {} are legal", vocabulary, INT32_MAX));
   return Sampler(options, vocabulary);
 }
 
 Sampler::Sampler(const SamplerOptions& options, int64_t vocabulary)
-    : options_(options), candidates_(static_cast<size_t>(vocabulary)), weights_(static_cast<size_t>(vocabulary)),
-      last_(static_cast<size_t>(options.repeatLast)), seen_(static_cast<size_t>(vocabulary)) {
+    : options_(options),
+      candidates_(static_cast<size_t>(vocabulary)),
+      weights_(static_cast<size_t>(vocabulary)),
+      last_(static_cast<size_t>(options.repeatLast)),
+      seen_(static_cast<size_t>(vocabulary)) {
   uint64_t seed = options.seed;  // splitmix64, as xoshiro's authors seed it
   for (uint64_t& word : state_) {
     seed += 0x9e3779b97f4a7c15u;
@@ -73,10 +81,8 @@ uint64_t Sampler::random() {
 
 void Sampler::accept(int32_t id) {
   if (last_.empty() || id < 0 || static_cast<size_t>(id) >= seen_.size()) return;
-  if (lastCount_ == last_.size())
-    --seen_[static_cast<size_t>(last_[lastAt_])];
-  else
-    ++lastCount_;
+  if (lastCount_ == last_.size()) --seen_[static_cast<size_t>(last_[lastAt_])];
+  else ++lastCount_;
   last_[lastAt_] = id;
   lastAt_ = (lastAt_ + 1) % last_.size();
   ++seen_[static_cast<size_t>(id)];
@@ -84,7 +90,8 @@ void Sampler::accept(int32_t id) {
 
 /// Checked logits, penalised, into candidates_.
 Result<void> Sampler::load(std::span<const float> logits) {
-  if (logits.size() != candidates_.size()) return badInput(fmt::format("{} logits given, {} are needed", logits.size(), candidates_.size()));
+  if (logits.size() != candidates_.size())
+    return badInput(fmt::format("{} logits given, {} are needed", logits.size(), candidates_.size()));
   bool any = false;
   for (size_t i = 0; i < logits.size(); ++i) {
     double logit = static_cast<double>(logits[i]);

@@ -8,9 +8,10 @@
 
 namespace quern {
 
-static constexpr std::pair<ElementType, TensorType> kTypes[] = {{ElementType::F32, TensorType::F32},   {ElementType::I32, TensorType::I32},   {ElementType::F16, TensorType::F16},
-                                                                {ElementType::BF16, TensorType::BF16}, {ElementType::Q8_0, TensorType::Q8_0}, {ElementType::Q4_0, TensorType::Q4_0},
-                                                                {ElementType::Q4_K, TensorType::Q4_K}, {ElementType::Q6_K, TensorType::Q6_K}};
+static constexpr std::pair<ElementType, TensorType> kTypes[] = {
+    {ElementType::F32, TensorType::F32},   {ElementType::I32, TensorType::I32},   {ElementType::F16, TensorType::F16},
+    {ElementType::BF16, TensorType::BF16}, {ElementType::Q8_0, TensorType::Q8_0}, {ElementType::Q4_0, TensorType::Q4_0},
+    {ElementType::Q4_K, TensorType::Q4_K}, {ElementType::Q6_K, TensorType::Q6_K}};
 
 TensorType fileTypeOf(ElementType type) { return kTypes[static_cast<size_t>(type)].second; }
 
@@ -37,7 +38,8 @@ Weights Weights::ofFiles(const WeightFiles& files, std::span<const WeightName> n
   weights.files_ = &files;
   weights.names_.assign(names.begin(), names.end());
   for (const FileTensor& tensor : files.tensors()) {
-    bool skipped = std::any_of(ignored.begin(), ignored.end(), [&](std::string_view pattern) { return translated(tensor.name, pattern, pattern).has_value(); });
+    bool skipped = std::any_of(ignored.begin(), ignored.end(),
+                               [&](std::string_view pattern) { return translated(tensor.name, pattern, pattern).has_value(); });
     if (skipped) continue;
     std::string name = tensor.name;
     for (const WeightName& known : names)
@@ -53,7 +55,13 @@ Weights Weights::ofFiles(const WeightFiles& files, std::span<const WeightName> n
 }
 
 void Weights::add(const std::string& name, std::vector<int64_t> shape, const std::vector<float>& values) {
-  weights_[name] = {name, TensorType::F32, std::move(shape), reinterpret_cast<const std::byte*>(values.data()), static_cast<int64_t>(values.size()) * 4, nullptr, false};
+  weights_[name] = {name,
+                    TensorType::F32,
+                    std::move(shape),
+                    reinterpret_cast<const std::byte*>(values.data()),
+                    static_cast<int64_t>(values.size()) * 4,
+                    nullptr,
+                    false};
 }
 
 std::string Weights::storedName(const std::string& name) const {
@@ -67,7 +75,9 @@ Result<const Weight*> Weights::take(const std::string& name, std::span<const int
   if (found == weights_.end()) return badInput(fmt::format("{}: tensor '{}' is missing", escaped(label_), escaped(storedName(name))));
   Weight& weight = found->second;
   bool fits = std::equal(shape.begin(), shape.end(), weight.shape.begin(), weight.shape.end());
-  if (!fits) return badInput(fmt::format("{}: tensor '{}' is {}, {} is needed", escaped(label_), escapedShort(weight.stored), dimensionsText(weight.shape), dimensionsText(shape)));
+  if (!fits)
+    return badInput(fmt::format("{}: tensor '{}' is {}, {} is needed", escaped(label_), escapedShort(weight.stored),
+                                dimensionsText(weight.shape), dimensionsText(shape)));
   weight.used = true;
   return static_cast<const Weight*>(&weight);
 }
@@ -81,7 +91,8 @@ Result<void> Weights::checkAllUsed() const {
   constexpr size_t kShown = 3;
   unused.resize(std::min(count, kShown));
   std::string more = count > kShown ? fmt::format(" and {} more", count - kShown) : "";
-  return badInput(fmt::format("{}: {} that the architecture has no use for: {}{}", escaped(label_), count == 1 ? "a tensor" : "tensors", join(unused, ", "), more));
+  return badInput(fmt::format("{}: {} that the architecture has no use for: {}{}", escaped(label_), count == 1 ? "a tensor" : "tensors",
+                              join(unused, ", "), more));
 }
 
 int64_t Weights::elements() const {

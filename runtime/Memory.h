@@ -50,8 +50,8 @@ public:
   void place();
 
   int64_t offset(int buffer) const { return buffers_[static_cast<size_t>(buffer)].offset; }
-  int64_t bytes() const { return bytes_; }           ///< of the arena
-  int64_t unsharedBytes() const;                     ///< if nothing were shared
+  int64_t bytes() const { return bytes_; }  ///< of the arena
+  int64_t unsharedBytes() const;            ///< if nothing were shared
 private:
   struct Buffer {
     int64_t bytes, offset;

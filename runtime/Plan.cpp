@@ -15,7 +15,9 @@ PlanBuffer PlanBuilder::add(Buffer buffer) {
 }
 
 PlanBuffer PlanBuilder::activation(int64_t rowElements) { return add({Kind::Activation, rowElements, nullptr, -1}); }
-PlanBuffer PlanBuilder::perPosition(int64_t rowElements, ElementType type) { return add({Kind::PerPosition, rowElements, nullptr, -1, type}); }
+PlanBuffer PlanBuilder::perPosition(int64_t rowElements, ElementType type) {
+  return add({Kind::PerPosition, rowElements, nullptr, -1, type});
+}
 PlanBuffer PlanBuilder::constant(const void* data) { return add({Kind::Constant, 0, data, -1}); }
 PlanBuffer PlanBuilder::outside(int place) { return add({Kind::Outside, 0, nullptr, place}); }
 
@@ -54,7 +56,10 @@ Result<void> PlanBuilder::placeBuffers(Plan& plan) const {
     auto elements = checkedMul(buffer.rowElements, rows);
     auto bytes = elements ? checkedMul(*elements, 4) : std::nullopt;
     auto end = bytes ? checkedAdd(persistent, *bytes + 64) : std::nullopt;
-    if (!end) return machineLacks(fmt::format("a plan of {} rows and {} positions has a buffer of {} elements a row: more bytes than can be counted", maxRows_, context_, buffer.rowElements));
+    if (!end)
+      return machineLacks(
+          fmt::format("a plan of {} rows and {} positions has a buffer of {} elements a row: more bytes than can be counted", maxRows_,
+                      context_, buffer.rowElements));
     if (buffer.kind == Kind::Activation && lives[i].second >= 0) slots[i] = layout.add(*bytes, lives[i].first, lives[i].second);
     if (buffer.kind != Kind::PerPosition) continue;
     offsets[i] = persistent;
@@ -160,7 +165,8 @@ void runPiece(void* context, int thread, int64_t begin, int64_t end) {
 
 const std::byte* Plan::addressOf(const PlanView& view, const PlanSizes& sizes, const Outside& outside) const {
   const Place& place = places_[static_cast<size_t>(view.buffer.index)];
-  const auto* base = place.kind == PlanBuilder::Kind::Outside ? static_cast<const std::byte*>(outside[static_cast<size_t>(place.place)]) : place.base;
+  const auto* base =
+      place.kind == PlanBuilder::Kind::Outside ? static_cast<const std::byte*>(outside[static_cast<size_t>(place.place)]) : place.base;
   int64_t row = view.origin == PlanOrigin::First ? 0 : view.origin == PlanOrigin::Past ? sizes.past : sizes.rows - sizes.outputs;
   return base + bytesOf(view.type, view.column + row * view.rowElements);
 }
@@ -174,8 +180,11 @@ void Plan::run(Bound& step, const PlanSizes& sizes, const Outside& outside) {
   if (none) return;
   for (size_t i = 0; i < step.views.size(); ++i) step.buffers[i] = addressOf(step.views[i], sizes, outside);
   const CompiledKernel& kernel = step.kernel->forDims(step.dimValues);
-  PhaseJob job{&kernel, {step.buffers.data(), step.dimValues.data(), step.strides.data(), nullptr, scratch_.data(), nullptr},
-               scratch_.data() + sharedScratch_, threadScratch_, 0};
+  PhaseJob job{&kernel,
+               {step.buffers.data(), step.dimValues.data(), step.strides.data(), nullptr, scratch_.data(), nullptr},
+               scratch_.data() + sharedScratch_,
+               threadScratch_,
+               0};
   bool share = worthSharing(step.workPerRow * static_cast<double>(step.dimValues[0]));
   for (const Formula& phase : kernel.info.phases) {
     int64_t tasks = phase.evaluate(step.dimValues).value_or(0);
@@ -192,7 +201,8 @@ void Plan::run(const PlanGather& step, const PlanSizes& sizes, const Outside& ou
 }
 
 void Plan::run(const PlanSizes& sizes, const std::array<const void*, kMaxOutside>& outside) {
-  QUERN_CHECK(sizes.rows >= 0 && sizes.rows <= maxRows_ && sizes.past >= 0 && sizes.past + sizes.rows <= context_ && sizes.outputs >= 0 && sizes.outputs <= sizes.rows);
+  QUERN_CHECK(sizes.rows >= 0 && sizes.rows <= maxRows_ && sizes.past >= 0 && sizes.past + sizes.rows <= context_ && sizes.outputs >= 0 &&
+              sizes.outputs <= sizes.rows);
   for (auto& step : steps_) std::visit([&](auto& each) { run(each, sizes, outside); }, step);
 }
 

@@ -23,7 +23,9 @@ struct PlanSizes {
 
 /// Which size a kernel's run-time dimension takes.
 enum class PlanDim : uint8_t { Rows, Positions, Outputs };  ///< T, P + T, or the outputs
-inline int64_t valueOf(PlanDim dim, const PlanSizes& sizes) { return dim == PlanDim::Rows ? sizes.rows : dim == PlanDim::Outputs ? sizes.outputs : sizes.past + sizes.rows; }
+inline int64_t valueOf(PlanDim dim, const PlanSizes& sizes) {
+  return dim == PlanDim::Rows ? sizes.rows : dim == PlanDim::Outputs ? sizes.outputs : sizes.past + sizes.rows;
+}
 /// Which row of its buffer a view begins at: the first, row P (of a buffer with a row per position), or the first output row.
 enum class PlanOrigin : uint8_t { First, Past, Outputs };
 
@@ -35,19 +37,19 @@ struct PlanBuffer {
 /// A matrix of floats (or ids) in a buffer, as one operand of a step.
 struct PlanView {
   PlanBuffer buffer;
-  int64_t column = 0;                ///< elements from the row's beginning
-  std::vector<int64_t> strides;      ///< leading strides in elements, as many as the kernel takes
-  int64_t rowElements = 0;           ///< of a row, where the view does not begin at the first
+  int64_t column = 0;            ///< elements from the row's beginning
+  std::vector<int64_t> strides;  ///< leading strides in elements, as many as the kernel takes
+  int64_t rowElements = 0;       ///< of a row, where the view does not begin at the first
   PlanOrigin origin = PlanOrigin::First;
   ElementType type = ElementType::F32;
 };
 
 /// One kernel call.
 struct PlanStep {
-  std::string name;                  ///< for --log perf and errors
+  std::string name;  ///< for --log perf and errors
   OpDesc op;
-  std::vector<PlanDim> dims;         ///< of runtimeDims(op), in order
-  std::vector<PlanView> operands;    ///< in the kernel's buffer order
+  std::vector<PlanDim> dims;       ///< of runtimeDims(op), in order
+  std::vector<PlanView> operands;  ///< in the kernel's buffer order
 };
 
 /// Rows of a table by id, done by the caller's thread: whatever the table is, `row` knows how to read it.

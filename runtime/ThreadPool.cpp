@@ -39,8 +39,12 @@ void pause() {
 }
 
 /// Sleeps while `word` is `seen`. std::atomic::wait would yield the CPU some times first: a system call each.
-void futexWait(std::atomic<uint32_t>& word, uint32_t seen) { ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0); }
-void futexWakeAll(std::atomic<uint32_t>& word) { ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0); }
+void futexWait(std::atomic<uint32_t>& word, uint32_t seen) {
+  ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+}
+void futexWakeAll(std::atomic<uint32_t>& word) {
+  ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
+}
 
 }  // namespace
 
@@ -91,7 +95,8 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::takeTasks(int thread) {
   for (int turn = 0; turn < threads(); ++turn) {
     Part& part = parts_[static_cast<size_t>((thread + turn) % threads())];
-    for (int64_t begin = part.next.fetch_add(piece_, std::memory_order_relaxed); begin < part.end; begin = part.next.fetch_add(piece_, std::memory_order_relaxed))
+    for (int64_t begin = part.next.fetch_add(piece_, std::memory_order_relaxed); begin < part.end;
+         begin = part.next.fetch_add(piece_, std::memory_order_relaxed))
       task_(context_, thread, begin, std::min(begin + piece_, part.end));
   }
 }
@@ -112,7 +117,8 @@ void ThreadPool::run(int64_t count, Task task, void* context) {
   busy_.word.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
   epoch_.move(1);
   takeTasks(0);
-  for (uint32_t busy = busy_.word.load(std::memory_order_acquire); busy != 0; busy = busy_.word.load(std::memory_order_acquire)) busy_.await(busy);
+  for (uint32_t busy = busy_.word.load(std::memory_order_acquire); busy != 0; busy = busy_.word.load(std::memory_order_acquire))
+    busy_.await(busy);
 }
 
 void ThreadPool::work(int thread) {

@@ -9,7 +9,8 @@
 
 namespace quern {
 
-/// `threads` in all, the caller's among them, or as many as the system gives. Workers spin for a bounded time after a job, then sleep on a futex.
+/// `threads` in all, the caller's among them, or as many as the system gives. Workers spin for a bounded time after a job, then sleep on
+/// a futex.
 /// Threads  run() is called from one thread at a time. Workers take over the caller's MXCSR for every job.
 class ThreadPool {
 public:

@@ -7,7 +7,9 @@ static bool checkedNothing = false;
 
 struct AssertionCounter : Catch::TestEventListenerBase {
   using TestEventListenerBase::TestEventListenerBase;
-  void testRunEnded(const Catch::TestRunStats& stats) override { checkedNothing = stats.totals.assertions.total() == 0 && stats.totals.testCases.total() > 0; }
+  void testRunEnded(const Catch::TestRunStats& stats) override {
+    checkedNothing = stats.totals.assertions.total() == 0 && stats.totals.testCases.total() > 0;
+  }
 };
 CATCH_REGISTER_LISTENER(AssertionCounter)
 

@@ -28,6 +28,7 @@ ROOMS = {
 TOP = {"meson.build", "compiler", "runtime", "tuner", "models", "configs", "tests", "tools", "README.md", "LICENSE"}
 HARD_LINES = 600
 LONG_LINES = 400
+LINE_CHARACTERS = 140  # as .clang-format has it
 
 
 def room_of(path):
@@ -77,6 +78,7 @@ def main():
             long_files.append(f"{path}: {len(lines)} lines wants a reason")
         if path.endswith((".h", ".cpp")):
             check_includes(root, path, wrong)
+            wrong += [f"{path}:{i}: {len(line)} characters, at most {LINE_CHARACTERS}" for i, line in enumerate(lines, 1) if len(line) > LINE_CHARACTERS]
             if not lines[0].startswith(("// " + path, "/* " + path)):
                 wrong.append(f"{path}:1: opens with its own path and what it is")
     print("\n".join(long_files + wrong))

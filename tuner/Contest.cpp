@@ -10,7 +10,9 @@
 namespace quern {
 
 TimingOperands::TimingOperands(const OpDesc& fixedOp)
-    : op_(fixedOp), inputs_(makeInputs(fixedOp, InputData::ZeroMean, 1, Flush::Begin)), out_(static_cast<size_t>(outputOf(fixedOp).elements()) * 4, Flush::Begin) {}
+    : op_(fixedOp),
+      inputs_(makeInputs(fixedOp, InputData::ZeroMean, 1, Flush::Begin)),
+      out_(static_cast<size_t>(outputOf(fixedOp).elements()) * 4, Flush::Begin) {}
 
 static std::vector<int64_t> shapeOf(const TensorSpec& spec) {
   std::vector<int64_t> shape;

@@ -11,7 +11,10 @@ namespace quern {
 
 /// Cycles per element moved, by where it comes from: rough figures of current server cores.
 static double cyclesPerVector(double bytes, const Target& target) {
-  return bytes <= 0.75 * static_cast<double>(target.l1Bytes) ? 0.5 : bytes <= 0.75 * static_cast<double>(target.l2Bytes) ? 1.2 : bytes <= static_cast<double>(target.l3Bytes) ? 4 : 12;
+  return bytes <= 0.75 * static_cast<double>(target.l1Bytes)   ? 0.5
+         : bytes <= 0.75 * static_cast<double>(target.l2Bytes) ? 1.2
+         : bytes <= static_cast<double>(target.l3Bytes)        ? 4
+                                                               : 12;
 }
 
 static double matmulCost(const MatmulSchedule& s, const MatmulOp& op, const Target& target) {
@@ -59,7 +62,9 @@ bool mayBecomeLegal(const Schedule& schedule, std::string_view key, const OpDesc
   return true;
 }
 
-static int64_t tasksOf(const MatmulSchedule& s, const MatmulOp& op) { return op.batch.value * ceilDiv(op.m.value, s.mc) * ceilDiv(op.n.value, s.nc); }
+static int64_t tasksOf(const MatmulSchedule& s, const MatmulOp& op) {
+  return op.batch.value * ceilDiv(op.m.value, s.mc) * ceilDiv(op.n.value, s.nc);
+}
 
 bool enoughTasks(const Schedule& schedule, const Schedule& base, const OpDesc& op) {
   constexpr int64_t kEnough = 8;

@@ -33,7 +33,8 @@ double errorOverLimit(double got, double exact, double limit) {
 
 /// Keeps the worse of two; of equals the one of the smaller bits, so that the order does not matter.
 void keepWorse(ExhaustiveReport& report, double ratio, float at, float got) {
-  bool worse = ratio > report.worst || (ratio == report.worst && ratio > 0 && std::bit_cast<uint32_t>(at) < std::bit_cast<uint32_t>(report.worstAt));
+  bool worse =
+      ratio > report.worst || (ratio == report.worst && ratio > 0 && std::bit_cast<uint32_t>(at) < std::bit_cast<uint32_t>(report.worstAt));
   if (!worse) return;
   report.worst = ratio;
   report.worstAt = at;
@@ -49,12 +50,14 @@ void add(ExhaustiveReport& report, const ExhaustiveReport& part) {
 /// One thread's batches: floats, their truth, what every kernel makes of them.
 class FloatChecker {
 public:
-  FloatChecker(const FloatTruth& truth, size_t kernels) : truth_(truth), x_(kBatch), exact_(kBatch), limit_(kBatch), y_(kernels, std::vector<float>(kBatch)), reports_(kernels) {}
+  FloatChecker(const FloatTruth& truth, size_t kernels)
+      : truth_(truth), x_(kBatch), exact_(kBatch), limit_(kBatch), y_(kernels, std::vector<float>(kBatch)), reports_(kernels) {}
 
   Result<void> bind(std::span<const KernelRef> kernels) {
     const int64_t dims[] = {static_cast<int64_t>(kBatch)};
     for (size_t k = 0; k < kernels.size(); ++k) {
-      if (kernels[k]->info.dims.size() != 1 || kernels[k]->info.buffers.size() != 2) return badInput(fmt::format("{}: every float can be tried on a kernel of [n] to [n] floats, any n", escaped(kernels[k]->info.op)));
+      if (kernels[k]->info.dims.size() != 1 || kernels[k]->info.buffers.size() != 2)
+        return badInput(fmt::format("{}: every float can be tried on a kernel of [n] to [n] floats, any n", escaped(kernels[k]->info.op)));
       const Operand operands[] = {{x_.data(), {}}, {y_[k].data(), {}}};
       auto call = KernelCall::make(kernels[k], dims, operands);
       if (!call) return call.error();
@@ -139,21 +142,29 @@ ExhaustiveReport reportFor(const FloatTruth& truth, const KernelRef& kernel) {
 
 }  // namespace
 
-std::string exhaustiveHeader() { return fmt::format("{:<13} {:<10} {:<3}  {:>10}  {:>9}  {:>11}  {:>15}  got\n", "function", "level", "fma", "floats", "worst ulp", "error/limit", "at"); }
+std::string exhaustiveHeader() {
+  return fmt::format("{:<13} {:<10} {:<3}  {:>10}  {:>9}  {:>11}  {:>15}  got\n", "function", "level", "fma", "floats", "worst ulp",
+                     "error/limit", "at");
+}
 
 std::string text(const ExhaustiveReport& r) {
-  return fmt::format("{:<13} {:<10} {:<3}  {:>10}  {:>9.4f}  {:>11.4f}  {:>15}  {}{}\n", r.function, r.level, r.fma ? "yes" : "no", r.floats, r.worstUlp, r.worst, shortest(r.worstAt), shortest(r.got),
-                     r.passed() ? "" : r.stopped ? "  STOPPED" : "  FAILED");
+  return fmt::format("{:<13} {:<10} {:<3}  {:>10}  {:>9.4f}  {:>11.4f}  {:>15}  {}{}\n", r.function, r.level, r.fma ? "yes" : "no",
+                     r.floats, r.worstUlp, r.worst, shortest(r.worstAt), shortest(r.got),
+                     r.passed()  ? ""
+                     : r.stopped ? "  STOPPED"
+                                 : "  FAILED");
 }
 
 Result<FloatTruth> truthOf(const OpDesc& op) {
   const auto* map = std::get_if<MapOp>(&op);
-  bool single = map != nullptr && map->operands.size() == 1 && map->expr->kind == ScalarExpr::Kind::Call && map->expr->args.size() == 1 && map->expr->args[0]->kind == ScalarExpr::Kind::Operand;
+  bool single = map != nullptr && map->operands.size() == 1 && map->expr->kind == ScalarExpr::Kind::Call && map->expr->args.size() == 1 &&
+                map->expr->args[0]->kind == ScalarExpr::Kind::Operand;
   if (!single) return badCommand(fmt::format("{}: every float can be tried on a function of one argument, such as exp x=*", text(op)));
   return truthOf(map->expr->fn);
 }
 
-Result<std::vector<ExhaustiveReport>> checkEveryFloat(const FloatTruth& truth, std::span<const KernelRef> kernels, uint32_t stride, const ExhaustiveProgress& progress) {
+Result<std::vector<ExhaustiveReport>> checkEveryFloat(const FloatTruth& truth, std::span<const KernelRef> kernels, uint32_t stride,
+                                                      const ExhaustiveProgress& progress) {
   std::vector<FloatChecker> checkers;
   unsigned threads = std::max(1u, std::thread::hardware_concurrency());
   checkers.reserve(threads);  // calls hold the addresses of their arrays

@@ -85,14 +85,17 @@ GuardedArray untouched(ElementType type, const std::vector<int64_t>& shape, int6
   return out;
 }
 
-std::byte* elementAt(const GuardedArray& array, ElementType type, int64_t element) { return static_cast<std::byte*>(array.data()) + bytesOf(type, element); }
+std::byte* elementAt(const GuardedArray& array, ElementType type, int64_t element) {
+  return static_cast<std::byte*>(array.data()) + bytesOf(type, element);
+}
 
 /// A copy of dense rows with `extra` elements between.
 GuardedArray padded(ElementType type, const TensorData& dense, int64_t extra, const CheckRun& run) {
   GuardedArray out = untouched(type, dense.shape, extra, run);
   int64_t rows = rowsOf(dense.shape), width = dense.shape.back();
   for (int64_t r = 0; r < rows; ++r)
-    std::memcpy(elementAt(out, type, r * (width + extra)), static_cast<const std::byte*>(dense.data) + bytesOf(type, r * width), static_cast<size_t>(bytesOf(type, width)));
+    std::memcpy(elementAt(out, type, r * (width + extra)), static_cast<const std::byte*>(dense.data) + bytesOf(type, r * width),
+                static_cast<size_t>(bytesOf(type, width)));
   return out;
 }
 
@@ -121,7 +124,8 @@ std::vector<int64_t> shapeOf(const TensorSpec& spec) {
 /// The operands as the kernel takes them: weights packed, rows padded where it takes strides, the output last.
 class Binding {
 public:
-  Binding(const KernelInfo& info, const CheckInputs& inputs, const CheckRun& run) : run_(run), outShape_(shapeOf(outputOf(inputs.op))), outType_(outputOf(inputs.op).type) {
+  Binding(const KernelInfo& info, const CheckInputs& inputs, const CheckRun& run)
+      : run_(run), outShape_(shapeOf(outputOf(inputs.op))), outType_(outputOf(inputs.op).type) {
     for (size_t i = 0; i < info.buffers.size(); ++i) {
       const KernelBuffer& buffer = info.buffers[i];
       bool isInput = i < inputs.tensors.size();
@@ -172,7 +176,8 @@ private:
 
 }  // namespace
 
-Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
+Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
+                                     const TaskRunner* runner) {
   Binding binding(kernel->info, inputs, run);
   std::vector<int64_t> values;
   for (const std::string& name : kernel->info.dims) values.push_back(dims.at(name));
@@ -180,11 +185,13 @@ Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs&
   if (!call) return call.error();
   if (runner == nullptr) call->run();
   else call->run(*runner);
-  if (!binding.keptBetweenRows()) return internalError(fmt::format("{} [{}] wrote between the rows of its output", kernel->info.op, kernel->info.schedule));
+  if (!binding.keptBetweenRows())
+    return internalError(fmt::format("{} [{}] wrote between the rows of its output", kernel->info.op, kernel->info.schedule));
   return binding.result();
 }
 
-Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
+Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
+                          const TaskRunner* runner) {
   auto output = runKernel(kernel, inputs, dims, run, runner);
   if (!output) return output.error();
   return RunResult{std::move(*output), reference(inputs.op, inputs.tensors, kindOf(run.data))};
@@ -212,8 +219,10 @@ void CheckReport::add(const CheckReport& other) {
 }
 
 Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed) {
-  const CheckRun runs[] = {{InputData::ZeroMean, seed, Flush::End, 0},     {InputData::Integer, seed + 1, Flush::Begin, 1},
-                           {InputData::Unit, seed + 2, Flush::End, 7},     {InputData::Specials, seed + 3, Flush::End, 0},
+  const CheckRun runs[] = {{InputData::ZeroMean, seed, Flush::End, 0},
+                           {InputData::Integer, seed + 1, Flush::Begin, 1},
+                           {InputData::Unit, seed + 2, Flush::End, 7},
+                           {InputData::Specials, seed + 3, Flush::End, 0},
                            {InputData::Specials, seed + 4, Flush::Begin, 7}};
   // The reference of a large op takes seconds: two runs of it cover a flush end, a flush beginning and padded rows.
   constexpr double kManyFlops = 1e8, kManyBytes = 3e7;

@@ -32,23 +32,26 @@ struct CheckRun {
 
 /// Runs the kernel once on these inputs, which it leaves as they are.
 /// Errors   BadInput: dimensions that are too large. Internal: the kernel wrote between the rows of its output.
-Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
+Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
+                                     const TaskRunner* runner = nullptr);
 
 /// As runKernel, with what is right beside it.
 struct RunResult {
   std::vector<float> output;
   ReferenceResult expected;
 };
-Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
+Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
+                          const TaskRunner* runner = nullptr);
 /// On fresh inputs. `op`: the op it was built from, its run-time dimensions bound to `dims`.
-Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner = nullptr);
+Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run,
+                          const TaskRunner* runner = nullptr);
 
 /// What was found over all cases of one kernel.
 struct CheckReport {
   int64_t cases = 0;
-  double worst = 0;      ///< largest error over limit
+  double worst = 0;  ///< largest error over limit
   bool passed = true;
-  std::string failure;   ///< the first failing case: op, data, element, values
+  std::string failure;  ///< the first failing case: op, data, element, values
   void add(const CheckReport& other);
 };
 

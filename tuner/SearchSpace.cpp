@@ -13,7 +13,8 @@ namespace quern {
 
 static std::vector<std::string> familyNames() {
   std::vector<std::string> names;
-  for (OpClass cls : {OpClass::Contraction, OpClass::Pointwise, OpClass::RowWise, OpClass::Movement, OpClass::Attention}) names.emplace_back(familyName(cls));
+  for (OpClass cls : {OpClass::Contraction, OpClass::Pointwise, OpClass::RowWise, OpClass::Movement, OpClass::Attention})
+    names.emplace_back(familyName(cls));
   return names;
 }
 
@@ -47,7 +48,9 @@ static Result<std::map<std::string, KeyChoices>> readFamilies(const TomlValue& t
       std::vector<std::string> values;
       for (const TomlValue& item : list->items) {
         values.push_back(item.kind == TomlValue::Kind::String ? item.string : std::to_string(item.integer));
-        if (!setKey(example, info.key, values.back())) reader.fail(&item, fmt::format("{} is no value of {}{}", escaped(values.back()), info.key, info.words.empty() ? "" : "; legal: " + join(info.words, ", ")));
+        if (!setKey(example, info.key, values.back()))
+          reader.fail(&item, fmt::format("{} is no value of {}{}", escaped(values.back()), info.key,
+                                         info.words.empty() ? "" : "; legal: " + join(info.words, ", ")));
       }
       families[family].emplace_back(info.key, std::move(values));
     }
@@ -80,7 +83,8 @@ Result<SearchSpace> readSearchSpace(const std::string& nameOrPath) {
 }
 
 /// `base` with every combination of the choices that may still become legal; keys not among them are made to fit.
-static std::vector<Schedule> combined(const Schedule& base, const std::map<std::string, KeyChoices>& families, const OpDesc& op, const Target& target) {
+static std::vector<Schedule> combined(const Schedule& base, const std::map<std::string, KeyChoices>& families, const OpDesc& op,
+                                      const Target& target) {
   std::vector<Schedule> all = {base};
   auto family = families.find(std::string(familyName(classOf(op))));
   if (family == families.end()) return all;
@@ -100,7 +104,8 @@ static std::vector<Schedule> combined(const Schedule& base, const std::map<std::
   return all;
 }
 
-std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample, const Target& target) {
+std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample,
+                                          const Target& target) {
   std::vector<Candidate> candidates;
   OpDesc bound = fixed(op, sample);
   std::set<std::string> seen;
@@ -121,7 +126,9 @@ std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, 
   std::set<std::string> seen = {text(base)};
   for (Schedule& schedule : all) {
     fitToOp(schedule, bound);
-    if (!validate(schedule, op, target) || orderOf(schedule) != orderOf(base) || !enoughTasks(schedule, base, bound) || !seen.insert(text(schedule)).second) continue;
+    if (!validate(schedule, op, target) || orderOf(schedule) != orderOf(base) || !enoughTasks(schedule, base, bound) ||
+        !seen.insert(text(schedule)).second)
+      continue;
     double predicted = predictedCost(schedule, bound, target);
     candidates.push_back({std::move(schedule), predicted});
   }
@@ -129,12 +136,14 @@ std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, 
   // The best of each kind, then the others: what is timed at all differs in what matters.
   std::vector<Candidate> ordered = {{base, predictedCost(base, bound, target)}}, others;
   std::set<std::string> kinds;
-  for (Candidate& candidate : candidates) (kinds.insert(kindOf(candidate.schedule)).second ? ordered : others).push_back(std::move(candidate));
+  for (Candidate& candidate : candidates)
+    (kinds.insert(kindOf(candidate.schedule)).second ? ordered : others).push_back(std::move(candidate));
   std::move(others.begin(), others.end(), std::back_inserter(ordered));
   return ordered;
 }
 
-std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample, const Target& target, const std::set<std::string>& seen) {
+std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample,
+                                    const Target& target, const std::set<std::string>& seen) {
   std::vector<Candidate> list;
   auto family = space.neighbours.find(std::string(familyName(classOf(op))));
   if (family == space.neighbours.end()) return list;
@@ -146,14 +155,17 @@ std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& be
       setKey(next, key, value);
       complete(next, {key});
       fitToOp(next, bound);
-      if (!validate(next, op, target) || orderOf(next) != orderOf(best) || !enoughTasks(next, best, bound) || !known.insert(text(next)).second) continue;
+      if (!validate(next, op, target) || orderOf(next) != orderOf(best) || !enoughTasks(next, best, bound) ||
+          !known.insert(text(next)).second)
+        continue;
       double predicted = predictedCost(next, bound, target);
       list.push_back({std::move(next), predicted});
     }
   return list;
 }
 
-std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op, const Target& target) {
+std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op,
+                                     const Target& target) {
   std::vector<std::string> legal;
   auto family = space.families.find(std::string(familyName(classOf(op))));
   if (family == space.families.end()) return legal;

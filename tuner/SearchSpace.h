@@ -32,12 +32,15 @@ struct Candidate {
 std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target);
 
 /// `best` with one key at another of its values, in the neighbours' order; without those in `seen` (schedule texts).
-std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample, const Target& target, const std::set<std::string>& seen);
+std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample,
+                                    const Target& target, const std::set<std::string>& seen);
 
 /// Schedules for calls of `op` at `sample`, few rows, that share the weight with `base`: best predicted first.
-std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample, const Target& target);
+std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample,
+                                          const Target& target);
 
 /// The values of one key that are legal with everything else as in `schedule`.
-std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op, const Target& target);
+std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op,
+                                     const Target& target);
 
 }  // namespace quern

@@ -55,7 +55,9 @@ EffortPlan planOf(Effort effort) {
   return {1000000, 10, 0.08, 1000000};
 }
 
-bool outOfTime(const TuneOptions& options, double deadline) { return (options.stop != nullptr && *options.stop) || (deadline > 0 && options.clock() >= deadline); }
+bool outOfTime(const TuneOptions& options, double deadline) {
+  return (options.stop != nullptr && *options.stop) || (deadline > 0 && options.clock() >= deadline);
+}
 
 /// One op being tuned: the incumbent meets the candidates in the order of their predicted cost.
 class OpContest {
@@ -110,8 +112,16 @@ public:
   }
 
   TuningRecord record() const {
-    return {TuningRecord::Kind::Tuned, outcome_.op, tuningCpu(library_.target()), outcome_.schedule, outcome_.speedup, outcome_.medianNs,
-            static_cast<int64_t>(outcome_.candidates.size()), std::string(text(options_.effort)), timestamp(), 0};
+    return {TuningRecord::Kind::Tuned,
+            outcome_.op,
+            tuningCpu(library_.target()),
+            outcome_.schedule,
+            outcome_.speedup,
+            outcome_.medianNs,
+            static_cast<int64_t>(outcome_.candidates.size()),
+            std::string(text(options_.effort)),
+            timestamp(),
+            0};
   }
 
 private:
@@ -220,8 +230,8 @@ private:
   TimingOperands operands_;
   BitReference bits_;
   std::unique_ptr<KernelCall> baseline_, best_;
-  Candidate first_;              ///< the default
-  std::set<std::string> seen_;   ///< schedules met
+  Candidate first_;             ///< the default
+  std::set<std::string> seen_;  ///< schedules met
   Schedule bestSchedule_;
   TuneOutcome outcome_;
 };
@@ -231,7 +241,8 @@ constexpr int64_t kFewRows[] = {1, 2, 4, 8, 16};
 
 /// For an op with row classes, after its own contest: at each of kFewRows the winner meets what may be faster there. The records
 /// of the last rows where nothing is are left out: beyond them the winner runs.
-Result<void> tuneRowClasses(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline, TuneProgress progress) {
+Result<void> tuneRowClasses(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
+                            double deadline, TuneProgress progress) {
   std::string rowDim = rowDimOf(item.op);
   if (rowDim.empty() || options.effort == Effort::Estimate || !library.cache().enabled()) return {};
   auto base = library.choose(item.op);
@@ -243,7 +254,8 @@ Result<void> tuneRowClasses(KernelLibrary& library, const SearchSpace& space, co
     WorkloadItem few = item;
     few.sample[rowDim] = rows;
     OpContest contest(library, few, options, deadline);
-    auto outcome = contest.runNarrow(narrowCandidatesOf(space, base->schedule, few.op, few.sample, library.target()), base->schedule, progress);
+    auto outcome =
+        contest.runNarrow(narrowCandidatesOf(space, base->schedule, few.op, few.sample, library.target()), base->schedule, progress);
     if (!outcome) return outcome.error();
     TuningRecord record = contest.record();
     record.rows = rows;
@@ -257,7 +269,8 @@ Result<void> tuneRowClasses(KernelLibrary& library, const SearchSpace& space, co
   return kept ? Result<void>() : Result<void>(kept.error());
 }
 
-Result<TuneOutcome> tuneOne(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline, const TuneProgress& progress) {
+Result<TuneOutcome> tuneOne(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
+                            double deadline, const TuneProgress& progress) {
   auto outcome = OpContest(library, item, options, deadline).run(space, progress);
   if (!outcome) return outcome;
   if (auto good = tuneRowClasses(library, space, item, options, deadline, progress); !good) return good.error();
@@ -294,12 +307,15 @@ bool alreadyTuned(KernelLibrary& library, const WorkloadItem& item, Effort effor
 
 }  // namespace
 
-Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline) {
+Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
+                           double deadline) {
   return tuneOne(library, space, item, options, deadline, {0, 1, text(item.op), 0, 0, 1, 0});
 }
 
-Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload, const TuneOptions& options) {
-  std::stable_sort(workload.items.begin(), workload.items.end(), [](const WorkloadItem& a, const WorkloadItem& b) { return a.priority > b.priority; });
+Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload,
+                                              const TuneOptions& options) {
+  std::stable_sort(workload.items.begin(), workload.items.end(),
+                   [](const WorkloadItem& a, const WorkloadItem& b) { return a.priority > b.priority; });
   std::vector<TuneOutcome> outcomes;
   double start = options.clock();
   double end = options.budgetSeconds > 0 ? start + options.budgetSeconds : 0;
@@ -343,7 +359,8 @@ Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::st
   auto report = checkKernel(*kernel, op, sample, 1);
   if (!report) return report.error();
   if (!report->passed) return internalError(report->failure);
-  return library.tuning().add({TuningRecord::Kind::Pinned, text(op), tuningCpu(library.target()), text(*parsed), 1, 0, 0, "-", timestamp(), 0});
+  return library.tuning().add(
+      {TuningRecord::Kind::Pinned, text(op), tuningCpu(library.target()), text(*parsed), 1, 0, 0, "-", timestamp(), 0});
 }
 
 Result<void> unpinSchedule(KernelLibrary& library, const OpDesc& op) {

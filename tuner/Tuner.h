@@ -19,9 +19,9 @@ std::string_view text(Effort effort);
 /// What became of one candidate.
 struct CandidateResult {
   std::string schedule;
-  double predicted = 0;   ///< of the default's cost
-  double ratio = 0;       ///< its time over the incumbent's; 0: not timed
-  std::string outcome;    ///< "won", "slower", "no difference", "not compiled: ...", "wrong: ...", "out of time"
+  double predicted = 0;  ///< of the default's cost
+  double ratio = 0;      ///< its time over the incumbent's; 0: not timed
+  std::string outcome;   ///< "won", "slower", "no difference", "not compiled: ...", "wrong: ...", "out of time"
 };
 
 struct TuneProgress {
@@ -34,7 +34,7 @@ struct TuneProgress {
 
 struct TuneOptions {
   Effort effort = Effort::Measure;
-  double budgetSeconds = 0;  ///< 0: none
+  double budgetSeconds = 0;                ///< 0: none
   const std::atomic<int>* stop = nullptr;  ///< not 0: stop, keeping what is done
   std::function<void(const TuneProgress&)> progress;
   /// Seconds; injected by tests.
@@ -47,19 +47,21 @@ struct TuneOptions {
 struct TuneOutcome {
   std::string op;
   std::string schedule;
-  double speedup = 1;   ///< default's time over the winner's
+  double speedup = 1;  ///< default's time over the winner's
   double medianNs = 0;
-  bool finished = true; ///< false: interrupted or out of time before all candidates were seen
-  bool skipped = false; ///< already tuned
+  bool finished = true;  ///< false: interrupted or out of time before all candidates were seen
+  bool skipped = false;  ///< already tuned
   std::vector<CandidateResult> candidates;
 };
 
 /// Tunes one op at its sample dimensions. The winner and its record go into the library's cache and records.
 /// Errors   what compiling the default says; Internal where the default itself is wrong.
-Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options, double deadline);
+Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
+                           double deadline);
 
 /// Tunes every item, highest priority first, within the budget. Stops early, keeping what is done, when `stop` is set.
-Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload, const TuneOptions& options);
+Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload,
+                                              const TuneOptions& options);
 
 /// Verifies one schedule and pins it, or frees the op again.
 Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule);

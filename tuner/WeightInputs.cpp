@@ -71,7 +71,8 @@ void drawQ4K(std::byte* block, InputData data, std::mt19937_64& random) {
 
 void drawQ6K(std::byte* block, InputData data, std::mt19937_64& random) {
   drawBytes(block, 192, random);
-  for (int s = 0; s < 16; ++s) block[192 + s] = static_cast<std::byte>(data == InputData::Integer ? 1 : static_cast<int>(random() % 255) - 127);
+  for (int s = 0; s < 16; ++s)
+    block[192 + s] = static_cast<std::byte>(data == InputData::Integer ? 1 : static_cast<int>(random() % 255) - 127);
   putHalf(block + 208, drawnScale(data, 127 * 32, random));
 }
 
@@ -84,7 +85,9 @@ void drawBlocks(ElementType type, int64_t elements, std::byte* to, InputData dat
       case ElementType::BF16: putHalf(to, bfloatOfFloat(drawn(data, random))); break;
       case ElementType::Q8_0:
         putHalf(to, drawnScale(data, 127, random));
-        for (int i = 0; i < 32; ++i) to[2 + i] = static_cast<std::byte>(static_cast<int>(random() % (data == InputData::Integer ? 9 : 255)) - (data == InputData::Integer ? 4 : 127));
+        for (int i = 0; i < 32; ++i)
+          to[2 + i] = static_cast<std::byte>(static_cast<int>(random() % (data == InputData::Integer ? 9 : 255)) -
+                                             (data == InputData::Integer ? 4 : 127));
         break;
       case ElementType::Q4_0:
         putHalf(to, drawnScale(data, 8, random));

@@ -10,7 +10,5 @@ namespace quern {
 
 }  // namespace quern
 
-#define QUERN_CHECK(condition) \
-  ((condition) ? void() : ::quern::checkFailed(__FILE__, __LINE__, #condition, {}))
-#define QUERN_CHECK_FOR(condition, subject) \
-  ((condition) ? void() : ::quern::checkFailed(__FILE__, __LINE__, #condition, (subject)))
+#define QUERN_CHECK(condition) ((condition) ? void() : ::quern::checkFailed(__FILE__, __LINE__, #condition, {}))
+#define QUERN_CHECK_FOR(condition, subject) ((condition) ? void() : ::quern::checkFailed(__FILE__, __LINE__, #condition, (subject)))

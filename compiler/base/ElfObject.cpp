@@ -57,7 +57,8 @@ private:
     if (!good()) return;
     bool elf64 = std::memcmp(h.e_ident, ELFMAG, SELFMAG) == 0 && h.e_ident[EI_CLASS] == ELFCLASS64 && h.e_ident[EI_DATA] == ELFDATA2LSB;
     if (!elf64 || h.e_type != ET_REL) return fail("not a 64-bit little-endian relocatable ELF file");
-    if (h.e_machine != EM_X86_64 && h.e_machine != EM_AARCH64) return fail(fmt::format("machine {} is neither x86-64 nor AArch64", h.e_machine));
+    if (h.e_machine != EM_X86_64 && h.e_machine != EM_AARCH64)
+      return fail(fmt::format("machine {} is neither x86-64 nor AArch64", h.e_machine));
     if (h.e_shentsize != sizeof(Elf64_Shdr) || h.e_shnum == 0 || h.e_shstrndx >= h.e_shnum) return fail("its section table is malformed");
     out_.machine = h.e_machine;
     for (uint64_t i = 0; i < h.e_shnum && good(); ++i) headers_.push_back(read<Elf64_Shdr>(h.e_shoff + i * sizeof(Elf64_Shdr)));
@@ -75,7 +76,8 @@ private:
       if (empty) continue;
       if ((s.sh_flags & SHF_WRITE) != 0 || s.sh_type != SHT_PROGBITS || !(code || data))
         return fail(fmt::format("section '{}': a kernel has .text and .rodata only", escaped(called)));
-      if (s.sh_addralign > 4096 || (s.sh_addralign & (s.sh_addralign - 1)) != 0) return fail(fmt::format("section '{}' is aligned to {}", escaped(called), s.sh_addralign));
+      if (s.sh_addralign > 4096 || (s.sh_addralign & (s.sh_addralign - 1)) != 0)
+        return fail(fmt::format("section '{}' is aligned to {}", escaped(called), s.sh_addralign));
       index_[i] = out_.sections.size();
       out_.sections.push_back({called, slice(s.sh_offset, s.sh_size), std::max<uint64_t>(1, s.sh_addralign), code});
     }
@@ -100,7 +102,8 @@ private:
         if (good() && to == index_.end()) return fail("a relocation refers outside the object");
         if (!good()) return;
         int64_t addend = r.r_addend + static_cast<int64_t>(symbol.st_value);
-        if (r.r_offset > out_.sections[into->second].bytes.size() || out_.sections[into->second].bytes.size() - r.r_offset < 4) return fail("a relocation is outside its section");
+        if (r.r_offset > out_.sections[into->second].bytes.size() || out_.sections[into->second].bytes.size() - r.r_offset < 4)
+          return fail("a relocation is outside its section");
         out_.relocations.push_back({into->second, to->second, r.r_offset, addend, static_cast<uint32_t>(ELF64_R_TYPE(r.r_info))});
       }
     }

@@ -28,7 +28,7 @@ static std::string systemReason() { return std::strerror(errno); }
 Result<std::string> readFile(const std::string& path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return badInput(fmt::format("{}: {}", escaped(path), systemReason()));
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
     std::string why = S_ISDIR(info.st_mode) ? "is a directory" : systemReason();
     ::close(fd);
@@ -91,7 +91,7 @@ Result<void> writeFileAtomically(const std::string& given, std::string_view byte
     path = resolved;
     std::free(resolved);
   }
-  struct stat info {};
+  struct stat info{};
   if (::stat(given.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return writeInPlace(given, bytes);
   std::string temporary = path + ".tmpXXXXXX";
   int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
@@ -126,9 +126,8 @@ Result<void> makeDirectories(const std::string& path, unsigned mode) {
     if (part.empty() || ::mkdir(so.c_str(), mode) == 0 || errno == EEXIST) continue;
     return machineLacks(fmt::format("{}: cannot make the directory: {}", escaped(so), systemReason()));
   }
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
-    return machineLacks(fmt::format("{}: is not a directory", escaped(path)));
+  struct stat info{};
+  if (::stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) return machineLacks(fmt::format("{}: is not a directory", escaped(path)));
   return {};
 }
 
@@ -161,8 +160,7 @@ Result<std::string> findConfig(const std::string& kind, const std::string& nameO
     if (::access(path.c_str(), R_OK) == 0) return path;
   }
   std::vector<std::string> known = configNames(kind);
-  return badInput(fmt::format("{}: no '{}'{}; known: {}", kind, escaped(nameOrPath), didYouMean(nameOrPath, known),
-                              join(known, ", ")));
+  return badInput(fmt::format("{}: no '{}'{}; known: {}", kind, escaped(nameOrPath), didYouMean(nameOrPath, known), join(known, ", ")));
 }
 
 std::vector<std::string> configNames(const std::string& kind) {

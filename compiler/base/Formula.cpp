@@ -21,8 +21,7 @@ public:
     sum();
     skip();
     if (error_.empty() && at_ != text_.size()) fail("unexpected text");
-    if (!error_.empty())
-      return badInput(fmt::format("formula '{}': {} at column {}", escaped(text_), error_, at_ + 1));
+    if (!error_.empty()) return badInput(fmt::format("formula '{}': {} at column {}", escaped(text_), error_, at_ + 1));
     out_.text_ = std::string(trim(text_));
     return std::move(out_);
   }
@@ -115,9 +114,7 @@ private:
   }();
 };
 
-Result<Formula> Formula::parse(std::string_view text, std::span<const std::string> names) {
-  return FormulaParser(text, names).run();
-}
+Result<Formula> Formula::parse(std::string_view text, std::span<const std::string> names) { return FormulaParser(text, names).run(); }
 
 std::optional<int64_t> Formula::evaluate(std::span<const int64_t> values) const {
   int64_t stack[2 * kMaxDepth + 2];
@@ -136,9 +133,15 @@ std::optional<int64_t> Formula::evaluate(std::span<const int64_t> values) const 
       case Step::Add: value = checkedAdd(a, b); break;
       case Step::Sub: value = a - b; break;
       case Step::Mul: value = checkedMul(a, b); break;
-      case Step::Div: if (b > 0) value = a / b; break;
-      case Step::Mod: if (b > 0) value = a % b; break;
-      case Step::CeilDiv: if (b > 0 && checkedAdd(a, b - 1)) value = ceilDiv(a, b); break;
+      case Step::Div:
+        if (b > 0) value = a / b;
+        break;
+      case Step::Mod:
+        if (b > 0) value = a % b;
+        break;
+      case Step::CeilDiv:
+        if (b > 0 && checkedAdd(a, b - 1)) value = ceilDiv(a, b);
+        break;
       case Step::Min: value = std::min(a, b); break;
       case Step::Max: value = std::max(a, b); break;
       default: break;

@@ -27,8 +27,7 @@ const std::string* KeyValues::find(std::string_view key) const {
 static Result<std::string> readValue(std::string_view text, size_t& at, std::string_view subject) {
   if (at < text.size() && (text[at] == '"' || text[at] == '\'')) {
     size_t close = text.find(text[at], at + 1);
-    if (close == std::string_view::npos)
-      return badCommand(fmt::format("{}: open quote in '{}'", subject, escaped(text.substr(at))));
+    if (close == std::string_view::npos) return badCommand(fmt::format("{}: open quote in '{}'", subject, escaped(text.substr(at))));
     std::string value(text.substr(at + 1, close - at - 1));
     at = close + 1;
     return value;
@@ -55,8 +54,7 @@ Result<KeyValues> parseKeyValues(std::string_view text, std::string_view subject
       continue;
     }
     if (word.empty()) return badCommand(fmt::format("{}: '=' without a key", subject));
-    if (out.find(word) != nullptr)
-      return badCommand(fmt::format("{}: key '{}' is given twice", subject, escaped(word)));
+    if (out.find(word) != nullptr) return badCommand(fmt::format("{}: key '{}' is given twice", subject, escaped(word)));
     at = stop + 1;
     auto value = readValue(text, at, subject);
     if (!value) return value.error();
@@ -64,8 +62,7 @@ Result<KeyValues> parseKeyValues(std::string_view text, std::string_view subject
   }
 }
 
-KeyReader::KeyReader(const KeyValues& values, std::string subject)
-    : values_(values), subject_(std::move(subject)) {}
+KeyReader::KeyReader(const KeyValues& values, std::string subject) : values_(values), subject_(std::move(subject)) {}
 
 bool KeyReader::has(std::string_view key) const { return values_.find(key) != nullptr; }
 
@@ -131,7 +128,8 @@ Result<void> KeyReader::finish() {
   // A misspelt key first: the value it should have given is then "missing", which says less.
   for (const auto& [key, value] : values_.pairs)
     if (keysKnown_ && std::find(known_.begin(), known_.end(), key) == known_.end())
-      return badCommand(fmt::format("{}: unknown key '{}'{}; keys: {}", subject_, escaped(key), didYouMean(key, known_), join(known_, " ")));
+      return badCommand(
+          fmt::format("{}: unknown key '{}'{}; keys: {}", subject_, escaped(key), didYouMean(key, known_), join(known_, " ")));
   if (error_) return *error_;
   return {};
 }

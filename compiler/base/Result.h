@@ -9,11 +9,11 @@ namespace quern {
 
 /// What kind of failure an Error is; tools turn it into the exit status of the same number.
 enum class ErrorCode {
-  BadCommand = 2,   ///< the command, or an op, schedule or CPU text on it
-  BadInput = 3,     ///< a file or array: the message names file, field, value and limit
-  Machine = 4,      ///< the machine refused or lacks something
-  Infeasible = 5,   ///< a schedule that this op or target cannot have: a normal answer while searching
-  Internal = 70,    ///< our bug
+  BadCommand = 2,  ///< the command, or an op, schedule or CPU text on it
+  BadInput = 3,    ///< a file or array: the message names file, field, value and limit
+  Machine = 4,     ///< the machine refused or lacks something
+  Infeasible = 5,  ///< a schedule that this op or target cannot have: a normal answer while searching
+  Internal = 70,   ///< our bug
 };
 
 /// One failure. Messages are lower-case, without full stop: subject, values, what would be right.

@@ -99,10 +99,8 @@ std::string didYouMean(std::string_view word, std::span<const std::string> candi
 std::string escaped(std::string_view text) {
   std::string out;
   for (unsigned char c : text) {
-    if (c >= 0x20 && c < 0x7f)
-      out += static_cast<char>(c);
-    else
-      out += fmt::format("\\x{:02x}", c);
+    if (c >= 0x20 && c < 0x7f) out += static_cast<char>(c);
+    else out += fmt::format("\\x{:02x}", c);
   }
   return out;
 }

@@ -50,8 +50,8 @@ Result<TomlValue> parseToml(std::string_view text, const std::string& file) {
   try {
     return converted(toml::parse(text, file));
   } catch (const toml::parse_error& error) {
-    return badInput(fmt::format("{}:{}:{}: {}", escaped(file), error.source().begin.line, error.source().begin.column,
-                                escaped(error.description())));
+    return badInput(
+        fmt::format("{}:{}:{}: {}", escaped(file), error.source().begin.line, error.source().begin.column, escaped(error.description())));
   }
 }
 
@@ -170,10 +170,8 @@ std::string tomlQuoted(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20)
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    else
-      out += c;
+    if (static_cast<unsigned char>(c) < 0x20) out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    else out += c;
   }
   return out + "\"";
 }

@@ -19,7 +19,7 @@ struct TomlValue {
   int64_t integer = 0;
   double number = 0;  ///< of an Integer too
   bool boolean = false;
-  std::vector<TomlValue> items;                             ///< Array
+  std::vector<TomlValue> items;                            ///< Array
   std::vector<std::pair<std::string, TomlValue>> members;  ///< Table
   int line = 0, column = 0;
 

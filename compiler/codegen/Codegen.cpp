@@ -57,7 +57,8 @@ public:
     if (target == nullptr) return internalError("LLVM: " + error);
     llvm::TargetOptions options;
     options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-    machine_.reset(target->createTargetMachine(triple, std::string(isa->llvmCpu), "", options, llvm::Reloc::PIC_, llvm::CodeModel::Small, llvm::CodeGenOptLevel::Default));
+    machine_.reset(target->createTargetMachine(triple, std::string(isa->llvmCpu), "", options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
+                                               llvm::CodeGenOptLevel::Default));
     if (machine_ == nullptr) return internalError("LLVM: no target machine for " + triple);
     module_ = std::make_unique<llvm::Module>("kernel", context_);
     module_->setSourceFileName("kernel");
@@ -132,7 +133,8 @@ Result<std::string> emitObject(const LoopProgram& program, const std::string& sy
   if (auto good = compilation.optimise(program.name); !good) return good.error();
   auto object = compilation.machineCode(llvm::CodeGenFileType::ObjectFile);
   if (!object) return object;
-  if (auto parsed = parseKernelObject(*object); !parsed) return internalError(fmt::format("'{}': {}", program.name, parsed.error().message));
+  if (auto parsed = parseKernelObject(*object); !parsed)
+    return internalError(fmt::format("'{}': {}", program.name, parsed.error().message));
   return object;
 }
 

@@ -61,7 +61,8 @@ private:
 
   void block(const std::vector<LoopStmt>& stmts);
   void statement(const LoopStmt& s);
-  void loop(llvm::Value* begin, llvm::Value* end, llvm::Value* step, const std::string& name, const std::function<void(llvm::Value*)>& body);
+  void loop(llvm::Value* begin, llvm::Value* end, llvm::Value* step, const std::string& name,
+            const std::function<void(llvm::Value*)>& body);
   void forStatement(const LoopStmt& s);
   void ifStatement(const LoopStmt& s);
   void store(const LoopStmt& s);
@@ -87,7 +88,12 @@ Instruction* IrEmitter::tagged(Instruction* access, int buffer) {
 }
 
 IrEmitter::IrEmitter(const LoopProgram& program, llvm::Module& module, const std::string& symbol)
-    : program_(program), module_(module), context_(module.getContext()), ir_(context_), vars_(program.vars.size()), regs_(program.regs.size()) {
+    : program_(program),
+      module_(module),
+      context_(module.getContext()),
+      ir_(context_),
+      vars_(program.vars.size()),
+      regs_(program.regs.size()) {
   declareFunction(symbol);
 }
 
@@ -129,7 +135,8 @@ void IrEmitter::bindArguments() {
   llvm::Value* dims = program_.dims.empty() ? nullptr : argument(Dims);
   for (size_t i = 0; i < program_.dims.size(); ++i) vars_[static_cast<size_t>(program_.dims[i])] = element(dims, i, ir_.getInt64Ty());
   llvm::Value* strides = program_.strideParams.empty() ? nullptr : argument(Strides);
-  for (size_t i = 0; i < program_.strideParams.size(); ++i) vars_[static_cast<size_t>(program_.strideParams[i])] = element(strides, i, ir_.getInt64Ty());
+  for (size_t i = 0; i < program_.strideParams.size(); ++i)
+    vars_[static_cast<size_t>(program_.strideParams[i])] = element(strides, i, ir_.getInt64Ty());
   llvm::Value* given = argument(Buffers);
   size_t next = 0;
   for (const LoopBuffer& buffer : program_.buffers) {
@@ -197,7 +204,8 @@ void IrEmitter::taskLoop() {
   ir_.CreateRetVoid();
 }
 
-void IrEmitter::loop(llvm::Value* begin, llvm::Value* end, llvm::Value* step, const std::string& name, const std::function<void(llvm::Value*)>& body) {
+void IrEmitter::loop(llvm::Value* begin, llvm::Value* end, llvm::Value* step, const std::string& name,
+                     const std::function<void(llvm::Value*)>& body) {
   auto* header = llvm::BasicBlock::Create(context_, name, function_);
   auto* exit = llvm::BasicBlock::Create(context_, name + ".end", function_);
   llvm::BasicBlock* before = ir_.GetInsertBlock();
@@ -300,7 +308,8 @@ llvm::Type* IrEmitter::irType(LoopType type) {
 }
 
 llvm::Type* IrEmitter::memoryType(Stored stored, int lanes) {
-  llvm::Type* scalar = stored == Stored::F32 ? ir_.getFloatTy() : static_cast<llvm::Type*>(ir_.getIntNTy(static_cast<unsigned>(8 * bytesOf(stored))));
+  llvm::Type* scalar =
+      stored == Stored::F32 ? ir_.getFloatTy() : static_cast<llvm::Type*>(ir_.getIntNTy(static_cast<unsigned>(8 * bytesOf(stored))));
   return lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(lanes));
 }
 
@@ -402,9 +411,13 @@ llvm::Value* IrEmitter::cast(const LoopExpr& e, llvm::Value* a) {
   llvm::Type* type = irType(e.type);
   if (e.op == LoopOp::ToF32) return ir_.CreateSIToFP(a, type);
   if (e.op == LoopOp::ToI64) return ir_.CreateSExt(a, type);
-  auto shaped = [&](llvm::Type* scalar) { return e.type.lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(e.type.lanes)); };
-  if (e.op == LoopOp::HalfF32) return ir_.CreateFPExt(ir_.CreateBitCast(ir_.CreateTrunc(a, shaped(ir_.getInt16Ty())), shaped(ir_.getHalfTy())), type);
-  if (e.op == LoopOp::F32Half) return ir_.CreateZExt(ir_.CreateBitCast(ir_.CreateFPTrunc(a, shaped(ir_.getHalfTy())), shaped(ir_.getInt16Ty())), type);
+  auto shaped = [&](llvm::Type* scalar) {
+    return e.type.lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(e.type.lanes));
+  };
+  if (e.op == LoopOp::HalfF32)
+    return ir_.CreateFPExt(ir_.CreateBitCast(ir_.CreateTrunc(a, shaped(ir_.getInt16Ty())), shaped(ir_.getHalfTy())), type);
+  if (e.op == LoopOp::F32Half)
+    return ir_.CreateZExt(ir_.CreateBitCast(ir_.CreateFPTrunc(a, shaped(ir_.getHalfTy())), shaped(ir_.getInt16Ty())), type);
   return ir_.CreateBitCast(a, type);
 }
 
@@ -416,14 +429,16 @@ llvm::Value* IrEmitter::lookup(const LoopExpr& e, llvm::Value* index) {
     index = ir_.CreateAnd(index, llvm::ConstantInt::get(index->getType(), entries - 1));
     if (lanes == 1) return ir_.CreateExtractElement(table, index);
     llvm::Value* all = llvm::PoisonValue::get(irType(e.type));
-    for (unsigned i = 0; i < lanes; ++i) all = ir_.CreateInsertElement(all, ir_.CreateExtractElement(table, ir_.CreateExtractElement(index, i)), i);
+    for (unsigned i = 0; i < lanes; ++i)
+      all = ir_.CreateInsertElement(all, ir_.CreateExtractElement(table, ir_.CreateExtractElement(index, i)), i);
     return all;
   }
   // One or two registers of sixteen entries; fewer lanes are widened. The instructions take the index modulo the table themselves.
   llvm::ArrayRef<float> table(e.table);
   llvm::Value* low = llvm::ConstantDataVector::get(context_, table.take_front(kWide));
   llvm::Value* high = llvm::ConstantDataVector::get(context_, table.take_back(kWide));
-  if (lanes == 1) index = ir_.CreateInsertElement(llvm::PoisonValue::get(llvm::FixedVectorType::get(ir_.getInt32Ty(), kWide)), index, uint64_t{0});
+  if (lanes == 1)
+    index = ir_.CreateInsertElement(llvm::PoisonValue::get(llvm::FixedVectorType::get(ir_.getInt32Ty(), kWide)), index, uint64_t{0});
   if (lanes > 1 && lanes < kWide) {
     std::vector<int> widened(kWide, -1);
     std::iota(widened.begin(), widened.begin() + lanes, 0);

@@ -51,7 +51,8 @@ Result<std::string> sharedLibrary(const std::vector<NamedObject>& objects, const
   TemporaryFolder folder;
   if (folder.path().empty()) return machineLacks("cannot make a temporary folder for linking");
   std::string out = folder.path() + "/out.so";
-  std::vector<std::string> words = {"ld.lld", "-shared", "--build-id=none", "-z", "noexecstack", "-z", "relro", "--hash-style=gnu", "-soname", soname, "-o", out};
+  std::vector<std::string> words = {"ld.lld", "-shared",          "--build-id=none", "-z",   "noexecstack", "-z",
+                                    "relro",  "--hash-style=gnu", "-soname",         soname, "-o",          out};
   for (size_t i = 0; i < objects.size(); ++i) {
     std::string path = fmt::format("{}/{:05}.o", folder.path(), i);
     if (auto good = writeFileAtomically(path, objects[i].bytes); !good) return good.error();

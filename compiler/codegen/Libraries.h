@@ -9,7 +9,7 @@
 namespace quern {
 
 struct NamedObject {
-  std::string name;   ///< of the archive member, such as "kernel.o"
+  std::string name;  ///< of the archive member, such as "kernel.o"
   std::string bytes;
 };
 

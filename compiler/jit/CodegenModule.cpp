@@ -23,8 +23,8 @@ static std::vector<std::string> candidates() {
   ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
   std::string directory(self, length > 0 ? static_cast<size_t>(length) : 0);
   directory.resize(std::min(directory.size(), directory.rfind('/')));
-  return {directory + "/libquern-codegen.so", directory + "/../lib/quern/libquern-codegen.so", directory + "/../compiler/libquern-codegen.so",
-          directory + "/../../compiler/libquern-codegen.so"};
+  return {directory + "/libquern-codegen.so", directory + "/../lib/quern/libquern-codegen.so",
+          directory + "/../compiler/libquern-codegen.so", directory + "/../../compiler/libquern-codegen.so"};
 }
 
 static Result<const CodegenApi*> load() {
@@ -45,7 +45,8 @@ static Result<const CodegenApi*> load() {
     logLine(LogTopic::Dispatch, fmt::format("code generator loaded from {}", path));
     return entry();
   }
-  return machineLacks(fmt::format("the code generator (libquern-codegen.so) was not found beside the program, so nothing can be compiled{}", reasons));
+  return machineLacks(
+      fmt::format("the code generator (libquern-codegen.so) was not found beside the program, so nothing can be compiled{}", reasons));
 }
 
 Result<const CodegenApi*> codegenModule() {

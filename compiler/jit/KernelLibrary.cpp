@@ -25,16 +25,20 @@ Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string
     if (auto choice = tuning_.choose(op, target_); choice && (wanted.empty() || !choice->pinned)) {
       auto schedule = parseSchedule(choice->schedule, op, target_);
       if (schedule) {
-        logLine(LogTopic::Dispatch, fmt::format("{}: {} schedule of {}, {:.2f}x the default", text(op), choice->pinned ? "pinned" : "tuned", choice->record.date, choice->record.ratio));
+        logLine(LogTopic::Dispatch, fmt::format("{}: {} schedule of {}, {:.2f}x the default", text(op), choice->pinned ? "pinned" : "tuned",
+                                                choice->record.date, choice->record.ratio));
         ScheduleChoice chosen{*schedule, choice->pinned ? "pinned" : "tuned", {}};
         chosen.narrow = rowClassesFor(op, chosen);
         return chosen;
       }
-      logWarning(fmt::format("{}: the recorded schedule '{}' is no longer legal: {}", text(op), choice->schedule, schedule.error().message));
+      logWarning(
+          fmt::format("{}: the recorded schedule '{}' is no longer legal: {}", text(op), choice->schedule, schedule.error().message));
     }
-    if (wanted == "tuned") return badCommand(fmt::format("{}: nothing was tuned for it on {}; quern tune \"{}\" does", text(op), tuningCpu(target_), text(op)));
+    if (wanted == "tuned")
+      return badCommand(fmt::format("{}: nothing was tuned for it on {}; quern tune \"{}\" does", text(op), tuningCpu(target_), text(op)));
   }
-  logLine(LogTopic::Dispatch, fmt::format("{}: default schedule, {}", text(op), wanted == "default" ? "asked for" : "nothing pinned or tuned on " + tuningCpu(target_)));
+  logLine(LogTopic::Dispatch, fmt::format("{}: default schedule, {}", text(op),
+                                          wanted == "default" ? "asked for" : "nothing pinned or tuned on " + tuningCpu(target_)));
   ScheduleChoice chosen{defaultSchedule(op, target_), "default", {}};
   chosen.narrow = rowClassesFor(op, chosen);
   return chosen;
@@ -47,7 +51,9 @@ std::vector<RowClass> KernelLibrary::rowClassesFor(const OpDesc& op, const Sched
   for (const TuningRecord& record : records) {
     auto schedule = parseSchedule(record.schedule, op, target_);
     if (schedule && (*schedule == choice.schedule || sharesWeight(*schedule, choice.schedule))) classes.push_back({record.rows, *schedule});
-    else logWarning(fmt::format("{}: the recorded schedule '{}' for {} rows does not go with '{}'", text(op), record.schedule, record.rows, text(choice.schedule)));
+    else
+      logWarning(fmt::format("{}: the recorded schedule '{}' for {} rows does not go with '{}'", text(op), record.schedule, record.rows,
+                             text(choice.schedule)));
   }
   return classes;
 }
@@ -107,7 +113,8 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule)
     kernel = *made;
     logLine(LogTopic::Perf, fmt::format("compiled in {:.1f} ms: {}", took, key.op));
     if (cache_.enabled())
-      if (auto good = cache_.put(*compiled); !good && !warned_.exchange(true)) logWarning(fmt::format("{}: kernels are compiled anew in every run", good.error().message));
+      if (auto good = cache_.put(*compiled); !good && !warned_.exchange(true))
+        logWarning(fmt::format("{}: kernels are compiled anew in every run", good.error().message));
   }
   logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", kernel->info.op, kernel->info.schedule, kernel->origin));
   std::lock_guard lock(guard_);

@@ -13,7 +13,7 @@ namespace quern {
 /// Which schedule an op runs with, and why.
 struct ScheduleChoice {
   Schedule schedule;
-  std::string from;  ///< "pinned", "tuned", "default", "given"
+  std::string from;              ///< "pinned", "tuned", "default", "given"
   std::vector<RowClass> narrow;  ///< for few rows, where the op has row classes and no schedule was given
 };
 

@@ -19,8 +19,8 @@ void onFatalError(void*, const char* reason, bool) {
 }  // namespace
 
 extern "C" __attribute__((visibility("default"))) const quern::CodegenApi* quernCodegenApi() {
-  static const quern::CodegenApi api = {quern::CodegenApi::kVersion, quern::emitObject, quern::emitText, quern::linkObject, quern::staticLibrary,
-                                         quern::sharedLibrary, kArgsHeader};
+  static const quern::CodegenApi api = {quern::CodegenApi::kVersion, quern::emitObject,    quern::emitText, quern::linkObject,
+                                        quern::staticLibrary,        quern::sharedLibrary, kArgsHeader};
   static const bool installed = [] {
     llvm::install_fatal_error_handler(onFatalError);
     return true;

@@ -14,8 +14,16 @@ namespace {
 class Attention {
 public:
   Attention(OpBuild& build, const AttentionOp& op, const AttentionSchedule& s)
-      : build_(build), b_(build.b), op_(op), s_(s), tile_(build, op, s), group_(op.heads.value / op.kvHeads.value), queries_(build.dim(op.inputs()[0].dims[0])),
-        keys_(build.dim(op.inputs()[1].dims[0])), rows_(queries_ * group_), segments_(maxOf(ceilDivOf(keys_, kKeySegment), 1)) {}
+      : build_(build),
+        b_(build.b),
+        op_(op),
+        s_(s),
+        tile_(build, op, s),
+        group_(op.heads.value / op.kvHeads.value),
+        queries_(build.dim(op.inputs()[0].dims[0])),
+        keys_(build.dim(op.inputs()[1].dims[0])),
+        rows_(queries_ * group_),
+        segments_(maxOf(ceilDivOf(keys_, kKeySegment), 1)) {}
 
   /// One phase: every task does all segments of its rows; where there may be several, they meet in the result.
   void whole() {
@@ -54,7 +62,9 @@ public:
     AttentionState running = threadState("");
     running.values = scratch("values", {s_.rows, op_.headDim.value});
     Value heads = op_.kvHeads.value;
-    auto shared = [&](const char* name, std::vector<Value> shape) { return b_.denseBuffer(name, Stored::F32, BufferRole::SharedScratch, std::move(shape)); };
+    auto shared = [&](const char* name, std::vector<Value> shape) {
+      return b_.denseBuffer(name, Stored::F32, BufferRole::SharedScratch, std::move(shape));
+    };
     BufferRef highest = shared("highest_parts", {heads, rows_, segments_}), sum = shared("sum_parts", {heads, rows_, segments_});
     BufferRef values = shared("values_parts", {heads, rows_, segments_, op_.headDim.value});
     eachBlock(segments_, [&](const Block& block, const Value& segment) {
@@ -64,7 +74,9 @@ public:
         Value row = b_.let("row", block.row0 + r);
         b_.store(highest, {block.kvHead, row, segment}, b_.load(running.highest, {r}));
         b_.store(sum, {block.kvHead, row, segment}, b_.load(running.sum, {r}));
-        tile_.columns([&](const Value& at, int lanes, const Value* mask) { b_.store(values, {block.kvHead, row, segment, at}, b_.load(running.values, {r, at}, lanes, mask), mask); });
+        tile_.columns([&](const Value& at, int lanes, const Value* mask) {
+          b_.store(values, {block.kvHead, row, segment, at}, b_.load(running.values, {r, at}, lanes, mask), mask);
+        });
       });
     });
     b_.phase(heads * rows_, [&](const Value& task) {
@@ -72,7 +84,11 @@ public:
       RowPlace row = placeOf(block, 0);
       tile_.clear(running, 1);
       b_.loop("segment", 0, ceilDivOf(limitOf(row.query), kKeySegment), 1, [&](const Value& segment) {
-        tile_.merge(running, 0, {0}, {b_.load(highest, {block.kvHead, block.row0, segment}), b_.load(sum, {block.kvHead, block.row0, segment}), values, {block.kvHead, block.row0, segment}});
+        tile_.merge(running, 0, {0},
+                    {b_.load(highest, {block.kvHead, block.row0, segment}),
+                     b_.load(sum, {block.kvHead, block.row0, segment}),
+                     values,
+                     {block.kvHead, block.row0, segment}});
       });
       finish(running, 0, {0}, row);
     });
@@ -87,8 +103,12 @@ private:
     Value query, head;
   };
 
-  BufferRef scratch(const std::string& name, std::vector<Value> shape) { return b_.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, std::move(shape)); }
-  AttentionState threadState(const std::string& prefix) { return {scratch(prefix + "highest", {s_.rows}), scratch(prefix + "sum", {s_.rows}), {}}; }
+  BufferRef scratch(const std::string& name, std::vector<Value> shape) {
+    return b_.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, std::move(shape));
+  }
+  AttentionState threadState(const std::string& prefix) {
+    return {scratch(prefix + "highest", {s_.rows}), scratch(prefix + "sum", {s_.rows}), {}};
+  }
 
   RowPlace placeOf(const Block& block, const Value& r) {
     Value row = b_.let("row", block.row0 + r);
@@ -162,7 +182,8 @@ private:
       std::vector<Value> from = index;
       from.push_back(at);
       // + 0: a single segment ends as a merge of one does, without a negative zero
-      b_.store(tile_.out, {row.query, row.head, at}, build_.mulAdd(b_.load(state.values, from, lanes, mask), broadcast(inverse, lanes), f32Const(0, lanes)), mask);
+      b_.store(tile_.out, {row.query, row.head, at},
+               build_.mulAdd(b_.load(state.values, from, lanes, mask), broadcast(inverse, lanes), f32Const(0, lanes)), mask);
     });
   }
 

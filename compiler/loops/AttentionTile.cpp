@@ -20,7 +20,9 @@ AttentionTile::AttentionTile(OpBuild& build, const AttentionOp& op, const Attent
   keys = build.strided(inputs[1], BufferRole::In);
   values = build.strided(inputs[2], BufferRole::In);
   out = build.strided(op.output(), BufferRole::Out);
-  auto scratch = [&](const char* name, std::vector<Value> shape) { return build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, std::move(shape)); };
+  auto scratch = [&](const char* name, std::vector<Value> shape) {
+    return build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, std::move(shape));
+  };
   scores_ = scratch("scores", {schedule.tiles, schedule.rows, kKeyTile});
   factors_ = scratch("factors", {schedule.tiles, schedule.rows});
   if (schedule.pack == AttentionSchedule::PackKv) copy_ = scratch("tile_copy", {kKeyTile * op.headDim.value});
@@ -81,7 +83,9 @@ void AttentionTile::takeValues(const Value& count) {
   LoopBuilder& b = build_.b;
   if (s_.pack == AttentionSchedule::PackNone) return;
   b.loop("j", 0, count, 1, [&](const Value& j) {
-    columns([&](const Value& at, int lanes, const Value* mask) { b.store(copy_, {j * op_.headDim.value + at}, loadFloats(build_, values, {tile0_ + j, kvHead_, at}, lanes, mask), mask); });
+    columns([&](const Value& at, int lanes, const Value* mask) {
+      b.store(copy_, {j * op_.headDim.value + at}, loadFloats(build_, values, {tile0_ + j, kvHead_, at}, lanes, mask), mask);
+    });
   });
 }
 
@@ -90,7 +94,8 @@ void AttentionTile::askFor(const BufferRef& from, const Value& tile0, const Atte
   constexpr int64_t kLine = 16;
   int64_t each = (kKeyTile + s_.rows - 1) / s_.rows;
   for (int64_t i = 0; i < rows.count * each; ++i)
-    for (int64_t d = 0; d < op_.headDim.value; d += kLine) build_.b.prefetch(from, std::array<Value, 3>{tile0 + rows.place * each + i, kvHead_, d});
+    for (int64_t d = 0; d < op_.headDim.value; d += kLine)
+      build_.b.prefetch(from, std::array<Value, 3>{tile0 + rows.place * each + i, kvHead_, d});
 }
 
 std::vector<Value> AttentionTile::countsOf(const AttentionRows& rows) {
@@ -147,11 +152,13 @@ void AttentionTile::scoreCopied(const AttentionRows& rows, const Value& most) {
     range(both, one, terms + 1, terms);
     range(one, half, terms, terms);
     for (int u = 0; u < rows.count; ++u)
-      for (int64_t c = 0; c < vectors; ++c) b.store(scores_, {slot_, rows.place + u, j + c * lanes_}, b.get(total, {u, c}) * f32Const(op_.factor(), lanes_));
+      for (int64_t c = 0; c < vectors; ++c)
+        b.store(scores_, {slot_, rows.place + u, j + c * lanes_}, b.get(total, {u, c}) * f32Const(op_.factor(), lanes_));
   });
 }
 
-void AttentionTile::addPartials(const AttentionRows& rows, const RegArray& total, const Value& p, int64_t terms, int64_t upperTerms, const Value& j) {
+void AttentionTile::addPartials(const AttentionRows& rows, const RegArray& total, const Value& p, int64_t terms, int64_t upperTerms,
+                                const Value& j) {
   LoopBuilder& b = build_.b;
   int64_t vectors = vectorsAtOnce(rows, lanes_);
   RegArray chain = b.reg("chain", {2, rows.count, static_cast<int>(vectors)}, f32Const(0, lanes_));
@@ -162,7 +169,8 @@ void AttentionTile::addPartials(const AttentionRows& rows, const RegArray& total
       for (int64_t c = 0; c < vectors; ++c) k.push_back(b.let("k", b.load(copy_, {d * kKeyTile + j + c * lanes_}, lanes_)));
       for (int u = 0; u < rows.count; ++u) {
         Value q = b.let("q", broadcast(b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}), lanes_));
-        for (int64_t c = 0; c < vectors; ++c) b.set(chain, {upper, u, c}, build_.mulAdd(q, k[static_cast<size_t>(c)], b.get(chain, {upper, u, c})));
+        for (int64_t c = 0; c < vectors; ++c)
+          b.set(chain, {upper, u, c}, build_.mulAdd(q, k[static_cast<size_t>(c)], b.get(chain, {upper, u, c})));
       }
     }
   for (int u = 0; u < rows.count; ++u)
@@ -188,24 +196,26 @@ void AttentionTile::dots(const AttentionRows& rows, const Value& j, const Value&
   LoopBuilder& b = build_.b;
   int64_t parts = kDotPartials / lanes_, width = op_.headDim.value;
   std::vector<Value> index;
-  for (int64_t i = 0; i < keyCount; ++i)
-    index.push_back(b.let("key", last == nullptr ? j + c + i : minOf(j + c + i, *last)));
+  for (int64_t i = 0; i < keyCount; ++i) index.push_back(b.let("key", last == nullptr ? j + c + i : minOf(j + c + i, *last)));
   RegArray acc = b.reg("dot", {rows.count, static_cast<int>(keyCount), static_cast<int>(parts)}, f32Const(0, lanes_));
   for (int64_t part = 0; part < parts; ++part)
     for (int64_t d = part * lanes_; d < width; d += kDotPartials) {
       Value mask = maskOf(width - d, lanes_);
       const Value* tail = width - d < lanes_ ? &mask : nullptr;
       std::vector<Value> q;
-      for (int u = 0; u < rows.count; ++u) q.push_back(b.let("q", b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}, lanes_, tail)));
+      for (int u = 0; u < rows.count; ++u)
+        q.push_back(b.let("q", b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}, lanes_, tail)));
       for (int64_t i = 0; i < keyCount; ++i) {
         Value k = loadFloats(build_, keys, {tile0_ + index[static_cast<size_t>(i)], kvHead_, d}, lanes_, tail);
         if (rows.count > 1) k = b.let("k", k);
-        for (int u = 0; u < rows.count; ++u) b.set(acc, {u, i, part}, build_.mulAdd(q[static_cast<size_t>(u)], k, b.get(acc, {u, i, part})));
+        for (int u = 0; u < rows.count; ++u)
+          b.set(acc, {u, i, part}, build_.mulAdd(q[static_cast<size_t>(u)], k, b.get(acc, {u, i, part})));
       }
     }
   for (int u = 0; u < rows.count; ++u)
     for (int64_t i = 0; i < keyCount; ++i)
-      for (int64_t part = 0; part < parts; ++part) b.store(partials_, {u * (lanes_ / rows.count) + c + i, part * lanes_}, b.get(acc, {u, i, part}));
+      for (int64_t part = 0; part < parts; ++part)
+        b.store(partials_, {u * (lanes_ / rows.count) + c + i, part * lanes_}, b.get(acc, {u, i, part}));
 }
 
 /// The partials of as many dots as lanes, added: lane i of the result is dot i.
@@ -288,7 +298,8 @@ void AttentionTile::normalise(const AttentionState& state, const AttentionRows& 
 void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts) {
   LoopBuilder& b = build_.b;
   int64_t width = op_.headDim.value, all = (width + lanes_ - 1) / lanes_;
-  int64_t passes = (all + s_.valuesAtOnce(rows.count, build_.target) - 1) / s_.valuesAtOnce(rows.count, build_.target), each = (all + passes - 1) / passes;
+  int64_t passes = (all + s_.valuesAtOnce(rows.count, build_.target) - 1) / s_.valuesAtOnce(rows.count, build_.target),
+          each = (all + passes - 1) / passes;
   for (int64_t first = 0; first < all; first += each) {
     int64_t vectors = std::min(each, all - first);
     Value mask = maskOf(width - (first + vectors - 1) * lanes_, lanes_);
@@ -318,7 +329,8 @@ void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& 
       auto join = [&] {
         for (int64_t c = 0; c < vectors; ++c) {
           Value at = (first + c) * lanes_;
-          b.store(state.values, {rows.place + u, at}, build_.mulAdd(b.load(state.values, {rows.place + u, at}, lanes_, maskAt(c)), f, b.get(acc, {u, c})), maskAt(c));
+          b.store(state.values, {rows.place + u, at},
+                  build_.mulAdd(b.load(state.values, {rows.place + u, at}, lanes_, maskAt(c)), f, b.get(acc, {u, c})), maskAt(c));
         }
       };
       if (counts == nullptr || u + 1 == rows.count) join();
@@ -335,7 +347,8 @@ void AttentionTile::merge(const AttentionState& into, const Value& place, const 
   b.store(into.highest, {place}, now);
   b.store(into.sum, {place}, build_.mulAdd(b.load(into.sum, {place}), old, part.sum * fresh));
   columns([&](const Value& at, int lanes, const Value* mask) {
-    Value kept = b.load(into.values, placeOf(index, at), lanes, mask), added = b.load(part.values, placeOf(part.index, at), lanes, mask) * broadcast(fresh, lanes);
+    Value kept = b.load(into.values, placeOf(index, at), lanes, mask),
+          added = b.load(part.values, placeOf(part.index, at), lanes, mask) * broadcast(fresh, lanes);
     b.store(into.values, placeOf(index, at), build_.mulAdd(kept, broadcast(old, lanes), added), mask);
   });
 }

@@ -21,7 +21,7 @@ struct AttentionPart {
 /// A few rows (queries of heads that share keys) that are computed together; later rows see as many keys or more.
 struct AttentionRows {
   int count = 1;
-  Value place;                          ///< of the first, in the state
+  Value place;                            ///< of the first, in the state
   std::vector<Value> query, head, limit;  ///< of each: limit keys count
 };
 
@@ -77,10 +77,10 @@ private:
   const AttentionOp& op_;
   const AttentionSchedule& s_;
   int lanes_;
-  BufferRef scores_;   ///< [tiles, rows, 64]
-  BufferRef factors_;  ///< [tiles, rows]
-  BufferRef partials_; ///< [lanes, 16], with pack=none
-  BufferRef copy_;     ///< of a tile, with pack=kv: keys as [head_dim, 64], then values as [64, head_dim]
+  BufferRef scores_;    ///< [tiles, rows, 64]
+  BufferRef factors_;   ///< [tiles, rows]
+  BufferRef partials_;  ///< [lanes, 16], with pack=none
+  BufferRef copy_;      ///< of a tile, with pack=kv: keys as [head_dim, 64], then values as [64, head_dim]
   Value kvHead_, tile0_, slot_;
 };
 

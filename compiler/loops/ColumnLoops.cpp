@@ -15,7 +15,10 @@ void forColumnBlocks(OpBuild& build, const RowView& view, const std::function<vo
 }
 
 ColumnReduce::ColumnReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes)
-    : build_(build), op_(op), lanes_(lanes), chains_(build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {}
+    : build_(build),
+      op_(op),
+      lanes_(lanes),
+      chains_(build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {}
 
 void ColumnReduce::run(const Value& n, const Value& count, const RowValue& value, const Finish& finish) {
   LoopBuilder& b = build_.b;
@@ -34,9 +37,8 @@ void ColumnReduce::run(const Value& n, const Value& count, const RowValue& value
       for (int64_t c = 0; c < kChains; ++c) take(c, r + c, at, lanes, mask);
     });
   });
-  b.loop("r", bulk, n, 1, [&](const Value& r) {
-    each([&](const Value& at, int lanes, const Value* mask) { take(r - bulk, r, at, lanes, mask); });
-  });
+  b.loop("r", bulk, n, 1,
+         [&](const Value& r) { each([&](const Value& at, int lanes, const Value* mask) { take(r - bulk, r, at, lanes, mask); }); });
   each([&](const Value& at, int lanes, const Value* mask) {
     std::vector<Value> chains;
     for (int64_t c = 0; c < kChains; ++c) chains.push_back(b.let("chain", b.load(chains_, {c, at}, lanes, mask)));

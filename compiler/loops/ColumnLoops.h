@@ -10,7 +10,8 @@ namespace quern {
 inline constexpr int64_t kColumns = 512;
 
 /// A phase of tasks (outer index, block of at most kColumns columns).
-void forColumnBlocks(OpBuild& build, const RowView& view, const std::function<void(const Value& outer, const Value& first, const Value& count)>& body);
+void forColumnBlocks(OpBuild& build, const RowView& view,
+                     const std::function<void(const Value& outer, const Value& first, const Value& count)>& body);
 
 /// Chain c (0 <= c < 8) of a column takes rows c, c + 8, ... in ascending order from the identity; chains fold in halves.
 class ColumnReduce {

@@ -82,7 +82,8 @@ void LoopBuilder::phase(const Value& tasks, const std::function<void(Value)>& bo
   program_.phases.push_back(std::move(phase));
 }
 
-void LoopBuilder::loop(const std::string& name, const Value& begin, const Value& end, const Value& step, const std::function<void(Value)>& body) {
+void LoopBuilder::loop(const std::string& name, const Value& begin, const Value& end, const Value& step,
+                       const std::function<void(Value)>& body) {
   const int64_t* from = begin.constant();
   const int64_t* to = end.constant();
   const int64_t* by = step.constant();

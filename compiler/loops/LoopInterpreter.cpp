@@ -60,7 +60,8 @@ uint32_t integer32(LoopOp op, uint32_t a, uint32_t b) {
 
 class Interpreter {
 public:
-  Interpreter(const LoopProgram& program, const LoopArgs& args) : program_(program), vars_(program.vars.size()), regs_(program.regs.size()) {
+  Interpreter(const LoopProgram& program, const LoopArgs& args)
+      : program_(program), vars_(program.vars.size()), regs_(program.regs.size()) {
     QUERN_CHECK_FOR(args.dims.size() == program.dims.size() && args.strides.size() == program.strideParams.size(), program.name);
     for (size_t i = 0; i < args.dims.size(); ++i) vars_[static_cast<size_t>(program.dims[i])].index = args.dims[i];
     for (size_t i = 0; i < args.strides.size(); ++i) vars_[static_cast<size_t>(program.strideParams[i])].index = args.strides[i];
@@ -137,7 +138,8 @@ private:
     }
     if (inside) return memory.data + offset * memory.bytesEach;
     if (failed_.empty())
-      failed_ = fmt::format("{} lanes at [{}] are outside {}[{}]", touched, where, program_.buffers[static_cast<size_t>(id)].name, fmt::join(memory.shape, ", "));
+      failed_ = fmt::format("{} lanes at [{}] are outside {}[{}]", touched, where, program_.buffers[static_cast<size_t>(id)].name,
+                            fmt::join(memory.shape, ", "));
     return nullptr;
   }
 
@@ -194,7 +196,9 @@ private:
     switch (e.kind) {
       case LoopExpr::Kind::Unary:
         for (int i = 0; i < lanes; ++i)
-          out.bits[i] = e.op == LoopOp::Neg ? a.bits[i] ^ 0x80000000u : e.op == LoopOp::Abs ? a.bits[i] & 0x7fffffffu : asBits(std::sqrt(asFloat(a.bits[i])));
+          out.bits[i] = e.op == LoopOp::Neg   ? a.bits[i] ^ 0x80000000u
+                        : e.op == LoopOp::Abs ? a.bits[i] & 0x7fffffffu
+                                              : asBits(std::sqrt(asFloat(a.bits[i])));
         return;
       case LoopExpr::Kind::Binary: return binary(e, from, a, b, out);
       case LoopExpr::Kind::Fma:
@@ -249,7 +253,8 @@ private:
         float x = asFloat(a.bits[i]), y = asFloat(b.bits[i]);
         out.bits[i] = comparison ? compare(e.op, x, y) : asBits(arithmetic(e.op, x, y));
       } else {
-        out.bits[i] = comparison ? compare(e.op, static_cast<int32_t>(a.bits[i]), static_cast<int32_t>(b.bits[i])) : integer32(e.op, a.bits[i], b.bits[i]);
+        out.bits[i] = comparison ? compare(e.op, static_cast<int32_t>(a.bits[i]), static_cast<int32_t>(b.bits[i]))
+                                 : integer32(e.op, a.bits[i], b.bits[i]);
       }
     }
   }

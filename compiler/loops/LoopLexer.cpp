@@ -39,7 +39,9 @@ LoopToken LoopLexer::next() {
     length = numberLength(rest);
   } else if (isWordChar(rest[0])) {
     kind = LoopToken::Kind::Name;
-    while (length < rest.size() && (isWordChar(rest[length]) || (rest[length] == '-' && length + 1 < rest.size() && isWordChar(rest[length + 1])))) ++length;
+    while (length < rest.size() &&
+           (isWordChar(rest[length]) || (rest[length] == '-' && length + 1 < rest.size() && isWordChar(rest[length + 1]))))
+      ++length;
   } else if (rest[0] == '"') {
     size_t close = rest.find('"', 1);
     std::string inner(rest.substr(1, close == std::string_view::npos ? close : close - 1));

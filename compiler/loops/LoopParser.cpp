@@ -6,7 +6,8 @@
 //   stmt    := ('for'|'unroll') name '=' expr 'to' expr ['step' expr] block | 'let' name '=' expr
 //            | 'store' name '[' exprs ']' '=' expr ['if' expr] | 'reg' name ('[' int ']')+ ':' type '=' expr
 //            | 'set' name ('[' expr ']')+ '=' expr | 'if' expr block ['else' block] | 'prefetch' name '[' exprs ']'
-//   expr    := number | name | name '[' exprs ']' [':' lanes] ['as' stored] | name ('[' expr ']')+ | fn '(' exprs ')' | '(' expr op expr ')'
+//   expr    := number | name | name '[' exprs ']' [':' lanes] ['as' stored] | name ('[' expr ']')+ | fn '(' exprs ')'
+//            | '(' expr op expr ')'
 #include "compiler/loops/LoopParser.h"
 
 #include "compiler/base/Text.h"
@@ -45,7 +46,8 @@ private:
   void advance() { token_ = lexer_.next(); }
   void fail(const std::string& why) {
     if (!failed_.empty()) return;
-    failed_ = token_.kind == LoopToken::Kind::End ? why + ", not the end of the file" : fmt::format("{}, not '{}'", why, escaped(token_.text));
+    failed_ =
+        token_.kind == LoopToken::Kind::End ? why + ", not the end of the file" : fmt::format("{}, not '{}'", why, escaped(token_.text));
     failedLine_ = token_.line;
     token_ = {LoopToken::Kind::End, {}, token_.line};
   }
@@ -83,7 +85,8 @@ private:
   // --- names
   int declareVar(LoopType type) {
     std::string name = takeText(LoopToken::Kind::Name, "a name");
-    if (vars_.count(name) + buffers_.count(name) + regs_.count(name) > 0) fail(fmt::format("'{}' is declared twice; another name expected", name));
+    if (vars_.count(name) + buffers_.count(name) + regs_.count(name) > 0)
+      fail(fmt::format("'{}' is declared twice; another name expected", name));
     program_.vars.push_back({name, type});
     return vars_[name] = static_cast<int>(program_.vars.size()) - 1;
   }
@@ -94,7 +97,8 @@ private:
     auto lanes = x == std::string::npos ? std::optional<int64_t>(1) : parseInt(name.substr(x + 1));
     LoopType out{scalar == "f32" ? Scalar::F32 : scalar == "i32" ? Scalar::I32 : scalar == "i64" ? Scalar::I64 : Scalar::Bool, 1};
     bool known = out.scalar != Scalar::Bool || scalar == "bool";
-    if (!known || !lanes || *lanes < 1 || *lanes > 64) fail(fmt::format("'{}' is no type; f32, i32, i64, bool with x and 1 to 64 lanes expected", name));
+    if (!known || !lanes || *lanes < 1 || *lanes > 64)
+      fail(fmt::format("'{}' is no type; f32, i32, i64, bool with x and 1 to 64 lanes expected", name));
     out.lanes = static_cast<int>(lanes.value_or(1));
     return out;
   }
@@ -222,7 +226,8 @@ private:
     reg.type = type();
     sign("=");
     s.args = {expr()};
-    if (regs_.count(reg.name) + vars_.count(reg.name) + buffers_.count(reg.name) > 0) fail(fmt::format("'{}' is declared twice; another name expected", reg.name));
+    if (regs_.count(reg.name) + vars_.count(reg.name) + buffers_.count(reg.name) > 0)
+      fail(fmt::format("'{}' is declared twice; another name expected", reg.name));
     s.id = regs_[reg.name] = static_cast<int>(program_.regs.size());
     program_.regs.push_back(std::move(reg));
     return s;
@@ -358,11 +363,12 @@ private:
     while (accept(",")) e.args.push_back(expr());
     if (name == "shuffle" && accept(";"))
       while (failed_.empty() && !isSign(")")) e.pattern.push_back(static_cast<int>(takeInt(0, 127, "a lane")));
-    if (name == "lookup" && accept(";"))
-      do e.table.push_back(expr()->number);
+    if (name == "lookup" && accept(";")) do
+        e.table.push_back(expr()->number);
       while (failed_.empty() && accept(","));
     sign(")");
-    if (!failed_.empty() || !classifyCall(e, name)) return fail(fmt::format("'{}' with {} arguments is no function; a function expected", escaped(name), e.args.size())), integer(0);
+    if (!failed_.empty() || !classifyCall(e, name))
+      return fail(fmt::format("'{}' with {} arguments is no function; a function expected", escaped(name), e.args.size())), integer(0);
     return made(std::move(e));
   }
   LoopLexer lexer_;

@@ -9,9 +9,11 @@
 namespace quern {
 
 static constexpr std::array<std::string_view, 39> kOpNames = {
-    "",    "neg", "abs",  "sqrt", "+",       "-",    "*",    "/",     "%",        "max",       "min",          "&",
-    "|",   "^",   "<<",   ">>",   ">>>",     "<",    "<=",   "==",    "!=",       "f32",       "i64",          "bits_f32",
-    "bits_i32", "half_f32", "f32_half", "exp", "log", "tanh", "erf", "sigmoid", "relu", "silu", "rsqrt", "gelu_erf", "gelu_tanh", "gelu_sigmoid", "decay"};
+    "",          "neg",          "abs",  "sqrt", "+",       "-",        "*",        "/",        "%",
+    "max",       "min",          "&",    "|",    "^",       "<<",       ">>",       ">>>",      "<",
+    "<=",        "==",           "!=",   "f32",  "i64",     "bits_f32", "bits_i32", "half_f32", "f32_half",
+    "exp",       "log",          "tanh", "erf",  "sigmoid", "relu",     "silu",     "rsqrt",    "gelu_erf",
+    "gelu_tanh", "gelu_sigmoid", "decay"};
 
 std::string_view nameOf(LoopOp op) { return kOpNames[static_cast<size_t>(op)]; }
 
@@ -52,16 +54,14 @@ public:
       case LoopExpr::Kind::Load: return load(e);
       case LoopExpr::Kind::RegGet: return program_.regs[static_cast<size_t>(e.id)].name + regIndex(e.args, 0);
       case LoopExpr::Kind::Binary:
-        if (e.op != LoopOp::Max && e.op != LoopOp::Min)
-          return fmt::format("({} {} {})", expr(e.args[0]), nameOf(e.op), expr(e.args[1]));
+        if (e.op != LoopOp::Max && e.op != LoopOp::Min) return fmt::format("({} {} {})", expr(e.args[0]), nameOf(e.op), expr(e.args[1]));
         return call(nameOf(e.op), e.args);
       case LoopExpr::Kind::Fma: return call("fma", e.args);
       case LoopExpr::Kind::Select: return call("select", e.args);
       case LoopExpr::Kind::Broadcast: return call(fmt::format("broadcast{}", e.type.lanes), e.args);
       case LoopExpr::Kind::Mask: return call(fmt::format("mask{}", e.type.lanes), e.args);
       case LoopExpr::Kind::Reduce: return call(e.op == LoopOp::Add ? "reduce_add" : fmt::format("reduce_{}", nameOf(e.op)), e.args);
-      case LoopExpr::Kind::Shuffle:
-        return fmt::format("shuffle({}, {}; {})", expr(e.args[0]), expr(e.args[1]), fmt::join(e.pattern, " "));
+      case LoopExpr::Kind::Shuffle: return fmt::format("shuffle({}, {}; {})", expr(e.args[0]), expr(e.args[1]), fmt::join(e.pattern, " "));
       case LoopExpr::Kind::Lookup: return fmt::format("lookup({}; {})", expr(e.args[0]), numbers(e.table));
       case LoopExpr::Kind::Unary:
       case LoopExpr::Kind::Cast:
@@ -119,7 +119,8 @@ private:
   std::string statement(const LoopStmt& s, int depth) const {
     switch (s.kind) {
       case LoopStmt::Kind::For: {
-        std::string head = fmt::format("{} {} = {} to {}", s.unrolled ? "unroll" : "for", program_.vars[static_cast<size_t>(s.id)].name, expr(s.args[0]), expr(s.args[1]));
+        std::string head = fmt::format("{} {} = {} to {}", s.unrolled ? "unroll" : "for", program_.vars[static_cast<size_t>(s.id)].name,
+                                       expr(s.args[0]), expr(s.args[1]));
         const int64_t* step = constantInt(s.args[2]);
         if (step == nullptr || *step != 1) head += " step " + expr(s.args[2]);
         return fmt::format("{} {}\n", head, braces(s.body, depth));

@@ -42,14 +42,44 @@ struct LoopType {
 /// Operators of Unary, Binary, Cast, Reduce and Call nodes.
 enum class LoopOp : uint8_t {
   None,
-  Neg, Abs, Sqrt,                                            // Unary, f32
-  Add, Sub, Mul, Div, Rem,                                   // Binary; i64 Div and Rem on non-negative values
-  Max, Min,                                                  // Binary; f32: a > b ? a : b, NaN if either is
-  And, Or, Xor, Shl, Ashr, Lshr,                             // Binary, i32 and i64 (shifts by less than the width); And, Or: masks
-  Lt, Le, Eq, Ne,                                            // Binary -> Bool; f32 comparisons are false on NaN, Ne is true
-  ToF32, ToI64, BitsF32, BitsI32,                            // Cast; ToF32 of i32 or i64, ToI64 of i32
-  HalfF32, F32Half,                                          // Cast; an IEEE half in the low bits of an i32, exactly; to nearest even
-  Exp, Log, Tanh, Erf, Sigmoid, Relu, Silu, Rsqrt, GeluErf, GeluTanh, GeluSigmoid, Decay,  // Call: gone after ExpandMaths
+  Neg,
+  Abs,
+  Sqrt,  // Unary, f32
+  Add,
+  Sub,
+  Mul,
+  Div,
+  Rem,  // Binary; i64 Div and Rem on non-negative values
+  Max,
+  Min,  // Binary; f32: a > b ? a : b, NaN if either is
+  And,
+  Or,
+  Xor,
+  Shl,
+  Ashr,
+  Lshr,  // Binary, i32 and i64 (shifts by less than the width); And, Or: masks
+  Lt,
+  Le,
+  Eq,
+  Ne,  // Binary -> Bool; f32 comparisons are false on NaN, Ne is true
+  ToF32,
+  ToI64,
+  BitsF32,
+  BitsI32,  // Cast; ToF32 of i32 or i64, ToI64 of i32
+  HalfF32,
+  F32Half,  // Cast; an IEEE half in the low bits of an i32, exactly; to nearest even
+  Exp,
+  Log,
+  Tanh,
+  Erf,
+  Sigmoid,
+  Relu,
+  Silu,
+  Rsqrt,
+  GeluErf,
+  GeluTanh,
+  GeluSigmoid,
+  Decay,  // Call: gone after ExpandMaths
 };
 
 struct LoopExpr;
@@ -58,15 +88,16 @@ using LoopExprRef = std::shared_ptr<const LoopExpr>;
 /// A value. Immutable; trees share subtrees freely.
 struct LoopExpr {
   enum class Kind : uint8_t {
-    Const,      ///< number (f32) or integer, in every lane
-    Var,        ///< id: a dimension, stride, task, loop or let variable
-    Load,       ///< buffer id at args (one index per dimension); lanes > 1: consecutive along the last. `masked`: the
-                ///< last arg is a mask, lanes that are off read nothing and give 0. From a buffer of u8, `stored` may be
-                ///< anything: the last index is then where it begins, in bytes
-    RegGet,     ///< register array id at args, which are constant once unrolled loops are
-    Unary, Binary,
-    Fma,        ///< args[0] * args[1] + args[2], rounded once
-    Select,     ///< args[0] (Bool, same lanes) ? args[1] : args[2]
+    Const,   ///< number (f32) or integer, in every lane
+    Var,     ///< id: a dimension, stride, task, loop or let variable
+    Load,    ///< buffer id at args (one index per dimension); lanes > 1: consecutive along the last. `masked`: the
+             ///< last arg is a mask, lanes that are off read nothing and give 0. From a buffer of u8, `stored` may be
+             ///< anything: the last index is then where it begins, in bytes
+    RegGet,  ///< register array id at args, which are constant once unrolled loops are
+    Unary,
+    Binary,
+    Fma,     ///< args[0] * args[1] + args[2], rounded once
+    Select,  ///< args[0] (Bool, same lanes) ? args[1] : args[2]
     Cast,
     Broadcast,  ///< args[0] in every lane
     Reduce,     ///< op Add, Max or Min over the lanes by folding halves: v[i] op v[i + lanes/2], ... until one is left

@@ -20,7 +20,8 @@ public:
     for (int id : program_.dims) inScope_.insert(id);
     for (int id : program_.strideParams) inScope_.insert(id);
     for (const LoopBuffer& buffer : program_.buffers) {
-      if (buffer.shape.size() != buffer.strides.size()) fail(fmt::format("buffer {} has {} dimensions and {} strides", buffer.name, buffer.shape.size(), buffer.strides.size()));
+      if (buffer.shape.size() != buffer.strides.size())
+        fail(fmt::format("buffer {} has {} dimensions and {} strides", buffer.name, buffer.shape.size(), buffer.strides.size()));
       for (const auto* list : {&buffer.shape, &buffer.strides})
         for (const LoopExprRef& e : *list) index(e);
     }
@@ -55,16 +56,20 @@ private:
   }
 
   void access(int id, const std::vector<LoopExprRef>& args, size_t from, size_t rank, std::string_view what) {
-    if (id < 0 || static_cast<size_t>(id) >= program_.buffers.size()) return fail(fmt::format("{} of buffer {}; there are {}", what, id, program_.buffers.size()));
+    if (id < 0 || static_cast<size_t>(id) >= program_.buffers.size())
+      return fail(fmt::format("{} of buffer {}; there are {}", what, id, program_.buffers.size()));
     const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(id)];
-    if (rank != buffer.shape.size()) return fail(fmt::format("{} of {} with {} indices; it has {} dimensions", what, buffer.name, rank, buffer.shape.size()));
+    if (rank != buffer.shape.size())
+      return fail(fmt::format("{} of {} with {} indices; it has {} dimensions", what, buffer.name, rank, buffer.shape.size()));
     for (size_t i = from; i < from + rank; ++i) index(args[i]);
   }
   void regAccess(int id, const std::vector<LoopExprRef>& args, size_t from) {
-    if (id < 0 || static_cast<size_t>(id) >= program_.regs.size()) return fail(fmt::format("register array {}; there are {}", id, program_.regs.size()));
+    if (id < 0 || static_cast<size_t>(id) >= program_.regs.size())
+      return fail(fmt::format("register array {}; there are {}", id, program_.regs.size()));
     const LoopReg& reg = program_.regs[static_cast<size_t>(id)];
     if (regs_.count(id) == 0) fail(fmt::format("register array {} is used outside its block", reg.name));
-    if (args.size() - from != reg.dims.size()) fail(fmt::format("register array {} with {} indices; it has {}", reg.name, args.size() - from, reg.dims.size()));
+    if (args.size() - from != reg.dims.size())
+      fail(fmt::format("register array {} with {} indices; it has {}", reg.name, args.size() - from, reg.dims.size()));
     for (size_t i = from; i < args.size(); ++i) {
       index(args[i]);
       if (!isUnrolledConstant(args[i])) wrong(args[i], "a register index must be constant or an unrolled loop's");
@@ -86,8 +91,10 @@ private:
         return;
       case LoopExpr::Kind::Load:
         access(e.id, e.args, 0, e.args.size() - (e.masked ? 1 : 0), "load");
-        if (Stored held = program_.buffers[static_cast<size_t>(e.id)].element; e.stored != held && held != Stored::U8) wrong(ref, fmt::format("is stored as {}", text(held)));
-        if (e.type.scalar != valueOf(e.stored)) wrong(ref, fmt::format("{} is loaded as {}", text(e.stored), text(LoopType{valueOf(e.stored), e.type.lanes})));
+        if (Stored held = program_.buffers[static_cast<size_t>(e.id)].element; e.stored != held && held != Stored::U8)
+          wrong(ref, fmt::format("is stored as {}", text(held)));
+        if (e.type.scalar != valueOf(e.stored))
+          wrong(ref, fmt::format("{} is loaded as {}", text(e.stored), text(LoopType{valueOf(e.stored), e.type.lanes})));
         if (e.masked) mask(e.args.back(), e.type.lanes);
         return;
       case LoopExpr::Kind::RegGet: return regAccess(e.id, e.args, 0);
@@ -103,7 +110,8 @@ private:
     LoopType first = e.args[0]->type;
     auto same = [&](size_t from) {
       for (size_t i = from; i < e.args.size(); ++i)
-        if (e.args[i]->type != e.args[from]->type) wrong(ref, fmt::format("mixes {} and {}", text(e.args[from]->type), text(e.args[i]->type)));
+        if (e.args[i]->type != e.args[from]->type)
+          wrong(ref, fmt::format("mixes {} and {}", text(e.args[from]->type), text(e.args[i]->type)));
     };
     bool isFloat = first.scalar == Scalar::F32, isBool = first.scalar == Scalar::Bool;
     switch (e.kind) {
@@ -150,7 +158,7 @@ private:
   }
   void cast(const LoopExprRef& ref, LoopType from) {
     LoopOp op = ref->op;
-    bool good = op == LoopOp::ToF32 ? from.scalar == Scalar::I32 || from.scalar == Scalar::I64
+    bool good = op == LoopOp::ToF32                              ? from.scalar == Scalar::I32 || from.scalar == Scalar::I64
                 : op == LoopOp::BitsI32 || op == LoopOp::F32Half ? from.scalar == Scalar::F32
                                                                  : from.scalar == Scalar::I32;
     if (!good) wrong(ref, fmt::format("cannot be made from {}", text(from)));
@@ -207,7 +215,8 @@ private:
     expr(s.args[0]);
     if (s.args[0]->type.scalar != valueOf(buffer.element)) wrong(s.args[0], fmt::format("is not an element of {}", buffer.name));
     if (s.masked) mask(s.args.back(), s.args[0]->type.lanes);
-    if (buffer.role == BufferRole::In || buffer.role == BufferRole::Packed) fail(fmt::format("store to {}, which is read only", buffer.name));
+    if (buffer.role == BufferRole::In || buffer.role == BufferRole::Packed)
+      fail(fmt::format("store to {}, which is read only", buffer.name));
   }
 
   const LoopProgram& program_;

@@ -77,7 +77,8 @@ static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& progra
   out.type = buffer.element == Stored::I32 ? ElementType::I32 : buffer.element == Stored::U16 ? ElementType::F16 : ElementType::F32;
   out.use = buffer.role == BufferRole::Out ? BufferUse::Out : buffer.role == BufferRole::InOut ? BufferUse::InOut : BufferUse::In;
   for (const LoopExprRef& stride : buffer.strides) {
-    bool runtime = stride->kind == LoopExpr::Kind::Var && std::find(program.strideParams.begin(), program.strideParams.end(), stride->id) != program.strideParams.end();
+    bool runtime = stride->kind == LoopExpr::Kind::Var &&
+                   std::find(program.strideParams.begin(), program.strideParams.end(), stride->id) != program.strideParams.end();
     out.strides += runtime ? 1 : 0;
   }
   if (buffer.role != BufferRole::Packed) return out;
@@ -96,7 +97,8 @@ KernelInfo kernelInfoOf(const LoopProgram& program, const OpDesc& op, const Sche
   info.order = orderOf(schedule);
   for (int id : program.dims) info.dims.push_back(program.vars[static_cast<size_t>(id)].name);
   for (const LoopBuffer& buffer : program.buffers)
-    if (buffer.role != BufferRole::SharedScratch && buffer.role != BufferRole::ThreadScratch) info.buffers.push_back(describe(buffer, program, op, schedule));
+    if (buffer.role != BufferRole::SharedScratch && buffer.role != BufferRole::ThreadScratch)
+      info.buffers.push_back(describe(buffer, program, op, schedule));
   auto formula = [&](const std::string& given) {
     auto parsed = Formula::parse(given, info.dims);
     QUERN_CHECK_FOR(static_cast<bool>(parsed), given);

@@ -57,7 +57,8 @@ void buildLoops(OpBuild& build, const MapOp& op, const MapSchedule& s) {
     }
     operand.inner = !operand.axes.empty() && operand.axes.back() == last;
     if (shape.empty()) shape.push_back(1);
-    operand.buffer = b.denseBuffer(op.operands[i].name, Stored::F32, op.operands[i].name == op.inPlace ? BufferRole::InOut : BufferRole::In, shape);
+    operand.buffer =
+        b.denseBuffer(op.operands[i].name, Stored::F32, op.operands[i].name == op.inPlace ? BufferRole::InOut : BufferRole::In, shape);
     operands.push_back(std::move(operand));
   }
   std::vector<Value> outShape;

@@ -36,9 +36,7 @@ Value MathFunctions::emit(LoopOp fn, const Value& given) const {
   return x;
 }
 
-Value MathFunctions::mulAdd(const Value& a, const Value& b, const Value& c) const {
-  return fma_ ? fmaOf(a, b, c) : a * b + c;
-}
+Value MathFunctions::mulAdd(const Value& a, const Value& b, const Value& c) const { return fma_ ? fmaOf(a, b, c) : a * b + c; }
 
 Value MathFunctions::horner(const Value& x, std::span<const float> highestFirst) const {
   Value sum = constantLike(x, highestFirst[0]);
@@ -47,14 +45,12 @@ Value MathFunctions::horner(const Value& x, std::span<const float> highestFirst)
 }
 
 /// 2^n for n in [-126, 127], n as i32
-static Value powerOfTwo(const Value& n) {
-  return floatOf(binary(LoopOp::Shl, n + integerLike(n, 127), integerLike(n, 23)));
-}
+static Value powerOfTwo(const Value& n) { return floatOf(binary(LoopOp::Shl, n + integerLike(n, 127), integerLike(n, 23))); }
 
 Value MathFunctions::exp(const Value& x, const Value& low, Accuracy accuracy) const {
   constexpr float kLog2e = 1.44269504f;
-  constexpr float kMagic = 12582912.0f;        // 1.5 * 2^23: adding it rounds to an integer in the low bits
-  constexpr float kLn2High = 0.693359375f;     // 9 bits: n * kLn2High is exact for |n| < 2^15
+  constexpr float kMagic = 12582912.0f;     // 1.5 * 2^23: adding it rounds to an integer in the low bits
+  constexpr float kLn2High = 0.693359375f;  // 9 bits: n * kLn2High is exact for |n| < 2^15
   constexpr float kLn2Low = -2.12194440e-4f;
   constexpr std::array<float, 6> q = {1.99723072e-4f, 1.39308651e-3f, 8.33317731e-3f, 4.16665077e-2f, 0.166666672f, 0.5f};
   // Selects, not min and max: a NaN fails the comparison and passes through. Below -105 all is 0, above 89 all is Inf.
@@ -142,7 +138,8 @@ Value MathFunctions::tanh(const Value& x) const {
 }
 
 Value MathFunctions::erfNear(const Value& x) const {
-  constexpr std::array<float, 7> p = {8.21992653e-5f, -8.10708618e-4f, 5.19789057e-3f, -2.68581267e-2f, 0.112836719f, -0.376126319f, 0.128379166f};
+  constexpr std::array<float, 7> p = {8.21992653e-5f, -8.10708618e-4f, 5.19789057e-3f, -2.68581267e-2f,
+                                      0.112836719f,   -0.376126319f,   0.128379166f};
   Value square = let_("erf_s", x * x);
   return mulAdd(x, horner(square, p), x);
 }
@@ -150,7 +147,7 @@ Value MathFunctions::erfNear(const Value& x) const {
 Value MathFunctions::erfcTail(const Value& a, const Value& low) const {
   // Fitted around 1.125, where gelu needs it most: there the exponent is small and its rounding harmless.
   constexpr float kErfcAtCentre = 0.111611769f;
-  constexpr std::array<float, 10> q = {6.18359408e-8f,  -8.14825569e-7f, 2.85849023e-6f, 1.78576538e-5f, -2.68396863e-4f,
+  constexpr std::array<float, 10> q = {6.18359408e-8f, -8.14825569e-7f, 2.85849023e-6f, 1.78576538e-5f, -2.68396863e-4f,
                                        1.79997983e-3f, -8.85217544e-3f, 3.68416980e-2f, 0.857789814f,   2.85161662f};
   Value offset = a - constantLike(a, 1.125f);
   Value b = let_("erfc_b", low.expr() == nullptr ? offset : offset + low);
@@ -261,9 +258,10 @@ Value MathFunctions::geluOfTable(const Value& x, const TailTable& table) const {
 Value MathFunctions::geluErf(const Value& x) const {
   if (lookups_) return geluOfTable(x, geluErfTail());
   // log2(Phi(-a) / Phi(-1)) / (a - 1), in a - 1; Phi(-1) 2^f
-  constexpr std::array<float, 9> logTail = {3.5335509e-07f,  -3.9578335e-06f, 1.5398417e-05f, 1.5092262e-05f, -5.8457977e-04f,
+  constexpr std::array<float, 9> logTail = {3.5335509e-07f,  -3.9578335e-06f,  1.5398417e-05f,   1.5092262e-05f,  -5.8457977e-04f,
                                             4.76016849e-03f, -2.81169545e-02f, -5.77728987e-01f, -2.20030499e+00f};
-  constexpr std::array<float, 7> power = {2.33618866e-05f, 2.12706887e-04f, 1.52647239e-03f, 8.80585052e-03f, 3.81131321e-02f, 1.09971449e-01f, 1.58655256e-01f};
+  constexpr std::array<float, 7> power = {2.33618866e-05f, 2.12706887e-04f, 1.52647239e-03f, 8.80585052e-03f,
+                                          3.81131321e-02f, 1.09971449e-01f, 1.58655256e-01f};
   return geluOfTail(x, logTail, power, 7.0f);
 }
 
@@ -279,9 +277,11 @@ Value MathFunctions::geluSigmoid(const Value& x) const {
 Value MathFunctions::geluTanh(const Value& x) const {
   if (lookups_) return geluOfTable(x, geluTanhTail());
   // The same of (1 - tanh(sqrt(2/pi) (a + 0.044715 a^3))) / 2.
-  constexpr std::array<float, 12> logTail = {-1.17273949e-07f, 9.3720854e-07f,   6.11698226e-07f,  -2.28871850e-05f, 2.90602109e-05f,  2.32268038e-04f,
-                                             -2.08204903e-04f, -3.04875453e-03f, -2.99152161e-04f, -3.13228294e-02f, -5.75422943e-01f, -2.19638419e+00f};
-  constexpr std::array<float, 7> power = {2.5388068e-05f, 2.12839324e-04f, 1.52705156e-03f, 8.81435350e-03f, 3.81499418e-02f, 1.10077329e-01f, 1.58808008e-01f};
+  constexpr std::array<float, 12> logTail = {-1.17273949e-07f, 9.3720854e-07f,   6.11698226e-07f,  -2.28871850e-05f,
+                                             2.90602109e-05f,  2.32268038e-04f,  -2.08204903e-04f, -3.04875453e-03f,
+                                             -2.99152161e-04f, -3.13228294e-02f, -5.75422943e-01f, -2.19638419e+00f};
+  constexpr std::array<float, 7> power = {2.5388068e-05f,  2.12839324e-04f, 1.52705156e-03f, 8.81435350e-03f,
+                                          3.81499418e-02f, 1.10077329e-01f, 1.58808008e-01f};
   return geluOfTail(x, logTail, power, 6.0f);
 }
 

@@ -18,9 +18,9 @@ namespace quern {
 struct MathsInfo {
   LoopOp fn;
   double ulpFma, ulpPlain, ulpLookups;
-  bool orTiny;                 ///< max(ulp, 2^-26)
-  std::string_view form;       ///< how it is computed
-  std::string_view lookupForm; ///< where table entries are looked up; empty: the same
+  bool orTiny;                  ///< max(ulp, 2^-26)
+  std::string_view form;        ///< how it is computed
+  std::string_view lookupForm;  ///< where table entries are looked up; empty: the same
 };
 std::span<const MathsInfo> mathsInfos();
 /// nullptr: none is declared.

@@ -66,7 +66,8 @@ private:
     }
     if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
-    if (s_.convert == MatmulSchedule::ConvertScratch) converted_ = b_.denseBuffer("converted", Stored::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
+    if (s_.convert == MatmulSchedule::ConvertScratch)
+      converted_ = b_.denseBuffer("converted", Stored::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
     if (!s_.packsA()) return;
     // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
     int64_t depth = k_.constant() != nullptr ? std::clamp<int64_t>(*k_.constant(), 1, s_.kc) : s_.kc, step = roundUp(depth, 16) + 16;
@@ -209,7 +210,8 @@ private:
     RegArray acc = b_.reg("acc", {static_cast<int>(s_.chains() * t.rows), static_cast<int>(t.vectors)}, f32Const(0, lanes_));
     RegArray bv = b_.reg("bv", {static_cast<int>(t.vectors)}, f32Const(0, lanes_));
     auto fromC = [&] {
-      eachVector(t, [&](const Value& r, const Value& v, const Value* mask) { b_.set(acc, {r, v}, b_.load(c_, cAt(t, r, v), lanes_, mask)); });
+      eachVector(t,
+                 [&](const Value& r, const Value& v, const Value* mask) { b_.set(acc, {r, v}, b_.load(c_, cAt(t, r, v), lanes_, mask)); });
     };
     if (op_.acc) fromC();
     else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
@@ -217,7 +219,8 @@ private:
       weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
         b_.unroll("r", t.rows, [&](const Value& r) {
           Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
-          for (size_t v = 0; v < values.size(); ++v) b_.set(acc, {r, static_cast<int64_t>(v)}, build_.mulAdd(a, values[v], b_.get(acc, {r, static_cast<int64_t>(v)})));
+          for (size_t v = 0; v < values.size(); ++v)
+            b_.set(acc, {r, static_cast<int64_t>(v)}, build_.mulAdd(a, values[v], b_.get(acc, {r, static_cast<int64_t>(v)})));
         });
       });
     } else if (s_.chains() == 1) depthLoop(pass.k0, pass.k1, [&](const Value& k) { depthStep(t, pass, k, 0, acc, bv); });
@@ -266,14 +269,16 @@ private:
     if (s_.prefetch > 0 && s_.packsB())
       for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(packed_, panelAt(t, k + s_.prefetch, c));
     b_.unroll("v", plain, [&](const Value& v) {
-      b_.set(bv, {v}, weight_       ? b_.load(converted_, {k - pass.k0, v * lanes_}, lanes_)
-                      : s_.packsB() ? b_.load(packed_, panelAt(t, k, v * lanes_), lanes_)
-                                    : b_.load(bPlain_, withBatch(t.batch, {k, t.column + v * lanes_}), lanes_));
+      b_.set(bv, {v},
+             weight_       ? b_.load(converted_, {k - pass.k0, v * lanes_}, lanes_)
+             : s_.packsB() ? b_.load(packed_, panelAt(t, k, v * lanes_), lanes_)
+                           : b_.load(bPlain_, withBatch(t.batch, {k, t.column + v * lanes_}), lanes_));
     });
     if (plain < t.vectors) b_.set(bv, {plain}, b_.load(bPlain_, withBatch(t.batch, {k, t.column + plain * lanes_}), lanes_, t.mask));
     b_.unroll("r", t.rows, [&](const Value& r) {
       Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
-      b_.unroll("v", t.vectors, [&](const Value& v) { b_.set(acc, {first + r, v}, build_.mulAdd(a, b_.get(bv, {v}), b_.get(acc, {first + r, v}))); });
+      b_.unroll("v", t.vectors,
+                [&](const Value& v) { b_.set(acc, {first + r, v}, build_.mulAdd(a, b_.get(bv, {v}), b_.get(acc, {first + r, v}))); });
     });
   }
   Value elementOfA(const Tile& t, const Pass& pass, const Value& r, const Value& k) const {

@@ -29,10 +29,12 @@ void packRows(const PackJob& job, const PanelShape& s, const Value& j0, const Va
 }
 
 /// Columns [first, end) of the panel, element by element.
-void packTransposedPlainly(const PackJob& job, const PanelShape& s, const Value& j0, const Value& first, const Value& end, const Value& k0) {
+void packTransposedPlainly(const PackJob& job, const PanelShape& s, const Value& j0, const Value& first, const Value& end,
+                           const Value& k0) {
   LoopBuilder& b = job.build.b;
   b.loop("pn", first, end, 1, [&](const Value& c) {
-    b.loop("pk", k0, s.k, 1, [&](const Value& k) { b.store(job.to, {s.batch, s.panel, k, c}, b.load(job.from, place(s.outer, j0 + c, k), 1)); });
+    b.loop("pk", k0, s.k, 1,
+           [&](const Value& k) { b.store(job.to, {s.batch, s.panel, k, c}, b.load(job.from, place(s.outer, j0 + c, k), 1)); });
   });
 }
 
@@ -50,9 +52,8 @@ void packTransposed(const PackJob& job, const PanelShape& s, const Value& j0, co
   });
   packTransposedPlainly(job, s, j0, 0, wholeColumns, wholeDepth);
   packTransposedPlainly(job, s, j0, wholeColumns, columns, 0);
-  b.loop("pz", columns, s.width, 1, [&](const Value& c) {
-    b.loop("pk", 0, s.k, 1, [&](const Value& k) { b.store(job.to, {s.batch, s.panel, k, c}, f32Const(0)); });
-  });
+  b.loop("pz", columns, s.width, 1,
+         [&](const Value& c) { b.loop("pk", 0, s.k, 1, [&](const Value& k) { b.store(job.to, {s.batch, s.panel, k, c}, f32Const(0)); }); });
 }
 
 }  // namespace
@@ -69,9 +70,10 @@ void copyRows(const PackJob& job, const RowBlock& block) {
   LoopBuilder& b = job.build.b;
   constexpr int kUnroll = 4;
   b.loop("ci", block.i0, block.i1, 1, [&](const Value& i) {
-    job.build.forVectors("ck", block.k0, block.k1 - block.k0, job.lanes, kUnroll, job.build.masks(), [&](const Value& k, int lanes, const Value* mask) {
-      b.store(job.to, {i - block.i0, k - block.k0}, b.load(job.from, place(block.outer, i, k), lanes, mask), mask);
-    });
+    job.build.forVectors("ck", block.k0, block.k1 - block.k0, job.lanes, kUnroll, job.build.masks(),
+                         [&](const Value& k, int lanes, const Value* mask) {
+                           b.store(job.to, {i - block.i0, k - block.k0}, b.load(job.from, place(block.outer, i, k), lanes, mask), mask);
+                         });
   });
 }
 

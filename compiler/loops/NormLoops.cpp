@@ -10,7 +10,12 @@ namespace {
 class Norm {
 public:
   Norm(OpBuild& build, const NormShape& shape, const RowSchedule& s, bool hasBias)
-      : build_(build), b_(build.b), shape_(shape), s_(s), lanes_(static_cast<int>(s.lanes)), view_(rowView(build, shape.tensor("x"), shape.x.size() - 1)) {
+      : build_(build),
+        b_(build.b),
+        shape_(shape),
+        s_(s),
+        lanes_(static_cast<int>(s.lanes)),
+        view_(rowView(build, shape.tensor("x"), shape.x.size() - 1)) {
     x_ = rows("x", BufferRole::In);
     if (shape.residual) residual_ = rows("residual", BufferRole::In);
     gain_ = b_.denseBuffer("gain", Stored::F32, BufferRole::In, {view_.n});
@@ -54,7 +59,9 @@ public:
 
 private:
   BufferRef rows(const char* name, BufferRole role) { return b_.denseBuffer(name, Stored::F32, role, {view_.outer, view_.n}); }
-  void eachVector(const OpBuild::VectorStep& step) { build_.forVectors("j", 0, view_.n, lanes_, static_cast<int>(s_.unroll), build_.masks(), step); }
+  void eachVector(const OpBuild::VectorStep& step) {
+    build_.forVectors("j", 0, view_.n, lanes_, static_cast<int>(s_.unroll), build_.masks(), step);
+  }
 
   /// What is normalised, on the first pass: a sum is kept in the result until it is replaced.
   Value takeRow(const Value& row, const Value& at, const Value* mask) {
@@ -64,7 +71,9 @@ private:
     b_.store(out_, {row, at}, sum, mask);
     return sum;
   }
-  Value again(const Value& row, const Value& at, int lanes, const Value* mask) { return b_.load(shape_.residual ? out_ : x_, {row, at}, lanes, mask); }
+  Value again(const Value& row, const Value& at, int lanes, const Value* mask) {
+    return b_.load(shape_.residual ? out_ : x_, {row, at}, lanes, mask);
+  }
 
   /// 1 / sqrt(sum / width + eps)
   Value inverseDeviation(const Value& sum) {

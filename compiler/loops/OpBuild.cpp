@@ -39,12 +39,12 @@ BufferRef OpBuild::strided(const TensorSpec& spec, BufferRole role) {
 
 Value OpBuild::mulAdd(const Value& x, const Value& y, const Value& z) const { return fma() ? fmaOf(x, y, z) : x * y + z; }
 
-void OpBuild::forVectors(const std::string& name, const Value& begin, const Value& count, int lanes, int unroll, bool maskTail, const VectorStep& step) {
+void OpBuild::forVectors(const std::string& name, const Value& begin, const Value& count, int lanes, int unroll, bool maskTail,
+                         const VectorStep& step) {
   int64_t wide = int64_t{lanes} * unroll;
   Value wideEnd = unroll > 1 ? b.let(name + "_wide", begin + count / wide * wide) : begin;
-  b.loop(name, begin, wideEnd, wide, [&](const Value& at) {
-    b.unroll(name + "_u", unroll, [&](const Value& u) { step(at + u * lanes, lanes, nullptr); });
-  });
+  b.loop(name, begin, wideEnd, wide,
+         [&](const Value& at) { b.unroll(name + "_u", unroll, [&](const Value& u) { step(at + u * lanes, lanes, nullptr); }); });
   Value vectorEnd = b.let(name + "_full", begin + count / int64_t{lanes} * lanes);
   b.loop(name, wideEnd, vectorEnd, lanes, [&](const Value& at) { step(at, lanes, nullptr); });
   if (lanes == 1) return;
@@ -80,7 +80,8 @@ static LoopOp callOpOf(ScalarFn fn) {
 }
 
 static LoopOp plainOpOf(ScalarFn fn) {
-  constexpr LoopOp ops[] = {LoopOp::Add, LoopOp::Sub, LoopOp::Mul, LoopOp::Div, LoopOp::Neg, LoopOp::Max, LoopOp::Min, LoopOp::Abs, LoopOp::Sqrt};
+  constexpr LoopOp ops[] = {LoopOp::Add, LoopOp::Sub, LoopOp::Mul, LoopOp::Div, LoopOp::Neg,
+                            LoopOp::Max, LoopOp::Min, LoopOp::Abs, LoopOp::Sqrt};
   return ops[static_cast<size_t>(fn)];
 }
 
@@ -116,9 +117,8 @@ void RowReduce::runWith(const std::function<Value(const Value&, const Value&, co
   LoopBuilder& b = build_.b;
   auto one = [&](const Value& q, const Value& at, const Value* mask) { b.set(partials_, {q}, step(b.get(partials_, {q}), at, mask)); };
   Value bulk = b.let(name_ + "_bulk", columns_ / kPartials * kPartials);
-  b.loop(name_ + "_j", 0, bulk, kPartials, [&](const Value& j) {
-    b.unroll(name_ + "_q", registers_, [&](const Value& q) { one(q, j + q * lanes_, nullptr); });
-  });
+  b.loop(name_ + "_j", 0, bulk, kPartials,
+         [&](const Value& j) { b.unroll(name_ + "_q", registers_, [&](const Value& q) { one(q, j + q * lanes_, nullptr); }); });
   Value rest = b.let(name_ + "_rest", columns_ - bulk);
   for (int64_t q = 0; q < registers_; ++q) {
     Value left = rest - q * lanes_;

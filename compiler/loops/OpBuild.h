@@ -35,7 +35,8 @@ public:
   using VectorStep = std::function<void(const Value& at, int lanes, const Value* mask)>;
 
   /// Covers [begin, begin + count): `unroll` vectors at a time, then vectors, then the rest under a mask, or one by one.
-  void forVectors(const std::string& name, const Value& begin, const Value& count, int lanes, int unroll, bool maskTail, const VectorStep& step);
+  void forVectors(const std::string& name, const Value& begin, const Value& count, int lanes, int unroll, bool maskTail,
+                  const VectorStep& step);
 
   /// An elementwise expression over `lanes` lanes; `operand` gives the value of a name.
   Value scalarExpr(const ScalarExpr& expr, int lanes, const std::function<Value(const std::string&)>& operand);

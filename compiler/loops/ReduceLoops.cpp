@@ -1,4 +1,5 @@
-// compiler/loops/ReduceLoops.cpp — sum, mean, max, min along the last axis (rows, several folded together), or another (blocks of columns).
+// compiler/loops/ReduceLoops.cpp — sum, mean, max, min along the last axis (rows, several folded together), or another (blocks of
+// columns).
 #include "compiler/loops/ColumnLoops.h"
 #include "compiler/loops/OpLoops.h"
 
@@ -53,8 +54,10 @@ struct Reduction {
     BufferRef out = b.denseBuffer("out", Stored::F32, BufferRole::Out, {view.outer, view.inner});
     ColumnReduce total(build, "total", fn, lanes);
     forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
-      total.run(view.n, count, [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); },
-                [&](const Value& at, int, const Value* mask, const Value& sum) { b.store(out, {o, first + at}, finished(sum), mask); });
+      total.run(
+          view.n, count,
+          [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); },
+          [&](const Value& at, int, const Value* mask, const Value& sum) { b.store(out, {o, first + at}, finished(sum), mask); });
     });
   }
 
@@ -65,7 +68,8 @@ struct Reduction {
 
 void buildLoops(OpBuild& build, const ReduceOp& op, const RowSchedule& s) {
   LoopOp fn = op.fn == ReduceFn::Max ? LoopOp::Max : op.fn == ReduceFn::Min ? LoopOp::Min : LoopOp::Add;
-  Reduction reduction{build, fn, op.fn == ReduceFn::Mean, static_cast<int>(s.lanes), rowView(build, op.inputs()[0], op.axisIndex()), s.rows};
+  Reduction reduction{build, fn, op.fn == ReduceFn::Mean, static_cast<int>(s.lanes), rowView(build, op.inputs()[0], op.axisIndex()),
+                      s.rows};
   if (reduction.view.inner.isConstant(1)) reduction.alongLast();
   else reduction.alongOther();
 }

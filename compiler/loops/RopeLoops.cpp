@@ -23,7 +23,8 @@ public:
     forRows(build_, rows, s_.rows, [&](const Value& row) {
       b_.loop("h", 0, heads, 1, [&](const Value& head) {
         build_.forVectors("i", 0, pairs, static_cast<int>(s_.lanes), 1, build_.masks(), [&](const Value& i, int lanes, const Value* mask) {
-          Value cosine = b_.let("cos", b_.load(angles_, {row, i}, lanes, mask)), sine = b_.let("sin", b_.load(angles_, {row, i + pairs}, lanes, mask));
+          Value cosine = b_.let("cos", b_.load(angles_, {row, i}, lanes, mask)),
+                sine = b_.let("sin", b_.load(angles_, {row, i + pairs}, lanes, mask));
           if (op_.pairs == RopePairs::Half) half(row, head, i, {cosine, sine}, mask);
           else if (lanes == 1) one(row, head, i, {cosine, sine});
           else adjacent(row, head, i, {cosine, sine});
@@ -36,7 +37,9 @@ private:
   struct Angle {
     Value cosine, sine;
   };
-  Value first(const Value& a, const Value& b, const Angle& angle) { return build_.mulAdd(a, angle.cosine, unary(LoopOp::Neg, b * angle.sine)); }
+  Value first(const Value& a, const Value& b, const Angle& angle) {
+    return build_.mulAdd(a, angle.cosine, unary(LoopOp::Neg, b * angle.sine));
+  }
   Value second(const Value& a, const Value& b, const Angle& angle) { return build_.mulAdd(b, angle.cosine, a * angle.sine); }
 
   void half(const Value& row, const Value& head, const Value& i, const Angle& angle, const Value* mask) {
@@ -101,10 +104,11 @@ void buildLoops(OpBuild& build, const CastOp& op, const MoveSchedule& s) {
       place[i - 1] = i == 1 ? rest : b.let("i", rest % extents[i - 1]);
       if (i > 1) rest = b.let("rest", rest / extents[i - 1]);
     }
-    build.forVectors("j", 0, extents[last], static_cast<int>(s.lanes), 1, build.masks(), [&](const Value& at, int lanes, const Value* mask) {
-      place[last] = at;
-      storeFloats(build, to, place, loadFloats(build, from, place, lanes, mask), mask);
-    });
+    build.forVectors("j", 0, extents[last], static_cast<int>(s.lanes), 1, build.masks(),
+                     [&](const Value& at, int lanes, const Value* mask) {
+                       place[last] = at;
+                       storeFloats(build, to, place, loadFloats(build, from, place, lanes, mask), mask);
+                     });
   });
 }
 

@@ -24,7 +24,9 @@ static Value softmaxPower(const Value& x, const Value& top, float scale) {
 }
 
 /// The largest lane, NaNs passed over.
-static Value reducedPlainMax(LoopBuilder& b, const Value& x) { return x.lanes() == 1 ? x : shuffleOf(foldTogether(b, plainMax, {x}), x, {0}); }
+static Value reducedPlainMax(LoopBuilder& b, const Value& x) {
+  return x.lanes() == 1 ? x : shuffleOf(foldTogether(b, plainMax, {x}), x, {0});
+}
 
 static constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
@@ -69,7 +71,8 @@ static void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& r
   LoopBuilder& b = build.b;
   int lanes = static_cast<int>(s.lanes);
   const int64_t* known = row.columns.constant();
-  if (known != nullptr && build.masks() && *known <= int64_t{build.target.isa().vectorRegisters} / 2 * lanes) return softmaxInRegisters(build, lanes, *known, row);
+  if (known != nullptr && build.masks() && *known <= int64_t{build.target.isa().vectorRegisters} / 2 * lanes)
+    return softmaxInRegisters(build, lanes, *known, row);
   Value top = b.let("top", broadcast(rowMax(build, lanes, row), lanes));
   RowReduce sum(build, "sum", LoopOp::Add, lanes, row.columns);
   sum.run([&](const Value& at, const Value* mask) {
@@ -78,9 +81,10 @@ static void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& r
     return power;
   });
   Value inverse = b.let("inverse", f32Const(1.0f) / sum.fold());
-  build.forVectors("j", 0, row.columns, lanes, static_cast<int>(s.unroll), build.masks(), [&](const Value& at, int width, const Value* mask) {
-    b.store(row.out, row.place(at), b.load(row.out, row.place(at), width, mask) * broadcast(inverse, width), mask);
-  });
+  build.forVectors("j", 0, row.columns, lanes, static_cast<int>(s.unroll), build.masks(),
+                   [&](const Value& at, int width, const Value* mask) {
+                     b.store(row.out, row.place(at), b.load(row.out, row.place(at), width, mask) * broadcast(inverse, width), mask);
+                   });
 }
 
 /// How many columns row i of a causal r x c matrix has.
@@ -97,7 +101,15 @@ static constexpr int64_t kLongRow = 65536, kBlock = 16384;
 class LongSoftmax {
 public:
   LongSoftmax(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s, const RowView& view, BufferRef x, BufferRef out)
-      : build_(build), b_(build.b), op_(op), s_(s), lanes_(static_cast<int>(s.lanes)), view_(view), x_(x), out_(out), blocks_(ceilDivOf(view.n, kBlock)) {
+      : build_(build),
+        b_(build.b),
+        op_(op),
+        s_(s),
+        lanes_(static_cast<int>(s.lanes)),
+        view_(view),
+        x_(x),
+        out_(out),
+        blocks_(ceilDivOf(view.n, kBlock)) {
     auto parts = [&](const char* name) { return b_.denseBuffer(name, Stored::F32, BufferRole::SharedScratch, {view_.outer, blocks_}); };
     highest_ = parts("highest_parts");
     sums_ = parts("sum_parts");
@@ -108,7 +120,11 @@ public:
   /// Task `task` of the first phase.
   void measure(const Value& task) {
     Block at = blockOf(task);
-    SoftmaxRow row{at.count, op_.factor(), [&](const Value& j, int lanes, const Value* mask) { return b_.load(x_, {at.row, at.first + j}, lanes, mask); }, out_, {}};
+    SoftmaxRow row{at.count,
+                   op_.factor(),
+                   [&](const Value& j, int lanes, const Value* mask) { return b_.load(x_, {at.row, at.first + j}, lanes, mask); },
+                   out_,
+                   {}};
     Value top = b_.let("top", rowMax(build_, lanes_, row));
     Value own = b_.let("own", broadcast(exponentBase(b_, top), lanes_));
     RowReduce sum(build_, "sum", LoopOp::Add, lanes_, at.count);
@@ -134,9 +150,10 @@ public:
     });
     Value own = softmaxPower(b_.load(highest_, {at.row, at.block}), exponentBase(b_, top), op_.factor());
     Value factor = b_.let("factor", own / b_.get(state, {1}));
-    build_.forVectors("j", at.first, at.count, lanes_, static_cast<int>(s_.unroll), build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
-      b_.store(out_, {at.row, j}, b_.load(out_, {at.row, j}, lanes, mask) * broadcast(factor, lanes), mask);
-    });
+    build_.forVectors("j", at.first, at.count, lanes_, static_cast<int>(s_.unroll), build_.masks(),
+                      [&](const Value& j, int lanes, const Value* mask) {
+                        b_.store(out_, {at.row, j}, b_.load(out_, {at.row, j}, lanes, mask) * broadcast(factor, lanes), mask);
+                      });
   }
 
 private:
@@ -159,11 +176,13 @@ private:
 };
 
 /// One row, whole: masked columns of a causal one are zeros and not read.
-static void wholeRow(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s, const RowView& view, const BufferRef& x, const BufferRef& out, const Value& row) {
+static void wholeRow(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s, const RowView& view, const BufferRef& x,
+                     const BufferRef& out, const Value& row) {
   LoopBuilder& b = build.b;
   auto normalise = [&](const Value& n) {
-    softmaxRow(build, s, {n, op.factor(), [&](const Value& at, int lanes, const Value* mask) { return b.load(x, {row, at}, lanes, mask); }, out,
-                          [&](const Value& at) { return std::vector<Value>{row, at}; }});
+    softmaxRow(build, s,
+               {n, op.factor(), [&](const Value& at, int lanes, const Value* mask) { return b.load(x, {row, at}, lanes, mask); }, out,
+                [&](const Value& at) { return std::vector<Value>{row, at}; }});
   };
   if (op.causal == Causal::No) {
     if (!view.n.isConstant(0)) normalise(view.n);
@@ -190,10 +209,12 @@ static void lastAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s) 
   b.phase(isLong * rows.tasks(), [&](const Value& task) { rows.measure(task); });
   if (!canBeShort) return b.phase(rows.tasks(), [&](const Value& task) { rows.finish(task); });
   b.phase(isLong * rows.tasks() + (Value(1) - isLong) * ceilDivOf(view.outer, s.rows), [&](const Value& task) {
-    b.when(lessThan(kLongRow, view.n), [&] { rows.finish(task); }, [&] {
-      Value first = b.let("row0", task * s.rows);
-      b.loop("row", first, minOf(first + s.rows, view.outer), 1, whole);
-    });
+    b.when(
+        lessThan(kLongRow, view.n), [&] { rows.finish(task); },
+        [&] {
+          Value first = b.let("row0", task * s.rows);
+          b.loop("row", first, minOf(first + s.rows, view.outer), 1, whole);
+        });
   });
 }
 
@@ -206,15 +227,19 @@ static void otherAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s)
   BufferRef top = b.denseBuffer("top", Stored::F32, BufferRole::ThreadScratch, {kColumns});  // then 1 / sum
   ColumnReduce highest(build, "max", LoopOp::Max, lanes), sum(build, "sum", LoopOp::Add, lanes);
   forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
-    highest.run(view.n, count, [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); },
-                [&](const Value& at, int, const Value* mask, const Value& total) { b.store(top, {at}, total, mask); });
-    sum.run(view.n, count,
-            [&](const Value& r, const Value& at, int width, const Value* mask) {
-              Value power = b.let("power", softmaxPower(b.load(x, {o, r, first + at}, width, mask), b.load(top, {at}, width, mask), op.factor()));
-              b.store(out, {o, r, first + at}, power, mask);
-              return power;
-            },
-            [&](const Value& at, int width, const Value* mask, const Value& total) { b.store(top, {at}, f32Const(1, width) / total, mask); });
+    highest.run(
+        view.n, count,
+        [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); },
+        [&](const Value& at, int, const Value* mask, const Value& total) { b.store(top, {at}, total, mask); });
+    sum.run(
+        view.n, count,
+        [&](const Value& r, const Value& at, int width, const Value* mask) {
+          Value power =
+              b.let("power", softmaxPower(b.load(x, {o, r, first + at}, width, mask), b.load(top, {at}, width, mask), op.factor()));
+          b.store(out, {o, r, first + at}, power, mask);
+          return power;
+        },
+        [&](const Value& at, int width, const Value* mask, const Value& total) { b.store(top, {at}, f32Const(1, width) / total, mask); });
     b.loop("r", 0, view.n, 1, [&](const Value& r) {
       build.forVectors("j", 0, count, lanes, 1, build.masks(), [&](const Value& at, int width, const Value* mask) {
         b.store(out, {o, r, first + at}, b.load(out, {o, r, first + at}, width, mask) * b.load(top, {at}, width, mask), mask);

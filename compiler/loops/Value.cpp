@@ -96,7 +96,9 @@ Value selectOf(const Value& condition, const Value& yes, const Value& no) {
 }
 
 Value castTo(LoopOp cast, const Value& a) {
-  Scalar scalar = cast == LoopOp::ToF32 || cast == LoopOp::BitsF32 || cast == LoopOp::HalfF32 ? Scalar::F32 : cast == LoopOp::ToI64 ? Scalar::I64 : Scalar::I32;
+  Scalar scalar = cast == LoopOp::ToF32 || cast == LoopOp::BitsF32 || cast == LoopOp::HalfF32 ? Scalar::F32
+                  : cast == LoopOp::ToI64                                                     ? Scalar::I64
+                                                                                              : Scalar::I32;
   return made(node(LoopExpr::Kind::Cast, {scalar, a.lanes()}, {a.expr()}, cast));
 }
 

@@ -21,12 +21,21 @@ Value bitsOf(const Value& word, int shift, int bits) {
   return binary(LoopOp::And, moved, i32Const((1 << bits) - 1, word.lanes()));
 }
 
-Value joined(const Value& low, const Value& high, int shift) { return binary(LoopOp::Or, low, binary(LoopOp::Shl, high, i32Const(shift, high.lanes()))); }
+Value joined(const Value& low, const Value& high, int shift) {
+  return binary(LoopOp::Or, low, binary(LoopOp::Shl, high, i32Const(shift, high.lanes())));
+}
 
 }  // namespace
 
-WeightReader::WeightReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k, const MatmulSchedule& s)
-    : build_(build), b_(build.b), type_(type), panel_(s.panelWidth()), lanes_(static_cast<int>(s.lanes)), unroll_(s.unrollK), prefetch_(ceilDiv(s.prefetch, formatOf(type).block)) {
+WeightReader::WeightReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels,
+                           const Value& k, const MatmulSchedule& s)
+    : build_(build),
+      b_(build.b),
+      type_(type),
+      panel_(s.panelWidth()),
+      lanes_(static_cast<int>(s.lanes)),
+      unroll_(s.unrollK),
+      prefetch_(ceilDiv(s.prefetch, formatOf(type).block)) {
   const ElementFormat& format = formatOf(type);
   packed_ = b_.denseBuffer(name, Stored::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * format.blockBytes});
 }
@@ -49,7 +58,8 @@ void WeightReader::ahead(const Block& block, size_t vector, const Value& offset,
 
 std::vector<Value> WeightReader::halves(const Block& block, int64_t offset, const char* name) {
   std::vector<Value> all;
-  for (size_t v = 0; v < block.vectors.size(); ++v) all.push_back(b_.let(name, floatOfHalf(build_, part(block, v, Stored::U16, offset, 2))));
+  for (size_t v = 0; v < block.vectors.size(); ++v)
+    all.push_back(b_.let(name, floatOfHalf(build_, part(block, v, Stored::U16, offset, 2))));
   return all;
 }
 
@@ -67,7 +77,8 @@ std::vector<Value> WeightReader::words(const Block& block, const Value& offset, 
 Value WeightReader::chosen(const Value& word, int shift, int bits, float first) {
   int steps = bits == 4 ? 1 : 16;  // pairs of bits count in sixteens
   if (build_.target.isa().vectorBits != 512) {
-    Value count = castTo(LoopOp::ToF32, bits == 4 ? bitsOf(word, shift, bits) : binary(LoopOp::Shl, bitsOf(word, shift, bits), i32Const(4, word.lanes())));
+    Value count = castTo(LoopOp::ToF32,
+                         bits == 4 ? bitsOf(word, shift, bits) : binary(LoopOp::Shl, bitsOf(word, shift, bits), i32Const(4, word.lanes())));
     return first == 0 ? count : count + f32Const(first, word.lanes());
   }
   std::array<float, 16> table{};
@@ -75,7 +86,8 @@ Value WeightReader::chosen(const Value& word, int shift, int bits, float first) 
   return lookupOf(shift == 0 ? word : binary(LoopOp::Lshr, word, i32Const(shift, word.lanes())), table);
 }
 
-void WeightReader::forDepth(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1, const Body& body) {
+void WeightReader::forDepth(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1,
+                            const Body& body) {
   int64_t depth = formatOf(type_).block;
   if (depth == 1) return plain({batch, {}, vectors}, k0, k1, body);
   b_.loop("block", k0 / depth, k1 / depth, 1, [&](const Value& index) {
@@ -151,7 +163,8 @@ void WeightReader::q4_K(const Block& block, const Value& k, const Body& body) {
         std::vector<Value> word = words(block, 16 + (s * 4 + w) * 4, "nibbles");
         for (int i = 0; i < 8; ++i) {
           std::vector<Value> values;
-          for (size_t v = 0; v < d.size(); ++v) values.push_back(b_.let("b", build_.mulAdd(chosen(word[v], 4 * i, 4, 0), step[v], unary(LoopOp::Neg, least[v]))));
+          for (size_t v = 0; v < d.size(); ++v)
+            values.push_back(b_.let("b", build_.mulAdd(chosen(word[v], 4 * i, 4, 0), step[v], unary(LoopOp::Neg, least[v]))));
           body(k + s * 32 + w * 8 + i, values);
         }
       });
@@ -162,7 +175,8 @@ void WeightReader::q6_K(const Block& block, const Value& k, const Body& body) {
   std::vector<Value> d = halves(block, 0, "d");
   b_.loop("s", 0, 16, 1, [&](const Value& s) {
     std::vector<Value> step;
-    for (size_t v = 0; v < d.size(); ++v) step.push_back(b_.let("step", castTo(LoopOp::ToF32, part(block, v, Stored::I8, 2 + s, 1)) * d[v]));
+    for (size_t v = 0; v < d.size(); ++v)
+      step.push_back(b_.let("step", castTo(LoopOp::ToF32, part(block, v, Stored::I8, 2 + s, 1)) * d[v]));
     std::vector<Value> high = words(block, 18 + 128 + s * 4, "high");
     for (int half = 0; half < 2; ++half) {
       std::vector<Value> low = words(block, 18 + (s * 2 + half) * 4, "low");

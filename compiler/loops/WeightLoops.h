@@ -19,7 +19,8 @@ struct WeightColumns {
 class WeightReader {
 public:
   /// Of a product: batch x panels panels by k, read with the schedule's lanes, unroll_k and prefetch. Declares the operand `name`.
-  WeightReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k, const MatmulSchedule& schedule);
+  WeightReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k,
+               const MatmulSchedule& schedule);
 
   /// body(k, values) for k = k0 .. k1 - 1 ascending, one f32 vector for each of `vectors`; k0 and k1 are multiples of the
   /// block.

@@ -11,8 +11,7 @@ namespace quern {
 
 OpDoc AttentionOp::doc() {
   return {"heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16]",
-          "softmax(scale Q K^T) V by heads; Q [q,heads,head_dim], K and V [kv,kv_heads,head_dim]",
-          "Q, K, V"};
+          "softmax(scale Q K^T) V by heads; Q [q,heads,head_dim], K and V [kv,kv_heads,head_dim]", "Q, K, V"};
 }
 
 AttentionOp AttentionOp::read(KeyReader& reader) {
@@ -30,8 +29,8 @@ AttentionOp AttentionOp::read(KeyReader& reader) {
 
 void AttentionOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
   if (shapes.size() < 2 || shapes[0].size() != 3 || shapes[1].size() != 3) return;
-  const std::pair<const char*, int64_t> found[] = {{"heads", shapes[0][1]}, {"kv_heads", shapes[1][1]},
-                                                   {"head_dim", shapes[0][2]}, {"q", shapes[0][0]}, {"kv", shapes[1][0]}};
+  const std::pair<const char*, int64_t> found[] = {
+      {"heads", shapes[0][1]}, {"kv_heads", shapes[1][1]}, {"head_dim", shapes[0][2]}, {"q", shapes[0][0]}, {"kv", shapes[1][0]}};
   for (const auto& [key, value] : found)
     if (keys.find(key) == nullptr) keys.set(key, std::to_string(value));
 }
@@ -51,8 +50,7 @@ KeyValues AttentionOp::write() const {
 
 Result<void> AttentionOp::validate() const {
   for (auto [key, dim] : {std::pair{"heads", heads}, {"kv_heads", kvHeads}, {"head_dim", headDim}})
-    if (dim.any() || dim.value < 1)
-      return badCommand(fmt::format("attention: {}={} must be known and at least 1", key, text(dim)));
+    if (dim.any() || dim.value < 1) return badCommand(fmt::format("attention: {}={} must be known and at least 1", key, text(dim)));
   if (heads.value % kvHeads.value != 0)
     return badCommand(fmt::format("attention: heads={} is not a multiple of kv_heads={}", heads.value, kvHeads.value));
   if (auto good = checkShape("attention: Q", {q, heads, headDim}); !good) return good;
@@ -88,9 +86,7 @@ double AttentionOp::flops() const {
   return pairs * static_cast<double>(heads.value) * (4.0 * static_cast<double>(headDim.value) + 5.0);
 }
 
-float AttentionOp::factor() const {
-  return scale != 0 ? scale : static_cast<float>(1.0 / std::sqrt(static_cast<double>(headDim.value)));
-}
+float AttentionOp::factor() const { return scale != 0 ? scale : static_cast<float>(1.0 / std::sqrt(static_cast<double>(headDim.value))); }
 
 AttentionOp AttentionOp::withRuntimeDims() const {
   AttentionOp op = *this;

@@ -37,7 +37,8 @@ static void q4_K(const std::byte* block, float* values) {
     int scale = s < 4 ? byteAt(scales, s) & 63 : (byteAt(scales, 4 + s) & 15) | (byteAt(scales, s - 4) >> 6 << 4);
     int least = s < 4 ? byteAt(scales, 4 + s) & 63 : (byteAt(scales, 4 + s) >> 4) | (byteAt(scales, s) >> 6 << 4);
     float step = d * static_cast<float>(scale), minimum = dmin * static_cast<float>(least);
-    for (int i = 0; i < 32; ++i) values[32 * s + i] = step * static_cast<float>((byteAt(nibbles, 32 * (s / 2) + i) >> (4 * (s % 2))) & 15) - minimum;
+    for (int i = 0; i < 32; ++i)
+      values[32 * s + i] = step * static_cast<float>((byteAt(nibbles, 32 * (s / 2) + i) >> (4 * (s % 2))) & 15) - minimum;
   }
 }
 

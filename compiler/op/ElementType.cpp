@@ -5,8 +5,14 @@
 
 namespace quern {
 
-static constexpr std::array<ElementFormat, 8> kFormats = {{
-    {"f32", 1, 4}, {"i32", 1, 4}, {"f16", 1, 2}, {"bf16", 1, 2}, {"q8_0", 32, 34}, {"q4_0", 32, 18}, {"q4_K", 256, 144}, {"q6_K", 256, 210}}};
+static constexpr std::array<ElementFormat, 8> kFormats = {{{"f32", 1, 4},
+                                                           {"i32", 1, 4},
+                                                           {"f16", 1, 2},
+                                                           {"bf16", 1, 2},
+                                                           {"q8_0", 32, 34},
+                                                           {"q4_0", 32, 18},
+                                                           {"q4_K", 256, 144},
+                                                           {"q6_K", 256, 210}}};
 
 static constexpr auto kNames = [] {
   std::array<std::string_view, kFormats.size()> names;

@@ -23,7 +23,7 @@ enum class ElementType : uint8_t { F32, I32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K }
 
 struct ElementFormat {
   std::string_view name;
-  int64_t block = 1;       ///< elements that are stored together
+  int64_t block = 1;  ///< elements that are stored together
   int64_t blockBytes = 4;
 };
 const ElementFormat& formatOf(ElementType type);

@@ -3,12 +3,9 @@
 
 namespace quern {
 
-OpDoc EmbeddingOp::doc() { return {"t= v= d=", "rows of table [v,d] by ids [t] (i32)",
-          "ids (i32), table"}; }
+OpDoc EmbeddingOp::doc() { return {"t= v= d=", "rows of table [v,d] by ids [t] (i32)", "ids (i32), table"}; }
 
-EmbeddingOp EmbeddingOp::read(KeyReader& reader) {
-  return {takeDim(reader, "t"), takeDim(reader, "v"), takeDim(reader, "d")};
-}
+EmbeddingOp EmbeddingOp::read(KeyReader& reader) { return {takeDim(reader, "t"), takeDim(reader, "v"), takeDim(reader, "d")}; }
 
 void EmbeddingOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
   if (shapes.size() < 2 || shapes[0].empty() || shapes[1].size() != 2) return;

@@ -9,7 +9,8 @@
 namespace quern {
 
 OpDoc MapOp::doc() {
-  return {"expr=\"gelu_tanh(a + b) * c\" a=SHAPE b=SHAPE c=SHAPE [inplace=a]", "one fused kernel for any elementwise expression, NumPy broadcasting; inplace: the result replaces that operand",
+  return {"expr=\"gelu_tanh(a + b) * c\" a=SHAPE b=SHAPE c=SHAPE [inplace=a]",
+          "one fused kernel for any elementwise expression, NumPy broadcasting; inplace: the result replaces that operand",
           "the operands as they first appear in expr"};
 }
 
@@ -80,8 +81,9 @@ Result<void> MapOp::validate() const {
     }
   }
   if (const Operand* over = operandNamed(inPlace); !inPlace.empty() && (over == nullptr || over->shape != out))
-    return badCommand(over == nullptr ? fmt::format("map: inplace={} is no operand", escaped(inPlace))
-                                      : fmt::format("map: inplace={}: its shape is {}, the result's {}", inPlace, text(over->shape), text(out)));
+    return badCommand(over == nullptr
+                          ? fmt::format("map: inplace={} is no operand", escaped(inPlace))
+                          : fmt::format("map: inplace={}: its shape is {}, the result's {}", inPlace, text(over->shape), text(out)));
   return checkShape("map: the result", out);
 }
 

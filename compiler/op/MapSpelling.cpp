@@ -14,14 +14,24 @@ struct Binary {
   std::string_view name;
   ScalarFn fn;
 };
-constexpr std::array<Binary, 6> kBinary = {{{"add", ScalarFn::Add}, {"sub", ScalarFn::Sub}, {"mul", ScalarFn::Mul},
-                                            {"div", ScalarFn::Div}, {"max", ScalarFn::Max}, {"min", ScalarFn::Min}}};
-constexpr std::array<Binary, 11> kUnary = {{{"exp", ScalarFn::Exp}, {"log", ScalarFn::Log}, {"tanh", ScalarFn::Tanh},
-                                            {"erf", ScalarFn::Erf}, {"sigmoid", ScalarFn::Sigmoid}, {"relu", ScalarFn::Relu},
-                                            {"silu", ScalarFn::Silu}, {"sqrt", ScalarFn::Sqrt}, {"rsqrt", ScalarFn::Rsqrt},
-                                            {"abs", ScalarFn::Abs}, {"neg", ScalarFn::Neg}}};
-constexpr std::array<Binary, 3> kGelu = {
-    {{"erf", ScalarFn::GeluErf}, {"tanh", ScalarFn::GeluTanh}, {"sigmoid", ScalarFn::GeluSigmoid}}};
+constexpr std::array<Binary, 6> kBinary = {{{"add", ScalarFn::Add},
+                                            {"sub", ScalarFn::Sub},
+                                            {"mul", ScalarFn::Mul},
+                                            {"div", ScalarFn::Div},
+                                            {"max", ScalarFn::Max},
+                                            {"min", ScalarFn::Min}}};
+constexpr std::array<Binary, 11> kUnary = {{{"exp", ScalarFn::Exp},
+                                            {"log", ScalarFn::Log},
+                                            {"tanh", ScalarFn::Tanh},
+                                            {"erf", ScalarFn::Erf},
+                                            {"sigmoid", ScalarFn::Sigmoid},
+                                            {"relu", ScalarFn::Relu},
+                                            {"silu", ScalarFn::Silu},
+                                            {"sqrt", ScalarFn::Sqrt},
+                                            {"rsqrt", ScalarFn::Rsqrt},
+                                            {"abs", ScalarFn::Abs},
+                                            {"neg", ScalarFn::Neg}}};
+constexpr std::array<Binary, 3> kGelu = {{{"erf", ScalarFn::GeluErf}, {"tanh", ScalarFn::GeluTanh}, {"sigmoid", ScalarFn::GeluSigmoid}}};
 
 template <size_t N>
 const Binary* named(const std::array<Binary, N>& table, std::string_view name) {
@@ -48,9 +58,7 @@ const std::vector<MapSpelling>& mapSpellings() {
   return all;
 }
 
-bool isMapSpelling(std::string_view name) {
-  return name == "gelu" || named(kBinary, name) != nullptr || named(kUnary, name) != nullptr;
-}
+bool isMapSpelling(std::string_view name) { return name == "gelu" || named(kBinary, name) != nullptr || named(kUnary, name) != nullptr; }
 
 MapOp readMapSpelling(std::string_view name, KeyReader& reader) {
   MapOp op;

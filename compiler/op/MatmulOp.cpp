@@ -26,7 +26,7 @@ static std::vector<std::string> freeOperands(const ScalarExprRef& ep) {
 }
 
 static constexpr std::array<ElementType, 7> kWeightTypes = {ElementType::F32,  ElementType::F16,  ElementType::BF16, ElementType::Q8_0,
-                                                           ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
+                                                            ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
 
 static std::vector<std::string> weightTypeNames() {
   std::vector<std::string> names;
@@ -47,10 +47,8 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   op.acc = reader.takeFlag("acc");
   if (auto text = reader.take("ep")) {
     auto ep = parseEpilogue(*text);
-    if (ep)
-      op.ep = *ep;
-    else
-      reader.failBeforeKeys(ep.error().message);
+    if (ep) op.ep = *ep;
+    else reader.failBeforeKeys(ep.error().message);
   }
   for (const std::string& name : freeOperands(op.ep)) op.operandShapes.emplace_back(name, takeShape(reader, name));
   return op;
@@ -89,9 +87,11 @@ Result<void> MatmulOp::validate() const {
   if (constB && (n.any() || k.any() || batch.any()))
     return badCommand("matmul: const=b needs known n, k and batch: a weight is packed once, in a layout that depends on them");
   const ElementFormat& format = formatOf(w);
-  if (w != ElementType::F32 && !constB) return badCommand(fmt::format("matmul: w={} without const=b: only a weight has a type of its own", format.name));
+  if (w != ElementType::F32 && !constB)
+    return badCommand(fmt::format("matmul: w={} without const=b: only a weight has a type of its own", format.name));
   if (isQuantised(w) && (!tb || k.value % format.block != 0))
-    return badCommand(fmt::format("matmul: w={} {}; its blocks are {} neighbours along k of a weight stored [n,k]", format.name, tb ? fmt::format("with k={}", text(k)) : "without tb=1", format.block));
+    return badCommand(fmt::format("matmul: w={} {}; its blocks are {} neighbours along k of a weight stored [n,k]", format.name,
+                                  tb ? fmt::format("with k={}", text(k)) : "without tb=1", format.block));
   for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}})
     if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
   for (const auto& [name, shape] : operandShapes) {
@@ -100,8 +100,7 @@ Result<void> MatmulOp::validate() const {
     bool fits = shape.size() <= out.size();
     for (size_t i = 0; fits && i < shape.size(); ++i)
       fits = shape[shape.size() - 1 - i] == Dim{1} || shape[shape.size() - 1 - i] == out[out.size() - 1 - i];
-    if (!fits)
-      return badCommand(fmt::format("matmul: {}={} does not broadcast to the output's {}", name, text(shape), text(Shape(out))));
+    if (!fits) return badCommand(fmt::format("matmul: {}={} does not broadcast to the output's {}", name, text(shape), text(Shape(out))));
   }
   return {};
 }

@@ -23,8 +23,8 @@ struct MatmulOp {
 
   Dim m, n, k, batch{1};
   bool ta = false, tb = false, constB = false, acc = false;
-  ElementType w = ElementType::F32;  ///< of a weight's elements; its products are of the f32 that they stand for
-  ScalarExprRef ep;  ///< null: none
+  ElementType w = ElementType::F32;                          ///< of a weight's elements; its products are of the f32 that they stand for
+  ScalarExprRef ep;                                          ///< null: none
   std::vector<std::pair<std::string, Shape>> operandShapes;  ///< of ep's operands other than x, bias, residual
 
   static OpDoc doc();

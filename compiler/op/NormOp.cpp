@@ -43,7 +43,8 @@ std::vector<TensorSpec> NormShape::rows() const {
 NormShape NormShape::fixed(const DimValues& values) const { return {fixedShape(x, values), eps, residual}; }
 
 OpDoc LayerNormOp::doc() {
-  return {"x=SHAPE [eps=1e-5] [residual=1]", "(x - mean) / sqrt(variance + eps) * gain + bias over the last axis; residual=1: of x + residual", "x, (residual,) gain, bias"};
+  return {"x=SHAPE [eps=1e-5] [residual=1]",
+          "(x - mean) / sqrt(variance + eps) * gain + bias over the last axis; residual=1: of x + residual", "x, (residual,) gain, bias"};
 }
 
 LayerNormOp LayerNormOp::read(KeyReader& reader) {
@@ -72,7 +73,10 @@ TensorSpec LayerNormOp::output() const { return shape.tensor("out"); }
 LayerNormOp LayerNormOp::fixed(const DimValues& values) const { return {shape.fixed(values)}; }
 double LayerNormOp::flops() const { return 8.0 * static_cast<double>(output().elements()); }
 
-OpDoc RmsNormOp::doc() { return {"x=SHAPE [eps=1e-5] [residual=1]", "x / sqrt(mean of squares + eps) * gain over the last axis; residual=1: of x + residual", "x, (residual,) gain"}; }
+OpDoc RmsNormOp::doc() {
+  return {"x=SHAPE [eps=1e-5] [residual=1]", "x / sqrt(mean of squares + eps) * gain over the last axis; residual=1: of x + residual",
+          "x, (residual,) gain"};
+}
 
 RmsNormOp RmsNormOp::read(KeyReader& reader) {
   RmsNormOp op;

@@ -8,9 +8,7 @@
 
 namespace quern {
 
-std::string_view causalText(Causal causal) {
-  return causal == Causal::No ? "" : causal == Causal::TopLeft ? "topleft" : "1";
-}
+std::string_view causalText(Causal causal) { return causal == Causal::No ? "" : causal == Causal::TopLeft ? "topleft" : "1"; }
 
 Causal takeCausal(KeyReader& reader) {
   switch (reader.takeChoice("causal", {"0", "1", "topleft"})) {
@@ -42,6 +40,8 @@ float takeScale(KeyReader& reader) {
   return value;
 }
 
-ElementType takeFloatType(KeyReader& reader, std::string_view key) { return reader.takeChoice(key, {"f32", "f16"}) == 0 ? ElementType::F32 : ElementType::F16; }
+ElementType takeFloatType(KeyReader& reader, std::string_view key) {
+  return reader.takeChoice(key, {"f32", "f16"}) == 0 ? ElementType::F32 : ElementType::F16;
+}
 
 }  // namespace quern

@@ -46,10 +46,8 @@ static Error unknownOp(const std::string& name) {
 static Result<OpDesc> readOp(const KeyValues& keys) {
   KeyReader reader(keys, keys.head);
   OpDesc op;
-  if (isMapSpelling(keys.head))
-    op = readMapSpelling(keys.head, reader);
-  else if (!withOpNamed(keys.head, [&]<class Op>(const Op&) { op = Op::read(reader); }))
-    return unknownOp(keys.head);
+  if (isMapSpelling(keys.head)) op = readMapSpelling(keys.head, reader);
+  else if (!withOpNamed(keys.head, [&]<class Op>(const Op&) { op = Op::read(reader); })) return unknownOp(keys.head);
   if (auto good = reader.finish(); !good) return good.error();
   return op;
 }
@@ -66,10 +64,8 @@ Result<OpDesc> parseOp(std::string_view text) { return parseOpFor(text, {}); }
 Result<OpDesc> parseOpFor(std::string_view text, std::span<const std::vector<int64_t>> shapes) {
   auto keys = parseKeyValues(text, "op", true);
   if (!keys) return keys.error();
-  if (isMapSpelling(keys->head))
-    fillSpellingFromShapes(keys->head, *keys, shapes);
-  else
-    withOpNamed(keys->head, [&]<class Op>(const Op&) { Op::fillFromShapes(*keys, shapes); });
+  if (isMapSpelling(keys->head)) fillSpellingFromShapes(keys->head, *keys, shapes);
+  else withOpNamed(keys->head, [&]<class Op>(const Op&) { Op::fillFromShapes(*keys, shapes); });
   auto op = readOp(*keys);
   if (!op) return op;
   auto good = std::visit([](const auto& o) { return o.validate(); }, *op);
@@ -124,19 +120,20 @@ OpDesc withRuntimeDims(const OpDesc& op) {
 Result<DimValues> bindDims(const OpDesc& op, std::span<const std::vector<int64_t>> shapes) {
   std::vector<TensorSpec> inputs = inputsOf(op);
   std::string subject = text(op);
-  if (shapes.size() != inputs.size())
-    return badInput(fmt::format("{}: {} inputs given, {} needed", subject, shapes.size(), inputs.size()));
+  if (shapes.size() != inputs.size()) return badInput(fmt::format("{}: {} inputs given, {} needed", subject, shapes.size(), inputs.size()));
   DimValues values;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const TensorSpec& spec = inputs[i];
     if (shapes[i].size() != spec.dims.size())
-      return badInput(fmt::format("{}: input {} ({}) is {}, {} dimensions needed", subject, i + 1, spec.name, shapeText(shapes[i]), spec.dims.size()));
+      return badInput(
+          fmt::format("{}: input {} ({}) is {}, {} dimensions needed", subject, i + 1, spec.name, shapeText(shapes[i]), spec.dims.size()));
     for (size_t d = 0; d < spec.dims.size(); ++d) {
       const TensorDim& dim = spec.dims[d];
       auto bound = values.find(dim.name);
       int64_t expected = !dim.any() ? dim.value : bound != values.end() ? bound->second : shapes[i][d];
       if (shapes[i][d] != expected)
-        return badInput(fmt::format("{}: input {} ({}) is {}: dimension {} ({}) is {}, {} needed", subject, i + 1, spec.name, shapeText(shapes[i]), d, dim.name, shapes[i][d], expected));
+        return badInput(fmt::format("{}: input {} ({}) is {}: dimension {} ({}) is {}, {} needed", subject, i + 1, spec.name,
+                                    shapeText(shapes[i]), d, dim.name, shapes[i][d], expected));
       if (dim.any()) values[dim.name] = expected;
     }
   }

@@ -17,7 +17,8 @@
 namespace quern {
 
 /// WHAT to compute, as a value. parse(text(x)) == x.
-using OpDesc = std::variant<MatmulOp, MapOp, SoftmaxOp, ReduceOp, LayerNormOp, RmsNormOp, EmbeddingOp, TransposeOp, RopeOp, CastOp, AttentionOp>;
+using OpDesc =
+    std::variant<MatmulOp, MapOp, SoftmaxOp, ReduceOp, LayerNormOp, RmsNormOp, EmbeddingOp, TransposeOp, RopeOp, CastOp, AttentionOp>;
 
 /// Parses and validates. Errors: BadCommand naming op, key, value and what would be right.
 Result<OpDesc> parseOp(std::string_view text);

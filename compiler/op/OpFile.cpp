@@ -38,7 +38,9 @@ static Result<OpEntry> parseEntry(const TomlValue& table, const std::string& fil
     else if (key == "op" && isString) keys.head = value.string;
     else keys.set(key, asOpValue(value));
   }
-  auto located = [&](const std::string& what) { return badInput(fmt::format("{}:{}:{}: {}", escaped(file), table.line, table.column, what)); };
+  auto located = [&](const std::string& what) {
+    return badInput(fmt::format("{}:{}:{}: {}", escaped(file), table.line, table.column, what));
+  };
   for (const auto& [key, value] : table.members)
     if ((key == "id" || key == "schedule" || key == "cpu" || key == "text" || key == "op") && value.kind != TomlValue::Kind::String)
       return located(fmt::format("{} is not a string", key));
@@ -69,7 +71,9 @@ Result<OpFile> parseOpFile(const TomlValue& root, const std::string& file) {
     auto entry = parseEntry(*tables[i], file, i);
     if (!entry) return entry.error();
     for (const OpEntry& other : out.entries)
-      if (other.id == entry->id) return badInput(fmt::format("{}:{}:{}: id '{}' is given twice", escaped(file), tables[i]->line, tables[i]->column, escaped(entry->id)));
+      if (other.id == entry->id)
+        return badInput(
+            fmt::format("{}:{}:{}: id '{}' is given twice", escaped(file), tables[i]->line, tables[i]->column, escaped(entry->id)));
     out.entries.push_back(std::move(*entry));
   }
   if (out.entries.empty()) return badInput(fmt::format("{}: no [[op]] in it", escaped(file)));

@@ -8,7 +8,7 @@ namespace quern {
 
 /// One `[[op]]` of a file: `text = "..."` or the keys apart, and what may stand beside them.
 struct OpEntry {
-  std::string id;        ///< the file's, else "op-1", "op-2", ...
+  std::string id;  ///< the file's, else "op-1", "op-2", ...
   OpDesc op;
   std::string schedule;  ///< empty: not given
   std::string cpu;       ///< empty: not given

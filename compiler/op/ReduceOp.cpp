@@ -10,8 +10,7 @@ static const std::vector<std::string>& fnNames() {
   return names;
 }
 
-OpDoc ReduceOp::doc() { return {"x=SHAPE axis= f=sum|mean|max|min", "f along axis, which disappears",
-          "x"}; }
+OpDoc ReduceOp::doc() { return {"x=SHAPE axis= f=sum|mean|max|min", "f along axis, which disappears", "x"}; }
 
 ReduceOp ReduceOp::read(KeyReader& reader) {
   ReduceOp op;

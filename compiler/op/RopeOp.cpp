@@ -6,7 +6,8 @@
 namespace quern {
 
 OpDoc RopeOp::doc() {
-  return {"x=TxHxD [pairs=adjacent|half] [to=f32|f16]", "each pair of x's last axis turned by its angle; angles: D/2 cosines, then D/2 sines, for every row", "x, angles [T,D]"};
+  return {"x=TxHxD [pairs=adjacent|half] [to=f32|f16]",
+          "each pair of x's last axis turned by its angle; angles: D/2 cosines, then D/2 sines, for every row", "x, angles [T,D]"};
 }
 
 RopeOp RopeOp::read(KeyReader& reader) {
@@ -52,6 +53,8 @@ RopeOp RopeOp::withRuntimeDims() const {
   return op;
 }
 
-double RopeOp::flops() const { return 3.0 * static_cast<double>(x[0].value) * static_cast<double>(x[1].value) * static_cast<double>(x[2].value); }
+double RopeOp::flops() const {
+  return 3.0 * static_cast<double>(x[0].value) * static_cast<double>(x[1].value) * static_cast<double>(x[2].value);
+}
 
 }  // namespace quern

@@ -48,9 +48,7 @@ const ScalarFnInfo* findScalarFn(std::string_view name) {
   return nullptr;
 }
 
-ScalarExprRef scalarNumber(float value) {
-  return std::make_shared<ScalarExpr>(ScalarExpr{ScalarExpr::Kind::Number, value, {}, {}, {}});
-}
+ScalarExprRef scalarNumber(float value) { return std::make_shared<ScalarExpr>(ScalarExpr{ScalarExpr::Kind::Number, value, {}, {}, {}}); }
 
 ScalarExprRef scalarOperand(std::string name) {
   return std::make_shared<ScalarExpr>(ScalarExpr{ScalarExpr::Kind::Operand, 0, std::move(name), {}, {}});
@@ -78,8 +76,7 @@ std::string text(const ScalarExpr& expr) {
   if (expr.kind == ScalarExpr::Kind::Number) return shortest(expr.number);
   if (expr.kind == ScalarExpr::Kind::Operand) return expr.operand;
   int mine = strength(expr);
-  if (mine < 3)
-    return fmt::format("{} {} {}", wrapped(*expr.args[0], mine), info(expr.fn).name, wrapped(*expr.args[1], mine + 1));
+  if (mine < 3) return fmt::format("{} {} {}", wrapped(*expr.args[0], mine), info(expr.fn).name, wrapped(*expr.args[1], mine + 1));
   if (expr.args.size() == 1) return fmt::format("{}({})", info(expr.fn).name, text(*expr.args[0]));
   return fmt::format("{}({}, {})", info(expr.fn).name, text(*expr.args[0]), text(*expr.args[1]));
 }

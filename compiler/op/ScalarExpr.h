@@ -14,8 +14,26 @@ namespace quern {
 /// Every function of the expression language; operators are functions with a sign for a name.
 /// Numeric  each operator and each function rounds once to f32 (nothing is contracted); limits: DESIGN §3.
 enum class ScalarFn : uint8_t {
-  Add, Sub, Mul, Div, Neg, Max, Min, Abs, Sqrt, Rsqrt, Exp, Log, Tanh, Erf, Sigmoid,
-  Relu, Silu, GeluErf, GeluTanh, GeluSigmoid,
+  Add,
+  Sub,
+  Mul,
+  Div,
+  Neg,
+  Max,
+  Min,
+  Abs,
+  Sqrt,
+  Rsqrt,
+  Exp,
+  Log,
+  Tanh,
+  Erf,
+  Sigmoid,
+  Relu,
+  Silu,
+  GeluErf,
+  GeluTanh,
+  GeluSigmoid,
 };
 
 struct ScalarFnInfo {

@@ -22,12 +22,10 @@ public:
   explicit Parser(std::string_view text) : text_(text) {}
 
   Result<ScalarExprRef> run() {
-    if (text_.size() > kMaxLength)
-      return badCommand(fmt::format("expression: {} characters; at most {}", text_.size(), kMaxLength));
+    if (text_.size() > kMaxLength) return badCommand(fmt::format("expression: {} characters; at most {}", text_.size(), kMaxLength));
     ScalarExprRef expr = sum();
     if (peek() != 0) fail(fmt::format("unexpected '{}'", escaped(text_.substr(at_, 1))));
-    if (!error_.empty())
-      return badCommand(fmt::format("expression '{}': {} at column {}", escaped(text_), error_, errorAt_ + 1));
+    if (!error_.empty()) return badCommand(fmt::format("expression '{}': {} at column {}", escaped(text_), error_, errorAt_ + 1));
     return expr;
   }
 
@@ -145,12 +143,9 @@ static std::optional<ScalarExprRef> parseStages(std::string_view text) {
   for (const std::string& part : split(text, '+')) {
     std::string stage(trim(part));
     const ScalarFnInfo* fn = findScalarFn(stage);
-    if (stage == "bias" || stage == "residual")
-      expr = scalarCall(ScalarFn::Add, {expr, scalarOperand(stage)});
-    else if (fn != nullptr && fn->arity == 1)
-      expr = scalarCall(fn->fn, {expr});
-    else
-      return std::nullopt;
+    if (stage == "bias" || stage == "residual") expr = scalarCall(ScalarFn::Add, {expr, scalarOperand(stage)});
+    else if (fn != nullptr && fn->arity == 1) expr = scalarCall(fn->fn, {expr});
+    else return std::nullopt;
   }
   return expr;
 }
@@ -161,8 +156,10 @@ Result<ScalarExprRef> parseEpilogue(std::string_view text) {
   if (!expr) return expr;
   std::vector<std::string> names = operandsOf(**expr);
   if (std::find(names.begin(), names.end(), "x") == names.end())
-    return badCommand(fmt::format("ep={}: x, the product, does not occur; stages are bias, residual and functions of "
-                                  "one argument joined by '+', or an expression in x", quotedIfNeeded(escaped(text))));
+    return badCommand(
+        fmt::format("ep={}: x, the product, does not occur; stages are bias, residual and functions of "
+                    "one argument joined by '+', or an expression in x",
+                    quotedIfNeeded(escaped(text))));
   return expr;
 }
 

@@ -7,10 +7,7 @@
 
 namespace quern {
 
-OpDoc SoftmaxOp::doc() {
-  return {"x=SHAPE [axis=-1] [scale=] [causal=1|topleft]", "exp(scale (x - max)) over its sum along axis",
-          "x"};
-}
+OpDoc SoftmaxOp::doc() { return {"x=SHAPE [axis=-1] [scale=] [causal=1|topleft]", "exp(scale (x - max)) over its sum along axis", "x"}; }
 
 SoftmaxOp SoftmaxOp::read(KeyReader& reader) {
   SoftmaxOp op;
@@ -36,8 +33,8 @@ Result<void> SoftmaxOp::validate() const {
   if (auto good = checkShape("softmax: x", x); !good) return good;
   if (auto good = checkAxis("softmax", axis, x); !good) return good;
   if (causal != Causal::No && (x.size() < 2 || axisIndex() + 1 != x.size()))
-    return badCommand(fmt::format("softmax: causal={} needs at least 2 dimensions and axis=-1; x={} axis={}",
-                                  causalText(causal), text(x), axis));
+    return badCommand(
+        fmt::format("softmax: causal={} needs at least 2 dimensions and axis=-1; x={} axis={}", causalText(causal), text(x), axis));
   return {};
 }
 

@@ -62,14 +62,12 @@ Shape takeShape(KeyReader& reader, std::string_view key) {
   for (const std::string& part : split(*word, 'x')) {
     auto dim = parseDim(part);
     if (!dim) {
-      reader.fail(fmt::format("{}={} is not a shape; dimensions with x between, such as 16x128 or *x768", key,
-                              escaped(*word)));
+      reader.fail(fmt::format("{}={} is not a shape; dimensions with x between, such as 16x128 or *x768", key, escaped(*word)));
       return {Dim{1}};
     }
     shape.push_back(*dim);
   }
-  if (shape.size() > kMaxRank)
-    reader.fail(fmt::format("{}={} has {} dimensions; at most {}", key, escaped(*word), shape.size(), kMaxRank));
+  if (shape.size() > kMaxRank) reader.fail(fmt::format("{}={} has {} dimensions; at most {}", key, escaped(*word), shape.size(), kMaxRank));
   return shape;
 }
 
@@ -97,8 +95,7 @@ Result<void> checkShape(std::string_view what, const Shape& shape) {
   for (Dim dim : shape) {
     if (dim.any() || dim.value == 0) continue;
     auto next = checkedMul(product, dim.value);
-    if (!next || *next > kMaxElements)
-      return badCommand(fmt::format("{}: {} has more than {} elements", what, text(shape), kMaxElements));
+    if (!next || *next > kMaxElements) return badCommand(fmt::format("{}: {} has more than {} elements", what, text(shape), kMaxElements));
     product = *next;
   }
   return {};

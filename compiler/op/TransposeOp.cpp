@@ -8,8 +8,7 @@
 
 namespace quern {
 
-OpDoc TransposeOp::doc() { return {"x=SHAPE [perm=1,0]", "axes in the order of perm; without it reversed",
-          "x"}; }
+OpDoc TransposeOp::doc() { return {"x=SHAPE [perm=1,0]", "axes in the order of perm; without it reversed", "x"}; }
 
 TransposeOp TransposeOp::read(KeyReader& reader) {
   TransposeOp op;

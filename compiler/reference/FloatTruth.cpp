@@ -44,8 +44,9 @@ constexpr Shortcut kErf = {{0, kTwoOverSqrtPi, 0, -kTwoOverSqrtPi / 3, 0}, -6, B
 constexpr Shortcut kSigmoid = {{0.5, 0.25, 0, -1.0 / 48, 0}, -150, Beyond::Zero, 40, Beyond::One};
 constexpr Shortcut kSilu = {{0, 0.5, 0.25, 0, -1.0 / 48}, -150, Beyond::Zero, 40, Beyond::Argument};
 constexpr Shortcut kGeluErf = {{0, 0.5, kSqrt2OverPi / 2, 0, -kSqrt2OverPi / 12}, -18, Beyond::Zero, 9, Beyond::Argument};
-constexpr Shortcut kGeluTanh = {{0, 0.5, kSqrt2OverPi / 2, 0, kSqrt2OverPi / 2 * (kCubic - kSqrt2OverPi * kSqrt2OverPi / 3)}, -13, Beyond::Zero, 10, Beyond::Argument};
-constexpr Shortcut kGeluSigmoid = {{0, 0.5, kScale / 4, 0, -kScale * kScale * kScale / 48}, -90, Beyond::Zero, 24, Beyond::Argument};
+constexpr Shortcut kGeluTanh = {
+    {0, 0.5, kSqrt2OverPi / 2, 0, kSqrt2OverPi / 2 * (kCubic - kSqrt2OverPi * kSqrt2OverPi / 3)}, -13, Beyond::Zero, 10, Beyond::Argument};
+constexpr Shortcut kGeluSigmoid = {{0, 0.5, kScale / 4, 0, -kScale* kScale* kScale / 48}, -90, Beyond::Zero, 24, Beyond::Argument};
 
 constexpr const Shortcut* shortcutOf(ScalarFn fn) {
   switch (fn) {
@@ -87,7 +88,9 @@ double exactOf(double x) {
   return kFn == ScalarFn::Sqrt ? static_cast<double>(static_cast<float>(v)) : v;
 }
 
-constexpr bool hasOneAnswer(ScalarFn fn) { return fn == ScalarFn::Sqrt || fn == ScalarFn::Abs || fn == ScalarFn::Neg || fn == ScalarFn::Relu; }
+constexpr bool hasOneAnswer(ScalarFn fn) {
+  return fn == ScalarFn::Sqrt || fn == ScalarFn::Abs || fn == ScalarFn::Neg || fn == ScalarFn::Relu;
+}
 
 double lessOwnError(double limit, double exact) { return std::isfinite(exact) ? limit - kTruthError * std::fabs(exact) - 0x1p-200 : limit; }
 

@@ -17,7 +17,7 @@ struct FloatTruth {
   ///          Inf where f(x) is far above every float.
   void (*fill)(std::span<const float> x, double* exact, double* limit) = nullptr;
   std::string name;
-  double ulpsFrom = 0x1p-126;      ///< from this |exact| on, the limit is a number of ulps
+  double ulpsFrom = 0x1p-126;        ///< from this |exact| on, the limit is a number of ulps
   bool (*takes)(float x) = nullptr;  ///< the floats it is defined for; null: all
 };
 

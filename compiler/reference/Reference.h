@@ -39,10 +39,10 @@ ReferenceResult reference(const OpDesc& op, std::span<const TensorData> inputs, 
 
 /// How `actual` compares with the reference.
 struct Comparison {
-  double worst = 0;     ///< largest error / limit; Inf where NaN or Inf are not where they belong
+  double worst = 0;  ///< largest error / limit; Inf where NaN or Inf are not where they belong
   int64_t worstAt = -1;
   int64_t elements = 0;
-  int64_t zeros = 0;    ///< expected values that are zero: a test of more than half of them tests nothing
+  int64_t zeros = 0;  ///< expected values that are zero: a test of more than half of them tests nothing
 };
 Comparison compare(const ReferenceResult& expected, std::span<const float> actual);
 

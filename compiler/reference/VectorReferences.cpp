@@ -125,7 +125,8 @@ static void eachRow(const NormShape& shape, Inputs inputs, Body&& body) {
   for (size_t i = 0; i + 1 < shape.x.size(); ++i) rows *= shape.x[i].value;
   std::vector<float> row(static_cast<size_t>(width));
   for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t j = 0; j < width; ++j) row[static_cast<size_t>(j)] = inputs[0].f32()[r * width + j] + (shape.residual ? inputs[1].f32()[r * width + j] : 0.0f);
+    for (int64_t j = 0; j < width; ++j)
+      row[static_cast<size_t>(j)] = inputs[0].f32()[r * width + j] + (shape.residual ? inputs[1].f32()[r * width + j] : 0.0f);
     body(row.data(), width, static_cast<size_t>(r * width));
   }
 }
@@ -151,7 +152,8 @@ ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind)
     for (int64_t j = 0; j < width; ++j, ++at) {
       double gain = inputs[inputs.size() - 2].f32()[j], bias = inputs.back().f32()[j];
       result.value[at] = (x[j] - mean) * rstd * gain + bias;
-      result.limit[at] = 16 * kEps * (std::fabs(gain) * rstd * (std::fabs(x[j]) + magnitude) + std::fabs(bias)) + std::fabs(gain) * 0x1p-149;
+      result.limit[at] =
+          16 * kEps * (std::fabs(gain) * rstd * (std::fabs(x[j]) + magnitude) + std::fabs(bias)) + std::fabs(gain) * 0x1p-149;
       allowAnyWhereUnderflowMeetsInf(result, at, (x[j] - mean) * rstd, gain);
     }
   });
@@ -225,7 +227,8 @@ ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind) {
         result.limit[at] = 4 * kEps * std::hypot(a, b) * std::max(1.0, std::hypot(cosine, sine));
         if (op.to == ElementType::F16) result.limit[at] += std::fabs(result.value[at]) * 0x1p-11 + 0x1p-25;
         if (std::isnan(result.limit[at])) result.limit[at] = 0;  // the value is NaN and says so
-        if (op.to == ElementType::F16 && std::fabs(result.value[at]) + result.limit[at] >= 65520) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
+        if (op.to == ElementType::F16 && std::fabs(result.value[at]) + result.limit[at] >= 65520)
+          result.limit[at] = std::numeric_limits<double>::quiet_NaN();
       }
     }
   return result;

@@ -14,9 +14,12 @@ std::string text(const KernelInfo& info) {
   std::string out = fmt::format("op {}\nschedule {}\ncontract {}\norder {}\n", info.op, info.schedule, info.contract, info.order);
   for (const std::string& dim : info.dims) out += fmt::format("dim {}\n", dim);
   for (const KernelBuffer& buffer : info.buffers) {
-    out += fmt::format("buffer {} use={} type={} strides={}", buffer.name, kUses[static_cast<size_t>(buffer.use)], text(buffer.type), buffer.strides);
+    out += fmt::format("buffer {} use={} type={} strides={}", buffer.name, kUses[static_cast<size_t>(buffer.use)], text(buffer.type),
+                       buffer.strides);
     const PackLayout& pack = buffer.pack;
-    if (pack.panel != 0) out += fmt::format(" panel={} depth={} columns={} batch={} transposed={}", pack.panel, pack.depth, pack.columns, pack.batch, pack.transposed ? 1 : 0);
+    if (pack.panel != 0)
+      out += fmt::format(" panel={} depth={} columns={} batch={} transposed={}", pack.panel, pack.depth, pack.columns, pack.batch,
+                         pack.transposed ? 1 : 0);
     out += "\n";
   }
   for (const Formula& phase : info.phases) out += fmt::format("phase {}\n", phase.text());

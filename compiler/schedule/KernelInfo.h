@@ -22,11 +22,11 @@ struct KernelBuffer {
 /// A phase runs tasks [first, first + count) of quern_kernel's numbering, which counts through all phases.
 struct KernelInfo {
   std::string op, schedule;
-  std::string contract;            ///< base level, then features the code may use: "x86-64-v4"
-  std::string order;               ///< numeric order: "seq"
-  std::vector<std::string> dims;   ///< names of QuernArgs.dims, in order
+  std::string contract;               ///< base level, then features the code may use: "x86-64-v4"
+  std::string order;                  ///< numeric order: "seq"
+  std::vector<std::string> dims;      ///< names of QuernArgs.dims, in order
   std::vector<KernelBuffer> buffers;  ///< QuernArgs.buffers, in order
-  std::vector<Formula> phases;     ///< tasks of each, over dims
+  std::vector<Formula> phases;        ///< tasks of each, over dims
   Formula sharedScratchBytes, threadScratchBytes;
   bool operator==(const KernelInfo&) const = default;
 };

@@ -19,13 +19,25 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
       {"nc", &MatmulSchedule::nc, "columns of one task; a multiple of nr", {}},
       {"lanes", &MatmulSchedule::lanes, "f32 elements of one vector", {}},
       {"unroll_k", &MatmulSchedule::unrollK, "steps of k written out in the innermost loop", {}},
-      {"pack", &MatmulSchedule::pack, "b: B in panels, a weight once, another operand in a phase of its own; a: each task copies its rows of A", {"none", "b", "a", "ab"}},
+      {"pack",
+       &MatmulSchedule::pack,
+       "b: B in panels, a weight once, another operand in a phase of its own; a: each task copies its rows of A",
+       {"none", "b", "a", "ab"}},
       {"panel", &MatmulSchedule::panel, "columns of a packed panel of B: a multiple or a divisor of nr, a multiple of lanes; 0: nr", {}},
-      {"walk", &MatmulSchedule::walk, "neighbouring tasks are along a row of blocks (A stays), along a column (B stays), or along columns of the upper, then the lower half", {"rows", "columns", "halves"}},
+      {"walk",
+       &MatmulSchedule::walk,
+       "neighbouring tasks are along a row of blocks (A stays), along a column (B stays), or along columns of the upper, then the lower "
+       "half",
+       {"rows", "columns", "halves"}},
       {"prefetch", &MatmulSchedule::prefetch, "steps of k that packed B is prefetched ahead; 0: not", {}},
       {"tail", &MatmulSchedule::tail, "how the last columns are kept in bounds", {"mask"}},
-      {"convert", &MatmulSchedule::convert, "a weight that is not f32 becomes f32 in registers at each use, or once for a task's rows, in scratch", {"registers", "scratch"}},
-      {"order", &MatmulSchedule::order, "numeric: seq is one chain of fma per output over ascending k; split:P is P chains over P ranges of k, folded in halves",
+      {"convert",
+       &MatmulSchedule::convert,
+       "a weight that is not f32 becomes f32 in registers at each use, or once for a task's rows, in scratch",
+       {"registers", "scratch"}},
+      {"order",
+       &MatmulSchedule::order,
+       "numeric: seq is one chain of fma per output over ascending k; split:P is P chains over P ranges of k, folded in halves",
        {"seq", "split:2", "split:4", "split:8"}},
   };
   return all;
@@ -151,19 +163,26 @@ Result<void> MatmulSchedule::validate(const MatmulOp& op, const Target& target) 
     check.fail(fmt::format("panel={} is no multiple of lanes={} that divides nr={} or is divided by it", panel, lanes, nr));
   if (lanes > 0 && registers(op, target) > isa.vectorRegisters) {
     int64_t vectors = nr / lanes, others = registers(op, target) - chains() * mr * vectors;
-    check.fail(fmt::format("mr={} nr={} needs {} vector registers, {} has {}; with nr={} mr is at most {}", mr, nr, registers(op, target), target.name, isa.vectorRegisters, nr,
+    check.fail(fmt::format("mr={} nr={} needs {} vector registers, {} has {}; with nr={} mr is at most {}", mr, nr, registers(op, target),
+                           target.name, isa.vectorRegisters, nr,
                            std::max<int64_t>(0, (isa.vectorRegisters - others) / std::max<int64_t>(1, chains() * vectors))));
   }
-  if (mustPack(op) && !packsB()) check.fail(fmt::format("pack={}, but a weight or a B stored [n,k] is read in panels; legal: pack=b, pack=ab", packsA() ? "a" : "none"));
+  if (mustPack(op) && !packsB())
+    check.fail(fmt::format("pack={}, but a weight or a B stored [n,k] is read in panels; legal: pack=b, pack=ab", packsA() ? "a" : "none"));
   if (packsA() && op.ta) check.fail("pack=a, but an A stored [k,m] is read in order as it is; legal: pack=none, pack=b");
-  if (packsA() && (kc > kMaxCopy || mc > kMaxCopy / kc)) check.fail(fmt::format("pack=a with mc={} kc={} copies more than {} elements a task", mc, kc, kMaxCopy));
+  if (packsA() && (kc > kMaxCopy || mc > kMaxCopy / kc))
+    check.fail(fmt::format("pack=a with mc={} kc={} copies more than {} elements a task", mc, kc, kMaxCopy));
   const ElementFormat& format = formatOf(op.w);
   if (op.w == ElementType::F32 && convert == ConvertScratch) check.fail("convert=scratch, but B is f32 already; legal: convert=registers");
-  if (convert == ConvertScratch && prefetch > 0) check.fail(fmt::format("prefetch={} with convert=scratch, whose values are in the cache already; legal: prefetch=0", prefetch));
-  if (convert == ConvertScratch && (kc > kMaxCopy || nr > kMaxCopy / kc)) check.fail(fmt::format("convert=scratch with kc={} nr={} keeps more than {} elements a task", kc, nr, kMaxCopy));
-  if (isQuantised(op.w) && kc % format.block != 0) check.fail(fmt::format("kc={} is no multiple of {}'s block of {}", kc, format.name, format.block));
+  if (convert == ConvertScratch && prefetch > 0)
+    check.fail(fmt::format("prefetch={} with convert=scratch, whose values are in the cache already; legal: prefetch=0", prefetch));
+  if (convert == ConvertScratch && (kc > kMaxCopy || nr > kMaxCopy / kc))
+    check.fail(fmt::format("convert=scratch with kc={} nr={} keeps more than {} elements a task", kc, nr, kMaxCopy));
+  if (isQuantised(op.w) && kc % format.block != 0)
+    check.fail(fmt::format("kc={} is no multiple of {}'s block of {}", kc, format.name, format.block));
   if (op.w != ElementType::F32 && chains() > 1) check.fail(fmt::format("order=split with a weight of {}; legal: order=seq", format.name));
-  if (chains() > 1 && !op.k.any() && kc < op.k.value) check.fail(fmt::format("order=split needs the whole depth in one pass: kc={} is below k={}", kc, op.k.value));
+  if (chains() > 1 && !op.k.any() && kc < op.k.value)
+    check.fail(fmt::format("order=split needs the whole depth in one pass: kc={} is below k={}", kc, op.k.value));
   return check.finish();
 }
 

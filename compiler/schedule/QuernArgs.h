@@ -34,8 +34,8 @@ typedef void QuernKernel(const QuernArgs* args, int64_t taskBegin, int64_t taskE
 /* Packs a weight for a buffer line with panel=, depth=, columns=, batch=, transposed=: `packed` takes
  * batch * ceil(columns / panel) * depth * panel floats. `source` is row-major [batch, depth, columns], or
  * [batch, columns, depth] where transposed, dense. */
-static inline void quern_pack_weight(float* packed, const float* source, int64_t panel, int64_t depth, int64_t columns,
-                                     int64_t batch, int transposed) {
+static inline void quern_pack_weight(float* packed, const float* source, int64_t panel, int64_t depth, int64_t columns, int64_t batch,
+                                     int transposed) {
   for (int64_t b = 0; b < batch; ++b, source += depth * columns)
     for (int64_t p = 0; p * panel < columns; ++p)
       for (int64_t k = 0; k < depth; ++k)

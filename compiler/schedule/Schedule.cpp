@@ -21,7 +21,8 @@ std::vector<ScheduleKeyInfo> keysOf(const Schedule& schedule) {
       []<class S>(const S& s) {
         std::vector<ScheduleKeyInfo> keys;
         for (const ScheduleField<S>& field : S::fields())
-          keys.push_back({std::string(field.key), valueText(s, field), std::string(field.meaning), {field.words.begin(), field.words.end()}});
+          keys.push_back(
+              {std::string(field.key), valueText(s, field), std::string(field.meaning), {field.words.begin(), field.words.end()}});
         return keys;
       },
       schedule);
@@ -150,7 +151,8 @@ std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, 
   if (const auto* attention = std::get_if<AttentionOp>(&op)) {
     Schedule few = std::get<AttentionSchedule>(base).forFewRows();
     int64_t group = attention->heads.value / attention->kvHeads.value;
-    return validate(few, op, target) ? std::vector<RowClass>{{std::max<int64_t>(1, AttentionSchedule::kFewRows / group), few}} : std::vector<RowClass>{};
+    return validate(few, op, target) ? std::vector<RowClass>{{std::max<int64_t>(1, AttentionSchedule::kFewRows / group), few}}
+                                     : std::vector<RowClass>{};
   }
   const auto& wide = std::get<MatmulSchedule>(base);
   if (wide.chains() > 1) return {};

@@ -19,7 +19,9 @@ void ScheduleCheck::lanes(int64_t value) {
     legal.push_back(std::to_string(width));
     good = good || value == width;
   }
-  if (!good) fail(fmt::format("lanes={} is not a vector of {} ({} bits); legal lanes: {}", value, target_.name, target_.isa().vectorBits, join(legal, ", ")));
+  if (!good)
+    fail(fmt::format("lanes={} is not a vector of {} ({} bits); legal lanes: {}", value, target_.name, target_.isa().vectorBits,
+                     join(legal, ", ")));
 }
 
 void ScheduleCheck::range(std::string_view key, int64_t value, int64_t low, int64_t high) {

@@ -11,7 +11,7 @@ namespace quern {
 template <class Schedule>
 struct ScheduleField {
   std::string_view key;
-  int64_t Schedule::*member;
+  int64_t Schedule::* member;
   std::string_view meaning;
   std::vector<std::string_view> words;
 };

@@ -103,7 +103,10 @@ const std::vector<ScheduleField<AttentionSchedule>>& AttentionSchedule::fields()
       {"mr", &AttentionSchedule::mr, "rows computed together: 1, 2 or 4", {}},
       {"kr", &AttentionSchedule::kr, "keys that meet the mr rows together, where they are read in place", {}},
       {"tiles", &AttentionSchedule::tiles, "tiles of 64 keys scored before their values are added; more than 1 for few rows", {}},
-      {"pack", &AttentionSchedule::pack, "copy a tile of keys, then of values, together before it meets many rows, or read them in place", {"none", "kv"}},
+      {"pack",
+       &AttentionSchedule::pack,
+       "copy a tile of keys, then of values, together before it meets many rows, or read them in place",
+       {"none", "kv"}},
       {"split", &AttentionSchedule::split, "1: a task for each 2048 keys, and a phase that merges them; for few rows and many keys", {}},
   };
   return all;
@@ -157,7 +160,8 @@ Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& targ
   check.range("lanes", lanes, 4, 16);
   check.range("rows", rows, 1, 4096);
   if ((rows > 1 || pack == PackKv) && attentionScratch(*this, op) > kMostScratch)
-    check.fail(fmt::format("rows={} pack={} takes {} bytes of scratch a thread, more than {}", rows, pack == PackKv ? "kv" : "none", attentionScratch(*this, op), kMostScratch));
+    check.fail(fmt::format("rows={} pack={} takes {} bytes of scratch a thread, more than {}", rows, pack == PackKv ? "kv" : "none",
+                           attentionScratch(*this, op), kMostScratch));
   check.range("mr", mr, 1, std::min<int64_t>({4, rows, lanes}));
   check.range("kr", kr, 1, lanes / std::max<int64_t>(1, mr));
   for (int64_t value : {mr, kr})

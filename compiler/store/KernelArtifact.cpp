@@ -55,7 +55,8 @@ static Result<std::string> takeField(std::string_view& rest, std::string_view na
     return badInput(fmt::format("kernel file: field '{}' is missing", name));
   auto length = parseInt(line.substr(name.size() + 1));
   rest.remove_prefix(lineEnd + 1);
-  if (!length || *length < 0 || static_cast<size_t>(*length) >= rest.size()) return badInput(fmt::format("kernel file: field '{}' is longer than the file", name));
+  if (!length || *length < 0 || static_cast<size_t>(*length) >= rest.size())
+    return badInput(fmt::format("kernel file: field '{}' is longer than the file", name));
   std::string value(rest.substr(0, static_cast<size_t>(*length)));
   rest.remove_prefix(value.size() + 1);
   return value;
@@ -78,10 +79,17 @@ Result<KernelArtifact> parseArtifact(std::string_view bytes) {
   std::string_view rest = body.substr(kMagic.size());
   KernelArtifact out;
   std::string info, certificate;
-  const std::pair<const char*, std::string*> fields[] = {
-      {"op", &out.key.op},   {"schedule", &out.key.schedule}, {"contract", &out.key.contract}, {"generator", &out.key.generator}, {"llvm", &out.key.llvm},
-      {"abi", &out.key.abi}, {"info", &info},                 {"certificate", &certificate},   {"provenance", &out.provenance},   {"tuning", &out.tuning},
-      {"object", &out.object}};
+  const std::pair<const char*, std::string*> fields[] = {{"op", &out.key.op},
+                                                         {"schedule", &out.key.schedule},
+                                                         {"contract", &out.key.contract},
+                                                         {"generator", &out.key.generator},
+                                                         {"llvm", &out.key.llvm},
+                                                         {"abi", &out.key.abi},
+                                                         {"info", &info},
+                                                         {"certificate", &certificate},
+                                                         {"provenance", &out.provenance},
+                                                         {"tuning", &out.tuning},
+                                                         {"object", &out.object}};
   for (auto [name, into] : fields) {
     auto value = takeField(rest, name);
     if (!value) return value.error();

@@ -14,10 +14,10 @@ namespace quern {
 /// What a kernel is identified by. Everything that can change its bytes is in here; what it was tuned on is not.
 struct KernelKey {
   std::string op, schedule;
-  std::string contract;    ///< base level plus features the code was allowed
-  std::string generator;   ///< fingerprint of our sources from op to codegen
-  std::string llvm;        ///< version of LLVM
-  std::string abi;         ///< hash of QuernArgs.h
+  std::string contract;   ///< base level plus features the code was allowed
+  std::string generator;  ///< fingerprint of our sources from op to codegen
+  std::string llvm;       ///< version of LLVM
+  std::string abi;        ///< hash of QuernArgs.h
   bool operator==(const KernelKey&) const = default;
 };
 
@@ -30,7 +30,7 @@ std::string hashOf(const KernelKey& key);
 
 /// Evidence that a kernel was compared with the reference before it was stored.
 struct Certificate {
-  int64_t cases = 0;       ///< 0: never verified
+  int64_t cases = 0;  ///< 0: never verified
   double worstOverLimit = 0;
 };
 

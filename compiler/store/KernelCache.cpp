@@ -31,7 +31,7 @@ std::vector<std::string> cacheDirectories(const std::string& flag) {
 
 /// May code from here be mapped? Only if nobody but us (or root) can have written it.
 static bool isTrusted(const std::string& directory) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(directory.c_str(), &info) != 0) return true;  // not there yet: nothing is read from it
   bool ours = info.st_uid == ::geteuid() || info.st_uid == 0;
   return ours && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
@@ -40,15 +40,19 @@ static bool isTrusted(const std::string& directory) {
 KernelCache::KernelCache(std::vector<std::string> directories) {
   for (std::string& directory : directories) {
     if (isTrusted(directory)) directories_.push_back(std::move(directory));
-    else logWarning(fmt::format("cache {}: others can write to it, so nothing is mapped from it; chmod 0700 would allow it", escaped(directory)));
+    else
+      logWarning(
+          fmt::format("cache {}: others can write to it, so nothing is mapped from it; chmod 0700 would allow it", escaped(directory)));
   }
 }
 
-static std::string entryPath(const std::string& directory, const KernelKey& key) { return directory + "/kernels/" + hashOf(key) + kEntryEnding; }
+static std::string entryPath(const std::string& directory, const KernelKey& key) {
+  return directory + "/kernels/" + hashOf(key) + kEntryEnding;
+}
 
 /// Is this file one that only we or root could write?
 static bool isTrustedFile(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return false;
   return (info.st_uid == ::geteuid() || info.st_uid == 0) && (info.st_mode & S_IWOTH) == 0;
 }
@@ -86,7 +90,7 @@ std::vector<CacheFile> KernelCache::files() const {
   for (const std::string& directory : directories_)
     for (const std::string& name : listDirectory(directory + "/kernels")) {
       std::string path = directory + "/kernels/" + name;
-      struct stat info {};
+      struct stat info{};
       if (name.ends_with(kEntryEnding) && ::stat(path.c_str(), &info) == 0) all.push_back({path, info.st_size});
     }
   return all;
@@ -115,7 +119,8 @@ Result<int64_t> KernelCache::importFrom(const std::string& file) const {
   constexpr size_t kHashChars = 64;
   std::string_view rest = *bytes;
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(file), why)); };
-  if (!rest.starts_with(kExportMagic) || rest.size() < kExportMagic.size() + kHashChars) return bad("not a file that `quern cache export` wrote");
+  if (!rest.starts_with(kExportMagic) || rest.size() < kExportMagic.size() + kHashChars)
+    return bad("not a file that `quern cache export` wrote");
   std::string_view body = rest.substr(0, rest.size() - kHashChars);
   if (sha256(body) != rest.substr(body.size())) return bad("its hash does not match: it was damaged or cut short");
   rest = body.substr(kExportMagic.size());
@@ -123,7 +128,8 @@ Result<int64_t> KernelCache::importFrom(const std::string& file) const {
   while (!rest.empty()) {
     size_t lineEnd = rest.find('\n');
     auto length = parseInt(rest.substr(0, lineEnd));
-    if (lineEnd == std::string_view::npos || !length || *length < 0 || static_cast<size_t>(*length) >= rest.size() - lineEnd - 1) return bad("an entry is longer than the file");
+    if (lineEnd == std::string_view::npos || !length || *length < 0 || static_cast<size_t>(*length) >= rest.size() - lineEnd - 1)
+      return bad("an entry is longer than the file");
     auto artifact = parseArtifact(rest.substr(lineEnd + 1, static_cast<size_t>(*length)));
     if (!artifact) return bad(artifact.error().message);
     artifacts.push_back(std::move(*artifact));

@@ -39,14 +39,16 @@ Result<LoadedCode> loadKernelObject(std::string_view bytes) {
   auto pages = mapPages(total);
   if (!pages) return pages.error();
   auto* base = static_cast<unsigned char*>(pages->get());
-  for (size_t i = 0; i < offsets.size(); ++i) std::memcpy(base + offsets[i], object->sections[i].bytes.data(), object->sections[i].bytes.size());
+  for (size_t i = 0; i < offsets.size(); ++i)
+    std::memcpy(base + offsets[i], object->sections[i].bytes.data(), object->sections[i].bytes.size());
   for (const ElfRelocation& r : object->relocations) {
     unsigned char* place = base + offsets[r.section] + r.offset;
     auto target = reinterpret_cast<uint64_t>(base + offsets[r.target]) + static_cast<uint64_t>(r.addend);
     if (auto good = applyRelocation(r.type, object->machine, place, reinterpret_cast<uint64_t>(place), target); !good) return good.error();
   }
   __builtin___clear_cache(reinterpret_cast<char*>(base), reinterpret_cast<char*>(base + total));
-  if (::mprotect(base, total, PROT_READ | PROT_EXEC) != 0) return machineLacks(fmt::format("cannot make a kernel executable: {}", std::strerror(errno)));
+  if (::mprotect(base, total, PROT_READ | PROT_EXEC) != 0)
+    return machineLacks(fmt::format("cannot make a kernel executable: {}", std::strerror(errno)));
   auto* entry = reinterpret_cast<QuernKernel*>(base + offsets[object->entrySection] + object->entryOffset);
   return LoadedCode{entry, std::move(*pages)};
 }

@@ -21,8 +21,9 @@ static std::string single(std::string text) {
 
 std::string text(const TuningRecord& r) {
   std::string rows = r.rows > 0 ? fmt::format(" rows={}", r.rows) : "";
-  return fmt::format("{} op=\"{}\"{} cpu=\"{}\" schedule=\"{}\" ratio={} median_ns={} candidates={} effort={} date={}", kindNames()[static_cast<size_t>(r.kind)], single(r.op), rows, single(r.cpu),
-                     single(r.schedule), shortest(r.ratio), shortest(r.medianNs), r.candidates, r.effort.empty() ? "-" : r.effort, r.date);
+  return fmt::format("{} op=\"{}\"{} cpu=\"{}\" schedule=\"{}\" ratio={} median_ns={} candidates={} effort={} date={}",
+                     kindNames()[static_cast<size_t>(r.kind)], single(r.op), rows, single(r.cpu), single(r.schedule), shortest(r.ratio),
+                     shortest(r.medianNs), r.candidates, r.effort.empty() ? "-" : r.effort, r.date);
 }
 
 Result<TuningRecord> parseTuningRecord(std::string_view line) {
@@ -48,7 +49,9 @@ Result<TuningRecord> parseTuningRecord(std::string_view line) {
   return r;
 }
 
-std::string tuningCpu(const Target& target) { return fmt::format("{} on {}", target.level, target.model.empty() ? target.name : target.model); }
+std::string tuningCpu(const Target& target) {
+  return fmt::format("{} on {}", target.level, target.model.empty() ? target.name : target.model);
+}
 
 static std::string keyOf(std::string_view op, std::string_view cpu) { return single(fmt::format("{}\n{}", op, cpu)); }
 

@@ -16,14 +16,14 @@ struct TuningRecord {
   enum class Kind : uint8_t { Tuned, Pinned, Unpinned };
   Kind kind = Kind::Tuned;
   std::string op;
-  std::string cpu;       ///< level of the code and model of the CPU it was decided on
+  std::string cpu;  ///< level of the code and model of the CPU it was decided on
   std::string schedule;
-  double ratio = 1;      ///< default's time over this one's
-  double medianNs = 0;   ///< of one call
+  double ratio = 1;        ///< default's time over this one's
+  double medianNs = 0;     ///< of one call
   int64_t candidates = 0;  ///< timed
   std::string effort;
-  std::string date;      ///< ISO 8601, UTC
-  int64_t rows = 0;      ///< decides for calls with at most so many rows; 0: for all that no other decides
+  std::string date;  ///< ISO 8601, UTC
+  int64_t rows = 0;  ///< decides for calls with at most so many rows; 0: for all that no other decides
 };
 
 std::string text(const TuningRecord& record);
@@ -57,7 +57,7 @@ private:
   void apply(const TuningRecord& record);
 
   std::string file_;
-  std::map<std::string, TuningRecord> tuned_, pinned_;                    // by op and cpu
+  std::map<std::string, TuningRecord> tuned_, pinned_;                 // by op and cpu
   std::map<std::string, std::map<int64_t, TuningRecord>> rowClasses_;  // by op and cpu, then rows
 };
 

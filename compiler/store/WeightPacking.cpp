@@ -111,7 +111,8 @@ public:
         take(to + 2, 2);
         for (int i = 0; i < 12; ++i) take(to + 4 + i, 1);
         std::memset(to + 16, 0, 128);
-        for (int w = 0; w < 32; ++w) spread(4, 8, [&](int i, uint32_t nibble) { add(to + 16, 32 * (w / 8) + 8 * (w % 4) + i, nibble << (4 * (w / 4 % 2))); });
+        for (int w = 0; w < 32; ++w)
+          spread(4, 8, [&](int i, uint32_t nibble) { add(to + 16, 32 * (w / 8) + 8 * (w % 4) + i, nibble << (4 * (w / 4 % 2))); });
         return;
       case ElementType::Q6_K: return q6K(to);
       default: take(to, formatOf(type).blockBytes);
@@ -149,7 +150,8 @@ private:
 /// A column of a panel from a stored row of k elements: blocks that are single elements are copied as such.
 template <class T>
 void copyColumn(const std::byte* row, int64_t depth, int64_t panel, int64_t column, std::byte* to) {
-  for (int64_t k = 0; k < depth; ++k) std::memcpy(to + (k * panel + column) * static_cast<int64_t>(sizeof(T)), row + k * static_cast<int64_t>(sizeof(T)), sizeof(T));
+  for (int64_t k = 0; k < depth; ++k)
+    std::memcpy(to + (k * panel + column) * static_cast<int64_t>(sizeof(T)), row + k * static_cast<int64_t>(sizeof(T)), sizeof(T));
 }
 
 void packColumn(const PackLayout& layout, const std::byte* row, int64_t column, std::byte* panel) {
@@ -157,7 +159,8 @@ void packColumn(const PackLayout& layout, const std::byte* row, int64_t column, 
   if (format.blockBytes == 4) return copyColumn<uint32_t>(row, layout.depth, layout.panel, column, panel);
   if (format.blockBytes == 2) return copyColumn<uint16_t>(row, layout.depth, layout.panel, column, panel);
   BlockWriter writer(layout.panel, column);
-  for (int64_t b = 0; b < layout.depth / format.block; ++b) writer.write(layout.type, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel);
+  for (int64_t b = 0; b < layout.depth / format.block; ++b)
+    writer.write(layout.type, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel);
 }
 
 }  // namespace
@@ -170,7 +173,9 @@ void packPanels(const PackLayout& layout, std::span<const WeightPiece> pieces, i
     if (columns < layout.panel) std::memset(panel, 0, static_cast<size_t>(layout.panelBytes()));
     if (!layout.transposed) {
       QUERN_CHECK(pieces.size() == 1 && !isQuantised(layout.type));
-      for (int64_t k = 0; k < layout.depth; ++k) std::memcpy(panel + k * layout.panel * each, pieces[0].data + k * pieces[0].rowBytes + first * each, static_cast<size_t>(columns * each));
+      for (int64_t k = 0; k < layout.depth; ++k)
+        std::memcpy(panel + k * layout.panel * each, pieces[0].data + k * pieces[0].rowBytes + first * each,
+                    static_cast<size_t>(columns * each));
       continue;
     }
     // Along the source's rows: the panel stays in cache, the source is read once, in order.
@@ -196,10 +201,12 @@ void packedColumn(const PackLayout& layout, const std::byte* packed, int64_t n, 
 }
 
 void packWeight(const PackLayout& layout, const void* source, void* packed) {
-  int64_t row = bytesOf(layout.type, layout.transposed ? layout.depth : layout.columns), rows = layout.transposed ? layout.columns : layout.depth;
+  int64_t row = bytesOf(layout.type, layout.transposed ? layout.depth : layout.columns),
+          rows = layout.transposed ? layout.columns : layout.depth;
   for (int64_t b = 0; b < layout.batch; ++b) {
     WeightPiece piece{static_cast<const std::byte*>(source) + b * rows * row, layout.columns, row};
-    packPanels(layout, std::span(&piece, 1), 0, layout.panels(), static_cast<std::byte*>(packed) + b * layout.panels() * layout.panelBytes());
+    packPanels(layout, std::span(&piece, 1), 0, layout.panels(),
+               static_cast<std::byte*>(packed) + b * layout.panels() * layout.panelBytes());
   }
 }
 

@@ -40,25 +40,83 @@ struct Feature {
 constexpr uint64_t kYmm = 0x6, kZmm = 0xe6, kTiles = 0x60000;
 
 const std::array<Feature, 22> kFeatures = {{
-    {"sse2", 1, 0, Edx, 26, 0, [] { asm volatile("paddd %%xmm0, %%xmm0" ::: "xmm0"); }},
-    {"sse4.2", 1, 0, Ecx, 20, 0, [] { asm volatile("pcmpgtq %%xmm0, %%xmm0" ::: "xmm0"); }},
-    {"avx", 1, 0, Ecx, 28, kYmm, [] { asm volatile("vaddps %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
-    {"fma", 1, 0, Ecx, 12, kYmm, [] { asm volatile("vfmadd231ps %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
-    {"f16c", 1, 0, Ecx, 29, kYmm, [] { asm volatile("vcvtph2ps %%xmm0, %%ymm0" ::: "xmm0"); }},
-    {"avx2", 7, 0, Ebx, 5, kYmm, [] { asm volatile("vpaddd %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
-    {"bmi2", 7, 0, Ebx, 8, 0, [] { asm volatile("shlx %%rax, %%rax, %%rax" ::: "rax"); }},
-    {"avx512f", 7, 0, Ebx, 16, kZmm, [] { asm volatile("vaddps %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
-    {"avx512dq", 7, 0, Ebx, 17, kZmm, [] { asm volatile("vandps %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
-    {"avx512cd", 7, 0, Ebx, 28, kZmm, [] { asm volatile("vplzcntd %%zmm0, %%zmm0" ::: "xmm0"); }},
-    {"avx512bw", 7, 0, Ebx, 30, kZmm, [] { asm volatile("vpaddb %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
-    {"avx512vl", 7, 0, Ebx, 31, kZmm, [] { asm volatile("vpternlogd $0, %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
-    {"avx512vbmi", 7, 0, Ecx, 1, kZmm, [] { asm volatile("vpermb %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
-    {"avx512vnni", 7, 0, Ecx, 11, kZmm, [] { asm volatile("vpdpbusd %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
-    {"avxvnni", 7, 1, Eax, 4, kYmm, [] { asm volatile("%{vex%} vpdpbusd %%ymm0, %%ymm0, %%ymm0" ::: "xmm0"); }},
-    {"avx512bf16", 7, 1, Eax, 5, kZmm, [] { asm volatile("vdpbf16ps %%zmm0, %%zmm0, %%zmm0" ::: "xmm0"); }},
-    {"avx512fp16", 7, 0, Edx, 23, kZmm, [] { asm volatile(".byte 0x62,0xf5,0x7c,0x48,0x58,0xc0" ::: "xmm0"); }},
-    {"gfni", 7, 0, Ecx, 8, 0, [] { asm volatile("gf2p8mulb %%xmm0, %%xmm0" ::: "xmm0"); }},
-    {"prefetchwt1", 7, 0, Ecx, 0, 0, [] { char c = 0; asm volatile("prefetchwt1 %0" ::"m"(c)); }},
+    {"sse2", 1, 0, Edx, 26, 0,
+     [] {
+       asm volatile("paddd %%xmm0, %%xmm0" ::: "xmm0");
+     }},
+    {"sse4.2", 1, 0, Ecx, 20, 0,
+     [] {
+       asm volatile("pcmpgtq %%xmm0, %%xmm0" ::: "xmm0");
+     }},
+    {"avx", 1, 0, Ecx, 28, kYmm,
+     [] {
+       asm volatile("vaddps %%ymm0, %%ymm0, %%ymm0" ::: "xmm0");
+     }},
+    {"fma", 1, 0, Ecx, 12, kYmm,
+     [] {
+       asm volatile("vfmadd231ps %%ymm0, %%ymm0, %%ymm0" ::: "xmm0");
+     }},
+    {"f16c", 1, 0, Ecx, 29, kYmm,
+     [] {
+       asm volatile("vcvtph2ps %%xmm0, %%ymm0" ::: "xmm0");
+     }},
+    {"avx2", 7, 0, Ebx, 5, kYmm,
+     [] {
+       asm volatile("vpaddd %%ymm0, %%ymm0, %%ymm0" ::: "xmm0");
+     }},
+    {"bmi2", 7, 0, Ebx, 8, 0,
+     [] {
+       asm volatile("shlx %%rax, %%rax, %%rax" ::: "rax");
+     }},
+    {"avx512f", 7, 0, Ebx, 16, kZmm,
+     [] {
+       asm volatile("vaddps %%zmm0, %%zmm0, %%zmm0" ::: "xmm0");
+     }},
+    {"avx512dq", 7, 0, Ebx, 17, kZmm,
+     [] {
+       asm volatile("vandps %%zmm0, %%zmm0, %%zmm0" ::: "xmm0");
+     }},
+    {"avx512cd", 7, 0, Ebx, 28, kZmm,
+     [] {
+       asm volatile("vplzcntd %%zmm0, %%zmm0" ::: "xmm0");
+     }},
+    {"avx512bw", 7, 0, Ebx, 30, kZmm,
+     [] {
+       asm volatile("vpaddb %%zmm0, %%zmm0, %%zmm0" ::: "xmm0");
+     }},
+    {"avx512vl", 7, 0, Ebx, 31, kZmm,
+     [] {
+       asm volatile("vpternlogd $0, %%ymm0, %%ymm0, %%ymm0" ::: "xmm0");
+     }},
+    {"avx512vbmi", 7, 0, Ecx, 1, kZmm,
+     [] {
+       asm volatile("vpermb %%zmm0, %%zmm0, %%zmm0" ::: "xmm0");
+     }},
+    {"avx512vnni", 7, 0, Ecx, 11, kZmm,
+     [] {
+       asm volatile("vpdpbusd %%zmm0, %%zmm0, %%zmm0" ::: "xmm0");
+     }},
+    {"avxvnni", 7, 1, Eax, 4, kYmm,
+     [] {
+       asm volatile("%{vex%} vpdpbusd %%ymm0, %%ymm0, %%ymm0" ::: "xmm0");
+     }},
+    {"avx512bf16", 7, 1, Eax, 5, kZmm,
+     [] {
+       asm volatile("vdpbf16ps %%zmm0, %%zmm0, %%zmm0" ::: "xmm0");
+     }},
+    {"avx512fp16", 7, 0, Edx, 23, kZmm,
+     [] {
+       asm volatile(".byte 0x62,0xf5,0x7c,0x48,0x58,0xc0" ::: "xmm0");
+     }},
+    {"gfni", 7, 0, Ecx, 8, 0,
+     [] {
+       asm volatile("gf2p8mulb %%xmm0, %%xmm0" ::: "xmm0");
+     }},
+    {"prefetchwt1", 7, 0, Ecx, 0, 0,
+     [] {
+       char c = 0;
+       asm volatile("prefetchwt1 %0" ::"m"(c));
+     }},
     {"amx-tile", 7, 0, Edx, 24, kTiles, [] { asm volatile(".byte 0xc4,0xe2,0x78,0x49,0xc0"); }},
     {"amx-bf16", 7, 0, Edx, 22, kTiles, nullptr},
     {"amx-int8", 7, 0, Edx, 25, kTiles, nullptr},
@@ -89,7 +147,8 @@ bool runsInChild(const Feature& feature) {
     ::_exit(0);
   }
   int status = 1;
-  while (::waitpid(child, &status, 0) < 0) {}
+  while (::waitpid(child, &status, 0) < 0) {
+  }
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 

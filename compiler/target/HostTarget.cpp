@@ -34,7 +34,8 @@ Target hostTarget() {
   for (const IsaLevel& level : isaLevels()) {
     if (level.arch != hostArch()) continue;
     std::vector<std::string> needed = split(level.requires_, ',');
-    bool all = std::all_of(needed.begin(), needed.end(), [&](const std::string& f) { return std::find(have.begin(), have.end(), f) != have.end(); });
+    bool all = std::all_of(needed.begin(), needed.end(),
+                           [&](const std::string& f) { return std::find(have.begin(), have.end(), f) != have.end(); });
     if (all) host.level = level.name;
   }
   std::vector<std::string> implied = split(host.isa().requires_, ',');
@@ -60,7 +61,8 @@ Result<Target> findTarget(const std::string& nameOrFile) {
   auto path = findConfig("cpu", nameOrFile);
   if (!path) {
     std::vector<std::string> known = configNames("cpu");
-    return badCommand(fmt::format("unknown cpu '{}'{}; known: host, {}; or a TOML file", escaped(nameOrFile), didYouMean(nameOrFile, known), join(known, ", ")));
+    return badCommand(fmt::format("unknown cpu '{}'{}; known: host, {}; or a TOML file", escaped(nameOrFile), didYouMean(nameOrFile, known),
+                                  join(known, ", ")));
   }
   auto root = readToml(*path);
   if (!root) return root.error();
@@ -84,8 +86,9 @@ Result<Target> findTarget(const std::string& nameOrFile) {
 std::string targetToml(const Target& target) {
   std::vector<std::string> quoted;
   for (const std::string& feature : target.features) quoted.push_back(tomlQuoted(feature));
-  std::string out = fmt::format("name = {}\nlevel = {}\nfeatures = [{}]\nl1_bytes = {}\nl2_bytes = {}\nl3_bytes = {}\n", tomlQuoted(target.name),
-                                tomlQuoted(target.level), join(quoted, ", "), target.l1Bytes, target.l2Bytes, target.l3Bytes);
+  std::string out =
+      fmt::format("name = {}\nlevel = {}\nfeatures = [{}]\nl1_bytes = {}\nl2_bytes = {}\nl3_bytes = {}\n", tomlQuoted(target.name),
+                  tomlQuoted(target.level), join(quoted, ", "), target.l1Bytes, target.l2Bytes, target.l3Bytes);
   if (!target.model.empty()) out += fmt::format("model = {}\n", tomlQuoted(target.model));
   return out;
 }

@@ -11,10 +11,10 @@ namespace quern {
 /// How one family of models is recognised, read and built. Adding one is a file and a line in Architecture.cpp.
 struct Architecture {
   std::string_view name;
-  std::span<const std::string_view> ggufNames;        ///< of general.architecture
-  std::span<const std::string_view> hfNames;          ///< of config.json's architectures
-  std::span<const WeightName> hfWeights;              ///< how Hugging Face names the weights
-  std::span<const std::string_view> ignored;          ///< stored tensors that hold nothing of the model
+  std::span<const std::string_view> ggufNames;  ///< of general.architecture
+  std::span<const std::string_view> hfNames;    ///< of config.json's architectures
+  std::span<const WeightName> hfWeights;        ///< how Hugging Face names the weights
+  std::span<const std::string_view> ignored;    ///< stored tensors that hold nothing of the model
   Result<ModelConfig> (*readGguf)(const Metadata& metadata, const std::string& ggufName);
   Result<ModelConfig> (*readHf)(const JsonFields& config, const JsonValue& root, const std::string& hfName);
   /// Writes the model into `graph`; what is wrong is kept there. `hf`: weights are stored as Hugging Face does.

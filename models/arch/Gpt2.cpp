@@ -50,7 +50,8 @@ constexpr WeightName kHfWeights[] = {
     {"h.*.mlp.c_proj.bias", "blk.*.ffn_down.bias"},
 };
 /// Causal masks that older files carry.
-constexpr std::string_view kIgnored[] = {"transformer.h.*.attn.bias", "transformer.h.*.attn.masked_bias", "h.*.attn.bias", "h.*.attn.masked_bias"};
+constexpr std::string_view kIgnored[] = {"transformer.h.*.attn.bias", "transformer.h.*.attn.masked_bias", "h.*.attn.bias",
+                                         "h.*.attn.masked_bias"};
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);

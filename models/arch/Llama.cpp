@@ -48,7 +48,8 @@ void readScaling(Needed<Source>& in, RopeConfig& rope, const std::string& key, c
   rope.highFactor = number("high_freq_factor", rope.highFactor);
   rope.originalContext = number("original_max_position_embeddings", rope.originalContext);
   if (!(rope.factor > 0)) in.refuse(key + " factor", fmt::format("{}", rope.factor), "a number above 0");
-  if (!(rope.highFactor > rope.lowFactor && rope.lowFactor > 0)) in.refuse(key + " low_freq_factor", fmt::format("{}", rope.lowFactor), "a number above 0 and below high_freq_factor");
+  if (!(rope.highFactor > rope.lowFactor && rope.lowFactor > 0))
+    in.refuse(key + " low_freq_factor", fmt::format("{}", rope.lowFactor), "a number above 0 and below high_freq_factor");
 }
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
@@ -61,21 +62,26 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   c.headSize = in.integerOr(key("attention.key_length"), 0, 1, 65536);
   c.eps = static_cast<float>(in.number(key("attention.layer_norm_rms_epsilon")));
   if (!in.status()) return in.status().error();
-  if (int64_t experts = in.integerOr(key("expert_count"), 0, 0); experts > 0) in.refuse(key("expert_count"), std::to_string(experts), "0 (mixtures of experts are not built)");
-  if (c.headSize == 0 && c.width % c.heads != 0) in.refuse(key("attention.head_count"), std::to_string(c.heads), fmt::format("a divisor of {} {}", key("embedding_length"), c.width));
+  if (int64_t experts = in.integerOr(key("expert_count"), 0, 0); experts > 0)
+    in.refuse(key("expert_count"), std::to_string(experts), "0 (mixtures of experts are not built)");
+  if (c.headSize == 0 && c.width % c.heads != 0)
+    in.refuse(key("attention.head_count"), std::to_string(c.heads), fmt::format("a divisor of {} {}", key("embedding_length"), c.width));
   if (!in.status()) return in.status().error();
-  int64_t values = in.integerOr(key("attention.value_length"), c.headDim()), turned = in.integerOr(key("rope.dimension_count"), c.headDim());
-  if (values != c.headDim()) in.refuse(key("attention.value_length"), std::to_string(values), fmt::format("the key length {}", c.headDim()));
+  int64_t values = in.integerOr(key("attention.value_length"), c.headDim()),
+          turned = in.integerOr(key("rope.dimension_count"), c.headDim());
+  if (values != c.headDim())
+    in.refuse(key("attention.value_length"), std::to_string(values), fmt::format("the key length {}", c.headDim()));
   if (turned != c.headDim()) in.refuse(key("rope.dimension_count"), std::to_string(turned), fmt::format("the head's {}", c.headDim()));
   c.rope.pairs = arch == "llama" ? RopePairs::Adjacent : RopePairs::Half;
   c.rope.base = in.numberOr(key("rope.freq_base"), 10000);
   if (!(c.rope.base > 0)) in.refuse(key("rope.freq_base"), fmt::format("{}", c.rope.base), "a number above 0");
   std::string fallback = metadata.has(key("rope.scale_linear")) ? "linear" : "none";
-  readScaling(in, c.rope, key("rope.scaling.type"), in.stringOr(key("rope.scaling.type"), fallback), [&](const std::string& name, double otherwise) {
-    if (name == "original_max_position_embeddings") return in.numberOr(key("rope.scaling.original_context_length"), otherwise);
-    if (name == "factor") return in.numberOr(key("rope.scaling.factor"), in.numberOr(key("rope.scale_linear"), otherwise));
-    return in.numberOr(key("rope.scaling.") + name, otherwise);
-  });
+  readScaling(in, c.rope, key("rope.scaling.type"), in.stringOr(key("rope.scaling.type"), fallback),
+              [&](const std::string& name, double otherwise) {
+                if (name == "original_max_position_embeddings") return in.numberOr(key("rope.scaling.original_context_length"), otherwise);
+                if (name == "factor") return in.numberOr(key("rope.scaling.factor"), in.numberOr(key("rope.scale_linear"), otherwise));
+                return in.numberOr(key("rope.scaling.") + name, otherwise);
+              });
   if (!in.status()) return in.status().error();
   return c;
 }

@@ -23,8 +23,9 @@ Result<AtomicFile> AtomicFile::create(const std::string& given) {
     path = resolved;
     std::free(resolved);
   }
-  struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) return badInput(fmt::format("{}: is no regular file, which alone is replaced", escapedShort(path)));
+  struct stat info{};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
+    return badInput(fmt::format("{}: is no regular file, which alone is replaced", escapedShort(path)));
   std::string temporary = path + ".tmpXXXXXX";
   int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
   AtomicFile file(path, fd < 0 ? "" : temporary, fd);
@@ -80,7 +81,9 @@ ByteSource sourceOf(std::span<const std::byte> bytes) {
 
 Result<void> writeAll(AtomicFile& file, const std::string& tensor, int64_t bytes, const ByteSource& source) {
   int64_t given = 0;
-  auto bad = [&](const char* more) { return badInput(fmt::format("tensor '{}': {} than its {} bytes are given", escapedShort(tensor), more, bytes)); };
+  auto bad = [&](const char* more) {
+    return badInput(fmt::format("tensor '{}': {} than its {} bytes are given", escapedShort(tensor), more, bytes));
+  };
   auto good = source([&](std::span<const std::byte> piece) -> Result<void> {
     given += static_cast<int64_t>(piece.size());
     if (given > bytes) return bad("more");

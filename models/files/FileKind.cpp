@@ -57,8 +57,12 @@ std::string foreignKind(std::string_view bytes, size_t fileBytes) {
       {"\x93NUMPY"sv, "is a NumPy file: convert it to safetensors or GGUF"},
       {"\x1f\x8b"sv, "is compressed with gzip: unpack it first"},
       {"\x28\xb5\x2f\xfd"sv, "is compressed with zstd: unpack it first"},
-      {"\xfd" "7zXZ"sv, "is compressed with xz: unpack it first"},
-      {"\x7f" "ELF"sv, "is a program"},
+      {"\xfd"
+       "7zXZ"sv,
+       "is compressed with xz: unpack it first"},
+      {"\x7f"
+       "ELF"sv,
+       "is a program"},
   };
   if (bytes.starts_with("version https://git-lfs.github.com/"))
     return fmt::format("is a Git LFS pointer{}, not the file itself: `git lfs pull` fetches it", sizeInPointer(bytes));

@@ -28,21 +28,26 @@ Result<void> placeTensors(const DataSection& section, std::vector<FileTensor>& t
   for (FileTensor& tensor : tensors) {
     auto end = checkedAdd(tensor.offset, tensor.bytes);
     if (!end || (*end > size && tensor.bytes > 0))
-      return bad(fmt::format("tensor '{}' ends at byte {} but the file has {}", escapedShort(tensor.name), end ? std::to_string(*end) : "2^63 or more", size));
+      return bad(fmt::format("tensor '{}' ends at byte {} but the file has {}", escapedShort(tensor.name),
+                             end ? std::to_string(*end) : "2^63 or more", size));
     // One without elements may lie behind the last byte, where the padding of the one before it is left out.
     tensor.data = reinterpret_cast<const std::byte*>(section.bytes.data()) + std::min(tensor.offset, size);
   }
-  std::stable_sort(tensors.begin(), tensors.end(), [](const FileTensor& a, const FileTensor& b) { return a.offset != b.offset ? a.offset < b.offset : a.bytes < b.bytes; });
+  std::stable_sort(tensors.begin(), tensors.end(),
+                   [](const FileTensor& a, const FileTensor& b) { return a.offset != b.offset ? a.offset < b.offset : a.bytes < b.bytes; });
   int64_t free = section.begin;  // where the next tensor must begin, give or take padding
   const FileTensor* before = nullptr;
   for (const FileTensor& tensor : tensors) {
     std::string name = escapedShort(tensor.name);
     if (tensor.offset < free)
-      return bad(fmt::format("tensor '{}' begins at byte {}, inside tensor '{}' (bytes {} to {}): they overlap", name, tensor.offset, escapedShort(before->name), before->offset, free));
+      return bad(fmt::format("tensor '{}' begins at byte {}, inside tensor '{}' (bytes {} to {}): they overlap", name, tensor.offset,
+                             escapedShort(before->name), before->offset, free));
     int64_t wanted = roundUp(free - section.begin, section.alignment) + section.begin;
     if (tensor.offset > wanted) {
-      std::string where = before == nullptr ? fmt::format("before the first tensor '{}'", name) : fmt::format("between the tensors '{}' and '{}'", escapedShort(before->name), name);
-      return bad(fmt::format("a hole of {} {} (bytes {} to {}); tensors must not leave holes", counted(static_cast<size_t>(tensor.offset - free), "byte"), where, free, tensor.offset));
+      std::string where = before == nullptr ? fmt::format("before the first tensor '{}'", name)
+                                            : fmt::format("between the tensors '{}' and '{}'", escapedShort(before->name), name);
+      return bad(fmt::format("a hole of {} {} (bytes {} to {}); tensors must not leave holes",
+                             counted(static_cast<size_t>(tensor.offset - free), "byte"), where, free, tensor.offset));
     }
     free = tensor.offset + tensor.bytes;
     before = &tensor;
@@ -57,7 +62,8 @@ Result<void> placeTensors(const DataSection& section, std::vector<FileTensor>& t
 std::vector<uint32_t> sortedByName(std::span<const FileTensor> tensors) {
   std::vector<uint32_t> order(tensors.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return tensors[a].name != tensors[b].name ? tensors[a].name < tensors[b].name : a < b; });
+  std::sort(order.begin(), order.end(),
+            [&](uint32_t a, uint32_t b) { return tensors[a].name != tensors[b].name ? tensors[a].name < tensors[b].name : a < b; });
   return order;
 }
 

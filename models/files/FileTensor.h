@@ -19,7 +19,7 @@ struct FileTensor {
   int64_t offset = 0;          ///< of its first byte in its file
   const std::byte* data = nullptr;
   int64_t bytes = 0;
-  int file = 0;                ///< which of WeightFiles::files()
+  int file = 0;  ///< which of WeightFiles::files()
 
   int64_t elements() const { return *elementsOf(shape); }
 };

@@ -22,33 +22,45 @@ enum class ValueType : uint32_t { U8, I8, U16, I16, U32, I32, F32, Bool, String,
 /// Bytes of one number; 0 for strings, arrays and unknown types.
 int64_t numberBytes(ValueType type) {
   switch (type) {
-    case ValueType::U8: case ValueType::I8: case ValueType::Bool: return 1;
-    case ValueType::U16: case ValueType::I16: return 2;
-    case ValueType::U32: case ValueType::I32: case ValueType::F32: return 4;
-    case ValueType::U64: case ValueType::I64: case ValueType::F64: return 8;
+    case ValueType::U8:
+    case ValueType::I8:
+    case ValueType::Bool: return 1;
+    case ValueType::U16:
+    case ValueType::I16: return 2;
+    case ValueType::U32:
+    case ValueType::I32:
+    case ValueType::F32: return 4;
+    case ValueType::U64:
+    case ValueType::I64:
+    case ValueType::F64: return 8;
     default: return 0;
   }
 }
 
 MetadataNumbers::Kind numberKind(ValueType type) {
   switch (type) {
-    case ValueType::I8: case ValueType::I16: case ValueType::I32: case ValueType::I64: return MetadataNumbers::Kind::Signed;
-    case ValueType::F32: case ValueType::F64: return MetadataNumbers::Kind::Float;
+    case ValueType::I8:
+    case ValueType::I16:
+    case ValueType::I32:
+    case ValueType::I64: return MetadataNumbers::Kind::Signed;
+    case ValueType::F32:
+    case ValueType::F64: return MetadataNumbers::Kind::Float;
     case ValueType::Bool: return MetadataNumbers::Kind::Bool;
     default: return MetadataNumbers::Kind::Unsigned;
   }
 }
 
 constexpr int64_t kHeaderBytes = 4 + 4 + 8 + 8;
-constexpr int64_t kLeastKeyBytes = 8 + 4 + 1;               // empty key, type, one-byte value
-constexpr int64_t kLeastTensorBytes = 8 + 4 + 8 + 4 + 8;    // empty name, one dimension
+constexpr int64_t kLeastKeyBytes = 8 + 4 + 1;             // empty key, type, one-byte value
+constexpr int64_t kLeastTensorBytes = 8 + 4 + 8 + 4 + 8;  // empty name, one dimension
 constexpr int64_t kLeastStringBytes = 8;
 constexpr int64_t kLeastArrayBytes = 4 + 8;
 
 /// Takes the file apart from front to back. Every step says whether it went well; the first that did not left `error`.
 class GgufReader {
 public:
-  GgufReader(std::string_view bytes, const std::string& file) : bytes_(bytes), file_(file), out_{3, kGgufAlignment, 0, Metadata(file), {}} {}
+  GgufReader(std::string_view bytes, const std::string& file)
+      : bytes_(bytes), file_(file), out_{3, kGgufAlignment, 0, Metadata(file), {}} {}
 
   Result<GgufFile> read() {
     bool good = readHeader() && readMetadata() && readAlignment() && readTensors();
@@ -89,8 +101,10 @@ private:
   bool takeString(const char* what, int64_t most, std::string_view& out) {
     uint64_t length = 0;
     if (!take(length)) return false;
-    if (most >= 0 && length > static_cast<uint64_t>(most)) return bad(fmt::format("{} has {} of {} bytes, at most {} are legal", subject_, what, length, most));
-    if (length > static_cast<uint64_t>(left())) return bad(fmt::format("{} has {} of {} bytes, {} are left in the file", subject_, what, length, left()));
+    if (most >= 0 && length > static_cast<uint64_t>(most))
+      return bad(fmt::format("{} has {} of {} bytes, at most {} are legal", subject_, what, length, most));
+    if (length > static_cast<uint64_t>(left()))
+      return bad(fmt::format("{} has {} of {} bytes, {} are left in the file", subject_, what, length, left()));
     return takeBytes(static_cast<int64_t>(length), out);
   }
 
@@ -98,7 +112,8 @@ private:
   bool takeCount(const char* things, int64_t least, int64_t& out) {
     uint64_t count = 0;
     if (!take(count)) return false;
-    if (count > static_cast<uint64_t>(left() / least)) return bad(fmt::format("{} has {} {}, the {} bytes that are left hold at most {}", subject_, count, things, left(), left() / least));
+    if (count > static_cast<uint64_t>(left() / least))
+      return bad(fmt::format("{} has {} {}, the {} bytes that are left hold at most {}", subject_, count, things, left(), left() / least));
     out = static_cast<int64_t>(count);
     return true;
   }
@@ -212,7 +227,8 @@ private:
     if (!takeCount("numbers", each, count) || !takeBytes(count * each, out)) return false;
     if (static_cast<ValueType>(type) == ValueType::Bool)
       for (char value : out)
-        if (value != 0 && value != 1) return bad(fmt::format("{} has a bool of value {}, 0 or 1 is needed", subject_, static_cast<unsigned char>(value)));
+        if (value != 0 && value != 1)
+          return bad(fmt::format("{} has a bool of value {}, 0 or 1 is needed", subject_, static_cast<unsigned char>(value)));
     return true;
   }
 
@@ -243,7 +259,8 @@ private:
       return false;
     }
     out_.alignment = alignment->value_or(kGgufAlignment);
-    if (!std::has_single_bit(static_cast<uint64_t>(out_.alignment))) return bad(fmt::format("metadata 'general.alignment' is {}, a power of two is needed", out_.alignment));
+    if (!std::has_single_bit(static_cast<uint64_t>(out_.alignment)))
+      return bad(fmt::format("metadata 'general.alignment' is {}, a power of two is needed", out_.alignment));
     return true;
   }
 
@@ -268,7 +285,8 @@ private:
     for (uint32_t i = dimensions; i-- > 0;) {
       uint64_t dimension = 0;
       if (!take(dimension)) return false;
-      if (dimension > static_cast<uint64_t>(INT64_MAX)) return bad(fmt::format("{} has the dimension {}, whole numbers from 0 to 2^63 - 1 are needed", subject_, dimension));
+      if (dimension > static_cast<uint64_t>(INT64_MAX))
+        return bad(fmt::format("{} has the dimension {}, whole numbers from 0 to 2^63 - 1 are needed", subject_, dimension));
       tensor.shape[i] = static_cast<int64_t>(dimension);
     }
     uint32_t type = 0;
@@ -281,13 +299,16 @@ private:
     auto type = typeOfGgufId(id);
     if (!type) {
       std::string_view removed = removedGgufType(id);
-      return bad(fmt::format("{} has {}type {}", subject_, removed.empty() ? "the unknown " : "the ", removed.empty() ? std::to_string(id) : fmt::format("{} ({}), which the format no longer has", id, removed)));
+      return bad(fmt::format("{} has {}type {}", subject_, removed.empty() ? "the unknown " : "the ",
+                             removed.empty() ? std::to_string(id) : fmt::format("{} ({}), which the format no longer has", id, removed)));
     }
     tensor.type = *type;
     const TensorTypeInfo& info = infoOf(*type);
-    if (!elementsOf(tensor.shape)) return bad(fmt::format("{} has the shape {}: more than 2^63 elements", subject_, dimensionsText(tensor.shape)));
+    if (!elementsOf(tensor.shape))
+      return bad(fmt::format("{} has the shape {}: more than 2^63 elements", subject_, dimensionsText(tensor.shape)));
     if (tensor.shape.back() % info.blockElements != 0)
-      return bad(fmt::format("{} has rows of {} elements, {} has blocks of {}", subject_, tensor.shape.back(), info.name, info.blockElements));
+      return bad(
+          fmt::format("{} has rows of {} elements, {} has blocks of {}", subject_, tensor.shape.back(), info.name, info.blockElements));
     auto bytes = tensorBytes(*type, tensor.shape);
     if (!bytes) return bad(fmt::format("{} has the shape {}: more than 2^63 bytes", subject_, dimensionsText(tensor.shape)));
     tensor.bytes = *bytes;
@@ -295,7 +316,8 @@ private:
   }
 
   bool readOffset(uint64_t offset, FileTensor& tensor) {
-    if (offset % static_cast<uint64_t>(out_.alignment) != 0) return bad(fmt::format("{} has the offset {}, which is no multiple of the alignment {}", subject_, offset, out_.alignment));
+    if (offset % static_cast<uint64_t>(out_.alignment) != 0)
+      return bad(fmt::format("{} has the offset {}, which is no multiple of the alignment {}", subject_, offset, out_.alignment));
     if (offset > static_cast<uint64_t>(bytes_.size()) + static_cast<uint64_t>(out_.alignment))
       return bad(fmt::format("{} has the offset {}, the file has {} bytes", subject_, offset, bytes_.size()));
     tensor.offset = static_cast<int64_t>(offset);

@@ -14,7 +14,9 @@ namespace quern {
 static constexpr uint32_t kU32 = 4, kI32 = 5, kF32 = 6, kBool = 7, kString = 8, kArray = 9, kU64 = 10;
 
 template <class T>
-static void put(std::string& out, T value) { out.append(reinterpret_cast<const char*>(&value), sizeof(T)); }
+static void put(std::string& out, T value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof(T));
+}
 
 static void putString(std::string& out, std::string_view text) {
   put(out, static_cast<uint64_t>(text.size()));
@@ -104,7 +106,8 @@ Result<void> GgufWriter::write(const std::string& path) const {
     auto bytes = tensorBytes(tensor.type, tensor.shape);
     int id = infoOf(tensor.type).ggufId;
     if (id < 0 || !bytes || tensor.shape.empty() || tensor.shape.size() > 4 || tensor.name.size() > 64)
-      return badInput(fmt::format("{}: tensor '{}', {} of {}, cannot be written to GGUF", escapedShort(path), escapedShort(tensor.name), dimensionsText(tensor.shape), nameOf(tensor.type)));
+      return badInput(fmt::format("{}: tensor '{}', {} of {}, cannot be written to GGUF", escapedShort(path), escapedShort(tensor.name),
+                                  dimensionsText(tensor.shape), nameOf(tensor.type)));
     putString(infos, tensor.name);
     put(infos, static_cast<uint32_t>(tensor.shape.size()));
     for (size_t i = tensor.shape.size(); i-- > 0;) put(infos, static_cast<uint64_t>(tensor.shape[i]));

@@ -100,7 +100,9 @@ public:
   bool null() { return scalar(nullptr); }
   bool boolean(bool value) { return scalar(value); }
   bool number_integer(int64_t value) { return scalar(value); }
-  bool number_unsigned(uint64_t value) { return value <= static_cast<uint64_t>(INT64_MAX) ? scalar(static_cast<int64_t>(value)) : scalar(value); }
+  bool number_unsigned(uint64_t value) {
+    return value <= static_cast<uint64_t>(INT64_MAX) ? scalar(static_cast<int64_t>(value)) : scalar(value);
+  }
   bool number_float(double value, const std::string&) { return scalar(value); }
   bool string(std::string& value) {
     if (!arrive()) return true;
@@ -177,7 +179,8 @@ private:
   }
 
   bool start(bool array) {
-    if (levels_.size() >= kJsonDepth) return fail(errorAt(source_, byte(), fmt::format("more than {} objects and arrays inside each other", kJsonDepth)));
+    if (levels_.size() >= kJsonDepth)
+      return fail(errorAt(source_, byte(), fmt::format("more than {} objects and arrays inside each other", kJsonDepth)));
     bool kept = arrive();
     levels_.push_back({array, -1, wishes_, {}, {}});
     if (!kept) return true;
@@ -195,7 +198,8 @@ private:
 
   /// A kept value is whole: it joins what is being built, or is handed over.
   bool complete(JsonValue value) {
-    if (++parts_ > taking_->mostParts) return fail(errorAt(source_, byte(), fmt::format("'{}' has more than {} parts", placeOfTaken(), taking_->mostParts)));
+    if (++parts_ > taking_->mostParts)
+      return fail(errorAt(source_, byte(), fmt::format("'{}' has more than {} parts", placeOfTaken(), taking_->mostParts)));
     if (!building_.empty()) {
       JsonValue& parent = building_.back();
       if (auto* array = std::get_if<JsonArray>(&parent.value)) array->push_back(std::move(value));
@@ -232,7 +236,8 @@ private:
   }
 
   bool keysDiffer(std::vector<KeyMark>& keys) {
-    std::sort(keys.begin(), keys.end(), [](const KeyMark& a, const KeyMark& b) { return a.hash != b.hash ? a.hash < b.hash : a.byte < b.byte; });
+    std::sort(keys.begin(), keys.end(),
+              [](const KeyMark& a, const KeyMark& b) { return a.hash != b.hash ? a.hash < b.hash : a.byte < b.byte; });
     const KeyMark* again = nullptr;
     for (size_t i = 1; i < keys.size(); ++i)
       if (keys[i].hash == keys[i - 1].hash && (again == nullptr || keys[i].byte < again->byte)) again = &keys[i];

@@ -30,7 +30,9 @@ struct JsonValue {
   std::variant<std::nullptr_t, bool, int64_t, uint64_t, double, std::string, JsonArray, JsonObject> value = nullptr;
 
   template <class T>
-  const T* as() const { return std::get_if<T>(&value); }
+  const T* as() const {
+    return std::get_if<T>(&value);
+  }
   /// Any integer that an int64 holds.
   std::optional<int64_t> integer() const;
   /// Any number.
@@ -45,8 +47,8 @@ struct JsonValue {
 /// Valid only during the call that hands it over.
 struct JsonPlace {
   std::span<const std::string> steps;
-  int64_t index = -1; ///< of the last step in an array; -1 in an object
-  int64_t byte = 0;   ///< of the file, behind the value
+  int64_t index = -1;  ///< of the last step in an array; -1 in an object
+  int64_t byte = 0;    ///< of the file, behind the value
 
   const std::string& key() const { return steps.back(); }
   /// "model.merges.17", escaped.

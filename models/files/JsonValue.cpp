@@ -9,7 +9,8 @@ namespace quern {
 
 std::optional<int64_t> JsonValue::integer() const {
   if (const auto* plain = as<int64_t>()) return *plain;
-  if (const auto* large = as<uint64_t>(); large != nullptr && *large <= static_cast<uint64_t>(INT64_MAX)) return static_cast<int64_t>(*large);
+  if (const auto* large = as<uint64_t>(); large != nullptr && *large <= static_cast<uint64_t>(INT64_MAX))
+    return static_cast<int64_t>(*large);
   return std::nullopt;
 }
 

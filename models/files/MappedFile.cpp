@@ -27,7 +27,7 @@ static std::string unfit(const struct stat& info) {
 
 Result<MappedFile> MappedFile::open(const std::string& path) {
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escapedShort(path), why)); };
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return bad(std::strerror(errno));
   if (std::string why = unfit(info); !why.empty()) return bad(why);  // before opening: to open a device can do something
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -39,7 +39,9 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   void* data = ::mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
   int why = errno;
   ::close(fd);
-  if (data == MAP_FAILED) return machineLacks(fmt::format("{}: cannot map {}: {}", escapedShort(path), humanBytes(static_cast<double>(info.st_size)), std::strerror(why)));
+  if (data == MAP_FAILED)
+    return machineLacks(
+        fmt::format("{}: cannot map {}: {}", escapedShort(path), humanBytes(static_cast<double>(info.st_size)), std::strerror(why)));
   return MappedFile(path, static_cast<const std::byte*>(data), info.st_size);
 }
 

@@ -13,7 +13,8 @@ namespace quern {
 bool Metadata::add(std::string_view key, MetadataValue value) { return values_.emplace(std::string(key), std::move(value)).second; }
 
 static std::string kindOf(const MetadataValue& value) {
-  static constexpr const char* kNames[] = {"an integer", "an integer", "a float", "a bool", "a string", "an array of numbers", "an array of strings", "an array of arrays"};
+  static constexpr const char* kNames[] = {"an integer",          "an integer",          "a float",           "a bool", "a string",
+                                           "an array of numbers", "an array of strings", "an array of arrays"};
   return kNames[value.index()];
 }
 
@@ -23,7 +24,8 @@ static Result<const T*> valueAs(const Metadata& metadata, std::string_view key, 
   auto found = metadata.values().find(key);
   if (found == metadata.values().end()) return static_cast<const T*>(nullptr);
   if (const T* value = std::get_if<T>(&found->second)) return value;
-  return badInput(fmt::format("{}: metadata '{}' is {}, {} is needed", escaped(metadata.file()), escapedShort(key), kindOf(found->second), wanted));
+  return badInput(
+      fmt::format("{}: metadata '{}' is {}, {} is needed", escaped(metadata.file()), escapedShort(key), kindOf(found->second), wanted));
 }
 
 Result<std::optional<std::string_view>> Metadata::string(std::string_view key) const {
@@ -45,7 +47,8 @@ Result<std::optional<int64_t>> Metadata::integer(std::string_view key, int64_t l
     return badInput(fmt::format("{}: metadata '{}' is {}, {} to {} are legal", escaped(file_), escapedShort(key), shown, low, high));
   };
   if (const auto* large = std::get_if<uint64_t>(&found->second)) {
-    if (*large > static_cast<uint64_t>(INT64_MAX) || static_cast<int64_t>(*large) < low || static_cast<int64_t>(*large) > high) return outside(std::to_string(*large));
+    if (*large > static_cast<uint64_t>(INT64_MAX) || static_cast<int64_t>(*large) < low || static_cast<int64_t>(*large) > high)
+      return outside(std::to_string(*large));
     return std::optional<int64_t>(static_cast<int64_t>(*large));
   }
   if (const auto* value = std::get_if<int64_t>(&found->second)) {
@@ -87,12 +90,15 @@ Result<std::vector<float>> Metadata::floats(std::string_view key) const {
   std::vector<float> out;
   if (*value == nullptr) return out;
   const MetadataNumbers& numbers = **value;
-  if (numbers.kind != MetadataNumbers::Kind::Float) return badInput(fmt::format("{}: metadata '{}' is an array of integers, an array of floats is needed", escaped(file_), escapedShort(key)));
+  if (numbers.kind != MetadataNumbers::Kind::Float)
+    return badInput(
+        fmt::format("{}: metadata '{}' is an array of integers, an array of floats is needed", escaped(file_), escapedShort(key)));
   auto count = static_cast<size_t>(numbers.count());
   out.reserve(count);
   for (size_t i = 0; i < count; ++i) {
     uint64_t pattern = patternAt(numbers, i);
-    out.push_back(numbers.bytesEach == 4 ? std::bit_cast<float>(static_cast<uint32_t>(pattern)) : static_cast<float>(std::bit_cast<double>(pattern)));
+    out.push_back(numbers.bytesEach == 4 ? std::bit_cast<float>(static_cast<uint32_t>(pattern))
+                                         : static_cast<float>(std::bit_cast<double>(pattern)));
   }
   return out;
 }
@@ -113,7 +119,8 @@ Result<std::vector<int32_t>> Metadata::integers(std::string_view key) const {
     bool isSigned = numbers.kind == MetadataNumbers::Kind::Signed;
     int64_t number = isSigned ? static_cast<int64_t>(pattern << unused) >> unused : static_cast<int64_t>(pattern);
     bool wrapped = !isSigned && pattern > INT32_MAX;
-    if (wrapped || number < INT32_MIN || number > INT32_MAX) return bad(fmt::format("has {} at {}, 32-bit integers are needed", wrapped ? std::to_string(pattern) : std::to_string(number), i));
+    if (wrapped || number < INT32_MIN || number > INT32_MAX)
+      return bad(fmt::format("has {} at {}, 32-bit integers are needed", wrapped ? std::to_string(pattern) : std::to_string(number), i));
     out.push_back(static_cast<int32_t>(number));
   }
   return out;

@@ -42,7 +42,8 @@ private:
     const auto* fields = entry_.as<JsonObject>();
     if (fields == nullptr) return bad(fmt::format("is {}, an object with dtype, shape and data_offsets is needed", entry_.kind()));
     for (const auto& [key, value] : *fields)
-      if (key != "dtype" && key != "shape" && key != "data_offsets") return bad(fmt::format("has the unknown field '{}'; fields: dtype shape data_offsets", escapedShort(key)));
+      if (key != "dtype" && key != "shape" && key != "data_offsets")
+        return bad(fmt::format("has the unknown field '{}'; fields: dtype shape data_offsets", escapedShort(key)));
     for (const char* key : {"dtype", "shape", "data_offsets"})
       if (entry_.find(key) == nullptr) return bad(fmt::format("has no field '{}'", key));
     return true;
@@ -93,13 +94,15 @@ private:
     const JsonValue& offsets = *entry_.find("data_offsets");
     const auto* pair = offsets.as<JsonArray>();
     if (pair == nullptr || pair->size() != 2)
-      return bad(fmt::format("has data_offsets that are {}, an array of two numbers is needed", pair == nullptr ? offsets.kind() : fmt::format("an array of {}", pair->size())));
+      return bad(fmt::format("has data_offsets that are {}, an array of two numbers is needed",
+                             pair == nullptr ? offsets.kind() : fmt::format("an array of {}", pair->size())));
     int64_t begin = 0, end = 0;
     if (!readNumber("data_offsets", (*pair)[0], begin) || !readNumber("data_offsets", (*pair)[1], end)) return false;
     if (begin > end) return bad(fmt::format("has data_offsets {} to {}: the end is before the beginning", begin, end));
     if (end - begin != tensor.bytes)
-      return bad(fmt::format("has data_offsets {} to {}, {}, but its shape {} of {} needs {}", begin, end, counted(static_cast<size_t>(end - begin), "byte"), dimensionsText(tensor.shape),
-                             infoOf(tensor.type).dtype, tensor.bytes));
+      return bad(fmt::format("has data_offsets {} to {}, {}, but its shape {} of {} needs {}", begin, end,
+                             counted(static_cast<size_t>(end - begin), "byte"), dimensionsText(tensor.shape), infoOf(tensor.type).dtype,
+                             tensor.bytes));
     auto offset = checkedAdd(begin, dataBegin_);
     if (!offset) return bad(fmt::format("has data_offsets {} to {}: behind the end of any file", begin, end));
     tensor.offset = *offset;
@@ -121,8 +124,10 @@ Result<int64_t> headerBytes(std::string_view bytes, const std::string& file) {
   if (bytes.size() < 8) return bad(fmt::format("the file ends at byte {}, inside the header's length (8 bytes)", bytes.size()));
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), 8);
-  if (length > static_cast<uint64_t>(kMostSafetensorsHeader)) return bad(fmt::format("the header's length is {}, at most {} are legal", length, kMostSafetensorsHeader));
-  if (length > bytes.size() - 8) return bad(fmt::format("the header's length is {}, the file has {} behind it", length, counted(bytes.size() - 8, "byte")));
+  if (length > static_cast<uint64_t>(kMostSafetensorsHeader))
+    return bad(fmt::format("the header's length is {}, at most {} are legal", length, kMostSafetensorsHeader));
+  if (length > bytes.size() - 8)
+    return bad(fmt::format("the header's length is {}, the file has {} behind it", length, counted(bytes.size() - 8, "byte")));
   if (length == 0 || !object) return bad("the header does not begin with '{'");
   return static_cast<int64_t>(length);
 }
@@ -130,9 +135,12 @@ Result<int64_t> headerBytes(std::string_view bytes, const std::string& file) {
 /// The file's own notes: strings, which nothing needs.
 Result<void> checkNotes(const std::string& file, const JsonValue& notes) {
   const auto* fields = notes.as<JsonObject>();
-  if (fields == nullptr) return badInput(fmt::format("{}: __metadata__ is {}, an object of strings is needed", escapedShort(file), notes.kind()));
+  if (fields == nullptr)
+    return badInput(fmt::format("{}: __metadata__ is {}, an object of strings is needed", escapedShort(file), notes.kind()));
   for (const auto& [key, value] : *fields)
-    if (value.as<std::string>() == nullptr) return badInput(fmt::format("{}: '{}' in __metadata__ is {}, a string is needed", escapedShort(file), escapedShort(key), value.kind()));
+    if (value.as<std::string>() == nullptr)
+      return badInput(
+          fmt::format("{}: '{}' in __metadata__ is {}, a string is needed", escapedShort(file), escapedShort(key), value.kind()));
   return {};
 }
 

@@ -23,8 +23,8 @@ Result<std::vector<FileTensor>> parseSafetensors(std::string_view bytes, const s
 
 /// Which files a folder's tensors are in.
 struct SafetensorsShards {
-  std::vector<std::string> names;  ///< plain file names in the folder, sorted
-  std::string index;               ///< the index's path; "": there is one file and no index
+  std::vector<std::string> names;                  ///< plain file names in the folder, sorted
+  std::string index;                               ///< the index's path; "": there is one file and no index
   std::vector<std::pair<std::string, int>> where;  ///< with an index: tensor and its file, sorted by tensor
 };
 

@@ -16,7 +16,7 @@ namespace quern {
 static constexpr const char* kIndexName = "model.safetensors.index.json";
 
 static bool exists(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::lstat(path.c_str(), &info) == 0;
 }
 
@@ -30,15 +30,20 @@ static Result<SafetensorsShards> onlyFile(const std::string& folder) {
     if (name.ends_with(".gguf")) ggufs.push_back(name);
   }
   if (found.size() == 1) return SafetensorsShards{found, "", {}};
-  if (found.size() > 1) return bad(fmt::format("has {} *.safetensors files ({}, ...) but no {}, which says what is in which", found.size(), escapedShort(found.front()), kIndexName));
+  if (found.size() > 1)
+    return bad(fmt::format("has {} *.safetensors files ({}, ...) but no {}, which says what is in which", found.size(),
+                           escapedShort(found.front()), kIndexName));
   if (!ggufs.empty()) return bad(fmt::format("has no *.safetensors file; to use '{}' name the file itself", escapedShort(ggufs.front())));
-  if (!pickles.empty()) return bad(fmt::format("has no *.safetensors file; '{}' looks like PyTorch's: convert it to safetensors", escapedShort(pickles.front())));
+  if (!pickles.empty())
+    return bad(
+        fmt::format("has no *.safetensors file; '{}' looks like PyTorch's: convert it to safetensors", escapedShort(pickles.front())));
   return bad("has no *.safetensors file");
 }
 
 /// A file name that leads nowhere else.
 static bool plainName(const std::string& name) {
-  return name.ends_with(".safetensors") && name.find('/') == std::string::npos && name.find('\0') == std::string::npos && name.size() <= 255;
+  return name.ends_with(".safetensors") && name.find('/') == std::string::npos && name.find('\0') == std::string::npos &&
+         name.size() <= 255;
 }
 
 /// weight_map: tensor to file, in the index's order; the files are counted as they appear.
@@ -55,10 +60,14 @@ static Result<SafetensorsShards> readIndex(const std::string& path) {
                      const auto* name = value.as<std::string>();
                      if (place.index >= 0) return bad("'weight_map' is an array, an object is needed");
                      if (name == nullptr) return bad(fmt::format("'{}' is {}, a file's name is needed", place.text(), value.kind()));
-                     if (!plainName(*name)) return bad(fmt::format("tensor '{}' is said to be in '{}', a plain name of a *.safetensors file beside the index is needed", escapedShort(place.key()), escapedShort(*name)));
+                     if (!plainName(*name))
+                       return bad(
+                           fmt::format("tensor '{}' is said to be in '{}', a plain name of a *.safetensors file beside the index is needed",
+                                       escapedShort(place.key()), escapedShort(*name)));
                      auto [at, isNew] = places.try_emplace(*name, static_cast<int>(shards.names.size()));
                      if (isNew) shards.names.push_back(*name);
-                     if (static_cast<int64_t>(shards.names.size()) > kMostShards) return bad(fmt::format("names more than {} files", kMostShards));
+                     if (static_cast<int64_t>(shards.names.size()) > kMostShards)
+                       return bad(fmt::format("names more than {} files", kMostShards));
                      shards.where.emplace_back(place.key(), at->second);
                      return {};
                    }});
@@ -72,7 +81,8 @@ static void sortShards(SafetensorsShards& shards) {
   std::vector<std::string> sorted = shards.names;
   std::sort(sorted.begin(), sorted.end());
   std::vector<int> newPlace;
-  for (const std::string& name : shards.names) newPlace.push_back(static_cast<int>(std::lower_bound(sorted.begin(), sorted.end(), name) - sorted.begin()));
+  for (const std::string& name : shards.names)
+    newPlace.push_back(static_cast<int>(std::lower_bound(sorted.begin(), sorted.end(), name) - sorted.begin()));
   for (auto& [tensor, file] : shards.where) file = newPlace[static_cast<size_t>(file)];
   std::sort(shards.where.begin(), shards.where.end());
   shards.names = std::move(sorted);
@@ -86,9 +96,11 @@ Result<SafetensorsShards> safetensorsShards(const std::string& folder) {
   sortShards(*shards);
   bool single = std::binary_search(shards->names.begin(), shards->names.end(), "model.safetensors");
   if (!single && exists(folder + "/model.safetensors"))
-    return badInput(fmt::format("{}: has model.safetensors beside a {} that does not name it: it is not clear which holds the weights", escapedShort(folder), kIndexName));
+    return badInput(fmt::format("{}: has model.safetensors beside a {} that does not name it: it is not clear which holds the weights",
+                                escapedShort(folder), kIndexName));
   for (const std::string& name : shards->names)
-    if (!exists(folder + "/" + name)) return badInput(fmt::format("{}: is missing, {} names it", escapedShort(folder + "/" + name), kIndexName));
+    if (!exists(folder + "/" + name))
+      return badInput(fmt::format("{}: is missing, {} names it", escapedShort(folder + "/" + name), kIndexName));
   return shards;
 }
 
@@ -97,11 +109,16 @@ Result<void> checkAgainstIndex(const std::string& folder, const SafetensorsShard
   std::vector<uint32_t> order = sortedByName(tensors);
   auto shardPath = [&](int file) { return escapedShort(folder + "/" + shards.names[static_cast<size_t>(file)]); };
   auto listed = shards.where.begin();
-  auto missing = [&](const std::pair<std::string, int>& entry) { return badInput(fmt::format("{}: tensor '{}' is missing, {} says it is there", shardPath(entry.second), escapedShort(entry.first), kIndexName)); };
+  auto missing = [&](const std::pair<std::string, int>& entry) {
+    return badInput(
+        fmt::format("{}: tensor '{}' is missing, {} says it is there", shardPath(entry.second), escapedShort(entry.first), kIndexName));
+  };
   for (uint32_t i : order) {
     const FileTensor& tensor = tensors[i];
     if (listed != shards.where.end() && listed->first < tensor.name) return missing(*listed);
-    if (listed == shards.where.end() || listed->first != tensor.name) return badInput(fmt::format("{}: tensor '{}' is there, {} does not list it", shardPath(tensor.file), escapedShort(tensor.name), kIndexName));
+    if (listed == shards.where.end() || listed->first != tensor.name)
+      return badInput(
+          fmt::format("{}: tensor '{}' is there, {} does not list it", shardPath(tensor.file), escapedShort(tensor.name), kIndexName));
     if (listed->second != tensor.file) return missing(*listed);
     ++listed;
   }

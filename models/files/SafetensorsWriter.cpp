@@ -17,7 +17,9 @@ void SafetensorsWriter::tensor(std::string name, TensorType type, std::vector<in
 }
 
 Result<void> SafetensorsWriter::write(const std::string& path) const {
-  auto bad = [&](const FileTensor& tensor, const char* why) { return badInput(fmt::format("{}: tensor '{}' {}", escapedShort(path), escapedShort(tensor.name), why)); };
+  auto bad = [&](const FileTensor& tensor, const char* why) {
+    return badInput(fmt::format("{}: tensor '{}' {}", escapedShort(path), escapedShort(tensor.name), why));
+  };
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   for (const auto& [key, value] : notes_) header["__metadata__"][key] = value;
   int64_t offset = 0;
@@ -37,7 +39,8 @@ Result<void> SafetensorsWriter::write(const std::string& path) const {
   if (auto good = file->write(std::as_bytes(std::span(&length, 1))); !good) return good;
   if (auto good = file->write(text); !good) return good;
   for (const Waiting& waiting : tensors_)
-    if (auto good = writeAll(*file, waiting.tensor.name, *tensorBytes(waiting.tensor.type, waiting.tensor.shape), waiting.source); !good) return good;
+    if (auto good = writeAll(*file, waiting.tensor.name, *tensorBytes(waiting.tensor.type, waiting.tensor.shape), waiting.source); !good)
+      return good;
   return file->commit();
 }
 

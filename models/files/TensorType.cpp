@@ -94,7 +94,8 @@ std::optional<TensorType> typeOfDtype(std::string_view dtype) {
 
 std::optional<TensorType> typeOfName(std::string_view name) {
   auto same = [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b)); };
-  return typeWhere([&](const TensorTypeInfo& info) { return std::equal(name.begin(), name.end(), info.name.begin(), info.name.end(), same); });
+  return typeWhere(
+      [&](const TensorTypeInfo& info) { return std::equal(name.begin(), name.end(), info.name.begin(), info.name.end(), same); });
 }
 
 std::optional<int64_t> rowBytes(TensorType type, int64_t elements) {

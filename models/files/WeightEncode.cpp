@@ -35,7 +35,9 @@ float largest(const float* in, int count) {
 
 float inverse(float value) { return value == 0 ? 0.0f : 1.0f / value; }
 
-int rounded(float value, int low, int high) { return static_cast<int>(std::clamp(std::round(value), static_cast<float>(low), static_cast<float>(high))); }
+int rounded(float value, int low, int high) {
+  return static_cast<int>(std::clamp(std::round(value), static_cast<float>(low), static_cast<float>(high)));
+}
 
 bool putF32(const float* in, Out out) {
   std::memcpy(out, in, 4);
@@ -150,13 +152,16 @@ Result<void> fromFloats(TensorType type, const float* values, int64_t elements, 
   PutBlock put = encoderOf(type);
   const TensorTypeInfo& info = infoOf(type);
   if (put == nullptr) return badInput(fmt::format("{} is not written; f32 f64 f16 bf16 q8_0 q4_0 q4_K q6_K are", info.name));
-  if (elements < 0 || elements % info.blockElements != 0) return badInput(fmt::format("{} elements are no whole blocks of {} ({} elements each)", elements, info.name, info.blockElements));
+  if (elements < 0 || elements % info.blockElements != 0)
+    return badInput(fmt::format("{} elements are no whole blocks of {} ({} elements each)", elements, info.name, info.blockElements));
   for (int64_t i = 0; i < elements; i += info.blockElements) {
     for (int64_t j = i; info.blockElements > 1 && j < i + info.blockElements; ++j)
-      if (!std::isfinite(values[j])) return badInput(fmt::format("element {} is {}: {} holds finite numbers only", j, values[j], info.name));
+      if (!std::isfinite(values[j]))
+        return badInput(fmt::format("element {} is {}: {} holds finite numbers only", j, values[j], info.name));
     if (put(values + i, reinterpret_cast<Out>(out) + i / info.blockElements * info.blockBytes)) continue;
     if (info.blockElements == 1) return badInput(fmt::format("element {} is {}, {} ends at 65504", i, values[i], info.name));
-    return badInput(fmt::format("elements {} to {} are too large for {}: f16 cannot hold their scale", i, i + info.blockElements - 1, info.name));
+    return badInput(
+        fmt::format("elements {} to {} are too large for {}: f16 cannot hold their scale", i, i + info.blockElements - 1, info.name));
   }
   return {};
 }

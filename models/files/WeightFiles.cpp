@@ -13,12 +13,12 @@
 namespace quern {
 
 static bool isFolder(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
 }
 
 static bool isFile(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
@@ -38,7 +38,8 @@ Result<void> WeightFiles::openFolder(const std::string& folder) {
   if (!config) return config.error();
   auto tree = parseJson({config->text(), configPath_});
   if (!tree) return tree.error();
-  if (tree->as<JsonObject>() == nullptr) return badInput(fmt::format("{}: is {}, an object is needed", escapedShort(configPath_), tree->kind()));
+  if (tree->as<JsonObject>() == nullptr)
+    return badInput(fmt::format("{}: is {}, an object is needed", escapedShort(configPath_), tree->kind()));
   config_ = std::make_unique<JsonValue>(std::move(*tree));
   if (isFile(folder + "/tokenizer.json")) tokenizerPath_ = folder + "/tokenizer.json";
   if (isFile(folder + "/tokenizer_config.json")) tokenizerConfigPath_ = folder + "/tokenizer_config.json";
@@ -79,15 +80,23 @@ static Result<SplitKeys> splitKeys(const Metadata& metadata) {
 static Result<void> checkFirst(const std::string& path, const SplitKeys& split) {
   if (split.count <= 1) return {};
   std::string ending = shardEnding(1, split.count);
-  if (split.number != 0) return badInput(fmt::format("{}: is file {} of {} of a split model: name the first, *{}", escapedShort(path), split.number + 1, split.count, ending));
-  if (!path.ends_with(ending)) return badInput(fmt::format("{}: is the first of {} files of a split model: its name must end in '{}'", escapedShort(path), split.count, ending));
+  if (split.number != 0)
+    return badInput(fmt::format("{}: is file {} of {} of a split model: name the first, *{}", escapedShort(path), split.number + 1,
+                                split.count, ending));
+  if (!path.ends_with(ending))
+    return badInput(
+        fmt::format("{}: is the first of {} files of a split model: its name must end in '{}'", escapedShort(path), split.count, ending));
   return {};
 }
 
 /// Whether a further file is part `number` (from 0 on) of the same model.
 static Result<void> checkFurther(const std::string& name, const SplitKeys& keys, const SplitKeys& first, int64_t number) {
-  if (keys.count != first.count) return badInput(fmt::format("{}: metadata 'split.count' is {}, in the first file it is {}", escapedShort(name), keys.count, first.count));
-  if (keys.number != number) return badInput(fmt::format("{}: metadata 'split.no' is {}, {} is needed in file {} of {}", escapedShort(name), keys.number, number, number + 1, first.count));
+  if (keys.count != first.count)
+    return badInput(
+        fmt::format("{}: metadata 'split.count' is {}, in the first file it is {}", escapedShort(name), keys.count, first.count));
+  if (keys.number != number)
+    return badInput(fmt::format("{}: metadata 'split.no' is {}, {} is needed in file {} of {}", escapedShort(name), keys.number, number,
+                                number + 1, first.count));
   return {};
 }
 
@@ -96,9 +105,10 @@ Result<void> WeightFiles::openGguf(const std::string& path) {
   for (int64_t number = 0; number == 0 || number < split.count; ++number) {
     std::string name = path;
     if (number > 0) name = path.substr(0, path.size() - shardEnding(1, split.count).size()) + shardEnding(number + 1, split.count);
-    struct stat info {};
+    struct stat info{};
     if (number > 0 && ::stat(name.c_str(), &info) != 0)
-      return badInput(fmt::format("{}: is missing: file {} of the {} that '{}' is split into", escapedShort(name), number + 1, split.count, escapedShort(path)));
+      return badInput(fmt::format("{}: is missing: file {} of the {} that '{}' is split into", escapedShort(name), number + 1, split.count,
+                                  escapedShort(path)));
     auto file = MappedFile::open(name);
     if (!file) return file.error();
     auto gguf = parseGguf(file->text(), name);
@@ -117,7 +127,8 @@ Result<void> WeightFiles::openGguf(const std::string& path) {
     files_.push_back(std::move(*file));
   }
   if (split.count > 1 && split.tensors >= 0 && split.tensors != static_cast<int64_t>(tensors_.size()))
-    return badInput(fmt::format("{}: metadata 'split.tensors.count' is {}, the {} files have {} together", escapedShort(path), split.tensors, split.count, counted(tensors_.size(), "tensor")));
+    return badInput(fmt::format("{}: metadata 'split.tensors.count' is {}, the {} files have {} together", escapedShort(path),
+                                split.tensors, split.count, counted(tensors_.size(), "tensor")));
   return {};
 }
 
@@ -126,13 +137,15 @@ Result<void> WeightFiles::index() {
   for (size_t i = 1; i < byName_.size(); ++i) {
     const FileTensor &a = tensors_[byName_[i - 1]], &b = tensors_[byName_[i]];
     if (a.name == b.name)
-      return badInput(fmt::format("{}: tensor '{}' is in '{}' too", escapedShort(files_[static_cast<size_t>(b.file)].path()), escapedShort(b.name), escapedShort(files_[static_cast<size_t>(a.file)].path())));
+      return badInput(fmt::format("{}: tensor '{}' is in '{}' too", escapedShort(files_[static_cast<size_t>(b.file)].path()),
+                                  escapedShort(b.name), escapedShort(files_[static_cast<size_t>(a.file)].path())));
   }
   return {};
 }
 
 const FileTensor* WeightFiles::find(std::string_view name) const {
-  auto at = std::lower_bound(byName_.begin(), byName_.end(), name, [&](uint32_t i, std::string_view wanted) { return tensors_[i].name < wanted; });
+  auto at = std::lower_bound(byName_.begin(), byName_.end(), name,
+                             [&](uint32_t i, std::string_view wanted) { return tensors_[i].name < wanted; });
   return at == byName_.end() || tensors_[*at].name != name ? nullptr : &tensors_[*at];
 }
 

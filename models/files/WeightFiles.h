@@ -28,11 +28,11 @@ public:
   static Result<WeightFiles> open(const std::string& path);
 
   WeightFormat format() const { return format_; }
-  const std::string& path() const { return path_; }              ///< as it was given
+  const std::string& path() const { return path_; }  ///< as it was given
   const std::vector<MappedFile>& files() const { return files_; }
   const std::vector<FileTensor>& tensors() const { return tensors_; }  ///< file by file, by their place in it
-  const FileTensor* find(std::string_view name) const;           ///< null where there is none
-  int64_t tensorBytes() const;                                   ///< of all tensors
+  const FileTensor* find(std::string_view name) const;                 ///< null where there is none
+  int64_t tensorBytes() const;                                         ///< of all tensors
 
   /// GGUF's key/values (of the first file of a split one); empty for safetensors.
   const Metadata& metadata() const { return metadata_; }

@@ -1,4 +1,5 @@
-// models/files/WeightValues.cpp — see WeightValues.h. What kernels multiply by is BlockValues' to decode; of the others each block layout is
+// models/files/WeightValues.cpp — see WeightValues.h. What kernels multiply by is BlockValues' to decode; of the others each block layout
+// is
 // one function. A table joins them.
 #include "models/files/WeightValues.h"
 
@@ -85,7 +86,8 @@ void takeQ3_K(Bytes in, float* out) {
     float step = d * static_cast<float>((low | ((scales[8 + part % 4] >> (2 * (part / 4))) & 3) << 4) - 32);
     Bytes quants = in + 32 + 32 * (part / 8) + 16 * (part % 2), high = in + 16 * (part % 2);
     int shift = part % 8 / 2 * 2, bit = part / 2;
-    for (int l = 0; l < 16; ++l) out[16 * part + l] = step * static_cast<float>((((quants[l] >> shift) & 3) | ((high[l] >> bit) & 1) << 2) - 4);
+    for (int l = 0; l < 16; ++l)
+      out[16 * part + l] = step * static_cast<float>((((quants[l] >> shift) & 3) | ((high[l] >> bit) & 1) << 2) - 4);
   }
 }
 
@@ -137,7 +139,9 @@ void takeAll(const std::byte* bytes, int64_t elements, const TensorTypeInfo& inf
 }
 
 template <ElementType type>
-void takeRow(const std::byte* bytes, int64_t elements, const TensorTypeInfo&, float* out) { rowValues(type, bytes, elements, out); }
+void takeRow(const std::byte* bytes, int64_t elements, const TensorTypeInfo&, float* out) {
+  rowValues(type, bytes, elements, out);
+}
 
 using TakeElements = void (*)(const std::byte* bytes, int64_t elements, const TensorTypeInfo& info, float* out);
 
@@ -174,7 +178,8 @@ Result<void> toFloats(TensorType type, const std::byte* bytes, int64_t elements,
   TakeElements take = converterOf(type);
   if (take == nullptr) return checkConvertible(type);
   const TensorTypeInfo& info = infoOf(type);
-  if (elements < 0 || elements % info.blockElements != 0) return badInput(fmt::format("{} elements are no whole blocks of {} ({} elements each)", elements, info.name, info.blockElements));
+  if (elements < 0 || elements % info.blockElements != 0)
+    return badInput(fmt::format("{} elements are no whole blocks of {} ({} elements each)", elements, info.name, info.blockElements));
   take(bytes, elements, info, out);
   return {};
 }

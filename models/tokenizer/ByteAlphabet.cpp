@@ -8,7 +8,7 @@
 namespace quern {
 
 struct Alphabet {
-  std::array<uint16_t, 256> points{};    // byte to code point
+  std::array<uint16_t, 256> points{};  // byte to code point
   std::array<int16_t, 0x144> bytes{};  // code point to byte, -1
 };
 

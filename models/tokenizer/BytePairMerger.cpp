@@ -3,7 +3,8 @@
 
 namespace quern {
 
-BytePairMerger::BytePairMerger(std::span<const Merge> merges, int32_t tokens) : entries_(merges.size()), begins_(static_cast<size_t>(tokens) + 1) {
+BytePairMerger::BytePairMerger(std::span<const Merge> merges, int32_t tokens)
+    : entries_(merges.size()), begins_(static_cast<size_t>(tokens) + 1) {
   for (const Merge& merge : merges) ++begins_[static_cast<size_t>(merge.left) + 1];
   for (size_t i = 1; i < begins_.size(); ++i) begins_[i] += begins_[i - 1];
   std::vector<uint32_t> places(begins_.begin(), begins_.end() - 1);

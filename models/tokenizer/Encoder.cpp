@@ -23,7 +23,8 @@ static bool isWhite(const Utf8Char& c) { return c.valid && isSpace(charClass(c.v
 static bool isWordChar(const Utf8Char& c) {
   if (!c.valid) return false;
   auto category = utf8proc_category(static_cast<utf8proc_int32_t>(c.value));
-  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) || category == UTF8PROC_CATEGORY_PC || c.value == 0x200c || c.value == 0x200d;
+  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) || category == UTF8PROC_CATEGORY_PC || c.value == 0x200c ||
+         c.value == 0x200d;
 }
 
 static size_t whiteSpaceEnd(std::string_view text, size_t at) {
@@ -66,7 +67,8 @@ Result<void> Encoder::addParts(std::string_view text, const AddedTokens& added, 
 Result<void> Encoder::add(std::string_view text) {
   return addParts(text, tables_.addedToText, [&](std::string_view part, size_t offset) {
     std::string normalized = tables_.normalized(part);
-    return addParts(normalized, tables_.addedToNormalized, [&](std::string_view rest, size_t at) { return addNormalized(rest, offset + at == 0); });
+    return addParts(normalized, tables_.addedToNormalized,
+                    [&](std::string_view rest, size_t at) { return addNormalized(rest, offset + at == 0); });
   });
 }
 
@@ -110,24 +112,21 @@ Result<void> Encoder::addUnknown(std::string_view missing, uint32_t begin) {
   int32_t unknown = tables_.data.unknown;
   if (unknown < 0) {
     Utf8Char c = utf8At(missing, 0);
-    std::string name = c.valid && !tables_.isBytes() ? fmt::format("character U+{:04X}", c.value) : fmt::format("byte 0x{:02x}", static_cast<unsigned char>(missing[0]));
+    std::string name = c.valid && !tables_.isBytes() ? fmt::format("character U+{:04X}", c.value)
+                                                     : fmt::format("byte 0x{:02x}", static_cast<unsigned char>(missing[0]));
     return badInput(fmt::format("{}: no token stands for {} of the text, and none for unknown ones", escaped(tables_.data.file), name));
   }
   bool fuses = tables_.data.fuseUnknown && !work_.symbols.empty() && work_.symbols.back().id == unknown;
-  if (fuses)
-    work_.symbols.back().length += static_cast<uint32_t>(missing.size());
-  else
-    work_.add(begin, static_cast<uint32_t>(missing.size()), unknown);
+  if (fuses) work_.symbols.back().length += static_cast<uint32_t>(missing.size());
+  else work_.add(begin, static_cast<uint32_t>(missing.size()), unknown);
   return {};
 }
 
 Result<void> Encoder::addBytes(std::string_view piece) {
   for (uint32_t i = 0; i < piece.size(); ++i) {
     int32_t id = tables_.byteIds[static_cast<unsigned char>(piece[i])];
-    if (id >= 0)
-      work_.add(i, 1, id);
-    else if (auto good = addUnknown(piece.substr(i, 1), i); !good)
-      return good;
+    if (id >= 0) work_.add(i, 1, id);
+    else if (auto good = addUnknown(piece.substr(i, 1), i); !good) return good;
   }
   tables_.pairs.merge(work_);
   takeSymbols();
@@ -146,10 +145,8 @@ Result<void> Encoder::addCharacters(std::string_view piece) {
   for (uint32_t at = 0; at < piece.size();) {
     uint32_t length = utf8At(piece, at).bytes;
     int32_t id = tables_.index.find(tables_.data.tokens, piece.substr(at, length));
-    if (id >= 0)
-      work_.add(at, length, id);
-    else if (auto good = addFallback(piece, at, length); !good)
-      return good;
+    if (id >= 0) work_.add(at, length, id);
+    else if (auto good = addFallback(piece, at, length); !good) return good;
     at += length;
   }
   tables_.pairs.merge(work_);
@@ -169,10 +166,8 @@ Result<void> Encoder::addScored(std::string_view piece) {
   work_.symbols.clear();
   for (const MergeSymbol& symbol : merged) {
     if (symbol.length == 0) continue;
-    if (symbol.id >= 0)
-      work_.add(symbol.begin, symbol.length, symbol.id);
-    else if (auto good = addFallback(piece, symbol.begin, symbol.length); !good)
-      return good;
+    if (symbol.id >= 0) work_.add(symbol.begin, symbol.length, symbol.id);
+    else if (auto good = addFallback(piece, symbol.begin, symbol.length); !good) return good;
   }
   takeSymbols();
   return {};

@@ -16,11 +16,16 @@ struct PreName {
   SplitRule rule;
 };
 static constexpr PreName kPreNames[] = {
-    {"default", SplitRule::GgufDefault}, {"gpt-2", SplitRule::Gpt2},       {"phi-2", SplitRule::Gpt2},     {"mpt", SplitRule::Gpt2},
-    {"olmo", SplitRule::Gpt2},           {"jais", SplitRule::Gpt2},        {"exaone4", SplitRule::Gpt2},   {"llama3", SplitRule::Llama3},
-    {"llama-v3", SplitRule::Llama3},     {"llama-bpe", SplitRule::Llama3}, {"falcon3", SplitRule::Llama3}, {"falcon-h1", SplitRule::Llama3},
-    {"pixtral", SplitRule::Llama3},      {"midm-2.0", SplitRule::Llama3},  {"lfm2", SplitRule::Llama3},    {"dbrx", SplitRule::Llama3},
-    {"smaug-bpe", SplitRule::Llama3},    {"qwen2", SplitRule::Qwen2},      {"stablelm2", SplitRule::Qwen2}, {"deepseek-r1-qwen", SplitRule::Qwen2},
+    {"default", SplitRule::GgufDefault}, {"gpt-2", SplitRule::Gpt2},
+    {"phi-2", SplitRule::Gpt2},          {"mpt", SplitRule::Gpt2},
+    {"olmo", SplitRule::Gpt2},           {"jais", SplitRule::Gpt2},
+    {"exaone4", SplitRule::Gpt2},        {"llama3", SplitRule::Llama3},
+    {"llama-v3", SplitRule::Llama3},     {"llama-bpe", SplitRule::Llama3},
+    {"falcon3", SplitRule::Llama3},      {"falcon-h1", SplitRule::Llama3},
+    {"pixtral", SplitRule::Llama3},      {"midm-2.0", SplitRule::Llama3},
+    {"lfm2", SplitRule::Llama3},         {"dbrx", SplitRule::Llama3},
+    {"smaug-bpe", SplitRule::Llama3},    {"qwen2", SplitRule::Qwen2},
+    {"stablelm2", SplitRule::Qwen2},     {"deepseek-r1-qwen", SplitRule::Qwen2},
     {"kormo", SplitRule::Qwen2},         {"megrez", SplitRule::Qwen2},
 };
 
@@ -69,12 +74,9 @@ private:
 void Reader::readModel() {
   if (!metadata_.has("tokenizer.ggml.model")) return fail("metadata 'tokenizer.ggml.model' is missing: the file has no tokenizer");
   std::string_view model = taken(metadata_.string("tokenizer.ggml.model"), "");
-  if (model == "llama")
-    data_.kind = TokenizerKind::Scores;
-  else if (model == "gpt2")
-    data_.kind = TokenizerKind::ByteMerges;
-  else
-    fail(fmt::format("metadata 'tokenizer.ggml.model' is '{}', llama and gpt2 are supported", escapedShort(model)));
+  if (model == "llama") data_.kind = TokenizerKind::Scores;
+  else if (model == "gpt2") data_.kind = TokenizerKind::ByteMerges;
+  else fail(fmt::format("metadata 'tokenizer.ggml.model' is '{}', llama and gpt2 are supported", escapedShort(model)));
 }
 
 void Reader::readRule() {
@@ -97,16 +99,21 @@ void Reader::readTokens() {
     error_ = tokens.error();
     return;
   }
-  if (tokens->empty()) return fail(metadata_.has("tokenizer.ggml.tokens") ? "metadata 'tokenizer.ggml.tokens' is empty" : "metadata 'tokenizer.ggml.tokens' is missing");
-  if (tokens->size() > static_cast<size_t>(kMaxTokens)) return fail(fmt::format("metadata 'tokenizer.ggml.tokens' has {} tokens, at most {} are read", tokens->size(), kMaxTokens));
+  if (tokens->empty())
+    return fail(metadata_.has("tokenizer.ggml.tokens") ? "metadata 'tokenizer.ggml.tokens' is empty"
+                                                       : "metadata 'tokenizer.ggml.tokens' is missing");
+  if (tokens->size() > static_cast<size_t>(kMaxTokens))
+    return fail(fmt::format("metadata 'tokenizer.ggml.tokens' has {} tokens, at most {} are read", tokens->size(), kMaxTokens));
   for (size_t id = 0; id < tokens->size(); ++id) {
     if ((*tokens)[id].size() > static_cast<size_t>(kMaxTokenBytes))
-      return fail(fmt::format("metadata 'tokenizer.ggml.tokens' has {} bytes at {}, at most {} are read", (*tokens)[id].size(), id, kMaxTokenBytes));
+      return fail(fmt::format("metadata 'tokenizer.ggml.tokens' has {} bytes at {}, at most {} are read", (*tokens)[id].size(), id,
+                              kMaxTokenBytes));
     data_.tokens.add((*tokens)[id]);
   }
   index_ = TokenIndex(data_.tokens, [&](int32_t id) { return !data_.tokens[id].empty(); });
   if (auto twice = index_.duplicate())
-    fail(fmt::format("metadata 'tokenizer.ggml.tokens' has '{}' at {} and at {}, tokens differ", escapedShort(data_.tokens[twice->first]), twice->first, twice->second));
+    fail(fmt::format("metadata 'tokenizer.ggml.tokens' has '{}' at {} and at {}, tokens differ", escapedShort(data_.tokens[twice->first]),
+                     twice->first, twice->second));
 }
 
 void Reader::readTypes() {
@@ -116,10 +123,12 @@ void Reader::readTypes() {
     error_ = types.error();
     return;
   }
-  if (!types->empty() && types->size() != size) return fail(fmt::format("metadata 'tokenizer.ggml.token_type' has {} values, {} are needed, one per token", types->size(), size));
+  if (!types->empty() && types->size() != size)
+    return fail(fmt::format("metadata 'tokenizer.ggml.token_type' has {} values, {} are needed, one per token", types->size(), size));
   data_.types.assign(size, TokenType::Normal);
   for (size_t i = 0; i < types->size(); ++i) {
-    static constexpr TokenType kTypes[] = {TokenType::Normal, TokenType::Normal, TokenType::Unknown, TokenType::Control, TokenType::UserDefined, TokenType::Unused, TokenType::Byte};
+    static constexpr TokenType kTypes[] = {TokenType::Normal,      TokenType::Normal, TokenType::Unknown, TokenType::Control,
+                                           TokenType::UserDefined, TokenType::Unused, TokenType::Byte};
     int32_t type = (*types)[i];
     if (type < 0 || type > 6) return fail(fmt::format("metadata 'tokenizer.ggml.token_type' has {} at {}, 0 to 6 are legal", type, i));
     data_.types[i] = kTypes[type];
@@ -143,7 +152,8 @@ void Reader::readScores() {
   }
   auto size = static_cast<size_t>(data_.tokens.size());
   if (!metadata_.has("tokenizer.ggml.scores")) scores->assign(size, 0.0f);
-  if (scores->size() != size) return fail(fmt::format("metadata 'tokenizer.ggml.scores' has {} values, {} are needed, one per token", scores->size(), size));
+  if (scores->size() != size)
+    return fail(fmt::format("metadata 'tokenizer.ggml.scores' has {} values, {} are needed, one per token", scores->size(), size));
   data_.scores = std::move(*scores);
 }
 
@@ -154,8 +164,10 @@ void Reader::readMerges() {
     error_ = merges.error();
     return;
   }
-  if (!metadata_.has("tokenizer.ggml.merges")) return fail("metadata 'tokenizer.ggml.merges' is missing, tokenizer.ggml.model gpt2 needs it");
-  if (merges->size() > static_cast<size_t>(kMaxMerges)) return fail(fmt::format("metadata 'tokenizer.ggml.merges' has {} merges, at most {} are read", merges->size(), kMaxMerges));
+  if (!metadata_.has("tokenizer.ggml.merges"))
+    return fail("metadata 'tokenizer.ggml.merges' is missing, tokenizer.ggml.model gpt2 needs it");
+  if (merges->size() > static_cast<size_t>(kMaxMerges))
+    return fail(fmt::format("metadata 'tokenizer.ggml.merges' has {} merges, at most {} are read", merges->size(), kMaxMerges));
   MergeNames names(escaped(data_.file) + ": metadata 'tokenizer.ggml.merges'", data_.tokens, index_);
   for (std::string_view merge : *merges)
     if (auto good = names.add(merge); !good) {
@@ -163,10 +175,8 @@ void Reader::readMerges() {
       return;
     }
   auto resolved = names.finish();
-  if (resolved)
-    data_.merges = std::move(*resolved);
-  else
-    error_ = resolved.error();
+  if (resolved) data_.merges = std::move(*resolved);
+  else error_ = resolved.error();
 }
 
 /// Byte-level tokens become the bytes they spell; added ones, and those with a character outside the alphabet, are spelled
@@ -201,7 +211,8 @@ void Reader::readSpecial() {
 
 Result<TokenizerData> Reader::read() {
   using Step = void (Reader::*)();
-  for (Step step : {&Reader::readModel, &Reader::readRule, &Reader::readTokens, &Reader::readTypes, &Reader::readScores, &Reader::readMerges, &Reader::spellBytes, &Reader::readSpecial}) {
+  for (Step step : {&Reader::readModel, &Reader::readRule, &Reader::readTokens, &Reader::readTypes, &Reader::readScores,
+                    &Reader::readMerges, &Reader::spellBytes, &Reader::readSpecial}) {
     (this->*step)();
     if (error_) return *error_;
   }

@@ -15,7 +15,8 @@ struct KnownPattern {
 };
 constexpr KnownPattern kPatterns[] = {
     {R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)", SplitRule::Gpt2},
-    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", SplitRule::Llama3},
+    {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)",
+     SplitRule::Llama3},
     {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)", SplitRule::Qwen2},
 };
 constexpr std::string_view kBlankText = "\xe2\x96\x81";
@@ -39,7 +40,8 @@ public:
     if (array == nullptr) return bad(fmt::format("'{}' is a Sequence without an array '{}'", where, list));
     for (size_t i = 0; i < array->size(); ++i) {
       const JsonValue* inner = (*array)[i].find("type");
-      if (inner != nullptr && inner->as<std::string>() != nullptr && *inner->as<std::string>() == "Sequence") return bad(fmt::format("'{}' has a Sequence in a Sequence", where));
+      if (inner != nullptr && inner->as<std::string>() != nullptr && *inner->as<std::string>() == "Sequence")
+        return bad(fmt::format("'{}' has a Sequence in a Sequence", where));
       if (auto good = each(fmt::format("{}.{}.{}", where, list, i), &(*array)[i], list, read); !good) return good;
     }
     return {};
@@ -68,7 +70,8 @@ private:
 Result<void> StageReader::needBlank(const JsonValue& stage, std::string_view key) {
   auto text = JsonFields(file_, stage).string(key);
   if (!text) return text.error();
-  if (text->value_or("") != kBlankText) return bad(fmt::format("'{}.{}' is '{}', U+2581 is supported", where_, key, escapedShort(text->value_or(""))));
+  if (text->value_or("") != kBlankText)
+    return bad(fmt::format("'{}.{}' is '{}', U+2581 is supported", where_, key, escapedShort(text->value_or(""))));
   return {};
 }
 
@@ -92,7 +95,8 @@ Result<void> StageReader::normalizer(const JsonValue& stage, std::string_view ty
 }
 
 Result<void> StageReader::split(const JsonValue& stage) {
-  if (pipeline.split || pipeline.byteLevel) return bad(fmt::format("'{}' splits what is split already, one Split before ByteLevel is supported", where_));
+  if (pipeline.split || pipeline.byteLevel)
+    return bad(fmt::format("'{}' splits what is split already, one Split before ByteLevel is supported", where_));
   auto behavior = JsonFields(file_, stage).string("behavior");
   if (!behavior) return behavior.error();
   auto invert = JsonFields(file_, stage).boolean("invert");
@@ -110,11 +114,13 @@ Result<void> StageReader::split(const JsonValue& stage) {
     pipeline.split = true;
     return {};
   }
-  return bad(fmt::format("'{}.pattern' is '{}'; the patterns of GPT-2, Llama 3 and Qwen 2 are supported", where_, escaped(text->substr(0, 1000))));
+  return bad(
+      fmt::format("'{}.pattern' is '{}'; the patterns of GPT-2, Llama 3 and Qwen 2 are supported", where_, escaped(text->substr(0, 1000))));
 }
 
 Result<void> StageReader::metaspace(const JsonValue& stage) {
-  if (pipeline.split || pipeline.byteLevel) return bad(fmt::format("'{}' is a Metaspace behind another pre-tokenizer, which is not supported", where_));
+  if (pipeline.split || pipeline.byteLevel)
+    return bad(fmt::format("'{}' is a Metaspace behind another pre-tokenizer, which is not supported", where_));
   if (auto good = needBlank(stage, "replacement"); !good) return good;
   JsonFields fields(file_, stage);
   auto scheme = fields.string("prepend_scheme");
@@ -124,10 +130,8 @@ Result<void> StageReader::metaspace(const JsonValue& stage) {
   auto cut = fields.boolean("split");
   if (!cut) return cut.error();
   std::string_view named = scheme->value_or(prefixSpace->value_or(true) ? "always" : "never");
-  if (named == "always")
-    pipeline.prefix = SpacePrefix::EachPartUnlessThere;
-  else if (named == "first")
-    pipeline.prefix = SpacePrefix::FirstUnlessThere;
+  if (named == "always") pipeline.prefix = SpacePrefix::EachPartUnlessThere;
+  else if (named == "first") pipeline.prefix = SpacePrefix::FirstUnlessThere;
   else if (named != "never")
     return bad(fmt::format("'{}.prepend_scheme' is '{}', always, first and never are legal", where_, escapedShort(named)));
   pipeline.blanks = pipeline.split = true;
@@ -145,9 +149,11 @@ Result<void> StageReader::preTokenizer(const JsonValue& stage, std::string_view 
   auto regex = fields.boolean("use_regex");
   if (!regex) return regex.error();
   bool ownSplit = regex->value_or(true);
-  if (pipeline.byteLevel || (pipeline.split && ownSplit)) return bad(fmt::format("'{}' splits what is split already, use_regex false is supported here", where_));
+  if (pipeline.byteLevel || (pipeline.split && ownSplit))
+    return bad(fmt::format("'{}' splits what is split already, use_regex false is supported here", where_));
   // With a Split before it, the blank would be put before every piece.
-  if (prefixSpace->value_or(false) && pipeline.split) return bad(fmt::format("'{}.add_prefix_space' is true behind a Split, false is supported", where_));
+  if (prefixSpace->value_or(false) && pipeline.split)
+    return bad(fmt::format("'{}.add_prefix_space' is true behind a Split, false is supported", where_));
   if (prefixSpace->value_or(false)) pipeline.prefix = SpacePrefix::EachPartUnlessThere;
   if (ownSplit) pipeline.rule = SplitRule::Gpt2;
   pipeline.byteLevel = true;
@@ -166,7 +172,8 @@ Result<int32_t> StageReader::specialId(const JsonValue& stage, const JsonValue& 
   const JsonValue* ids = entry == nullptr ? nullptr : entry->find("ids");
   const auto* list = ids == nullptr ? nullptr : ids->as<JsonArray>();
   auto id = list == nullptr || list->size() != 1 ? std::nullopt : (*list)[0].integer();
-  if (!id || *id < 0 || *id >= kMaxTokens) return bad(fmt::format("'{}.special_tokens' has no single id for '{}'", where_, escapedShort(*text)));
+  if (!id || *id < 0 || *id >= kMaxTokens)
+    return bad(fmt::format("'{}.special_tokens' has no single id for '{}'", where_, escapedShort(*text)));
   return static_cast<int32_t>(*id);
 }
 
@@ -181,12 +188,9 @@ Result<void> StageReader::postProcessor(const JsonValue& stage, std::string_view
     auto id = specialId(stage, step);
     if (!id) return id.error();
     int32_t& place = texts == 0 ? pipeline.bos : pipeline.eos;
-    if (*id < 0)
-      ++texts;
-    else if (place < 0)
-      place = *id;
-    else
-      return bad(fmt::format("'{}.single' puts several tokens on one side of the text, one is supported", where_));
+    if (*id < 0) ++texts;
+    else if (place < 0) place = *id;
+    else return bad(fmt::format("'{}.single' puts several tokens on one side of the text, one is supported", where_));
   }
   if (texts != 1) return bad(fmt::format("'{}.single' has the text {} times, once is needed", where_, texts));
   return {};
@@ -194,15 +198,18 @@ Result<void> StageReader::postProcessor(const JsonValue& stage, std::string_view
 
 }  // namespace
 
-Result<HfPipeline> readHfPipeline(const std::string& file, const JsonValue* normalizer, const JsonValue* preTokenizer, const JsonValue* postProcessor) {
+Result<HfPipeline> readHfPipeline(const std::string& file, const JsonValue* normalizer, const JsonValue* preTokenizer,
+                                  const JsonValue* postProcessor) {
   StageReader reader(file);
   if (auto good = reader.each("normalizer", normalizer, "normalizers", &StageReader::normalizer); !good) return good.error();
   if (auto good = reader.each("pre_tokenizer", preTokenizer, "pretokenizers", &StageReader::preTokenizer); !good) return good.error();
   if (auto good = reader.each("post_processor", postProcessor, "processors", &StageReader::postProcessor); !good) return good.error();
   HfPipeline& pipeline = reader.pipeline;
   auto bad = [&](std::string_view why) { return badInput(fmt::format("{}: {}", escaped(file), why)); };
-  if (pipeline.byteLevel && pipeline.blanks) return bad("blanks become U+2581 and the pre-tokenizer is ByteLevel, one of the two is supported");
-  if (!pipeline.byteLevel && !pipeline.blanks) return bad("neither is the pre-tokenizer ByteLevel nor do blanks become U+2581, one of the two is needed");
+  if (pipeline.byteLevel && pipeline.blanks)
+    return bad("blanks become U+2581 and the pre-tokenizer is ByteLevel, one of the two is supported");
+  if (!pipeline.byteLevel && !pipeline.blanks)
+    return bad("neither is the pre-tokenizer ByteLevel nor do blanks become U+2581, one of the two is needed");
   if (pipeline.nfc && !pipeline.byteLevel) return bad("the normalizer NFC is supported with ByteLevel only");
   return pipeline;
 }

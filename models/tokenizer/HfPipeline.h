@@ -8,10 +8,10 @@ namespace quern {
 
 /// What the stages amount to.
 struct HfPipeline {
-  bool byteLevel = false;      ///< a ByteLevel stage: tokens are spelled in GPT-2's alphabet
+  bool byteLevel = false;  ///< a ByteLevel stage: tokens are spelled in GPT-2's alphabet
   bool nfc = false;
-  bool blanks = false;         ///< blanks become U+2581
-  bool split = false;          ///< a Split or Metaspace stage has set the rule
+  bool blanks = false;  ///< blanks become U+2581
+  bool split = false;   ///< a Split or Metaspace stage has set the rule
   SplitRule rule = SplitRule::None;
   SpacePrefix prefix = SpacePrefix::Never;
   int32_t bos = -1, eos = -1;  ///< what post_processor puts around a text
@@ -23,6 +23,7 @@ struct HfPipeline {
 /// Pre-tokenizers  ByteLevel; Split by one of the regular expressions of SplitRules.h; Metaspace; sequences of them.
 /// Post-processors ByteLevel (has no effect on ids), TemplateProcessing with at most one token on either side of the text.
 /// Errors          BadInput naming the file and quoting the stage, pattern or value that is not one of these.
-Result<HfPipeline> readHfPipeline(const std::string& file, const JsonValue* normalizer, const JsonValue* preTokenizer, const JsonValue* postProcessor);
+Result<HfPipeline> readHfPipeline(const std::string& file, const JsonValue* normalizer, const JsonValue* preTokenizer,
+                                  const JsonValue* postProcessor);
 
 }  // namespace quern

@@ -80,13 +80,15 @@ Result<void> HfReader::readModel() {
   for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     auto affix = fields.string(name);
     if (!affix) return affix.error();
-    if (!affix->value_or("").empty()) return bad(texts_.tokenizerFile, fmt::format("'model.{}' is '{}', none is supported", name, escapedShort(**affix)));
+    if (!affix->value_or("").empty())
+      return bad(texts_.tokenizerFile, fmt::format("'model.{}' is '{}', none is supported", name, escapedShort(**affix)));
   }
   auto unknown = fields.string("unk_token");
   if (!unknown) return unknown.error();
   if (!unknown->value_or("").empty()) {
     data_.unknown = vocabulary_.find(data_, **unknown);
-    if (data_.unknown < 0) return bad(texts_.tokenizerFile, fmt::format("'model.unk_token' is '{}', which the vocabulary lacks", escapedShort(**unknown)));
+    if (data_.unknown < 0)
+      return bad(texts_.tokenizerFile, fmt::format("'model.unk_token' is '{}', which the vocabulary lacks", escapedShort(**unknown)));
     data_.types[static_cast<size_t>(data_.unknown)] = TokenType::Unknown;
   }
   bool fallback = false;
@@ -100,11 +102,14 @@ Result<void> HfReader::readModel() {
     *flag.value = value->value_or(false);
   }
   for (int32_t id = 0; fallback && id < data_.tokens.size(); ++id)
-    if (TokenType& type = data_.types[static_cast<size_t>(id)]; type == TokenType::Normal && byteOfSpelling(data_.tokens[id]) >= 0) type = TokenType::Byte;
+    if (TokenType& type = data_.types[static_cast<size_t>(id)]; type == TokenType::Normal && byteOfSpelling(data_.tokens[id]) >= 0)
+      type = TokenType::Byte;
   auto pipeline = readHfPipeline(texts_.tokenizerFile, &normalizer_, &preTokenizer_, &postProcessor_);
   if (!pipeline) return pipeline.error();
   for (int32_t id : {pipeline->bos, pipeline->eos})
-    if (id >= data_.tokens.size()) return bad(texts_.tokenizerFile, fmt::format("'post_processor' adds token {}, which is outside the vocabulary of {}", id, data_.tokens.size()));
+    if (id >= data_.tokens.size())
+      return bad(texts_.tokenizerFile,
+                 fmt::format("'post_processor' adds token {}, which is outside the vocabulary of {}", id, data_.tokens.size()));
   data_.kind = pipeline->byteLevel ? TokenizerKind::ByteMerges : TokenizerKind::CharacterMerges;
   data_.rule = pipeline->rule;
   data_.spacePrefix = pipeline->prefix;
@@ -121,10 +126,13 @@ Result<int32_t> HfReader::namedToken(const JsonValue& value, const std::string& 
   if (value.as<std::nullptr_t>() != nullptr) return -1;
   const JsonValue* inner = value.as<JsonObject>() == nullptr ? &value : value.find("content");
   const auto* text = inner == nullptr ? nullptr : inner->as<std::string>();
-  if (text == nullptr) return bad(texts_.configFile, fmt::format("'{}' is {}, a string is needed", key, inner == nullptr ? "an object without 'content'" : inner->kind()));
+  if (text == nullptr)
+    return bad(texts_.configFile,
+               fmt::format("'{}' is {}, a string is needed", key, inner == nullptr ? "an object without 'content'" : inner->kind()));
   int32_t id = vocabulary_.find(data_, *text);
   if (id >= 0 || text->empty()) return id;
-  return bad(texts_.configFile, fmt::format("'{}' is '{}', which the vocabulary of {} lacks", key, escapedShort(*text), escaped(texts_.tokenizerFile)));
+  return bad(texts_.configFile,
+             fmt::format("'{}' is '{}', which the vocabulary of {} lacks", key, escapedShort(*text), escaped(texts_.tokenizerFile)));
 }
 
 Result<void> HfReader::readConfig() {
@@ -165,15 +173,14 @@ Result<void> HfReader::readGeneration() {
   auto id = [&](const JsonValue& value, const std::string& key) -> Result<int32_t> {
     auto number = value.integer();
     if (!number) return bad(texts_.generationFile, fmt::format("'{}' is {}, a token id is needed", key, value.kind()));
-    if (*number < 0 || *number >= data_.tokens.size()) return bad(texts_.generationFile, fmt::format("'{}' is {}, 0 to {} are legal", key, *number, data_.tokens.size() - 1));
+    if (*number < 0 || *number >= data_.tokens.size())
+      return bad(texts_.generationFile, fmt::format("'{}' is {}, 0 to {} are legal", key, *number, data_.tokens.size() - 1));
     return static_cast<int32_t>(*number);
   };
   JsonArray ends;
   if (const JsonValue* given = config->find("eos_token_id"); given != nullptr && given->as<std::nullptr_t>() == nullptr) {
-    if (const auto* list = given->as<JsonArray>())
-      ends = *list;
-    else
-      ends.push_back(*given);
+    if (const auto* list = given->as<JsonArray>()) ends = *list;
+    else ends.push_back(*given);
   }
   for (const JsonValue& end : ends) {
     auto number = id(end, "eos_token_id");
@@ -221,20 +228,23 @@ Result<TokenizerData> readHfTokenizer(const std::string& tokenizerPath) {
     if (!file) return file.error();
     if (file->bytes() > most) return badInput(fmt::format("{}: has {} bytes, at most {} are read", escaped(path), file->bytes(), most));
     std::string_view all = file->text();
-    if (std::string kind = all.starts_with("{") ? "" : foreignKind(all.substr(0, 4096), all.size()); !kind.empty()) return badInput(fmt::format("{}: {}", escaped(path), kind));
+    if (std::string kind = all.starts_with("{") ? "" : foreignKind(all.substr(0, 4096), all.size()); !kind.empty())
+      return badInput(fmt::format("{}: {}", escaped(path), kind));
     files.push_back(std::move(*file));
     return files.back().text();
   };
   struct Part {
     std::string name;
     int64_t most;
-    std::string HfTokenizerTexts::*file;
-    std::string_view HfTokenizerTexts::*text;
+    std::string HfTokenizerTexts::* file;
+    std::string_view HfTokenizerTexts::* text;
   };
   std::filesystem::path folder = std::filesystem::path(tokenizerPath).parent_path();
-  for (const Part& part : {Part{tokenizerPath, kTokenizerJsonBytes, &HfTokenizerTexts::tokenizerFile, &HfTokenizerTexts::tokenizer},
-                           Part{(folder / "tokenizer_config.json").string(), kIndexJsonBytes, &HfTokenizerTexts::configFile, &HfTokenizerTexts::config},
-                           Part{(folder / "generation_config.json").string(), kSmallJsonBytes, &HfTokenizerTexts::generationFile, &HfTokenizerTexts::generation}}) {
+  for (const Part& part :
+       {Part{tokenizerPath, kTokenizerJsonBytes, &HfTokenizerTexts::tokenizerFile, &HfTokenizerTexts::tokenizer},
+        Part{(folder / "tokenizer_config.json").string(), kIndexJsonBytes, &HfTokenizerTexts::configFile, &HfTokenizerTexts::config},
+        Part{(folder / "generation_config.json").string(), kSmallJsonBytes, &HfTokenizerTexts::generationFile,
+             &HfTokenizerTexts::generation}}) {
     std::error_code ignored;
     if (part.name != tokenizerPath && !std::filesystem::exists(part.name, ignored)) continue;
     auto read = text(part.name, part.most);

@@ -22,7 +22,8 @@ Result<void> HfVocabulary::addToken(std::string_view text, const JsonValue& id) 
   auto number = idOf(id, fmt::format("'model.vocab' of '{}'", escapedShort(text)));
   if (!number) return number.error();
   if (ids_.size() == static_cast<size_t>(kMaxTokens)) return bad(fmt::format("'model.vocab' has more than {} tokens", kMaxTokens));
-  if (text.size() > static_cast<size_t>(kMaxTokenBytes)) return bad(fmt::format("'model.vocab' has a token of {} bytes, at most {} are read", text.size(), kMaxTokenBytes));
+  if (text.size() > static_cast<size_t>(kMaxTokenBytes))
+    return bad(fmt::format("'model.vocab' has a token of {} bytes, at most {} are read", text.size(), kMaxTokenBytes));
   texts_.add(text);
   ids_.push_back(*number);
   return {};
@@ -31,17 +32,20 @@ Result<void> HfVocabulary::addToken(std::string_view text, const JsonValue& id) 
 Result<void> HfVocabulary::addMerge(int64_t place, const JsonValue& merge) {
   if (place >= kMaxMerges) return bad(fmt::format("'model.merges' has more than {} merges", kMaxMerges));
   if (const auto* text = merge.as<std::string>()) {
-    if (text->size() > static_cast<size_t>(2 * kMaxTokenBytes)) return bad(fmt::format("'model.merges.{}' has {} bytes, at most {} are read", place, text->size(), 2 * kMaxTokenBytes));
+    if (text->size() > static_cast<size_t>(2 * kMaxTokenBytes))
+      return bad(fmt::format("'model.merges.{}' has {} bytes, at most {} are read", place, text->size(), 2 * kMaxTokenBytes));
     mergeTexts_.add(*text);
     mergeTexts_.add("");
     return {};
   }
   const auto* pair = merge.as<JsonArray>();
   if (pair == nullptr || pair->size() != 2 || (*pair)[0].as<std::string>() == nullptr || (*pair)[1].as<std::string>() == nullptr)
-    return bad(fmt::format("'model.merges.{}' is {}, a string or two strings are needed", place, pair == nullptr ? merge.kind() : "another array"));
+    return bad(fmt::format("'model.merges.{}' is {}, a string or two strings are needed", place,
+                           pair == nullptr ? merge.kind() : "another array"));
   for (const JsonValue& half : *pair) {
     const auto& text = *half.as<std::string>();
-    if (text.empty() || text.size() > static_cast<size_t>(kMaxTokenBytes)) return bad(fmt::format("'model.merges.{}' has a half of {} bytes, 1 to {} are legal", place, text.size(), kMaxTokenBytes));
+    if (text.empty() || text.size() > static_cast<size_t>(kMaxTokenBytes))
+      return bad(fmt::format("'model.merges.{}' has a half of {} bytes, 1 to {} are legal", place, text.size(), kMaxTokenBytes));
     mergeTexts_.add(text);
   }
   return {};
@@ -63,7 +67,7 @@ Result<void> HfVocabulary::addAdded(int64_t place, const JsonValue& token) {
   Added added{std::string(**content), {.id = *id}};
   struct Flag {
     const char* name;
-    bool AddedToken::*member;
+    bool AddedToken::* member;
   };
   for (Flag flag : {Flag{"special", &AddedToken::special}, Flag{"lstrip", &AddedToken::leftStrip}, Flag{"rstrip", &AddedToken::rightStrip},
                     Flag{"normalized", &AddedToken::normalized}, Flag{"single_word", &AddedToken::singleWord}}) {
@@ -83,18 +87,25 @@ Result<void> HfVocabulary::place(TokenizerData& data) {
   std::vector<int32_t> where(static_cast<size_t>(size), -1);  // id to the index in texts_, or to -2 - index in added_
   for (size_t i = 0; i < ids_.size(); ++i) {
     int32_t& slot = where[static_cast<size_t>(ids_[i])];
-    if (slot >= 0) return bad(fmt::format("'model.vocab' has the id {} for '{}' and for '{}', ids differ", ids_[i], escapedShort(texts_[slot]), escapedShort(texts_[static_cast<int32_t>(i)])));
+    if (slot >= 0)
+      return bad(fmt::format("'model.vocab' has the id {} for '{}' and for '{}', ids differ", ids_[i], escapedShort(texts_[slot]),
+                             escapedShort(texts_[static_cast<int32_t>(i)])));
     slot = static_cast<int32_t>(i);
   }
   for (size_t i = 0; i < added_.size(); ++i) {
     int32_t& slot = where[static_cast<size_t>(added_[i].token.id)];
-    std::string_view there = slot >= 0 ? texts_[slot] : slot == -1 ? std::string_view(added_[i].text) : std::string_view(added_[static_cast<size_t>(-2 - slot)].text);
-    if (there != added_[i].text) return bad(fmt::format("'added_tokens.{}.id' is {} for '{}', which is the id of '{}'", i, added_[i].token.id, escapedShort(added_[i].text), escapedShort(there)));
+    std::string_view there = slot >= 0    ? texts_[slot]
+                             : slot == -1 ? std::string_view(added_[i].text)
+                                          : std::string_view(added_[static_cast<size_t>(-2 - slot)].text);
+    if (there != added_[i].text)
+      return bad(fmt::format("'added_tokens.{}.id' is {} for '{}', which is the id of '{}'", i, added_[i].token.id,
+                             escapedShort(added_[i].text), escapedShort(there)));
     if (slot < -1) return bad(fmt::format("'added_tokens.{}' is '{}' again", i, escapedShort(added_[i].text)));
     slot = slot >= 0 ? slot : -2 - static_cast<int32_t>(i);
   }
   data.tokens.reserveAs(texts_);
-  for (int32_t slot : where) data.tokens.add(slot >= 0 ? texts_[slot] : slot == -1 ? "" : std::string_view(added_[static_cast<size_t>(-2 - slot)].text));
+  for (int32_t slot : where)
+    data.tokens.add(slot >= 0 ? texts_[slot] : slot == -1 ? "" : std::string_view(added_[static_cast<size_t>(-2 - slot)].text));
   data.types.assign(where.size(), TokenType::Normal);
   for (size_t id = 0; id < where.size(); ++id)
     if (data.tokens[static_cast<int32_t>(id)].empty()) data.types[id] = TokenType::Unused;
@@ -104,10 +115,8 @@ Result<void> HfVocabulary::place(TokenizerData& data) {
 Result<void> HfVocabulary::resolveMerges(TokenizerData& data) {
   MergeNames names(escaped(file_) + ": 'model.merges'", data.tokens, index_);
   for (int32_t i = 0; i < mergeTexts_.size(); i += 2) {
-    if (!mergeTexts_[i + 1].empty())
-      names.add(mergeTexts_[i], mergeTexts_[i + 1]);
-    else if (auto good = names.add(mergeTexts_[i]); !good)
-      return good;
+    if (!mergeTexts_[i + 1].empty()) names.add(mergeTexts_[i], mergeTexts_[i + 1]);
+    else if (auto good = names.add(mergeTexts_[i]); !good) return good;
   }
   auto merges = names.finish();
   if (!merges) return merges.error();
@@ -123,7 +132,9 @@ Result<void> HfVocabulary::finish(TokenizerData& data) {
   ids_ = {};
   index_ = TokenIndex(data.tokens, [&](int32_t id) { return !data.tokens[id].empty(); });
   // Keys of an object differ, so one of the two is an added token.
-  if (auto twice = index_.duplicate()) return bad(fmt::format("'{}' has the id {} and as an added token {}, one id is needed", escapedShort(data.tokens[twice->first]), twice->first, twice->second));
+  if (auto twice = index_.duplicate())
+    return bad(fmt::format("'{}' has the id {} and as an added token {}, one id is needed", escapedShort(data.tokens[twice->first]),
+                           twice->first, twice->second));
   for (const Added& added : added_) {
     data.added.push_back(added.token);
     data.types[static_cast<size_t>(added.token.id)] = added.token.special ? TokenType::Control : TokenType::UserDefined;

@@ -39,8 +39,8 @@ private:
 
   std::string file_;
   TokenTexts texts_;
-  std::vector<int32_t> ids_;    ///< of texts_
-  TokenTexts mergeTexts_;       ///< two to a merge, or one with a blank between and an empty one
+  std::vector<int32_t> ids_;  ///< of texts_
+  TokenTexts mergeTexts_;     ///< two to a merge, or one with a blank between and an empty one
   std::vector<Added> added_;
   TokenIndex index_;
 };

@@ -9,7 +9,8 @@ namespace quern {
 
 Result<void> MergeNames::add(std::string_view pair) {
   size_t blank = pair.find(' ', 1);
-  if (blank == std::string_view::npos || blank + 1 == pair.size()) return badInput(fmt::format("{}: merge {} is '{}', two tokens with a blank between are needed", subject_, count_, escapedShort(pair)));
+  if (blank == std::string_view::npos || blank + 1 == pair.size())
+    return badInput(fmt::format("{}: merge {} is '{}', two tokens with a blank between are needed", subject_, count_, escapedShort(pair)));
   add(pair.substr(0, blank), pair.substr(blank + 1));
   return {};
 }
@@ -29,7 +30,8 @@ void MergeNames::add(std::string_view left, std::string_view right) {
 
 Result<std::vector<Merge>> MergeNames::finish() {
   if (bad_ == 0) return std::move(merges_);
-  return badInput(fmt::format("{}: {} of {} merges name tokens that the vocabulary lacks, the first: {}", subject_, bad_, count_, firstBad_));
+  return badInput(
+      fmt::format("{}: {} of {} merges name tokens that the vocabulary lacks, the first: {}", subject_, bad_, count_, firstBad_));
 }
 
 }  // namespace quern

@@ -12,7 +12,8 @@ namespace quern {
 class MergeNames {
 public:
   /// `subject` opens messages: file and field.
-  MergeNames(std::string subject, const TokenTexts& spellings, const TokenIndex& index) : subject_(std::move(subject)), spellings_(spellings), index_(index) {}
+  MergeNames(std::string subject, const TokenTexts& spellings, const TokenIndex& index)
+      : subject_(std::move(subject)), spellings_(spellings), index_(index) {}
 
   /// "left right": cut at the first blank behind the first character.
   /// Errors   BadInput where there is no such blank.

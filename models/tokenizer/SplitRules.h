@@ -57,8 +57,8 @@ private:
   SplitRule rule_;
   std::string_view text_;
   size_t at_ = 0;
-  size_t end_ = 0;          ///< where the rule at work believes the text to end
-  size_t regionEnd_ = 0;    ///< GgufDefault: the end of what the first cut left
+  size_t end_ = 0;        ///< where the rule at work believes the text to end
+  size_t regionEnd_ = 0;  ///< GgufDefault: the end of what the first cut left
   uint64_t charsSeen_ = 0;
 };
 

@@ -7,7 +7,8 @@ namespace quern {
 
 static constexpr std::string_view kReplacement = "\xef\xbf\xbd";  // U+FFFD
 
-TextStream::TextStream(const Tokenizer& tokenizer, bool begins) : tokenizer_(tokenizer), atStart_(begins && tokenizer.stripsLeadingSpace()) {
+TextStream::TextStream(const Tokenizer& tokenizer, bool begins)
+    : tokenizer_(tokenizer), atStart_(begins && tokenizer.stripsLeadingSpace()) {
   held_.reserve(4);
   // At worst every byte is none of UTF-8, and one sequence was held before it.
   out_.reserve((static_cast<size_t>(tokenizer.longestPiece()) + 1) * kReplacement.size());
@@ -28,12 +29,9 @@ void TextStream::take(unsigned char byte) {
     held_.clear();
   }
   uint32_t length = utf8Length(byte);
-  if (length == 1)
-    out_ += static_cast<char>(byte);
-  else if (length == 0)
-    out_ += kReplacement;
-  else
-    held_ += static_cast<char>(byte);
+  if (length == 1) out_ += static_cast<char>(byte);
+  else if (length == 0) out_ += kReplacement;
+  else held_ += static_cast<char>(byte);
 }
 
 Result<std::string_view> TextStream::add(int32_t id) {

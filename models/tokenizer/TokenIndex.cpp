@@ -28,10 +28,8 @@ TokenIndex::TokenIndex(const TokenTexts& texts, const std::function<bool(int32_t
   for (int32_t id = 0; id < texts.size(); ++id) {
     if (!takes(id)) continue;
     size_t place = placeOf(texts, texts[id]);
-    if (slots_[place] < 0)
-      slots_[place] = id;
-    else if (!duplicate_)
-      duplicate_ = {slots_[place], id};
+    if (slots_[place] < 0) slots_[place] = id;
+    else if (!duplicate_) duplicate_ = {slots_[place], id};
   }
 }
 
@@ -41,6 +39,8 @@ size_t TokenIndex::placeOf(const TokenTexts& texts, std::string_view text) const
   return place;
 }
 
-int32_t TokenIndex::find(const TokenTexts& texts, std::string_view text) const { return slots_.empty() ? -1 : slots_[placeOf(texts, text)]; }
+int32_t TokenIndex::find(const TokenTexts& texts, std::string_view text) const {
+  return slots_.empty() ? -1 : slots_[placeOf(texts, text)];
+}
 
 }  // namespace quern

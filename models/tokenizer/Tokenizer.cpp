@@ -16,7 +16,8 @@ Result<Tokenizer> Tokenizer::make(TokenizerData data) {
 }
 
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
-  if (text.size() > static_cast<size_t>(kMaxTextBytes)) return badInput(fmt::format("the text has {} bytes, at most {} are encoded at once", text.size(), kMaxTextBytes));
+  if (text.size() > static_cast<size_t>(kMaxTextBytes))
+    return badInput(fmt::format("the text has {} bytes, at most {} are encoded at once", text.size(), kMaxTextBytes));
   Encoder encoder(*tables_, options.parseSpecial);
   const TokenizerData& data = tables_->data;
   if (options.addBos && data.addBos) encoder.ids().push_back(data.bos);
@@ -25,7 +26,9 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOpti
   return std::move(encoder.ids());
 }
 
-Error Tokenizer::outside(int32_t id) const { return badInput(fmt::format("{}: token {} is outside the vocabulary of {}", escaped(file()), id, size())); }
+Error Tokenizer::outside(int32_t id) const {
+  return badInput(fmt::format("{}: token {} is outside the vocabulary of {}", escaped(file()), id, size()));
+}
 
 Result<std::string_view> Tokenizer::piece(int32_t id) const {
   if (id < 0 || id >= size()) return outside(id);

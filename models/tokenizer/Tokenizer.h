@@ -48,8 +48,8 @@ public:
   int32_t size() const;              ///< ids are 0 to size() - 1
   int32_t bos() const;               ///< -1: none
   bool addsBos() const;
-  bool stripsLeadingSpace() const;   ///< a text's first blank is the tokenizer's, not the text's
-  int64_t longestPiece() const;      ///< bytes
+  bool stripsLeadingSpace() const;  ///< a text's first blank is the tokenizer's, not the text's
+  int64_t longestPiece() const;     ///< bytes
   const std::string& file() const;
 
   static constexpr int64_t kMaxTextBytes = int64_t{64} << 20;

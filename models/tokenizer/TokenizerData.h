@@ -24,7 +24,7 @@ enum class SplitRule : uint8_t { None, Gpt2, Llama3, Qwen2, GgufDefault, Words }
 /// Where a text gets the blank that SentencePiece puts before its first word.
 enum class SpacePrefix : uint8_t {
   Never,
-  EachPart,         ///< at the beginning, and behind every added token
+  EachPart,             ///< at the beginning, and behind every added token
   EachPartUnlessThere,  ///< the same, but not before a blank
   FirstUnlessThere,     ///< at the beginning of the text only, and not before a blank
 };
@@ -80,12 +80,12 @@ struct TokenizerData {
   std::vector<Merge> merges;
   std::vector<AddedToken> added;
   int32_t bos = -1, eos = -1, unknown = -1;  ///< -1: none
-  std::vector<int32_t> ends;                           ///< further ids that end a text: end of turn, of message
+  std::vector<int32_t> ends;                 ///< further ids that end a text: end of turn, of message
   bool addBos = false, addEos = false;
   SpacePrefix spacePrefix = SpacePrefix::Never;
-  bool ignoreMerges = false;    ///< a piece that is a token is that token, whatever the merges say
-  bool fuseUnknown = false;     ///< neighbours without a token become one unknown token
-  bool normalizeNfc = false;    ///< text is brought to Unicode's NFC first
+  bool ignoreMerges = false;  ///< a piece that is a token is that token, whatever the merges say
+  bool fuseUnknown = false;   ///< neighbours without a token become one unknown token
+  bool normalizeNfc = false;  ///< text is brought to Unicode's NFC first
 };
 
 /// Limits of what is read. The largest vocabularies in use have about 262,000 tokens of at most 1,024 bytes.

@@ -15,8 +15,21 @@ static constexpr int64_t kMaxAddedBytes = 1 << 20;
 
 /// Control tokens that end a text, a turn or a message, by their text: files often name but one of them.
 static constexpr std::string_view kEndTexts[] = {
-    "<|endoftext|>", "<|end_of_text|>", "</s>", "<eos>", "[EOS]", "<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>",
-    "<end_of_utterance>", "<EOT>", "[EOT]", "<\xef\xbd\x9c" "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "[EOS]",
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<end_of_turn>",
+    "<end_of_utterance>",
+    "<EOT>",
+    "[EOT]",
+    "<\xef\xbd\x9c"
+    "end\xe2\x96\x81of\xe2\x96\x81sentence\xef\xbd\x9c>",
 };
 
 int byteOfSpelling(std::string_view s) {
@@ -31,10 +44,8 @@ std::string TokenizerTables::normalized(std::string_view part) const {
   out.reserve(part.size() + 3);
   if (data.spacePrefix == SpacePrefix::EachPart && !part.empty()) out += kBlank;
   for (char c : part)
-    if (c == ' ')
-      out += kBlank;
-    else
-      out += c;
+    if (c == ' ') out += kBlank;
+    else out += c;
   return out;
 }
 
@@ -45,13 +56,15 @@ Result<void> TokenizerTables::check() const {
   if (size > kMaxTokens) return bad(fmt::format("the tokenizer has {} tokens, at most {} are read", size, kMaxTokens));
   QUERN_CHECK(data.types.size() == static_cast<size_t>(size));
   for (int32_t id = 0; id < size; ++id)
-    if (data.tokens[id].size() > static_cast<size_t>(kMaxTokenBytes)) return bad(fmt::format("token {} has {} bytes, at most {} are read", id, data.tokens[id].size(), kMaxTokenBytes));
+    if (data.tokens[id].size() > static_cast<size_t>(kMaxTokenBytes))
+      return bad(fmt::format("token {} has {} bytes, at most {} are read", id, data.tokens[id].size(), kMaxTokenBytes));
   if (data.kind == TokenizerKind::Scores) {
     QUERN_CHECK(data.scores.size() == static_cast<size_t>(size));
     for (int32_t id = 0; id < size; ++id)
       if (std::isnan(data.scores[static_cast<size_t>(id)])) return bad(fmt::format("the score of token {} is NaN, a number is needed", id));
   }
-  for (const Merge& merge : data.merges) QUERN_CHECK(std::min({merge.left, merge.right, merge.merged}) >= 0 && std::max({merge.left, merge.right, merge.merged}) < size);
+  for (const Merge& merge : data.merges)
+    QUERN_CHECK(std::min({merge.left, merge.right, merge.merged}) >= 0 && std::max({merge.left, merge.right, merge.merged}) < size);
   if (data.addBos && data.bos < 0) return bad("begin-of-text is to be added, but no token is it");
   if (data.addEos && data.eos < 0) return bad("end-of-text is to be added, but no token is it");
   return checkAdded();
@@ -74,7 +87,8 @@ Result<void> TokenizerTables::addBytes() {
     int byte = -1;
     if (isBytes() && token.size() == 1 && mergeable(id)) byte = static_cast<unsigned char>(token[0]);
     if (!isBytes() && type(id) == TokenType::Byte && (byte = byteOfSpelling(token)) < 0)
-      return badInput(fmt::format("{}: token {} '{}' is a byte token, <0x00> to <0xFF> are legal", escaped(data.file), id, escapedShort(token)));
+      return badInput(
+          fmt::format("{}: token {} '{}' is a byte token, <0x00> to <0xFF> are legal", escaped(data.file), id, escapedShort(token)));
     if (byte >= 0 && byteIds[static_cast<size_t>(byte)] < 0) byteIds[static_cast<size_t>(byte)] = id;
   }
   return {};
@@ -99,10 +113,8 @@ void TokenizerTables::addPieces() {
   for (int32_t id = 0; id < data.tokens.size(); ++id) {
     std::string_view token = prints(id) ? data.tokens[id] : "";
     piece.clear();
-    if (!isBytes() && type(id) == TokenType::Byte)
-      piece += static_cast<char>(byteOfSpelling(token));
-    else if (isBytes())
-      piece = token;
+    if (!isBytes() && type(id) == TokenType::Byte) piece += static_cast<char>(byteOfSpelling(token));
+    else if (isBytes()) piece = token;
     else
       for (size_t at = 0; at < token.size();) {
         bool blank = token.substr(at).starts_with(kBlank);

@@ -32,12 +32,14 @@ static void appendComposed(std::string& out, std::string_view run) {
     at += c.bytes;
     utf8proc_int32_t parts[32];  // the longest canonical decomposition is 4
     int boundary = 0;
-    auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c.value), parts, 32, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE), &boundary);
+    auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c.value), parts, 32,
+                                         static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE), &boundary);
     if (count < 1 || count > 32) parts[0] = static_cast<utf8proc_int32_t>(c.value), count = 1;
     points.insert(points.end(), parts, parts + count);
   }
   orderMarks(points);
-  auto length = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()), static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+  auto length = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()),
+                                         static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
   for (utf8proc_ssize_t i = 0; i < length; ++i) appendUtf8(out, static_cast<uint32_t>(points[static_cast<size_t>(i)]));
 }
 

@@ -154,7 +154,7 @@ TEST_CASE("writers: what cannot be written leaves nothing behind, and an old fil
   std::string link = folder.path + "/link.gguf";
   REQUIRE(::symlink(path.c_str(), link.c_str()) == 0);
   REQUIRE(GgufWriter().write(link));
-  struct stat info {};
+  struct stat info{};
   CHECK((::lstat(link.c_str(), &info) == 0 && S_ISLNK(info.st_mode)));
   CHECK(WeightFiles::open(path)->tensors().empty());
   GgufWriter elsewhere;

@@ -15,12 +15,13 @@ std::vector<std::string> picked(const std::string& text, const std::vector<std::
   std::vector<std::string> got;
   std::vector<JsonPick> picks;
   for (const std::string& path : paths)
-    picks.push_back({path, [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
-                       const auto* word = value.as<std::string>();
-                       auto number = value.integer();
-                       got.push_back(place.text() + "=" + (word != nullptr ? *word : number ? std::to_string(*number) : std::string(value.kind())));
-                       return {};
-                     }});
+    picks.push_back(
+        {path, [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
+           const auto* word = value.as<std::string>();
+           auto number = value.integer();
+           got.push_back(place.text() + "=" + (word != nullptr ? *word : number ? std::to_string(*number) : std::string(value.kind())));
+           return {};
+         }});
   auto good = pickJson({text, "t.json"}, picks);
   INFO((good ? "" : good.error().message));
   REQUIRE(good);
@@ -38,10 +39,12 @@ std::string refusal(const std::string& text) {
 
 TEST_CASE("json: wishes get what their paths match, in the order of the text") {
   std::string text = R"({"version": "1", "added_tokens": [{"id": 0, "content": "<s>"}, {"id": 1, "content": "x"}],
-    "model": {"type": "BPE", "vocab": {"a": 0, "b.c": 1, "": 2}, "merges": ["a b", ["c", "d"]], "deep": {"vocab": {"no": 9}}}, "normalizer": null})";
+    "model": {"type": "BPE", "vocab": {"a": 0, "b.c": 1, "": 2}, "merges": ["a b", ["c", "d"]], "deep": {"vocab": {"no": 9}}},
+    "normalizer": null})";
   CHECK(picked(text, {"model.vocab.*"}) == std::vector<std::string>{"model.vocab.a=0", "model.vocab.b.c=1", "model.vocab.=2"});
   CHECK(picked(text, {"model.merges.*", "added_tokens.*", "normalizer"}) ==
-        std::vector<std::string>{"added_tokens.0=an object", "added_tokens.1=an object", "model.merges.0=a b", "model.merges.1=an array", "normalizer=null"});
+        std::vector<std::string>{"added_tokens.0=an object", "added_tokens.1=an object", "model.merges.0=a b", "model.merges.1=an array",
+                                 "normalizer=null"});
   CHECK(picked(text, {"added_tokens.1.content"}) == std::vector<std::string>{"added_tokens.1.content=x"});
   CHECK(picked(text, {"added_tokens.*.id"}) == std::vector<std::string>{"added_tokens.0.id=0", "added_tokens.1.id=1"});
   CHECK(picked(text, {"vocab.*", "model.vocab.*.x", "nothing"}).empty());
@@ -118,7 +121,8 @@ TEST_CASE("json: what is wrong is said with file, byte and what would be right")
   CHECK(refusal("[1] x") == "t.json: byte 4: syntax error while parsing value - invalid literal; expected end of input");
   CHECK(refusal("{\"a\":1,\"b\":{},\"a\":2}") == "t.json: byte 17: key 'a' is given twice");
   CHECK(refusal("{\"x\\\"\":1,\"x\\\"\":2}") == "t.json: byte 14: key 'x\\\"' is given twice");
-  CHECK(refusal("[\"\x01\"]") == "t.json: byte 2: syntax error while parsing value - invalid string: control character U+0001 (SOH) must be escaped to \\u0001");
+  CHECK(refusal("[\"\x01\"]") ==
+        "t.json: byte 2: syntax error while parsing value - invalid string: control character U+0001 (SOH) must be escaped to \\u0001");
   CHECK(refusal(std::string("[1]\0", 4)) == "t.json: byte 3: a zero byte, which JSON does not have");
   CHECK(refusal("[-1e400]") == "t.json: byte 6: a number beyond the range of double");
   CHECK(refusal(std::string(1025, ' ') + "[" + std::string(1 << 20, ' ')) == "t.json: has 1049602 bytes of JSON, at most 1048576 are read");

@@ -148,10 +148,14 @@ TEST_CASE("values: blocks of 256 are their formulas, bit for bit") {
     for (size_t part = 0; part < 16; ++part) block[part] = static_cast<uint8_t>(two.scales[part] | two.minima[part] << 4);
     for (size_t half = 0; half < 2; ++half)
       for (size_t group = 0; group < 4; ++group)
-        for (size_t l = 0; l < 32; ++l) block[16 + 32 * half + l] |= static_cast<uint8_t>(two.q[128 * half + 32 * group + l] << (2 * group));
+        for (size_t l = 0; l < 32; ++l)
+          block[16 + 32 * half + l] |= static_cast<uint8_t>(two.q[128 * half + 32 * group + l] << (2 * group));
     putHalfAt(block, 80, two.d);
     putHalfAt(block, 82, two.m);
-    checkBlock(TensorType::Q2_K, block, [&](int i) { return at(two.d) * two.scales[static_cast<size_t>(i) / 16] * two.q[static_cast<size_t>(i)] - at(two.m) * two.minima[static_cast<size_t>(i) / 16]; });
+    checkBlock(TensorType::Q2_K, block, [&](int i) {
+      return at(two.d) * two.scales[static_cast<size_t>(i) / 16] * two.q[static_cast<size_t>(i)] -
+             at(two.m) * two.minima[static_cast<size_t>(i) / 16];
+    });
 
     // q3_K: the low pairs as q2_K's; the high bit of element 32 g + l is bit g of byte l; scales of 6 bits less 32.
     Drawn three = draw(random, 3, 6);
@@ -168,7 +172,10 @@ TEST_CASE("values: blocks of 256 are their formulas, bit for bit") {
       block[104 + part % 4] |= static_cast<uint8_t>((three.scales[part] >> 4) << (2 * (part / 4)));
     }
     putHalfAt(block, 108, three.d);
-    checkBlock(TensorType::Q3_K, block, [&](int i) { return static_cast<double>(static_cast<float>(at(three.d)) * static_cast<float>(three.scales[static_cast<size_t>(i) / 16] - 32) * static_cast<float>(three.q[static_cast<size_t>(i)] - 4)); });
+    checkBlock(TensorType::Q3_K, block, [&](int i) {
+      return static_cast<double>(static_cast<float>(at(three.d)) * static_cast<float>(three.scales[static_cast<size_t>(i) / 16] - 32) *
+                                 static_cast<float>(three.q[static_cast<size_t>(i)] - 4));
+    });
 
     // q4_K, q5_K: 8 parts of 32; 32 bytes hold two parts.
     Drawn four = draw(random, 4, 6), five = draw(random, 5, 6);
@@ -181,7 +188,8 @@ TEST_CASE("values: blocks of 256 are their formulas, bit for bit") {
     putHalfAt(block, 2, four.m);
     putScales12(block, 4, four);
     for (size_t pair = 0; pair < 4; ++pair)
-      for (size_t l = 0; l < 32; ++l) block[16 + 32 * pair + l] = static_cast<uint8_t>(four.q[64 * pair + l] | four.q[64 * pair + 32 + l] << 4);
+      for (size_t l = 0; l < 32; ++l)
+        block[16 + 32 * pair + l] = static_cast<uint8_t>(four.q[64 * pair + l] | four.q[64 * pair + 32 + l] << 4);
     checkBlock(TensorType::Q4_K, block, [&](int i) { return formula(four, i); });
     block.assign(176, 0);
     putHalfAt(block, 0, five.d);
@@ -207,7 +215,11 @@ TEST_CASE("values: blocks of 256 are their formulas, bit for bit") {
       }
     for (size_t part = 0; part < 16; ++part) block[192 + part] = static_cast<uint8_t>(six.scales[part]);
     putHalfAt(block, 208, six.d);
-    checkBlock(TensorType::Q6_K, block, [&](int i) { return static_cast<double>(static_cast<float>(at(six.d)) * static_cast<float>(static_cast<int8_t>(six.scales[static_cast<size_t>(i) / 16])) * static_cast<float>(six.q[static_cast<size_t>(i)] - 32)); });
+    checkBlock(TensorType::Q6_K, block, [&](int i) {
+      return static_cast<double>(static_cast<float>(at(six.d)) *
+                                 static_cast<float>(static_cast<int8_t>(six.scales[static_cast<size_t>(i) / 16])) *
+                                 static_cast<float>(six.q[static_cast<size_t>(i)] - 32));
+    });
 
     // iq4_xs: 8 parts of 32, each with nibbles as the small types have them; scales of 6 bits less 32.
     Drawn code = draw(random, 4, 6);
@@ -219,7 +231,10 @@ TEST_CASE("values: blocks of 256 are their formulas, bit for bit") {
       block[2 + part / 4] |= static_cast<uint8_t>((code.scales[part] >> 4) << (2 * (part % 4)));
       putNibbles(block, 8 + 16 * part, code.q.data() + 32 * part);
     }
-    checkBlock(TensorType::IQ4_XS, block, [&](int i) { return static_cast<double>(static_cast<float>(at(code.d)) * static_cast<float>(code.scales[static_cast<size_t>(i) / 32] - 32) * static_cast<float>(kCodes[code.q[static_cast<size_t>(i)]])); });
+    checkBlock(TensorType::IQ4_XS, block, [&](int i) {
+      return static_cast<double>(static_cast<float>(at(code.d)) * static_cast<float>(code.scales[static_cast<size_t>(i) / 32] - 32) *
+                                 static_cast<float>(kCodes[code.q[static_cast<size_t>(i)]]));
+    });
   }
 }
 
@@ -233,7 +248,8 @@ TEST_CASE("values: several blocks, none, part of one; types without floats") {
   CHECK((values[0] == 1.0f && values[32] == 2.0f && values[64] == 3.0f && values[65] == 0.0f));
   const auto* bytes = reinterpret_cast<const std::byte*>(blocks.data());
   CHECK(toFloats(TensorType::Q8_0, bytes, 0, nullptr));
-  CHECK(toFloats(TensorType::Q8_0, bytes, 31, values.data()).error().message == "31 elements are no whole blocks of q8_0 (32 elements each)");
+  CHECK(toFloats(TensorType::Q8_0, bytes, 31, values.data()).error().message ==
+        "31 elements are no whole blocks of q8_0 (32 elements each)");
   CHECK(toFloats(TensorType::IQ2_XS, bytes, 256, values.data()).error().message == "iq2_xs is known but cannot be converted to floats");
   std::string convertible;
   for (const TensorTypeInfo& info : tensorTypes())
@@ -246,14 +262,15 @@ TEST_CASE("encoders: within their steps, reference rounding, refusals") {
   std::normal_distribution<float> normal(0.0f, 0.02f);
   std::vector<float> values(1024), back(1024);
   for (float& value : values) value = normal(random);
-  values[3] = 0.5f;    // an outlier in the first part
+  values[3] = 0.5f;  // an outlier in the first part
   for (size_t i = 512; i < 768; ++i) values[i] = 0;
   for (size_t i = 768; i < 1024; ++i) values[i] = 0.25f;
   struct Bound {
     TensorType type;
     double steps;  // of a part's range
   };
-  for (auto [type, steps] : {Bound{TensorType::Q8_0, 1.0 / 254}, Bound{TensorType::Q4_0, 1.0 / 14}, Bound{TensorType::Q4_K, 1.0 / 16}, Bound{TensorType::Q6_K, 1.0 / 56}}) {
+  for (auto [type, steps] : {Bound{TensorType::Q8_0, 1.0 / 254}, Bound{TensorType::Q4_0, 1.0 / 14}, Bound{TensorType::Q4_K, 1.0 / 16},
+                             Bound{TensorType::Q6_K, 1.0 / 56}}) {
     std::vector<std::byte> bytes(static_cast<size_t>(*rowBytes(type, 1024)));
     REQUIRE(fromFloats(type, values.data(), 1024, bytes.data()));
     REQUIRE(toFloats(type, bytes.data(), 1024, back.data()));
@@ -265,7 +282,8 @@ TEST_CASE("encoders: within their steps, reference rounding, refusals") {
       }
       for (size_t i = first; i < first + 256; ++i) {
         INFO(nameOf(type) << " element " << i << ": " << values[i] << " became " << back[i]);
-        REQUIRE(std::fabs(values[i] - back[i]) <= steps * 1.02 * static_cast<double>(high - low) * (low < 0 && type == TensorType::Q4_0 ? 1.2 : 1.0));
+        REQUIRE(std::fabs(values[i] - back[i]) <=
+                steps * 1.02 * static_cast<double>(high - low) * (low < 0 && type == TensorType::Q4_0 ? 1.2 : 1.0));
       }
     }
   }
@@ -275,7 +293,8 @@ TEST_CASE("encoders: within their steps, reference rounding, refusals") {
   for (size_t i = 0; i < 32; ++i) ramp[i] = static_cast<float>(i) * 0.37f - 6.1f;
   REQUIRE(fromFloats(TensorType::Q8_0, ramp.data(), 32, q8.data()));
   float d = 6.1f / 127.0f;
-  for (size_t i = 0; i < 32; ++i) CHECK(static_cast<int>(static_cast<int8_t>(q8[2 + i])) == static_cast<int>(std::round(ramp[i] * (1.0f / d))));
+  for (size_t i = 0; i < 32; ++i)
+    CHECK(static_cast<int>(static_cast<int8_t>(q8[2 + i])) == static_cast<int>(std::round(ramp[i] * (1.0f / d))));
   REQUIRE(fromFloats(TensorType::Q4_0, ramp.data(), 32, q4.data()));
   float step = ramp[0] / -8.0f;
   for (size_t i = 0; i < 16; ++i) {
@@ -287,12 +306,15 @@ TEST_CASE("encoders: within their steps, reference rounding, refusals") {
   bad[40] = NAN;
   CHECK(fromFloats(TensorType::Q8_0, bad.data(), 64, out.data()).error().message == "element 40 is nan: q8_0 holds finite numbers only");
   bad[40] = 1e30f;
-  CHECK(fromFloats(TensorType::Q4_0, bad.data(), 64, out.data()).error().message == "elements 32 to 63 are too large for q4_0: f16 cannot hold their scale");
+  CHECK(fromFloats(TensorType::Q4_0, bad.data(), 64, out.data()).error().message ==
+        "elements 32 to 63 are too large for q4_0: f16 cannot hold their scale");
   CHECK(fromFloats(TensorType::F16, bad.data(), 41, out.data()).error().message == "element 40 is 1e+30, f16 ends at 65504");
   CHECK(!fromFloats(TensorType::Q4_K, bad.data(), 256, out.data()));
   CHECK(!fromFloats(TensorType::Q6_K, bad.data(), 256, out.data()));
-  CHECK(fromFloats(TensorType::Q5_K, bad.data(), 256, out.data()).error().message == "q5_K is not written; f32 f64 f16 bf16 q8_0 q4_0 q4_K q6_K are");
-  CHECK(fromFloats(TensorType::Q4_0, bad.data(), 33, out.data()).error().message == "33 elements are no whole blocks of q4_0 (32 elements each)");
+  CHECK(fromFloats(TensorType::Q5_K, bad.data(), 256, out.data()).error().message ==
+        "q5_K is not written; f32 f64 f16 bf16 q8_0 q4_0 q4_K q6_K are");
+  CHECK(fromFloats(TensorType::Q4_0, bad.data(), 33, out.data()).error().message ==
+        "33 elements are no whole blocks of q4_0 (32 elements each)");
 }
 
 TEST_CASE("encoders: tiny, denormal and zero blocks stay numbers") {

@@ -25,7 +25,8 @@ static TokenizerData byteLevel(SplitRule rule, bool ignoreMerges) {
   data.ignoreMerges = ignoreMerges;
   std::vector<std::string> texts;
   for (int byte = 0; byte < 256; ++byte) texts.push_back(std::string(1, static_cast<char>(byte)));
-  const int kPairs[][2] = {{'a', 'a'}, {' ', 'a'}, {'l', 'l'}, {'\'', 's'}, {' ', ' '}, {0xc3, 0xa9}, {'1', '2'}, {'\n', '\n'}, {256, 256}, {257, 256}, {260, 260}, {264, 264}, {263, 263}};
+  const int kPairs[][2] = {{'a', 'a'},   {' ', 'a'}, {'l', 'l'}, {'\'', 's'}, {' ', ' '}, {0xc3, 0xa9}, {'1', '2'},
+                           {'\n', '\n'}, {256, 256}, {257, 256}, {260, 260},  {264, 264}, {263, 263}};
   for (auto [left, right] : kPairs) {
     data.merges.push_back({left, right, static_cast<int32_t>(texts.size())});
     texts.push_back(texts[static_cast<size_t>(left)] + texts[static_cast<size_t>(right)]);
@@ -53,7 +54,13 @@ static TokenizerData characters(TokenizerKind kind, SplitRule rule) {
     std::snprintf(name, sizeof name, "<0x%02X>", static_cast<unsigned>(byte));
     texts.push_back(name);
   }
-  for (const char* text : {"\xe2\x96\x81", "a", "b", "l", "\xc3\xa9", "aa", "\xe2\x96\x81" "a", "ll", "\xe2\x96\x81\xe2\x96\x81", "aaaa", "\xe2\x96\x81" "aa"}) texts.push_back(text);
+  for (const char* text : {"\xe2\x96\x81", "a", "b", "l", "\xc3\xa9", "aa",
+                           "\xe2\x96\x81"
+                           "a",
+                           "ll", "\xe2\x96\x81\xe2\x96\x81", "aaaa",
+                           "\xe2\x96\x81"
+                           "aa"})
+    texts.push_back(text);
   std::map<std::string, int32_t> ids;
   for (const std::string& text : texts) {
     auto id = static_cast<int32_t>(ids.size());
@@ -62,7 +69,14 @@ static TokenizerData characters(TokenizerKind kind, SplitRule rule) {
     data.types.push_back(id == 0 ? TokenType::Unknown : id == 1 ? TokenType::Control : id < 258 ? TokenType::Byte : TokenType::Normal);
     data.scores.push_back(static_cast<float>(-(id % 5)));
   }
-  const std::pair<std::string, std::string> kPairs[] = {{"a", "a"}, {"\xe2\x96\x81", "a"}, {"l", "l"}, {"\xe2\x96\x81", "\xe2\x96\x81"}, {"aa", "aa"}, {"\xe2\x96\x81" "a", "a"}};
+  const std::pair<std::string, std::string> kPairs[] = {{"a", "a"},
+                                                        {"\xe2\x96\x81", "a"},
+                                                        {"l", "l"},
+                                                        {"\xe2\x96\x81", "\xe2\x96\x81"},
+                                                        {"aa", "aa"},
+                                                        {"\xe2\x96\x81"
+                                                         "a",
+                                                         "a"}};
   for (const auto& [left, right] : kPairs) data.merges.push_back({ids[left], ids[right], ids[left + right]});
   data.unknown = 0;
   data.added = {{.id = 0, .special = true}, {.id = 1, .special = true, .leftStrip = true, .rightStrip = true}};
@@ -98,7 +112,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* bytes, size_t count) 
     back += tables.isBytes() ? tables.data.tokens[id] : tables.pieces[id];
   }
   if (tables.isBytes() && !tables.data.normalizeNfc) require(back == text, "byte-level: there and back");
-  if (!tables.isBytes() && !special && tables.data.rule == SplitRule::None && !text.empty() && text.find("\xe2\x96\x81") == std::string_view::npos)
+  if (!tables.isBytes() && !special && tables.data.rule == SplitRule::None && !text.empty() &&
+      text.find("\xe2\x96\x81") == std::string_view::npos)
     require(back == " " + std::string(text), "SentencePiece: there and back, but for the blank in front");
   return 0;
 }

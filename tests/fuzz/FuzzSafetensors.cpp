@@ -13,7 +13,8 @@ static void pickTokenizer(std::string_view text) {
     if (taken % 1013 == 0) return badInput("enough");
     return {};
   };
-  std::vector<JsonPick> picks = {{"model.vocab.*", take}, {"model.merges.*", take}, {"added_tokens.*", take, 8}, {"*.type", take}, {"a.0", take}};
+  std::vector<JsonPick> picks = {
+      {"model.vocab.*", take}, {"model.merges.*", take}, {"added_tokens.*", take, 8}, {"*.type", take}, {"a.0", take}};
   checkAnswer(pickJson({text, "tokenizer.json", 100}, picks));
 }
 

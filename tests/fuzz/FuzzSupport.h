@@ -16,7 +16,8 @@ namespace quern {
 inline void checkMessage(const Error& error) {
   QUERN_CHECK_FOR(error.code == ErrorCode::BadInput, error.message);
   QUERN_CHECK_FOR(!error.message.empty() && error.message.size() < 2000, error.message);
-  QUERN_CHECK_FOR(std::all_of(error.message.begin(), error.message.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7f; }), error.message);
+  QUERN_CHECK_FOR(std::all_of(error.message.begin(), error.message.end(), [](unsigned char c) { return c >= 0x20 && c < 0x7f; }),
+                  error.message);
 }
 
 template <class T>

@@ -15,7 +15,8 @@ constexpr int64_t kVocab = 300;
 Tokenizer letters() {
   HfText text;
   for (int first = -1; first < 26; ++first)
-    for (char second = 'a'; second <= 'z' && text.tokens.size() + 2 < kVocab; ++second) text.tokens.push_back(first < 0 ? std::string(1, second) : std::string{static_cast<char>('a' + first), second});
+    for (char second = 'a'; second <= 'z' && text.tokens.size() + 2 < kVocab; ++second)
+      text.tokens.push_back(first < 0 ? std::string(1, second) : std::string{static_cast<char>('a' + first), second});
   text.tokens.insert(text.tokens.end(), {"Ã", "©"});  // the bytes 0xC3 and 0xA9 as byte-level tokens spell them
   return need(Tokenizer::make(need(parseHfTokenizer({.tokenizer = text.text(), .config = {}, .generation = {}}))));
 }

@@ -1,4 +1,5 @@
-// tests/model/FamiliesTest.cpp — every architecture and its variants, from GGUF and from Hugging Face folders, against an independent forward in
+// tests/model/FamiliesTest.cpp — every architecture and its variants, from GGUF and from Hugging Face folders, against an independent
+// forward in
 // double.
 #include "models/RopeAngles.h"
 #include "tests/model/ReferenceDecoder.h"
@@ -27,7 +28,9 @@ std::vector<float> fromHf(const TestModel& model, const HfOptions& options = {})
   return logitsOf(writeHf(model, folder.path, options));
 }
 
-double errorOf(const std::vector<float>& logits, const TestModel& model) { return relativeError(logits, referenceLogits(model, someIds())); }
+double errorOf(const std::vector<float>& logits, const TestModel& model) {
+  return relativeError(logits, referenceLogits(model, someIds()));
+}
 
 void addBias(TestModel& model, const std::string& name, uint32_t seed) {
   std::mt19937 random(seed);
@@ -47,7 +50,9 @@ ModelConfig gpt2Config() {
 
 /// All three of Llama 3's ranges lie among the frequencies of a head of 16.
 constexpr Llama3Scaling kLlama3{8, 1, 4, 512};
-constexpr const char* kLlama3Json = R"(, "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 512})";
+constexpr const char* kLlama3Json =
+    R"(, "rope_scaling": {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, )"
+    R"("original_max_position_embeddings": 512})";
 
 ModelConfig llama3Config() {
   ModelConfig c = smallConfig();
@@ -63,7 +68,9 @@ ModelConfig llama3Config() {
 /// What each pair's frequency is divided by.
 std::vector<float> llama3Factors(const ModelConfig& c) {
   std::vector<float> factors;
-  for (int64_t i = 0; i < c.headDim() / 2; ++i) factors.push_back(static_cast<float>(llama3Divisor(std::pow(c.rope.base, -2.0 * static_cast<double>(i) / static_cast<double>(c.headDim())), kLlama3)));
+  for (int64_t i = 0; i < c.headDim() / 2; ++i)
+    factors.push_back(static_cast<float>(
+        llama3Divisor(std::pow(c.rope.base, -2.0 * static_cast<double>(i) / static_cast<double>(c.headDim())), kLlama3)));
   return factors;
 }
 
@@ -118,7 +125,8 @@ TEST_CASE("Qwen2: biases of q, k, v and half pairs, tied, the same bits from bot
   c.tied = true;
   TestModel model = randomLlama(c, 50, true);
   model.family = "qwen2";
-  std::vector<float> file = fromGguf(model), folder = fromHf(model, {.architecture = "Qwen2ForCausalLM", .more = R"(, "use_sliding_window": false, "sliding_window": 8)"});
+  std::vector<float> file = fromGguf(model), folder = fromHf(model, {.architecture = "Qwen2ForCausalLM",
+                                                                     .more = R"(, "use_sliding_window": false, "sliding_window": 8)"});
   CHECK(errorOf(file, model) < kLimit);
   CHECK(bitDifference(file, folder) == "");
 }
@@ -180,7 +188,8 @@ TEST_CASE("Mistral: a folder with a window, which cuts the context", "[families]
     CHECK(errorOf(fromHf(model, {.architecture = "MistralForCausalLM", .more = window}), model) < kLimit);
   }
   Folder folder;
-  std::unique_ptr<Model> cut = loadedModel(writeHf(model, folder.path, {.architecture = "MistralForCausalLM", .more = R"(, "sliding_window": 32)"}));
+  std::unique_ptr<Model> cut =
+      loadedModel(writeHf(model, folder.path, {.architecture = "MistralForCausalLM", .more = R"(, "sliding_window": 32)"}));
   CHECK(cut->context() == 32);
   std::vector<int32_t> ids = someIds();
   CHECK(relativeError(allLogits(*cut, std::span(ids).first(32)), referenceLogits(model, std::span(ids).first(32))) < kLimit);
@@ -228,7 +237,8 @@ TEST_CASE("linear scaling of positions, from both kinds of file", "[families]") 
   TestModel model = randomLlama(c, 53);
   CHECK(errorOf(fromGguf(model), model) < kLimit);
   CHECK(errorOf(fromHf(model, {.more = R"(, "rope_scaling": {"type": "linear", "factor": 4})"}), model) < kLimit);
-  CHECK(errorOf(fromHf(model, {.more = R"(, "rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0})"}), model) < kLimit);
+  CHECK(errorOf(fromHf(model, {.more = R"(, "rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0})"}), model) <
+        kLimit);
 }
 
 TEST_CASE("GPT-2: the same bits from a file and from folders with and without prefix", "[families]") {

@@ -84,7 +84,8 @@ TEST_CASE("a Hugging Face folder gives the bits of a GGUF file with half pairs",
   TestModel halves = stories();
   halves.family = "qwen2";
   for (auto& [name, tensor] : halves.tensors)
-    if (name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos) tensor = halvedPairs(tensor, halves.config.headDim());
+    if (name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos)
+      tensor = halvedPairs(tensor, halves.config.headDim());
   halves.config.rope.pairs = RopePairs::Half;
   Outcome file = outcomeOf(writeGguf(halves, gguf.path));
   CHECK(bitDifference(file.logits, folder.logits) == "");

@@ -163,7 +163,8 @@ TEST_CASE("a KV-cache step, chunks and two threads give the full forward's logit
     REQUIRE(one.model->forward(ids, 0, static_cast<int64_t>(ids.size()), whole.data()));
     size_t at = 0;
     for (size_t rows : {7, 1, 1, 1, 12, 1, 1, 16}) {  // 40 in all
-      REQUIRE(one.model->forward(std::span(ids).subspan(at, rows), static_cast<int64_t>(at), static_cast<int64_t>(rows), parts.data() + at * vocab));
+      REQUIRE(one.model->forward(std::span(ids).subspan(at, rows), static_cast<int64_t>(at), static_cast<int64_t>(rows),
+                                 parts.data() + at * vocab));
       at += rows;
     }
     REQUIRE(at == ids.size());
@@ -182,8 +183,10 @@ TEST_CASE("a run allocates nothing, whatever its row count") {
   counting = true;
   free(std::malloc(16));  // the counter counts
   int64_t own = allocations;
-  for (size_t rows = 1; rows <= ids.size(); rows += 3) (void)static_cast<bool>(loaded.model->forward(std::span(ids).first(rows), 0, static_cast<int64_t>(rows), logits.data()));
-  for (size_t at = 0; at < ids.size(); ++at) (void)static_cast<bool>(loaded.model->forward(std::span(ids).subspan(at, 1), static_cast<int64_t>(at), 1, logits.data()));
+  for (size_t rows = 1; rows <= ids.size(); rows += 3)
+    (void)static_cast<bool>(loaded.model->forward(std::span(ids).first(rows), 0, static_cast<int64_t>(rows), logits.data()));
+  for (size_t at = 0; at < ids.size(); ++at)
+    (void)static_cast<bool>(loaded.model->forward(std::span(ids).subspan(at, 1), static_cast<int64_t>(at), 1, logits.data()));
   counting = false;
   CHECK(own == 1);
   CHECK(allocations == own);

@@ -22,7 +22,8 @@ TestModel wideModel(TensorType type) {
   return model;
 }
 
-std::unique_ptr<Model> opened(const std::string& path, int64_t chunk, int threads, ElementType kvType, const Target& target = hostTarget()) {
+std::unique_ptr<Model> opened(const std::string& path, int64_t chunk, int threads, ElementType kvType,
+                              const Target& target = hostTarget()) {
   ModelOptions options;
   options.chunk = chunk;
   options.threads = threads;
@@ -69,7 +70,9 @@ void checkPieces(Model& model, const std::vector<int32_t>& ids, const std::vecto
     pieces.insert(pieces.end(), part.begin(), part.end());
   }
   CHECK(bitDifference(pieces, whole) == "");
-  for (size_t at = 0; at < 40; ++at) CHECK(bitDifference(allLogits(model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)), std::span(whole).subspan(at * vocab, vocab)) == "");
+  for (size_t at = 0; at < 40; ++at)
+    CHECK(bitDifference(allLogits(model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),
+                        std::span(whole).subspan(at * vocab, vocab)) == "");
 }
 
 }  // namespace
@@ -113,7 +116,8 @@ TEST_CASE("a cache of f16 is near one of f32, and not the same", "[prefill]") {
   std::vector<int32_t> ids = randomIds(kLongest, 300, 4);
   Folder folder;
   std::string path = writeGguf(wideModel(TensorType::F32), folder.path);
-  std::vector<float> exact = allLogits(*opened(path, 512, 1, ElementType::F32), ids), half = allLogits(*opened(path, 512, 1, ElementType::F16), ids);
+  std::vector<float> exact = allLogits(*opened(path, 512, 1, ElementType::F32), ids),
+                     half = allLogits(*opened(path, 512, 1, ElementType::F16), ids);
   double difference = 0, size = 0;
   for (size_t i = 0; i < exact.size(); ++i) {
     difference += (double{half[i]} - exact[i]) * (double{half[i]} - exact[i]);

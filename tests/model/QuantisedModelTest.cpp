@@ -139,7 +139,8 @@ TEST_CASE("types that no kernel reads become q8_0 at load, bit for bit as if the
   // The q8_0 in their place is off by at most 1/254 of a block's largest value, so by about 1/254 of its mean size; 14 linears and a
   // head add their noise, and the layers' norms pass it on at most doubled.
   constexpr double kLimit = 15 * 4.0 / (254 * 254);
-  for (TensorType type : {TensorType::Q4_1, TensorType::Q5_0, TensorType::Q5_1, TensorType::Q2_K, TensorType::Q3_K, TensorType::Q5_K, TensorType::IQ4_NL, TensorType::IQ4_XS}) {
+  for (TensorType type : {TensorType::Q4_1, TensorType::Q5_0, TensorType::Q5_1, TensorType::Q2_K, TensorType::Q3_K, TensorType::Q5_K,
+                          TensorType::IQ4_NL, TensorType::IQ4_XS}) {
     INFO(nameOf(type));
     TestModel stored = wideModel(true);
     size_t converted = 0;
@@ -169,13 +170,17 @@ TEST_CASE("a note for each type that is converted, and f32 for f64", "[quantised
   stored.tensors["blk.1.ffn_down.weight"].store(TensorType::Q5_K);
   stored.tensors["blk.0.attn_output.weight"].store(TensorType::F64);
   TestModel wanted = stored.restored();
-  for (const char* name : {"blk.0.ffn_up.weight", "blk.1.ffn_up.weight", "blk.1.ffn_down.weight"}) wanted.tensors[name].store(TensorType::Q8_0);
+  for (const char* name : {"blk.0.ffn_up.weight", "blk.1.ffn_up.weight", "blk.1.ffn_down.weight"})
+    wanted.tensors[name].store(TensorType::Q8_0);
   Run given = runOf(stored), same = runOf(wanted);
   CHECK(bitDifference(given.logits, same.logits) == "");
   REQUIRE(given.notes.size() == 3);
-  CHECK(std::count_if(given.notes.begin(), given.notes.end(), [](const std::string& note) { return note.starts_with("2 tensors of q5_K read as q8_0: "); }) == 1);
-  CHECK(std::count_if(given.notes.begin(), given.notes.end(), [](const std::string& note) { return note.starts_with("1 tensor of q5_0 read as q8_0: "); }) == 1);
-  CHECK(std::count_if(given.notes.begin(), given.notes.end(), [](const std::string& note) { return note.starts_with("1 tensor of f64 read as f32: "); }) == 1);
+  CHECK(std::count_if(given.notes.begin(), given.notes.end(),
+                      [](const std::string& note) { return note.starts_with("2 tensors of q5_K read as q8_0: "); }) == 1);
+  CHECK(std::count_if(given.notes.begin(), given.notes.end(),
+                      [](const std::string& note) { return note.starts_with("1 tensor of q5_0 read as q8_0: "); }) == 1);
+  CHECK(std::count_if(given.notes.begin(), given.notes.end(),
+                      [](const std::string& note) { return note.starts_with("1 tensor of f64 read as f32: "); }) == 1);
 }
 
 TEST_CASE("an embedding in blocks is read row by row, whatever its type", "[quantised]") {

@@ -18,7 +18,8 @@ Vec added(Vec a, const Vec& b) {
 /// The rows of one model, one token after the other; keys and values of all before are kept.
 class Reference {
 public:
-  explicit Reference(const TestModel& model) : model_(model), c_(model.config), keys_(static_cast<size_t>(c_.layers)), values_(keys_.size()) {}
+  explicit Reference(const TestModel& model)
+      : model_(model), c_(model.config), keys_(static_cast<size_t>(c_.layers)), values_(keys_.size()) {}
 
   Vec step(int32_t id, size_t position) {
     Vec x = row("token_embd.weight", static_cast<size_t>(id));
@@ -85,7 +86,8 @@ private:
       for (double each : x) mean += each / count;
     for (double each : x) square += (each - mean) * (each - mean) / count;
     Vec out(x.size());
-    for (size_t i = 0; i < x.size(); ++i) out[i] = (x[i] - mean) / std::sqrt(square + double{c_.eps}) * gain.values[i] + (bias != nullptr ? bias->values[i] : 0.0);
+    for (size_t i = 0; i < x.size(); ++i)
+      out[i] = (x[i] - mean) / std::sqrt(square + double{c_.eps}) * gain.values[i] + (bias != nullptr ? bias->values[i] : 0.0);
     return out;
   }
 
@@ -97,7 +99,8 @@ private:
         double frequency = std::pow(c_.rope.base, -2.0 * static_cast<double>(i) / static_cast<double>(size));
         if (model_.has("rope_freqs.weight")) frequency /= model_.at("rope_freqs.weight").values[i];
         if (c_.rope.scaling == RopeConfig::Scaling::Linear) frequency /= c_.rope.factor;
-        if (c_.rope.scaling == RopeConfig::Scaling::Llama3) frequency /= llama3Divisor(frequency, {c_.rope.factor, c_.rope.lowFactor, c_.rope.highFactor, c_.rope.originalContext});
+        if (c_.rope.scaling == RopeConfig::Scaling::Llama3)
+          frequency /= llama3Divisor(frequency, {c_.rope.factor, c_.rope.lowFactor, c_.rope.highFactor, c_.rope.originalContext});
         double angle = static_cast<double>(position) * frequency;
         bool adjacent = c_.rope.pairs == RopePairs::Adjacent;
         double& a = x[head + (adjacent ? 2 * i : i)];

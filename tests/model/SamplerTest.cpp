@@ -29,7 +29,9 @@ int32_t drawn(Sampler& sampler, const std::vector<float>& logits) {
 }
 
 /// Everything kept: temperature 1, no cut.
-SamplerOptions plain(uint64_t seed) { return {.temperature = 1, .topK = 0, .topP = 1, .minP = 0, .repeatPenalty = 1, .repeatLast = 64, .seed = seed}; }
+SamplerOptions plain(uint64_t seed) {
+  return {.temperature = 1, .topK = 0, .topP = 1, .minP = 0, .repeatPenalty = 1, .repeatLast = 64, .seed = seed};
+}
 
 std::vector<float> logitsOf(const std::vector<double>& probabilities) {
   std::vector<float> out;
@@ -156,7 +158,7 @@ TEST_CASE("the penalty divides logits above 0, multiplies others, and forgets af
   sampler.accept(2);                  // 0 has left the ring
   CHECK(drawn(sampler, {2.5f, 4.5f, 4.5f}) == 0);
   sampler.accept(-1);
-  sampler.accept(3);                  // no ids: not noted
+  sampler.accept(3);  // no ids: not noted
   CHECK(drawn(sampler, {2, 4.5f, 4.5f}) == 1);
   options.repeatLast = 0;
   Sampler forgetful = make(options, 3);

@@ -1,4 +1,5 @@
-// tests/model/SortTest.cpp — a GPT-2 that others trained to sort three letters: our logits against an independent forward, and against theirs.
+// tests/model/SortTest.cpp — a GPT-2 that others trained to sort three letters: our logits against an independent forward, and against
+// theirs.
 #include "models/files/Json.h"
 #include "models/files/WeightValues.h"
 #include "tests/model/ReferenceDecoder.h"
@@ -13,9 +14,13 @@ constexpr const char* kSort = "models/nanogpt-sort";
 
 /// A name of the folder as GGUF has it.
 std::string ourName(std::string name) {
-  static constexpr std::pair<std::string_view, std::string_view> kParts[] = {{"transformer.", ""}, {"lm_head.", "output."}, {"wte.", "token_embd."}, {"wpe.", "position_embd."}, {"ln_f.", "output_norm."}, {"h.", "blk."},
-                                                                             {"ln_1.", "attn_norm."}, {"ln_2.", "ffn_norm."}, {"attn.c_attn.", "attn_qkv."}, {"attn.c_proj.", "attn_output."}, {"mlp.c_fc.", "ffn_up."},
-                                                                             {"mlp.c_proj.", "ffn_down."}};
+  static constexpr std::pair<std::string_view, std::string_view> kParts[] = {
+      {"transformer.", ""},          {"lm_head.", "output."},
+      {"wte.", "token_embd."},       {"wpe.", "position_embd."},
+      {"ln_f.", "output_norm."},     {"h.", "blk."},
+      {"ln_1.", "attn_norm."},       {"ln_2.", "ffn_norm."},
+      {"attn.c_attn.", "attn_qkv."}, {"attn.c_proj.", "attn_output."},
+      {"mlp.c_fc.", "ffn_up."},      {"mlp.c_proj.", "ffn_down."}};
   for (const auto& [theirs, ours] : kParts)
     for (size_t at = name.find(theirs); at != std::string::npos; at = std::string::npos)
       if (at == 0 || name[at - 1] == '.') name.replace(at, theirs.size(), ours);
@@ -61,7 +66,8 @@ std::vector<int32_t> idsOf(const JsonValue& row) {
 
 }  // namespace
 
-TEST_CASE("nanogpt-sort: logits are those of an independent forward of the carried weights, and the published ones where these are whole", "[sort]") {
+TEST_CASE("nanogpt-sort: logits are those of an independent forward of the carried weights, and the published ones where these are whole",
+          "[sort]") {
   if (!hasShared(kSort)) return;
   std::string path = sharedFile(std::string(kSort) + "/expected.json");
   const JsonValue expected = need(parseJson({need(readFile(path)), path}));
@@ -74,7 +80,10 @@ TEST_CASE("nanogpt-sort: logits are those of an independent forward of the carri
     std::unique_ptr<Model> model = loadedModel(sharedFile(kSort), {}, target);
     TestModel weights = carried(model->source());
     bool whole = weights.has("blk.0.attn_qkv.bias");
-    if (!whole && target == runnableLevels().front()) WARN("skipped: comparison with expected.json: the folder lacks the original's attn.c_attn.bias tensors, without which logits are off by 0.02 to 0.8; the likeliest letters are compared");
+    if (!whole && target == runnableLevels().front())
+      WARN(
+          "skipped: comparison with expected.json: the folder lacks the original's attn.c_attn.bias tensors, without which logits are off "
+          "by 0.02 to 0.8; the likeliest letters are compared");
     for (size_t i = 0; i < inputs.size(); ++i) {
       INFO("input " << i);
       std::vector<int32_t> ids = idsOf(inputs[i]);
@@ -91,7 +100,8 @@ TEST_CASE("nanogpt-sort: logits are those of an independent forward of the carri
           worst = std::max(worst, std::isnan(ours[v]) ? INFINITY : std::fabs(ours[v] - reference[t][v]));
           off = std::max(off, std::fabs(ours[v] - theirs[v]));
         }
-        otherLetters += std::max_element(ours.begin(), ours.end()) - ours.begin() != std::max_element(theirs.begin(), theirs.end()) - theirs.begin();
+        otherLetters +=
+            std::max_element(ours.begin(), ours.end()) - ours.begin() != std::max_element(theirs.begin(), theirs.end()) - theirs.begin();
       }
       CHECK(worst < 1e-4);
       CHECK(otherLetters == 0);

@@ -18,8 +18,9 @@ struct BlockHalves {
   int offsetAt, offsetSteps;  ///< the half that is added or taken away; -1: none
 };
 constexpr BlockHalves kHalves[] = {
-    {TensorType::Q4_1, 0, 15, 2, 1}, {TensorType::Q5_0, 0, 16, -1, 0}, {TensorType::Q5_1, 0, 31, 2, 1}, {TensorType::Q2_K, 80, 15 * 3, 82, 15}, {TensorType::Q3_K, 108, 32 * 4, -1, 0},
-    {TensorType::Q5_K, 0, 63 * 31, 2, 63}, {TensorType::IQ4_NL, 0, 127, -1, 0}, {TensorType::IQ4_XS, 0, 32 * 127, -1, 0},
+    {TensorType::Q4_1, 0, 15, 2, 1},        {TensorType::Q5_0, 0, 16, -1, 0},         {TensorType::Q5_1, 0, 31, 2, 1},
+    {TensorType::Q2_K, 80, 15 * 3, 82, 15}, {TensorType::Q3_K, 108, 32 * 4, -1, 0},   {TensorType::Q5_K, 0, 63 * 31, 2, 63},
+    {TensorType::IQ4_NL, 0, 127, -1, 0},    {TensorType::IQ4_XS, 0, 32 * 127, -1, 0},
 };
 
 /// Any bytes, with scales that keep values within about `size`.
@@ -35,7 +36,8 @@ std::vector<std::byte> randomBlocks(const BlockHalves& halves, int64_t elements,
   for (size_t block = 0; block < raw.size(); block += static_cast<size_t>(info.blockBytes)) {
     float own = size * (0.5f + static_cast<float>(random() % 1024) / 1024);
     put(block + static_cast<size_t>(halves.scaleAt), 2 * own / static_cast<float>(halves.scaleSteps));
-    if (halves.offsetAt >= 0) put(block + static_cast<size_t>(halves.offsetAt), (addsOffset ? -own : own) / static_cast<float>(halves.offsetSteps));
+    if (halves.offsetAt >= 0)
+      put(block + static_cast<size_t>(halves.offsetAt), (addsOffset ? -own : own) / static_cast<float>(halves.offsetSteps));
   }
   return raw;
 }
@@ -107,7 +109,9 @@ TestModel randomLlama(const ModelConfig& c, uint32_t seed, bool biased) {
   TestModel model{"llama", c, {}};
   std::mt19937 random(seed);
   int64_t q = c.heads * c.headDim(), kv = c.keyHeads() * c.headDim();
-  auto matrix = [&](const std::string& name, int64_t out, int64_t in) { drawn(model, random, name, {out, in}, 0, std::sqrt(3.0 / static_cast<double>(in))); };
+  auto matrix = [&](const std::string& name, int64_t out, int64_t in) {
+    drawn(model, random, name, {out, in}, 0, std::sqrt(3.0 / static_cast<double>(in)));
+  };
   auto gain = [&](const std::string& name) { drawn(model, random, name, {c.width}, 1, 0.25); };
   drawn(model, random, "token_embd.weight", {c.vocab, c.width}, 0, 1);
   if (!c.tied) matrix("output.weight", c.vocab, c.width);
@@ -124,7 +128,8 @@ TestModel randomLlama(const ModelConfig& c, uint32_t seed, bool biased) {
     matrix(blk + "ffn_up.weight", c.hidden, c.width);
     matrix(blk + "ffn_down.weight", c.width, c.hidden);
     if (!biased) continue;
-    for (auto [name, width] : {std::pair{"attn_q.bias", q}, {"attn_k.bias", kv}, {"attn_v.bias", kv}}) drawn(model, random, blk + name, {width}, 0, 0.5);
+    for (auto [name, width] : {std::pair{"attn_q.bias", q}, {"attn_k.bias", kv}, {"attn_v.bias", kv}})
+      drawn(model, random, blk + name, {width}, 0, 0.5);
   }
   return model;
 }
@@ -205,7 +210,9 @@ std::string bitDifference(std::span<const float> a, std::span<const float> b) {
     first = i;
     most = std::max(most, std::fabs(double{a[i]} - b[i]));
   }
-  return differ == 0 ? "" : fmt::format("{} of {} differ, by at most {}; first {}: {} and {}", differ, a.size(), most, first, a[first], b[first]);
+  return differ == 0
+             ? ""
+             : fmt::format("{} of {} differ, by at most {}; first {}: {} and {}", differ, a.size(), most, first, a[first], b[first]);
 }
 
 std::vector<int32_t> greedyIds(Model& model, std::vector<int32_t> prompt, size_t count) {

@@ -57,8 +57,8 @@ TestTensor halvedPairs(const TestTensor& from, int64_t headSize);
 struct HfOptions {
   std::string architecture = "LlamaForCausalLM";
   int shards = 1;
-  bool prefixed = true;      ///< GPT-2: names begin with "transformer."
-  std::string more;          ///< further keys of config.json, each with a comma in front
+  bool prefixed = true;  ///< GPT-2: names begin with "transformer."
+  std::string more;      ///< further keys of config.json, each with a comma in front
 };
 
 /// A folder as Hugging Face has it: q and k permuted to half pairs, GPT-2's linears [in,out]. Returns its path.

@@ -40,18 +40,26 @@ void writeKeys(GgufWriter& writer, const TestModel& model) {
 
 /// As HF names it; behind "hf:" as it is.
 std::string hfName(const std::string& name, bool gpt2, bool prefixed) {
-  static constexpr std::pair<const char*, const char*> kGpt2[] = {{"token_embd", "wte"}, {"position_embd", "wpe"}, {"output_norm", "ln_f"}, {"attn_norm", "ln_1"}, {"attn_qkv", "attn.c_attn"}, {"attn_output", "attn.c_proj"},
-                                                                  {"ffn_norm", "ln_2"}, {"ffn_up", "mlp.c_fc"}, {"ffn_down", "mlp.c_proj"}};
-  static constexpr std::pair<const char*, const char*> kLlama[] = {{"token_embd", "embed_tokens"}, {"output_norm", "norm"}, {"attn_norm", "input_layernorm"}, {"attn_q", "self_attn.q_proj"}, {"attn_k", "self_attn.k_proj"},
-                                                                   {"attn_v", "self_attn.v_proj"}, {"attn_output", "self_attn.o_proj"}, {"ffn_norm", "post_attention_layernorm"}, {"ffn_gate", "mlp.gate_proj"},
-                                                                   {"ffn_up", "mlp.up_proj"}, {"ffn_down", "mlp.down_proj"}};
+  static constexpr std::pair<const char*, const char*> kGpt2[] = {
+      {"token_embd", "wte"}, {"position_embd", "wpe"},    {"output_norm", "ln_f"},
+      {"attn_norm", "ln_1"}, {"attn_qkv", "attn.c_attn"}, {"attn_output", "attn.c_proj"},
+      {"ffn_norm", "ln_2"},  {"ffn_up", "mlp.c_fc"},      {"ffn_down", "mlp.c_proj"}};
+  static constexpr std::pair<const char*, const char*> kLlama[] = {
+      {"token_embd", "embed_tokens"},      {"output_norm", "norm"},
+      {"attn_norm", "input_layernorm"},    {"attn_q", "self_attn.q_proj"},
+      {"attn_k", "self_attn.k_proj"},      {"attn_v", "self_attn.v_proj"},
+      {"attn_output", "self_attn.o_proj"}, {"ffn_norm", "post_attention_layernorm"},
+      {"ffn_gate", "mlp.gate_proj"},       {"ffn_up", "mlp.up_proj"},
+      {"ffn_down", "mlp.down_proj"}};
   if (name.starts_with("hf:")) return name.substr(3);
   if (name.starts_with("output.")) return "lm_head." + name.substr(7);
   size_t dot = name.rfind('.'), begin = name.starts_with("blk.") ? name.find('.', 4) + 1 : 0;
   std::string stem = name.substr(begin, dot - begin), kind = name.substr(dot), layer = begin == 0 ? "" : name.substr(4, begin - 4);
   using Names = std::span<const std::pair<const char*, const char*>>;
   for (const auto& [ours, theirs] : gpt2 ? Names(kGpt2) : Names(kLlama))
-    if (stem == ours) return fmt::format("{}{}{}{}", gpt2 ? (prefixed ? "transformer." : "") : "model.", layer.empty() ? "" : (gpt2 ? "h." : "layers.") + layer, theirs, kind);
+    if (stem == ours)
+      return fmt::format("{}{}{}{}", gpt2 ? (prefixed ? "transformer." : "") : "model.",
+                         layer.empty() ? "" : (gpt2 ? "h." : "layers.") + layer, theirs, kind);
   FAIL("no Hugging Face name for " << name);
   return "";
 }
@@ -77,13 +85,19 @@ TestTensor hfTensor(const TestModel& model, const std::string& name, const TestT
 
 std::string hfConfig(const TestModel& model, const HfOptions& options) {
   const ModelConfig& c = model.config;
-  std::string head = fmt::format(R"({{"architectures": ["{}"], "vocab_size": {}, "tie_word_embeddings": {})", options.architecture, c.vocab, c.tied);
+  std::string head =
+      fmt::format(R"({{"architectures": ["{}"], "vocab_size": {}, "tie_word_embeddings": {})", options.architecture, c.vocab, c.tied);
   if (model.family == "gpt2")
-    head += fmt::format(R"(, "n_layer": {}, "n_head": {}, "n_embd": {}, "n_positions": {}, "n_inner": {}, "layer_norm_epsilon": {}, "activation_function": "{}")", c.layers, c.heads, c.width, c.context, c.hidden, c.eps,
-                        c.gelu == "tanh" ? "gelu_new" : c.gelu == "erf" ? "gelu" : "quick_gelu");
+    head += fmt::format(R"(, "n_layer": {}, "n_head": {}, "n_embd": {}, "n_positions": {}, "n_inner": {}, "layer_norm_epsilon": {}, )"
+                        R"("activation_function": "{}")",
+                        c.layers, c.heads, c.width, c.context, c.hidden, c.eps,
+                        c.gelu == "tanh"  ? "gelu_new"
+                        : c.gelu == "erf" ? "gelu"
+                                          : "quick_gelu");
   else
-    head += fmt::format(R"(, "num_hidden_layers": {}, "num_attention_heads": {}, "num_key_value_heads": {}, "hidden_size": {}, "intermediate_size": {}, "max_position_embeddings": {}, "rms_norm_eps": {}, "rope_theta": {})", c.layers,
-                        c.heads, c.keyHeads(), c.width, c.hidden, c.context, c.eps, c.rope.base);
+    head += fmt::format(R"(, "num_hidden_layers": {}, "num_attention_heads": {}, "num_key_value_heads": {}, "hidden_size": {}, )"
+                        R"("intermediate_size": {}, "max_position_embeddings": {}, "rms_norm_eps": {}, "rope_theta": {})",
+                        c.layers, c.heads, c.keyHeads(), c.width, c.hidden, c.context, c.eps, c.rope.base);
   if (c.headSize != 0) head += fmt::format(R"(, "head_dim": {})", c.headSize);
   return head + options.more + "}";
 }
@@ -95,7 +109,8 @@ TestTensor halvedPairs(const TestTensor& from, int64_t headSize) {
   size_t row = from.values.size() / static_cast<size_t>(from.shape[0]), size = static_cast<size_t>(headSize);
   for (size_t r = 0; r < static_cast<size_t>(from.shape[0]); ++r) {
     size_t head = r / size, within = r % size, source = head * size + (within < size / 2 ? 2 * within : 2 * (within - size / 2) + 1);
-    std::copy_n(from.values.begin() + static_cast<std::ptrdiff_t>(source * row), row, to.values.begin() + static_cast<std::ptrdiff_t>(r * row));
+    std::copy_n(from.values.begin() + static_cast<std::ptrdiff_t>(source * row), row,
+                to.values.begin() + static_cast<std::ptrdiff_t>(r * row));
   }
   return to;
 }
@@ -118,7 +133,8 @@ std::string writeGguf(const TestModel& model, const std::string& folder, int par
   }
   std::string stem = folder + "/model";
   for (int part = 0; part < parts; ++part) {
-    auto written = writers[static_cast<size_t>(part)].write(parts == 1 ? stem + ".gguf" : fmt::format("{}-{:05}-of-{:05}.gguf", stem, part + 1, parts));
+    auto written = writers[static_cast<size_t>(part)].write(parts == 1 ? stem + ".gguf"
+                                                                       : fmt::format("{}-{:05}-of-{:05}.gguf", stem, part + 1, parts));
     INFO((written ? "" : written.error().message));
     REQUIRE(written);
   }
@@ -139,7 +155,9 @@ std::string writeHf(const TestModel& model, const std::string& folder, const HfO
     bytes.push_back(bytesOfTensor(stored));
     writers[shard].tensor(own, stored.type, stored.shape, sourceOf(bytes.back()));
   }
-  for (size_t i = 0; i < writers.size(); ++i) REQUIRE(writers[i].write(folder + (options.shards == 1 ? "/model.safetensors" : fmt::format("/model-{:05}-of-{:05}.safetensors", i + 1, options.shards))));
+  for (size_t i = 0; i < writers.size(); ++i)
+    REQUIRE(writers[i].write(
+        folder + (options.shards == 1 ? "/model.safetensors" : fmt::format("/model-{:05}-of-{:05}.safetensors", i + 1, options.shards))));
   if (options.shards > 1) REQUIRE(writeFileAtomically(folder + "/model.safetensors.index.json", "{\"weight_map\": {" + map + "}}"));
   return folder;
 }

@@ -30,8 +30,10 @@ struct Order {
 class Decay {
 public:
   explicit Decay(const Target& level) {
-    auto parsed = parseLoops("loops \"decay\"\nisa " + level.level + "\nbuffer x : f32 in [64] strides [1]\nbuffer y : f32 out [64] strides [1]\n"
-                             "phase task tasks 64 {\n  store y[task] = decay(x[task])\n}\n", "decay.loops");
+    auto parsed = parseLoops("loops \"decay\"\nisa " + level.level +
+                                 "\nbuffer x : f32 in [64] strides [1]\nbuffer y : f32 out [64] strides [1]\n"
+                                 "phase task tasks 64 {\n  store y[task] = decay(x[task])\n}\n",
+                             "decay.loops");
     INFO((parsed ? "" : parsed.error().message));
     REQUIRE(parsed);
     program_ = expandMaths(std::move(*parsed), level.isa().fma, level.isa().vectorBits == 512);
@@ -61,9 +63,13 @@ public:
 
   /// Row `row` of head `head`, which sees the keys up to its own.
   std::vector<float> row(const Prompt& prompt, int64_t row, int64_t head) const {
-    int64_t width = prompt.op.headDim.value, heads = prompt.op.heads.value, groups = prompt.op.kvHeads.value, group = head / (heads / groups), limit = row + 1;
-    std::span<const float> query = std::span(prompt.q).subspan(static_cast<size_t>((row * heads + head) * width), static_cast<size_t>(width));
-    auto lineOf = [&](const std::vector<float>& of, int64_t j) { return std::span(of).subspan(static_cast<size_t>((j * groups + group) * width), static_cast<size_t>(width)); };
+    int64_t width = prompt.op.headDim.value, heads = prompt.op.heads.value, groups = prompt.op.kvHeads.value,
+            group = head / (heads / groups), limit = row + 1;
+    std::span<const float> query =
+        std::span(prompt.q).subspan(static_cast<size_t>((row * heads + head) * width), static_cast<size_t>(width));
+    auto lineOf = [&](const std::vector<float>& of, int64_t j) {
+      return std::span(of).subspan(static_cast<size_t>((j * groups + group) * width), static_cast<size_t>(width));
+    };
     State all{kLeast, 0, std::vector<float>(query.size())};
     for (int64_t begin = 0; begin < limit; begin += order_.segment) {
       State part{kLeast, 0, std::vector<float>(query.size())};
@@ -179,7 +185,8 @@ TEST_CASE("attention's order is what it is said to be, to the bit") {
     KernelLibrary library(level, {});
     Model model(level);
     bool widest = level.level == runnableLevels().back().level;
-    for (const char* form : widest ? std::vector<const char*>{"head_dim=7", "head_dim=30", "head_dim=64"} : std::vector<const char*>{"head_dim=30"})
+    for (const char* form :
+         widest ? std::vector<const char*>{"head_dim=7", "head_dim=30", "head_dim=64"} : std::vector<const char*>{"head_dim=30"})
       for (Data data : {Data::Plain, Data::Steep, Data::Level, Data::Huge}) {
         Prompt prompt = promptOf(form, data);
         auto many = library.get(prompt.desc, defaultSchedule(prompt.desc, level));
@@ -187,7 +194,8 @@ TEST_CASE("attention's order is what it is said to be, to the bit") {
         auto expected = modelled(prompt, model);
         for (const KernelRef& kernel : {*many, kernelOf(library, prompt.desc)}) {
           std::string wrong = wrongRow(kernel, prompt, expected);
-          INFO(text(prompt.desc) << " [" << kernel->info.schedule << "] on " << level.level << ", " << kDataNames[static_cast<size_t>(data)] << " data: " << wrong);
+          INFO(text(prompt.desc) << " [" << kernel->info.schedule << "] on " << level.level << ", " << kDataNames[static_cast<size_t>(data)]
+                                 << " data: " << wrong);
           CHECK(wrong.empty());
           ++cases;
         }
@@ -208,12 +216,14 @@ TEST_CASE("a row that sees one key is its value") {
 TEST_CASE("another order is noticed") {
   const Target& level = hostTarget();
   KernelLibrary library(level, {});
-  Prompt plain = promptOf("head_dim=40", Data::Plain), even = promptOf("head_dim=40", Data::Level), huge = promptOf("head_dim=40", Data::Huge);
+  Prompt plain = promptOf("head_dim=40", Data::Plain), even = promptOf("head_dim=40", Data::Level),
+         huge = promptOf("head_dim=40", Data::Huge);
   KernelRef kernel = kernelOf(library, plain.desc);
   for (const Prompt* prompt : {&plain, &even, &huge}) CHECK(wrongRow(kernel, *prompt, modelled(*prompt, Model(level))).empty());
   for (const Prompt* prompt : {&plain, &even}) {
     CHECK_FALSE(wrongRow(kernel, *prompt, modelled(*prompt, Model(level, {32, 2048, 16}))).empty());
     CHECK_FALSE(wrongRow(kernel, *prompt, modelled(*prompt, Model(level, {64, 1024, 16}))).empty());
   }
-  for (const Prompt* prompt : {&plain, &huge}) CHECK_FALSE(wrongRow(kernel, *prompt, modelled(*prompt, Model(level, {64, 2048, 8}))).empty());
+  for (const Prompt* prompt : {&plain, &huge})
+    CHECK_FALSE(wrongRow(kernel, *prompt, modelled(*prompt, Model(level, {64, 2048, 8}))).empty());
 }

@@ -21,9 +21,12 @@ constexpr int64_t kMostScratch = 65536;
 /// All causal forms; heads alone, in pairs, threes and fours; widths below a vector, with a tail and without.
 const std::vector<Prompt>& prompts() {
   static const std::vector<Prompt> all = {
-      {"heads=4 kv_heads=2 head_dim=40 causal=1", kTokens, kTokens, kSeed},         {"heads=2 kv_heads=2 head_dim=64 causal=1", kTokens, kTokens, kSeed + 1},
-      {"heads=4 kv_heads=1 head_dim=7 causal=1", kTokens, kTokens, kSeed + 2},      {"heads=3 kv_heads=1 head_dim=7 causal=topleft", 2100, kTokens, kSeed + 3},
-      {"heads=2 kv_heads=1 head_dim=40 causal=topleft", 200, kTokens, kSeed + 4}, {"heads=4 kv_heads=2 head_dim=64", 130, kTokens, kSeed + 5},
+      {"heads=4 kv_heads=2 head_dim=40 causal=1", kTokens, kTokens, kSeed},
+      {"heads=2 kv_heads=2 head_dim=64 causal=1", kTokens, kTokens, kSeed + 1},
+      {"heads=4 kv_heads=1 head_dim=7 causal=1", kTokens, kTokens, kSeed + 2},
+      {"heads=3 kv_heads=1 head_dim=7 causal=topleft", 2100, kTokens, kSeed + 3},
+      {"heads=2 kv_heads=1 head_dim=40 causal=topleft", 200, kTokens, kSeed + 4},
+      {"heads=4 kv_heads=2 head_dim=64", 130, kTokens, kSeed + 5},
       {"heads=3 kv_heads=3 head_dim=7 scale=2", 130, kTokens, kSeed + 6},
   };
   return all;
@@ -31,8 +34,9 @@ const std::vector<Prompt>& prompts() {
 
 /// Single rows and runs of rows around the edges of tiles and segments; with topleft a piece begins with row 0.
 std::vector<Piece> piecesOf(const Prompt& prompt) {
-  constexpr std::pair<int64_t, int64_t> ranges[] = {{0, 1},       {2250, 2348}, {64, 65},     {1, 2},       {2040, 2056}, {65, 66},    {0, 130},
-                                                    {2047, 2048}, {60, 67},     {2300, 2301}, {2048, 2049}, {63, 64},     {0, 0}, {100, 113}};
+  constexpr std::pair<int64_t, int64_t> ranges[] = {{0, 1},       {2250, 2348}, {64, 65},     {1, 2},    {2040, 2056},
+                                                    {65, 66},     {0, 130},     {2047, 2048}, {60, 67},  {2300, 2301},
+                                                    {2048, 2049}, {63, 64},     {0, 0},       {100, 113}};
   std::vector<Piece> pieces;
   for (auto [begin, end] : ranges)
     if (end <= prompt.queries) pieces.push_back(prompt.piece(prompt.op.causal == Causal::TopLeft ? 0 : begin, end));
@@ -82,7 +86,8 @@ private:
 };
 
 /// One piece against the same rows of the whole prompt.
-void checkPiece(const KernelRef& kernel, const Prompt& prompt, const std::vector<float>& expected, const Piece& piece, size_t turn, Pools& pools, Tally& tally) {
+void checkPiece(const KernelRef& kernel, const Prompt& prompt, const std::vector<float>& expected, const Piece& piece, size_t turn,
+                Pools& pools, Tally& tally) {
   Placement placement = placementOf(turn);
   ThreadPool* pool = pools.at(turn);
   INFO(text(piece) << ", " << text(placement) << ", " << (pool == nullptr ? 0 : pool->threads()) << " threads of a pool");
@@ -93,7 +98,8 @@ void checkPiece(const KernelRef& kernel, const Prompt& prompt, const std::vector
 }
 
 /// Keys and values from `poisoned` on are NaN: rows that do not see them keep their bits, those that do are NaN.
-void checkFuture(const KernelRef& kernel, const Prompt& prompt, const std::vector<float>& expected, const Piece& piece, int64_t poisoned, size_t turn, Tally& tally) {
+void checkFuture(const KernelRef& kernel, const Prompt& prompt, const std::vector<float>& expected, const Piece& piece, int64_t poisoned,
+                 size_t turn, Tally& tally) {
   INFO(text(piece) << ", NaN from key " << poisoned << " on, " << text(placementOf(turn)));
   std::vector<float> got = run(kernel, prompt, piece, placementOf(turn), nullptr, poisoned);
   int64_t row = prompt.op.heads.value * prompt.op.headDim.value, clean = std::clamp(poisoned, piece.begin, piece.end) - piece.begin;
@@ -112,7 +118,8 @@ void checkScratch(const KernelInfo& info, const DimValues& sizes) {
   CHECK(info.threadScratchBytes.evaluate(dims).value_or(-1) <= kMostScratch);
 }
 
-void checkDrawn(KernelLibrary& library, const Prompt& prompt, const std::vector<float>& expected, size_t count, std::mt19937_64& random, Pools& pools, Tally& tally) {
+void checkDrawn(KernelLibrary& library, const Prompt& prompt, const std::vector<float>& expected, size_t count, std::mt19937_64& random,
+                Pools& pools, Tally& tally) {
   std::vector<Piece> pieces = piecesOf(prompt);
   for (size_t i = 0; i < count; ++i) {
     Schedule chosen = drawnSchedule(prompt.desc, library.target(), random);
@@ -125,14 +132,18 @@ void checkDrawn(KernelLibrary& library, const Prompt& prompt, const std::vector<
     ++tally.kernels;
     if (prompt.op.causal == Causal::No) continue;
     for (const Piece& piece : {prompt.piece(0, 130), prompt.piece(prompt.op.causal == Causal::TopLeft ? 0 : 100, 113)})
-      checkFuture(*kernel, prompt, expected, piece, piece.begin + 1 + static_cast<int64_t>(random() % static_cast<uint64_t>(piece.end - piece.begin - 1)), random() % 12, tally);
-    if (prompt.op.causal == Causal::LastRowSeesAll) checkFuture(*kernel, prompt, expected, prompt.piece(2040, 2056), 2048, i, tally);  // a segment that is NaN for those who see it
-    else checkFuture(*kernel, prompt, expected, prompt.piece(0, 67), 67, i, tally);  // nobody sees one
+      checkFuture(*kernel, prompt, expected, piece,
+                  piece.begin + 1 + static_cast<int64_t>(random() % static_cast<uint64_t>(piece.end - piece.begin - 1)), random() % 12,
+                  tally);
+    if (prompt.op.causal == Causal::LastRowSeesAll)
+      checkFuture(*kernel, prompt, expected, prompt.piece(2040, 2056), 2048, i, tally);  // a segment that is NaN for those who see it
+    else checkFuture(*kernel, prompt, expected, prompt.piece(0, 67), 67, i, tally);      // nobody sees one
   }
 }
 
 /// All rows, `rows` at a time, while the cache grows.
-std::string chunkedWrong(const KernelRef& kernel, const Prompt& prompt, const std::vector<float>& expected, int64_t from, int64_t rows, const Placement& placement, ThreadPool* pool) {
+std::string chunkedWrong(const KernelRef& kernel, const Prompt& prompt, const std::vector<float>& expected, int64_t from, int64_t rows,
+                         const Placement& placement, ThreadPool* pool) {
   Cache cache(prompt, kTokens, placement);
   for (int64_t begin = from; begin < prompt.queries; begin += rows) {
     Piece piece = prompt.piece(begin, std::min(begin + rows, prompt.queries));
@@ -152,9 +163,11 @@ TEST_CASE("any schedule gives any rows of a prompt the bits they have in the who
   for (LevelRuns& level : levelRuns()) {
     std::mt19937_64 random(kSeed);
     bool widest = &level == &levelRuns().back();
-    for (size_t i = 0; i < prompts().size(); ++i) checkDrawn(level.library, prompts()[i], level.whole[i], widest ? perPrompt : perPrompt / 2, random, pools, tally);
+    for (size_t i = 0; i < prompts().size(); ++i)
+      checkDrawn(level.library, prompts()[i], level.whole[i], widest ? perPrompt : perPrompt / 2, random, pools, tally);
   }
-  std::cout << tally.runs << " pieces and " << tally.poisoned << " with NaN ahead, on " << tally.kernels << " kernels, seed " << kSeed << "\n";
+  std::cout << tally.runs << " pieces and " << tally.poisoned << " with NaN ahead, on " << tally.kernels << " kernels, seed " << kSeed
+            << "\n";
   CHECK(tally.runs >= 150);
   CHECK(tally.poisoned >= 30);
   const std::pair<const char*, size_t> kinds[] = {{"mr", 3}, {"pack", 2}, {"split", 2}, {"rows", 6}, {"kr", 3}, {"tiles", 4}};
@@ -188,7 +201,8 @@ TEST_CASE("a prompt in chunks or token by token, while the cache grows, has the 
         Placement placement = placementOf(static_cast<size_t>(chunkings));
         ThreadPool* pool = rows == 1 ? nullptr : pools.at(static_cast<size_t>(chunkings));
         std::string wrong = chunkedWrong(kernel, prompt, level.whole[i], from, rows, placement, pool);
-        INFO(text(prompt.desc) << " on " << level.library.target().level << ", " << rows << " rows at a time, " << text(placement) << "; " << wrong);
+        INFO(text(prompt.desc) << " on " << level.library.target().level << ", " << rows << " rows at a time, " << text(placement) << "; "
+                               << wrong);
         CHECK(wrong.empty());
         ++chunkings;
       }
@@ -229,7 +243,8 @@ TEST_CASE("no legal schedule takes more scratch than a thread is promised") {
   for (const Target& level : runnableLevels())
     for (const char* width : {"7", "40", "64", "128", "300"}) {
       OpDesc desc = op(fmt::format("attention q=* kv=* heads=4 kv_heads=2 head_dim={} causal=1", width));
-      for (const char* keys : {"pack=none tiles=1", "pack=none tiles=4", "pack=none tiles=32 split=1", "pack=kv tiles=1", "pack=kv tiles=1 split=1"})
+      for (const char* keys :
+           {"pack=none tiles=1", "pack=none tiles=4", "pack=none tiles=32 split=1", "pack=kv tiles=1", "pack=kv tiles=1 split=1"})
         for (int64_t lanes = 4; lanes <= level.vectorLanes(); lanes *= 2) {
           int64_t rows = 4096;  // as many as are legal
           while (rows > 0 && !parseSchedule(fmt::format("{} mr=1 kr=1 lanes={} rows={}", keys, lanes, rows), desc, level)) --rows;

@@ -9,7 +9,8 @@ namespace quern {
 static constexpr int32_t kUntouched = 0x7fa00001;
 
 std::string text(const Placement& placement) {
-  return fmt::format("{}, {} spare, flush with the {}", placement.headMajor ? "head-major" : "token-major", placement.spare, placement.flush == Flush::End ? "end" : "beginning");
+  return fmt::format("{}, {} spare, flush with the {}", placement.headMajor ? "head-major" : "token-major", placement.spare,
+                     placement.flush == Flush::End ? "end" : "beginning");
 }
 
 Placement placementOf(size_t i) {
@@ -34,7 +35,9 @@ std::span<const float> Prompt::rowsOf(const std::vector<float>& all, const Piece
   return std::span(all).subspan(static_cast<size_t>(piece.begin * row), static_cast<size_t>((piece.end - piece.begin) * row));
 }
 
-static Rows tokenMajor(int64_t tokens, int64_t heads, int64_t width, int64_t spare) { return {tokens, heads, width, heads * (width + spare), width + spare}; }
+static Rows tokenMajor(int64_t tokens, int64_t heads, int64_t width, int64_t spare) {
+  return {tokens, heads, width, heads * (width + spare), width + spare};
+}
 
 static GuardedArray untouched(const Rows& rows, Flush flush) {
   GuardedArray array(static_cast<size_t>(rows.elements()) * 4, flush);
@@ -55,7 +58,10 @@ static Rows cacheRows(const AttentionOp& op, int64_t capacity, const Placement& 
 }
 
 Cache::Cache(const Prompt& prompt, int64_t capacity, const Placement& placement)
-    : prompt_(prompt), rows_(cacheRows(prompt.op, capacity, placement)), k_(untouched(rows_, placement.flush)), v_(untouched(rows_, placement.flush)) {}
+    : prompt_(prompt),
+      rows_(cacheRows(prompt.op, capacity, placement)),
+      k_(untouched(rows_, placement.flush)),
+      v_(untouched(rows_, placement.flush)) {}
 
 void Cache::grow(int64_t end) {
   copyRows(prompt_.k.data(), rows_, k_, filled_, end);
@@ -69,7 +75,8 @@ void Cache::poison(int64_t begin) {
       for (const GuardedArray* array : {&k_, &v_}) std::fill_n(array->i32() + rows_.at(t, h), rows_.width, kUntouched);
 }
 
-std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement, ThreadPool* pool) {
+std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement,
+                       ThreadPool* pool) {
   int64_t heads = prompt.op.heads.value, width = prompt.op.headDim.value, count = piece.end - piece.begin;
   Rows rows = tokenMajor(count, heads, width, placement.headMajor ? 0 : placement.spare);
   GuardedArray query = untouched(rows, placement.flush), out = untouched(rows, placement.flush);
@@ -94,7 +101,8 @@ std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piec
   return dense;
 }
 
-std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement, ThreadPool* pool, int64_t poisoned) {
+std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement, ThreadPool* pool,
+                       int64_t poisoned) {
   Cache cache(prompt, piece.kv, placement);
   cache.grow(piece.kv);
   if (poisoned >= 0) cache.poison(poisoned);
@@ -104,8 +112,9 @@ std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piec
 Schedule drawnSchedule(const OpDesc& desc, const Target& level, std::mt19937_64& random) {
   auto either = [&]<class T>(std::initializer_list<T> values) { return values.begin()[random() % values.size()]; };
   while (true) {
-    std::string keys = fmt::format("lanes={} rows={} mr={} kr={} tiles={} pack={} split={}", either({4, 8, 16}), either({1, 2, 3, 4, 5, 8, 16, 17, 33, 48, 64, 100}), either({1, 2, 4}),
-                                   either({1, 2, 4, 8, 16}), either({1, 1, 2, 3, 4, 8, 32}), either({"none", "kv"}), either({0, 1}));
+    std::string keys = fmt::format("lanes={} rows={} mr={} kr={} tiles={} pack={} split={}", either({4, 8, 16}),
+                                   either({1, 2, 3, 4, 5, 8, 16, 17, 33, 48, 64, 100}), either({1, 2, 4}), either({1, 2, 4, 8, 16}),
+                                   either({1, 1, 2, 3, 4, 8, 32}), either({"none", "kv"}), either({0, 1}));
     if (auto drawn = parseSchedule(keys, desc, level)) return *drawn;
   }
 }

@@ -68,9 +68,11 @@ private:
 };
 
 /// Dense rows of the output. What lies between the rows of the output must stay as it was.
-std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement, ThreadPool* pool = nullptr);
+std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement,
+                       ThreadPool* pool = nullptr);
 /// On a cache of just the keys of the piece; from `poisoned` on they are NaN.
-std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement = {}, ThreadPool* pool = nullptr, int64_t poisoned = -1);
+std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement = {},
+                       ThreadPool* pool = nullptr, int64_t poisoned = -1);
 
 /// A legal schedule out of all keys and many values of each.
 Schedule drawnSchedule(const OpDesc& desc, const Target& level, std::mt19937_64& random);

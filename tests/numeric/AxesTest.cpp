@@ -17,7 +17,9 @@ constexpr size_t kMostRank = 5;
 constexpr int64_t kSizes[] = {0, 1, 3, 17};
 constexpr int64_t kMostElements = 20000;  // keeps the reference quick
 
-int64_t elementsOf(const std::vector<int64_t>& shape) { return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()); }
+int64_t elementsOf(const std::vector<int64_t>& shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
 
 /// All combinations of the sizes up to rank 3; beyond, a sample, one in four of it with a zero.
 std::vector<std::vector<int64_t>> shapesOf(size_t rank) {
@@ -106,11 +108,13 @@ struct Tally {
 
 /// One shape on plain data, and on data with NaN and Inf strewn in, at both ends of the mapping.
 void checkShape(const KernelRef& kernel, const OpDesc& desc, const DimValues& dims, size_t turn, Tally& tally) {
-  const CheckRun runs[] = {{InputData::ZeroMean, kSeed + turn, turn % 2 == 0 ? Flush::End : Flush::Begin, 0, static_cast<int64_t>(turn % 3 == 2)},
-                           {InputData::Specials, kSeed + turn, turn % 2 == 0 ? Flush::Begin : Flush::End, 0, 0}};
+  const CheckRun runs[] = {
+      {InputData::ZeroMean, kSeed + turn, turn % 2 == 0 ? Flush::End : Flush::Begin, 0, static_cast<int64_t>(turn % 3 == 2)},
+      {InputData::Specials, kSeed + turn, turn % 2 == 0 ? Flush::Begin : Flush::End, 0, 0}};
   for (const CheckRun& run : runs) {
     auto result = runOnce(kernel, desc, dims, run);
-    INFO(text(desc) << " with " << text(dims) << ", " << text(run.data) << " data of seed " << run.seed << (result ? "" : ": " + result.error().message));
+    INFO(text(desc) << " with " << text(dims) << ", " << text(run.data) << " data of seed " << run.seed
+                    << (result ? "" : ": " + result.error().message));
     REQUIRE(result);
     CheckReport report = judge(fixed(desc, dims), *result, run.data);
     INFO(report.failure);
@@ -141,7 +145,8 @@ void checkOp(KernelLibrary& library, const std::string& given, size_t rank, Tall
 }
 
 void report(const char* what, const Tally& tally) {
-  std::cout << tally.cases << " cases (" << tally.empty << " with nothing to compute), " << tally.elements << " elements of " << tally.kernels << " kernels " << what << ", seed " << kSeed << "\n";
+  std::cout << tally.cases << " cases (" << tally.empty << " with nothing to compute), " << tally.elements << " elements of "
+            << tally.kernels << " kernels " << what << ", seed " << kSeed << "\n";
   CHECK(tally.zeros * 2 < tally.elements);  // mostly zeros would have tested nothing
 }
 

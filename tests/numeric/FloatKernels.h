@@ -17,9 +17,10 @@ namespace quern {
 inline LoopProgram programOf(std::string expression, const Target& target) {
   std::string lanes = std::to_string(target.vectorLanes());
   for (size_t at = 0; (at = expression.find('@')) != std::string::npos;) expression.replace(at, 1, lanes);
-  std::string given = fmt::format("loops \"{0}\"\nisa {1}\ndim n\nbuffer x : f32 in [n] strides [1]\nbuffer out : f32 out [n] strides [1]\nphase task tasks 1 {{\n"
-                                  "  for j = 0 to n step {2} {{\n    let v = x[j]:{2}\n    store out[j] = {0}\n  }}\n}}\n",
-                                  expression, target.level, lanes);
+  std::string given = fmt::format(
+      "loops \"{0}\"\nisa {1}\ndim n\nbuffer x : f32 in [n] strides [1]\nbuffer out : f32 out [n] strides [1]\nphase task tasks 1 {{\n"
+      "  for j = 0 to n step {2} {{\n    let v = x[j]:{2}\n    store out[j] = {0}\n  }}\n}}\n",
+      expression, target.level, lanes);
   auto program = parseLoops(given, "test");
   INFO(given << (program ? "" : program.error().message));
   REQUIRE(program);

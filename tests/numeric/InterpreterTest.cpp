@@ -55,7 +55,8 @@ std::vector<int64_t> shapeOf(const TensorSpec& spec) {
 }
 
 /// The kernel's output through the interpreter, operands dense.
-std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims, const CheckRun& run) {
+std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims,
+                               const CheckRun& run) {
   CheckInputs inputs = makeInputs(bound, run.data, run.seed);
   std::vector<std::vector<std::byte>> owned;
   owned.reserve(8);
@@ -134,7 +135,8 @@ TEST_CASE("attention's schedules mean the same in the interpreter") {
     KernelLibrary library(target, {});
     OpDesc desc = op("attention heads=3 kv_heads=1 head_dim=21 q=* kv=* causal=1");
     std::vector<float> first;
-    for (const char* keys : {"pack=kv split=0 mr=4 rows=8", "pack=kv split=1 mr=2 rows=3", "pack=none split=1 tiles=4 mr=1 rows=9", "pack=none split=0 tiles=3 mr=2 kr=2 rows=5"}) {
+    for (const char* keys : {"pack=kv split=0 mr=4 rows=8", "pack=kv split=1 mr=2 rows=3", "pack=none split=1 tiles=4 mr=1 rows=9",
+                             "pack=none split=0 tiles=3 mr=2 kr=2 rows=5"}) {
       Schedule chosen = schedule(keys, desc, target);
       auto program = lower(desc, chosen, target);
       REQUIRE(program);
@@ -185,8 +187,9 @@ TEST_CASE("schedules of one order give the same bits") {
   int compared = 0;
   for (const Target& target : runnableLevels()) {
     KernelLibrary library(target, {});
-    for (const char* given : {"matmul m=* n=45 k=70 const=b ep=bias+relu", "matmul m=* n=* k=*", "softmax x=*x*", "layernorm x=*x70", "reduce x=*x* axis=1 f=sum",
-                              "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=1", "map expr=\"gelu_tanh(a) * b\" a=*x* b=*"}) {
+    for (const char* given : {"matmul m=* n=45 k=70 const=b ep=bias+relu", "matmul m=* n=* k=*", "softmax x=*x*", "layernorm x=*x70",
+                              "reduce x=*x* axis=1 f=sum", "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=1",
+                              "map expr=\"gelu_tanh(a) * b\" a=*x* b=*"}) {
       OpDesc desc = op(given);
       DimValues dims = someSizes(desc, 3);
       CheckRun run{InputData::ZeroMean, 5, Flush::End, 0};
@@ -209,8 +212,9 @@ TEST_CASE("schedules of one order give the same bits") {
 }
 
 TEST_CASE("the interpreter refuses an access outside its buffer") {
-  const char* source = "loops \"bad\"\nisa x86-64\nbuffer A : f32 in [4] strides [1]\nbuffer C : f32 out [4] strides [1]\n"
-                       "phase task tasks 1 {\n  store C[0] = A[1]:4\n}\n";
+  const char* source =
+      "loops \"bad\"\nisa x86-64\nbuffer A : f32 in [4] strides [1]\nbuffer C : f32 out [4] strides [1]\n"
+      "phase task tasks 1 {\n  store C[0] = A[1]:4\n}\n";
   auto program = parseLoops(source, "bad.loops");
   REQUIRE(program);
   std::vector<float> a(4), c(4);

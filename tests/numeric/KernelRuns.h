@@ -39,14 +39,17 @@ inline std::string differing(std::span<const float> expected, std::span<const fl
   if (expected.size() != actual.size()) return fmt::format("{} elements, {} are right", actual.size(), expected.size());
   if (expected.empty() || std::memcmp(expected.data(), actual.data(), expected.size_bytes()) == 0) return "";
   for (size_t i = 0; i < expected.size(); ++i)
-    if (std::memcmp(&expected[i], &actual[i], 4) != 0) return fmt::format("element {} is {}, {} is right", i, shortest(actual[i]), shortest(expected[i]));
+    if (std::memcmp(&expected[i], &actual[i], 4) != 0)
+      return fmt::format("element {} is {}, {} is right", i, shortest(actual[i]), shortest(expected[i]));
   return "";
 }
 
 /// Tasks shared out by a pool.
 inline TaskRunner runnerOf(ThreadPool& pool) {
   return [&pool](int64_t count, const std::function<void(int, int64_t, int64_t)>& task) {
-    auto call = [](void* context, int thread, int64_t begin, int64_t end) { (*static_cast<const std::function<void(int, int64_t, int64_t)>*>(context))(thread, begin, end); };
+    auto call = [](void* context, int thread, int64_t begin, int64_t end) {
+      (*static_cast<const std::function<void(int, int64_t, int64_t)>*>(context))(thread, begin, end);
+    };
     pool.run(count, call, const_cast<void*>(static_cast<const void*>(&task)));
   };
 }

@@ -25,7 +25,8 @@ uint32_t strideAsked() {
 /// What MathFunctions.h declares; nothing for functions of one instruction, which round once.
 double declaredUlp(const ExhaustiveReport& report) {
   for (const MathsInfo& info : mathsInfos())
-    if (nameOf(info.fn) == report.function) return findIsaLevel(report.level)->vectorBits == 512 ? info.ulpLookups : report.fma ? info.ulpFma : info.ulpPlain;
+    if (nameOf(info.fn) == report.function)
+      return findIsaLevel(report.level)->vectorBits == 512 ? info.ulpLookups : report.fma ? info.ulpFma : info.ulpPlain;
   return 0;
 }
 
@@ -56,7 +57,8 @@ TEST_CASE("maths functions keep their bounds") {
   std::cout << exhaustiveHeader();
   std::vector<std::unique_ptr<KernelLibrary>> libraries;
   for (const Target& target : runnableLevels()) libraries.push_back(std::make_unique<KernelLibrary>(target, std::vector<std::string>{}));
-  for (const char* name : {"exp", "log", "tanh", "erf", "sigmoid", "rsqrt", "gelu_erf", "gelu_tanh", "gelu_sigmoid", "silu", "relu", "sqrt", "abs", "neg"}) {
+  for (const char* name :
+       {"exp", "log", "tanh", "erf", "sigmoid", "rsqrt", "gelu_erf", "gelu_tanh", "gelu_sigmoid", "silu", "relu", "sqrt", "abs", "neg"}) {
     OpDesc desc = op("map expr=" + std::string(name) + "(x) x=*");
     auto truth = truthOf(desc);
     REQUIRE(truth);
@@ -84,13 +86,13 @@ TEST_CASE("a function that is wrong somewhere is found") {
       CHECK_FALSE(report.passed());
       return report;
     };
-    fails(truthOf(ScalarFn::Exp), "(exp(v) * 1.0000004fx@)");                                // 3 ulp more
-    fails(truthOf(ScalarFn::Exp), "select((88.5fx@ < v), inffx@, exp(v))");                  // overflows too early
-    fails(truthOf(ScalarFn::Exp), "min(exp(v), 3.4028235e38fx@)");                           // never overflows
-    fails(truthOf(ScalarFn::Exp), "select((v == v), exp(v), 1fx@)");                         // loses NaN
-    fails(truthOf(ScalarFn::Log), "select((v < 0fx@), 0fx@, log(v))");                       // invents a number
+    fails(truthOf(ScalarFn::Exp), "(exp(v) * 1.0000004fx@)");                                 // 3 ulp more
+    fails(truthOf(ScalarFn::Exp), "select((88.5fx@ < v), inffx@, exp(v))");                   // overflows too early
+    fails(truthOf(ScalarFn::Exp), "min(exp(v), 3.4028235e38fx@)");                            // never overflows
+    fails(truthOf(ScalarFn::Exp), "select((v == v), exp(v), 1fx@)");                          // loses NaN
+    fails(truthOf(ScalarFn::Log), "select((v < 0fx@), 0fx@, log(v))");                        // invents a number
     fails(truthOf(ScalarFn::Tanh), "select((abs(v) < 1.17549435e-38fx@), exp(v), tanh(v))");  // denormals
-    fails(truthOf(ScalarFn::Sqrt), "(v * rsqrt(v))");                                        // not rounded once
+    fails(truthOf(ScalarFn::Sqrt), "(v * rsqrt(v))");                                         // not rounded once
     fails(truthOf(ScalarFn::Abs), "relu(v)");
     fails(truthOf(ScalarFn::GeluErf), "gelu_tanh(v)");
     fails(truthOfDecay(), "select((v < -87fx@), 0fx@, decay(v))");  // more than 2^-126 lost

@@ -21,7 +21,8 @@ std::string keyOf(const Schedule& schedule, std::string_view key) {
   return "";
 }
 
-std::optional<Schedule> changed(const Schedule& schedule, std::string_view key, const std::string& value, const OpDesc& op, const Target& target) {
+std::optional<Schedule> changed(const Schedule& schedule, std::string_view key, const std::string& value, const OpDesc& op,
+                                const Target& target) {
   Schedule next = schedule;
   if (!setKey(next, key, value) || !validate(next, op, target)) return {};
   return next;
@@ -32,7 +33,8 @@ static std::vector<int64_t> edgesOf(const Schedule& schedule, size_t dim) {
   static const std::vector<std::string_view> keys[] = {{"mr", "mc"}, {"nr", "nc", "lanes", "panel"}, {"kc", "unroll_k"}};
   std::vector<int64_t> edges;
   for (std::string_view key : keys[dim])
-    if (auto value = parseInt(keyOf(schedule, key)); value && *value > 0 && *value <= 512) edges.insert(edges.end(), {*value - 1, *value, *value + 1});
+    if (auto value = parseInt(keyOf(schedule, key)); value && *value > 0 && *value <= 512)
+      edges.insert(edges.end(), {*value - 1, *value, *value + 1});
   return edges;
 }
 
@@ -59,7 +61,8 @@ DimValues SizeDraw::next(const Schedule& schedule) {
   }
 }
 
-std::vector<Schedule> drawSchedules(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target, size_t count, std::mt19937_64& random) {
+std::vector<Schedule> drawSchedules(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target, size_t count,
+                                    std::mt19937_64& random) {
   std::vector<Candidate> candidates = candidatesOf(space, op, sample, target);
   std::vector<Schedule> drawn = {candidates[0].schedule};
   auto either = [&]<class T>(std::initializer_list<T> values) { return values.begin()[random() % values.size()]; };
@@ -148,8 +151,9 @@ LadderKernel compiled(KernelLibrary& library, const OpDesc& op, const Schedule& 
 }
 
 std::string text(const LadderKernel& kernel, const DimValues& dims, const CheckRun& run) {
-  return fmt::format("{} [{}] on {}, sizes {}, {} data of seed {}, flush with the {}, rows {} apart, {} elements off", text(kernel.op), text(kernel.schedule), kernel.level.level, text(dims),
-                     text(run.data), run.seed, run.flush == Flush::End ? "end" : "beginning", run.extraStride, run.offset);
+  return fmt::format("{} [{}] on {}, sizes {}, {} data of seed {}, flush with the {}, rows {} apart, {} elements off", text(kernel.op),
+                     text(kernel.schedule), kernel.level.level, text(dims), text(run.data), run.seed,
+                     run.flush == Flush::End ? "end" : "beginning", run.extraStride, run.offset);
 }
 
 std::string runExact(const LadderKernel& kernel, const DimValues& dims, const CheckRun& run) {

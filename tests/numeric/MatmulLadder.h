@@ -32,12 +32,14 @@ private:
 
 /// `count` different schedules: the default, then drawn ones, every second with small kc, mc and nc, so that a run has
 /// several passes and many tasks. Fewer where there are no more. `sample`: the sizes that blocks are cut to.
-std::vector<Schedule> drawSchedules(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target, size_t count, std::mt19937_64& random);
+std::vector<Schedule> drawSchedules(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target, size_t count,
+                                    std::mt19937_64& random);
 
 /// The value of one key; "" where the schedule has none of that name.
 std::string keyOf(const Schedule& schedule, std::string_view key);
 /// `schedule` with one key changed; nothing where that is illegal.
-std::optional<Schedule> changed(const Schedule& schedule, std::string_view key, const std::string& value, const OpDesc& op, const Target& target);
+std::optional<Schedule> changed(const Schedule& schedule, std::string_view key, const std::string& value, const OpDesc& op,
+                                const Target& target);
 
 /// Operand placement of case i: both flush sides, rows dense and 1 and 7 apart, addresses 0, 4 and 60 bytes past a line.
 CheckRun placed(size_t i, InputData data, uint64_t seed);

@@ -83,7 +83,8 @@ void exactLadder(int64_t asked) {
 TEST_CASE("whole numbers are exact at every size of the ladder") { exactLadder(casesAsked()); }
 
 TEST_CASE("whole numbers are exact with compiled-in sizes") {
-  const std::string forms[] = {"", "ta=1", "tb=1 acc=1", "const=b", "const=b tb=1 ep=bias+relu", "const=b batch=2 ep=residual", "batch=3 ep=bias+residual"};
+  const std::string forms[] = {
+      "", "ta=1", "tb=1 acc=1", "const=b", "const=b tb=1 ep=bias+relu", "const=b batch=2 ep=residual", "batch=3 ep=bias+residual"};
   int64_t perForm = std::max<int64_t>(2, casesAsked() / 250), cases = 0;
   SearchSpace all = space();
   SizeDraw sizes(kSeed, 4e6);
@@ -111,8 +112,8 @@ TEST_CASE("whole numbers are exact with compiled-in sizes") {
 }
 
 TEST_CASE("real data stays within its limits over the ladder, activations too") {
-  const std::string forms[] = {"matmul m=* n=* k=* ep=bias+gelu_tanh+residual", "matmul m=* n=* k=* tb=1 acc=1 ep=bias", "matmul m=* n=67 k=129 const=b ep=bias+silu",
-                               "matmul m=* n=* k=* ta=1 batch=*"};
+  const std::string forms[] = {"matmul m=* n=* k=* ep=bias+gelu_tanh+residual", "matmul m=* n=* k=* tb=1 acc=1 ep=bias",
+                               "matmul m=* n=67 k=129 const=b ep=bias+silu", "matmul m=* n=* k=* ta=1 batch=*"};
   constexpr InputData kinds[] = {InputData::ZeroMean, InputData::Unit, InputData::Specials};
   SearchSpace all = space();
   auto perKernel = static_cast<size_t>(std::max<int64_t>(4, casesAsked() / 100));
@@ -128,7 +129,8 @@ TEST_CASE("real data stays within its limits over the ladder, activations too") 
         LadderKernel kernel = compiled(library, desc, chosen);
         for (size_t i = 0; i < perKernel; ++i, ++cases) {
           DimValues dims = dimsOf(desc, sizes.next(chosen));
-          CheckRun run = placed(static_cast<size_t>(cases), kinds[static_cast<size_t>(cases) / 2 % 3], kSeed + static_cast<uint64_t>(cases));
+          CheckRun run =
+              placed(static_cast<size_t>(cases), kinds[static_cast<size_t>(cases) / 2 % 3], kSeed + static_cast<uint64_t>(cases));
           INFO(text(kernel, dims, run));
           std::string wrong = runWithinLimits(kernel, dims, run, worst);
           INFO(wrong);

@@ -83,7 +83,8 @@ TEST_CASE("NaN and Inf stay in their row of A and their column of B") {
             for (int64_t line : {int64_t{0}, static_cast<int64_t>(random() % 13), inA ? int64_t{12} : int64_t{36}}) {
               CheckRun run = placed(static_cast<size_t>(cases), InputData::ZeroMean, kSeed + static_cast<uint64_t>(cases));
               Poison poison{inA, line, static_cast<int64_t>(random() % 65), value};
-              INFO(text(kernel, dims, run) << ", " << value << " in " << (inA ? "row " : "column ") << line << " at depth " << poison.depth);
+              INFO(text(kernel, dims, run) << ", " << value << " in " << (inA ? "row " : "column ") << line << " at depth "
+                                           << poison.depth);
               std::string wrong = leak(kernel, dims, poison, run);
               INFO(wrong);
               CHECK(wrong.empty());
@@ -113,7 +114,8 @@ TEST_CASE("C is never read without acc, whatever the number of passes") {
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
     std::mt19937_64 random(kSeed);
-    for (const char* form : {"matmul m=* n=* k=*", "matmul m=* n=* k=* batch=* tb=1", "matmul m=* n=* k=* ep=bias+residual", "matmul m=* n=37 k=65 const=b"}) {
+    for (const char* form :
+         {"matmul m=* n=* k=*", "matmul m=* n=* k=* batch=* tb=1", "matmul m=* n=* k=* ep=bias+residual", "matmul m=* n=37 k=65 const=b"}) {
       OpDesc desc = op(form);
       DimValues dims = openDims(desc, sizes);
       for (const Schedule& chosen : drawSchedules(all, desc, dims, level, 2, random))
@@ -152,8 +154,9 @@ TEST_CASE("where k is 0, C is the epilogue of zero, or of C with acc") {
   int64_t cases = 0;
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
-    for (const char* form : {"matmul m=* n=* k=*", "matmul m=* n=* k=* acc=1", "matmul m=* n=* k=* acc=1 ep=bias+residual", "matmul m=* n=* k=0 acc=1 ep=bias+relu",
-                             "matmul m=* n=19 k=0 const=b ep=bias", "matmul m=* n=* k=0 tb=1 ep=bias+relu+residual"}) {
+    for (const char* form : {"matmul m=* n=* k=*", "matmul m=* n=* k=* acc=1", "matmul m=* n=* k=* acc=1 ep=bias+residual",
+                             "matmul m=* n=* k=0 acc=1 ep=bias+relu", "matmul m=* n=19 k=0 const=b ep=bias",
+                             "matmul m=* n=* k=0 tb=1 ep=bias+relu+residual"}) {
       OpDesc desc = op(form);
       LadderKernel kernel = compiled(library, desc, defaultSchedule(desc, level));
       for (int64_t m : {1, 9, 65}) {
@@ -191,7 +194,8 @@ TEST_CASE("calls of few rows run a kernel of their own, with the same bits") {
   int64_t cases = 0;
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
-    for (const char* form : {"matmul m=* n=131 k=257 const=b ep=bias+gelu_tanh", "matmul m=* n=64 k=70 const=b tb=1", "matmul m=* n=50 k=19 const=b batch=2 acc=1"}) {
+    for (const char* form : {"matmul m=* n=131 k=257 const=b ep=bias+gelu_tanh", "matmul m=* n=64 k=70 const=b tb=1",
+                             "matmul m=* n=50 k=19 const=b batch=2 acc=1"}) {
       OpDesc desc = op(form);
       auto whole = library.get(desc), plain = library.get(desc, defaultSchedule(desc, level));
       REQUIRE(whole);
@@ -224,7 +228,8 @@ TEST_CASE("each order is the chains it says, to the bit") {
     const float* b = inputs.arrays[1].f32();
     for (int64_t chains : {1, 2, 4, 8}) {
       std::string order = chains == 1 ? "seq" : "split:" + std::to_string(chains);
-      LadderKernel kernel = compiled(library, desc, schedule("mr=1 nr=" + std::to_string(level.vectorLanes()) + " order=" + order, desc, level));
+      LadderKernel kernel =
+          compiled(library, desc, schedule("mr=1 nr=" + std::to_string(level.vectorLanes()) + " order=" + order, desc, level));
       std::vector<float> expected;
       for (int64_t i = 0; i < 3; ++i)
         for (int64_t j = 0; j < 21; ++j) {
@@ -255,7 +260,8 @@ TEST_CASE("all schedules of one order, on any number of threads, give the same b
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
     std::mt19937_64 random(kSeed);
-    for (const char* form : {"matmul m=* n=* k=* acc=1", "matmul m=* n=* k=* tb=1 ta=1", "matmul m=* n=131 k=257 const=b ep=bias+gelu_tanh+residual", "matmul m=61 n=131 k=257 batch=2"}) {
+    for (const char* form : {"matmul m=* n=* k=* acc=1", "matmul m=* n=* k=* tb=1 ta=1",
+                             "matmul m=* n=131 k=257 const=b ep=bias+gelu_tanh+residual", "matmul m=61 n=131 k=257 batch=2"}) {
       OpDesc desc = op(form);
       DimValues dims = openDims(desc, {{"m", 61}, {"n", 131}, {"k", 257}});
       std::map<std::string, std::pair<std::string, std::vector<float>>> firstOf;  // of each order: its schedule, its output

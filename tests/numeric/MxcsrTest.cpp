@@ -66,7 +66,8 @@ struct ModeRun {
   bool kept(const Mode& mode) const { return (mxcsr & ~kStatusBits) == mode.mxcsr && x87 == mode.x87; }
 };
 
-ModeRun runIn(const Mode& mode, const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const TaskRunner* runner = nullptr) {
+ModeRun runIn(const Mode& mode, const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims,
+              const TaskRunner* runner = nullptr) {
   ModeRun run;
   Result<std::vector<float>> output = std::vector<float>();
   {

@@ -32,12 +32,16 @@ struct AttentionSize {
   }
 };
 
-std::string formOf(int64_t width, const char* causal) { return fmt::format("attention heads={} kv_heads={} head_dim={} q=* kv=* scale=1{}", kHeads, kGroups, width, causal); }
+std::string formOf(int64_t width, const char* causal) {
+  return fmt::format("attention heads={} kv_heads={} head_dim={} q=* kv=* scale=1{}", kHeads, kGroups, width, causal);
+}
 
 /// A value at one place of Q, K or V: which elements may show it.
-void checkPoison(SpecialKernel& kernel, const AttentionSize& shape, float value, std::set<std::string>& cells, int64_t& runs, const std::string& form) {
+void checkPoison(SpecialKernel& kernel, const AttentionSize& shape, float value, std::set<std::string>& cells, int64_t& runs,
+                 const std::string& form) {
   auto check = [&](const char* where, size_t operand, size_t index, const std::function<bool(const AttentionSize::At&)>& sees, Want want) {
-    std::string wrong = kernel.wrongWith([&](const SpecialKernel& k) { k.input(operand)[index] = value; }, [&](size_t i) { return sees(shape.at(i)) ? want : Want::Clean; });
+    std::string wrong = kernel.wrongWith([&](const SpecialKernel& k) { k.input(operand)[index] = value; },
+                                         [&](size_t i) { return sees(shape.at(i)) ? want : Want::Clean; });
     INFO(value << " in " << where << " at " << index << ": " << wrong);
     CHECK(wrong.empty());
     cells.insert(fmt::format("{} {} {}", form, value, where));
@@ -47,11 +51,15 @@ void checkPoison(SpecialKernel& kernel, const AttentionSize& shape, float value,
   for (int64_t d : placesIn(shape.width)) {
     // Infinite scores are of both signs or all of one: an Inf in Q is NaN wherever a key is seen.
     for (int64_t i : placesIn(kQueries))
-      check("Q", 0, shape.query(i, i % kHeads, d), [&](const AttentionSize::At& e) { return e.i == i && e.h == i % kHeads && shape.visible(i) > 0; }, Want::Nan);
+      check(
+          "Q", 0, shape.query(i, i % kHeads, d),
+          [&](const AttentionSize::At& e) { return e.i == i && e.h == i % kHeads && shape.visible(i) > 0; }, Want::Nan);
     for (int64_t p : placesIn(shape.kv))
       for (int64_t g : {int64_t{0}, kGroups - 1}) {
         check("K", 1, shape.key(p, g, d), [&](const AttentionSize::At& e) { return e.group == g && shape.visible(e.i) > p; }, poisoned);
-        check("V", 2, shape.key(p, g, d), [&](const AttentionSize::At& e) { return e.group == g && e.d == d && shape.visible(e.i) > p; }, poisoned);
+        check(
+            "V", 2, shape.key(p, g, d), [&](const AttentionSize::At& e) { return e.group == g && e.d == d && shape.visible(e.i) > p; },
+            poisoned);
       }
   }
 }
@@ -102,9 +110,12 @@ void checkScores(SpecialKernel& kernel, const AttentionSize& shape, const Scores
 }
 
 /// All sizes with one head dimension of a vector and a bit, all head dimensions with a few sizes.
-std::vector<int64_t> keysFor(int64_t width) { return width == 17 ? std::vector<int64_t>(std::begin(kLengths), std::end(kLengths)) : std::vector<int64_t>{3, 17}; }
+std::vector<int64_t> keysFor(int64_t width) {
+  return width == 17 ? std::vector<int64_t>(std::begin(kLengths), std::end(kLengths)) : std::vector<int64_t>{3, 17};
+}
 
-const std::pair<Causal, const char*> kCausal[] = {{Causal::No, ""}, {Causal::LastRowSeesAll, " causal=1"}, {Causal::TopLeft, " causal=topleft"}};
+const std::pair<Causal, const char*> kCausal[] = {
+    {Causal::No, ""}, {Causal::LastRowSeesAll, " causal=1"}, {Causal::TopLeft, " causal=topleft"}};
 
 }  // namespace
 

@@ -24,8 +24,10 @@ struct Plant {
 
 std::vector<Plant> plants() {
   std::vector<Plant> all;
-  for (float value : {kNan, kInf, -kInf, -0.0f, kTiny, -kLargestDenormal, 88.0f, 88.7f, 89.0f, 90.0f, -104.0f, 1e4f, -1e4f, 1e18f, kLargest, -kLargest})
-    all.push_back({"one " + shortest(value), true, [value](int64_t j, int64_t place, float plain) { return j == place ? value : plain; }, std::fabs(value) == kLargest});
+  for (float value :
+       {kNan, kInf, -kInf, -0.0f, kTiny, -kLargestDenormal, 88.0f, 88.7f, 89.0f, 90.0f, -104.0f, 1e4f, -1e4f, 1e18f, kLargest, -kLargest})
+    all.push_back({"one " + shortest(value), true, [value](int64_t j, int64_t place, float plain) { return j == place ? value : plain; },
+                   std::fabs(value) == kLargest});
   for (float value : {kNan, kInf, -kInf, 0.0f, -0.0f, kTiny, 0.1f, 88.5f, 1e4f, -1e4f, 1e17f, -kLargest})
     all.push_back({"all " + shortest(value), false, [value](int64_t, int64_t, float) { return value; }, std::fabs(value) == kLargest});
   all.push_back({"all but one -inf", true, [](int64_t j, int64_t place, float plain) { return j == place ? plain : -kInf; }});
@@ -121,7 +123,8 @@ TEST_CASE("special values in one line of a softmax") {
   int64_t runs = 0;
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
-    for (const char* form : {"softmax x=*x*", "softmax x=*x* scale=0.3", "softmax x=*x* scale=4", "softmax x=*x* causal=1", "softmax x=*x* causal=topleft", "softmax x=*x* axis=0"}) {
+    for (const char* form : {"softmax x=*x*", "softmax x=*x* scale=0.3", "softmax x=*x* scale=4", "softmax x=*x* causal=1",
+                             "softmax x=*x* causal=topleft", "softmax x=*x* axis=0"}) {
       OpDesc desc = op(form);
       const auto& softmax = std::get<SoftmaxOp>(desc);
       KernelRef kernel = kernelOf(library, desc);
@@ -129,7 +132,9 @@ TEST_CASE("special values in one line of a softmax") {
       for (int64_t length : kLengths) {
         Lines lines{softmax.axisIndex() == 0, kRows, length};
         LineCheck check(kernel, desc, lines, false, lines.dims());
-        LineRule rule = [&](std::span<const float> line, int64_t row, int64_t j) { return softmaxWant(line, visibleOf(softmax.causal, row, kRows, length), j); };
+        LineRule rule = [&](std::span<const float> line, int64_t row, int64_t j) {
+          return softmaxWant(line, visibleOf(softmax.causal, row, kRows, length), j);
+        };
         for (const Plant& plant : plants())
           for (int64_t line : {int64_t{0}, int64_t{2}, kRows - 1}) check.run(plant, line, rule, cells, runs);
       }
@@ -149,7 +154,9 @@ TEST_CASE("rows of a softmax that nothing is seen of are zeros, of a NaN too") {
       auto plant = [&](const SpecialKernel& k) { std::fill_n(k.input(0), 3 * columns, kNan); };
       std::string wrong = masked.wrongWith(plant, [&](size_t i) {
         auto flat = static_cast<int64_t>(i);
-        return flat / columns % rows < 3 || flat % columns >= visibleOf(Causal::LastRowSeesAll, flat / columns % rows, rows, columns) ? Want::PlusZero : Want::Clean;
+        return flat / columns % rows < 3 || flat % columns >= visibleOf(Causal::LastRowSeesAll, flat / columns % rows, rows, columns)
+                   ? Want::PlusZero
+                   : Want::Clean;
       });
       INFO(level.level << ", " << rows << " x " << columns << ": " << wrong);
       CHECK(wrong.empty());
@@ -214,15 +221,20 @@ TEST_CASE("special values in one row, in the gain and in the bias of a norm") {
         LineCheck check(kernel, desc, {false, kRows, width}, false, {{"d0", kRows}});
         for (const Plant& plant : plants()) {
           if (plant.largest) continue;  // below
-          LineRule rule = [&](std::span<const float> line, int64_t, int64_t j) { return centred ? layerNormWant(line) : rmsNormWant(line, j); };
+          LineRule rule = [&](std::span<const float> line, int64_t, int64_t j) {
+            return centred ? layerNormWant(line) : rmsNormWant(line, j);
+          };
           for (int64_t line : {int64_t{0}, int64_t{2}, kRows - 1}) check.run(plant, line, rule, cells, runs);
         }
         SpecialKernel weights(kernel, desc, {{"d0", kRows}}, kSeed);
         for (size_t operand = 1; operand < inputsOf(desc).size(); ++operand)
           for (float value : {kNan, kInf, -kInf, -0.0f, kTiny, 1e4f})
             for (int64_t place : placesIn(width)) {
-              std::string wrong = weights.wrongWith([&](const SpecialKernel& k) { k.input(operand)[place] = value; },
-                                                    [&](size_t i) { return static_cast<int64_t>(i) % width != place ? Want::Clean : std::isnan(value) ? Want::Nan : Want::Right; });
+              std::string wrong = weights.wrongWith(
+                  [&](const SpecialKernel& k) { k.input(operand)[place] = value; },
+                  [&](size_t i) {
+                    return static_cast<int64_t>(i) % width != place ? Want::Clean : std::isnan(value) ? Want::Nan : Want::Right;
+                  });
               INFO(text(desc) << ", " << value << " at " << place << " of operand " << operand << ": " << wrong);
               CHECK(wrong.empty());
               ++runs;

@@ -13,7 +13,9 @@ std::vector<int64_t> placesIn(int64_t length) {
 }
 
 SpecialKernel::SpecialKernel(KernelRef kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, int64_t offset)
-    : kernel_(std::move(kernel)), dims_(dims), run_{InputData::Specials, seed, Flush::End, 0, offset},
+    : kernel_(std::move(kernel)),
+      dims_(dims),
+      run_{InputData::Specials, seed, Flush::End, 0, offset},
       inputs_(makeInputs(fixed(op, dims), InputData::ZeroMean, seed, Flush::End, offset)) {
   for (const GuardedArray& array : inputs_.arrays) plain_.emplace_back(array.f32(), array.f32() + array.bytes() / 4);
   auto output = runKernel(kernel_, inputs_, dims_, run_);
@@ -30,7 +32,10 @@ static std::string wrongClass(Want want, float got, float clean, double expected
   auto is = [&](bool good, const char* name) { return good ? std::string() : fmt::format("is {}, {} is right", shortest(got), name); };
   bool zero = got == 0, minus = std::signbit(got);
   auto rounded = static_cast<float>(expected);
-  bool agrees = want == Want::Nan ? std::isnan(expected) : want == Want::Infinity ? rounded == kInf : want == Want::MinusInfinity ? rounded == -kInf : rounded == 0;
+  bool agrees = want == Want::Nan             ? std::isnan(expected)
+                : want == Want::Infinity      ? rounded == kInf
+                : want == Want::MinusInfinity ? rounded == -kInf
+                                              : rounded == 0;
   if (want != Want::Clean && !agrees) return fmt::format("should be {} by the reference: it disagrees with the test", expected);
   switch (want) {
     case Want::Nan: return is(std::isnan(got), "NaN");
@@ -61,7 +66,8 @@ std::string SpecialKernel::wrongWith(const std::function<void(const SpecialKerne
   Comparison found = compare(expected, *output);
   if (found.worst <= 1) return "";
   auto at = static_cast<size_t>(found.worstAt);
-  return fmt::format("element {} is {}, {} +- {} is right", at, shortest((*output)[at]), shortest(expected.value[at]), shortest(expected.limit[at]));
+  return fmt::format("element {} is {}, {} +- {} is right", at, shortest((*output)[at]), shortest(expected.value[at]),
+                     shortest(expected.limit[at]));
 }
 
 Want softmaxWant(std::span<const float> line, int64_t visible, int64_t j) {

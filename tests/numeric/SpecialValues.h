@@ -21,12 +21,12 @@ std::vector<int64_t> placesIn(int64_t length);
 
 /// What one element of an output must be.
 enum class Want : uint8_t {
-  Right,      ///< the reference's value within its limit
-  Clean,      ///< the very bits of the run without special values
+  Right,  ///< the reference's value within its limit
+  Clean,  ///< the very bits of the run without special values
   Nan,
   Infinity,
   MinusInfinity,
-  Zero,       ///< of either sign
+  Zero,  ///< of either sign
   PlusZero,
   MinusZero,
 };

@@ -13,8 +13,9 @@ constexpr uint64_t kSeed = 11;
 /// nan, inf, -inf; 0 of either sign, +0, -0; ~ is the reference's value within its limit (no difference at all where an
 /// operator rounds once).
 Want wantOf(const std::string& word) {
-  static const std::map<std::string, Want> words = {{"nan", Want::Nan}, {"inf", Want::Infinity}, {"-inf", Want::MinusInfinity}, {"0", Want::Zero},
-                                                    {"+0", Want::PlusZero}, {"-0", Want::MinusZero}, {"~", Want::Right}};
+  static const std::map<std::string, Want> words = {{"nan", Want::Nan}, {"inf", Want::Infinity}, {"-inf", Want::MinusInfinity},
+                                                    {"0", Want::Zero},  {"+0", Want::PlusZero},  {"-0", Want::MinusZero},
+                                                    {"~", Want::Right}};
   INFO(word);
   REQUIRE(words.count(word) == 1);
   return words.at(word);
@@ -33,38 +34,39 @@ struct OneArgument {
   float x;
   const char* want;  ///< a word for each function
 };
-const std::vector<std::string> kFunctions = {"exp", "log", "tanh", "erf", "sigmoid", "rsqrt", "sqrt", "abs", "neg", "relu", "silu", "gelu_erf", "gelu_tanh", "gelu_sigmoid"};
+const std::vector<std::string> kFunctions = {"exp", "log", "tanh", "erf",  "sigmoid",  "rsqrt",     "sqrt",
+                                             "abs", "neg", "relu", "silu", "gelu_erf", "gelu_tanh", "gelu_sigmoid"};
 const OneArgument kOneArgument[] = {
     // x                  exp   log   tanh  erf   sigm  rsqrt sqrt  abs   neg   relu  silu  gelu: erf, tanh, sigmoid
-    {kNan,              " nan   nan   nan   nan   nan   nan   nan   nan   nan   nan   nan   nan   nan   nan "},
-    {kInf,              " inf   inf   ~     ~     ~     +0    inf   inf   -inf  inf   inf   inf   inf   inf "},
-    {-kInf,             " +0    nan   ~     ~     0     nan   nan   inf   inf   0     nan   nan   nan   nan "},
-    {0.0f,              " ~     -inf  +0    +0    ~     inf   +0    +0    -0    0     +0    +0    +0    +0  "},
-    {-0.0f,             " ~     -inf  -0    -0    ~     -inf  -0    +0    +0    0     -0    -0    -0    -0  "},
-    {kTiny,             " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
-    {-kTiny,            " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {kLargestDenormal,  " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {kNan, " nan   nan   nan   nan   nan   nan   nan   nan   nan   nan   nan   nan   nan   nan "},
+    {kInf, " inf   inf   ~     ~     ~     +0    inf   inf   -inf  inf   inf   inf   inf   inf "},
+    {-kInf, " +0    nan   ~     ~     0     nan   nan   inf   inf   0     nan   nan   nan   nan "},
+    {0.0f, " ~     -inf  +0    +0    ~     inf   +0    +0    -0    0     +0    +0    +0    +0  "},
+    {-0.0f, " ~     -inf  -0    -0    ~     -inf  -0    +0    +0    0     -0    -0    -0    -0  "},
+    {kTiny, " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {-kTiny, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {kLargestDenormal, " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
     {-kLargestDenormal, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {kSmallestNormal,   " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
-    {-kSmallestNormal,  " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {kLargest,          " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
-    {-kLargest,         " 0     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {1.0f,              " ~     0     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
-    {-1.0f,             " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {88.0f,             " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
-    {88.722839f,        " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},  // e^x is the last below Inf
-    {88.73f,            " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
-    {89.0f,             " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
-    {90.0f,             " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
-    {-87.0f,            " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {-87.3365f,         " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},  // e^x is about to be denormal
-    {-88.0f,            " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {-90.0f,            " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {-100.0f,           " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {-103.9f,           " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},  // the smallest denormal
-    {-104.0f,           " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
-    {1e4f,              " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
-    {-1e4f,             " 0     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {kSmallestNormal, " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {-kSmallestNormal, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {kLargest, " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {-kLargest, " 0     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {1.0f, " ~     0     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {-1.0f, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {88.0f, " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {88.722839f, " ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},  // e^x is the last below Inf
+    {88.73f, " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {89.0f, " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {90.0f, " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {-87.0f, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {-87.3365f, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},  // e^x is about to be denormal
+    {-88.0f, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {-90.0f, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {-100.0f, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {-103.9f, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},  // the smallest denormal
+    {-104.0f, " ~     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
+    {1e4f, " inf   ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~     ~   "},
+    {-1e4f, " 0     nan   ~     ~     ~     nan   nan   ~     ~     0     ~     ~     ~     ~   "},
 };
 
 struct TwoArguments {
@@ -74,44 +76,44 @@ struct TwoArguments {
 const std::vector<std::string> kOperators = {"add", "sub", "mul", "div", "max", "min"};
 const TwoArguments kTwoArguments[] = {
     // a, b                        add   sub   mul   div   max   min
-    {kNan, 1,                   " nan   nan   nan   nan   nan   nan "},
-    {1, kNan,                   " nan   nan   nan   nan   nan   nan "},
-    {kNan, kNan,                " nan   nan   nan   nan   nan   nan "},
-    {kNan, kInf,                " nan   nan   nan   nan   nan   nan "},
-    {-kInf, kNan,               " nan   nan   nan   nan   nan   nan "},
-    {0, kNan,                   " nan   nan   nan   nan   nan   nan "},
-    {kInf, kInf,                " inf   nan   inf   nan   inf   inf "},
-    {kInf, -kInf,               " nan   inf   -inf  nan   inf   -inf"},
-    {-kInf, kInf,               " nan   -inf  -inf  nan   inf   -inf"},
-    {-kInf, -kInf,              " -inf  nan   inf   nan   -inf  -inf"},
-    {kInf, 1,                   " inf   inf   inf   inf   inf   ~   "},
-    {-1, kInf,                  " inf   -inf  -inf  -0    inf   ~   "},
-    {kInf, 0,                   " inf   inf   nan   inf   inf   +0  "},
-    {-0.0f, kInf,               " inf   -inf  nan   -0    inf   -0  "},
-    {0, -kInf,                  " -inf  inf   nan   -0    +0    -inf"},
-    {0, 0,                      " +0    +0    +0    nan   +0    +0  "},
-    {0, -0.0f,                  " +0    +0    -0    nan   0     0   "},
-    {-0.0f, 0,                  " +0    -0    -0    nan   0     0   "},
-    {-0.0f, -0.0f,              " -0    +0    +0    nan   -0    -0  "},
-    {1, 0,                      " ~     ~     +0    inf   ~     +0  "},
-    {1, -0.0f,                  " ~     ~     -0    -inf  ~     -0  "},
-    {-1, 0,                     " ~     ~     -0    -inf  +0    ~   "},
-    {1, 1,                      " ~     +0    ~     ~     ~     ~   "},
-    {-1, 1,                     " +0    ~     ~     ~     ~     ~   "},
-    {kLargest, kLargest,        " inf   +0    inf   ~     ~     ~   "},
-    {-kLargest, kLargest,       " +0    -inf  -inf  ~     ~     ~   "},
-    {kLargest, kTiny,           " ~     ~     ~     inf   ~     ~   "},
-    {kTiny, kLargest,           " ~     ~     ~     +0    ~     ~   "},
-    {kTiny, -kTiny,             " +0    ~     -0    ~     ~     ~   "},
-    {kTiny, 2,                  " ~     ~     ~     +0    ~     ~   "},  // half of the smallest rounds to even
-    {-kTiny, 0.5f,              " ~     ~     -0    ~     ~     ~   "},
-    {kLargestDenormal, kTiny,   " ~     ~     +0    ~     ~     ~   "},
-    {kSmallestNormal, kTiny,    " ~     ~     +0    ~     ~     ~   "},
-    {kSmallestNormal, 2,        " ~     ~     ~     ~     ~     ~   "},
-    {-kSmallestNormal, 3,       " ~     ~     ~     ~     ~     ~   "},
-    {1e4f, kSmallestNormal,     " ~     ~     ~     inf   ~     ~   "},
-    {88.5f, -104,               " ~     ~     ~     ~     ~     ~   "},
-    {1e4f, -1e4f,               " +0    ~     ~     ~     ~     ~   "},
+    {kNan, 1, " nan   nan   nan   nan   nan   nan "},
+    {1, kNan, " nan   nan   nan   nan   nan   nan "},
+    {kNan, kNan, " nan   nan   nan   nan   nan   nan "},
+    {kNan, kInf, " nan   nan   nan   nan   nan   nan "},
+    {-kInf, kNan, " nan   nan   nan   nan   nan   nan "},
+    {0, kNan, " nan   nan   nan   nan   nan   nan "},
+    {kInf, kInf, " inf   nan   inf   nan   inf   inf "},
+    {kInf, -kInf, " nan   inf   -inf  nan   inf   -inf"},
+    {-kInf, kInf, " nan   -inf  -inf  nan   inf   -inf"},
+    {-kInf, -kInf, " -inf  nan   inf   nan   -inf  -inf"},
+    {kInf, 1, " inf   inf   inf   inf   inf   ~   "},
+    {-1, kInf, " inf   -inf  -inf  -0    inf   ~   "},
+    {kInf, 0, " inf   inf   nan   inf   inf   +0  "},
+    {-0.0f, kInf, " inf   -inf  nan   -0    inf   -0  "},
+    {0, -kInf, " -inf  inf   nan   -0    +0    -inf"},
+    {0, 0, " +0    +0    +0    nan   +0    +0  "},
+    {0, -0.0f, " +0    +0    -0    nan   0     0   "},
+    {-0.0f, 0, " +0    -0    -0    nan   0     0   "},
+    {-0.0f, -0.0f, " -0    +0    +0    nan   -0    -0  "},
+    {1, 0, " ~     ~     +0    inf   ~     +0  "},
+    {1, -0.0f, " ~     ~     -0    -inf  ~     -0  "},
+    {-1, 0, " ~     ~     -0    -inf  +0    ~   "},
+    {1, 1, " ~     +0    ~     ~     ~     ~   "},
+    {-1, 1, " +0    ~     ~     ~     ~     ~   "},
+    {kLargest, kLargest, " inf   +0    inf   ~     ~     ~   "},
+    {-kLargest, kLargest, " +0    -inf  -inf  ~     ~     ~   "},
+    {kLargest, kTiny, " ~     ~     ~     inf   ~     ~   "},
+    {kTiny, kLargest, " ~     ~     ~     +0    ~     ~   "},
+    {kTiny, -kTiny, " +0    ~     -0    ~     ~     ~   "},
+    {kTiny, 2, " ~     ~     ~     +0    ~     ~   "},  // half of the smallest rounds to even
+    {-kTiny, 0.5f, " ~     ~     -0    ~     ~     ~   "},
+    {kLargestDenormal, kTiny, " ~     ~     +0    ~     ~     ~   "},
+    {kSmallestNormal, kTiny, " ~     ~     +0    ~     ~     ~   "},
+    {kSmallestNormal, 2, " ~     ~     ~     ~     ~     ~   "},
+    {-kSmallestNormal, 3, " ~     ~     ~     ~     ~     ~   "},
+    {1e4f, kSmallestNormal, " ~     ~     ~     inf   ~     ~   "},
+    {88.5f, -104, " ~     ~     ~     ~     ~     ~   "},
+    {1e4f, -1e4f, " +0    ~     ~     ~     ~     ~   "},
 };
 
 /// Puts `values` (one for each operand) at one place of arrays of one length; what is beside them may not change.
@@ -161,7 +163,8 @@ TEST_CASE("special values through every elementwise function, in every lane") {
         SpecialKernel placed(kernel, desc, {{"d0", length}}, kSeed, length % 2);
         for (const auto& [values, word] : column.cells)
           for (int64_t place : placesIn(length)) {
-            INFO(column.op << " of " << shortest(values[0]) << (values.size() > 1 ? ", " + shortest(values[1]) : "") << " on " << level.level << ", wanted: " << word);
+            INFO(column.op << " of " << shortest(values[0]) << (values.size() > 1 ? ", " + shortest(values[1]) : "") << " on "
+                           << level.level << ", wanted: " << word);
             checkPlaced(placed, values, place, wantOf(word));
             ++runs;
           }

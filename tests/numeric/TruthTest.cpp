@@ -57,8 +57,9 @@ TEST_CASE("the truth is as near as it says") {
   std::vector<float> x = places();
   std::vector<double> exact(x.size()), limit(x.size());
   size_t finite = 0;
-  for (ScalarFn fn : {ScalarFn::Neg, ScalarFn::Abs, ScalarFn::Relu, ScalarFn::Sqrt, ScalarFn::Rsqrt, ScalarFn::Exp, ScalarFn::Log, ScalarFn::Tanh, ScalarFn::Erf, ScalarFn::Sigmoid, ScalarFn::Silu,
-                      ScalarFn::GeluErf, ScalarFn::GeluTanh, ScalarFn::GeluSigmoid}) {
+  for (ScalarFn fn :
+       {ScalarFn::Neg, ScalarFn::Abs, ScalarFn::Relu, ScalarFn::Sqrt, ScalarFn::Rsqrt, ScalarFn::Exp, ScalarFn::Log, ScalarFn::Tanh,
+        ScalarFn::Erf, ScalarFn::Sigmoid, ScalarFn::Silu, ScalarFn::GeluErf, ScalarFn::GeluTanh, ScalarFn::GeluSigmoid}) {
     FloatTruth truth = truthOf(fn);
     CHECK(truth.name == info(fn).name);
     truth.fill(x, exact.data(), limit.data());

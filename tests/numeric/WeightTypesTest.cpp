@@ -11,7 +11,8 @@ using namespace quern;
 
 namespace {
 
-constexpr ElementType kTypes[] = {ElementType::F16, ElementType::BF16, ElementType::Q8_0, ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
+constexpr ElementType kTypes[] = {ElementType::F16,  ElementType::BF16, ElementType::Q8_0,
+                                  ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
 
 std::vector<std::byte> blocksOf(ElementType type, int64_t elements, InputData data, uint64_t seed) {
   std::mt19937_64 random(seed);
@@ -27,7 +28,8 @@ std::vector<float> floatsOf(ElementType type, const std::vector<std::byte>& byte
 }
 
 /// out [m,n] of one call: A, the stored weight, its operands dense.
-std::vector<float> product(const KernelRef& kernel, int64_t m, int64_t n, const std::vector<float>& a, const void* weight, int64_t depth, const TaskRunner* runner) {
+std::vector<float> product(const KernelRef& kernel, int64_t m, int64_t n, const std::vector<float>& a, const void* weight, int64_t depth,
+                           const TaskRunner* runner) {
   std::vector<std::byte> packed(static_cast<size_t>(kernel->info.buffers[1].pack.bytes()));
   packWeight(kernel->info.buffers[1].pack, weight, packed.data());
   std::vector<float> out(static_cast<size_t>(m * n), NAN);
@@ -75,7 +77,8 @@ TEST_CASE("products with a weight of any type have the bits of its f32") {
       std::vector<std::byte> stored = blocksOf(type, n * k, InputData::ZeroMean, 5);
       std::vector<float> values = floatsOf(type, stored, n * k);
       std::vector<KernelRef> kernels = {kernelOf(library, desc)};
-      for (const char* keys : {"convert=registers mr=1 kc=256 unroll_k=3", "convert=registers mr=2 mc=6 prefetch=256", "convert=scratch mr=3 kc=256 mc=9 nc=32", "convert=scratch pack=ab unroll_k=1"}) {
+      for (const char* keys : {"convert=registers mr=1 kc=256 unroll_k=3", "convert=registers mr=2 mc=6 prefetch=256",
+                               "convert=scratch mr=3 kc=256 mc=9 nc=32", "convert=scratch pack=ab unroll_k=1"}) {
         int64_t lanes = target.vectorLanes();
         for (int64_t vectors : {1, 2}) {
           auto chosen = parseSchedule(fmt::format("{} nr={} panel={}", keys, vectors * lanes, lanes), desc, target);

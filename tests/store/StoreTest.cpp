@@ -25,7 +25,8 @@ KernelArtifact sample(const char* given = "add a=*x8 b=8") {
 }  // namespace
 
 TEST_CASE("artifacts go both ways and load without LLVM") {
-  for (const char* given : {"add a=*x8 b=8", "gelu x=100", "matmul m=* n=20 k=9 const=b ep=bias", "softmax x=*x37", "matmul m=4 n=20 k=9 tb=1"}) {
+  for (const char* given :
+       {"add a=*x8 b=8", "gelu x=100", "matmul m=* n=20 k=9 const=b ep=bias", "softmax x=*x37", "matmul m=4 n=20 k=9 tb=1"}) {
     KernelArtifact artifact = sample(given);
     auto again = parseArtifact(serialise(artifact));
     REQUIRE(again);
@@ -77,7 +78,7 @@ TEST_CASE("the cache keeps, finds, and treats what is damaged as a miss") {
   auto found = cache.find(artifact.key);
   REQUIRE(found.has_value());
   CHECK(serialise(*found) == serialise(artifact));
-  struct stat info {};
+  struct stat info{};
   REQUIRE(::stat((folder.path + "/deep/er").c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0700);
   std::string path = cache.files().at(0).path;

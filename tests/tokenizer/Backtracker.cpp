@@ -19,7 +19,8 @@ std::vector<Char> charsOf(const std::string& text) {
   std::vector<Char> out;
   for (size_t at = 0; at < text.size();) {
     utf8proc_int32_t point = -1;
-    auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at, static_cast<utf8proc_ssize_t>(text.size() - at), &point);
+    auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at,
+                                   static_cast<utf8proc_ssize_t>(text.size() - at), &point);
     if (length < 1) length = 1, point = -1;
     out.push_back({point, text.substr(at, static_cast<size_t>(length))});
     at += static_cast<size_t>(length);
@@ -31,7 +32,8 @@ std::vector<Char> charsOf(const std::string& text) {
 char majorOf(int32_t point) { return point < 0 ? '?' : utf8proc_category_string(point)[0]; }
 
 bool whiteSpace(int32_t point) {
-  static constexpr int32_t kAll[] = {9, 10, 11, 12, 13, 32, 0x85, 0xa0, 0x1680, 0x2000, 0x2001, 0x2002, 0x2003, 0x2004, 0x2005, 0x2006, 0x2007, 0x2008, 0x2009, 0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000};
+  static constexpr int32_t kAll[] = {9,      10,     11,     12,     13,     32,     0x85,   0xa0,   0x1680, 0x2000, 0x2001, 0x2002, 0x2003,
+                                     0x2004, 0x2005, 0x2006, 0x2007, 0x2008, 0x2009, 0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000};
   for (int32_t one : kAll)
     if (one == point) return true;
   return false;
@@ -75,7 +77,8 @@ struct Backtracker::Node {
     return parts[part]->match(text, at, [&](size_t next) { return sequence(text, next, part + 1, then); });
   }
   bool repeat(const std::vector<Char>& text, size_t at, int done, const Then& then) const {
-    if (done < high && parts[0]->match(text, at, [&](size_t next) { return next != at && repeat(text, next, done + 1, then); })) return true;
+    if (done < high && parts[0]->match(text, at, [&](size_t next) { return next != at && repeat(text, next, done + 1, then); }))
+      return true;
     return done >= low && then(at);
   }
 };

@@ -58,7 +58,8 @@ struct BadHf {
 HfText smallHf() { return {.tokens = {"a", "b", "ab"}, .merges = {R"("a b")"}}; }
 
 constexpr const char* kPreNames =
-    "default, gpt-2, phi-2, mpt, olmo, jais, exaone4, llama3, llama-v3, llama-bpe, falcon3, falcon-h1, pixtral, midm-2.0, lfm2, dbrx, smaug-bpe, qwen2, stablelm2, deepseek-r1-qwen, kormo, megrez";
+    "default, gpt-2, phi-2, mpt, olmo, jais, exaone4, llama3, llama-v3, llama-bpe, falcon3, falcon-h1, pixtral, midm-2.0, lfm2, dbrx, "
+    "smaug-bpe, qwen2, stablelm2, deepseek-r1-qwen, kormo, megrez";
 
 }  // namespace
 
@@ -81,11 +82,17 @@ TEST_CASE("wrong tokenizers in GGUF", "[tokenizer]") {
       {[](Gguf& g) { g.types[1] = 9; }, key("token_type") + "has 9 at 1, 0 to 6 are legal"},
       {[](Gguf& g) { g.others["token_type"] = std::string_view("x"); }, key("token_type") + "is a string, an array of integers is needed"},
       {[](Gguf& g) { g.without = {"merges"}; }, key("merges") + "is missing, tokenizer.ggml.model gpt2 needs it"},
-      {[](Gguf& g) { g.merges = {"a b", "ab"}; }, "m.gguf: metadata 'tokenizer.ggml.merges': merge 1 is 'ab', two tokens with a blank between are needed"},
-      {[](Gguf& g) { g.merges = {"a b", "b a", "a x\xff"}; }, "m.gguf: metadata 'tokenizer.ggml.merges': 2 of 3 merges name tokens that the vocabulary lacks, the first: merge 1 'b a' needs 'ba'"},
-      {[](Gguf& g) { g.merges = {"x\xff a"}; }, "m.gguf: metadata 'tokenizer.ggml.merges': 1 of 1 merges name tokens that the vocabulary lacks, the first: merge 0 'x\\xff a' needs 'x\\xff'"},
+      {[](Gguf& g) { g.merges = {"a b", "ab"}; },
+       "m.gguf: metadata 'tokenizer.ggml.merges': merge 1 is 'ab', two tokens with a blank between are needed"},
+      {[](Gguf& g) { g.merges = {"a b", "b a", "a x\xff"}; },
+       "m.gguf: metadata 'tokenizer.ggml.merges': 2 of 3 merges name tokens that the vocabulary lacks, the first: merge 1 'b a' needs "
+       "'ba'"},
+      {[](Gguf& g) { g.merges = {"x\xff a"}; },
+       "m.gguf: metadata 'tokenizer.ggml.merges': 1 of 1 merges name tokens that the vocabulary lacks, the first: merge 0 'x\\xff a' needs "
+       "'x\\xff'"},
       {[](Gguf& g) { g.model = "llama", g.scores.push_back(0); }, key("scores") + "has 5 values, 4 are needed, one per token"},
-      {[](Gguf& g) { g.model = "llama", g.scores[2] = std::numeric_limits<float>::quiet_NaN(); }, "m.gguf: the score of token 2 is NaN, a number is needed"},
+      {[](Gguf& g) { g.model = "llama", g.scores[2] = std::numeric_limits<float>::quiet_NaN(); },
+       "m.gguf: the score of token 2 is NaN, a number is needed"},
       {[](Gguf& g) { g.model = "llama", g.others["scores"] = uint64_t{1}; }, key("scores") + "is an integer, an array of floats is needed"},
       {[](Gguf& g) { g.model = "llama", g.types[1] = 6; }, "m.gguf: token 1 'b' is a byte token, <0x00> to <0xFF> are legal"},
       {[](Gguf& g) { g.others["bos_token_id"] = uint64_t{4}; }, key("bos_token_id") + "is 4, 0 to 3 are legal"},
@@ -106,7 +113,14 @@ TEST_CASE("wrong tokenizers in GGUF", "[tokenizer]") {
 TEST_CASE("GGUF defaults for absent keys", "[tokenizer]") {
   Gguf gguf;
   gguf.model = "llama";
-  gguf.tokens = {"<unk>", "<s>", "</s>", "\xe2\x96\x81" "a", "a", "\xe2\x96\x81", "<0x0A>"};
+  gguf.tokens = {"<unk>",
+                 "<s>",
+                 "</s>",
+                 "\xe2\x96\x81"
+                 "a",
+                 "a",
+                 "\xe2\x96\x81",
+                 "<0x0A>"};
   gguf.scores = {0, 0, 0, 1, 0, 0, 0};
   gguf.without = {"token_type", "pre", "merges"};
   TokenizerData data = need(gguf.read());
@@ -133,7 +147,8 @@ TEST_CASE("wrong tokenizer.json", "[tokenizer]") {
   const BadHf cases[] = {
       {[](HfText&) {}, "fine"},
       {[](HfText& t) { t.tokens.clear(), t.merges.clear(); }, file + "'model.vocab' has no tokens"},
-      {[](HfText& t) { t.merges = {R"("a b c")"}; }, file + "'model.merges': 1 of 1 merges name tokens that the vocabulary lacks, the first: merge 0 'a b c' needs 'b c'"},
+      {[](HfText& t) { t.merges = {R"("a b c")"}; },
+       file + "'model.merges': 1 of 1 merges name tokens that the vocabulary lacks, the first: merge 0 'a b c' needs 'b c'"},
       {[](HfText& t) { t.merges = {R"("a")"}; }, file + "'model.merges': merge 0 is 'a', two tokens with a blank between are needed"},
       {[](HfText& t) { t.merges = {R"(["a"])"}; }, file + "'model.merges.0' is another array, a string or two strings are needed"},
       {[](HfText& t) { t.merges = {R"(["a", 1])"}; }, file + "'model.merges.0' is another array, a string or two strings are needed"},
@@ -141,27 +156,48 @@ TEST_CASE("wrong tokenizer.json", "[tokenizer]") {
       {[](HfText& t) { t.merges = {R"(["a", ""])"}; }, file + "'model.merges.0' has a half of 0 bytes, 1 to 4096 are legal"},
       {[](HfText& t) { t.more = R"(, "unk_token": "<unk>")"; }, file + "'model.unk_token' is '<unk>', which the vocabulary lacks"},
       {[](HfText& t) { t.more = R"(, "unk_token": 3)"; }, "tokenizer.json: model: 'unk_token' is an integer, a string is needed"},
-      {[](HfText& t) { t.more = R"(, "byte_fallback": "yes")"; }, "tokenizer.json: model: 'byte_fallback' is a string, true or false is needed"},
+      {[](HfText& t) { t.more = R"(, "byte_fallback": "yes")"; },
+       "tokenizer.json: model: 'byte_fallback' is a string, true or false is needed"},
       {[](HfText& t) { t.more = R"(, "end_of_word_suffix": "</w>")"; }, file + "'model.end_of_word_suffix' is '</w>', none is supported"},
-      {[](HfText& t) { t.more = R"(, "continuing_subword_prefix": "##")"; }, file + "'model.continuing_subword_prefix' is '##', none is supported"},
-      {[](HfText& t) { t.normalizer = R"({"type": "Lowercase"})"; }, file + "'normalizer' is of type 'Lowercase'; supported: NFC, Prepend, Replace, Sequence"},
-      {[](HfText& t) { t.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]})"; }, file + "'normalizer.normalizers.1' is of type 'Strip'; supported: NFC, Prepend, Replace, Sequence"},
-      {[](HfText& t) { t.normalizer = R"({"type": "Replace", "pattern": {"Regex": " +"}, "content": "▁"})"; }, file + "'normalizer' replaces something else than the blank, which alone is supported"},
-      {[](HfText& t) { t.normalizer = R"({"type": "Prepend", "prepend": "_"})"; }, file + "'normalizer.prepend' is '_', U+2581 is supported"},
+      {[](HfText& t) { t.more = R"(, "continuing_subword_prefix": "##")"; },
+       file + "'model.continuing_subword_prefix' is '##', none is supported"},
+      {[](HfText& t) { t.normalizer = R"({"type": "Lowercase"})"; },
+       file + "'normalizer' is of type 'Lowercase'; supported: NFC, Prepend, Replace, Sequence"},
+      {[](HfText& t) { t.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]})"; },
+       file + "'normalizer.normalizers.1' is of type 'Strip'; supported: NFC, Prepend, Replace, Sequence"},
+      {[](HfText& t) { t.normalizer = R"({"type": "Replace", "pattern": {"Regex": " +"}, "content": "▁"})"; },
+       file + "'normalizer' replaces something else than the blank, which alone is supported"},
+      {[](HfText& t) { t.normalizer = R"({"type": "Prepend", "prepend": "_"})"; },
+       file + "'normalizer.prepend' is '_', U+2581 is supported"},
       {[](HfText& t) { t.normalizer = "7"; }, file + "'normalizer' is an integer without a type"},
-      {[](HfText& t) { t.preTokenizer = "null"; }, file + "neither is the pre-tokenizer ByteLevel nor do blanks become U+2581, one of the two is needed"},
-      {[](HfText& t) { t.normalizer = kLlama2Normalizer; }, file + "blanks become U+2581 and the pre-tokenizer is ByteLevel, one of the two is supported"},
-      {[](HfText& t) { t.preTokenizer = R"({"type": "BertPreTokenizer"})"; }, file + "'pre_tokenizer' is of type 'BertPreTokenizer'; supported: ByteLevel, Metaspace, Split, Sequence"},
-      {[](HfText& t) { t.preTokenizer = splitStage(R"(\\p{L}+|.)"); }, file + R"('pre_tokenizer.pretokenizers.0.pattern' is '\p{L}+|.'; the patterns of GPT-2, Llama 3 and Qwen 2 are supported)"},
-      {[](HfText& t) { t.preTokenizer = R"({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "MergedWithNext", "invert": false})"; }, file + "'pre_tokenizer.behavior' is 'MergedWithNext', Isolated is supported"},
-      {[](HfText& t) { t.preTokenizer = R"({"type": "Split", "pattern": {"String": " "}, "behavior": "Isolated", "invert": false})"; }, file + "'pre_tokenizer.pattern' has no string 'Regex'"},
-      {[](HfText& t) { t.preTokenizer = R"({"type": "Sequence"})"; }, file + "'pre_tokenizer' is a Sequence without an array 'pretokenizers'"},
-      {[](HfText& t) { t.preTokenizer = R"({"type": "Sequence", "pretokenizers": [{"type": "Sequence", "pretokenizers": []}]})"; }, file + "'pre_tokenizer' has a Sequence in a Sequence"},
-      {[](HfText& t) { t.preTokenizer = R"({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "last"})"; }, file + "'pre_tokenizer.prepend_scheme' is 'last', always, first and never are legal"},
-      {[](HfText& t) { t.postProcessor = R"({"type": "RobertaProcessing"})"; }, file + "'post_processor' is of type 'RobertaProcessing'; supported: ByteLevel, TemplateProcessing, Sequence"},
-      {[](HfText& t) { t.postProcessor = bosTemplate("<s>", 3); }, file + "'post_processor' adds token 3, which is outside the vocabulary of 3"},
-      {[](HfText& t) { t.postProcessor = R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}], "special_tokens": {}})"; }, file + "'post_processor.special_tokens' has no single id for '<s>'"},
-      {[](HfText& t) { t.postProcessor = R"({"type": "TemplateProcessing", "single": []})"; }, file + "'post_processor.single' has the text 0 times, once is needed"},
+      {[](HfText& t) { t.preTokenizer = "null"; },
+       file + "neither is the pre-tokenizer ByteLevel nor do blanks become U+2581, one of the two is needed"},
+      {[](HfText& t) { t.normalizer = kLlama2Normalizer; },
+       file + "blanks become U+2581 and the pre-tokenizer is ByteLevel, one of the two is supported"},
+      {[](HfText& t) { t.preTokenizer = R"({"type": "BertPreTokenizer"})"; },
+       file + "'pre_tokenizer' is of type 'BertPreTokenizer'; supported: ByteLevel, Metaspace, Split, Sequence"},
+      {[](HfText& t) { t.preTokenizer = splitStage(R"(\\p{L}+|.)"); },
+       file + R"('pre_tokenizer.pretokenizers.0.pattern' is '\p{L}+|.'; the patterns of GPT-2, Llama 3 and Qwen 2 are supported)"},
+      {[](HfText& t) { t.preTokenizer = R"({"type": "Split", "pattern": {"Regex": "a"}, "behavior": "MergedWithNext", "invert": false})"; },
+       file + "'pre_tokenizer.behavior' is 'MergedWithNext', Isolated is supported"},
+      {[](HfText& t) { t.preTokenizer = R"({"type": "Split", "pattern": {"String": " "}, "behavior": "Isolated", "invert": false})"; },
+       file + "'pre_tokenizer.pattern' has no string 'Regex'"},
+      {[](HfText& t) { t.preTokenizer = R"({"type": "Sequence"})"; },
+       file + "'pre_tokenizer' is a Sequence without an array 'pretokenizers'"},
+      {[](HfText& t) { t.preTokenizer = R"({"type": "Sequence", "pretokenizers": [{"type": "Sequence", "pretokenizers": []}]})"; },
+       file + "'pre_tokenizer' has a Sequence in a Sequence"},
+      {[](HfText& t) { t.preTokenizer = R"({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "last"})"; },
+       file + "'pre_tokenizer.prepend_scheme' is 'last', always, first and never are legal"},
+      {[](HfText& t) { t.postProcessor = R"({"type": "RobertaProcessing"})"; },
+       file + "'post_processor' is of type 'RobertaProcessing'; supported: ByteLevel, TemplateProcessing, Sequence"},
+      {[](HfText& t) { t.postProcessor = bosTemplate("<s>", 3); },
+       file + "'post_processor' adds token 3, which is outside the vocabulary of 3"},
+      {[](HfText& t) {
+         t.postProcessor = R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}], "special_tokens": {}})";
+       },
+       file + "'post_processor.special_tokens' has no single id for '<s>'"},
+      {[](HfText& t) { t.postProcessor = R"({"type": "TemplateProcessing", "single": []})"; },
+       file + "'post_processor.single' has the text 0 times, once is needed"},
       {[](HfText& t) { t.added = addedToken(0, "x"); }, file + "'added_tokens.0.id' is 0 for 'x', which is the id of 'a'"},
       {[](HfText& t) { t.added = addedToken(5, "a"); }, file + "'a' has the id 0 and as an added token 5, one id is needed"},
       {[](HfText& t) { t.added = addedToken(5, "x") + "," + addedToken(5, "x"); }, file + "'added_tokens.1' is 'x' again"},
@@ -170,10 +206,12 @@ TEST_CASE("wrong tokenizer.json", "[tokenizer]") {
       {[](HfText& t) { t.added = R"({"id": 5})"; }, file + "'added_tokens.0.content' has 0 bytes, 1 to 4096 are legal"},
       {[](HfText& t) { t.added = R"({"content": "x"})"; }, file + "'added_tokens.0.id' is missing"},
       {[](HfText& t) { t.added = "[]"; }, file + "'added_tokens.0' is an array, an object is needed"},
-      {[](HfText& t) { t.added = addedToken(5, "x", R"("special": 1)"); }, "tokenizer.json: added_tokens.0: 'special' is an integer, true or false is needed"},
+      {[](HfText& t) { t.added = addedToken(5, "x", R"("special": 1)"); },
+       "tokenizer.json: added_tokens.0: 'special' is an integer, true or false is needed"},
       {[](HfText& t) {
          for (int i = 0; i < 300; ++i) t.added += (i == 0 ? "" : ",") + addedToken(3 + i, std::string(4000, 'x') + std::to_string(i));
-       }, file + "the added tokens have 1200790 bytes, at most 1048576 are read"},
+       },
+       file + "the added tokens have 1200790 bytes, at most 1048576 are read"},
   };
   for (const BadHf& one : cases) {
     HfText text = smallHf();
@@ -190,7 +228,9 @@ TEST_CASE("wrong texts of tokenizer.json and the files beside it", "[tokenizer]"
     REQUIRE(at != std::string::npos);
     return messageOf(parseHfTokenizer({.tokenizer = text.replace(at, from.size(), to)}));
   };
-  auto beside = [&](const std::string& config, const std::string& generation) { return messageOf(parseHfTokenizer({.tokenizer = good, .config = config, .generation = generation})); };
+  auto beside = [&](const std::string& config, const std::string& generation) {
+    return messageOf(parseHfTokenizer({.tokenizer = good, .config = config, .generation = generation}));
+  };
   CHECK(changed("\"BPE\"", "\"WordPiece\"") == "tokenizer.json: 'model.type' is 'WordPiece', BPE is supported");
   CHECK(changed("\"BPE\"", "\"Unigram\"") == "tokenizer.json: 'model.type' is 'Unigram', BPE is supported");
   CHECK(changed("\"BPE\"", "3") == "tokenizer.json: 'model.type' is an integer, a string is needed");
@@ -200,17 +240,23 @@ TEST_CASE("wrong texts of tokenizer.json and the files beside it", "[tokenizer]"
   CHECK(changed("\"b\": 1", "\"b\": 1.5") == "tokenizer.json: 'model.vocab' of 'b' is a number, a token id is needed");
   CHECK(changed("\"b\": 1", "\"b\": 99999999999") == "tokenizer.json: 'model.vocab' of 'b' is 99999999999, 0 to 1048575 are legal");
   CHECK(changed("\"b\": 1", "\"b\": 0") == "tokenizer.json: 'model.vocab' has the id 0 for 'a' and for 'b', ids differ");
-  CHECK(changed("\"b\": 1", jsonQuoted(std::string(4097, 'y')) + ": 1") == "tokenizer.json: 'model.vocab' has a token of 4097 bytes, at most 4096 are read");
-  for (const std::string& broken : {std::string(), good.substr(0, 100), good + "}", std::string(200, '[')}) CHECK(messageOf(parseHfTokenizer({.tokenizer = broken})).starts_with("tokenizer.json: "));
+  CHECK(changed("\"b\": 1", jsonQuoted(std::string(4097, 'y')) + ": 1") ==
+        "tokenizer.json: 'model.vocab' has a token of 4097 bytes, at most 4096 are read");
+  for (const std::string& broken : {std::string(), good.substr(0, 100), good + "}", std::string(200, '[')})
+    CHECK(messageOf(parseHfTokenizer({.tokenizer = broken})).starts_with("tokenizer.json: "));
   CHECK(changed("\"b\": 1", "\"b\xff\": 1").find("tokenizer.json: byte ") == 0);
   CHECK(changed("\"b\": 1", "\"a\": 1").find("tokenizer.json: byte ") == 0);
-  CHECK(messageOf(parseHfTokenizer({.tokenizer = std::string(200, '[') + std::string(200, ']')})).find("more than 64 objects and arrays inside each other") != std::string::npos);
-  CHECK(messageOf(parseHfTokenizer({.tokenizer = std::string((64u << 20) + 1, ' ')})) == "tokenizer.json: has 67108865 bytes, at most 67108864 are read");
+  CHECK(messageOf(parseHfTokenizer({.tokenizer = std::string(200, '[') + std::string(200, ']')}))
+            .find("more than 64 objects and arrays inside each other") != std::string::npos);
+  CHECK(messageOf(parseHfTokenizer({.tokenizer = std::string((64u << 20) + 1, ' ')})) ==
+        "tokenizer.json: has 67108865 bytes, at most 67108864 are read");
 
   CHECK(beside("", "") == "fine");
-  CHECK(beside(R"({"eos_token": "</s>"})", "") == "tokenizer_config.json: 'eos_token' is '</s>', which the vocabulary of tokenizer.json lacks");
+  CHECK(beside(R"({"eos_token": "</s>"})", "") ==
+        "tokenizer_config.json: 'eos_token' is '</s>', which the vocabulary of tokenizer.json lacks");
   CHECK(beside(R"({"eos_token": 3})", "") == "tokenizer_config.json: 'eos_token' is an integer, a string is needed");
-  CHECK(beside(R"({"eos_token": {"x": 1}})", "") == "tokenizer_config.json: 'eos_token' is an object without 'content', a string is needed");
+  CHECK(beside(R"({"eos_token": {"x": 1}})", "") ==
+        "tokenizer_config.json: 'eos_token' is an object without 'content', a string is needed");
   CHECK(beside(R"({"pad_token": "[PAD]"})", "") == "fine");
   CHECK(beside(R"({"add_bos_token": 1})", "") == "tokenizer_config.json: 'add_bos_token' is an integer, true or false is needed");
   CHECK(beside(R"({"add_bos_token": true})", "") == "tokenizer.json: begin-of-text is to be added, but no token is it");
@@ -222,8 +268,10 @@ TEST_CASE("wrong texts of tokenizer.json and the files beside it", "[tokenizer]"
 TEST_CASE("a large tokenizer.json takes at most 64 MiB and four times the file", "[tokenizer]") {
   for (int length : {48, 4000}) {
     std::string vocab;
-    for (int id = 0; vocab.size() < 30u << 20; ++id) vocab += fmt::format("{}\"{:07x}{}\":{}", id == 0 ? "" : ",", id, std::string(static_cast<size_t>(length), 'z'), id);
-    std::string text = fmt::format(R"({{"pre_tokenizer": {}, "model": {{"type": "BPE", "vocab": {{{}}}, "merges": []}}}})", kGpt2Stage, vocab);
+    for (int id = 0; vocab.size() < 30u << 20; ++id)
+      vocab += fmt::format("{}\"{:07x}{}\":{}", id == 0 ? "" : ",", id, std::string(static_cast<size_t>(length), 'z'), id);
+    std::string text =
+        fmt::format(R"({{"pre_tokenizer": {}, "model": {{"type": "BPE", "vocab": {{{}}}, "merges": []}}}})", kGpt2Stage, vocab);
     vocab = {};
     pid_t child = ::fork();
     if (child == 0) {  // a process of its own, for a peak of its own

@@ -18,14 +18,20 @@ Tokenizer tokenizerOf(const std::string& text, const std::string& config = "", c
   return need(Tokenizer::make(need(parseHfTokenizer({.tokenizer = text, .config = config, .generation = generation}))));
 }
 
-Ids encoded(const Tokenizer& tokenizer, const std::string& text, EncodeOptions options = {.addBos = false}) { return need(tokenizer.encode(text, options)); }
+Ids encoded(const Tokenizer& tokenizer, const std::string& text, EncodeOptions options = {.addBos = false}) {
+  return need(tokenizer.encode(text, options));
+}
 
 /// h e l o Ġ w r d he ll hello Ġw Ġwo
-HfText small() { return {.tokens = {"h", "e", "l", "o", "Ġ", "w", "r", "d", "he", "ll", "hello", "Ġw", "Ġwo", "hell"}, .merges = {R"("h e")", R"("l l")", R"("he ll")", R"("hell o")", R"("Ġ w")", R"("Ġw o")"}}; }
+HfText small() {
+  return {.tokens = {"h", "e", "l", "o", "Ġ", "w", "r", "d", "he", "ll", "hello", "Ġw", "Ġwo", "hell"},
+          .merges = {R"("h e")", R"("l l")", R"("he ll")", R"("hell o")", R"("Ġ w")", R"("Ġw o")"}};
+}
 
 /// ▁ a b c <unk> <s> </s> <0xE4> <0xBD> <0xA0> ▁a ab ▁ab bc ▁▁
 HfText llama2() {
-  return llama2Style({"<unk>", "<s>", "</s>", "<0xE4>", "<0xBD>", "<0xA0>", "▁", "a", "b", "c", "▁a", "ab", "▁ab", "bc", "▁▁"}, {R"("▁ ▁")", R"("▁ a")", R"("▁a b")", R"("a b")", R"("b c")"});
+  return llama2Style({"<unk>", "<s>", "</s>", "<0xE4>", "<0xBD>", "<0xA0>", "▁", "a", "b", "c", "▁a", "ab", "▁ab", "bc", "▁▁"},
+                     {R"("▁ ▁")", R"("▁ a")", R"("▁a b")", R"("a b")", R"("b c")"});
 }
 
 }  // namespace
@@ -51,7 +57,8 @@ TEST_CASE("tokenizer.json: Llama 3 takes whole pieces that are tokens, and puts 
   text.tokens.insert(text.tokens.end(), {"wo", "1", "2", "12", "3", "4"});  // 14: no merge makes it
   text.added = addedToken(20, "<|begin_of_text|>") + "," + addedToken(21, "<|eot_id|>");
   text.preTokenizer = splitStage(kLlama3Regex);
-  text.postProcessor = R"({"type": "Sequence", "processors": [{"type": "ByteLevel", "trim_offsets": false}, )" + bosTemplate("<|begin_of_text|>", 20) + "]}";
+  text.postProcessor =
+      R"({"type": "Sequence", "processors": [{"type": "ByteLevel", "trim_offsets": false}, )" + bosTemplate("<|begin_of_text|>", 20) + "]}";
   text.more = R"(, "ignore_merges": true)";
   Tokenizer tokenizer = tokenizerOf(text.text(), R"({"bos_token": "<|begin_of_text|>", "eos_token": {"content": "<|eot_id|>"}})");
   CHECK(encoded(tokenizer, "wo") == Ids{14});
@@ -75,7 +82,8 @@ TEST_CASE("tokenizer.json: Qwen 2 composes first, and cuts every digit", "[token
   text.normalizer = R"({"type": "NFC"})";
   text.preTokenizer = splitStage(kQwen2Regex);
   text.added = addedToken(20, "<|endoftext|>") + "," + addedToken(21, "<|im_end|>");
-  Tokenizer tokenizer = tokenizerOf(text.text(), R"({"add_bos_token": false, "bos_token": null, "eos_token": "<|im_end|>"})", R"({"eos_token_id": [21, 20], "bos_token_id": 20})");
+  Tokenizer tokenizer = tokenizerOf(text.text(), R"({"add_bos_token": false, "bos_token": null, "eos_token": "<|im_end|>"})",
+                                    R"({"eos_token_id": [21, 20], "bos_token_id": 20})");
   CHECK(encoded(tokenizer, "e\xcc\x81") == Ids{16});
   CHECK(encoded(tokenizer, "\xc3\xa9") == Ids{16});
   CHECK(encoded(tokenizer, "12") == Ids{17, 18});
@@ -88,7 +96,9 @@ TEST_CASE("tokenizer.json: Llama 2, bytes for what has no token", "[tokenizer]")
   Tokenizer tokenizer = tokenizerOf(llama2().text(), R"({"add_bos_token": true, "eos_token": "</s>"})");
   CHECK(encoded(tokenizer, "ab bc", {}) == Ids{1, 12, 6, 13});
   CHECK(encoded(tokenizer, " ab") == Ids{14, 11});  // the blank of the text and the one before it
-  CHECK(encoded(tokenizer, "a\xe4\xbd\xa0" "b") == Ids{10, 3, 4, 5, 8});
+  CHECK(encoded(tokenizer,
+                "a\xe4\xbd\xa0"
+                "b") == Ids{10, 3, 4, 5, 8});
   CHECK(encoded(tokenizer, "axyb") == Ids{10, 0, 8});  // two unknown ones are one
   CHECK(encoded(tokenizer, "") == Ids{});
   CHECK(encoded(tokenizer, "a</s>b", {.addBos = false, .parseSpecial = true}) == Ids{10, 2, 6, 8});  // each part gets its blank
@@ -123,8 +133,9 @@ TEST_CASE("tokenizer.json: Metaspace", "[tokenizer]") {
 TEST_CASE("added tokens: longest, stripped, whole words, normalised, in text or not", "[tokenizer]") {
   HfText text = small();
   auto flags = [](const std::string& more) { return R"("special": false, )" + more; };
-  text.added = addedToken(14, "<a>") + "," + addedToken(15, "<a><b>") + "," + addedToken(16, "[L]", flags(R"("lstrip": true)")) + "," + addedToken(17, "[R]", flags(R"("rstrip": true)")) + "," +
-               addedToken(8, "he", flags(R"("single_word": true)")) + "," + addedToken(19, "\xc3\xa9", flags(R"("normalized": true)"));
+  text.added = addedToken(14, "<a>") + "," + addedToken(15, "<a><b>") + "," + addedToken(16, "[L]", flags(R"("lstrip": true)")) + "," +
+               addedToken(17, "[R]", flags(R"("rstrip": true)")) + "," + addedToken(8, "he", flags(R"("single_word": true)")) + "," +
+               addedToken(19, "\xc3\xa9", flags(R"("normalized": true)"));
   text.normalizer = R"({"type": "NFC"})";
   Tokenizer tokenizer = tokenizerOf(text.text());
   EncodeOptions special = {.addBos = false, .parseSpecial = true};
@@ -133,7 +144,7 @@ TEST_CASE("added tokens: longest, stripped, whole words, normalised, in text or 
   CHECK(encoded(tokenizer, "o [R] \n o") == Ids{3, 4, 17, 3});
   CHECK(encoded(tokenizer, "o [R] [L]o") == Ids{3, 4, 17, 16, 3});
   CHECK(encoded(tokenizer, "he") == Ids{8});
-  CHECK(encoded(tokenizer, "hello") == Ids{10});   // inside a word it is none
+  CHECK(encoded(tokenizer, "hello") == Ids{10});  // inside a word it is none
   CHECK(encoded(tokenizer, "e\xcc\x81o") == Ids{19, 3});
   CHECK(!tokenizer.encode("<a>"));
   CHECK(need(tokenizer.decode(Ids{14, 16, 3})) == "[L]o");
@@ -179,6 +190,7 @@ TEST_CASE("a folder's three files are read from disk", "[tokenizer]") {
   CHECK(all.isEnd(3));
   CHECK(all.isEnd(5));
   write("generation_config.json", R"({"eos_token_id": 50})");
-  CHECK(readHfTokenizer(folder + "/tokenizer.json").error().message == folder + "/generation_config.json: 'eos_token_id' is 50, 0 to 13 are legal");
+  CHECK(readHfTokenizer(folder + "/tokenizer.json").error().message ==
+        folder + "/generation_config.json: 'eos_token_id' is 50, 0 to 13 are legal");
   std::filesystem::remove_all(folder);
 }

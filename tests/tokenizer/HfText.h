@@ -15,24 +15,27 @@
 namespace quern {
 
 inline constexpr const char* kGpt2Stage = R"({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true})";
-inline constexpr const char* kLlama3Regex = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+)";
-inline constexpr const char* kQwen2Regex = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+)";
+inline constexpr const char* kLlama3Regex =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|)"
+    R"(\\s+(?!\\S)|\\s+)";
+inline constexpr const char* kQwen2Regex =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+)";
 inline constexpr const char* kLlama2Normalizer =
-    R"({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]})";
+    R"({"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, )"
+    R"("content": "▁"}]})";
 
 inline std::string splitStage(const std::string& regex) {
   return R"({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": ")" + regex +
-         R"("}, "behavior": "Isolated", "invert": false}, {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}]})";
+         R"("}, "behavior": "Isolated", "invert": false}, {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, )"
+         R"("use_regex": false}]})";
 }
 
 inline std::string jsonQuoted(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20)
-      out += fmt::format("\\u{:04x}", static_cast<int>(c));
-    else
-      out += c;
+    if (static_cast<unsigned char>(c) < 0x20) out += fmt::format("\\u{:04x}", static_cast<int>(c));
+    else out += c;
   }
   return out + "\"";
 }
@@ -47,8 +50,10 @@ struct HfText {
     std::string vocab, list;
     for (size_t i = 0; i < tokens.size(); ++i) vocab += fmt::format("{}{}: {}", i == 0 ? "" : ", ", jsonQuoted(tokens[i]), i);
     for (size_t i = 0; i < merges.size(); ++i) list += (i == 0 ? "" : ", ") + merges[i];
-    return fmt::format(R"({{"version": "1.0", "added_tokens": [{}], "normalizer": {}, "pre_tokenizer": {}, "post_processor": {}, "decoder": null, "model": {{"type": "BPE"{}, "vocab": {{{}}}, "merges": [{}]}}}})",
-                       added, normalizer, preTokenizer, postProcessor, more, vocab, list);
+    return fmt::format(
+        R"({{"version": "1.0", "added_tokens": [{}], "normalizer": {}, "pre_tokenizer": {}, "post_processor": {}, "decoder": null, )"
+        R"("model": {{"type": "BPE"{}, "vocab": {{{}}}, "merges": [{}]}}}})",
+        added, normalizer, preTokenizer, postProcessor, more, vocab, list);
   }
 };
 
@@ -57,7 +62,10 @@ inline std::string addedToken(int id, const std::string& content, const std::str
 }
 
 inline std::string bosTemplate(const std::string& name, int id) {
-  return fmt::format(R"({{"type": "TemplateProcessing", "single": [{{"SpecialToken": {{"id": "{0}", "type_id": 0}}}}, {{"Sequence": {{"id": "A", "type_id": 0}}}}], "special_tokens": {{"{0}": {{"id": "{0}", "ids": [{1}], "tokens": ["{0}"]}}}}}})", name, id);
+  return fmt::format(
+      R"({{"type": "TemplateProcessing", "single": [{{"SpecialToken": {{"id": "{0}", "type_id": 0}}}}, {{"Sequence": {{"id": "A", )"
+      R"("type_id": 0}}}}], "special_tokens": {{"{0}": {{"id": "{0}", "ids": [{1}], "tokens": ["{0}"]}}}}}})",
+      name, id);
 }
 
 /// Llama 2's: blanks as U+2581, bytes for what has no token, ids 0 to 2 its control tokens.

@@ -151,7 +151,9 @@ TEST_CASE("added tokens: leftmost, then longest, against a search at every place
       for (size_t at = 0; at < text.size(); ++at) {
         const AddedPattern* longest = nullptr;
         for (const AddedPattern& pattern : patterns)
-          if ((special || !pattern.special) && text.compare(at, pattern.text.size(), pattern.text) == 0 && (longest == nullptr || pattern.text.size() > longest->text.size())) longest = &pattern;
+          if ((special || !pattern.special) && text.compare(at, pattern.text.size(), pattern.text) == 0 &&
+              (longest == nullptr || pattern.text.size() > longest->text.size()))
+            longest = &pattern;
         if (longest == nullptr) continue;
         REQUIRE(next > 0);
         const AddedMatch& match = matches[--next];

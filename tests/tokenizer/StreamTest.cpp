@@ -48,13 +48,13 @@ TEST_CASE("a stream gives whole characters; what cannot become one is U+FFFD", "
   CHECK(streamed(tokenizer, "a\xc3\xa9\xe4\xbd\xa0\xf0\x9f\xa6\x99z") == "a\xc3\xa9\xe4\xbd\xa0\xf0\x9f\xa6\x99z");
   CHECK(streamed(tokenizer, "\xff") == bad);
   CHECK(streamed(tokenizer, "\x80\x80") == bad + bad);
-  CHECK(streamed(tokenizer, "\xc0\xaf") == bad + bad);              // an overlong form
-  CHECK(streamed(tokenizer, "\xed\xa0\x80") == bad + bad + bad);    // a surrogate
+  CHECK(streamed(tokenizer, "\xc0\xaf") == bad + bad);            // an overlong form
+  CHECK(streamed(tokenizer, "\xed\xa0\x80") == bad + bad + bad);  // a surrogate
   CHECK(streamed(tokenizer, "\xf4\x90\x80\x80") == bad + bad + bad + bad);
-  CHECK(streamed(tokenizer, "\xe4\xbd!") == bad + "!");             // one for the longest beginning of a character
+  CHECK(streamed(tokenizer, "\xe4\xbd!") == bad + "!");  // one for the longest beginning of a character
   CHECK(streamed(tokenizer, "\xe4\xbd\xe4\xbd\xa0") == bad + "\xe4\xbd\xa0");
-  CHECK(streamed(tokenizer, "\xf0\x9f\xa6") == bad);                // cut at the end
-  CHECK(streamed(tokenizer, "a b") == "a b");                       // byte-level has no blank of its own
+  CHECK(streamed(tokenizer, "\xf0\x9f\xa6") == bad);  // cut at the end
+  CHECK(streamed(tokenizer, "a b") == "a b");         // byte-level has no blank of its own
 
   TextStream stream(tokenizer, true);
   CHECK(need(stream.add(0xc3)).empty());
@@ -135,7 +135,8 @@ TEST_CASE("encoding takes a number of steps in proportion to the text", "[tokeni
   for (const char* name : {kLlamaVocabulary, kGpt2Vocabulary}) {
     WeightFiles files = need(WeightFiles::open(sharedFile(name)));
     auto tables = need(TokenizerTables::make(need(readGgufTokenizer(files.metadata()))));
-    for (const std::string& unit : {std::string("a"), std::string(" "), std::string("ab"), std::string("\xff"), std::string("hello world "), std::string("\xe4\xbd\xa0")}) {
+    for (const std::string& unit : {std::string("a"), std::string(" "), std::string("ab"), std::string("\xff"), std::string("hello world "),
+                                    std::string("\xe4\xbd\xa0")}) {
       std::string text;
       while (text.size() < 1 << 20) text += unit;
       Encoder encoder(*tables, false);
@@ -159,7 +160,8 @@ TEST_CASE("texts beyond the limit, and characters without a token, are errors", 
   data.types = {TokenType::Normal};
   Tokenizer few = need(Tokenizer::make(data));
   CHECK(need(few.encode("aa")) == std::vector<int32_t>{0, 0});
-  CHECK(few.encode("a\xe4\xbd\xa0").error().message == "few\\x0a: no token stands for character U+4F60 of the text, and none for unknown ones");
+  CHECK(few.encode("a\xe4\xbd\xa0").error().message ==
+        "few\\x0a: no token stands for character U+4F60 of the text, and none for unknown ones");
   CHECK(few.encode("a\xff").error().message == "few\\x0a: no token stands for byte 0xff of the text, and none for unknown ones");
 }
 

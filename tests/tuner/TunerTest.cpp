@@ -37,7 +37,9 @@ TEST_CASE("the fastest candidate wins, is recorded, and is what runs next") {
   KernelLibrary library(hostTarget(), {folder.path});
   TuneOptions options;
   options.effort = Effort::Exhaustive;
-  options.timePair = fake([](const std::string& schedule) { return schedule.find("unroll=4") != std::string::npos && schedule.find("chunk=4096") != std::string::npos ? 50.0 : 100.0; });
+  options.timePair = fake([](const std::string& schedule) {
+    return schedule.find("unroll=4") != std::string::npos && schedule.find("chunk=4096") != std::string::npos ? 50.0 : 100.0;
+  });
   WorkloadItem one = item("add a=*x8 b=*x8");
   auto outcome = tuneOp(library, space(), one, options, 0);
   REQUIRE(outcome);
@@ -100,7 +102,8 @@ TEST_CASE("a winner that does not win again gives way to the default") {
   REQUIRE(outcomes);
   CHECK(meetings == 2);
   CHECK(outcomes->at(0).schedule == text(defaultSchedule(workload.items[0].op, library.target())));
-  CHECK(KernelLibrary(hostTarget(), {folder.path}).tuning().choose(workload.items[0].op, library.target())->schedule == outcomes->at(0).schedule);
+  CHECK(KernelLibrary(hostTarget(), {folder.path}).tuning().choose(workload.items[0].op, library.target())->schedule ==
+        outcomes->at(0).schedule);
 }
 
 TEST_CASE("a stop keeps what is done, and the next run goes on from there") {
@@ -131,7 +134,9 @@ TEST_CASE("few rows of a weight get schedules that share it, from measurement") 
   TuneOptions options;
   options.effort = Effort::Measure;
   // Only the candidates for few rows name the panel; of those, tiles of one row are the quickest.
-  options.timePair = fake([](const std::string& schedule) { return schedule.find("mr=1 ") == 0 && schedule.find("panel=0") == std::string::npos ? 50.0 : 100.0; });
+  options.timePair = fake([](const std::string& schedule) {
+    return schedule.find("mr=1 ") == 0 && schedule.find("panel=0") == std::string::npos ? 50.0 : 100.0;
+  });
   WorkloadItem one = item("matmul m=* n=96 k=40 const=b");
   REQUIRE(tuneOp(library, space(), one, options, 0));
   KernelLibrary next(hostTarget(), {folder.path});
@@ -145,7 +150,8 @@ TEST_CASE("few rows of a weight get schedules that share it, from measurement") 
     CHECK(text(few.schedule).find("mr=1 ") == 0);
   }
   // A new decision about the op voids them: they read the weight as the former one packed it.
-  REQUIRE(next.tuning().add({TuningRecord::Kind::Tuned, text(one.op), tuningCpu(next.target()), text(choice->schedule), 1, 0, 0, "measure", timestamp(), 0}));
+  REQUIRE(next.tuning().add(
+      {TuningRecord::Kind::Tuned, text(one.op), tuningCpu(next.target()), text(choice->schedule), 1, 0, 0, "measure", timestamp(), 0}));
   CHECK(next.tuning().rowClasses(one.op, next.target()).empty());
 }
 
@@ -161,7 +167,8 @@ TEST_CASE("every type of weight is tuned: what is legal compiles and gives the d
     REQUIRE(outcome);
     CHECK(outcome->finished);
     CHECK(outcome->candidates.size() > 20);
-    for (const CandidateResult& candidate : outcome->candidates) CHECK(fmt::format("{} {}", candidate.schedule, candidate.outcome) == candidate.schedule + " no difference");
+    for (const CandidateResult& candidate : outcome->candidates)
+      CHECK(fmt::format("{} {}", candidate.schedule, candidate.outcome) == candidate.schedule + " no difference");
   }
 }
 
@@ -194,7 +201,8 @@ TEST_CASE("a pinned schedule is verified and used; a wrong one is refused") {
 }
 
 TEST_CASE("every candidate of the space is legal, distinct, and the default is in front") {
-  for (const char* given : {"matmul m=34 n=1024 k=256 const=b", "matmul m=100 n=100 k=100", "gelu x=10000", "softmax x=16x128", "transpose x=30x40", "attention heads=2 head_dim=16 q=8 kv=8"})
+  for (const char* given : {"matmul m=34 n=1024 k=256 const=b", "matmul m=100 n=100 k=100", "gelu x=10000", "softmax x=16x128",
+                            "transpose x=30x40", "attention heads=2 head_dim=16 q=8 kv=8"})
     for (const char* name : {"x86-64", "haswell", "x86-64-v4", "neoverse-v1"}) {
       OpDesc desc = op(given);
       Target target = cpu(name);

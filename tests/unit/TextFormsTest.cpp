@@ -45,10 +45,11 @@ TEST_CASE("op text goes both ways") {
 }
 
 TEST_CASE("the TOML forms give the same op as the text") {
-  auto root = parseToml("[[op]]\ntext = \"matmul m=64 n=32 k=16 const=b ep=bias+relu\"\n"
-                        "[[op]]\nop = \"matmul\"\nm = 64\nn = 32\nk = 16\nconst = \"b\"\nep = \"bias+relu\"\nid = \"x\"\n"
-                        "[[op]]\nop = \"softmax\"\nx = [16, 128]\nscale = 0.5\n",
-                        "t.toml");
+  auto root = parseToml(
+      "[[op]]\ntext = \"matmul m=64 n=32 k=16 const=b ep=bias+relu\"\n"
+      "[[op]]\nop = \"matmul\"\nm = 64\nn = 32\nk = 16\nconst = \"b\"\nep = \"bias+relu\"\nid = \"x\"\n"
+      "[[op]]\nop = \"softmax\"\nx = [16, 128]\nscale = 0.5\n",
+      "t.toml");
   REQUIRE(root);
   auto file = parseOpFile(*root, "t.toml");
   REQUIRE(file);
@@ -127,7 +128,16 @@ TEST_CASE("formulas") {
 }
 
 TEST_CASE("tuning records go both ways") {
-  TuningRecord record{TuningRecord::Kind::Tuned, "map expr='a + b' a=3 b=3", "x86-64-v4 on X", "lanes=16 unroll=2", 1.25, 1234.5, 17, "measure", "2026-11-22T08:00:00Z", 4};
+  TuningRecord record{TuningRecord::Kind::Tuned,
+                      "map expr='a + b' a=3 b=3",
+                      "x86-64-v4 on X",
+                      "lanes=16 unroll=2",
+                      1.25,
+                      1234.5,
+                      17,
+                      "measure",
+                      "2026-11-22T08:00:00Z",
+                      4};
   auto again = parseTuningRecord(text(record));
   REQUIRE(again);
   CHECK(text(*again) == text(record));

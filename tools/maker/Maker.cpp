@@ -23,17 +23,19 @@ struct MakerCommand {
 std::string helpText() {
   std::string shapes;
   for (const ModelShape& s : modelShapes())
-    shapes += fmt::format("  {:<11} width {}, {} layers, {} heads, {} key/value heads, hidden {}, vocabulary {}, context {}\n", s.name, s.width, s.layers, s.heads, s.kvHeads, s.hidden, s.vocab, s.context);
-  return fmt::format("quern-maker SHAPE [--type T] [--seed S] [--vocab FILE] [--tied] -o FILE: writes a GGUF of the Llama family with random weights.\n\n"
-                     "Shapes:\n{}\n"
-                     "  --type T      {} (default f32); norms stay f32. Matrices whose rows are no whole\n"
-                     "                blocks of T become q8_0. q4_K_M: attn_v, ffn_down and the head q6_K, the others q4_K\n"
-                     "  --seed S      of the weights (default 1); the same seed gives the same weights in every type, rounded\n"
-                     "  --vocab FILE  takes the vocabulary and its size from this GGUF; else a synthetic one\n"
-                     "  --tied        the head is the token embedding\n"
-                     "  -o FILE       what to write\n\n"
-                     "Examples:\n  quern-maker llama-110m --type q8_0 -o llama-110m-q8_0.gguf\n  quern-maker tiny --type q4_K_M --tied -o tiny.gguf\n",
-                     shapes, join(weightMixNames(), " "));
+    shapes += fmt::format("  {:<11} width {}, {} layers, {} heads, {} key/value heads, hidden {}, vocabulary {}, context {}\n", s.name,
+                          s.width, s.layers, s.heads, s.kvHeads, s.hidden, s.vocab, s.context);
+  return fmt::format(
+      "quern-maker SHAPE [--type T] [--seed S] [--vocab FILE] [--tied] -o FILE: writes a GGUF of the Llama family with random weights.\n\n"
+      "Shapes:\n{}\n"
+      "  --type T      {} (default f32); norms stay f32. Matrices whose rows are no whole\n"
+      "                blocks of T become q8_0. q4_K_M: attn_v, ffn_down and the head q6_K, the others q4_K\n"
+      "  --seed S      of the weights (default 1); the same seed gives the same weights in every type, rounded\n"
+      "  --vocab FILE  takes the vocabulary and its size from this GGUF; else a synthetic one\n"
+      "  --tied        the head is the token embedding\n"
+      "  -o FILE       what to write\n\n"
+      "Examples:\n  quern-maker llama-110m --type q8_0 -o llama-110m-q8_0.gguf\n  quern-maker tiny --type q4_K_M --tied -o tiny.gguf\n",
+      shapes, join(weightMixNames(), " "));
 }
 
 Result<ModelShape> shapeOf(const std::string& name) {
@@ -144,10 +146,14 @@ Result<std::string> make(RandomModel model, const std::string& vocab, const std:
   } else if (auto good = copyVocabulary(vocabGguf.metadata, writer); !good) {
     return good.error();
   }
-  for (const MadeTensor& tensor : tensors) writer.tensor(tensor.name, tensor.type, tensor.shape, randomTensor(tensor, model.seed, [&](int64_t count) { progress.add(count); }));
+  for (const MadeTensor& tensor : tensors)
+    writer.tensor(tensor.name, tensor.type, tensor.shape, randomTensor(tensor, model.seed, [&](int64_t count) { progress.add(count); }));
   if (auto good = writer.write(path); !good) return good.error();
-  std::string note = replaced == 0 ? "" : fmt::format("; rows of {} are no whole blocks of {}: q8_0 or f16", counted(static_cast<size_t>(replaced), "tensor"), model.mix.name);
-  return fmt::format("{}: {} {}, {:.1f} million weights, {}{}\n", escapedShort(path), model.shape.name, model.mix.name, static_cast<double>(weights) / 1e6, humanBytes(static_cast<double>(bytes)), note);
+  std::string note = replaced == 0 ? ""
+                                   : fmt::format("; rows of {} are no whole blocks of {}: q8_0 or f16",
+                                                 counted(static_cast<size_t>(replaced), "tensor"), model.mix.name);
+  return fmt::format("{}: {} {}, {:.1f} million weights, {}{}\n", escapedShort(path), model.shape.name, model.mix.name,
+                     static_cast<double>(weights) / 1e6, humanBytes(static_cast<double>(bytes)), note);
 }
 
 Result<void> run(const std::vector<std::string>& args) {

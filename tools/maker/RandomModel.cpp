@@ -22,9 +22,8 @@ constexpr ModelShape kShapes[] = {
 using enum TensorType;
 // File types: llama_ftype of llama.h.
 constexpr WeightMix kMixes[] = {
-    {"f32", 0, F32, F32, F32},          {"f16", 1, F16, F16, F16},          {"bf16", 32, BF16, BF16, BF16},
-    {"q8_0", 7, Q8_0, Q8_0, Q8_0},      {"q4_0", 2, Q4_0, Q4_0, Q4_0},      {"q4_K", 14, Q4_K, Q4_K, Q4_K},
-    {"q6_K", 18, Q6_K, Q6_K, Q6_K},     {"q4_K_M", 15, Q4_K, Q6_K, Q6_K},
+    {"f32", 0, F32, F32, F32},     {"f16", 1, F16, F16, F16},      {"bf16", 32, BF16, BF16, BF16}, {"q8_0", 7, Q8_0, Q8_0, Q8_0},
+    {"q4_0", 2, Q4_0, Q4_0, Q4_0}, {"q4_K", 14, Q4_K, Q4_K, Q4_K}, {"q6_K", 18, Q6_K, Q6_K, Q6_K}, {"q4_K_M", 15, Q4_K, Q6_K, Q6_K},
 };
 
 /// SplitMix64's output function: a bijection that mixes well even for successive inputs.

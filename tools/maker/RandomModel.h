@@ -18,10 +18,10 @@ std::span<const ModelShape> modelShapes();
 /// Which type each matrix has: one for all, or llama.cpp's mixture for q4_K_M.
 struct WeightMix {
   std::string_view name;
-  int ggufFileType;          ///< general.file_type
+  int ggufFileType;  ///< general.file_type
   TensorType most;
-  TensorType some;           ///< of attn_v and ffn_down
-  TensorType head;           ///< of output, or of token_embd where it is the head
+  TensorType some;  ///< of attn_v and ffn_down
+  TensorType head;  ///< of output, or of token_embd where it is the head
 };
 
 /// nullopt for a name that weightMixNames() lacks; case-insensitive.

@@ -22,12 +22,15 @@ public:
 
   /// False where the writer has no such value.
   Result<bool> copy(const std::string& key, const MetadataValue& value) {
-    if (auto* number = std::get_if<uint64_t>(&value)) return fits(*number <= std::numeric_limits<uint32_t>::max(), [&] { out_.u32(key, static_cast<uint32_t>(*number)); });
-    if (auto* number = std::get_if<int64_t>(&value)) return fits(*number == static_cast<int32_t>(*number), [&] { out_.i32(key, static_cast<int32_t>(*number)); });
+    if (auto* number = std::get_if<uint64_t>(&value))
+      return fits(*number <= std::numeric_limits<uint32_t>::max(), [&] { out_.u32(key, static_cast<uint32_t>(*number)); });
+    if (auto* number = std::get_if<int64_t>(&value))
+      return fits(*number == static_cast<int32_t>(*number), [&] { out_.i32(key, static_cast<int32_t>(*number)); });
     if (auto* number = std::get_if<double>(&value)) return fits(true, [&] { out_.f32(key, static_cast<float>(*number)); });
     if (auto* flag = std::get_if<bool>(&value)) return fits(true, [&] { out_.boolean(key, *flag); });
     if (auto* text = std::get_if<std::string_view>(&value)) return fits(true, [&] { out_.string(key, *text); });
-    if (auto* texts = std::get_if<std::vector<std::string_view>>(&value)) return fits(true, [&] { out_.strings(key, std::vector<std::string>(texts->begin(), texts->end())); });
+    if (auto* texts = std::get_if<std::vector<std::string_view>>(&value))
+      return fits(true, [&] { out_.strings(key, std::vector<std::string>(texts->begin(), texts->end())); });
     if (auto* numbers = std::get_if<MetadataNumbers>(&value)) return copyNumbers(key, *numbers);
     return false;
   }
@@ -75,7 +78,8 @@ std::string word(int64_t index) {
 Result<int64_t> vocabularySize(const Metadata& from) {
   auto tokens = from.strings("tokenizer.ggml.tokens");
   if (!tokens) return tokens.error();
-  if (tokens->empty()) return badInput(fmt::format("{}: has no 'tokenizer.ggml.tokens'; a GGUF with a vocabulary is needed", escapedShort(from.file())));
+  if (tokens->empty())
+    return badInput(fmt::format("{}: has no 'tokenizer.ggml.tokens'; a GGUF with a vocabulary is needed", escapedShort(from.file())));
   return static_cast<int64_t>(tokens->size());
 }
 
@@ -85,7 +89,9 @@ Result<void> copyVocabulary(const Metadata& from, GgufWriter& out) {
     if (!key.starts_with("tokenizer.")) continue;
     auto copied = copier.copy(key, value);
     if (!copied) return copied.error();
-    if (!*copied) return badInput(fmt::format("{}: metadata '{}' is of a kind that is not copied; numbers of 32 bits, texts and arrays of them are", escapedShort(from.file()), escapedShort(key)));
+    if (!*copied)
+      return badInput(fmt::format("{}: metadata '{}' is of a kind that is not copied; numbers of 32 bits, texts and arrays of them are",
+                                  escapedShort(from.file()), escapedShort(key)));
   }
   return {};
 }

@@ -7,8 +7,9 @@ using namespace quern::peer;
 
 namespace {
 
-constexpr NamedLevel kConfigurations[] = {{"skx", "x86-64-v4"},       {"knl", "x86-64-v4"},       {"haswell", "x86-64-v3"}, {"zen", "x86-64-v3"},    {"zen2", "x86-64-v3"},
-                                          {"zen3", "x86-64-v3"},      {"excavator", "x86-64-v3"}, {"penryn", "x86-64-v2"},  {"generic", "x86-64"}};
+constexpr NamedLevel kConfigurations[] = {{"skx", "x86-64-v4"},       {"knl", "x86-64-v4"},    {"haswell", "x86-64-v3"},
+                                          {"zen", "x86-64-v3"},       {"zen2", "x86-64-v3"},   {"zen3", "x86-64-v3"},
+                                          {"excavator", "x86-64-v3"}, {"penryn", "x86-64-v2"}, {"generic", "x86-64"}};
 
 const char* path() {
   bli_init();  // asked for its path before that with BLIS_ARCH_TYPE set, BLIS aborts
@@ -37,16 +38,17 @@ const char* libraryVersion() { return bli_info_get_version_str(); }
 void gemm(const QuernPeerMatmul& op) {
   float one = 1, beta = op.acc ? 1 : 0;
   for (int64_t i = 0; i < op.batch; ++i)
-    bli_sgemm(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, op.m, op.n, op.k, &one, const_cast<float*>(op.a) + i * op.m * op.k, op.ta ? 1 : op.k, op.ta ? op.m : 1,
-              const_cast<float*>(op.b) + i * op.k * op.n, op.tb ? 1 : op.n, op.tb ? op.k : 1, &beta, op.c + i * op.m * op.n, op.n, 1);
+    bli_sgemm(BLIS_NO_TRANSPOSE, BLIS_NO_TRANSPOSE, op.m, op.n, op.k, &one, const_cast<float*>(op.a) + i * op.m * op.k, op.ta ? 1 : op.k,
+              op.ta ? op.m : 1, const_cast<float*>(op.b) + i * op.k * op.n, op.tb ? 1 : op.n, op.tb ? op.k : 1, &beta,
+              op.c + i * op.m * op.n, op.n, 1);
 }
 
 void gemv(const QuernPeerMatmul& op) {
   float one = 1, beta = op.acc ? 1 : 0;
   for (int64_t i = 0; i < op.batch; ++i) {
     Matvec call = matvecOf(op, i);
-    bli_sgemv(call.transposed ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, BLIS_NO_CONJUGATE, call.rows, call.columns, &one, const_cast<float*>(call.matrix), call.columns, 1,
-              const_cast<float*>(call.x), 1, &beta, call.y, 1);
+    bli_sgemv(call.transposed ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, BLIS_NO_CONJUGATE, call.rows, call.columns, &one,
+              const_cast<float*>(call.matrix), call.columns, 1, const_cast<float*>(call.x), 1, &beta, call.y, 1);
   }
 }
 
@@ -62,7 +64,8 @@ void run(void* handle) {
 
 void release(void* handle) { delete static_cast<Gemm*>(handle); }
 
-constexpr QuernPeer kPeer = {kQuernPeerVersion, "blis", 0, "BLIS_ARCH_TYPE", libraryVersion, path, level, valueFor, prepare, nullptr, run, release};
+constexpr QuernPeer kPeer = {kQuernPeerVersion, "blis",  0,   "BLIS_ARCH_TYPE", libraryVersion, path, level, valueFor,
+                             prepare,           nullptr, run, release};
 
 }  // namespace
 

@@ -37,7 +37,8 @@ void multiply(const QuernPeerMatmul& op, float* c, const A& a, const B& b) {
 
 void product(const QuernPeerMatmul& op) {
   for (int64_t i = 0; i < op.batch; ++i) {
-    Input a(op.a + i * op.m * op.k, op.ta ? op.k : op.m, op.ta ? op.m : op.k), b(op.b + i * op.k * op.n, op.tb ? op.n : op.k, op.tb ? op.k : op.n);
+    Input a(op.a + i * op.m * op.k, op.ta ? op.k : op.m, op.ta ? op.m : op.k),
+        b(op.b + i * op.k * op.n, op.tb ? op.n : op.k, op.tb ? op.k : op.n);
     float* c = op.c + i * op.m * op.n;
     if (op.ta && op.tb) multiply(op, c, a.transpose(), b.transpose());
     else if (op.ta) multiply(op, c, a.transpose(), b);

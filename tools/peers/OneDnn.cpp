@@ -63,7 +63,8 @@ public:
       return memory::desc(dims, kF32, strides);
     };
     memory::desc source = described(op_.m, op_.k, op_.ta), weights = described(op_.k, op_.n, op_.tb), out = described(op_.m, op_.n, false);
-    memory::desc bias(batched ? memory::dims{1, 1, op_.n} : memory::dims{1, op_.n}, kF32, batched ? memory::format_tag::abc : memory::format_tag::ab);
+    memory::desc bias(batched ? memory::dims{1, 1, op_.n} : memory::dims{1, op_.n}, kF32,
+                      batched ? memory::format_tag::abc : memory::format_tag::ab);
     memory::desc wanted = op_.constB ? memory::desc(weights.dims(), kF32, memory::format_tag::any) : weights;
     auto desc = op_.bias != nullptr ? dnnl::matmul::desc(source, wanted, bias, out) : dnnl::matmul::desc(source, wanted, out);
     dnnl::matmul::primitive_desc made(desc, attributes(out), place_.engine);
@@ -86,7 +87,8 @@ public:
   Way sgemm() const {
     QuernPeerMatmul op = op_;
     auto call = [op] {
-      dnnl::sgemm(op.ta ? 'T' : 'N', op.tb ? 'T' : 'N', op.m, op.n, op.k, 1, op.a, op.ta ? op.m : op.k, op.b, op.tb ? op.k : op.n, op.acc ? 1 : 0, op.c, op.n);
+      dnnl::sgemm(op.ta ? 'T' : 'N', op.tb ? 'T' : 'N', op.m, op.n, op.k, 1, op.a, op.ta ? op.m : op.k, op.b, op.tb ? op.k : op.n,
+                  op.acc ? 1 : 0, op.c, op.n);
     };
     return {"sgemm", call};
   }
@@ -106,7 +108,8 @@ private:
   }
 
   template <class PrimitiveDesc>
-  Way bound(const char* name, const PrimitiveDesc& made, dnnl::primitive primitive, const memory::desc& weights, const memory::desc& bias, const memory::desc& out) const {
+  Way bound(const char* name, const PrimitiveDesc& made, dnnl::primitive primitive, const memory::desc& weights, const memory::desc& bias,
+            const memory::desc& out) const {
     memory own = place_.over(weights, op_.b);
     if (made.weights_desc() != weights) {
       memory packed(made.weights_desc(), place_.engine);
@@ -115,7 +118,8 @@ private:
       stream.wait();
       own = packed;
     }
-    Arguments arguments = {{DNNL_ARG_SRC, place_.over(made.src_desc(), op_.a)}, {DNNL_ARG_WEIGHTS, own}, {DNNL_ARG_DST, place_.over(made.dst_desc(), op_.c)}};
+    Arguments arguments = {
+        {DNNL_ARG_SRC, place_.over(made.src_desc(), op_.a)}, {DNNL_ARG_WEIGHTS, own}, {DNNL_ARG_DST, place_.over(made.dst_desc(), op_.c)}};
     if (op_.bias != nullptr) arguments.insert({DNNL_ARG_BIAS, place_.over(bias, op_.bias)});
     if (op_.residual != nullptr) {
       int index = (op_.acc ? 1 : 0) + (op_.activation != kQuernPeerNone ? 1 : 0);
@@ -132,7 +136,8 @@ std::vector<BuildWay> waysOf(const QuernPeerMatmul& op) {
   Builder builder(op);
   std::vector<BuildWay> ways = {[=] { return builder.matmul(); }};
   if (op.batch == 1) ways.emplace_back([=] { return builder.innerProduct(); });
-  if (op.batch == 1 && op.bias == nullptr && op.residual == nullptr && op.activation == kQuernPeerNone) ways.emplace_back([=] { return builder.sgemm(); });
+  if (op.batch == 1 && op.bias == nullptr && op.residual == nullptr && op.activation == kQuernPeerNone)
+    ways.emplace_back([=] { return builder.sgemm(); });
   return ways;
 }
 
@@ -143,7 +148,8 @@ void* prepare(const QuernPeerMatmul* op, char* text, size_t textBytes) {
 void run(void* handle) { static_cast<Way*>(handle)->run(); }
 void release(void* handle) { delete static_cast<Way*>(handle); }
 
-constexpr QuernPeer kPeer = {kQuernPeerVersion, "onednn", 1, "ONEDNN_MAX_CPU_ISA", libraryVersion, path, level, valueFor, prepare, prepareVector, run, release};
+constexpr QuernPeer kPeer = {kQuernPeerVersion, "onednn", 1,      "ONEDNN_MAX_CPU_ISA", libraryVersion, path, level, valueFor, prepare,
+                             prepareVector,     run,      release};
 
 }  // namespace
 

@@ -98,20 +98,24 @@ public:
     memory::desc all = dense({product(op_.x, op_.rank)});
     Eltwise fn = eltwiseOf(op_.fn);
     dnnl::eltwise_forward::primitive_desc made({kInference, fn.algorithm, all, fn.alpha, 0}, ownScratchpad(), place_.engine);
-    return place_.bound("eltwise", made, dnnl::eltwise_forward(made), {{DNNL_ARG_SRC, place_.over(all, op_.in[0])}, {DNNL_ARG_DST, place_.over(all, op_.out)}});
+    return place_.bound("eltwise", made, dnnl::eltwise_forward(made),
+                        {{DNNL_ARG_SRC, place_.over(all, op_.in[0])}, {DNNL_ARG_DST, place_.over(all, op_.out)}});
   }
 
   Way binary(const PairView& view) const {
     memory::desc x = dense(view.x), y = dense(view.y);
     dnnl::binary::primitive_desc made({binaryOf(op_.fn), x, y, x}, ownScratchpad(), place_.engine);
     return place_.bound("binary", made, dnnl::binary(made),
-                        {{DNNL_ARG_SRC_0, place_.over(x, op_.in[0])}, {DNNL_ARG_SRC_1, place_.over(y, op_.in[1])}, {DNNL_ARG_DST, place_.over(x, op_.out)}});
+                        {{DNNL_ARG_SRC_0, place_.over(x, op_.in[0])},
+                         {DNNL_ARG_SRC_1, place_.over(y, op_.in[1])},
+                         {DNNL_ARG_DST, place_.over(x, op_.out)}});
   }
 
   Way softmax(const AxisView& view) const {
     memory::desc x = dense(view.dims);
     dnnl::softmax_forward::primitive_desc made({kInference, x, view.axis}, ownScratchpad(), place_.engine);
-    return place_.bound("softmax", made, dnnl::softmax_forward(made), {{DNNL_ARG_SRC, place_.over(x, op_.in[0])}, {DNNL_ARG_DST, place_.over(x, op_.out)}});
+    return place_.bound("softmax", made, dnnl::softmax_forward(made),
+                        {{DNNL_ARG_SRC, place_.over(x, op_.in[0])}, {DNNL_ARG_DST, place_.over(x, op_.out)}});
   }
 
   /// Gain and bias as they lie.
@@ -136,7 +140,8 @@ public:
     reduced[static_cast<size_t>(view.axis)] = 1;
     memory::desc x = dense(view.dims), out = dense(reduced);
     dnnl::reduction::primitive_desc made({reductionOf(op_.fn), x, out, 0, 0}, ownScratchpad(), place_.engine);
-    return place_.bound("reduction", made, dnnl::reduction(made), {{DNNL_ARG_SRC, place_.over(x, op_.in[0])}, {DNNL_ARG_DST, place_.over(out, op_.out)}});
+    return place_.bound("reduction", made, dnnl::reduction(made),
+                        {{DNNL_ARG_SRC, place_.over(x, op_.in[0])}, {DNNL_ARG_DST, place_.over(out, op_.out)}});
   }
 
 private:
@@ -163,7 +168,8 @@ bool stretches(const int64_t* dims, const int64_t* other, int rank) {
 QuernPeerVector secondStretches(QuernPeerVector op) {
   if (!stretches(op.x, op.y, op.rank)) return op;
   if (stretches(op.y, op.x, op.rank)) throw std::runtime_error("both operands stretch; its binary primitive stretches the second");
-  if (op.fn == kQuernPeerSub || op.fn == kQuernPeerDiv) throw std::runtime_error("the first operand stretches; its binary primitive stretches the second");
+  if (op.fn == kQuernPeerSub || op.fn == kQuernPeerDiv)
+    throw std::runtime_error("the first operand stretches; its binary primitive stretches the second");
   std::swap(op.x, op.y);
   std::swap(op.in[0], op.in[1]);
   return op;

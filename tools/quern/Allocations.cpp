@@ -18,7 +18,8 @@ int64_t allocatedBytes() { return allocated.load(std::memory_order_relaxed); }
 
 static void* counted(std::size_t bytes, std::size_t alignment) {
   allocated.fetch_add(static_cast<int64_t>(bytes), std::memory_order_relaxed);
-  void* memory = alignment <= alignof(std::max_align_t) ? std::malloc(bytes == 0 ? 1 : bytes) : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  void* memory = alignment <= alignof(std::max_align_t) ? std::malloc(bytes == 0 ? 1 : bytes)
+                                                        : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }

@@ -14,16 +14,21 @@
 
 namespace quern {
 
-const CommandInfo kBenchInfo = {"bench", "OP|--suite FILE|--baseline FILE|--model M [--against PEERS] [--record OUT.toml]", "times ops, suites, models and recorded workloads, against this machine's ceilings",
-                                "  quern bench --baseline smallmind\n  quern bench matmul m=512 n=512 k=512 const=b\n"
-                                "  quern bench --suite transformer-f32 --json -\n  quern bench matmul m=128 n=768 k=768 const=b ep=bias --against onednn,openblas,blis,eigen --threads 1\n  quern bench softmax x=32x512 --against onednn --threads 1\n  quern bench --baseline smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
+const CommandInfo kBenchInfo = {
+    "bench", "OP|--suite FILE|--baseline FILE|--model M [--against PEERS] [--record OUT.toml]",
+    "times ops, suites, models and recorded workloads, against this machine's ceilings",
+    "  quern bench --baseline smallmind\n  quern bench matmul m=512 n=512 k=512 const=b\n"
+    "  quern bench --suite transformer-f32 --json -\n  quern bench matmul m=128 n=768 k=768 const=b ep=bias --against "
+    "onednn,openblas,blis,eigen --threads 1\n  quern bench softmax x=32x512 --against onednn --threads 1\n  quern bench --baseline "
+    "smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
 
 namespace {
 
 void showProgress(const std::string& what, size_t done, size_t all, double started) {
   double spent = nowSeconds() - started;
   double left = done == 0 ? 0 : spent / static_cast<double>(done) * static_cast<double>(all - done);
-  std::fprintf(stderr, "\r\033[K[%zu/%zu] %s%s", done + 1, all, what.c_str(), done == 0 ? "" : fmt::format(", {:.0f} s left", left).c_str());
+  std::fprintf(stderr, "\r\033[K[%zu/%zu] %s%s", done + 1, all, what.c_str(),
+               done == 0 ? "" : fmt::format(", {:.0f} s left", left).c_str());
 }
 
 Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
@@ -37,11 +42,14 @@ Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
   return std::vector<OpEntry>{std::move(*entry)};
 }
 
-Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, const Ceilings& ceilings, const Target& target, int threads, const std::string& footer) {
+Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, const Ceilings& ceilings, const Target& target, int threads,
+                    const std::string& footer) {
   if (line.has("json")) {
     Json list = Json::array();
     for (const BenchRow& row : rows) list.push_back(jsonOf(row));
-    Json json = {{"machine", {{"cpu", target.name}, {"model", target.model}, {"level", target.level}, {"threads", threads}}}, {"ceilings", jsonOf(ceilings)}, {"rows", list}};
+    Json json = {{"machine", {{"cpu", target.name}, {"model", target.model}, {"level", target.level}, {"threads", threads}}},
+                 {"ceilings", jsonOf(ceilings)},
+                 {"rows", list}};
     if (auto good = writeResult(jsonText(json), line.get("json")); !good) return good;
   }
   if (line.get("json") == "-") return {};
@@ -52,11 +60,19 @@ Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, 
 
 Result<int> runBench(std::vector<std::string> args) {
   CommandLine line(kBenchInfo, std::move(args));
-  line.common({"cpu", "schedule", "cache", "json", "threads"}).value("suite", "FILE", "", "every op of a suite").value("baseline", "FILE", "", "the recorded workloads of a baseline");
-  line.value("model", "M", "", "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models", 'm').value("prefill", "N", "512", "prompt tokens of the pp row").value("decode", "N", "128", "tokens of the tg row").value("depth", "N", "0", "positions in the cache before either");
+  line.common({"cpu", "schedule", "cache", "json", "threads"})
+      .value("suite", "FILE", "", "every op of a suite")
+      .value("baseline", "FILE", "", "the recorded workloads of a baseline");
+  line.value("model", "M", "", "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models", 'm')
+      .value("prefill", "N", "512", "prompt tokens of the pp row")
+      .value("decode", "N", "128", "tokens of the tg row")
+      .value("depth", "N", "0", "positions in the cache before either");
   line.value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32 or f16");
-  line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)").value("loops", "FILE", "", "this loop program in place of the generated one");
-  line.value("against", "PEERS", "", "other libraries in the same run (with an op or --suite): openblas, blis, eigen (matmul), onednn (also unary and binary maps, softmax, layernorm, reduce); tools/peers/install gets them");
+  line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)")
+      .value("loops", "FILE", "", "this loop program in place of the generated one");
+  line.value("against", "PEERS", "",
+             "other libraries in the same run (with an op or --suite): openblas, blis, eigen (matmul), onednn (also unary and binary maps, "
+             "softmax, layernorm, reduce); tools/peers/install gets them");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
@@ -72,7 +88,8 @@ Result<int> runBench(std::vector<std::string> args) {
     if (!count) return count.error();
     *into = *count;
   }
-  if (line.has("model") && modelPlan.prefill == 0 && modelPlan.decode == 0) return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
+  if (line.has("model") && modelPlan.prefill == 0 && modelPlan.decode == 0)
+    return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
   if (std::string kv = line.get("kv"); kv == "f16") modelPlan.kvType = ElementType::F16;
   else if (kv != "f32") return badCommand(fmt::format("bench: --kv {} is not f32 or f16", escaped(kv)));
   std::vector<std::string> against;
@@ -89,7 +106,8 @@ Result<int> runBench(std::vector<std::string> args) {
   double started = nowSeconds();
   const std::atomic<int>& interrupted = interruption();
   settings.interrupted = &interrupted;
-  if (wantsProgress(line)) settings.progress = [started](const std::string& what, size_t done, size_t all) { showProgress(what, done, all, started); };
+  if (wantsProgress(line))
+    settings.progress = [started](const std::string& what, size_t done, size_t all) { showProgress(what, done, all, started); };
   auto library = libraryOf(line, true);
   if (!library) return library.error();
   // What can be wrong with the input is found before anything is measured.
@@ -116,8 +134,9 @@ Result<int> runBench(std::vector<std::string> args) {
   std::vector<Peer> peers = loadPeers(against, (*library)->target(), settings.threads);
   Ceilings ceilings = measureCeilings((*library)->target());
   std::vector<BenchRow> rows;
-  std::string footer = fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n", ceilings.fmaGflops, ceilings.readGBs[0],
-                                   ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
+  std::string footer =
+      fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n",
+                  ceilings.fmaGflops, ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
   std::vector<std::string> wrong;
   if (line.has("baseline")) {
     auto run = benchBaseline(**library, baseline, ceilings, settings);

@@ -39,7 +39,11 @@ Result<double> scopeMs(Scope& scope, const KernelProvider& kernels, bool countKe
 class Bench {
 public:
   Bench(KernelLibrary& library, const RecordFile& baseline, const Ceilings& ceilings, const BenchSettings& settings)
-      : library_(library), baseline_(baseline), ceilings_(ceilings), settings_(settings), ready_(providerOf(library, library, settings.schedule)) {
+      : library_(library),
+        baseline_(baseline),
+        ceilings_(ceilings),
+        settings_(settings),
+        ready_(providerOf(library, library, settings.schedule)) {
     run_.record = baseline;
     run_.record.rows.clear();
     run_.record.models.clear();
@@ -48,7 +52,9 @@ public:
     run_.record.machine = run_.record.cpu = library.target().model;
     run_.record.ownColumn = "run";
     run_.record.ceilings = columnsOf(ceilings);
-    for (Columns* totals : {&run_.record.runtimeMs, &run_.record.allocatedMib, &run_.record.runtimeMsDisjoint, &run_.record.allocatedMibDisjoint}) totals->clear();
+    for (Columns* totals :
+         {&run_.record.runtimeMs, &run_.record.allocatedMib, &run_.record.runtimeMsDisjoint, &run_.record.allocatedMibDisjoint})
+      totals->clear();
   }
 
   Result<BaselineRun> run() {
@@ -194,23 +200,29 @@ private:
 
 }  // namespace
 
-Result<BaselineRun> benchBaseline(KernelLibrary& library, const RecordFile& baseline, const Ceilings& ceilings, const BenchSettings& settings) {
+Result<BaselineRun> benchBaseline(KernelLibrary& library, const RecordFile& baseline, const Ceilings& ceilings,
+                                  const BenchSettings& settings) {
   return Bench(library, baseline, ceilings, settings).run();
 }
 
 std::string baselineFooter(const RecordFile& baseline, const BaselineRun& run, const Target& target) {
-  auto sum = [](const Columns& columns, const char* name) { return columns.count(name) != 0 ? fmt::format("{:.5g} ms", columns.at(name)) : std::string("-"); };
-  std::string out = fmt::format("\ntotal of the scopes that do not overlap: {} (recorded: baseline {}, current {}, best {})\n", sum(run.record.runtimeMsDisjoint, "run"),
-                                sum(baseline.runtimeMsDisjoint, "baseline"), sum(baseline.runtimeMsDisjoint, "current"), sum(baseline.runtimeMsDisjoint, "best"));
+  auto sum = [](const Columns& columns, const char* name) {
+    return columns.count(name) != 0 ? fmt::format("{:.5g} ms", columns.at(name)) : std::string("-");
+  };
+  std::string out = fmt::format("\ntotal of the scopes that do not overlap: {} (recorded: baseline {}, current {}, best {})\n",
+                                sum(run.record.runtimeMsDisjoint, "run"), sum(baseline.runtimeMsDisjoint, "baseline"),
+                                sum(baseline.runtimeMsDisjoint, "current"), sum(baseline.runtimeMsDisjoint, "best"));
   out += fmt::format(
       "cold   an empty cache: lowering, LLVM and linking counted (not loading the generator, once per process)\n"
       "first  a filled cache: reading, checking and mapping the kernel counted\n"
-      "scope  kernels ready: what the recorded ms covers (all calls of the row, its warm-ups before the clock); the median of {} fresh scopes\n"
+      "scope  kernels ready: what the recorded ms covers (all calls of the row, its warm-ups before the clock); the median of {} fresh "
+      "scopes\n"
       "warm   one call, operands hot, alternating with the default schedule (vs default: above 1 the schedule in use is faster)\n"
       "The recorded figures are whole scopes on another machine ({}) and include that system's own JIT on first calls.\n"
       "Rows ending in -kv decode with a key/value cache, which the recording did not: they have no recorded figure.\n"
       "This machine: {}, {} (measured in this run: {:.4g} GFLOPS fma, one thread)\n",
-      kFreshScopes, baseline.machine, target.model, target.level, run.record.ceilings.count("fma_f32_gflops") != 0 ? run.record.ceilings.at("fma_f32_gflops") : 0);
+      kFreshScopes, baseline.machine, target.model, target.level,
+      run.record.ceilings.count("fma_f32_gflops") != 0 ? run.record.ceilings.at("fma_f32_gflops") : 0);
   return out;
 }
 

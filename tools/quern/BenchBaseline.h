@@ -11,19 +11,20 @@ namespace quern {
 
 struct BaselineRun {
   std::vector<BenchRow> rows;
-  RecordFile record;                ///< the same rows with our figures in the column "run"
-  std::vector<std::string> wrong;   ///< check values that do not hold
+  RecordFile record;               ///< the same rows with our figures in the column "run"
+  std::vector<std::string> wrong;  ///< check values that do not hold
 };
 
 struct BenchSettings {
   int threads = 1;
-  std::string schedule;             ///< --schedule
+  std::string schedule;                           ///< --schedule
   const std::atomic<int>* interrupted = nullptr;  ///< not 0: stop after the row at hand
   std::function<void(const std::string& what, size_t done, size_t all)> progress;
 };
 
 /// Errors   what parsing, compiling or the cache say.
-Result<BaselineRun> benchBaseline(KernelLibrary& library, const RecordFile& baseline, const Ceilings& ceilings, const BenchSettings& settings);
+Result<BaselineRun> benchBaseline(KernelLibrary& library, const RecordFile& baseline, const Ceilings& ceilings,
+                                  const BenchSettings& settings);
 
 /// What the figures mean: printed under the table.
 std::string baselineFooter(const RecordFile& baseline, const BaselineRun& run, const Target& target);

@@ -9,10 +9,10 @@
 namespace quern {
 
 struct OpBenchSettings {
-  const CommandLine& line;    ///< --schedule, --loops
+  const CommandLine& line;  ///< --schedule, --loops
   const Ceilings& ceilings;
   const std::vector<Peer>& peers;  ///< of --against
-  ThreadPool& pool;           ///< calls that are worth sharing run on all of it, others on the calling thread
+  ThreadPool& pool;                ///< calls that are worth sharing run on all of it, others on the calling thread
 };
 
 /// Warm calls, alternating with the default schedule's, then with each peer's; run-time dimensions are 64 each.

@@ -25,13 +25,15 @@ std::string resultDiffers(const float* ours, const float* theirs, size_t element
     double difference = std::fabs(static_cast<double>(ours[i]) - static_cast<double>(theirs[i]));
     worst = std::max(worst, std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference);
   }
-  return worst <= kAllowed * largest ? "" : fmt::format("wrong result: differs by {:.3g} where the largest value is {:.3g}", worst, largest);
+  return worst <= kAllowed * largest ? ""
+                                     : fmt::format("wrong result: differs by {:.3g} where the largest value is {:.3g}", worst, largest);
 }
 
 /// One peer on one op: its result, then its time.
 class PeerBench {
 public:
-  PeerBench(const Peer& peer, const PeerCall& call, size_t elements) : api_(*peer.api), call_(call), out_(elements * sizeof(float), Flush::Begin), elements_(elements) {
+  PeerBench(const Peer& peer, const PeerCall& call, size_t elements)
+      : api_(*peer.api), call_(call), out_(elements * sizeof(float), Flush::Begin), elements_(elements) {
     if (const auto* matmul = std::get_if<QuernPeerMatmul>(&call.op)) prepare(*matmul);
     else prepare(std::get<QuernPeerVector>(call.op));
   }
@@ -64,7 +66,8 @@ private:
   void prepare(QuernPeerMatmul op) {
     op.c = out_.f32();
     fuses_ = api_.fusesEpilogue != 0;
-    if (!fuses_) op = {op.m, op.n, op.k, op.batch, op.ta, op.tb, op.acc, op.constB, kQuernPeerNone, op.a, op.b, op.c, nullptr, nullptr, op.threads};
+    if (!fuses_)
+      op = {op.m, op.n, op.k, op.batch, op.ta, op.tb, op.acc, op.constB, kQuernPeerNone, op.a, op.b, op.c, nullptr, nullptr, op.threads};
     handle_ = api_.prepare(&op, text_, sizeof text_);
   }
   void prepare(QuernPeerVector op) {
@@ -84,7 +87,8 @@ private:
 
 }  // namespace
 
-void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& op, TimingOperands& operands, const TimedCall& ours, const Ceilings& ceilings, const AgainstSettings& settings) {
+void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& op, TimingOperands& operands, const TimedCall& ours,
+                  const Ceilings& ceilings, const AgainstSettings& settings) {
   PeerCall call = peerCallOf(op, operands.inputs(), settings.threads);
   if (call.wantsPositive) {
     const GuardedArray& x = operands.inputs().arrays[0];
@@ -137,11 +141,12 @@ std::string againstFooter(const std::vector<BenchRow>& rows) {
     ++measured;
     if (least == nullptr || fastest->ratio.median < fastestOf(*least)->ratio.median) least = &row;
   }
-  std::string out = "\nspeed vs a peer: its time over ours in this run, alternating (half the 95 % interval; its share of the same ceiling)\n";
+  std::string out =
+      "\nspeed vs a peer: its time over ours in this run, alternating (half the 95 % interval; its share of the same ceiling)\n";
   if (least != nullptr) {
     const PeerFigure* fastest = fastestOf(*least);
-    out += fmt::format("against the fastest peer of each row: geometric mean {:.2f}x, minimum {:.2f}x ({}: {}), {} of {} rows\n", std::exp(logs / measured), fastest->ratio.median,
-                       fastest->peer, least->op, measured, rows.size());
+    out += fmt::format("against the fastest peer of each row: geometric mean {:.2f}x, minimum {:.2f}x ({}: {}), {} of {} rows\n",
+                       std::exp(logs / measured), fastest->ratio.median, fastest->peer, least->op, measured, rows.size());
   }
   for (size_t p = 0; p < rows.front().peers.size(); ++p) {
     const PeerFigure& first = rows.front().peers[p];

@@ -13,16 +13,29 @@ static Json jsonOf(const PeerFigure& figure) {
   if (!figure.path.empty()) json["path"] = figure.path + (figure.way.empty() ? "" : ", " + figure.way);
   if (!figure.why.empty()) json[figure.path.empty() ? "absent" : "reason"] = figure.why;
   else
-    json.update({{"ratio", figure.ratio.median}, {"ratio_low", figure.ratio.low}, {"ratio_high", figure.ratio.high}, {"ceiling_percent", figure.ceilingPercent}, {"ns", figure.ns.median},
-                 {"ns_low", figure.ns.low}, {"ns_high", figure.ns.high}});
+    json.update({{"ratio", figure.ratio.median},
+                 {"ratio_low", figure.ratio.low},
+                 {"ratio_high", figure.ratio.high},
+                 {"ceiling_percent", figure.ceilingPercent},
+                 {"ns", figure.ns.median},
+                 {"ns_low", figure.ns.low},
+                 {"ns_high", figure.ns.high}});
   return json;
 }
 
 Json jsonOf(const BenchRow& row) {
   Json json = {{"op", row.op}};
   if (!row.id.empty()) json["id"] = row.id;
-  json.update({{"cpu", row.cpu}, {"threads", row.threads}, {"schedule", row.schedule}, {"schedule_from", row.scheduleFrom}, {"cache_state", row.cacheState},
-               {"warm_ns", row.warmNs.median}, {"warm_ns_low", row.warmNs.low}, {"warm_ns_high", row.warmNs.high}, {"rate", row.rate}, {"rate_unit", row.rateUnit},
+  json.update({{"cpu", row.cpu},
+               {"threads", row.threads},
+               {"schedule", row.schedule},
+               {"schedule_from", row.scheduleFrom},
+               {"cache_state", row.cacheState},
+               {"warm_ns", row.warmNs.median},
+               {"warm_ns_low", row.warmNs.low},
+               {"warm_ns_high", row.warmNs.high},
+               {"rate", row.rate},
+               {"rate_unit", row.rateUnit},
                {"ceiling_percent", row.ceilingPercent}});
   if (row.coldMs) json["cold_ms"] = *row.coldMs;
   if (row.firstMs) json["first_ms"] = *row.firstMs;
@@ -66,7 +79,10 @@ static std::string aligned(const std::vector<std::vector<std::string>>& cells) {
   std::string out;
   for (const auto& row : cells) {
     std::string line;
-    for (size_t i = 0; i < row.size(); ++i) line += i == 0 ? fmt::format("{:<{}}", row[i], widths[i]) : i + 1 == row.size() ? "  " + row[i] : fmt::format("  {:>{}}", row[i], widths[i]);
+    for (size_t i = 0; i < row.size(); ++i)
+      line += i == 0                ? fmt::format("{:<{}}", row[i], widths[i])
+              : i + 1 == row.size() ? "  " + row[i]
+                                    : fmt::format("  {:>{}}", row[i], widths[i]);
     out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   return out;
@@ -92,19 +108,27 @@ std::string tableOf(const std::vector<BenchRow>& rows) {
   for (const BenchRow& row : rows) {
     std::vector<std::string> line = {row.id.empty() ? row.op : row.id};
     if (recorded) line.insert(line.end(), {ms(row.coldMs), ms(row.firstMs), ms(row.scopeMs)});
-    for (const std::string& column : columns) line.push_back(row.recordedMs.count(column) != 0 ? fmt::format("{:.4g}", row.recordedMs.at(column)) : "-");
-    if (recorded) line.push_back(row.scopeMs && row.recordedMs.count("best") != 0 ? fmt::format("{:.1f}x", row.recordedMs.at("best") / *row.scopeMs) : "-");
+    for (const std::string& column : columns)
+      line.push_back(row.recordedMs.count(column) != 0 ? fmt::format("{:.4g}", row.recordedMs.at(column)) : "-");
+    if (recorded)
+      line.push_back(row.scopeMs && row.recordedMs.count("best") != 0 ? fmt::format("{:.1f}x", row.recordedMs.at("best") / *row.scopeMs)
+                                                                      : "-");
     double spread = row.warmNs.median > 0 ? (row.warmNs.high - row.warmNs.low) / row.warmNs.median * 50 : 0;
-    line.insert(line.end(), {humanTime(row.warmNs.median), fmt::format("{:.1f} %", spread), fmt::format("{:.4g} {}", row.rate, row.rateUnit),
-                             row.ceilingPercent > 0 ? fmt::format("{:.0f} %", row.ceilingPercent) : "-"});
+    line.insert(line.end(),
+                {humanTime(row.warmNs.median), fmt::format("{:.1f} %", spread), fmt::format("{:.4g} {}", row.rate, row.rateUnit),
+                 row.ceilingPercent > 0 ? fmt::format("{:.0f} %", row.ceilingPercent) : "-"});
     for (const PeerFigure& figure : row.peers) line.push_back(cellOf(figure));
-    line.insert(line.end(), {row.tunedSpeedup ? fmt::format("{:.2f}x", *row.tunedSpeedup) : "-", humanBytes(static_cast<double>(row.allocatedBytes)), row.scheduleFrom + (row.note.empty() ? "" : "; " + row.note)});
+    line.insert(line.end(),
+                {row.tunedSpeedup ? fmt::format("{:.2f}x", *row.tunedSpeedup) : "-", humanBytes(static_cast<double>(row.allocatedBytes)),
+                 row.scheduleFrom + (row.note.empty() ? "" : "; " + row.note)});
     cells.push_back(std::move(line));
   }
   return aligned(cells);
 }
 
-double ceilingShare(const BenchRow& row, const OpDesc& op, const Ceilings& ceilings, double ns) { return ns > 0 ? 100 * rooflineNs(op, ceilings) / ns / row.threads : 0; }
+double ceilingShare(const BenchRow& row, const OpDesc& op, const Ceilings& ceilings, double ns) {
+  return ns > 0 ? 100 * rooflineNs(op, ceilings) / ns / row.threads : 0;
+}
 
 void setRate(BenchRow& row, const OpDesc& op, const Ceilings& ceilings) {
   double ns = row.warmNs.median;

@@ -13,27 +13,27 @@ namespace quern {
 /// A peer beside us on one row.
 struct PeerFigure {
   std::string peer, version;
-  std::string path, way;                 ///< instruction sets, and the function or primitive chosen for this op
-  std::string why;                       ///< why there is no ratio; empty: there is
-  std::string brief = "-";               ///< that reason as a cell of the table
-  Spread ns, ratio;                      ///< ratio: its time over ours
+  std::string path, way;    ///< instruction sets, and the function or primitive chosen for this op
+  std::string why;          ///< why there is no ratio; empty: there is
+  std::string brief = "-";  ///< that reason as a cell of the table
+  Spread ns, ratio;         ///< ratio: its time over ours
   double ceilingPercent = 0;
 };
 
 struct BenchRow {
   std::string id, op, cpu, schedule, scheduleFrom, cacheState = "hot";
   int threads = 1;
-  Spread warmNs;                         ///< one call (a model: one forward)
+  Spread warmNs;  ///< one call (a model: one forward)
   double rate = 0;
-  std::string rateUnit;                  ///< GFLOPS, GB/s, tokens/s
+  std::string rateUnit;  ///< GFLOPS, GB/s, tokens/s
   double ceilingPercent = 0;
   std::optional<double> coldMs, firstMs, scopeMs;
-  std::optional<double> tunedSpeedup;    ///< default's time over the schedule's in use
+  std::optional<double> tunedSpeedup;  ///< default's time over the schedule's in use
   Columns recordedMs;
   int64_t allocatedBytes = 0;
   std::optional<double> tokensPerS;
   std::string note;
-  std::vector<PeerFigure> peers;         ///< in the order of --against
+  std::vector<PeerFigure> peers;  ///< in the order of --against
 };
 
 Json jsonOf(const BenchRow& row);

@@ -46,9 +46,16 @@ Result<int> list(const KernelCache& cache, const CommandLine& line) {
       continue;
     }
     std::string here = standing(*artifact);
-    out += fmt::format("{:>8}  {:>6}  {}  {} | {}\n", artifact->certificate.cases > 0 ? "yes" : "no", file.bytes, here, artifact->key.op, artifact->key.schedule);
-    rows.push_back({{"op", artifact->key.op}, {"schedule", artifact->key.schedule}, {"contract", artifact->key.contract}, {"bytes", file.bytes}, {"standing", here},
-                    {"certificate_cases", artifact->certificate.cases}, {"worst_error_over_limit", artifact->certificate.worstOverLimit}, {"file", file.path}});
+    out += fmt::format("{:>8}  {:>6}  {}  {} | {}\n", artifact->certificate.cases > 0 ? "yes" : "no", file.bytes, here, artifact->key.op,
+                       artifact->key.schedule);
+    rows.push_back({{"op", artifact->key.op},
+                    {"schedule", artifact->key.schedule},
+                    {"contract", artifact->key.contract},
+                    {"bytes", file.bytes},
+                    {"standing", here},
+                    {"certificate_cases", artifact->certificate.cases},
+                    {"worst_error_over_limit", artifact->certificate.worstOverLimit},
+                    {"file", file.path}});
   }
   if (auto good = say(line, out, {{"rows", rows}}); !good) return good.error();
   return 0;
@@ -69,7 +76,8 @@ Result<int> verify(const KernelCache& cache, const CommandLine& line) {
       out += fmt::format("{}: {}\n", escaped(file.path), artifact ? "is not the entry its name says" : artifact.error().message);
     }
   }
-  if (auto written = say(line, out + fmt::format("{} good, {} damaged\n", good, bad), {{"good", good}, {"damaged", damaged}}); !written) return written.error();
+  if (auto written = say(line, out + fmt::format("{} good, {} damaged\n", good, bad), {{"good", good}, {"damaged", damaged}}); !written)
+    return written.error();
   return bad == 0 ? 0 : 1;
 }
 
@@ -84,19 +92,26 @@ Result<int> runCache(std::vector<std::string> args) {
   const std::vector<std::string> actions = {"path", "list", "verify", "export", "import"};
   std::string action = words.empty() ? "" : words[0];
   if (std::find(actions.begin(), actions.end(), action) == actions.end())
-    return badCommand(fmt::format("cache: '{}' is no action{}; actions: {}", escaped(action), didYouMean(action, actions), join(actions, " ")));
+    return badCommand(
+        fmt::format("cache: '{}' is no action{}; actions: {}", escaped(action), didYouMean(action, actions), join(actions, " ")));
   bool moves = action == "export" || action == "import";
-  if (words.size() != (moves ? 2u : 1u)) return badCommand(fmt::format("cache {}: {} is needed", action, moves ? "one FILE" : "no further word"));
+  if (words.size() != (moves ? 2u : 1u))
+    return badCommand(fmt::format("cache {}: {} is needed", action, moves ? "one FILE" : "no further word"));
   KernelCache cache(cacheDirectories(line.get("cache")));
   if (action == "path") {
-    if (auto good = say(line, join(cache.directories(), "\n") + (cache.enabled() ? "\n" : ""), {{"directories", cache.directories()}}); !good) return good.error();
+    if (auto good = say(line, join(cache.directories(), "\n") + (cache.enabled() ? "\n" : ""), {{"directories", cache.directories()}});
+        !good)
+      return good.error();
     return 0;
   }
   if (action == "list") return list(cache, line);
   if (action == "verify") return verify(cache, line);
   auto count = action == "export" ? cache.exportTo(words[1]) : cache.importFrom(words[1]);
   if (!count) return count.error();
-  if (auto good = say(line, fmt::format("{} kernels {}\n", *count, action == "export" ? "written to " + words[1] : "read"), {{"kernels", *count}, {"file", words[1]}}); !good) return good.error();
+  if (auto good = say(line, fmt::format("{} kernels {}\n", *count, action == "export" ? "written to " + words[1] : "read"),
+                      {{"kernels", *count}, {"file", words[1]}});
+      !good)
+    return good.error();
   return 0;
 }
 

@@ -46,7 +46,8 @@ static Result<OpEntry> opFromFile(const std::string& word) {
     if (entry.id == id || (id.empty() && file->entries.size() == 1)) return std::move(entry);
     ids.push_back(entry.id);
   }
-  if (id.empty()) return badCommand(fmt::format("{} has {} ops: say which, as {}#ID; ids: {}", escaped(name), ids.size(), escaped(name), join(ids, " ")));
+  if (id.empty())
+    return badCommand(fmt::format("{} has {} ops: say which, as {}#ID; ids: {}", escaped(name), ids.size(), escaped(name), join(ids, " ")));
   return badCommand(fmt::format("{}: no op '{}'{}; ids: {}", escaped(name), escaped(id), didYouMean(id, ids), join(ids, " ")));
 }
 
@@ -57,7 +58,8 @@ Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<con
     all = words[0];
     for (size_t i = 1; i < words.size(); ++i) {
       size_t equals = words[i].find('=');
-      bool blanks = words[i].find(' ') != std::string::npos && equals != std::string::npos && words[i].find_first_of("'\"") == std::string::npos;
+      bool blanks =
+          words[i].find(' ') != std::string::npos && equals != std::string::npos && words[i].find_first_of("'\"") == std::string::npos;
       all += " " + (blanks ? words[i].substr(0, equals + 1) + "\"" + words[i].substr(equals + 1) + "\"" : words[i]);
     }
   }
@@ -76,7 +78,8 @@ Result<Target> targetOf(const CommandLine& line, bool mustRun) {
   auto target = findTarget(line.get("cpu"));
   if (!target || !mustRun) return target;
   std::vector<std::string> lacking = hostTarget().lackingFor(*target);
-  if (!lacking.empty()) return machineLacks(fmt::format("--cpu {}: this machine lacks {}; `quern cpu` says what it has", target->name, join(lacking, ", ")));
+  if (!lacking.empty())
+    return machineLacks(fmt::format("--cpu {}: this machine lacks {}; `quern cpu` says what it has", target->name, join(lacking, ", ")));
   if (target->model.empty()) target->model = hostTarget().model;
   return target;
 }
@@ -85,7 +88,8 @@ Result<std::unique_ptr<KernelLibrary>> libraryOf(const CommandLine& line, bool m
   auto target = targetOf(line, mustRun);
   if (!target) return target.error();
   std::vector<std::string> caches = cacheDirectories(line.get("cache"));
-  if (mustRun && caches.empty() && line.get("cache").empty()) logWarning("no cache: neither HOME nor XDG_CACHE_HOME is set, so kernels are compiled anew in every run; --cache DIR names a folder");
+  if (mustRun && caches.empty() && line.get("cache").empty())
+    logWarning("no cache: neither HOME nor XDG_CACHE_HOME is set, so kernels are compiled anew in every run; --cache DIR names a folder");
   return std::make_unique<KernelLibrary>(std::move(*target), std::move(caches));
 }
 
@@ -102,7 +106,8 @@ Result<LoopProgram> programFromLoops(const std::string& file) {
 static std::vector<std::string> interfaceOf(const LoopProgram& program) {
   std::vector<std::string> lines;
   for (const std::string& line : split(text(program), '\n')) {
-    bool operand = line.starts_with("buffer ") && line.find(" shared [") == std::string::npos && line.find(" thread [") == std::string::npos;
+    bool operand =
+        line.starts_with("buffer ") && line.find(" shared [") == std::string::npos && line.find(" thread [") == std::string::npos;
     if (operand || line.starts_with("dim ") || line.starts_with("stride ")) lines.push_back(line);
   }
   return lines;
@@ -117,7 +122,8 @@ Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, con
   std::vector<std::string> wanted = interfaceOf(*own), given = interfaceOf(*program);
   for (size_t i = 0; i < std::max(wanted.size(), given.size()); ++i) {
     std::string expected = i < wanted.size() ? wanted[i] : "nothing", found = i < given.size() ? given[i] : "nothing";
-    if (expected != found) return badInput(fmt::format("{}: has '{}' where {} needs '{}'", escaped(file), escaped(found), text(op), expected));
+    if (expected != found)
+      return badInput(fmt::format("{}: has '{}' where {} needs '{}'", escaped(file), escaped(found), text(op), expected));
   }
   auto api = codegenModule();
   if (!api) return api.error();
@@ -153,7 +159,8 @@ Result<void> checkMemory(const OpDesc& op, double copies) {
   double needed = minBytesOf(op) * copies;
   double there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
   if (needed <= there) return {};
-  return machineLacks(fmt::format("{}: needs about {} with its copies, this machine has {}", text(op), humanBytes(needed), humanBytes(there)));
+  return machineLacks(
+      fmt::format("{}: needs about {} with its copies, this machine has {}", text(op), humanBytes(needed), humanBytes(there)));
 }
 
 static std::atomic<int> interruptedBy{0};

@@ -76,7 +76,7 @@ Result<int> runLogits(std::vector<std::string> args);
 Result<int> runPerplexity(std::vector<std::string> args);
 Result<int> runTokenize(std::vector<std::string> args);
 
-extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo, kCompareInfo, kEmitInfo, kInfoInfo, kTokenizeInfo, kGenerateInfo,
-    kLogitsInfo, kPerplexityInfo;
+extern const CommandInfo kOpsInfo, kShowInfo, kEvalInfo, kVerifyInfo, kCpuInfo, kTuneInfo, kCacheInfo, kBenchInfo, kCompareInfo, kEmitInfo,
+    kInfoInfo, kTokenizeInfo, kGenerateInfo, kLogitsInfo, kPerplexityInfo;
 
 }  // namespace quern

@@ -10,7 +10,8 @@ namespace quern {
 
 namespace po = boost::program_options;
 
-CommandLine& CommandLine::value(const std::string& name, const std::string& argument, const std::string& fallback, const std::string& help, char shortName) {
+CommandLine& CommandLine::value(const std::string& name, const std::string& argument, const std::string& fallback, const std::string& help,
+                                char shortName) {
   flags_.push_back({name, argument, fallback, help, shortName, false});
   return *this;
 }
@@ -23,7 +24,8 @@ CommandLine& CommandLine::toggle(const std::string& name, const std::string& hel
 CommandLine& CommandLine::common(std::initializer_list<std::string_view> names) {
   for (std::string_view name : names) {
     if (name == "cpu") value("cpu", "NAME|FILE", "host", "the CPU to compile for: host, a name in configs/cpu, or a TOML file");
-    if (name == "schedule") value("schedule", "TEXT", "", "\"mr=8 nr=48 ...\", default, or tuned (default: pinned, else tuned here, else default)");
+    if (name == "schedule")
+      value("schedule", "TEXT", "", "\"mr=8 nr=48 ...\", default, or tuned (default: pinned, else tuned here, else default)");
     if (name == "cache") value("cache", "DIR[:DIR...]", "", "kernel cache: the first is written, the others only read; none: no cache");
     if (name == "json") value("json", "FILE", "", "results as JSON; - is stdout");
     if (name == "threads") value("threads", "N", "0", "threads (default: the CPUs this process may use)", 't');
@@ -35,7 +37,8 @@ CommandLine& CommandLine::common(std::initializer_list<std::string_view> names) 
 Error CommandLine::unknown(const std::string& flag) const {
   std::vector<std::string> names = {"--help"};
   for (const Flag& known : flags_) names.push_back("--" + known.name);
-  return badCommand(fmt::format("{}: unknown flag '{}'{}; flags: {}", info_.name, escaped(flag), didYouMean(flag, names), join(names, " ")));
+  return badCommand(
+      fmt::format("{}: unknown flag '{}'{}; flags: {}", info_.name, escaped(flag), didYouMean(flag, names), join(names, " ")));
 }
 
 Result<void> CommandLine::parse() {
@@ -48,7 +51,8 @@ Result<void> CommandLine::parse() {
   }
   try {
     using namespace po::command_line_style;
-    int style = allow_long | long_allow_adjacent | long_allow_next | allow_short | short_allow_next | short_allow_adjacent | allow_dash_for_short;
+    int style =
+        allow_long | long_allow_adjacent | long_allow_next | allow_short | short_allow_next | short_allow_adjacent | allow_dash_for_short;
     auto parsed = po::command_line_parser(args_).options(description).style(style).allow_unregistered().run();
     for (const auto& option : parsed.options) {
       if (option.position_key != -1) {
@@ -72,7 +76,8 @@ Result<void> CommandLine::parse() {
 std::string CommandLine::help() const {
   std::string out = fmt::format("quern {} {}\n\n{}\n\n", info_.name, info_.usage, info_.summary);
   for (const Flag& flag : flags_) {
-    std::string left = (flag.shortName != 0 ? fmt::format("-{}, ", flag.shortName) : "") + "--" + flag.name + (flag.toggle ? "" : " " + flag.argument);
+    std::string left =
+        (flag.shortName != 0 ? fmt::format("-{}, ", flag.shortName) : "") + "--" + flag.name + (flag.toggle ? "" : " " + flag.argument);
     bool says = flag.fallback.empty() || flag.help.find("default") != std::string::npos;
     out += fmt::format("  {:<24} {}{}\n", left, flag.help, says ? "" : fmt::format(" (default {})", flag.fallback));
   }

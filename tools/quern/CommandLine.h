@@ -13,7 +13,7 @@ namespace quern {
 /// One command of the program.
 struct CommandInfo {
   std::string_view name;
-  std::string_view usage;     ///< behind "quern NAME "
+  std::string_view usage;  ///< behind "quern NAME "
   std::string_view summary;
   std::string_view examples;  ///< lines
 };
@@ -24,7 +24,8 @@ public:
   CommandLine(const CommandInfo& info, std::vector<std::string> args) : info_(info), args_(std::move(args)) {}
 
   /// A flag with a value; `fallback` is what get() gives where it is absent. `shortName` 0: none.
-  CommandLine& value(const std::string& name, const std::string& argument, const std::string& fallback, const std::string& help, char shortName = 0);
+  CommandLine& value(const std::string& name, const std::string& argument, const std::string& fallback, const std::string& help,
+                     char shortName = 0);
   /// A flag without a value.
   CommandLine& toggle(const std::string& name, const std::string& help);
   /// --cpu, --schedule, --cache, --json, --log, --quiet, --threads: those named.

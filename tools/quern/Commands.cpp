@@ -5,9 +5,11 @@ namespace quern {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = {
-      {kCpuInfo, runCpu}, {kOpsInfo, runOps}, {kShowInfo, runShow}, {kEvalInfo, runEval}, {kVerifyInfo, runVerify},
-      {kTuneInfo, runTune}, {kBenchInfo, runBench}, {kCompareInfo, runCompare}, {kCacheInfo, runCache}, {kEmitInfo, runEmit},
-      {kInfoInfo, runInfo}, {kTokenizeInfo, runTokenize}, {kGenerateInfo, runGenerate}, {kLogitsInfo, runLogits}, {kPerplexityInfo, runPerplexity},
+      {kCpuInfo, runCpu},           {kOpsInfo, runOps},         {kShowInfo, runShow},
+      {kEvalInfo, runEval},         {kVerifyInfo, runVerify},   {kTuneInfo, runTune},
+      {kBenchInfo, runBench},       {kCompareInfo, runCompare}, {kCacheInfo, runCache},
+      {kEmitInfo, runEmit},         {kInfoInfo, runInfo},       {kTokenizeInfo, runTokenize},
+      {kGenerateInfo, runGenerate}, {kLogitsInfo, runLogits},   {kPerplexityInfo, runPerplexity},
   };
   return all;
 }

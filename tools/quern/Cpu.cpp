@@ -15,7 +15,9 @@ const CommandInfo kCpuInfo = {"cpu", "[--measure] [-o FILE.toml]", "what this CP
 
 Result<int> runCpu(std::vector<std::string> args) {
   CommandLine line(kCpuInfo, std::move(args));
-  line.common({"cpu", "json"}).toggle("measure", "measures its ceilings with the level's instructions (a second)").value("output", "FILE.toml", "", "writes the description as a file for --cpu", 'o');
+  line.common({"cpu", "json"})
+      .toggle("measure", "measures its ceilings with the level's instructions (a second)")
+      .value("output", "FILE.toml", "", "writes the description as a file for --cpu", 'o');
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (!line.words().empty()) return badCommand("cpu: takes no words; --cpu NAME describes another CPU");
@@ -27,19 +29,22 @@ Result<int> runCpu(std::vector<std::string> args) {
     std::vector<std::string> run = featuresThatRun();
     std::set_difference(claimed.begin(), claimed.end(), run.begin(), run.end(), std::back_inserter(silent));
   }
-  std::string out = fmt::format("cpu       {}{}\nlevel     {} ({}-bit vectors, {} registers{})\nfeatures  {}\ncaches    L1 {}, L2 {}, L3 {}\n", target->name,
-                                target->model.empty() ? "" : " (" + target->model + ")", target->level, target->isa().vectorBits, target->isa().vectorRegisters,
-                                target->isa().fma ? ", fma" : "", join(claimed, " "), humanBytes(static_cast<double>(target->l1Bytes)),
-                                humanBytes(static_cast<double>(target->l2Bytes)), humanBytes(static_cast<double>(target->l3Bytes)));
+  std::string out = fmt::format(
+      "cpu       {}{}\nlevel     {} ({}-bit vectors, {} registers{})\nfeatures  {}\ncaches    L1 {}, L2 {}, L3 {}\n", target->name,
+      target->model.empty() ? "" : " (" + target->model + ")", target->level, target->isa().vectorBits, target->isa().vectorRegisters,
+      target->isa().fma ? ", fma" : "", join(claimed, " "), humanBytes(static_cast<double>(target->l1Bytes)),
+      humanBytes(static_cast<double>(target->l2Bytes)), humanBytes(static_cast<double>(target->l3Bytes)));
   if (!silent.empty()) out += fmt::format("reported but not executing: {}\n", join(silent, " "));
-  Json json = {{"name", target->name}, {"model", target->model}, {"level", target->level}, {"features", claimed}, {"l1_bytes", target->l1Bytes}, {"l2_bytes", target->l2Bytes}, {"l3_bytes", target->l3Bytes}};
+  Json json = {{"name", target->name},        {"model", target->model},      {"level", target->level},     {"features", claimed},
+               {"l1_bytes", target->l1Bytes}, {"l2_bytes", target->l2Bytes}, {"l3_bytes", target->l3Bytes}};
   if (line.has("measure")) {
     std::vector<std::string> lacking = hostTarget().lackingFor(*target);
     if (!lacking.empty()) return machineLacks(fmt::format("--cpu {}: this machine lacks {}", target->name, join(lacking, ", ")));
     Ceilings ceilings = measureCeilings(*target);
     json["ceilings"] = jsonOf(ceilings);
     out += fmt::format("fma       {:.4g} GFLOPS f32, one thread\n", ceilings.fmaGflops);
-    for (size_t level = 0; level < Ceilings::kLevels; ++level) out += fmt::format("{:<8}  read {:.4g} GB/s, copy {:.4g} GB/s\n", levelName(level), ceilings.readGBs[level], ceilings.copyGBs[level]);
+    for (size_t level = 0; level < Ceilings::kLevels; ++level)
+      out += fmt::format("{:<8}  read {:.4g} GB/s, copy {:.4g} GB/s\n", levelName(level), ceilings.readGBs[level], ceilings.copyGBs[level]);
   }
   if (line.has("output"))
     if (auto good = writeFileAtomically(line.get("output"), targetToml(*target)); !good) return good.error();

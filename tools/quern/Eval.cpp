@@ -27,12 +27,14 @@ class Arguments {
 public:
   Result<void> add(const TensorSpec& spec, const NpyArray& array, const std::string& file) {
     if ((spec.type == ElementType::I32) != array.isIds)
-      return badInput(fmt::format("{}: descr is {}, {} is needed for {}", escaped(file), array.isIds ? "whole numbers" : "f32", spec.type == ElementType::I32 ? "i32" : "f32", spec.name));
+      return badInput(fmt::format("{}: descr is {}, {} is needed for {}", escaped(file), array.isIds ? "whole numbers" : "f32",
+                                  spec.type == ElementType::I32 ? "i32" : "f32", spec.name));
     Input input{&array, array.isIds ? static_cast<const void*>(array.ids.data()) : array.values.data(), {}};
     if (spec.type != ElementType::F32 && spec.type != ElementType::I32) {
       auto count = static_cast<int64_t>(array.values.size());
       input.rounded = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(bytesOf(spec.type, count)));
-      if (auto good = fromFloats(fileTypeOf(spec.type), array.values.data(), count, input.rounded->data()); !good) return badInput(fmt::format("{}: as {}: {}", escaped(file), text(spec.type), good.error().message));
+      if (auto good = fromFloats(fileTypeOf(spec.type), array.values.data(), count, input.rounded->data()); !good)
+        return badInput(fmt::format("{}: as {}: {}", escaped(file), text(spec.type), good.error().message));
       input.data = input.rounded->data();
     }
     inputs_.push_back(std::move(input));
@@ -82,7 +84,8 @@ Result<void> checkIds(const std::vector<TensorSpec>& specs, const std::vector<Np
     if (specs[i].type != ElementType::I32) continue;
     int64_t rows = arrays[i + 1].shape[0];
     for (int32_t id : arrays[i].ids)
-      if (id < 0 || id >= rows) return badInput(fmt::format("{}: id {} is not a row of {}; ids are 0 to {}", escaped(files[i]), id, specs[i + 1].name, rows - 1));
+      if (id < 0 || id >= rows)
+        return badInput(fmt::format("{}: id {} is not a row of {}; ids are 0 to {}", escaped(files[i]), id, specs[i + 1].name, rows - 1));
   }
   return {};
 }
@@ -119,9 +122,11 @@ Result<int> runEval(std::vector<std::string> args) {
   if (!library) return library.error();
   auto choice = chooseFor(**library, *entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target()) : (*library)->get(entry->op, *choice);
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target())
+                                  : (*library)->get(entry->op, *choice);
   if (!kernel) return kernel.error();
-  if (!line.has("quiet")) std::fprintf(stderr, "%s\nschedule (%s) %s\n", text(entry->op).c_str(), choice->from.c_str(), text(choice->schedule).c_str());
+  if (!line.has("quiet"))
+    std::fprintf(stderr, "%s\nschedule (%s) %s\n", text(entry->op).c_str(), choice->from.c_str(), text(choice->schedule).c_str());
   std::vector<std::byte> out;
   TensorSpec outSpec = outputOf(fixed(entry->op, *dims));
   std::vector<Operand> operands = arguments.bind((*kernel)->info, outSpec, out);

@@ -39,7 +39,10 @@ Result<double> numberOf(const CommandLine& line, const std::string& flag) {
 Result<SamplerOptions> samplerOf(const CommandLine& line) {
   SamplerOptions options;
   if (line.has("temp") && line.has("temperature")) return badCommand("generate: --temp and --temperature are the same; one of them");
-  for (auto [flag, into] : {std::pair{line.has("temperature") ? "temperature" : "temp", &options.temperature}, {"top-p", &options.topP}, {"min-p", &options.minP}, {"repeat-penalty", &options.repeatPenalty}}) {
+  for (auto [flag, into] : {std::pair{line.has("temperature") ? "temperature" : "temp", &options.temperature},
+                            {"top-p", &options.topP},
+                            {"min-p", &options.minP},
+                            {"repeat-penalty", &options.repeatPenalty}}) {
     auto value = numberOf(line, flag);
     if (!value) return value.error();
     *into = *value;
@@ -94,8 +97,16 @@ Result<Request> requestOf(const CommandLine& line) {
 class Generation {
 public:
   Generation(const CommandLine& line, Model& model, const Tokenizer* tokenizer, const Request& request, Sampler sampler, int64_t tokens)
-      : line_(line), model_(model), tokenizer_(tokenizer), request_(request), sampler_(std::move(sampler)), tokens_(tokens), logits_(static_cast<size_t>(model.config().vocab)) {
-    if (tokenizer != nullptr && !request.printIds) stream_.emplace(*tokenizer, request.echo || std::all_of(request.ids.begin(), request.ids.end(), [&](int32_t id) { return tokenizer->isControl(id); }));
+      : line_(line),
+        model_(model),
+        tokenizer_(tokenizer),
+        request_(request),
+        sampler_(std::move(sampler)),
+        tokens_(tokens),
+        logits_(static_cast<size_t>(model.config().vocab)) {
+    if (tokenizer != nullptr && !request.printIds)
+      stream_.emplace(*tokenizer, request.echo || std::all_of(request.ids.begin(), request.ids.end(),
+                                                              [&](int32_t id) { return tokenizer->isControl(id); }));
   }
 
   /// Errors   BadInput: a prompt longer than the context; NaN in the logits.
@@ -115,7 +126,9 @@ public:
     int64_t most = request_.count >= 0 ? request_.count : INT64_MAX;
     for (int64_t past = prompt; through_ == prompt && made_ < most && interrupted == 0; ++past) {
       auto next = sampler_.next(std::span(logits_).first(static_cast<size_t>(tokens_)));
-      if (!next) return badInput(fmt::format("{}: {}; `quern info --check` says whether its weights are numbers", escaped(model_.source().weights.label()), next.error().message));
+      if (!next)
+        return badInput(fmt::format("{}: {}; `quern info --check` says whether its weights are numbers",
+                                    escaped(model_.source().weights.label()), next.error().message));
       if (made_ == 0) first_ = nowSeconds();
       if (tokenizer_ != nullptr && tokenizer_->isEnd(*next)) break;
       ++made_;
@@ -134,8 +147,11 @@ public:
 
   std::string timings(double programStart) const {
     auto rate = [](int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; };
-    std::string out = fmt::format("prefill {} tokens in {}, {:.1f} tokens/s", through_, humanTime((prefilled_ - started_) * 1e9), rate(through_, prefilled_ - started_));
-    if (made_ > 1) out += fmt::format("; decode {} in {}, {:.1f} tokens/s", made_ - 1, humanTime((ended_ - first_) * 1e9), rate(made_ - 1, ended_ - first_));
+    std::string out = fmt::format("prefill {} tokens in {}, {:.1f} tokens/s", through_, humanTime((prefilled_ - started_) * 1e9),
+                                  rate(through_, prefilled_ - started_));
+    if (made_ > 1)
+      out += fmt::format("; decode {} in {}, {:.1f} tokens/s", made_ - 1, humanTime((ended_ - first_) * 1e9),
+                         rate(made_ - 1, ended_ - first_));
     if (first_ > 0) out += fmt::format("; first token {} after the start", humanTime((first_ - programStart) * 1e9));
     if (promptTokens() + made_ > model_.context()) out += fmt::format("\nthe context of {} is full", model_.context());
     if (!line_.has("seed") && request_.sampler.temperature > 0) out += fmt::format("\nseed {}", request_.sampler.seed);
@@ -168,12 +184,22 @@ private:
 Result<int> runGenerate(std::vector<std::string> args) {
   double programStart = nowSeconds();
   CommandLine line(kGenerateInfo, std::move(args));
-  modelFlags(line).value("prompt", "TEXT", "", "what the text begins with", 'p').value("file", "FILE", "", "the prompt is in this file", 'f').value("ids", "1,2,3", "", "the prompt as token ids, taken as they are");
+  modelFlags(line)
+      .value("prompt", "TEXT", "", "what the text begins with", 'p')
+      .value("file", "FILE", "", "the prompt is in this file", 'f')
+      .value("ids", "1,2,3", "", "the prompt as token ids, taken as they are");
   line.value("number", "N", "", "new tokens at most (default: until the text ends or the context is full)", 'n');
-  line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest").value("temperature", "T", "", "the same").value("top-k", "K", "40", "of the K likeliest; 0: of all").value("top-p", "P", "0.95", "of the likeliest that sum to P; 1: of all");
-  line.value("min-p", "P", "0.05", "of those at least P times as likely as the likeliest; 0: of all").value("repeat-penalty", "R", "1", "of tokens just seen; 1: none");
-  line.value("repeat-last", "N", "64", "how many tokens back the penalty sees").value("seed", "S", "", "of the random numbers (default: a random one, said at the end)", 's');
-  line.toggle("echo", "the prompt first").toggle("special", "control tokens spelled in the prompt are read as themselves").toggle("print-ids", "ids instead of text");
+  line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest")
+      .value("temperature", "T", "", "the same")
+      .value("top-k", "K", "40", "of the K likeliest; 0: of all")
+      .value("top-p", "P", "0.95", "of the likeliest that sum to P; 1: of all");
+  line.value("min-p", "P", "0.05", "of those at least P times as likely as the likeliest; 0: of all")
+      .value("repeat-penalty", "R", "1", "of tokens just seen; 1: none");
+  line.value("repeat-last", "N", "64", "how many tokens back the penalty sees")
+      .value("seed", "S", "", "of the random numbers (default: a random one, said at the end)", 's');
+  line.toggle("echo", "the prompt first")
+      .toggle("special", "control tokens spelled in the prompt are read as themselves")
+      .toggle("print-ids", "ids instead of text");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   auto request = requestOf(line);
@@ -183,12 +209,14 @@ Result<int> runGenerate(std::vector<std::string> args) {
   if (!source) return source.error();
   std::optional<Tokenizer> tokenizer;
   bool needsText = !request->hasIds || !request->printIds;
-  if (source->files != nullptr && (!request->hasIds || source->files->format() == WeightFormat::Gguf || !source->files->tokenizerPath().empty())) {
+  if (source->files != nullptr &&
+      (!request->hasIds || source->files->format() == WeightFormat::Gguf || !source->files->tokenizerPath().empty())) {
     auto read = readModelTokenizer(*source->files);
     if (!read && needsText) return read.error();
     if (read) tokenizer.emplace(std::move(*read));
   }
-  if (!tokenizer && needsText) return badInput(fmt::format("{}: has no tokenizer: --ids with --print-ids work, text does not", escaped(line.get("model"))));
+  if (!tokenizer && needsText)
+    return badInput(fmt::format("{}: has no tokenizer: --ids with --print-ids work, text does not", escaped(line.get("model"))));
   if (!request->hasIds) {
     auto ids = tokenizer->encode(request->prompt, {.parseSpecial = line.has("special")});
     if (!ids) return ids.error();
@@ -198,7 +226,8 @@ Result<int> runGenerate(std::vector<std::string> args) {
   auto running = loadModel(line, std::move(*source));
   if (!running) return running.error();
   if (tokenizer && tokenizer->size() > running->model->config().vocab)
-    return badInput(fmt::format("{}: the tokenizer has {} tokens, the vocabulary of the weights {}", escaped(line.get("model")), tokenizer->size(), running->model->config().vocab));
+    return badInput(fmt::format("{}: the tokenizer has {} tokens, the vocabulary of the weights {}", escaped(line.get("model")),
+                                tokenizer->size(), running->model->config().vocab));
   int64_t tokens = tokenizer ? tokenizer->size() : running->model->config().vocab;
   auto sampler = Sampler::make(request->sampler, tokens);
   if (!sampler) return sampler.error();

@@ -14,7 +14,8 @@
 namespace quern {
 
 const CommandInfo kInfoInfo = {"info", "--model M [--check]", "what a model is: sizes, tensors, metadata, and what would be refused",
-                               "  quern info -m model.gguf\n  quern info -m folder --all --json -\n  quern info -m model.gguf --check        # reads every weight: exit 1 where one is NaN or Inf\n"};
+                               "  quern info -m model.gguf\n  quern info -m folder --all --json -\n  quern info -m model.gguf --check      "
+                               "  # reads every weight: exit 1 where one is NaN or Inf\n"};
 
 namespace {
 
@@ -30,7 +31,8 @@ std::string grouped(int64_t number) {
 
 /// As JSON names them; people see them with a blank for an underscore.
 std::vector<std::pair<std::string, std::optional<int64_t>>> sizesOf(const ModelFacts& facts) {
-  return {{"width", facts.width}, {"layers", facts.layers}, {"heads", facts.heads}, {"kv_heads", facts.kvHeads}, {"hidden", facts.hidden}, {"vocab", facts.vocab}};
+  return {{"width", facts.width},      {"layers", facts.layers}, {"heads", facts.heads},
+          {"kv_heads", facts.kvHeads}, {"hidden", facts.hidden}, {"vocab", facts.vocab}};
 }
 
 std::string sizesText(const ModelFacts& facts) {
@@ -45,9 +47,13 @@ std::string sizesText(const ModelFacts& facts) {
 }
 
 std::string headText(const ModelFacts& facts) {
-  std::string out = row("architecture", fmt::format("{}{}", escapedShort(facts.architecture), facts.name.empty() ? "" : fmt::format(" ({})", escapedShort(facts.name))));
-  out += row("parameters", grouped(facts.parameters)) + row("context", facts.context ? std::to_string(*facts.context) : "") + row("sizes", sizesText(facts));
-  if (!facts.tokenizer.empty()) out += row("tokenizer", fmt::format("{}{}", escapedShort(facts.tokenizer), facts.tokens ? fmt::format(", {} tokens", *facts.tokens) : ""));
+  std::string out = row("architecture", fmt::format("{}{}", escapedShort(facts.architecture),
+                                                    facts.name.empty() ? "" : fmt::format(" ({})", escapedShort(facts.name))));
+  out += row("parameters", grouped(facts.parameters)) + row("context", facts.context ? std::to_string(*facts.context) : "") +
+         row("sizes", sizesText(facts));
+  if (!facts.tokenizer.empty())
+    out +=
+        row("tokenizer", fmt::format("{}{}", escapedShort(facts.tokenizer), facts.tokens ? fmt::format(", {} tokens", *facts.tokens) : ""));
   return out;
 }
 
@@ -71,10 +77,13 @@ std::string tensorsText(const WeightFiles& files, bool all) {
   std::string out;
   if (shown > 0) out = fmt::format("\n{:<{}}  {:<7}  {:<20}  {}\n", "tensor", width, "type", "shape", "size");
   for (size_t i = 0; i < shown; ++i)
-    out += fmt::format("{:<{}}  {:<7}  {:<20}  {}\n", escapedShort(tensors[i].name), width, nameOf(tensors[i].type), dimensionsText(tensors[i].shape), humanBytes(static_cast<double>(tensors[i].bytes)));
+    out += fmt::format("{:<{}}  {:<7}  {:<20}  {}\n", escapedShort(tensors[i].name), width, nameOf(tensors[i].type),
+                       dimensionsText(tensors[i].shape), humanBytes(static_cast<double>(tensors[i].bytes)));
   if (shown < tensors.size()) out += fmt::format("... {} more; --all shows them\n", tensors.size() - shown);
   if (!tensors.empty()) out += "\n";
-  for (const auto& [type, sum] : totals(files)) out += row(std::string(nameOf(type)).c_str(), fmt::format("{}, {}", counted(static_cast<size_t>(sum.first), "tensor"), humanBytes(static_cast<double>(sum.second))));
+  for (const auto& [type, sum] : totals(files))
+    out += row(std::string(nameOf(type)).c_str(),
+               fmt::format("{}, {}", counted(static_cast<size_t>(sum.first), "tensor"), humanBytes(static_cast<double>(sum.second))));
   return out;
 }
 
@@ -124,7 +133,8 @@ std::string valueText(const MetadataValue& value) {
   std::string all;
   for (const Json& element : json["first"]) {
     bool isText = element.is_string();
-    all += fmt::format("{}{}", all.empty() ? "" : ", ", isText ? fmt::format("'{}'", escapedShort(element.get_ref<const std::string&>())) : element.dump());
+    all += fmt::format("{}{}", all.empty() ? "" : ", ",
+                       isText ? fmt::format("'{}'", escapedShort(element.get_ref<const std::string&>())) : element.dump());
   }
   auto count = json["count"].get<uint64_t>();
   return fmt::format("[{}{}] ({})", all, count > kShownElements ? ", ..." : "", count);
@@ -145,7 +155,8 @@ void addFilesJson(Json& json, const WeightFiles& files, const ModelFacts& facts)
   for (const MappedFile& file : files.files()) json["files"].push_back({{"path", file.path()}, {"bytes", file.bytes()}});
   json["tensors"] = Json::array();
   for (const FileTensor& tensor : files.tensors())
-    json["tensors"].push_back({{"name", tensor.name}, {"type", nameOf(tensor.type)}, {"shape", tensor.shape}, {"bytes", tensor.bytes}, {"file", tensor.file}});
+    json["tensors"].push_back(
+        {{"name", tensor.name}, {"type", nameOf(tensor.type)}, {"shape", tensor.shape}, {"bytes", tensor.bytes}, {"file", tensor.file}});
   json["metadata"] = Json::object();
   for (const auto& [key, value] : files.metadata().values()) json["metadata"][key] = valueJson(value);
   json["refused"] = facts.refused;
@@ -154,15 +165,22 @@ void addFilesJson(Json& json, const WeightFiles& files, const ModelFacts& facts)
 /// Runs the check; adds to both forms of the answer.
 bool checkInto(const CommandLine& line, const WeightFiles& files, std::string& text, Json& json) {
   ProgressBar bar(wantsProgress(line), "checking", humanBytes);
-  WeightCheck check = checkWeights(files, [&](int64_t done) { bar.show(static_cast<double>(done), static_cast<double>(files.tensorBytes())); });
+  WeightCheck check =
+      checkWeights(files, [&](int64_t done) { bar.show(static_cast<double>(done), static_cast<double>(files.tensorBytes())); });
   text += fmt::format("\nchecked {} values in {}: ", grouped(check.values), counted(static_cast<size_t>(check.tensors), "tensor"));
-  text += check.bad.empty() ? "all finite\n" : fmt::format("{} not finite\n", check.bad.size() == 1 ? "one tensor has values that are" : fmt::format("{} tensors have values that are", check.bad.size()));
+  text += check.bad.empty()
+              ? "all finite\n"
+              : fmt::format("{} not finite\n", check.bad.size() == 1 ? "one tensor has values that are"
+                                                                     : fmt::format("{} tensors have values that are", check.bad.size()));
   for (size_t i = 0; i < check.bad.size() && i < kShownBad; ++i)
-    text += fmt::format("  tensor '{}' has {} at {}{}\n", escapedShort(check.bad[i].tensor), check.bad[i].value, check.bad[i].index, check.bad[i].count > 1 ? fmt::format(", and {} more", check.bad[i].count - 1) : "");
+    text += fmt::format("  tensor '{}' has {} at {}{}\n", escapedShort(check.bad[i].tensor), check.bad[i].value, check.bad[i].index,
+                        check.bad[i].count > 1 ? fmt::format(", and {} more", check.bad[i].count - 1) : "");
   if (check.bad.size() > kShownBad) text += fmt::format("  ... {} more tensors\n", check.bad.size() - kShownBad);
   if (!check.skipped.empty()) text += fmt::format("not checked, for their types: {}\n", counted(check.skipped.size(), "tensor"));
   json["check"] = {{"tensors", check.tensors}, {"values", check.values}, {"skipped", check.skipped}, {"not_finite", Json::array()}};
-  for (const BadWeight& bad : check.bad) json["check"]["not_finite"].push_back({{"tensor", bad.tensor}, {"index", bad.index}, {"value", fmt::format("{}", bad.value)}, {"count", bad.count}});
+  for (const BadWeight& bad : check.bad)
+    json["check"]["not_finite"].push_back(
+        {{"tensor", bad.tensor}, {"index", bad.index}, {"value", fmt::format("{}", bad.value)}, {"count", bad.count}});
   return check.bad.empty();
 }
 
@@ -190,8 +208,12 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
   ModelFacts facts = factsOf(*files);
   int64_t bytes = 0;
   for (const MappedFile& file : files->files()) bytes += file.bytes();
-  std::string format = files->format() == WeightFormat::Gguf ? fmt::format("GGUF version {}, aligned to {}", files->ggufVersion(), files->alignment()) : "safetensors";
-  std::string text = row("model", escapedShort(model)) + row("format", fmt::format("{}, {}, {}", format, counted(files->files().size(), "file"), humanBytes(static_cast<double>(bytes))));
+  std::string format = files->format() == WeightFormat::Gguf
+                           ? fmt::format("GGUF version {}, aligned to {}", files->ggufVersion(), files->alignment())
+                           : "safetensors";
+  std::string text =
+      row("model", escapedShort(model)) +
+      row("format", fmt::format("{}, {}, {}", format, counted(files->files().size(), "file"), humanBytes(static_cast<double>(bytes))));
   text += headText(facts) + tensorsText(*files, line.has("all"));
   Json json = factsJson(model, facts);
   if (line.has("json")) addFilesJson(json, *files, facts);  // large where there are many tensors
@@ -207,11 +229,13 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
 
 Result<int> runInfo(std::vector<std::string> args) {
   CommandLine line(kInfoInfo, std::move(args));
-  line.common({"json"}).value("model", "M", "", "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models", 'm');
+  line.common({"json"}).value("model", "M", "", "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models",
+                              'm');
   line.toggle("check", "reads every weight and reports NaN and Inf").toggle("all", "every tensor, however many");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
-  if (!line.words().empty()) return badCommand(fmt::format("info: takes no words; --model {} names a model", escapedShort(line.words().front())));
+  if (!line.words().empty())
+    return badCommand(fmt::format("info: takes no words; --model {} names a model", escapedShort(line.words().front())));
   std::string model = line.get("model");
   if (model.empty()) return badCommand("info: --model M is missing");
   return namesModelFiles(model) ? infoOfFiles(line, model) : infoOfConfig(line, model);

@@ -13,9 +13,11 @@
 
 namespace quern {
 
-const CommandInfo kLogitsInfo = {"logits", "--model M --ids 1,2,3 -o OUT.npy", "a model's logits for every one of these tokens", "  quern logits -m model.gguf --ids 1,403,407 -o logits.npy\n"};
-const CommandInfo kPerplexityInfo = {"perplexity", "--model M --file F", "how surprised a model is by a text: exp of the mean negative log likelihood",
-                                     "  quern perplexity -m model.gguf --file text.txt\n  quern perplexity -m folder --file text.txt --context 512 --json -\n"};
+const CommandInfo kLogitsInfo = {"logits", "--model M --ids 1,2,3 -o OUT.npy", "a model's logits for every one of these tokens",
+                                 "  quern logits -m model.gguf --ids 1,403,407 -o logits.npy\n"};
+const CommandInfo kPerplexityInfo = {
+    "perplexity", "--model M --file F", "how surprised a model is by a text: exp of the mean negative log likelihood",
+    "  quern perplexity -m model.gguf --file text.txt\n  quern perplexity -m folder --file text.txt --context 512 --json -\n"};
 
 Result<int> runLogits(std::vector<std::string> args) {
   CommandLine line(kLogitsInfo, std::move(args));
@@ -29,7 +31,8 @@ Result<int> runLogits(std::vector<std::string> args) {
   auto running = loadModel(line);
   if (!running) return running.error();
   auto count = static_cast<int64_t>(ids->size()), vocab = running->model->config().vocab;
-  if (count > running->model->context()) return badInput(fmt::format("--ids has {} tokens, the context {}", count, running->model->context()));
+  if (count > running->model->context())
+    return badInput(fmt::format("--ids has {} tokens, the context {}", count, running->model->context()));
   std::vector<float> logits(static_cast<size_t>(count * vocab));
   auto through = forwardShown(line, *running->model, *ids, count, logits.data(), interruption());
   if (!through) return through.error();
@@ -55,7 +58,8 @@ struct SurpriseSum {
 static constexpr int64_t kSurpriseRows = 128;  // whose logits are kept at once
 
 /// Over all ids but the first of each window of the model's context, every window from an empty cache. Ends where a signal came.
-static Result<SurpriseSum> sumSurprise(const CommandLine& line, Model& model, std::span<const int32_t> ids, const std::atomic<int>& interrupted) {
+static Result<SurpriseSum> sumSurprise(const CommandLine& line, Model& model, std::span<const int32_t> ids,
+                                       const std::atomic<int>& interrupted) {
   int64_t vocab = model.config().vocab, window = model.context(), all = static_cast<int64_t>(ids.size());
   std::vector<float> logits(static_cast<size_t>(std::min(kSurpriseRows, all) * vocab));
   SurpriseSum sum;
@@ -64,9 +68,12 @@ static Result<SurpriseSum> sumSurprise(const CommandLine& line, Model& model, st
     int64_t end = std::min(first + window, all);
     for (int64_t at = first; at < end && interrupted == 0; at += kSurpriseRows) {
       int64_t rows = std::min(kSurpriseRows, end - at);
-      if (auto good = model.forward(ids.subspan(static_cast<size_t>(at), static_cast<size_t>(rows)), at - first, rows, logits.data()); !good) return good.error();
+      if (auto good = model.forward(ids.subspan(static_cast<size_t>(at), static_cast<size_t>(rows)), at - first, rows, logits.data());
+          !good)
+        return good.error();
       for (int64_t r = 0; r < rows && at + r + 1 < end; ++r, ++sum.counted)
-        sum.total += surprise(std::span(logits).subspan(static_cast<size_t>(r * vocab), static_cast<size_t>(vocab)), ids[static_cast<size_t>(at + r + 1)]);
+        sum.total += surprise(std::span(logits).subspan(static_cast<size_t>(r * vocab), static_cast<size_t>(vocab)),
+                              ids[static_cast<size_t>(at + r + 1)]);
       bar.show(static_cast<double>(at + rows), static_cast<double>(all));
     }
   }
@@ -75,10 +82,13 @@ static Result<SurpriseSum> sumSurprise(const CommandLine& line, Model& model, st
 
 Result<int> runPerplexity(std::vector<std::string> args) {
   CommandLine line(kPerplexityInfo, std::move(args));
-  modelFlags(line).value("file", "F", "", "the text, taken as its bytes are", 'f').value("json", "FILE", "", "results as JSON; - is stdout");
+  modelFlags(line)
+      .value("file", "F", "", "the text, taken as its bytes are", 'f')
+      .value("json", "FILE", "", "results as JSON; - is stdout");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
-  if (!line.has("model") || !line.has("file")) return badCommand(fmt::format("perplexity: --{} is missing", line.has("model") ? "file F" : "model M"));
+  if (!line.has("model") || !line.has("file"))
+    return badCommand(fmt::format("perplexity: --{} is missing", line.has("model") ? "file F" : "model M"));
   auto text = readFile(line.get("file"));
   if (!text) return text.error();
   auto source = openModel(line.get("model"));
@@ -96,15 +106,22 @@ Result<int> runPerplexity(std::vector<std::string> args) {
   auto sum = sumSurprise(line, *running->model, *ids, interrupted);
   if (!sum) return sum.error();
   auto [total, counted] = *sum;
-  if (interrupted != 0) std::fprintf(stderr, "quern: interrupted: %lld of %zu tokens were read\n", static_cast<long long>(counted), ids->size());
+  if (interrupted != 0)
+    std::fprintf(stderr, "quern: interrupted: %lld of %zu tokens were read\n", static_cast<long long>(counted), ids->size());
   if (counted == 0) return interruptedStatus();  // two tokens and a context of two: one counts
-  if (std::isnan(total)) return badInput(fmt::format("{}: the logits hold NaN; `quern info --check` says whether the weights do", escaped(line.get("model"))));
+  if (std::isnan(total))
+    return badInput(fmt::format("{}: the logits hold NaN; `quern info --check` says whether the weights do", escaped(line.get("model"))));
   double mean = total / static_cast<double>(counted);
   if (line.has("json"))
-    if (auto good = writeResult(jsonText(Json{{"perplexity", std::exp(mean)}, {"nll_sum", total}, {"tokens", counted}}), line.get("json")); !good) return good.error();
+    if (auto good = writeResult(jsonText(Json{{"perplexity", std::exp(mean)}, {"nll_sum", total}, {"tokens", counted}}), line.get("json"));
+        !good)
+      return good.error();
   int status = interrupted == 0 ? 0 : interruptedStatus();
   if (line.get("json") == "-") return status;
-  if (auto good = writeResult(fmt::format("perplexity {:.6f} over {} tokens (negative log likelihood {:.6f}, {:.6f} a token)\n", std::exp(mean), counted, total, mean)); !good) return good.error();
+  if (auto good = writeResult(fmt::format("perplexity {:.6f} over {} tokens (negative log likelihood {:.6f}, {:.6f} a token)\n",
+                                          std::exp(mean), counted, total, mean));
+      !good)
+    return good.error();
   return status;
 }
 

@@ -21,13 +21,15 @@ constexpr double kSeconds = 2.0;
 /// One model being timed.
 class Bench {
 public:
-  Bench(Model& model, const ForwardCost& cost, const ModelBenchPlan& plan, std::function<bool()> stopped) : model_(model), cost_(cost), plan_(plan), stopped_(std::move(stopped)), logits_(static_cast<size_t>(model.config().vocab)) {
+  Bench(Model& model, const ForwardCost& cost, const ModelBenchPlan& plan, std::function<bool()> stopped)
+      : model_(model), cost_(cost), plan_(plan), stopped_(std::move(stopped)), logits_(static_cast<size_t>(model.config().vocab)) {
     for (int64_t i = 0; i < model.context(); ++i) ids_.push_back(static_cast<int32_t>(i * 7919 % model.config().vocab));
   }
 
   /// `bytesPerSecond`: of the level that the weights are read from, measured now.
   BenchRow row(bool prompt, const Ceilings& ceilings, const std::function<double()>& bytesPerSecond, int threads) {
-    int64_t depth = std::min(plan_.depth, model_.context() - 1), asked = prompt ? plan_.prefill : plan_.decode, count = std::min(asked, model_.context() - depth);
+    int64_t depth = std::min(plan_.depth, model_.context() - 1), asked = prompt ? plan_.prefill : plan_.decode,
+            count = std::min(asked, model_.context() - depth);
     auto run = [&] { forward(prompt, depth, count); };
     BenchRow row;
     row.id = fmt::format("{}{}{}", prompt ? "pp" : "tg", count, depth > 0 ? fmt::format("@d{}", depth) : "");
@@ -75,7 +77,8 @@ private:
   void forward(bool prompt, int64_t depth, int64_t count) {
     std::span<const int32_t> ids = std::span(ids_).subspan(static_cast<size_t>(depth), static_cast<size_t>(count));
     if (prompt && !stopped_()) check(model_.forward(ids, depth, 1, logits_.data()));
-    for (int64_t i = 0; !prompt && i < count && !stopped_(); ++i) check(model_.forward(ids.subspan(static_cast<size_t>(i), 1), depth + i, 1, logits_.data()));
+    for (int64_t i = 0; !prompt && i < count && !stopped_(); ++i)
+      check(model_.forward(ids.subspan(static_cast<size_t>(i), 1), depth + i, 1, logits_.data()));
   }
 
   Model& model_;
@@ -88,11 +91,14 @@ private:
 
 }  // namespace
 
-Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource source, const ModelBenchPlan& plan, const Ceilings& ceilings, const BenchSettings& settings) {
+Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource source, const ModelBenchPlan& plan, const Ceilings& ceilings,
+                                         const BenchSettings& settings) {
   ModelOptions options;
   options.threads = settings.threads;
   options.kvType = plan.kvType;
-  options.context = std::min(source.config.context, plan.depth + std::max({plan.prefill, plan.decode, int64_t{1}}));  // a model made for many positions is timed with those it needs
+  options.context = std::min(
+      source.config.context,
+      plan.depth + std::max({plan.prefill, plan.decode, int64_t{1}}));  // a model made for many positions is timed with those it needs
   std::optional<ProgressBar> bar(std::in_place, settings.progress != nullptr, "loading", humanBytes);
   options.progress = [&](double done, double total) { bar->show(done, total); };
   auto cost = ForwardCost::of(source);

@@ -14,10 +14,12 @@ struct ModelBenchPlan {
   ElementType kvType = ElementType::F32;
 };
 
-/// Rows ppN (a prompt of N tokens, the last one's logits) and tgN (N tokens one by one), as llama-bench names them, with @dD behind a cache of
+/// Rows ppN (a prompt of N tokens, the last one's logits) and tgN (N tokens one by one), as llama-bench names them, with @dD behind a
+/// cache of
 /// depth D; cut to the context, with a note. Percent of the ceiling: flops of the fma rate for prompts, and for single tokens the bytes of
 /// weights and cache of the memory's read rate on all threads.
 /// Errors   as Model::load.
-Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource source, const ModelBenchPlan& plan, const Ceilings& ceilings, const BenchSettings& settings);
+Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource source, const ModelBenchPlan& plan, const Ceilings& ceilings,
+                                         const BenchSettings& settings);
 
 }  // namespace quern

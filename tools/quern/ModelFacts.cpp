@@ -72,8 +72,9 @@ static void refuseTypes(const WeightFiles& files, ModelFacts& facts) {
       if (count++ == 0) first = &tensor;
     }
   for (const auto& [type, those] : found)
-    facts.refused.push_back(fmt::format("{}: {} of type {}, such as '{}': {}", escapedShort(files.files()[static_cast<size_t>(those.first->file)].path()), counted(those.second, "tensor"), nameOf(type),
-                                        escapedShort(those.first->name), checkConvertible(type).error().message));
+    facts.refused.push_back(fmt::format(
+        "{}: {} of type {}, such as '{}': {}", escapedShort(files.files()[static_cast<size_t>(those.first->file)].path()),
+        counted(those.second, "tensor"), nameOf(type), escapedShort(those.first->name), checkConvertible(type).error().message));
 }
 
 /// What an architecture says of these sizes and tensors.
@@ -99,9 +100,11 @@ ModelFacts factsOf(const WeightFiles& files) {
   else readConfig(files, facts);
   for (const FileTensor& tensor : files.tensors()) facts.parameters += tensor.elements();
   refuseTypes(files, facts);
-  if (files.tensors().empty()) facts.refused.push_back(fmt::format("{}: has no tensors: it can tokenize, but not run", escapedShort(files.path())));
+  if (files.tensors().empty())
+    facts.refused.push_back(fmt::format("{}: has no tensors: it can tokenize, but not run", escapedShort(files.path())));
   else if (facts.refused.empty()) refuseModel(files, facts);
-  if (facts.tokenizer.empty()) facts.refused.push_back(fmt::format("{}: has no tokenizer: only ids work, text does not", escapedShort(files.path())));
+  if (facts.tokenizer.empty())
+    facts.refused.push_back(fmt::format("{}: has no tokenizer: only ids work, text does not", escapedShort(files.path())));
   else refuseTokenizer(files, facts);
   return facts;
 }

@@ -14,10 +14,10 @@ namespace quern {
 struct ModelFacts {
   std::string architecture, name;
   std::optional<int64_t> context, width, layers, heads, kvHeads, hidden, vocab;
-  std::string tokenizer;                  ///< "gpt2", "llama", "tokenizer.json" ...; "": none
-  std::optional<int64_t> tokens;          ///< of the tokenizer
-  int64_t parameters = 0;                 ///< elements of all tensors
-  std::vector<std::string> refused;       ///< each a reason why a command would refuse the model or a part of it
+  std::string tokenizer;             ///< "gpt2", "llama", "tokenizer.json" ...; "": none
+  std::optional<int64_t> tokens;     ///< of the tokenizer
+  int64_t parameters = 0;            ///< elements of all tensors
+  std::vector<std::string> refused;  ///< each a reason why a command would refuse the model or a part of it
 };
 
 /// What files say, and whether reading them as a model and as a tokenizer would be refused.
@@ -28,9 +28,9 @@ ModelFacts factsOf(const ModelConfig& config);
 /// One weight that is not finite.
 struct BadWeight {
   std::string tensor;
-  int64_t index = 0;   ///< of the first such element
+  int64_t index = 0;  ///< of the first such element
   float value = 0;
-  int64_t count = 0;   ///< of such elements in this tensor
+  int64_t count = 0;  ///< of such elements in this tensor
 };
 
 struct WeightCheck {

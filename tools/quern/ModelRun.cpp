@@ -57,7 +57,8 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
   return running;
 }
 
-Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits, const std::atomic<int>& interrupted) {
+Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits,
+                             const std::atomic<int>& interrupted) {
   ProgressBar bar(wantsProgress(line), "prefill", tokensText);
   return model.forward(ids, 0, outputs, logits, [&](int64_t done) {
     bar.show(static_cast<double>(done), static_cast<double>(ids.size()));
@@ -69,7 +70,8 @@ Result<std::vector<int32_t>> idsOf(const std::string& flag, const std::string& t
   std::vector<int32_t> ids;
   for (const std::string& word : split(text, ',')) {
     auto id = parseInt(trim(word));
-    if (!id || *id < 0 || *id > INT32_MAX) return badCommand(fmt::format("--{} has '{}', ids such as 1,2,3 are needed", flag, escaped(word)));
+    if (!id || *id < 0 || *id > INT32_MAX)
+      return badCommand(fmt::format("--{} has '{}', ids such as 1,2,3 are needed", flag, escaped(word)));
     ids.push_back(static_cast<int32_t>(*id));
   }
   return ids;

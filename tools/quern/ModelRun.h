@@ -31,7 +31,8 @@ std::string tokensText(double count);
 /// model.forward of `ids` from position 0, with a progress bar; ends behind the chunk in which a signal came. Returns how many went
 /// through.
 /// Errors   as Model::forward.
-Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits, const std::atomic<int>& interrupted);
+Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits,
+                             const std::atomic<int>& interrupted);
 
 /// "1,2,3". Errors: BadCommand naming the flag and what is no id.
 Result<std::vector<int32_t>> idsOf(const std::string& flag, const std::string& text);

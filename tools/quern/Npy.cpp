@@ -42,7 +42,8 @@ Result<std::vector<int64_t>> parseShape(std::string_view tuple) {
     std::string_view word = trim(part);
     if (word.empty()) continue;
     auto value = parseInt(word);
-    if (!value || *value < 0) return badInput(fmt::format("shape has the dimension {}, whole numbers from 0 to 2^63 - 1 are needed", escaped(word)));
+    if (!value || *value < 0)
+      return badInput(fmt::format("shape has the dimension {}, whole numbers from 0 to 2^63 - 1 are needed", escaped(word)));
     shape.push_back(*value);
   }
   return shape;
@@ -56,7 +57,8 @@ Result<Header> parseHeader(std::string_view bytes) {
   if (version < 1 || version > 3) return badInput(fmt::format("format version {}, 1 to 3 are known", version));
   size_t begin = version == 1 ? 10 : 12;
   size_t length = version == 1 ? byte(8) | byte(9) << 8 : byte(8) | byte(9) << 8 | byte(10) << 16 | byte(11) << 24;
-  if (length > bytes.size() - begin) return badInput(fmt::format("the header should have {} bytes, the file has {}", length, bytes.size() - begin));
+  if (length > bytes.size() - begin)
+    return badInput(fmt::format("the header should have {} bytes, the file has {}", length, bytes.size() - begin));
   std::string_view dictionary = bytes.substr(begin, length);
   Header header;
   header.descr = std::string(entry(dictionary, "descr"));
@@ -95,8 +97,10 @@ Result<NpyArray> decode(const Header& header, std::string_view data) {
   }
   auto bytes = checkedMul(count, static_cast<int64_t>(width));
   if (!bytes || static_cast<uint64_t>(*bytes) > data.size())
-    return badInput(fmt::format("shape {} needs {} elements of {} bytes, the file has {} bytes of data", shapeText(header.shape), count, width, data.size()));
-  if (static_cast<uint64_t>(*bytes) != data.size()) return badInput(fmt::format("shape {} needs {} bytes of data, the file has {}", shapeText(header.shape), *bytes, data.size()));
+    return badInput(fmt::format("shape {} needs {} elements of {} bytes, the file has {} bytes of data", shapeText(header.shape), count,
+                                width, data.size()));
+  if (static_cast<uint64_t>(*bytes) != data.size())
+    return badInput(fmt::format("shape {} needs {} bytes of data, the file has {}", shapeText(header.shape), *bytes, data.size()));
   NpyArray array{header.shape, {}, {}, !f4};
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
     const char* from = data.data() + (header.fortran ? fortranIndex(i, header.shape) : i) * width;
@@ -130,7 +134,10 @@ Result<NpyArray> readNpy(const std::string& path) {
 Result<void> writeNpy(const std::string& path, std::span<const int64_t> shape, std::span<const float> values) {
   std::string tuple;
   for (int64_t extent : shape) tuple += fmt::format("{}, ", extent);
-  std::string dictionary = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", shape.size() == 1 ? tuple.substr(0, tuple.size() - 1) : tuple.empty() ? "" : tuple.substr(0, tuple.size() - 2));
+  std::string dictionary =
+      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", shape.size() == 1 ? tuple.substr(0, tuple.size() - 1)
+                                                                                 : tuple.empty()   ? ""
+                                                                                                   : tuple.substr(0, tuple.size() - 2));
   size_t total = (kMagic.size() + 4 + dictionary.size() + 1 + 63) / 64 * 64;
   dictionary.resize(total - kMagic.size() - 4 - 1, ' ');
   dictionary += '\n';

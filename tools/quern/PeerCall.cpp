@@ -12,11 +12,14 @@ namespace quern {
 
 namespace {
 
-constexpr std::pair<ScalarFn, int> kFns[] = {
-    {ScalarFn::GeluTanh, kQuernPeerGeluTanh}, {ScalarFn::GeluErf, kQuernPeerGeluErf}, {ScalarFn::Relu, kQuernPeerRelu}, {ScalarFn::Silu, kQuernPeerSilu},
-    {ScalarFn::Exp, kQuernPeerExp},           {ScalarFn::Log, kQuernPeerLog},         {ScalarFn::Tanh, kQuernPeerTanh}, {ScalarFn::Sigmoid, kQuernPeerSigmoid},
-    {ScalarFn::Sqrt, kQuernPeerSqrt},         {ScalarFn::Abs, kQuernPeerAbs},         {ScalarFn::Add, kQuernPeerAdd},   {ScalarFn::Sub, kQuernPeerSub},
-    {ScalarFn::Mul, kQuernPeerMul},           {ScalarFn::Div, kQuernPeerDiv},         {ScalarFn::Max, kQuernPeerMax},   {ScalarFn::Min, kQuernPeerMin}};
+constexpr std::pair<ScalarFn, int> kFns[] = {{ScalarFn::GeluTanh, kQuernPeerGeluTanh}, {ScalarFn::GeluErf, kQuernPeerGeluErf},
+                                             {ScalarFn::Relu, kQuernPeerRelu},         {ScalarFn::Silu, kQuernPeerSilu},
+                                             {ScalarFn::Exp, kQuernPeerExp},           {ScalarFn::Log, kQuernPeerLog},
+                                             {ScalarFn::Tanh, kQuernPeerTanh},         {ScalarFn::Sigmoid, kQuernPeerSigmoid},
+                                             {ScalarFn::Sqrt, kQuernPeerSqrt},         {ScalarFn::Abs, kQuernPeerAbs},
+                                             {ScalarFn::Add, kQuernPeerAdd},           {ScalarFn::Sub, kQuernPeerSub},
+                                             {ScalarFn::Mul, kQuernPeerMul},           {ScalarFn::Div, kQuernPeerDiv},
+                                             {ScalarFn::Max, kQuernPeerMax},           {ScalarFn::Min, kQuernPeerMin}};
 
 std::optional<int> peerFnOf(ScalarFn fn) {
   for (const auto& [own, theirs] : kFns)
@@ -31,7 +34,8 @@ std::optional<int> activationOf(const ScalarExprRef& ep) {
   int place = 0;  // stages come in this order, each at most once
   for (const std::string& stage : split(epilogueText(*ep), '+')) {
     const ScalarFnInfo* fn = findScalarFn(stage);
-    bool activation = fn != nullptr && (fn->fn == ScalarFn::GeluTanh || fn->fn == ScalarFn::GeluErf || fn->fn == ScalarFn::Relu || fn->fn == ScalarFn::Silu);
+    bool activation = fn != nullptr &&
+                      (fn->fn == ScalarFn::GeluTanh || fn->fn == ScalarFn::GeluErf || fn->fn == ScalarFn::Relu || fn->fn == ScalarFn::Silu);
     int here = stage == "bias" ? 1 : activation ? 2 : stage == "residual" ? 3 : 0;
     if (here <= place) return std::nullopt;
     place = here;
@@ -145,7 +149,9 @@ void applyEpilogue(const PeerCall& call, float* c, size_t elements) {
   const auto* op = std::get_if<QuernPeerMatmul>(&call.op);
   if (op == nullptr || call.epilogue == nullptr) return;
   for (size_t i = 0; i < elements; ++i) {
-    auto operand = [&](const std::string& name) { return Bounded{name == "x" ? c[i] : name == "bias" ? op->bias[i % static_cast<size_t>(op->n)] : op->residual[i], 0}; };
+    auto operand = [&](const std::string& name) {
+      return Bounded{name == "x" ? c[i] : name == "bias" ? op->bias[i % static_cast<size_t>(op->n)] : op->residual[i], 0};
+    };
     c[i] = static_cast<float>(evaluate(*call.epilogue, operand).value);
   }
 }

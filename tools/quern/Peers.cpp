@@ -66,9 +66,9 @@ struct Setting {
 
 /// What a library does when it is loaded.
 struct Probe {
-  std::string failure;                ///< why it cannot be loaded; empty: it can
-  std::string path, level;            ///< what it picks
-  std::optional<Setting> atLevel;     ///< the setting that asks for the target's level
+  std::string failure;             ///< why it cannot be loaded; empty: it can
+  std::string path, level;         ///< what it picks
+  std::optional<Setting> atLevel;  ///< the setting that asks for the target's level
 };
 
 /// The child's side: lines in the order of Probe's fields.
@@ -76,7 +76,8 @@ std::string probeHere(const std::string& module, const std::string& level) {
   auto peer = open(module);
   if (!peer) return peer.error().message + "\n\n\n\n\n";
   const char* value = (*peer)->variable == nullptr ? nullptr : (*peer)->valueFor(level.c_str());
-  return fmt::format("\n{}\n{}\n{}\n{}\n", (*peer)->path(), (*peer)->level(), value == nullptr ? "" : (*peer)->variable, value == nullptr ? "" : value);
+  return fmt::format("\n{}\n{}\n{}\n{}\n", (*peer)->path(), (*peer)->level(), value == nullptr ? "" : (*peer)->variable,
+                     value == nullptr ? "" : value);
 }
 
 /// Loads a module in a child, with `setting` where there is one.
@@ -147,7 +148,8 @@ Result<std::vector<std::string>> peerNames(const std::string& list) {
   for (const std::string& word : split(list, ',')) {
     std::string name(trim(word));
     if (std::find(known.begin(), known.end(), name) == known.end())
-      return badCommand(fmt::format("bench: --against: unknown peer '{}'{}; peers: {}", escaped(name), didYouMean(name, known), join(known, ", ")));
+      return badCommand(
+          fmt::format("bench: --against: unknown peer '{}'{}; peers: {}", escaped(name), didYouMean(name, known), join(known, ", ")));
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   }
   return names;
@@ -164,8 +166,9 @@ std::vector<Peer> loadPeers(const std::vector<std::string>& names, const Target&
   std::vector<Peer> peers;
   for (size_t i = 0; i < names.size(); ++i) {
     Peer peer{names[i], "", "", "", nullptr};
-    auto api = found[i].module.empty() ? Result<const QuernPeer*>(machineLacks("no plug-in"))
-               : found[i].failure.empty() ? open(found[i].module) : Result<const QuernPeer*>(machineLacks(found[i].failure));
+    auto api = found[i].module.empty()    ? Result<const QuernPeer*>(machineLacks("no plug-in"))
+               : found[i].failure.empty() ? open(found[i].module)
+                                          : Result<const QuernPeer*>(machineLacks(found[i].failure));
     if (api) {
       peer.api = *api;
       peer.version = peer.api->libraryVersion();
@@ -173,7 +176,9 @@ std::vector<Peer> loadPeers(const std::vector<std::string>& names, const Target&
     } else {
       peer.absent = (found[i].module.empty() ? "" : escaped(api.error().message) + "; ") + "run tools/peers/install";
     }
-    logLine(LogTopic::Dispatch, fmt::format("peer {}: {}", peer.name, peer.api == nullptr ? "absent: " + peer.absent : fmt::format("{} {} from {}", peer.version, peer.path, found[i].module)));
+    logLine(LogTopic::Dispatch, fmt::format("peer {}: {}", peer.name,
+                                            peer.api == nullptr ? "absent: " + peer.absent
+                                                                : fmt::format("{} {} from {}", peer.version, peer.path, found[i].module)));
     peers.push_back(std::move(peer));
   }
   return peers;

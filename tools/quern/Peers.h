@@ -13,9 +13,9 @@ namespace quern {
 /// One peer of a run.
 struct Peer {
   std::string name;
-  std::string absent;             ///< why it is not there; empty: it is
-  std::string version, path;      ///< path: the library's own word, and where it was moved to the target's level, how
-  const QuernPeer* api = nullptr; ///< null: absent. Stays loaded as long as the process
+  std::string absent;              ///< why it is not there; empty: it is
+  std::string version, path;       ///< path: the library's own word, and where it was moved to the target's level, how
+  const QuernPeer* api = nullptr;  ///< null: absent. Stays loaded as long as the process
 };
 
 /// The names in a list such as "onednn,blis". Errors: BadCommand for an unknown one, with the known ones.

@@ -30,7 +30,8 @@ void ProgressBar::show(double done, double total) {
   std::string left = share > 0 ? fmt::format(", {:.0f} s left", (now - started_) * (1 - share) / share) : "";
   std::string bar(kWidth, '.');
   std::fill_n(bar.begin(), static_cast<int>(kWidth * share), '#');
-  std::fprintf(stderr, "\r\033[K%s [%s] %s of %s%s", label_.c_str(), bar.c_str(), amount_(done).c_str(), amount_(total).c_str(), left.c_str());
+  std::fprintf(stderr, "\r\033[K%s [%s] %s of %s%s", label_.c_str(), bar.c_str(), amount_(done).c_str(), amount_(total).c_str(),
+               left.c_str());
 }
 
 }  // namespace quern

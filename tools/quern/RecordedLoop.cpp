@@ -11,7 +11,8 @@ namespace quern {
 
 static constexpr int kFreshLoops = 20;
 
-Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& record, int32_t seed, const std::string& file, KernelLibrary& library, const std::string& schedule, int threads) {
+Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& record, int32_t seed, const std::string& file,
+                                                         KernelLibrary& library, const std::string& schedule, int threads) {
   std::unique_ptr<RecordedLoop> loop(new RecordedLoop(record, library, schedule));
   auto config = configOf(record, seed, file);
   if (!config) return config.error();
@@ -38,11 +39,13 @@ Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& reco
 
 std::vector<std::string> RecordedLoop::wrong() const {
   std::vector<std::string> messages;
-  if (parameters_ != record_.parameters) messages.push_back(fmt::format("model '{}': {} parameters, recorded {}", record_.id, parameters_, record_.parameters));
+  if (parameters_ != record_.parameters)
+    messages.push_back(fmt::format("model '{}': {} parameters, recorded {}", record_.id, parameters_, record_.parameters));
   DotNetRandom random(seed_);
   for (size_t i = 0; i < record_.promptIds.size(); ++i) {
     int32_t id = random.next(0, static_cast<int32_t>(record_.vocab));
-    if (id != static_cast<int32_t>(record_.promptIds[i])) messages.push_back(fmt::format("model '{}': prompt id {} is {}, recorded {}", record_.id, i, id, record_.promptIds[i]));
+    if (id != static_cast<int32_t>(record_.promptIds[i]))
+      messages.push_back(fmt::format("model '{}': prompt id {} is {}, recorded {}", record_.id, i, id, record_.promptIds[i]));
   }
   return messages;
 }
@@ -79,7 +82,8 @@ Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
 Result<BenchRow> RecordedLoop::bench(bool cached, const Ceilings& ceilings) {
   BenchRow row;
   row.id = record_.id + (cached ? "-kv" : "");
-  row.op = fmt::format("{} forwards of {} to {} rows", record_.steps, cached ? 1 : record_.prompt, cached ? record_.prompt : record_.prompt + record_.steps - 1);
+  row.op = fmt::format("{} forwards of {} to {} rows", record_.steps, cached ? 1 : record_.prompt,
+                       cached ? record_.prompt : record_.prompt + record_.steps - 1);
   row.cpu = library_.target().name;
   row.threads = threads_;
   row.cacheState = "hot";

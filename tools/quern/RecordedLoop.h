@@ -10,7 +10,8 @@ namespace quern {
 class RecordedLoop {
 public:
   /// Builds and initialises the model. Errors: as configOf, Model::load.
-  static Result<std::unique_ptr<RecordedLoop>> make(const RecordModel& model, int32_t seed, const std::string& file, KernelLibrary& library, const std::string& schedule, int threads);
+  static Result<std::unique_ptr<RecordedLoop>> make(const RecordModel& model, int32_t seed, const std::string& file, KernelLibrary& library,
+                                                    const std::string& schedule, int threads);
 
   /// What does not agree with the recording: parameter count, prompt ids.
   std::vector<std::string> wrong() const;
@@ -22,7 +23,8 @@ public:
   const PlanMemory& memory() const { return model_->plan().memory(); }
 
 private:
-  RecordedLoop(const RecordModel& record, KernelLibrary& library, std::string schedule) : record_(record), library_(library), schedule_(std::move(schedule)) {}
+  RecordedLoop(const RecordModel& record, KernelLibrary& library, std::string schedule)
+      : record_(record), library_(library), schedule_(std::move(schedule)) {}
   /// All steps; every forward gives all its logits.
   void loop(bool cached);
   Result<double> kernelsMs(KernelLibrary& from) const;
@@ -31,7 +33,7 @@ private:
   KernelLibrary& library_;
   std::string schedule_;
   std::unique_ptr<Model> model_;
-  std::vector<int32_t> ids_;    ///< prompt, then the ids appended
+  std::vector<int32_t> ids_;  ///< prompt, then the ids appended
   std::vector<float> logits_;
   int32_t seed_ = 42;
   int64_t parameters_ = 0;

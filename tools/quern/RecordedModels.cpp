@@ -18,8 +18,11 @@ Result<ModelConfig> configOf(const RecordModel& model, int32_t seed, const std::
   config.seed = seed;
   std::string subject = fmt::format("{}: model '{}'", file, model.id);
   if (auto good = config.validate(subject); !good) return good.error();
-  if (model.workload != "full-forward") return badInput(fmt::format("{}: workload '{}' is not known; full-forward is", subject, model.workload));
-  if (model.prompt + model.steps - 1 > model.context) return badInput(fmt::format("{}: prompt {} and steps {} do not fit its context of {}", subject, model.prompt, model.steps, model.context));
+  if (model.workload != "full-forward")
+    return badInput(fmt::format("{}: workload '{}' is not known; full-forward is", subject, model.workload));
+  if (model.prompt + model.steps - 1 > model.context)
+    return badInput(
+        fmt::format("{}: prompt {} and steps {} do not fit its context of {}", subject, model.prompt, model.steps, model.context));
   return config;
 }
 

@@ -23,7 +23,8 @@ Result<std::pair<double, double>> parseRange(const RecordRow& row, const std::st
     auto high = parts.size() == 2 ? parseDouble(trim(parts[1])) : std::nullopt;
     if (low && high && *low < *high) return std::pair{*low, *high};
   }
-  return badInput(fmt::format("{}: row '{}': data '{}' is not of the form uniform[-1,1)", escaped(file), escaped(row.id), escaped(row.data)));
+  return badInput(
+      fmt::format("{}: row '{}': data '{}' is not of the form uniform[-1,1)", escaped(file), escaped(row.id), escaped(row.data)));
 }
 
 /// Fills arrays in the recorded draw order.
@@ -45,7 +46,8 @@ Result<void> draw(const std::vector<FloatArray*>& arrays, const RecordRow& row, 
       for (auto* array : arrays)
         if (i < array->size()) (*array)[i] = shared.uniform(low, high);
   } else {
-    return badInput(fmt::format("{}: row '{}': draw '{}' is not separate, sequential or alternate", escaped(file), escaped(row.id), escaped(row.draw)));
+    return badInput(
+        fmt::format("{}: row '{}': draw '{}' is not separate, sequential or alternate", escaped(file), escaped(row.id), escaped(row.draw)));
   }
   return {};
 }
@@ -56,23 +58,29 @@ public:
   static Result<Scope> make(const RecordRow& row, int32_t seed, const std::string& file) {
     auto op = parseOp(row.op);
     if (!op) return badInput(fmt::format("{}: row '{}': {}", escaped(file), escaped(row.id), op.error().message));
-    if (!runtimeDims(*op).empty()) return badInput(fmt::format("{}: row '{}': {} has dimensions known only at call time", escaped(file), escaped(row.id), text(*op)));
+    if (!runtimeDims(*op).empty())
+      return badInput(fmt::format("{}: row '{}': {} has dimensions known only at call time", escaped(file), escaped(row.id), text(*op)));
     auto scope = std::make_shared<OpScope>(row, *op);
     std::vector<FloatArray*> arrays;
     for (const TensorSpec& spec : inputsOf(*op)) {
-      if (spec.type != ElementType::F32) return badInput(fmt::format("{}: row '{}': input {} is not f32", escaped(file), escaped(row.id), spec.name));
+      if (spec.type != ElementType::F32)
+        return badInput(fmt::format("{}: row '{}': input {} is not f32", escaped(file), escaped(row.id), spec.name));
       scope->inputs_.emplace_back(static_cast<size_t>(spec.elements()));
     }
     for (auto& input : scope->inputs_) arrays.push_back(&input);
     if (auto good = draw(arrays, row, seed, file); !good) return good.error();
-    return Scope{[scope](const KernelProvider& kernels) { return scope->prepare(kernels); }, [scope] { scope->warmUp(); }, [scope] { scope->run(); }, [scope] { scope->call_->run(); },
-                 [scope] { return scope->wrong(); }, *op, flopsOf(*op)};
+    return Scope{[scope](const KernelProvider& kernels) { return scope->prepare(kernels); },
+                 [scope] { scope->warmUp(); },
+                 [scope] { scope->run(); },
+                 [scope] { scope->call_->run(); },
+                 [scope] { return scope->wrong(); },
+                 *op,
+                 flopsOf(*op)};
   }
 
   OpScope(const RecordRow& row, OpDesc op) : row_(row), op_(std::move(op)), result_(static_cast<size_t>(outputOf(op_).elements())) {}
 
 private:
-
   Result<void> prepare(const KernelProvider& kernels) {
     auto kernel = kernels(op_);
     if (!kernel) return kernel.error();
@@ -113,7 +121,8 @@ private:
       double got = name == "sum" ? sum : name == "max" ? high : name == "min" ? low : static_cast<double>(result_[0]);
       // Recorded to five or six figures; a sum of n terms rounds by some eps of each.
       double tolerance = 2e-5 * std::fabs(expected) + (name == "sum" ? 1e-3 : 1e-6);
-      if (std::fabs(got - expected) > tolerance) messages.push_back(fmt::format("row '{}': check_{} is {:.7g}, recorded {:.7g}", row_.id, name, got, expected));
+      if (std::fabs(got - expected) > tolerance)
+        messages.push_back(fmt::format("row '{}': check_{} is {:.7g}, recorded {:.7g}", row_.id, name, got, expected));
     }
     return messages;
   }
@@ -152,7 +161,8 @@ private:
 
 /// A gradient workload: `make` gives one bound to kernels, `arrays` what the generator fills.
 template <class Work>
-Scope gradientScope(const RecordRow& row, std::function<Result<Work>(const KernelProvider&)> make, std::vector<FloatArray*> (*arrays)(Work&), int32_t seed, const std::string& file, double flops) {
+Scope gradientScope(const RecordRow& row, std::function<Result<Work>(const KernelProvider&)> make,
+                    std::vector<FloatArray*> (*arrays)(Work&), int32_t seed, const std::string& file, double flops) {
   auto work = std::make_shared<std::optional<Work>>();
   auto repeat = [work](int64_t count) {
     for (int64_t i = 0; i < count; ++i) (*work)->iterate();
@@ -179,15 +189,24 @@ Result<Scope> makeScope(const RecordRow& row, int32_t seed, const std::string& f
   auto size = [&](const char* name) { return row.sizes.count(name) != 0 ? row.sizes.at(name) : int64_t{0}; };
   int64_t m = size("m"), k = size("k"), n = size("n"), h = size("h");
   if (row.workload == "matmul-backward" && m > 0 && k > 0 && n > 0) {
-    std::function<Result<MatmulBackwardWorkload>(const KernelProvider&)> make = [=](const KernelProvider& kernels) { return MatmulBackwardWorkload::make(m, k, n, kernels); };
-    return gradientScope<MatmulBackwardWorkload>(row, make, [](MatmulBackwardWorkload& work) { return std::vector<FloatArray*>{&work.a, &work.b}; }, seed, file, 6.0 * static_cast<double>(m * k * n));
+    std::function<Result<MatmulBackwardWorkload>(const KernelProvider&)> make = [=](const KernelProvider& kernels) {
+      return MatmulBackwardWorkload::make(m, k, n, kernels);
+    };
+    return gradientScope<MatmulBackwardWorkload>(
+        row, make, [](MatmulBackwardWorkload& work) { return std::vector<FloatArray*>{&work.a, &work.b}; }, seed, file,
+        6.0 * static_cast<double>(m * k * n));
   }
   if (row.workload == "two-layer-step" && m > 0 && k > 0 && n > 0 && h > 0) {
-    std::function<Result<TwoLayerWorkload>(const KernelProvider&)> make = [=](const KernelProvider& kernels) { return TwoLayerWorkload::make(m, k, h, n, kernels); };
+    std::function<Result<TwoLayerWorkload>(const KernelProvider&)> make = [=](const KernelProvider& kernels) {
+      return TwoLayerWorkload::make(m, k, h, n, kernels);
+    };
     double flops = 2.0 * static_cast<double>(m * k * h) + 6.0 * static_cast<double>(m * h * n);
-    return gradientScope<TwoLayerWorkload>(row, make, [](TwoLayerWorkload& work) { return std::vector<FloatArray*>{&work.x, &work.w2, &work.w3}; }, seed, file, flops);
+    return gradientScope<TwoLayerWorkload>(
+        row, make, [](TwoLayerWorkload& work) { return std::vector<FloatArray*>{&work.x, &work.w2, &work.w3}; }, seed, file, flops);
   }
-  return badInput(fmt::format("{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)", escaped(file), escaped(row.id), escaped(row.workload)));
+  return badInput(fmt::format(
+      "{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)",
+      escaped(file), escaped(row.id), escaped(row.workload)));
 }
 
 }  // namespace quern

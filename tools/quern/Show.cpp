@@ -12,11 +12,12 @@
 
 namespace quern {
 
-const CommandInfo kShowInfo = {"show", "OP [--stage schedule|space|signature|loops|llvm|llvm-opt|asm|reference] [--loops FILE]",
-                               "the kernel at any stage, for any CPU",
-                               "  quern show matmul m=64 n=64 k=64\n"
-                               "  quern show \"softmax x=16x128\" --stage loops --cpu haswell\n"
-                               "  quern show matmul m=64 n=64 k=64 --stage loops > k.loops; quern show matmul m=64 n=64 k=64 --loops k.loops --stage asm\n"};
+const CommandInfo kShowInfo = {
+    "show", "OP [--stage schedule|space|signature|loops|llvm|llvm-opt|asm|reference] [--loops FILE]",
+    "the kernel at any stage, for any CPU",
+    "  quern show matmul m=64 n=64 k=64\n"
+    "  quern show \"softmax x=16x128\" --stage loops --cpu haswell\n"
+    "  quern show matmul m=64 n=64 k=64 --stage loops > k.loops; quern show matmul m=64 n=64 k=64 --loops k.loops --stage asm\n"};
 
 namespace {
 
@@ -33,14 +34,16 @@ std::string mathsText(const Shown& shown) {
   for (const ScheduleKeyInfo& key : keysOf(shown.choice.schedule))
     if (key.key == "lanes") lanes = key.value;
   for (LoopOp fn : mathsOf(shown.op, shown.choice.schedule, shown.target))
-    if (const MathsInfo* info = findMathsInfo(fn)) out += fmt::format("  {}\n", text(*info, static_cast<int>(parseInt(lanes).value_or(1)), isa.fma, isa.vectorBits == 512));
+    if (const MathsInfo* info = findMathsInfo(fn))
+      out += fmt::format("  {}\n", text(*info, static_cast<int>(parseInt(lanes).value_or(1)), isa.fma, isa.vectorBits == 512));
   return out.empty() ? "" : "\nmaths\n" + out;
 }
 
 Result<std::string> scheduleText(const Shown& shown) {
   auto space = readSearchSpace("default");
   if (!space) return space.error();
-  std::string out = fmt::format("{}\ncpu {}\nschedule ({}) {}\n\n", text(shown.op), shown.target.name, shown.choice.from, text(shown.choice.schedule));
+  std::string out =
+      fmt::format("{}\ncpu {}\nschedule ({}) {}\n\n", text(shown.op), shown.target.name, shown.choice.from, text(shown.choice.schedule));
   for (const ScheduleKeyInfo& key : keysOf(shown.choice.schedule)) {
     std::vector<std::string> legal = legalValues(*space, shown.choice.schedule, key.key, shown.op, shown.target);
     if (legal.empty()) legal = key.words.empty() ? std::vector<std::string>{key.value} : key.words;
@@ -60,8 +63,11 @@ Result<std::string> spaceText(const Shown& shown) {
   auto space = readSearchSpace("default");
   if (!space) return space.error();
   std::vector<Candidate> candidates = candidatesOf(*space, shown.op, sampleOf(shown.op), shown.target);
-  std::string out = fmt::format("# {} on {}: {} schedules from {}, the default first, then best predicted first\n", text(shown.op), shown.target.name, candidates.size(), space->file);
-  for (const Candidate& candidate : candidates) out += fmt::format("{}  # predicted {:.3g} of the default's cost\n", text(candidate.schedule), candidate.predicted / candidates[0].predicted);
+  std::string out = fmt::format("# {} on {}: {} schedules from {}, the default first, then best predicted first\n", text(shown.op),
+                                shown.target.name, candidates.size(), space->file);
+  for (const Candidate& candidate : candidates)
+    out += fmt::format("{}  # predicted {:.3g} of the default's cost\n", text(candidate.schedule),
+                       candidate.predicted / candidates[0].predicted);
   return out;
 }
 
@@ -92,7 +98,9 @@ Result<std::string> stageText(const std::string& stage, const Shown& shown, cons
   auto program = programOf(shown, loopsFile);
   if (!program) return program.error();
   if (stage == "loops") return text(*program);
-  if (stage == "signature") return text(kernelInfoOf(*program, shown.op, shown.choice.schedule)) + "call void quern_kernel(const QuernArgs* args, int64_t taskBegin, int64_t taskEnd)\n" + mathsText(shown);
+  if (stage == "signature")
+    return text(kernelInfoOf(*program, shown.op, shown.choice.schedule)) +
+           "call void quern_kernel(const QuernArgs* args, int64_t taskBegin, int64_t taskEnd)\n" + mathsText(shown);
   auto api = codegenModule();
   if (!api) return api.error();
   return (*api)->emitText(*program, stage == "llvm" ? EmitStage::Llvm : stage == "llvm-opt" ? EmitStage::LlvmOpt : EmitStage::Asm);
@@ -102,7 +110,8 @@ Result<std::string> stageText(const std::string& stage, const Shown& shown, cons
 
 Result<int> runShow(std::vector<std::string> args) {
   CommandLine line(kShowInfo, std::move(args));
-  line.common({"cpu", "schedule", "cache"}).value("stage", "STAGE", "schedule", "schedule, space, signature, loops, llvm, llvm-opt, asm, reference");
+  line.common({"cpu", "schedule", "cache"})
+      .value("stage", "STAGE", "schedule", "schedule, space, signature, loops, llvm, llvm-opt, asm, reference");
   line.value("loops", "FILE", "", "this loop program in place of the generated one");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());

@@ -10,20 +10,24 @@
 
 namespace quern {
 
-const CommandInfo kTokenizeInfo = {"tokenize", "--model M [--ids] TEXT", "a text's token ids, and what each stands for",
-                                   "  quern tokenize -m model.gguf \"Once upon a time\"\n  quern tokenize -m folder --file story.txt --no-bos\n"
-                                   "  quern generate -m model.gguf --ids $(quern tokenize -m model.gguf --ids \"Once upon\")\n"};
+const CommandInfo kTokenizeInfo = {
+    "tokenize", "--model M [--ids] TEXT", "a text's token ids, and what each stands for",
+    "  quern tokenize -m model.gguf \"Once upon a time\"\n  quern tokenize -m folder --file story.txt --no-bos\n"
+    "  quern generate -m model.gguf --ids $(quern tokenize -m model.gguf --ids \"Once upon\")\n"};
 
 /// The text of the words, or of --file.
 static Result<std::string> textOf(const CommandLine& line) {
   std::string file = line.get("file");
-  if (file.empty() == line.words().empty()) return badCommand(file.empty() ? "tokenize: TEXT is missing, or --file F" : "tokenize: TEXT and --file, one of the two is needed");
+  if (file.empty() == line.words().empty())
+    return badCommand(file.empty() ? "tokenize: TEXT is missing, or --file F" : "tokenize: TEXT and --file, one of the two is needed");
   if (file.empty()) return join(line.words(), " ");
   return readFile(file);
 }
 
 /// What an id stands for, control tokens by their names.
-static Result<std::string_view> shownToken(const Tokenizer& tokenizer, int32_t id) { return tokenizer.isControl(id) ? tokenizer.spelling(id) : tokenizer.piece(id); }
+static Result<std::string_view> shownToken(const Tokenizer& tokenizer, int32_t id) {
+  return tokenizer.isControl(id) ? tokenizer.spelling(id) : tokenizer.piece(id);
+}
 
 static Result<std::string> report(const Tokenizer& tokenizer, std::span<const int32_t> ids, bool onlyIds) {
   std::string out;
@@ -42,18 +46,27 @@ static Result<Json> jsonReport(const Tokenizer& tokenizer, const std::string& mo
     if (!token) return token.error();
     tokens.push_back({{"id", id}, {"text", std::string(*token)}, {"control", tokenizer.isControl(id)}});
   }
-  return Json{{"model", escaped(model)}, {"vocabulary", tokenizer.size()}, {"ids", std::vector<int32_t>(ids.begin(), ids.end())}, {"tokens", tokens}};
+  return Json{{"model", escaped(model)},
+              {"vocabulary", tokenizer.size()},
+              {"ids", std::vector<int32_t>(ids.begin(), ids.end())},
+              {"tokens", tokens}};
 }
 
 Result<int> runTokenize(std::vector<std::string> args) {
   CommandLine line(kTokenizeInfo, std::move(args));
-  line.common({"json"}).value("model", "M", "", "a .gguf file, or a folder with tokenizer.json", 'm').value("file", "F", "", "the text is in this file", 'f');
-  line.toggle("ids", "only the ids, with commas between").toggle("no-bos", "no begin-of-text and no end-of-text, whatever the model says").toggle("special", "control tokens spelled in the text are read as themselves");
+  line.common({"json"})
+      .value("model", "M", "", "a .gguf file, or a folder with tokenizer.json", 'm')
+      .value("file", "F", "", "the text is in this file", 'f');
+  line.toggle("ids", "only the ids, with commas between")
+      .toggle("no-bos", "no begin-of-text and no end-of-text, whatever the model says")
+      .toggle("special", "control tokens spelled in the text are read as themselves");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   std::string model = line.get("model");
   if (model.empty()) return badCommand("tokenize: --model M is missing");
-  if (!namesModelFiles(model)) return badCommand(fmt::format("tokenize: --model {} has no tokenizer; a .gguf file or a folder with tokenizer.json has", escapedShort(model)));
+  if (!namesModelFiles(model))
+    return badCommand(
+        fmt::format("tokenize: --model {} has no tokenizer; a .gguf file or a folder with tokenizer.json has", escapedShort(model)));
   auto text = textOf(line);
   if (!text) return text.error();
   auto files = WeightFiles::open(model);

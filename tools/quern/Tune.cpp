@@ -13,7 +13,8 @@
 
 namespace quern {
 
-const CommandInfo kTuneInfo = {"tune", "[OP|--suite FILE|--baseline FILE|--model M] [--budget 60s] [--effort estimate|measure|patient|exhaustive]",
+const CommandInfo kTuneInfo = {"tune",
+                               "[OP|--suite FILE|--baseline FILE|--model M] [--budget 60s] [--effort estimate|measure|patient|exhaustive]",
                                "tunes into the cache; Ctrl-C keeps what is done, the same command resumes",
                                "  quern tune                                 the recorded baseline's ops and models\n"
                                "  quern tune matmul m=512 n=512 k=512 const=b --effort patient\n"
@@ -36,14 +37,17 @@ Result<double> parseSeconds(const std::string& given) {
 
 void showProgress(const TuneProgress& p) {
   std::string left = p.secondsLeft > 0 ? fmt::format(", {:.0f} s left", p.secondsLeft) : "";
-  std::fprintf(stderr, "\r\033[K[%zu/%zu] %s  %zu/%zu candidates, %.2fx the default%s", p.op + 1, p.ops, p.name.substr(0, 60).c_str(), p.candidate, p.candidates, p.speedup, left.c_str());
+  std::fprintf(stderr, "\r\033[K[%zu/%zu] %s  %zu/%zu candidates, %.2fx the default%s", p.op + 1, p.ops, p.name.substr(0, 60).c_str(),
+               p.candidate, p.candidates, p.speedup, left.c_str());
 }
 
 std::string tableOf(const std::vector<TuneOutcome>& outcomes) {
   std::string out = "speed vs default  one call   tried  op | schedule\n";
   for (const TuneOutcome& o : outcomes) {
     if (o.skipped) out += fmt::format("{:>16}  {:>9}  {:>6}  {}\n", "tuned before", "", "", o.op);
-    else out += fmt::format("{:>15.2f}x  {:>9}  {:>6}  {} | {}{}\n", o.speedup, o.medianNs > 0 ? humanTime(o.medianNs) : "-", o.candidates.size(), o.op, o.schedule, o.finished ? "" : "  (cut short)");
+    else
+      out += fmt::format("{:>15.2f}x  {:>9}  {:>6}  {} | {}{}\n", o.speedup, o.medianNs > 0 ? humanTime(o.medianNs) : "-",
+                         o.candidates.size(), o.op, o.schedule, o.finished ? "" : "  (cut short)");
   }
   return out;
 }
@@ -52,8 +56,15 @@ Json jsonOf(const std::vector<TuneOutcome>& outcomes) {
   Json rows = Json::array();
   for (const TuneOutcome& o : outcomes) {
     Json candidates = Json::array();
-    for (const CandidateResult& c : o.candidates) candidates.push_back({{"schedule", c.schedule}, {"predicted", c.predicted}, {"ratio", c.ratio}, {"outcome", c.outcome}});
-    rows.push_back({{"op", o.op}, {"schedule", o.schedule}, {"speedup", o.speedup}, {"warm_ns", o.medianNs}, {"finished", o.finished}, {"skipped", o.skipped}, {"candidates", candidates}});
+    for (const CandidateResult& c : o.candidates)
+      candidates.push_back({{"schedule", c.schedule}, {"predicted", c.predicted}, {"ratio", c.ratio}, {"outcome", c.outcome}});
+    rows.push_back({{"op", o.op},
+                    {"schedule", o.schedule},
+                    {"speedup", o.speedup},
+                    {"warm_ns", o.medianNs},
+                    {"finished", o.finished},
+                    {"skipped", o.skipped},
+                    {"candidates", candidates}});
   }
   return {{"rows", rows}};
 }
@@ -76,10 +87,12 @@ Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library) {
   auto entry = opFromWords(line.words());
   if (!entry) return entry.error();
   if (line.has("unpin"))
-    if (auto pinned = library.tuning().choose(entry->op, library.target()); !pinned || !pinned->pinned) return badCommand(fmt::format("tune: {} is not pinned", text(entry->op)));
+    if (auto pinned = library.tuning().choose(entry->op, library.target()); !pinned || !pinned->pinned)
+      return badCommand(fmt::format("tune: {} is not pinned", text(entry->op)));
   auto good = line.has("unpin") ? unpinSchedule(library, entry->op) : pinSchedule(library, entry->op, line.get("pin"));
   if (!good) return good.error();
-  if (auto written = writeResult(fmt::format("{} {}\n", line.has("unpin") ? "unpinned" : "verified and pinned", text(entry->op))); !written) return written.error();
+  if (auto written = writeResult(fmt::format("{} {}\n", line.has("unpin") ? "unpinned" : "verified and pinned", text(entry->op))); !written)
+    return written.error();
   return 0;
 }
 
@@ -87,9 +100,15 @@ Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library) {
 
 Result<int> runTune(std::vector<std::string> args) {
   CommandLine line(kTuneInfo, std::move(args));
-  line.common({"cpu", "cache", "json"}).value("suite", "FILE", "", "every op of a suite").value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
-  line.value("model", "M", "", "every op of a model", 'm').value("budget", "TIME", "", "at most this long (60s, 2m)").value("effort", "E", "measure", "estimate, measure, patient, exhaustive");
-  line.value("space", "FILE", "default", "search space: a name in configs/tune or a TOML file").value("pin", "SCHEDULE", "", "verify this schedule and always use it for OP").toggle("unpin", "free OP again");
+  line.common({"cpu", "cache", "json"})
+      .value("suite", "FILE", "", "every op of a suite")
+      .value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
+  line.value("model", "M", "", "every op of a model", 'm')
+      .value("budget", "TIME", "", "at most this long (60s, 2m)")
+      .value("effort", "E", "measure", "estimate, measure, patient, exhaustive");
+  line.value("space", "FILE", "default", "search space: a name in configs/tune or a TOML file")
+      .value("pin", "SCHEDULE", "", "verify this schedule and always use it for OP")
+      .toggle("unpin", "free OP again");
   line.toggle("again", "also what has been tuned before");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
@@ -121,12 +140,14 @@ Result<int> runTune(std::vector<std::string> args) {
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
   for (const TuneOutcome& o : *outcomes)
-    if (!o.skipped && o.finished && o.candidates.empty()) logWarning(fmt::format("{}: no other schedule of {} is legal for it", o.op, space->file));
+    if (!o.skipped && o.finished && o.candidates.empty())
+      logWarning(fmt::format("{}: no other schedule of {} is legal for it", o.op, space->file));
   if (line.has("json"))
     if (auto good = writeResult(jsonText(jsonOf(*outcomes)), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
     if (auto good = writeResult(tableOf(*outcomes)); !good) return good.error();
-  size_t tuned = static_cast<size_t>(std::count_if(outcomes->begin(), outcomes->end(), [](const TuneOutcome& o) { return o.skipped || o.finished || !o.candidates.empty(); }));
+  size_t tuned = static_cast<size_t>(std::count_if(outcomes->begin(), outcomes->end(),
+                                                   [](const TuneOutcome& o) { return o.skipped || o.finished || !o.candidates.empty(); }));
   if (interrupted != 0) {
     std::fprintf(stderr, "quern: interrupted: %zu of %zu ops are tuned and kept; the same command goes on\n", tuned, ops);
     return interruptedStatus();

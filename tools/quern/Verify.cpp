@@ -10,7 +10,8 @@
 
 namespace quern {
 
-const CommandInfo kVerifyInfo = {"verify", "OP|--suite FILE [--exhaustive]", "checks kernels against the reference: error over limit, edge sizes, guard pages, special values",
+const CommandInfo kVerifyInfo = {"verify", "OP|--suite FILE [--exhaustive]",
+                                 "checks kernels against the reference: error over limit, edge sizes, guard pages, special values",
                                  "  quern verify matmul m=64 n=48 k=100 ep=bias+gelu_tanh\n"
                                  "  quern verify --suite transformer-f32\n"
                                  "  quern verify softmax x=16x128 --cpu haswell --json -\n"
@@ -31,7 +32,8 @@ struct Row {
 Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
   auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, *choice);
+  auto kernel =
+      line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, *choice);
   if (!kernel) return kernel.error();
   CheckReport report;
   constexpr double kCopies = 8;  // inputs, padded copies, and the reference in double with its limits
@@ -55,7 +57,9 @@ Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const
 
 std::string jsonOf(const std::vector<Row>& rows) {
   Json list = Json::array();
-  for (const Row& row : rows) list.push_back({{"op", row.op}, {"cases", row.report.cases}, {"worst_error_over_limit", row.report.worst}, {"passed", row.report.passed}});
+  for (const Row& row : rows)
+    list.push_back(
+        {{"op", row.op}, {"cases", row.report.cases}, {"worst_error_over_limit", row.report.worst}, {"passed", row.report.passed}});
   return jsonText({{"rows", list}});
 }
 

@@ -24,13 +24,15 @@ Result<std::vector<std::unique_ptr<KernelLibrary>>> librariesOf(const CommandLin
   if (!target) return target.error();
   std::vector<std::unique_ptr<KernelLibrary>> libraries;
   for (Target& level : levelsWithin(*target))
-    if (level.level != target->level) libraries.push_back(std::make_unique<KernelLibrary>(std::move(level), cacheDirectories(line.get("cache"))));
+    if (level.level != target->level)
+      libraries.push_back(std::make_unique<KernelLibrary>(std::move(level), cacheDirectories(line.get("cache"))));
   libraries.push_back(std::make_unique<KernelLibrary>(std::move(*target), cacheDirectories(line.get("cache"))));
   return libraries;
 }
 
 /// The op's kernels for any size. A schedule that was given is for --cpu; the narrower levels take what is chosen for them.
-Result<std::vector<KernelRef>> kernelsOf(std::span<const std::unique_ptr<KernelLibrary>> libraries, const OpEntry& entry, const CommandLine& line) {
+Result<std::vector<KernelRef>> kernelsOf(std::span<const std::unique_ptr<KernelLibrary>> libraries, const OpEntry& entry,
+                                         const CommandLine& line) {
   std::vector<KernelRef> kernels;
   OpEntry any = entry;
   std::get<MapOp>(any.op).operands[0].shape = {Dim{Dim::kAny}};
@@ -47,7 +49,15 @@ Result<std::vector<KernelRef>> kernelsOf(std::span<const std::unique_ptr<KernelL
 std::string jsonOf(std::span<const std::pair<std::string, ExhaustiveReport>> rows) {
   Json list = Json::array();
   for (const auto& [op, r] : rows)
-    list.push_back({{"op", op}, {"level", r.level}, {"fma", r.fma}, {"cases", r.floats}, {"worst_error_over_limit", r.worst}, {"worst_ulp", r.worstUlp}, {"at", r.worstAt}, {"got", r.got}, {"passed", r.passed()}});
+    list.push_back({{"op", op},
+                    {"level", r.level},
+                    {"fma", r.fma},
+                    {"cases", r.floats},
+                    {"worst_error_over_limit", r.worst},
+                    {"worst_ulp", r.worstUlp},
+                    {"at", r.worstAt},
+                    {"got", r.got},
+                    {"passed", r.passed()}});
   return jsonText({{"rows", list}});
 }
 
@@ -73,7 +83,9 @@ Result<int> verifyFloats(const std::vector<OpEntry>& entries, const CommandLine&
     if (!kernels) return kernels.error();
     auto progress = [&](double share) {
       double all = (static_cast<double>(i) + share) / static_cast<double>(entries.size());
-      if (wantsProgress(line) && share > 0) std::fprintf(stderr, "\r\033[K%s, %zu of %zu: %.0f %%, %.0f s left in all", truth.name.c_str(), i + 1, entries.size(), 100 * share, secondsSince(start) / all * (1 - all));
+      if (wantsProgress(line) && share > 0)
+        std::fprintf(stderr, "\r\033[K%s, %zu of %zu: %.0f %%, %.0f s left in all", truth.name.c_str(), i + 1, entries.size(), 100 * share,
+                     secondsSince(start) / all * (1 - all));
       return interrupted == 0;
     };
     auto reports = checkEveryFloat(truth, *kernels, static_cast<uint32_t>(*stride), progress);

@@ -48,7 +48,9 @@ static Result<std::vector<OpDesc>> opsOf(const RecordRow& row, const std::string
     ops.push_back(MatmulGradient::ops(size("m"), size("k"), size("h"))[0]);
     return ops;
   }
-  return badInput(fmt::format("{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)", file, row.id, row.workload));
+  return badInput(fmt::format(
+      "{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)", file,
+      row.id, row.workload));
 }
 
 /// Appends without repeating an op: the first, which has the higher priority, stays.

@@ -23,7 +23,9 @@ namespace {
 constexpr double kUsualNoise = 5, kLeastNoise = 1, kCritical = 80;
 
 /// The ceiling that binds a category: data for tensor operations, arithmetic for the rest.
-std::optional<double> ceilingOf(const RecordFile& file, const std::string& category) { return figure(file.ceilings, category == "tensor" ? "copy_l2_gbs" : "fma_f32_gflops"); }
+std::optional<double> ceilingOf(const RecordFile& file, const std::string& category) {
+  return figure(file.ceilings, category == "tensor" ? "copy_l2_gbs" : "fma_f32_gflops");
+}
 
 Verdict verdictOf(double change, std::optional<double> noise) {
   double threshold = noise ? std::max(kLeastNoise, *noise) : kUsualNoise;
@@ -53,7 +55,7 @@ public:
   RecordComparison run() {
     rows();
     models();
-    auto total = [&](const std::string& name, const std::string& unit, const Columns RecordFile::*which) {
+    auto total = [&](const std::string& name, const std::string& unit, const Columns RecordFile::* which) {
       auto a = figure(base_.file.*which, base_.column), b = figure(fresh_.file.*which, fresh_.column);
       if (a || b) out_.totals.push_back({name, unit, a, b});
     };
@@ -67,7 +69,8 @@ public:
   }
 
 private:
-  void add(const std::string& id, const std::string& category, bool model, double a, double b, std::optional<double> noise, const RecordRow* row) {
+  void add(const std::string& id, const std::string& category, bool model, double a, double b, std::optional<double> noise,
+           const RecordRow* row) {
     ComparedRow compared;
     compared.id = id;
     compared.category = category;
@@ -99,7 +102,8 @@ private:
 
   void rows() {
     for (const RecordRow& row : base_.file.rows) {
-      auto found = std::find_if(fresh_.file.rows.begin(), fresh_.file.rows.end(), [&](const RecordRow& other) { return other.id == row.id; });
+      auto found =
+          std::find_if(fresh_.file.rows.begin(), fresh_.file.rows.end(), [&](const RecordRow& other) { return other.id == row.id; });
       auto a = figure(row.ms, base_.column);
       auto b = found == fresh_.file.rows.end() ? std::nullopt : figure(found->ms, fresh_.column);
       if (!a) continue;
@@ -113,12 +117,15 @@ private:
       memory_.add(figure(row.allocatedMib, base_.column), figure(found->allocatedMib, fresh_.column));
     }
     for (const RecordRow& row : fresh_.file.rows)
-      if (figure(row.ms, fresh_.column) && std::none_of(base_.file.rows.begin(), base_.file.rows.end(), [&](const RecordRow& other) { return other.id == row.id; })) out_.onlyNew.push_back(row.id);
+      if (figure(row.ms, fresh_.column) &&
+          std::none_of(base_.file.rows.begin(), base_.file.rows.end(), [&](const RecordRow& other) { return other.id == row.id; }))
+        out_.onlyNew.push_back(row.id);
   }
 
   void models() {
     for (const RecordModel& model : base_.file.models) {
-      auto found = std::find_if(fresh_.file.models.begin(), fresh_.file.models.end(), [&](const RecordModel& other) { return other.id == model.id; });
+      auto found = std::find_if(fresh_.file.models.begin(), fresh_.file.models.end(),
+                                [&](const RecordModel& other) { return other.id == model.id; });
       auto a = figure(model.ms, base_.column);
       auto b = found == fresh_.file.models.end() ? std::nullopt : figure(found->ms, fresh_.column);
       if (!a || !b) {

@@ -22,10 +22,10 @@ struct ComparedRow {
   std::string id, category;
   bool model = false;
   double baseMs = 0, newMs = 0;
-  double changePercent = 0;              ///< of time, or of time x ceiling where both records carry ceilings
+  double changePercent = 0;  ///< of time, or of time x ceiling where both records carry ceilings
   Verdict verdict = Verdict::Unchanged;
-  std::optional<double> baseGflops, newGflops;    ///< of all calls of the scope
-  std::optional<double> target;                   ///< GFLOPS as the recorded report counts them: one call's work over the scope
+  std::optional<double> baseGflops, newGflops;  ///< of all calls of the scope
+  std::optional<double> target;                 ///< GFLOPS as the recorded report counts them: one call's work over the scope
   std::optional<double> baseTargetGflops, newTargetGflops;
   bool missesTarget() const { return target && newTargetGflops && *newTargetGflops < *target; }
 };
@@ -46,10 +46,10 @@ struct RecordComparison {
   const RecordColumn* base = nullptr;
   const RecordColumn* fresh = nullptr;
   bool sameMachine = true;
-  bool byCeiling = false;                   ///< changes are of time x ceiling
+  bool byCeiling = false;  ///< changes are of time x ceiling
   std::vector<ComparedTotal> totals;
   std::vector<ComparedModel> models;
-  std::vector<ComparedRow> rows;            ///< rows, then models, in the file's order
+  std::vector<ComparedRow> rows;  ///< rows, then models, in the file's order
   std::vector<std::string> onlyBase, onlyNew;
 };
 

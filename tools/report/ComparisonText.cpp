@@ -12,7 +12,9 @@ namespace {
 
 std::string percent(double change) { return fmt::format("{:+.1f} %", change == 0 ? 0.0 : change); }
 
-std::string change(std::optional<double> base, std::optional<double> fresh) { return base && fresh && *base > 0 ? percent(100 * (*fresh / *base - 1)) : "-"; }
+std::string change(std::optional<double> base, std::optional<double> fresh) {
+  return base && fresh && *base > 0 ? percent(100 * (*fresh / *base - 1)) : "-";
+}
 
 std::string number(std::optional<double> value) { return value ? fmt::format("{:.6g}", *value) : "-"; }
 
@@ -43,7 +45,9 @@ public:
     for (const auto& row : rows_) {
       std::string line = markdown_ ? "|" : "";
       for (size_t i = 0; i < row.size(); ++i)
-        line += markdown_ ? fmt::format(" {} |", row[i]) : i == 0 ? fmt::format("  {:<{}}", row[i], widths[i]) : fmt::format("  {:>{}}", row[i], widths[i]);
+        line += markdown_ ? fmt::format(" {} |", row[i])
+                : i == 0  ? fmt::format("  {:<{}}", row[i], widths[i])
+                          : fmt::format("  {:>{}}", row[i], widths[i]);
       out += line + "\n";
       if (markdown_ && &row == &rows_[0]) {
         out += "|";
@@ -64,8 +68,10 @@ public:
   Report(const RecordComparison& comparison, bool markdown) : c_(comparison), markdown_(markdown) {}
 
   std::string run() {
-    out_ = markdown_ ? fmt::format("# {} against {}\n", c_.fresh->label, c_.base->label) : fmt::format("{} against {}\n", c_.fresh->label, c_.base->label);
-    out_ += fmt::format("\nbase: {} ({})\nnew:  {} ({})\n", c_.base->file.name, c_.base->file.machine, c_.fresh->file.name, c_.fresh->file.machine);
+    out_ = markdown_ ? fmt::format("# {} against {}\n", c_.fresh->label, c_.base->label)
+                     : fmt::format("{} against {}\n", c_.fresh->label, c_.base->label);
+    out_ += fmt::format("\nbase: {} ({})\nnew:  {} ({})\n", c_.base->file.name, c_.base->file.machine, c_.fresh->file.name,
+                        c_.fresh->file.machine);
     if (!c_.sameMachine) out_ += "The two were measured on different machines: the chart stands, a verdict between them does not.\n";
     if (c_.byCeiling) out_ += "Both carry ceilings: changes and verdicts are of time x ceiling, the ms beside are raw.\n";
     totals();
@@ -85,7 +91,8 @@ private:
   void totals() {
     heading("Totals");
     Table table({"total", "base", "new", "change"}, markdown_);
-    for (const ComparedTotal& t : c_.totals) table.add({t.name, number(t.base) + " " + t.unit, number(t.fresh) + " " + t.unit, change(t.base, t.fresh)});
+    for (const ComparedTotal& t : c_.totals)
+      table.add({t.name, number(t.base) + " " + t.unit, number(t.fresh) + " " + t.unit, change(t.base, t.fresh)});
     out_ += table.text();
   }
 
@@ -93,10 +100,14 @@ private:
     heading("Models");
     Table table({"model", "", "base", "new", "change"}, markdown_);
     for (const ComparedModel& m : c_.models) {
-      auto row = [&](const std::string& name, std::optional<double> a, std::optional<double> b) { table.add({m.id, name, number(a), number(b), change(a, b)}); };
-      auto base = [&](const Columns RecordModel::*which) { return at(m.base->*which, c_.base->column); };
-      auto fresh = [&](const Columns RecordModel::*which) { return at(m.fresh->*which, c_.fresh->column); };
-      auto perToken = [](std::optional<double> ms, int64_t steps) { return ms ? std::optional<double>(*ms / static_cast<double>(steps)) : std::nullopt; };
+      auto row = [&](const std::string& name, std::optional<double> a, std::optional<double> b) {
+        table.add({m.id, name, number(a), number(b), change(a, b)});
+      };
+      auto base = [&](const Columns RecordModel::* which) { return at(m.base->*which, c_.base->column); };
+      auto fresh = [&](const Columns RecordModel::* which) { return at(m.fresh->*which, c_.fresh->column); };
+      auto perToken = [](std::optional<double> ms, int64_t steps) {
+        return ms ? std::optional<double>(*ms / static_cast<double>(steps)) : std::nullopt;
+      };
       row("ms", base(&RecordModel::ms), fresh(&RecordModel::ms));
       row("tokens/s", base(&RecordModel::tokensPerS), fresh(&RecordModel::tokensPerS));
       row("ms/token", perToken(base(&RecordModel::ms), m.base->steps), perToken(fresh(&RecordModel::ms), m.fresh->steps));
@@ -111,9 +122,12 @@ private:
     for (const ComparedRow& row : c_.rows) largest = std::max({largest, row.baseMs, row.newMs});
     for (const ComparedRow& row : c_.rows) {
       std::string rates = row.baseGflops ? fmt::format("  GFLOPS {:.4g} -> {:.4g}", *row.baseGflops, *row.newGflops) : "";
-      std::string target = row.target ? fmt::format("  target {:.4g} {} ({:.4g}, counted as recorded: one call's work over the scope)", *row.target, row.missesTarget() ? "missed" : "met", *row.newTargetGflops) : "";
+      std::string target = row.target ? fmt::format("  target {:.4g} {} ({:.4g}, counted as recorded: one call's work over the scope)",
+                                                    *row.target, row.missesTarget() ? "missed" : "met", *row.newTargetGflops)
+                                      : "";
       std::string text = fmt::format("{:<24} {:>9}  {}{}{}", row.id, percent(row.changePercent), quern::text(row.verdict), rates, target);
-      std::string bars = fmt::format("    base {:>10} ms {}\n    new  {:>10} ms {}\n", number(row.baseMs), bar(row.baseMs, largest), number(row.newMs), bar(row.newMs, largest));
+      std::string bars = fmt::format("    base {:>10} ms {}\n    new  {:>10} ms {}\n", number(row.baseMs), bar(row.baseMs, largest),
+                                     number(row.newMs), bar(row.newMs, largest));
       out_ += markdown_ ? fmt::format("```\n{}\n{}```\n", text, bars) : fmt::format("  {}\n{}", text, bars);
     }
     out_ += "  bars: logarithm of the time\n";
@@ -129,16 +143,19 @@ private:
     auto reduction = [](const RecordRow& row, const std::string& column) -> std::string {
       auto allocated = at(row.allocatedMib, column);
       if (!allocated || !row.unpooledMib) return "-";
-      return fmt::format("{:.4g} MiB, {:.1f} % less than {:.4g} unshared", *allocated, 100 * (1 - *allocated / *row.unpooledMib), *row.unpooledMib);
+      return fmt::format("{:.4g} MiB, {:.1f} % less than {:.4g} unshared", *allocated, 100 * (1 - *allocated / *row.unpooledMib),
+                         *row.unpooledMib);
     };
     for (const RecordRow& row : c_.base->file.rows)
       for (const RecordRow& other : c_.fresh->file.rows)
         if (row.id == other.id && row.unpooledMib)
-          table.add({row.id + " allocated", reduction(row, c_.base->column), reduction(other, c_.fresh->column), change(at(row.allocatedMib, c_.base->column), at(other.allocatedMib, c_.fresh->column))});
+          table.add({row.id + " allocated", reduction(row, c_.base->column), reduction(other, c_.fresh->column),
+                     change(at(row.allocatedMib, c_.base->column), at(other.allocatedMib, c_.fresh->column))});
     for (const ComparedModel& m : c_.models) {
       auto arena = [](const RecordModel& model) -> std::string {
         if (!model.arenaBytes || !model.unsharedBytes) return "-";
-        return fmt::format("{} of {} if nothing were shared, {:.1f} % less", humanBytes(*model.arenaBytes), humanBytes(*model.unsharedBytes), 100 * (1 - *model.arenaBytes / *model.unsharedBytes));
+        return fmt::format("{} of {} if nothing were shared, {:.1f} % less", humanBytes(*model.arenaBytes),
+                           humanBytes(*model.unsharedBytes), 100 * (1 - *model.arenaBytes / *model.unsharedBytes));
       };
       table.add({m.id + " arena", arena(*m.base), arena(*m.fresh), change(m.base->arenaBytes, m.fresh->arenaBytes)});
     }
@@ -151,7 +168,9 @@ private:
       bool better = row.verdict == Verdict::Improved, worse = row.verdict == Verdict::Regressed || row.verdict == Verdict::Critical;
       if (improved ? better : worse) list.push_back(&row);
     }
-    std::stable_sort(list.begin(), list.end(), [&](const ComparedRow* a, const ComparedRow* b) { return improved ? a->changePercent < b->changePercent : a->changePercent > b->changePercent; });
+    std::stable_sort(list.begin(), list.end(), [&](const ComparedRow* a, const ComparedRow* b) {
+      return improved ? a->changePercent < b->changePercent : a->changePercent > b->changePercent;
+    });
     return list;
   }
 
@@ -160,7 +179,9 @@ private:
       heading(improved ? "Improvements" : "Regressions");
       std::vector<const ComparedRow*> list = sorted(improved);
       if (list.empty()) line("none");
-      for (const ComparedRow* row : list) line(fmt::format("{:<24} {:>9}  {:.6g} -> {:.6g} ms  {}", row->id, percent(row->changePercent), row->baseMs, row->newMs, text(row->verdict)));
+      for (const ComparedRow* row : list)
+        line(fmt::format("{:<24} {:>9}  {:.6g} -> {:.6g} ms  {}", row->id, percent(row->changePercent), row->baseMs, row->newMs,
+                         text(row->verdict)));
     }
   }
 
@@ -180,7 +201,8 @@ private:
       }
       auto range = [&](std::vector<double>& changes) {
         std::sort(changes.begin(), changes.end(), [](double a, double b) { return std::fabs(a) < std::fabs(b); });
-        std::string span = changes.size() == 1 ? fmt::format("{:+.0f} %", changes[0]) : fmt::format("{:+.0f} to {:+.0f} %", changes.front(), changes.back());
+        std::string span = changes.size() == 1 ? fmt::format("{:+.0f} %", changes[0])
+                                               : fmt::format("{:+.0f} to {:+.0f} %", changes.front(), changes.back());
         return fmt::format("{}, {} of {} row{}", span, changes.size(), all, all == 1 ? "" : "s");
       };
       std::vector<std::string> parts;

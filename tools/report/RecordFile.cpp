@@ -23,7 +23,8 @@ Columns takeColumns(TomlReader& reader, std::string_view key) {
   }
   for (const auto& [column, value] : table->members) {
     bool number = value.kind == TomlValue::Kind::Float || value.kind == TomlValue::Kind::Integer;
-    if (!number || !std::isfinite(value.number) || value.number < 0) reader.fail(&value, fmt::format("{}.{} is not a number of 0 or more", key, escaped(column)));
+    if (!number || !std::isfinite(value.number) || value.number < 0)
+      reader.fail(&value, fmt::format("{}.{} is not a number of 0 or more", key, escaped(column)));
     columns[column] = value.number;
   }
   return columns;
@@ -73,8 +74,9 @@ Result<RecordModel> readModel(const TomlValue& table, const std::string& file) {
   reader.take("category");
   model.workload = reader.takeString("workload").value_or(model.workload);
   model.gelu = reader.takeString("gelu").value_or(model.gelu);
-  const std::pair<const char*, int64_t*> sizes[] = {{"steps", &model.steps}, {"prompt", &model.prompt}, {"vocab", &model.vocab}, {"context", &model.context},
-                                                    {"width", &model.width}, {"layers", &model.layers}, {"heads", &model.heads}, {"parameters", &model.parameters}};
+  const std::pair<const char*, int64_t*> sizes[] = {
+      {"steps", &model.steps}, {"prompt", &model.prompt}, {"vocab", &model.vocab}, {"context", &model.context},
+      {"width", &model.width}, {"layers", &model.layers}, {"heads", &model.heads}, {"parameters", &model.parameters}};
   for (auto [key, into] : sizes) *into = reader.takeInt(key, std::nullopt, 1, kMaxCount * 64);
   model.promptIds = reader.takeNumbers("prompt_ids");
   model.createMs = takeColumns(reader, "create_ms");
@@ -164,8 +166,8 @@ static void put(std::string& out, std::string_view key, const Columns& columns) 
 }
 
 static std::string rowText(const RecordRow& row) {
-  std::string out = fmt::format("\n[[row]]\nid = {}\ncategory = {}\nworkload = {}\ndata = {}\ndraw = {}\n", tomlQuoted(row.id), tomlQuoted(row.category), tomlQuoted(row.workload),
-                                tomlQuoted(row.data), tomlQuoted(row.draw));
+  std::string out = fmt::format("\n[[row]]\nid = {}\ncategory = {}\nworkload = {}\ndata = {}\ndraw = {}\n", tomlQuoted(row.id),
+                                tomlQuoted(row.category), tomlQuoted(row.workload), tomlQuoted(row.data), tomlQuoted(row.draw));
   if (!row.op.empty()) out += fmt::format("op = {}\n", tomlQuoted(row.op));
   out += fmt::format("calls = {}\nwarmup = {}\nalloc_result = {}\nin_totals = {}\n", row.calls, row.warmup, row.allocResult, row.inTotals);
   put(out, "ms", row.ms);
@@ -173,8 +175,10 @@ static std::string rowText(const RecordRow& row) {
   put(out, "samples_per_s", row.samplesPerS);
   if (row.samplesPerCall > 0) out += fmt::format("samples_per_call = {}\n", row.samplesPerCall);
   for (const auto& [name, value] : row.checks) out += fmt::format("check_{} = {}\n", name, shortest(value));
-  const std::pair<const char*, const std::optional<double>*> optional[] = {{"target_gflops", &row.targetGflops}, {"unpooled_mib", &row.unpooledMib},
-                                                                           {"reduction_target_percent", &row.reductionTargetPercent}, {"noise_percent", &row.noisePercent}};
+  const std::pair<const char*, const std::optional<double>*> optional[] = {{"target_gflops", &row.targetGflops},
+                                                                           {"unpooled_mib", &row.unpooledMib},
+                                                                           {"reduction_target_percent", &row.reductionTargetPercent},
+                                                                           {"noise_percent", &row.noisePercent}};
   for (auto [key, value] : optional)
     if (*value) out += fmt::format("{} = {}\n", key, shortest(**value));
   for (const auto& [name, value] : row.sizes) out += fmt::format("{} = {}\n", name, value);
@@ -182,8 +186,11 @@ static std::string rowText(const RecordRow& row) {
 }
 
 static std::string modelText(const RecordModel& m) {
-  std::string out = fmt::format("\n[[model]]\nid = {}\nworkload = {}\ngelu = {}\nsteps = {}\nprompt = {}\nvocab = {}\ncontext = {}\nwidth = {}\nlayers = {}\nheads = {}\nparameters = {}\n", tomlQuoted(m.id),
-                                tomlQuoted(m.workload), tomlQuoted(m.gelu), m.steps, m.prompt, m.vocab, m.context, m.width, m.layers, m.heads, m.parameters);
+  std::string out = fmt::format(
+      "\n[[model]]\nid = {}\nworkload = {}\ngelu = {}\nsteps = {}\nprompt = {}\nvocab = {}\ncontext = {}\nwidth = {}\nlayers = {}\nheads = "
+      "{}\nparameters = {}\n",
+      tomlQuoted(m.id), tomlQuoted(m.workload), tomlQuoted(m.gelu), m.steps, m.prompt, m.vocab, m.context, m.width, m.layers, m.heads,
+      m.parameters);
   put(out, "create_ms", m.createMs);
   put(out, "ms", m.ms);
   put(out, "tokens_per_s", m.tokensPerS);
@@ -194,8 +201,9 @@ static std::string modelText(const RecordModel& m) {
 }
 
 std::string text(const RecordFile& record) {
-  std::string out = fmt::format("[source]\nname = {}\nmachine = {}\ncpu = {}\nown_column = {}\n\n[generator]\nseed = {}\n\n[totals]\n", tomlQuoted(record.name), tomlQuoted(record.machine),
-                                tomlQuoted(record.cpu), tomlQuoted(record.ownColumn), record.seed);
+  std::string out =
+      fmt::format("[source]\nname = {}\nmachine = {}\ncpu = {}\nown_column = {}\n\n[generator]\nseed = {}\n\n[totals]\n",
+                  tomlQuoted(record.name), tomlQuoted(record.machine), tomlQuoted(record.cpu), tomlQuoted(record.ownColumn), record.seed);
   put(out, "runtime_ms", record.runtimeMs);
   put(out, "allocated_mib", record.allocatedMib);
   put(out, "runtime_ms_disjoint", record.runtimeMsDisjoint);

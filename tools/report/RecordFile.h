@@ -17,7 +17,7 @@ using Columns = std::map<std::string, double>;
 /// One scope: what it runs, how it was recorded, what it must give. Field for field the `[[row]]` of a baseline file.
 struct RecordRow {
   std::string id, category;
-  std::string workload = "op";       ///< op, matmul-backward, two-layer-step
+  std::string workload = "op";  ///< op, matmul-backward, two-layer-step
   std::string data = "uniform[-1,1)", draw = "separate";
   std::string op;
   int64_t calls = 1, warmup = 0;
@@ -47,10 +47,10 @@ struct RecordDerived {
 
 struct RecordFile {
   std::string file, name, machine, cpu;
-  std::string ownColumn;           ///< of a file that --record wrote: "run"
+  std::string ownColumn;  ///< of a file that --record wrote: "run"
   int32_t seed = 42;
   Columns runtimeMs, allocatedMib, runtimeMsDisjoint, allocatedMibDisjoint;  ///< totals as recorded
-  Columns ceilings;                ///< fma_f32_gflops, read_l1_gbs ... of the recording machine, where known
+  Columns ceilings;  ///< fma_f32_gflops, read_l1_gbs ... of the recording machine, where known
   std::vector<RecordRow> rows;
   std::vector<RecordDerived> derived;
   std::vector<RecordModel> models;

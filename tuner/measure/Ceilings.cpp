@@ -23,8 +23,8 @@ namespace {
 
 /// What one level of instructions offers: operations of one call of `fma`, and streams over memory.
 struct Probe {
-  double (*fma)(int64_t rounds);                               ///< returns operations done
-  float (*read)(const float* from, size_t floats);             ///< a multiple of 256 floats
+  double (*fma)(int64_t rounds);                    ///< returns operations done
+  float (*read)(const float* from, size_t floats);  ///< a multiple of 256 floats
   void (*copy)(const float* from, float* to, size_t floats);
 };
 
@@ -215,7 +215,8 @@ Ceilings measureCeilings(const Target& target, double seconds) {
   // Half of each level, so that nothing else there matters; the last level, which others share, also at a size a little above
   // the level before it: the better counts. Memory: four times the last level, at most 256 MiB.
   const double l1 = static_cast<double>(target.l1Bytes), l2 = static_cast<double>(target.l2Bytes), l3 = static_cast<double>(target.l3Bytes);
-  const std::vector<double> sizes[] = {{l1 / 2}, {l2 / 2}, {std::min(4 * l2, l3 / 2), std::min(l3 / 2, 0x1p24)}, {std::clamp(4 * l3, 0x1p26, 0x1p28)}};
+  const std::vector<double> sizes[] = {
+      {l1 / 2}, {l2 / 2}, {std::min(4 * l2, l3 / 2), std::min(l3 / 2, 0x1p24)}, {std::clamp(4 * l3, 0x1p26, 0x1p28)}};
   auto memory = hugeFloats(static_cast<size_t>(sizes[3][0] / sizeof(float)));
   if (memory == nullptr) return ceilings;
   for (size_t level = 0; level < Ceilings::kLevels; ++level)
@@ -231,8 +232,7 @@ Ceilings measureCeilings(const Target& target, double seconds) {
   return ceilings;
 }
 
-MemoryReaders::MemoryReaders(const Target& target, int threads)
-    : target_(target) {
+MemoryReaders::MemoryReaders(const Target& target, int threads) : target_(target) {
   // Together four times L3, and no part so small that it stays in L2.
   double all = std::max(4.0 * static_cast<double>(target.l3Bytes), 0x1p28), part = std::clamp(all / threads, 0x1p26, 0x1p28);
   floats_ = static_cast<size_t>(part) / sizeof(float);

@@ -31,6 +31,7 @@ struct PairTiming {
 /// Stops early when b is clearly slower (`hopeless`: its median ratio after a few blocks). `settleSeconds`: for two
 /// that share neither data nor threads: before each block a pause of so long, in which the other's waiting threads fall
 /// asleep, and one call outside the clock, which wakes its own and brings its data back into the caches.
-PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless = 1e9, std::optional<double> settleSeconds = {});
+PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless = 1e9,
+                    std::optional<double> settleSeconds = {});
 
 }  // namespace quern
