@@ -102,8 +102,8 @@ with tempfile.TemporaryDirectory() as folder:
     # tune, then the tuned schedule is what runs; pin and unpin.
     run("tune", "matmul m=32 n=32 k=32", "--quiet", "--budget", "3s")
     expect("(tuned)" in run("show", "matmul m=32 n=32 k=32").stdout, "tuned")
-    run("tune", "matmul m=32 n=32 k=32", "--pin", "mr=4 nr=16 lanes=4")
-    expect("(pinned) mr=4 nr=16" in run("show", "matmul m=32 n=32 k=32").stdout, "pinned")
+    run("tune", "matmul m=32 n=32 k=32", "--pin", "mr=2 nr=16 lanes=4")
+    expect("(pinned) mr=2 nr=16" in run("show", "matmul m=32 n=32 k=32").stdout, "pinned")
     run("tune", "matmul m=32 n=32 k=32", "--unpin")
     expect("(tuned)" in run("show", "matmul m=32 n=32 k=32").stdout, "unpinned")
 

@@ -125,7 +125,7 @@ TEST_CASE("json: what is wrong is said with file, byte and what would be right")
         "t.json: byte 2: syntax error while parsing value - invalid string: control character U+0001 (SOH) must be escaped to \\u0001");
   CHECK(refusal(std::string("[1]\0", 4)) == "t.json: byte 3: a zero byte, which JSON does not have");
   CHECK(refusal("[-1e400]") == "t.json: byte 6: a number beyond the range of double");
-  CHECK(refusal(std::string(1025, ' ') + "[" + std::string(1 << 20, ' ')) == "t.json: has 1049602 bytes of JSON, at most 1048576 are read");
+  CHECK(refusal(fmt::format("{:1025}[{:1048576}", "", "")) == "t.json: has 1049602 bytes of JSON, at most 1048576 are read");
 }
 
 TEST_CASE("json: typed fields, absent, null, of another kind, out of range") {

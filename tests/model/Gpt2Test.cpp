@@ -4,23 +4,12 @@
 #include "models/Gpt2Weights.h"
 #include "models/Gradients.h"
 #include "models/Model.h"
+#include "tests/CountedMalloc.h"
 #include "tests/Support.h"
 
-#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <new>
-
-// Every way to allocate, counted while `counting` is on.
-static std::atomic<bool> counting{false};
-static std::atomic<int64_t> allocations{0};
-
-extern "C" void* __libc_malloc(size_t bytes);
-extern "C" void* malloc(size_t bytes) {
-  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
-  return __libc_malloc(bytes);
-}
 
 using namespace quern;
 
@@ -179,17 +168,13 @@ TEST_CASE("a run allocates nothing, whatever its row count") {
   Loaded loaded = load("smallmind-small", library, 2);
   std::vector<int32_t> ids = someIds(loaded.config, 30);
   std::vector<float> logits(ids.size() * static_cast<size_t>(loaded.config.vocab));
-  allocations = 0;
-  counting = true;
-  free(std::malloc(16));  // the counter counts
-  int64_t own = allocations;
-  for (size_t rows = 1; rows <= ids.size(); rows += 3)
-    (void)static_cast<bool>(loaded.model->forward(std::span(ids).first(rows), 0, static_cast<int64_t>(rows), logits.data()));
-  for (size_t at = 0; at < ids.size(); ++at)
-    (void)static_cast<bool>(loaded.model->forward(std::span(ids).subspan(at, 1), static_cast<int64_t>(at), 1, logits.data()));
-  counting = false;
-  CHECK(own == 1);
-  CHECK(allocations == own);
+  CHECK(countsMallocs());  // the counter counts
+  CHECK(mallocsOf([&] {
+          for (size_t rows = 1; rows <= ids.size(); rows += 3)
+            (void)static_cast<bool>(loaded.model->forward(std::span(ids).first(rows), 0, static_cast<int64_t>(rows), logits.data()));
+          for (size_t at = 0; at < ids.size(); ++at)
+            (void)static_cast<bool>(loaded.model->forward(std::span(ids).subspan(at, 1), static_cast<int64_t>(at), 1, logits.data()));
+        }) == 0);
 }
 
 TEST_CASE("what does not fit is refused") {

@@ -221,7 +221,7 @@ TEST_CASE("options outside their ranges are errors", "[sampler]") {
 TEST_CASE("drawing allocates nothing", "[sampler]") {
   std::vector<float> logits(32000);
   for (size_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>((i * 7919) % 1000) / 100;
-  REQUIRE(mallocsOf([] { std::free(std::malloc(100)); }) >= 1);  // the counter counts
+  REQUIRE(countsMallocs());  // the counter counts
   for (int64_t topK : {0, 40}) {
     SamplerOptions options;
     options.topK = topK;

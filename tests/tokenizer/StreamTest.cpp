@@ -86,7 +86,7 @@ TEST_CASE("a stream allocates nothing", "[tokenizer]") {
   Tokenizer tokenizer = byteTokenizer();
   TextStream stream(tokenizer, true);
   size_t printed = 0;
-  REQUIRE(mallocsOf([] { std::free(std::malloc(100)); }) >= 1);  // the counter counts
+  REQUIRE(countsMallocs());  // the counter counts
   int64_t count = mallocsOf([&] {
     for (int round = 0; round < 10; ++round) {
       for (int32_t id = 257; id >= 0; --id) printed += stream.add(id)->size();

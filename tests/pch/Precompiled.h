@@ -1,0 +1,7 @@
+// tests/pch/Precompiled.h — what most tests include, compiled once.
+#pragma once
+
+#include "tests/Support.h"
+#include "tools/pch/Precompiled.h"
+
+#include <catch2/catch.hpp>
