@@ -3,6 +3,7 @@
 
 #include "compiler/jit/KernelLibrary.h"
 #include "compiler/target/HostTarget.h"
+#include "tests/Folders.h"
 
 #include <catch2/catch.hpp>
 

@@ -7,6 +7,7 @@
 #include "models/files/Safetensors.h"
 #include "models/files/SafetensorsWriter.h"
 #include "models/files/WeightFiles.h"
+#include "tests/Folders.h"
 #include "tests/Support.h"
 
 #include <cstring>
@@ -38,8 +39,7 @@ bool sameBytes(const FileTensor& tensor, const std::vector<std::byte>& bytes) {
 
 /// Where the models to test with are; "" with a reason where they are not.
 std::string shared(const std::string& what) {
-  const char* given = std::getenv("QUERN_SHARED");
-  std::string path = (given != nullptr ? std::string(given) : std::string(QUERN_TESTS) + "/../../shared") + "/" + what;
+  std::string path = sharedFile(what);
   if (::access(path.c_str(), R_OK) == 0) return path;
   WARN("skipped: there is no " << path);
   return "";

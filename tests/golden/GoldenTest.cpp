@@ -2,6 +2,7 @@
 #include "compiler/base/Files.h"
 #include "compiler/loops/LoopPrinter.h"
 #include "compiler/loops/Lower.h"
+#include "tests/Folders.h"
 #include "tests/Support.h"
 
 #include <cstdlib>
@@ -45,7 +46,7 @@ TEST_CASE("loop programs are as recorded") {
     Target target = cpu(one.cpu);
     auto program = lower(desc, schedule(one.schedule, desc, target), target);
     REQUIRE(program);
-    std::string file = std::string(QUERN_TESTS) + "/golden/" + one.file + ".loops";
+    std::string file = testsFile(std::string("golden/") + one.file + ".loops");
     if (update) REQUIRE(writeFileAtomically(file, text(*program)));
     auto recorded = readFile(file);
     INFO(file << ": if the change is meant, QUERN_UPDATE_GOLDEN=1 tools/test golden rewrites it");

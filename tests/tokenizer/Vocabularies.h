@@ -6,6 +6,7 @@
 #include "models/files/WeightFiles.h"
 #include "models/tokenizer/GgufTokenizer.h"
 #include "models/tokenizer/Tokenizer.h"
+#include "tests/Folders.h"
 
 #include <catch2/catch.hpp>
 
@@ -21,12 +22,6 @@ T need(Result<T> result) {
   INFO((result ? "" : result.error().message));
   REQUIRE(result);
   return std::move(*result);
-}
-
-/// A folder of test data beside the project: $QUERN_SHARED, else ../shared.
-inline std::string sharedFile(const std::string& name) {
-  const char* given = std::getenv("QUERN_SHARED");
-  return std::string(given != nullptr ? given : QUERN_TESTS "/../../shared") + "/" + name;
 }
 
 /// False with a note where the file is not here.
