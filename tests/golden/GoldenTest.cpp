@@ -6,6 +6,7 @@
 #include "tests/Support.h"
 
 #include <cstdlib>
+#include <fmt/format.h>
 
 using namespace quern;
 
@@ -46,7 +47,7 @@ TEST_CASE("loop programs are as recorded") {
     Target target = cpu(one.cpu);
     auto program = lower(desc, schedule(one.schedule, desc, target), target);
     REQUIRE(program);
-    std::string file = testsFile(std::string("golden/") + one.file + ".loops");
+    std::string file = testsFile(fmt::format("golden/{}.loops", one.file));
     if (update) REQUIRE(writeFileAtomically(file, text(*program)));
     auto recorded = readFile(file);
     INFO(file << ": if the change is meant, QUERN_UPDATE_GOLDEN=1 tools/test golden rewrites it");

@@ -1,6 +1,4 @@
 // tests/pch/Precompiled.h — what most tests include, compiled once.
-#pragma once
-
 #include "tests/Support.h"
 #include "tools/pch/Precompiled.h"
 

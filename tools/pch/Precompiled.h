@@ -1,6 +1,4 @@
 // tools/pch/Precompiled.h — the headers that most sources include, compiled once per room. Sources name what they use all the same.
-#pragma once
-
 #include <fmt/format.h>
 
 #include <algorithm>
