@@ -1,4 +1,4 @@
-// models/ModelConfig.h — a transformer's sizes: from configs/models/NAME.toml, a model file's metadata, or a config.json.
+// models/ModelConfig.h — a transformer's sizes: from a model file's metadata, a config.json, or a file of configs/models.
 #pragma once
 
 #include "compiler/base/Result.h"
@@ -39,8 +39,5 @@ struct ModelConfig {
   /// Errors   BadInput naming the field, its value and what would be right.
   Result<void> validate(const std::string& subject) const;
 };
-
-/// `nameOrPath`: a name in configs/models or a TOML file. Errors: BadInput.
-Result<ModelConfig> readModelConfig(const std::string& nameOrPath);
 
 }  // namespace quern

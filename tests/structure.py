@@ -22,6 +22,8 @@ ROOMS = {
     "models/tokenizer": ["models/files", "compiler/base"],
     "models": ["models/files", "models/tokenizer", "runtime", "compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
     "tools/peers": [],
+    "tools/report": ["compiler/op", "compiler/base"],
+    "tools/recorded": ["tools/report", "models", "runtime", "tuner", "compiler"],
     "tools": ["models", "runtime", "tuner", "compiler"],
     "tests": ["tools", "models", "runtime", "tuner", "compiler"],
 }

@@ -9,6 +9,7 @@
 #include "models/files/WeightFiles.h"
 #include "tests/Folders.h"
 #include "tests/Support.h"
+#include "tools/recorded/NamedModel.h"
 
 #include <cstring>
 #include <sys/stat.h>

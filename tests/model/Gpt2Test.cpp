@@ -1,11 +1,12 @@
 // tests/model/Gpt2Test.cpp — the decoder against an independent forward in double; the KV cache and the thread count change
 // no bit; a run allocates nothing.
-#include "models/DotNetRandom.h"
-#include "models/Gpt2Weights.h"
-#include "models/Gradients.h"
+#include "tools/recorded/DotNetRandom.h"
+#include "tools/recorded/Gpt2Weights.h"
+#include "tools/recorded/Gradients.h"
 #include "models/Model.h"
 #include "tests/CountedMalloc.h"
 #include "tests/Support.h"
+#include "tools/recorded/NamedModel.h"
 
 #include <cmath>
 #include <cstdlib>

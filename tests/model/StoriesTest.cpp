@@ -80,7 +80,7 @@ size_t checkGreedy(Model& model, const Tokenizer& tokenizer, const JsonValue& en
 
 TEST_CASE("stories260K: sizes are as its authors say", "[stories]") {
   if (!hasShared(kStories)) return;
-  ModelSource source = need(openModel(sharedFile(kStories)));
+  ModelSource source = need(openModelFiles(sharedFile(kStories)));
   const JsonValue all = expected();
   const JsonValue& shape = field(all, "shape");
   const ModelConfig& c = source.config;

@@ -162,7 +162,7 @@ TestModel randomGpt2(const ModelConfig& c, uint32_t seed) {
 }
 
 TestModel readModel(const std::string& path, const std::string& family) {
-  ModelSource source = need(openModel(path));
+  ModelSource source = need(openModelFiles(path));
   TestModel model{family, source.config, {}};
   for (const FileTensor& from : source.files->tensors()) {
     TestTensor tensor{from.shape, std::vector<float>(static_cast<size_t>(from.elements())), TensorType::F32, {}};
@@ -182,7 +182,7 @@ KernelLibrary& kernelsOf(const Target& target) {
 
 std::unique_ptr<Model> loadedModel(const std::string& path, const ModelOptions& options, const Target& target) {
   KernelLibrary& library = kernelsOf(target);
-  return need(Model::load(need(openModel(path)), [&library](const OpDesc& desc) { return library.get(desc); }, options));
+  return need(Model::load(need(openModelFiles(path)), [&library](const OpDesc& desc) { return library.get(desc); }, options));
 }
 
 std::vector<float> allLogits(Model& model, std::span<const int32_t> ids, int64_t past) {

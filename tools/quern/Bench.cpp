@@ -8,6 +8,7 @@
 #include "tools/quern/BenchPeers.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/ModelBench.h"
+#include "tools/recorded/NamedModel.h"
 
 #include <cstdio>
 #include <fmt/format.h>

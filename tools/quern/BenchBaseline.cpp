@@ -1,9 +1,9 @@
-// tools/quern/BenchBaseline.cpp — see BenchBaseline.h. The models' loop: RecordedLoop.cpp.
+// tools/quern/BenchBaseline.cpp — see BenchBaseline.h. The models' loop: BenchRecorded.cpp.
 #include "tools/quern/BenchBaseline.h"
 
 #include "tools/quern/Allocations.h"
-#include "tools/quern/RecordedLoop.h"
-#include "tools/quern/Scope.h"
+#include "tools/quern/BenchRecorded.h"
+#include "tools/recorded/Scope.h"
 
 #include <fmt/format.h>
 
@@ -157,7 +157,7 @@ private:
     if (!loop) return loop.error();
     for (const std::string& message : (*loop)->wrong()) run_.wrong.push_back(message);
     for (bool cached : {false, true}) {
-      auto row = (*loop)->bench(cached, ceilings_);
+      auto row = benchRecorded(**loop, cached, library_, ceilings_);
       if (!row) return row.error();
       if (!cached) {
         RecordModel own = model;

@@ -4,6 +4,7 @@
 #include "models/Sampler.h"
 #include "models/tokenizer/TextStream.h"
 #include "tools/quern/ModelRun.h"
+#include "tools/recorded/NamedModel.h"
 #include "tuner/measure/Timing.h"
 
 #include <algorithm>

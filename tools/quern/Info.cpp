@@ -5,6 +5,7 @@
 #include "tools/quern/Json.h"
 #include "tools/quern/ModelFacts.h"
 #include "tools/quern/Progress.h"
+#include "tools/recorded/NamedModel.h"
 
 #include <algorithm>
 #include <cstdio>

@@ -5,6 +5,7 @@
 #include "tools/quern/ModelRun.h"
 #include "tools/quern/Npy.h"
 #include "tools/quern/Progress.h"
+#include "tools/recorded/NamedModel.h"
 
 #include <algorithm>
 #include <cmath>

@@ -3,6 +3,7 @@
 
 #include "compiler/base/Text.h"
 #include "tools/quern/Progress.h"
+#include "tools/recorded/NamedModel.h"
 
 #include <cstdio>
 #include <fmt/format.h>

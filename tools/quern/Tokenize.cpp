@@ -5,6 +5,7 @@
 #include "models/tokenizer/ModelTokenizer.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
+#include "tools/recorded/NamedModel.h"
 
 #include <fmt/format.h>
 

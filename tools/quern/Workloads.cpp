@@ -3,9 +3,10 @@
 
 #include "compiler/base/Files.h"
 #include "compiler/op/OpFile.h"
-#include "models/Gradients.h"
+#include "tools/recorded/Gradients.h"
 #include "models/Model.h"
-#include "tools/quern/RecordedModels.h"
+#include "tools/recorded/NamedModel.h"
+#include "tools/recorded/RecordedModels.h"
 
 #include <fmt/format.h>
 #include <set>

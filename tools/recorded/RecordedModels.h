@@ -1,4 +1,4 @@
-// tools/quern/RecordedModels.h — the model of a recording's [[model]] table.
+// tools/recorded/RecordedModels.h — the model of a recording's [[model]] table.
 #pragma once
 
 #include "models/ModelConfig.h"

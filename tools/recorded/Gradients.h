@@ -1,4 +1,4 @@
-// models/Gradients.h — the gradient workloads of a recording: products and their backward passes, over our kernels.
+// tools/recorded/Gradients.h — the gradient workloads of a recording: products and their backward passes, over our kernels.
 #pragma once
 
 #include "compiler/op/Workload.h"

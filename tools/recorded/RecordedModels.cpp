@@ -1,5 +1,5 @@
-// tools/quern/RecordedModels.cpp — see RecordedModels.h.
-#include "tools/quern/RecordedModels.h"
+// tools/recorded/RecordedModels.cpp — see RecordedModels.h.
+#include "tools/recorded/RecordedModels.h"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
-// models/DotNetRandom.cpp — see DotNetRandom.h.
-#include "models/DotNetRandom.h"
+// tools/recorded/DotNetRandom.cpp — see DotNetRandom.h.
+#include "tools/recorded/DotNetRandom.h"
 
 #include <cstdlib>
 

@@ -1,9 +1,9 @@
-// tools/quern/RecordedLoop.h — a recording's model workload: steps of one forward each, then a random id appended.
+// tools/recorded/RecordedLoop.h — a recording's model workload: steps of one forward each, then a random id appended.
 #pragma once
 
 #include "compiler/jit/KernelLibrary.h"
 #include "models/Model.h"
-#include "tools/quern/BenchRow.h"
+#include "tools/report/RecordFile.h"
 
 namespace quern {
 
@@ -16,18 +16,22 @@ public:
   /// What does not agree with the recording: parameter count, prompt ids.
   std::vector<std::string> wrong() const;
 
-  /// The whole loop, timed. `cached`: decode with the key/value cache instead of full forwards (a row of its own).
-  Result<BenchRow> bench(bool cached, const Ceilings& ceilings);
+  /// All steps; every forward gives all its logits. `cached`: with the key/value cache instead of full forwards, which the recording
+  /// did not.
+  void run(bool cached);
+  /// Of all steps. Errors: as ForwardCost::of.
+  Result<double> flops(bool cached) const;
+  /// Milliseconds to get every kernel of the model from a library.
+  Result<double> kernelsMs(KernelLibrary& from) const;
 
   double createMs() const { return createMs_; }
   const PlanMemory& memory() const { return model_->plan().memory(); }
+  const RecordModel& record() const { return record_; }
+  int threads() const { return threads_; }
 
 private:
   RecordedLoop(const RecordModel& record, KernelLibrary& library, std::string schedule)
       : record_(record), library_(library), schedule_(std::move(schedule)) {}
-  /// All steps; every forward gives all its logits.
-  void loop(bool cached);
-  Result<double> kernelsMs(KernelLibrary& from) const;
 
   RecordModel record_;
   KernelLibrary& library_;

@@ -1,4 +1,4 @@
-// models/DotNetRandom.h — .NET's seeded generator: recorded workloads were drawn from it.
+// tools/recorded/DotNetRandom.h — .NET's seeded generator: recorded workloads were drawn from it.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
-// models/Gradients.cpp — see Gradients.h.
-#include "models/Gradients.h"
+// tools/recorded/Gradients.cpp — see Gradients.h.
+#include "tools/recorded/Gradients.h"
 
 #include "compiler/base/Check.h"
 

@@ -1,15 +1,14 @@
-// tools/quern/RecordedLoop.cpp — see RecordedLoop.h.
-#include "tools/quern/RecordedLoop.h"
+// tools/recorded/RecordedLoop.cpp — see RecordedLoop.h.
+#include "tools/recorded/RecordedLoop.h"
 
-#include "models/DotNetRandom.h"
-#include "tools/quern/Allocations.h"
-#include "tools/quern/RecordedModels.h"
+#include "tools/recorded/DotNetRandom.h"
+#include "tools/recorded/NamedModel.h"
+#include "tools/recorded/RecordedModels.h"
+#include "tuner/measure/Timing.h"
 
 #include <fmt/format.h>
 
 namespace quern {
-
-static constexpr int kFreshLoops = 20;
 
 Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& record, int32_t seed, const std::string& file,
                                                          KernelLibrary& library, const std::string& schedule, int threads) {
@@ -50,7 +49,7 @@ std::vector<std::string> RecordedLoop::wrong() const {
   return messages;
 }
 
-void RecordedLoop::loop(bool cached) {
+void RecordedLoop::run(bool cached) {
   DotNetRandom random(seed_);
   ids_.clear();
   for (int64_t i = 0; i < record_.prompt; ++i) ids_.push_back(random.next(0, static_cast<int32_t>(record_.vocab)));
@@ -63,7 +62,6 @@ void RecordedLoop::loop(bool cached) {
   }
 }
 
-/// Milliseconds to get every kernel of the model from a library.
 Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
   auto config = configOf(record_, seed_, record_.id);
   if (!config) return config.error();
@@ -79,32 +77,7 @@ Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
   return (nowSeconds() - start) * 1e3;
 }
 
-Result<BenchRow> RecordedLoop::bench(bool cached, const Ceilings& ceilings) {
-  BenchRow row;
-  row.id = record_.id + (cached ? "-kv" : "");
-  row.op = fmt::format("{} forwards of {} to {} rows", record_.steps, cached ? 1 : record_.prompt,
-                       cached ? record_.prompt : record_.prompt + record_.steps - 1);
-  row.cpu = library_.target().name;
-  row.threads = threads_;
-  row.cacheState = "hot";
-  row.scheduleFrom = "tuned or default";
-  if (!cached) row.recordedMs = record_.ms;
-  int64_t before = allocatedBytes();
-  loop(cached);
-  row.allocatedBytes = allocatedBytes() - before;
-  std::vector<double> loops;
-  for (int i = 0; i < kFreshLoops; ++i) {
-    double start = nowSeconds();
-    loop(cached);
-    loops.push_back((nowSeconds() - start) * 1e3);
-  }
-  Spread spread = spreadOf(loops);
-  auto steps = static_cast<double>(record_.steps);
-  row.scopeMs = spread.median;
-  row.warmNs = {spread.median * 1e6 / steps, spread.low * 1e6 / steps, spread.high * 1e6 / steps};
-  row.tokensPerS = steps / (spread.median / 1e3);
-  row.rate = *row.tokensPerS;
-  row.rateUnit = "tokens/s";
+Result<double> RecordedLoop::flops(bool cached) const {
   auto cost = ForwardCost::of(model_->source());
   if (!cost) return cost.error();
   double flops = 0;
@@ -112,18 +85,7 @@ Result<BenchRow> RecordedLoop::bench(bool cached, const Ceilings& ceilings) {
     int64_t rows = cached && step > 0 ? 1 : record_.prompt + (cached ? 0 : step), past = cached && step > 0 ? record_.prompt + step - 1 : 0;
     flops += cost->flops({rows, past, rows});
   }
-  row.ceilingPercent = 100 * flops / (spread.median * 1e6) / ceilings.fmaGflops / threads_;
-  KernelLibrary empty(library_.target(), {});
-  auto compiling = kernelsMs(empty);
-  if (!compiling) return compiling.error();
-  row.coldMs = *compiling + spread.median;
-  if (library_.cache().enabled()) {
-    KernelLibrary filled(library_.target(), library_.cache().directories());
-    auto loading = kernelsMs(filled);
-    if (!loading) return loading.error();
-    row.firstMs = *loading + spread.median;
-  }
-  return row;
+  return flops;
 }
 
 }  // namespace quern

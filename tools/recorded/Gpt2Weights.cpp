@@ -1,7 +1,7 @@
-// models/Gpt2Weights.cpp — see Gpt2Weights.h.
-#include "models/Gpt2Weights.h"
+// tools/recorded/Gpt2Weights.cpp — see Gpt2Weights.h.
+#include "tools/recorded/Gpt2Weights.h"
 
-#include "models/DotNetRandom.h"
+#include "tools/recorded/DotNetRandom.h"
 
 #include <cmath>
 

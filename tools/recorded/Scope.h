@@ -1,4 +1,4 @@
-// tools/quern/Scope.h — a recorded scope as something that can be run: its data drawn as recorded, its calls, its checks.
+// tools/recorded/Scope.h — a recorded scope as something that can be run: its data drawn as recorded, its calls, its checks.
 #pragma once
 
 #include "compiler/base/Result.h"

@@ -1,4 +1,4 @@
-// models/Gpt2Weights.h — the parameters of a GPT-2-style decoder, as plain row-major arrays.
+// tools/recorded/Gpt2Weights.h — the parameters of a GPT-2-style decoder, as plain row-major arrays.
 #pragma once
 
 #include "models/ModelConfig.h"

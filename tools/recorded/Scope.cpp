@@ -1,10 +1,10 @@
-// tools/quern/Scope.cpp — see Scope.h.
-#include "tools/quern/Scope.h"
+// tools/recorded/Scope.cpp — see Scope.h.
+#include "tools/recorded/Scope.h"
 
 #include "compiler/base/Text.h"
 #include "compiler/store/WeightPacking.h"
-#include "models/DotNetRandom.h"
-#include "models/Gradients.h"
+#include "tools/recorded/DotNetRandom.h"
+#include "tools/recorded/Gradients.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,0 +1,100 @@
+// tools/recorded/NamedModel.cpp — see NamedModel.h.
+#include "tools/recorded/NamedModel.h"
+
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+#include "compiler/base/Toml.h"
+#include "tools/recorded/Gpt2Weights.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+namespace quern {
+
+Result<ModelConfig> readModelConfig(const std::string& nameOrPath) {
+  auto path = findConfig("models", nameOrPath);
+  if (!path) return path.error();
+  auto root = readToml(*path);
+  if (!root) return root.error();
+  TomlReader reader(*root, *path);
+  constexpr int64_t kMax = 1 << 20;
+  ModelConfig config;
+  std::string file = path->substr(path->rfind('/') + 1);
+  config.name = reader.takeString("name").value_or(file.substr(0, file.rfind(".toml")));
+  config.architecture = reader.needString("architecture");
+  config.vocab = reader.takeInt("vocab", std::nullopt, 1, kMax);
+  config.context = reader.takeInt("context", std::nullopt, 1, kMax);
+  config.width = reader.takeInt("width", std::nullopt, 1, kMax);
+  config.layers = reader.takeInt("layers", std::nullopt, 1, 1024);
+  config.heads = reader.takeInt("heads", std::nullopt, 1, 1024);
+  config.hidden = reader.takeInt("hidden", 4 * config.width, 1, 4 * kMax);
+  config.gelu = reader.takeString("gelu").value_or(config.gelu);
+  config.eps = static_cast<float>(reader.takeNumber("eps", 1e-5));
+  config.seed = static_cast<int32_t>(reader.takeInt("seed", 42, 0, INT32_MAX));
+  if (auto good = reader.finish(); !good) return good.error();
+  if (config.architecture != "gpt2")
+    return badInput(
+        fmt::format("{}: architecture '{}' has no random weights; gpt2 has", escaped(*path), escapedShort(config.architecture)));
+  if (auto good = config.validate(*path); !good) return good.error();
+  constexpr int64_t kMaxParameters = int64_t{1} << 36;
+  int64_t block = 4 * config.width * config.width + 2 * config.width * config.hidden;  // qkv and proj, fc1 and fc2
+  if (config.layers * block + (config.vocab + config.context) * config.width > kMaxParameters)
+    return badInput(fmt::format("{}: more than 2^36 parameters", escaped(*path)));
+  return config;
+}
+
+ModelSource randomModel(const ModelConfig& config, bool drawn) {
+  ModelSource source;
+  source.config = config;
+  source.architecture = findArchitecture(config.architecture);
+  source.weights = Weights(config.name);
+  auto weights = std::make_shared<Gpt2Weights>(drawn ? randomGpt2Weights(config) : Gpt2Weights{});
+  if (!drawn) weights->blocks.resize(static_cast<size_t>(config.layers));
+  int64_t d = config.width;
+  auto add = [&](const std::string& name, std::vector<int64_t> shape, const std::vector<float>& values) {
+    source.weights.add(name, std::move(shape), values);
+  };
+  auto norm = [&](const std::string& name, const LayerNormWeights& w) {
+    add(name + ".weight", {d}, w.gain);
+    add(name + ".bias", {d}, w.bias);
+  };
+  auto linear = [&](const std::string& name, const Linear& w, int64_t out, int64_t in) {
+    add(name + ".weight", {out, in}, w.weight);
+    add(name + ".bias", {out}, w.bias);
+  };
+  add("token_embd.weight", {config.vocab, d}, weights->tokens);
+  add("position_embd.weight", {config.context, d}, weights->positions);
+  norm("output_norm", weights->norm);
+  add("output.weight", {config.vocab, d}, weights->head.weight);
+  for (size_t i = 0; i < weights->blocks.size(); ++i) {
+    const Gpt2Block& block = weights->blocks[i];
+    std::string blk = fmt::format("blk.{}.", i);
+    norm(blk + "attn_norm", block.norm1);
+    norm(blk + "ffn_norm", block.norm2);
+    linear(blk + "attn_qkv", block.qkv, 3 * d, d);
+    linear(blk + "attn_output", block.proj, d, d);
+    linear(blk + "ffn_up", block.fc1, config.hidden, d);
+    linear(blk + "ffn_down", block.fc2, d, config.hidden);
+  }
+  source.owned = weights;
+  return source;
+}
+
+bool namesModelFiles(const std::string& model) {
+  if (model.ends_with(".toml")) return false;
+  if (model.find('/') != std::string::npos || model.ends_with(".gguf")) return true;
+  std::vector<std::string> known = configNames("models");
+  bool configured = std::binary_search(known.begin(), known.end(), model);
+  struct stat info{};
+  return !configured && ::stat(model.c_str(), &info) == 0;
+}
+
+Result<ModelSource> openModel(const std::string& model) {
+  if (namesModelFiles(model)) return openModelFiles(model);
+  auto config = readModelConfig(model);
+  if (!config) return config.error();
+  return randomModel(*config);
+}
+
+}  // namespace quern

@@ -1,0 +1,21 @@
+// tools/recorded/NamedModel.h — the M of a command: model files, or a name in configs/models, which is sizes with random weights.
+#pragma once
+
+#include "models/ModelSource.h"
+
+namespace quern {
+
+/// Sizes. `nameOrPath`: a name in configs/models or a TOML file. Errors: BadInput.
+Result<ModelConfig> readModelConfig(const std::string& nameOrPath);
+
+/// Sizes with random weights (Gpt2Weights.h). `drawn` false: the shapes alone, for workloads.
+ModelSource randomModel(const ModelConfig& config, bool drawn = true);
+
+/// Whether `model`, the M of a command, is to be opened as files: false for a name in configs/models and for a TOML file.
+bool namesModelFiles(const std::string& model);
+
+/// `model`: a .gguf file, a folder with config.json and *.safetensors, a name in configs/models or a TOML file.
+/// Errors   as readModelConfig and openModelFiles.
+Result<ModelSource> openModel(const std::string& model);
+
+}  // namespace quern
