@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/structure.py ROOT — layers, LLVM's headers, file sizes, the top level: what STYLE and DESIGN promise of the tree."""
+"""tests/structure.py ROOT — layers, LLVM's headers, manners of libraries, file sizes, the top level: what STYLE and DESIGN promise of the tree."""
 import os
 import re
 import subprocess
@@ -27,8 +27,14 @@ ROOMS = {
     "tools": ["models", "runtime", "tuner", "compiler"],
     "tests": ["tools", "models", "runtime", "tuner", "compiler"],
 }
+# Code that others link: it returns errors and hands lines to a sink (compiler/base/Log.h). Only the programs in tools/ speak and end.
+LIBRARIES = ("compiler/", "tuner/", "runtime/", "models/", "tools/report/", "tools/recorded/")
+PRINTS = re.compile(r"\b(stdout|stderr|STDOUT_FILENO|STDERR_FILENO|v?f?printf|f?puts|putchar|perror|psignal)\b|\bstd::(cout|cerr|clog)\b"
+                    r"|\bfmt::print\w*|\bllvm::(outs|errs|dbgs)\b|::write\([012],")
+ENDS = re.compile(r"\b(exit|_exit|_Exit|quick_exit|abort|terminate|raise|kill)\s*\(")
+BROKEN_INVARIANT = "compiler/base/Check.cpp"
 TOP = {"meson.build", "compiler", "runtime", "tuner", "models", "configs", "tests", "tools", "README.md", "LICENSE"}
-HARD_LINES = 600
+HARD_LINES = 450
 LONG_LINES = 400
 LINE_CHARACTERS = 140  # as .clang-format has it
 
@@ -60,6 +66,20 @@ def check_includes(root, path, wrong):
             wrong.append(f"{path}:{number}: {room} must not include {name}")
 
 
+def check_manners(path, lines, wrong):
+    """A library neither prints nor ends the program; a child of its own fork ends by _exit."""
+    if not path.startswith(LIBRARIES) or path == BROKEN_INVARIANT:
+        return
+    forks = any("fork(" in line for line in lines)
+    for number, line in enumerate(lines, 1):
+        code = re.sub(r'"(\\.|[^"\\])*"', '""', line).split("//")[0]
+        if PRINTS.search(code):
+            wrong.append(f"{path}:{number}: a library prints; compiler/base/Log.h takes what is to be said")
+        ends = ENDS.search(code)
+        if ends and not (forks and ends.group(1) == "_exit"):
+            wrong.append(f"{path}:{number}: a library ends the program; an error is a value, a broken invariant QUERN_CHECK")
+
+
 def main():
     root = sys.argv[1]
     listed = subprocess.run(["git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True, check=True)
@@ -80,6 +100,7 @@ def main():
             long_files.append(f"{path}: {len(lines)} lines wants a reason")
         if path.endswith((".h", ".cpp")):
             check_includes(root, path, wrong)
+            check_manners(path, lines, wrong)
             wrong += [f"{path}:{i}: {len(line)} characters, at most {LINE_CHARACTERS}" for i, line in enumerate(lines, 1) if len(line) > LINE_CHARACTERS]
             if not lines[0].startswith(("// " + path, "/* " + path)):
                 wrong.append(f"{path}:1: opens with its own path and what it is")

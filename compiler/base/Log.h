@@ -1,4 +1,4 @@
-// compiler/base/Log.h — notes to stderr, by topic: `--log dispatch,cache,tune,perf`.
+// compiler/base/Log.h — warnings, and notes by topic, on their way to a sink that the program sets: the library prints nothing itself.
 #pragma once
 
 #include "compiler/base/Result.h"
@@ -10,12 +10,16 @@ namespace quern {
 
 enum class LogTopic { Dispatch, Cache, Tune, Perf };
 
+/// Takes one line without its end. `kind` is "warning" or a topic's name. Threads: called by any, by several at a time.
+using LogSink = void (*)(std::string_view kind, std::string_view message);
+/// Where lines go from now on. Null, as at the start: nowhere.
+void setLogSink(LogSink sink);
+
 /// Switches the topics of a comma-separated list on. Errors: BadCommand for an unknown topic.
 Result<void> enableLogTopics(std::string_view list);
+/// Whether anybody reads the topic.
 bool logEnabled(LogTopic topic);
-/// One line "quern[topic]: message" on stderr, if the topic is on.
 void logLine(LogTopic topic, std::string_view message);
-/// One line "quern: warning: message" on stderr, always.
 void logWarning(std::string_view message);
 
 }  // namespace quern

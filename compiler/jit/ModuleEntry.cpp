@@ -2,19 +2,14 @@
 #include "compiler/jit/CodegenModule.h"
 
 #include "compiler/ArgsHeader.h"
+#include "compiler/base/Check.h"
 
 #include <llvm/Support/ErrorHandling.h>
 
-#include <cstdio>
-#include <cstdlib>
-
 namespace {
 
-/// LLVM's fatal errors cannot be returned from: say what it was and end as a bug of ours, without running destructors.
-void onFatalError(void*, const char* reason, bool) {
-  std::fprintf(stderr, "quern: internal error: LLVM: %s\n", reason);
-  std::_Exit(70);
-}
+/// LLVM's fatal errors cannot be returned from: each ends the program as a bug of ours.
+void onFatalError(void*, const char* reason, bool) { quern::checkFailed(__FILE__, __LINE__, "LLVM gave up", reason); }
 
 }  // namespace
 

@@ -28,7 +28,7 @@ Result<bool> ready(CommandLine& line) {
     return false;
   }
   if (line.has("log"))
-    if (auto good = enableLogTopics(line.get("log")); !good) return good.error();
+    if (auto good = enableLogTopics(line.get("log")); !good) return badCommand(fmt::format("--log: {}", good.error().message));
   return true;
 }
 

@@ -1,4 +1,5 @@
 // tools/quern/Main.cpp — the program: finds the command, runs it, turns errors into messages and exit statuses.
+#include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "tools/quern/Command.h"
 
@@ -33,10 +34,17 @@ static Result<int> dispatch(std::vector<std::string> args) {
   return badCommand(fmt::format("unknown command '{}'{}; commands: {}", escaped(args[0]), didYouMean(args[0], names), join(names, " ")));
 }
 
+/// One write a line, so that lines of several threads stay whole.
+static void toStderr(std::string_view kind, std::string_view message) {
+  std::string line = kind == "warning" ? fmt::format("quern: warning: {}\n", message) : fmt::format("quern[{}]: {}\n", kind, message);
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
 }  // namespace quern
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  quern::setLogSink(quern::toStderr);
   quern::Result<int> status = 0;
   try {
     status = quern::dispatch({argv + 1, argv + argc});
