@@ -28,9 +28,7 @@ Result<void> enableLogTopics(std::string_view list) {
   return {};
 }
 
-bool logEnabled(LogTopic topic) {
-  return currentSink.load() != nullptr && (enabledTopics & (1u << static_cast<unsigned>(topic))) != 0;
-}
+bool logEnabled(LogTopic topic) { return currentSink.load() != nullptr && (enabledTopics & (1u << static_cast<unsigned>(topic))) != 0; }
 
 void logLine(LogTopic topic, std::string_view message) {
   if (!logEnabled(topic)) return;

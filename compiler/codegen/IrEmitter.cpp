@@ -1,18 +1,16 @@
-// compiler/codegen/IrEmitter.cpp — function, arguments, statements, then expressions: one file, because the class holds LLVM's
-// builder and LLVM's headers stay out of ours. No fast-math flag anywhere.
+// compiler/codegen/IrEmitter.cpp — function, arguments, statements, memory. What becomes of a value: IrNodes.cpp.
 #include "compiler/codegen/IrEmitter.h"
 
 #include "compiler/base/Check.h"
+#include "compiler/codegen/IrNodes.h"
 #include "compiler/target/Target.h"
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Intrinsics.h>
-#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/MDBuilder.h>
 #include <llvm/IR/Module.h>
 
 #include <functional>
-#include <numeric>
 #include <vector>
 
 namespace quern {
@@ -41,19 +39,8 @@ private:
   llvm::Value* element(llvm::Value* array, size_t index, llvm::Type* type);
   void taskLoop();
 
-  llvm::Type* irType(LoopType type);
-  llvm::Type* memoryType(Stored stored, int lanes);
-  llvm::Value* constant(const LoopExpr& e);
   llvm::Value* expr(const LoopExprRef& e);
   llvm::Value* load(const LoopExpr& e);
-  llvm::Value* unary(const LoopExpr& e, llvm::Value* a);
-  llvm::Value* binary(const LoopExpr& e, llvm::Value* a, llvm::Value* b);
-  llvm::Value* floatBinary(LoopOp op, llvm::Value* a, llvm::Value* b);
-  llvm::Value* integerBinary(LoopOp op, llvm::Value* a, llvm::Value* b);
-  llvm::Value* cast(const LoopExpr& e, llvm::Value* a);
-  llvm::Value* lookup(const LoopExpr& e, llvm::Value* index);
-  llvm::Value* reduce(const LoopExpr& e, llvm::Value* a);
-  llvm::Value* mask(const LoopExpr& e, llvm::Value* count);
   llvm::Value* address(int buffer, const std::vector<LoopExprRef>& args, size_t from);
   llvm::AllocaInst* regElement(int reg, const std::vector<LoopExprRef>& args, size_t from);
   template <class Instruction>
@@ -69,6 +56,7 @@ private:
   void declareReg(const LoopStmt& s);
 
   const LoopProgram& program_;
+  const IsaLevel& isa_;
   llvm::Module& module_;
   llvm::LLVMContext& context_;
   llvm::IRBuilder<> ir_;
@@ -89,6 +77,7 @@ Instruction* IrEmitter::tagged(Instruction* access, int buffer) {
 
 IrEmitter::IrEmitter(const LoopProgram& program, llvm::Module& module, const std::string& symbol)
     : program_(program),
+      isa_(*findIsaLevel(program.isa)),
       module_(module),
       context_(module.getContext()),
       ir_(context_),
@@ -107,11 +96,10 @@ void IrEmitter::run() {
 void IrEmitter::declareFunction(const std::string& symbol) {
   auto* type = llvm::FunctionType::get(ir_.getVoidTy(), {ir_.getPtrTy(), ir_.getInt64Ty(), ir_.getInt64Ty()}, false);
   function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, symbol, module_);
-  const IsaLevel& isa = *findIsaLevel(program_.isa);
   function_->addFnAttr(llvm::Attribute::NoUnwind);
   function_->addFnAttr("no-builtins");  // or a zeroing loop becomes a call of memset
-  function_->addFnAttr("target-cpu", isa.llvmCpu);
-  function_->addFnAttr("tune-cpu", isa.model);
+  function_->addFnAttr("target-cpu", isa_.llvmCpu);
+  function_->addFnAttr("tune-cpu", isa_.model);
   function_->getArg(0)->setName("args");
   function_->getArg(1)->setName("begin");
   function_->getArg(2)->setName("end");
@@ -279,7 +267,7 @@ void IrEmitter::store(const LoopStmt& s) {
   llvm::Value* at = address(s.id, s.args, 1);
   Stored stored = program_.buffers[static_cast<size_t>(s.id)].element;
   llvm::Align align(static_cast<uint64_t>(bytesOf(stored)));
-  if (bytesOf(stored) < 4) value = ir_.CreateTrunc(value, memoryType(stored, s.args[0]->type.lanes));
+  if (bytesOf(stored) < 4) value = ir_.CreateTrunc(value, memoryType(ir_, stored, s.args[0]->type.lanes));
   if (!s.masked) tagged(ir_.CreateAlignedStore(value, at, align), s.id);
   else tagged(ir_.CreateMaskedStore(value, at, align, expr(s.args.back())), s.id);
 }
@@ -291,188 +279,25 @@ void IrEmitter::declareReg(const LoopStmt& s) {
     size_t count = 1;
     for (int dim : reg.dims) count *= static_cast<size_t>(dim);
     llvm::IRBuilder<> top(entry_, entry_->begin());
-    for (size_t i = 0; i < count; ++i) elements.push_back(top.CreateAlloca(irType(reg.type), nullptr, reg.name));
+    for (size_t i = 0; i < count; ++i) elements.push_back(top.CreateAlloca(irType(ir_, reg.type), nullptr, reg.name));
   }
   llvm::Value* initial = expr(s.args[0]);
   for (llvm::AllocaInst* each : elements) ir_.CreateStore(initial, each);
 }
 
-// --- expressions: one instruction or a few each
-
-llvm::Type* IrEmitter::irType(LoopType type) {
-  llvm::Type* scalar = type.scalar == Scalar::F32   ? ir_.getFloatTy()
-                       : type.scalar == Scalar::I32 ? static_cast<llvm::Type*>(ir_.getInt32Ty())
-                       : type.scalar == Scalar::I64 ? static_cast<llvm::Type*>(ir_.getInt64Ty())
-                                                    : static_cast<llvm::Type*>(ir_.getInt1Ty());
-  return type.lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(type.lanes));
-}
-
-llvm::Type* IrEmitter::memoryType(Stored stored, int lanes) {
-  llvm::Type* scalar =
-      stored == Stored::F32 ? ir_.getFloatTy() : static_cast<llvm::Type*>(ir_.getIntNTy(static_cast<unsigned>(8 * bytesOf(stored))));
-  return lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(lanes));
-}
-
-llvm::Value* IrEmitter::constant(const LoopExpr& e) {
-  llvm::Type* type = irType(e.type);
-  if (e.type.scalar == Scalar::F32) return llvm::ConstantFP::get(type, llvm::APFloat(e.number));
-  return llvm::ConstantInt::get(type, static_cast<uint64_t>(e.integer), true);
-}
+// --- expressions: those with a state of ours here, the others in IrNodes.cpp
 
 llvm::Value* IrEmitter::expr(const LoopExprRef& ref) {
   const LoopExpr& e = *ref;
   switch (e.kind) {
-    case LoopExpr::Kind::Const: return constant(e);
     case LoopExpr::Kind::Var: return vars_[static_cast<size_t>(e.id)];
     case LoopExpr::Kind::Load: return load(e);
-    case LoopExpr::Kind::RegGet: return ir_.CreateLoad(irType(e.type), regElement(e.id, e.args, 0));
+    case LoopExpr::Kind::RegGet: return ir_.CreateLoad(irType(ir_, e.type), regElement(e.id, e.args, 0));
     default: break;
   }
   std::vector<llvm::Value*> args;
   for (const LoopExprRef& arg : e.args) args.push_back(expr(arg));
-  switch (e.kind) {
-    case LoopExpr::Kind::Unary: return unary(e, args[0]);
-    case LoopExpr::Kind::Binary: return binary(e, args[0], args[1]);
-    case LoopExpr::Kind::Fma: return ir_.CreateIntrinsic(llvm::Intrinsic::fma, {args[0]->getType()}, args);
-    case LoopExpr::Kind::Select: return ir_.CreateSelect(args[0], args[1], args[2]);
-    case LoopExpr::Kind::Cast: return cast(e, args[0]);
-    case LoopExpr::Kind::Broadcast: return ir_.CreateVectorSplat(static_cast<unsigned>(e.type.lanes), args[0]);
-    case LoopExpr::Kind::Reduce: return reduce(e, args[0]);
-    case LoopExpr::Kind::Mask: return mask(e, args[0]);
-    case LoopExpr::Kind::Lookup: return lookup(e, args[0]);
-    case LoopExpr::Kind::Shuffle: {
-      if (e.type.lanes > 1) return ir_.CreateShuffleVector(args[0], args[1], e.pattern);
-      auto lanes = static_cast<int>(e.args[0]->type.lanes);
-      int lane = e.pattern[0];
-      return ir_.CreateExtractElement(args[lane < lanes ? 0 : 1], static_cast<uint64_t>(lane % lanes));
-    }
-    default: break;
-  }
-  QUERN_CHECK_FOR(false, program_.name);
-  return nullptr;
-}
-
-llvm::Value* IrEmitter::unary(const LoopExpr& e, llvm::Value* a) {
-  if (e.op == LoopOp::Neg) return ir_.CreateFNeg(a);
-  return ir_.CreateUnaryIntrinsic(e.op == LoopOp::Abs ? llvm::Intrinsic::fabs : llvm::Intrinsic::sqrt, a);
-}
-
-llvm::Value* IrEmitter::binary(const LoopExpr& e, llvm::Value* a, llvm::Value* b) {
-  return e.args[0]->type.scalar == Scalar::F32 ? floatBinary(e.op, a, b) : integerBinary(e.op, a, b);
-}
-
-llvm::Value* IrEmitter::floatBinary(LoopOp op, llvm::Value* a, llvm::Value* b) {
-  switch (op) {
-    case LoopOp::Add: return ir_.CreateFAdd(a, b);
-    case LoopOp::Sub: return ir_.CreateFSub(a, b);
-    case LoopOp::Mul: return ir_.CreateFMul(a, b);
-    case LoopOp::Div: return ir_.CreateFDiv(a, b);
-    case LoopOp::Max:
-    case LoopOp::Min: {
-      llvm::Value* better = ir_.CreateSelect(op == LoopOp::Max ? ir_.CreateFCmpOGT(a, b) : ir_.CreateFCmpOLT(a, b), a, b);
-      return ir_.CreateSelect(ir_.CreateFCmpUNO(a, a), a, better);
-    }
-    case LoopOp::Lt: return ir_.CreateFCmpOLT(a, b);
-    case LoopOp::Le: return ir_.CreateFCmpOLE(a, b);
-    case LoopOp::Eq: return ir_.CreateFCmpOEQ(a, b);
-    case LoopOp::Ne: return ir_.CreateFCmpUNE(a, b);
-    default: break;
-  }
-  QUERN_CHECK_FOR(false, program_.name);
-  return nullptr;
-}
-
-llvm::Value* IrEmitter::integerBinary(LoopOp op, llvm::Value* a, llvm::Value* b) {
-  switch (op) {
-    case LoopOp::Add: return ir_.CreateAdd(a, b);
-    case LoopOp::Sub: return ir_.CreateSub(a, b);
-    case LoopOp::Mul: return ir_.CreateMul(a, b);
-    case LoopOp::Div: return ir_.CreateUDiv(a, b);
-    case LoopOp::Rem: return ir_.CreateURem(a, b);
-    case LoopOp::Max: return ir_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, a, b);
-    case LoopOp::Min: return ir_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, a, b);
-    case LoopOp::And: return ir_.CreateAnd(a, b);
-    case LoopOp::Or: return ir_.CreateOr(a, b);
-    case LoopOp::Xor: return ir_.CreateXor(a, b);
-    case LoopOp::Shl: return ir_.CreateShl(a, b);
-    case LoopOp::Ashr: return ir_.CreateAShr(a, b);
-    case LoopOp::Lshr: return ir_.CreateLShr(a, b);
-    case LoopOp::Lt: return ir_.CreateICmpSLT(a, b);
-    case LoopOp::Le: return ir_.CreateICmpSLE(a, b);
-    case LoopOp::Eq: return ir_.CreateICmpEQ(a, b);
-    case LoopOp::Ne: return ir_.CreateICmpNE(a, b);
-    default: break;
-  }
-  QUERN_CHECK_FOR(false, program_.name);
-  return nullptr;
-}
-
-llvm::Value* IrEmitter::cast(const LoopExpr& e, llvm::Value* a) {
-  llvm::Type* type = irType(e.type);
-  if (e.op == LoopOp::ToF32) return ir_.CreateSIToFP(a, type);
-  if (e.op == LoopOp::ToI64) return ir_.CreateSExt(a, type);
-  auto shaped = [&](llvm::Type* scalar) {
-    return e.type.lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(e.type.lanes));
-  };
-  if (e.op == LoopOp::HalfF32)
-    return ir_.CreateFPExt(ir_.CreateBitCast(ir_.CreateTrunc(a, shaped(ir_.getInt16Ty())), shaped(ir_.getHalfTy())), type);
-  if (e.op == LoopOp::F32Half)
-    return ir_.CreateZExt(ir_.CreateBitCast(ir_.CreateFPTrunc(a, shaped(ir_.getHalfTy())), shaped(ir_.getInt16Ty())), type);
-  return ir_.CreateBitCast(a, type);
-}
-
-llvm::Value* IrEmitter::lookup(const LoopExpr& e, llvm::Value* index) {
-  constexpr unsigned kWide = 16;
-  auto lanes = static_cast<unsigned>(e.type.lanes), entries = static_cast<unsigned>(e.table.size());
-  if (findIsaLevel(program_.isa)->vectorBits != 512 || lanes > kWide) {
-    llvm::Value* table = llvm::ConstantDataVector::get(context_, e.table);
-    index = ir_.CreateAnd(index, llvm::ConstantInt::get(index->getType(), entries - 1));
-    if (lanes == 1) return ir_.CreateExtractElement(table, index);
-    llvm::Value* all = llvm::PoisonValue::get(irType(e.type));
-    for (unsigned i = 0; i < lanes; ++i)
-      all = ir_.CreateInsertElement(all, ir_.CreateExtractElement(table, ir_.CreateExtractElement(index, i)), i);
-    return all;
-  }
-  // One or two registers of sixteen entries; fewer lanes are widened. The instructions take the index modulo the table themselves.
-  llvm::ArrayRef<float> table(e.table);
-  llvm::Value* low = llvm::ConstantDataVector::get(context_, table.take_front(kWide));
-  llvm::Value* high = llvm::ConstantDataVector::get(context_, table.take_back(kWide));
-  if (lanes == 1)
-    index = ir_.CreateInsertElement(llvm::PoisonValue::get(llvm::FixedVectorType::get(ir_.getInt32Ty(), kWide)), index, uint64_t{0});
-  if (lanes > 1 && lanes < kWide) {
-    std::vector<int> widened(kWide, -1);
-    std::iota(widened.begin(), widened.begin() + lanes, 0);
-    index = ir_.CreateShuffleVector(index, widened);
-  }
-  llvm::Value* found = entries == kWide ? ir_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_permvar_sf_512, {}, {low, index})
-                                        : ir_.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_ps_512, {}, {low, index, high});
-  if (lanes == 1) return ir_.CreateExtractElement(found, uint64_t{0});
-  if (lanes == kWide) return found;
-  std::vector<int> narrowed(lanes);
-  std::iota(narrowed.begin(), narrowed.end(), 0);
-  return ir_.CreateShuffleVector(found, narrowed);
-}
-
-llvm::Value* IrEmitter::reduce(const LoopExpr& e, llvm::Value* a) {
-  for (int half = e.args[0]->type.lanes / 2; half >= 1; half /= 2) {
-    std::vector<int> low(static_cast<size_t>(half)), high(low.size());
-    std::iota(low.begin(), low.end(), 0);
-    std::iota(high.begin(), high.end(), half);
-    if (half == 1) return floatBinary(e.op, ir_.CreateExtractElement(a, uint64_t{0}), ir_.CreateExtractElement(a, uint64_t{1}));
-    a = floatBinary(e.op, ir_.CreateShuffleVector(a, low), ir_.CreateShuffleVector(a, high));
-  }
-  return a;
-}
-
-llvm::Value* IrEmitter::mask(const LoopExpr& e, llvm::Value* count) {
-  auto lanes = static_cast<unsigned>(e.type.lanes);
-  llvm::Value* capped = ir_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, count, ir_.getInt64(lanes));
-  capped = ir_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, capped, ir_.getInt64(0));
-  if (lanes == 1) return ir_.CreateICmpSLT(ir_.getInt64(0), capped);
-  std::vector<llvm::Constant*> numbers;
-  for (unsigned i = 0; i < lanes; ++i) numbers.push_back(ir_.getInt32(i));
-  llvm::Value* splat = ir_.CreateVectorSplat(lanes, ir_.CreateTrunc(capped, ir_.getInt32Ty()));
-  return ir_.CreateICmpSLT(llvm::ConstantVector::get(numbers), splat);
+  return irNode(ir_, e, args, isa_.vectorBits);
 }
 
 llvm::Value* IrEmitter::address(int buffer, const std::vector<LoopExprRef>& args, size_t from) {
@@ -481,14 +306,14 @@ llvm::Value* IrEmitter::address(int buffer, const std::vector<LoopExprRef>& args
   // One step per dimension, outermost first: what a loop does not change is then a prefix that is hoisted out of it.
   for (size_t i = 0; i < ir.strides.size(); ++i) {
     llvm::Value* offset = ir_.CreateNSWMul(expr(args[from + i]), ir.strides[i]);
-    at = ir_.CreateInBoundsGEP(memoryType(program_.buffers[static_cast<size_t>(buffer)].element, 1), at, offset);
+    at = ir_.CreateInBoundsGEP(memoryType(ir_, program_.buffers[static_cast<size_t>(buffer)].element, 1), at, offset);
   }
   return at;
 }
 
 llvm::Value* IrEmitter::load(const LoopExpr& e) {
   llvm::Value* at = address(e.id, e.args, 0);
-  llvm::Type* type = memoryType(e.stored, e.type.lanes);
+  llvm::Type* type = memoryType(ir_, e.stored, e.type.lanes);
   // What lies in a buffer of bytes may begin anywhere.
   llvm::Align align(static_cast<uint64_t>(bytesOf(program_.buffers[static_cast<size_t>(e.id)].element)));
   QUERN_CHECK_FOR(!e.masked || e.type.lanes > 1, program_.name);
@@ -496,7 +321,7 @@ llvm::Value* IrEmitter::load(const LoopExpr& e) {
   if (!e.masked) raw = tagged(ir_.CreateAlignedLoad(type, at, align), e.id);
   else raw = tagged(ir_.CreateMaskedLoad(type, at, align, expr(e.args.back()), llvm::Constant::getNullValue(type)), e.id);
   if (bytesOf(e.stored) == 4) return raw;
-  return e.stored == Stored::I8 ? ir_.CreateSExt(raw, irType(e.type)) : ir_.CreateZExt(raw, irType(e.type));
+  return e.stored == Stored::I8 ? ir_.CreateSExt(raw, irType(ir_, e.type)) : ir_.CreateZExt(raw, irType(ir_, e.type));
 }
 
 llvm::AllocaInst* IrEmitter::regElement(int reg, const std::vector<LoopExprRef>& args, size_t from) {
