@@ -128,17 +128,16 @@ Json valueJson(const MetadataValue& value) {
 std::string valueText(const MetadataValue& value) {
   if (const auto* text = std::get_if<std::string_view>(&value)) return fmt::format("'{}'", escapedShort(*text));
   if (const auto* number = std::get_if<double>(&value)) return fmt::format("{:g}", *number);
+  if (const auto* arrays = std::get_if<MetadataArrays>(&value)) return fmt::format("{} arrays", arrays->count);
   Json json = valueJson(value);
-  if (!json.is_object()) return json.dump();
-  if (json.contains("arrays")) return fmt::format("{} arrays", json["arrays"].get<int64_t>());
+  const Json* first = json.find("first");
+  if (first == nullptr) return compactText(json);
   std::string all;
-  for (const Json& element : json["first"]) {
-    bool isText = element.is_string();
+  for (const Json& element : *first->list())
     all += fmt::format("{}{}", all.empty() ? "" : ", ",
-                       isText ? fmt::format("'{}'", escapedShort(element.get_ref<const std::string&>())) : element.dump());
-  }
-  auto count = json["count"].get<uint64_t>();
-  return fmt::format("[{}{}] ({})", all, count > kShownElements ? ", ..." : "", count);
+                       element.text() != nullptr ? fmt::format("'{}'", escapedShort(*element.text())) : compactText(element));
+  const std::string count = compactText(*json.find("count"));
+  return fmt::format("[{}{}] ({})", all, count != std::to_string(first->list()->size()) ? ", ..." : "", count);
 }
 
 Json factsJson(const std::string& model, const ModelFacts& facts) {
