@@ -142,6 +142,12 @@ with tempfile.TemporaryDirectory() as folder:
     run("compare", "smallmind:current", "smallmind:current", "--fail-above", "10")
     run("compare", "smallmind:baseline", "smallmind:current", "--format", "markdown", "-o", "report.md")
     expect("## Action items" in open("report.md").read(), "markdown")
+    brief = run("compare", "smallmind:baseline", "smallmind:best", "--format", "summary").stdout.splitlines()
+    expect(brief[0] == "19 of 19 rows of smallmind:baseline are faster, 0 the same within noise, 0 slower", f"summary: {brief[0]}")
+    expect(brief[1].split()[:3] == ["best", "gelu-10000", "39x"] and brief[3].split()[:3] == ["worst", "softmax-1024", "1.07x"], f"summary: {brief}")
+    expect(len(brief) <= 10 and any(line.split()[:3] == ["model", "smallmind-medium", "3.57x"] for line in brief), f"summary: {brief}")
+    slower = run("compare", "smallmind:current", "smallmind:baseline", "--format", "summary").stdout.splitlines()[0]
+    expect(not slower.endswith(" 0 slower") and not slower.startswith("19 "), f"summary: {slower}")
 
     # emit: a plain C program calls an emitted kernel; repeated, the bundle has the same bytes.
     op = "matmul m=2 n=2 k=3 ep=bias"

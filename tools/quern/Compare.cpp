@@ -13,7 +13,7 @@
 namespace quern {
 
 const CommandInfo kCompareInfo = {
-    "compare", "BASE NEW [--fail-above PERCENT] [--format text|markdown] [-o FILE]", "the comparison report, from two records",
+    "compare", "BASE NEW [--fail-above PERCENT] [--format text|markdown|summary] [-o FILE]", "the comparison report, from two records",
     "  quern compare smallmind:baseline smallmind:current\n  quern compare smallmind:best run.toml --format markdown -o report.md\n"
     "  quern compare old.toml new.toml --fail-above 10\n"};
 
@@ -46,15 +46,15 @@ static Result<RecordColumn> readColumn(const std::string& given) {
 Result<int> runCompare(std::vector<std::string> args) {
   CommandLine line(kCompareInfo, std::move(args));
   line.common({}).value("fail-above", "PERCENT", "", "exit 1 when a row is slower by more than this");
-  line.value("format", "FORMAT", "text", "text or markdown")
+  line.value("format", "FORMAT", "text", "text, markdown, or summary: ten lines")
       .value("output", "FILE", "", "where the report goes", 'o')
       .toggle("across-machines", "let --fail-above judge records of different CPUs");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (line.words().size() != 2) return badCommand("compare: BASE and NEW are needed, such as smallmind:baseline smallmind:current");
   std::string format = line.get("format");
-  if (format != "text" && format != "markdown")
-    return badCommand(fmt::format("compare: --format {} is not text or markdown", escaped(format)));
+  if (format != "text" && format != "markdown" && format != "summary")
+    return badCommand(fmt::format("compare: --format {} is not text, markdown or summary", escaped(format)));
   std::optional<double> limit;
   if (line.has("fail-above")) {
     limit = parseDouble(line.get("fail-above"));
@@ -67,7 +67,8 @@ Result<int> runCompare(std::vector<std::string> args) {
   RecordComparison comparison = compareRecords(*base, *fresh);
   if (comparison.rows.empty())
     return badInput(fmt::format("compare: {} and {} have no row in common", escaped(line.words()[0]), escaped(line.words()[1])));
-  if (auto good = writeResult(text(comparison, format == "markdown"), line.get("output")); !good) return good.error();
+  std::string report = format == "summary" ? summary(comparison) : text(comparison, format == "markdown");
+  if (auto good = writeResult(report, line.get("output")); !good) return good.error();
   if (!limit) return 0;
   if (!comparison.sameMachine && !line.has("across-machines"))
     return badCommand("compare: --fail-above does not judge records of different machines; --across-machines lets it");

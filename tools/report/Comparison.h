@@ -60,4 +60,7 @@ RecordComparison compareRecords(const RecordColumn& base, const RecordColumn& fr
 /// The report, in plain text or Markdown.
 std::string text(const RecordComparison& comparison, bool markdown);
 
+/// About ten lines of plain text: rows faster, the same and slower, the best and the worst with base's time over new's, models.
+std::string summary(const RecordComparison& comparison);
+
 }  // namespace quern
