@@ -12,7 +12,7 @@ enum class LogTopic { Dispatch, Cache, Tune, Perf };
 
 /// Takes one line without its end. `kind` is "warning" or a topic's name. Threads: called by any, by several at a time.
 using LogSink = void (*)(std::string_view kind, std::string_view message);
-/// Where lines go from now on. Null, as at the start: nowhere.
+/// Where lines go from now on. Null, as at the start: nowhere. The code generator's module has a copy of its own, which stays at null.
 void setLogSink(LogSink sink);
 
 /// Switches the topics of a comma-separated list on. Errors: BadCommand for an unknown topic.

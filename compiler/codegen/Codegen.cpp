@@ -8,6 +8,9 @@
 
 #include <fmt/format.h>
 #include <llvm/Analysis/LoopAnalysisManager.h>
+#include <llvm/IR/DiagnosticHandler.h>
+#include <llvm/IR/DiagnosticInfo.h>
+#include <llvm/IR/DiagnosticPrinter.h>
 #include <llvm/IR/LegacyPassManager.h>
 #include <llvm/IR/Module.h>
 #include <llvm/IR/Verifier.h>
@@ -43,9 +46,24 @@ void initialiseTargets() {
   });
 }
 
+/// Keeps what LLVM complains of. Its own handler prints, and ends the program at an error.
+struct Complaints : llvm::DiagnosticHandler {
+  explicit Complaints(std::string& errors) : errors_(errors) {}
+  bool handleDiagnostics(const llvm::DiagnosticInfo& info) override {
+    if (info.getSeverity() != llvm::DS_Error) return true;
+    llvm::raw_string_ostream stream(errors_);
+    llvm::DiagnosticPrinterRawOStream printer(stream);
+    info.print(printer);
+    return true;
+  }
+  std::string& errors_;
+};
+
 /// One compilation: everything LLVM lives and dies with it.
 class Compilation {
 public:
+  Compilation() { context_.setDiagnosticHandler(std::make_unique<Complaints>(errors_)); }
+
   Result<void> build(const LoopProgram& program, const std::string& symbol) {
     if (auto good = verifyLoops(program); !good) return good;
     const IsaLevel* isa = findIsaLevel(program.isa);
@@ -109,6 +127,7 @@ public:
     llvm::legacy::PassManager passes;
     if (machine_->addPassesToEmitFile(passes, stream, nullptr, type)) return internalError("LLVM: cannot emit this file type");
     passes.run(*module_);
+    if (!errors_.empty()) return internalError("LLVM: " + errors_);
     return std::string(bytes.data(), bytes.size());
   }
 
@@ -120,6 +139,7 @@ private:
     return {};
   }
 
+  std::string errors_;
   llvm::LLVMContext context_;
   std::unique_ptr<llvm::TargetMachine> machine_;
   std::unique_ptr<llvm::Module> module_;
