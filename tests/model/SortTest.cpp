@@ -69,7 +69,7 @@ std::vector<int32_t> idsOf(const JsonValue& row) {
 TEST_CASE("nanogpt-sort: logits are those of an independent forward of the carried weights, and the published ones where these are whole",
           "[sort]") {
   if (!hasShared(kSort)) return;
-  std::string path = sharedFile(std::string(kSort) + "/expected.json");
+  std::string path = sharedFile(kSort) + "/expected.json";
   const JsonValue expected = need(parseJson({need(readFile(path)), path}));
   const JsonArray &inputs = list(expected, "input_ids"), &published = list(expected, "logits");
   REQUIRE(inputs.size() == 3);
