@@ -92,6 +92,8 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
   KernelProvider once = remembering(kernels, known);
   auto memory = loadWeights(graph, own.weights, once, {options.threads, options.progress, options.note});
   if (!memory) return memory.error();
+  if (own.files)
+    if (auto good = own.files->checkUnchanged(); !good) return good.error();
   model->weights_ = std::move(*memory);
   auto plan = graph.plan().finish(once, options.threads);
   if (!plan) return plan.error();

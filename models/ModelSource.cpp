@@ -9,47 +9,101 @@
 namespace quern {
 
 /// "llama qwen2 gpt2": what could have been there.
-static std::string knownNames(std::span<const std::string_view> Architecture::* names) {
-  std::string all;
-  for (const Architecture& each : architectures())
-    for (std::string_view name : each.*names) all += (all.empty() ? "" : " ") + std::string(name);
-  return all;
+static std::string knownNames(bool hf) {
+  std::vector<std::string> all;
+  for (const Architecture& each : architectures()) {
+    if (!hf) all.insert(all.end(), each.ggufNames.begin(), each.ggufNames.end());
+    for (const HfName& name : each.hfNames)
+      if (hf) all.emplace_back(name.name);
+  }
+  return join(all, " ");
 }
 
-static const Architecture* architectureNamed(std::string_view name, std::span<const std::string_view> Architecture::* names) {
-  for (const Architecture& each : architectures())
-    if (std::find((each.*names).begin(), (each.*names).end(), name) != (each.*names).end()) return &each;
-  return nullptr;
+/// The key, the tokens and the table all say how large the vocabulary is. Rows of the table are what can be had, where one of the others
+/// agrees, or where tokens alone speak and some of them have no row.
+static int64_t tableRows(const WeightFiles& files, const ModelConfig& config) {
+  const FileTensor* table = files.find("token_embd.weight");
+  if (table == nullptr || table->shape.size() != 2 || table->shape[1] != config.width) return config.vocab;
+  auto tokens = files.metadata().strings("tokenizer.ggml.tokens");
+  int64_t rows = table->shape[0], count = tokens ? static_cast<int64_t>(tokens->size()) : 0;
+  bool keyless = config.vocab == count;
+  return rows == count || (keyless && rows < count) ? rows : config.vocab;
 }
 
 static Result<void> describeGguf(ModelSource& source) {
   const Metadata& metadata = source.files->metadata();
+  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(metadata.file()), why)); };
   auto name = metadata.string("general.architecture");
   if (!name) return name.error();
-  if (!*name) return badInput(fmt::format("{}: 'general.architecture' is missing", escaped(metadata.file())));
-  source.architecture = architectureNamed(**name, &Architecture::ggufNames);
+  if (!*name) return bad("'general.architecture' is missing");
+  auto type = metadata.string("general.type");
+  if (!type) return type.error();
+  if (std::string_view is = type->value_or("model"); is == "adapter" || is == "mmproj" || is == "imatrix")
+    return bad(fmt::format("'general.type' is '{}', a part of a model: the model itself is needed", escapedShort(is)));
+  for (const Architecture& each : architectures())
+    if (std::find(each.ggufNames.begin(), each.ggufNames.end(), **name) != each.ggufNames.end()) source.architecture = &each;
   if (source.architecture == nullptr)
-    return badInput(fmt::format("{}: 'general.architecture' is '{}'; known: {}", escaped(metadata.file()), escapedShort(**name),
-                                knownNames(&Architecture::ggufNames)));
+    return bad(fmt::format("'general.architecture' is '{}'; known: {}", escapedShort(**name), knownNames(false)));
   auto config = source.architecture->readGguf(metadata, std::string(**name));
   if (!config) return config.error();
   source.config = std::move(*config);
+  source.config.vocab = tableRows(*source.files, source.config);
+  return {};
+}
+
+/// A name of config.json's architectures; by model_type where that is missing.
+static Result<const HfName*> hfNameOf(ModelSource& source, const JsonFields& fields, const JsonValue& root) {
+  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(fields.file()), why)); };
+  auto type = fields.string("model_type");
+  if (!type) return type.error();
+  const JsonValue* names = root.find("architectures");
+  const auto* list = names == nullptr ? nullptr : names->as<JsonArray>();
+  bool none = names == nullptr || names->as<std::nullptr_t>() != nullptr || (list != nullptr && list->empty());
+  const std::string* name = none || list == nullptr ? nullptr : list->front().as<std::string>();
+  if (name == nullptr && !(none && *type)) return bad(fmt::format("'architectures' is no list of names; known: {}", knownNames(true)));
+  const HfName* found = nullptr;
+  for (const Architecture& each : architectures())
+    for (const HfName& known : each.hfNames)
+      if (found == nullptr && (name != nullptr ? known.name == *name : known.modelType == **type)) {
+        found = &known;
+        source.architecture = &each;
+      }
+  if (found == nullptr && name == nullptr)
+    return bad(fmt::format("'model_type' is '{}' without 'architectures'; known: {}", escapedShort(**type), knownNames(true)));
+  if (found == nullptr) return bad(fmt::format("'architectures' is '{}'; known: {}", escapedShort(*name), knownNames(true)));
+  if (*type && **type != found->modelType)
+    return bad(fmt::format("'model_type' is '{}' but 'architectures' is {}, whose type is {}", escapedShort(**type), found->name,
+                           found->modelType));
+  return found;
+}
+
+/// Weights that other programs have packed: their numbers mean nothing by themselves.
+static Result<void> checkPlain(const WeightFiles& files, const JsonValue& root) {
+  constexpr const char* kNeeded = "weights packed so are not read; plain *.safetensors or GGUF are";
+  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(files.configPath()), why)); };
+  for (const char* key : {"quantization_config", "quantization", "compression_config"}) {
+    const JsonValue* given = root.find(key);
+    if (given == nullptr || given->as<std::nullptr_t>() != nullptr) continue;
+    const auto* fields = given->as<JsonObject>();
+    if (fields != nullptr && fields->empty()) continue;
+    const JsonValue* method = given->find("quant_method");
+    const auto* text = method == nullptr ? nullptr : method->as<std::string>();
+    return bad(fmt::format("'{}' is {}: {}", key, text != nullptr ? fmt::format("'{}'", escapedShort(*text)) : given->kind(), kNeeded));
+  }
+  for (const FileTensor& tensor : files.tensors())
+    if (tensor.name.ends_with(".qweight"))
+      return badInput(
+          fmt::format("{}: tensor '{}' is packed as GPTQ and AWQ do: {}", escaped(files.path()), escapedShort(tensor.name), kNeeded));
   return {};
 }
 
 static Result<void> describeFolder(ModelSource& source) {
-  const std::string& file = source.files->configPath();
   const JsonValue& root = *source.files->config();
-  const JsonValue* names = root.find("architectures");
-  const JsonArray* list = names == nullptr ? nullptr : names->as<JsonArray>();
-  const std::string* name = list == nullptr || list->empty() ? nullptr : list->front().as<std::string>();
-  if (name == nullptr)
-    return badInput(fmt::format("{}: 'architectures' is no list of names; known: {}", escaped(file), knownNames(&Architecture::hfNames)));
-  source.architecture = architectureNamed(*name, &Architecture::hfNames);
-  if (source.architecture == nullptr)
-    return badInput(
-        fmt::format("{}: 'architectures' is '{}'; known: {}", escaped(file), escapedShort(*name), knownNames(&Architecture::hfNames)));
-  auto config = source.architecture->readHf(JsonFields(file, root), root, *name);
+  JsonFields fields(source.files->configPath(), root);
+  auto name = hfNameOf(source, fields, root);
+  if (!name) return name.error();
+  if (auto plain = checkPlain(*source.files, root); !plain) return plain;
+  auto config = source.architecture->readHf(fields, root, **name);
   if (!config) return config.error();
   source.config = std::move(*config);
   source.hf = true;
@@ -67,9 +121,10 @@ Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files) {
   return source;
 }
 
-Result<ModelSource> openModelFiles(const std::string& path) {
+Result<ModelSource> openModelFiles(const std::string& path, std::span<const std::string> ignoredKeys) {
   auto files = WeightFiles::open(path);
   if (!files) return files.error();
+  if (auto good = files->ignoreKeys(ignoredKeys); !good) return good.error();
   return describeModel(std::make_shared<const WeightFiles>(std::move(*files)));
 }
 

@@ -19,8 +19,9 @@ struct ModelSource {
 };
 
 /// `path`: a .gguf file, or a folder with config.json and *.safetensors.
-/// Errors   BadInput naming file, field, value and what would be right.
-Result<ModelSource> openModelFiles(const std::string& path);
+/// `ignoredKeys`: keys of its description that are taken as absent; the files' remarks name them.
+/// Errors   BadInput naming file, field, value and what would be right; BadCommand: an ignored key that is not there.
+Result<ModelSource> openModelFiles(const std::string& path, std::span<const std::string> ignoredKeys = {});
 
 /// Describes the architecture of files without their weights' values. Errors: BadInput as openModelFiles.
 Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files);

@@ -61,12 +61,32 @@ Result<OpDesc> opFromKeys(const KeyValues& keys) {
 
 Result<OpDesc> parseOp(std::string_view text) { return parseOpFor(text, {}); }
 
+/// Whether arrays have as many dimensions as an op's inputs have without any keys: those with too few are why its sizes are not known.
+static Result<void> checkRanks(std::string_view name, std::span<const std::vector<int64_t>> shapes) {
+  std::vector<TensorSpec> inputs;
+  withOpNamed(name, [&]<class Op>(const Op&) {
+    if constexpr (!std::is_same_v<Op, MapOp>) inputs = Op{}.withRuntimeDims().inputs();
+  });
+  if (!inputs.empty() && shapes.size() < inputs.size())
+    return badInput(fmt::format("{}: {} given, {} needed", name, counted(shapes.size(), "input"), inputs.size()));
+  for (bool few : {true, false})
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      size_t is = shapes[i].size(), needed = inputs[i].dims.size();
+      if (few ? is < needed : is != needed)
+        return badInput(fmt::format("{}: input {} ({}) is {}, {} needed", name, i + 1, inputs[i].name,
+                                    is == 0 ? "a single value" : shapeText(shapes[i]), counted(needed, "dimension")));
+    }
+  return {};
+}
+
 Result<OpDesc> parseOpFor(std::string_view text, std::span<const std::vector<int64_t>> shapes) {
   auto keys = parseKeyValues(text, "op", true);
   if (!keys) return keys.error();
   if (isMapSpelling(keys->head)) fillSpellingFromShapes(keys->head, *keys, shapes);
   else withOpNamed(keys->head, [&]<class Op>(const Op&) { Op::fillFromShapes(*keys, shapes); });
   auto op = readOp(*keys);
+  if (!op && !shapes.empty())
+    if (auto fits = checkRanks(keys->head, shapes); !fits) return fits.error();
   if (!op) return op;
   auto good = std::visit([](const auto& o) { return o.validate(); }, *op);
   if (good) return op;

@@ -8,15 +8,20 @@
 
 namespace quern {
 
+/// A name in config.json's architectures, and the model_type that goes with it.
+struct HfName {
+  std::string_view name, modelType;
+};
+
 /// How one family of models is recognised, read and built. Adding one is a file and a line in Architecture.cpp.
 struct Architecture {
   std::string_view name;
   std::span<const std::string_view> ggufNames;  ///< of general.architecture
-  std::span<const std::string_view> hfNames;    ///< of config.json's architectures
+  std::span<const HfName> hfNames;              ///< the first of a model_type stands for it
   std::span<const WeightName> hfWeights;        ///< how Hugging Face names the weights
   std::span<const std::string_view> ignored;    ///< stored tensors that hold nothing of the model
   Result<ModelConfig> (*readGguf)(const Metadata& metadata, const std::string& ggufName);
-  Result<ModelConfig> (*readHf)(const JsonFields& config, const JsonValue& root, const std::string& hfName);
+  Result<ModelConfig> (*readHf)(const JsonFields& config, const JsonValue& root, const HfName& name);
   /// Writes the model into `graph`; what is wrong is kept there. `hf`: weights are stored as Hugging Face does.
   void (*build)(ModelGraph& graph, const ModelConfig& config, bool hf);
 };

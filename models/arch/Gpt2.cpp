@@ -5,6 +5,7 @@
 #include "models/arch/Gpt2.h"
 
 #include "models/arch/GgufSizes.h"
+#include "models/arch/KnownKeys.h"
 #include "models/arch/Needed.h"
 
 namespace quern {
@@ -12,7 +13,7 @@ namespace quern {
 namespace {
 
 constexpr std::string_view kGgufNames[] = {"gpt2"};
-constexpr std::string_view kHfNames[] = {"GPT2LMHeadModel"};
+constexpr HfName kHfNames[] = {{"GPT2LMHeadModel", "gpt2"}, {"GPT2Model", "gpt2"}};
 // With the prefix of GPT2LMHeadModel, or without, as GPT2Model was saved.
 constexpr WeightName kHfWeights[] = {
     {"transformer.wte.weight", "token_embd.weight"},
@@ -49,9 +50,14 @@ constexpr WeightName kHfWeights[] = {
     {"h.*.mlp.c_proj.weight", "blk.*.ffn_down.weight"},
     {"h.*.mlp.c_proj.bias", "blk.*.ffn_down.bias"},
 };
-/// Causal masks that older files carry.
-constexpr std::string_view kIgnored[] = {"transformer.h.*.attn.bias", "transformer.h.*.attn.masked_bias", "h.*.attn.bias",
-                                         "h.*.attn.masked_bias"};
+/// Causal masks that older files carry, and the value head that reinforcement learning leaves behind.
+constexpr std::string_view kIgnored[] = {
+    "transformer.h.*.attn.bias", "transformer.h.*.attn.masked_bias", "h.*.attn.bias", "h.*.attn.masked_bias", "v_head.summary.weight",
+    "v_head.summary.bias"};
+/// How a product is rounded elsewhere, and what was trained with it.
+constexpr std::string_view kHarmlessHf[] = {"reorder_and_upcast_attn", "n_ctx", "n_special", "predict_special_tokens"};
+/// Rotary keys, which converters of early days wrote for every model.
+constexpr std::string_view kHarmlessGguf[] = {"rope.dimension_count", "rope.freq_base"};
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
@@ -60,19 +66,24 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   c.architecture = "gpt2";
   c.eps = static_cast<float>(in.number(key("attention.layer_norm_epsilon")));
   c.gelu = "tanh";
+  if (!in.flagOr(key("attention.causal"), true)) in.refuse(key("attention.causal"), "false", "true");
+  if (int64_t keys = in.integerOr(key("attention.head_count_kv"), c.heads, 1, 65536); keys != c.heads)
+    in.refuse(key("attention.head_count_kv"), std::to_string(keys), fmt::format("the heads' {}", c.heads));
   if (!in.status()) return in.status().error();
+  if (auto good = checkKeys(metadata, arch, {in.read(), kHarmlessGguf}); !good) return good.error();
   return c;
 }
 
-Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue&, const std::string& name) {
+Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, const HfName& name) {
   Needed<JsonFields> in(fields);
   ModelConfig c;
   c.architecture = "gpt2";
-  c.name = name;
-  c.layers = in.integer("n_layer", 1, 4096);
-  c.heads = in.integer("n_head", 1, 65536);
-  c.width = in.integer("n_embd");
-  c.context = in.integer("n_positions");
+  c.name = name.name;
+  c.layers = in.integerOf({"n_layer", "num_hidden_layers"}, 1, 4096);
+  c.heads = in.integerOf({"n_head", "num_attention_heads"}, 1, 65536);
+  c.width = in.integerOf({"n_embd", "hidden_size"});
+  bool older = !fields.has("n_positions") && !fields.has("max_position_embeddings") && fields.has("n_ctx");
+  c.context = older ? in.integer("n_ctx") : in.integerOf({"n_positions", "max_position_embeddings"});
   c.vocab = in.integer("vocab_size");
   c.hidden = in.integerOr("n_inner", 4 * c.width);
   c.eps = static_cast<float>(in.numberOr("layer_norm_epsilon", 1e-5));
@@ -85,6 +96,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue&, const std
   if (in.flagOr("scale_attn_by_inverse_layer_idx", false)) in.refuse("scale_attn_by_inverse_layer_idx", "true", "false");
   if (!in.flagOr("scale_attn_weights", true)) in.refuse("scale_attn_weights", "false", "true");
   if (!in.status()) return in.status().error();
+  if (auto good = checkKeys(fields.file(), root, {in.read(), kHarmlessHf}); !good) return good.error();
   return c;
 }
 

@@ -6,16 +6,20 @@
 #include "models/arch/Llama.h"
 
 #include "models/arch/GgufSizes.h"
+#include "models/arch/KnownKeys.h"
 #include "models/arch/Needed.h"
+#include "models/arch/RopeReading.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace quern {
 
 namespace {
 
 constexpr std::string_view kGgufNames[] = {"llama", "qwen2"};
-constexpr std::string_view kHfNames[] = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM"};
+constexpr HfName kHfNames[] = {
+    {"LlamaForCausalLM", "llama"}, {"LLaMAForCausalLM", "llama"}, {"MistralForCausalLM", "mistral"}, {"Qwen2ForCausalLM", "qwen2"}};
 constexpr WeightName kHfWeights[] = {
     {"model.embed_tokens.weight", "token_embd.weight"},
     {"model.norm.weight", "output_norm.weight"},
@@ -34,22 +38,17 @@ constexpr WeightName kHfWeights[] = {
     {"model.layers.*.mlp.up_proj.weight", "blk.*.ffn_up.weight"},
     {"model.layers.*.mlp.down_proj.weight", "blk.*.ffn_down.weight"},
 };
-/// Frequencies that older files carry although base and width say them.
-constexpr std::string_view kIgnored[] = {"model.layers.*.self_attn.rotary_emb.inv_freq", "blk.*.attn_rot_embd"};
+/// Frequencies that older files carry although base and width say them, and the value head that reinforcement learning leaves behind.
+constexpr std::string_view kIgnored[] = {"model.layers.*.self_attn.rotary_emb.inv_freq", "blk.*.attn_rot_embd", "model.rotary_emb.inv_freq",
+                                         "v_head.summary.weight", "v_head.summary.bias"};
 
-/// Reads a scaling by its type's name; the other values by `number(key, fallback)`.
-template <class Source, class Number>
-void readScaling(Needed<Source>& in, RopeConfig& rope, const std::string& key, const std::string& type, const Number& number) {
-  if (type == "none" || type == "default" || type.empty()) return;
-  if (type != "linear" && type != "llama3") return in.refuse(key, type, "none, linear or llama3");
-  rope.scaling = type == "linear" ? RopeConfig::Scaling::Linear : RopeConfig::Scaling::Llama3;
-  rope.factor = number("factor", 1.0);
-  rope.lowFactor = number("low_freq_factor", rope.lowFactor);
-  rope.highFactor = number("high_freq_factor", rope.highFactor);
-  rope.originalContext = number("original_max_position_embeddings", rope.originalContext);
-  if (!(rope.factor > 0)) in.refuse(key + " factor", fmt::format("{}", rope.factor), "a number above 0");
-  if (!(rope.highFactor > rope.lowFactor && rope.lowFactor > 0))
-    in.refuse(key + " low_freq_factor", fmt::format("{}", rope.lowFactor), "a number above 0 and below high_freq_factor");
+/// Biases are built where their tensors are; what layers do beyond their window is said by layer_types and sliding_window.
+constexpr std::string_view kHarmlessHf[] = {"attention_bias", "mlp_bias", "max_window_layers", "is_llama_config", "n_positions", "n_ctx"};
+constexpr std::string_view kHarmlessGguf[] = {"attention.layer_norm_epsilon"};
+
+/// Within the window every position sees all before it: that much is built.
+void cutToWindow(ModelConfig& c, int64_t window) {
+  if (window > 0) c.context = std::min(c.context, window);
 }
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
@@ -72,28 +71,46 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   if (values != c.headDim())
     in.refuse(key("attention.value_length"), std::to_string(values), fmt::format("the key length {}", c.headDim()));
   if (turned != c.headDim()) in.refuse(key("rope.dimension_count"), std::to_string(turned), fmt::format("the head's {}", c.headDim()));
+  double scale = in.numberOr(key("attention.scale"), 0), usual = 1 / std::sqrt(static_cast<double>(c.headDim()));
+  if (scale != 0 && std::abs(scale - usual) > 1e-6 * usual)
+    in.refuse(key("attention.scale"), fmt::format("{:g}", scale), fmt::format("{:g}, one over the root of the head's size,", usual));
+  if (!in.flagOr(key("attention.causal"), true)) in.refuse(key("attention.causal"), "false", "true");
+  cutToWindow(c, in.integerOr(key("attention.sliding_window"), 0, 0, INT32_MAX));
   c.rope.pairs = arch == "llama" ? RopePairs::Adjacent : RopePairs::Half;
-  c.rope.base = in.numberOr(key("rope.freq_base"), 10000);
-  if (!(c.rope.base > 0)) in.refuse(key("rope.freq_base"), fmt::format("{}", c.rope.base), "a number above 0");
-  std::string fallback = metadata.has(key("rope.scale_linear")) ? "linear" : "none";
-  readScaling(in, c.rope, key("rope.scaling.type"), in.stringOr(key("rope.scaling.type"), fallback),
-              [&](const std::string& name, double otherwise) {
-                if (name == "original_max_position_embeddings") return in.numberOr(key("rope.scaling.original_context_length"), otherwise);
-                if (name == "factor") return in.numberOr(key("rope.scaling.factor"), in.numberOr(key("rope.scale_linear"), otherwise));
-                return in.numberOr(key("rope.scaling.") + name, otherwise);
-              });
+  readGgufRope(in, metadata, arch, c.rope);
   if (!in.status()) return in.status().error();
+  if (auto good = checkKeys(metadata, arch, {in.read(), kHarmlessGguf}); !good) return good.error();
   return c;
 }
 
-Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, const std::string& name) {
+/// The window of sliding attention; 0: none. Mistral's stands although nothing says so; Qwen 2's must be switched on.
+int64_t hfWindow(Needed<JsonFields>& in, const JsonValue& root, const HfName& name) {
+  bool mistral = name.modelType == "mistral";
+  bool windowed = in.flagOr("use_sliding_window", mistral);
+  const JsonValue* types = root.find(in.noted("layer_types"));
+  const auto* list = types == nullptr ? nullptr : types->as<JsonArray>();
+  for (const JsonValue& type : list == nullptr ? JsonArray() : *list) {
+    const auto* text = type.as<std::string>();
+    bool sliding = text != nullptr && *text == "sliding_attention";
+    if (!sliding && (text == nullptr || *text != "full_attention"))
+      in.refuse("layer_types", text == nullptr ? type.kind() : *text, "full_attention or sliding_attention");
+    windowed = windowed || sliding;
+  }
+  if (root.find(in.noted("sliding_window")) == nullptr) return mistral && windowed ? 4096 : 0;
+  int64_t window = in.integerOr("sliding_window", 0, 1, INT32_MAX);
+  return windowed ? window : 0;
+}
+
+Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, const HfName& name) {
   Needed<JsonFields> in(fields);
   ModelConfig c;
   c.architecture = "llama";
   c.rotary = true;
-  c.name = name;
+  c.name = name.name;
   c.layers = in.integer("num_hidden_layers", 1, 4096);
-  c.context = in.integer("max_position_embeddings");
+  for (const char* key : {"max_sequence_length", "n_positions", "n_ctx"})  // of older files
+    if (c.context == 0 && !fields.has("max_position_embeddings")) c.context = in.integerOr(key, 0);
+  if (c.context == 0) c.context = in.integer("max_position_embeddings");
   c.width = in.integer("hidden_size");
   c.hidden = in.integer("intermediate_size");
   c.heads = in.integer("num_attention_heads", 1, 65536);
@@ -102,25 +119,13 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   c.vocab = in.integer("vocab_size");
   c.eps = static_cast<float>(in.numberOr("rms_norm_eps", 1e-6));
   c.tied = in.flagOr("tie_word_embeddings", false);
-  if (std::string act = in.stringOr("hidden_act", "silu"); act != "silu") in.refuse("hidden_act", act, "silu");
+  if (std::string act = in.stringOr("hidden_act", "silu"); act != "silu" && act != "swish") in.refuse("hidden_act", act, "silu");
+  if (std::string act = in.stringOr("activation", "swiglu"); act != "swiglu" && act != "silu") in.refuse("activation", act, "swiglu");
   c.rope.pairs = RopePairs::Half;
-  c.rope.base = in.numberOr("rope_theta", 10000);
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {  // older and newer files
-    const JsonValue* scaling = root.find(key);
-    if (scaling == nullptr || scaling->as<JsonObject>() == nullptr) continue;
-    JsonFields inner(fields.file(), *scaling);
-    Needed<JsonFields> more(inner);
-    std::string type = more.stringOr("rope_type", more.stringOr("type", "default"));
-    c.rope.base = more.numberOr("rope_theta", c.rope.base);
-    readScaling(more, c.rope, key, type, [&](const std::string& field, double otherwise) { return more.numberOr(field, otherwise); });
-    if (!more.status()) return more.status().error();
-  }
-  if (!(c.rope.base > 0)) in.refuse("rope_theta", fmt::format("{}", c.rope.base), "a number above 0");
-  // Within the window every position sees all before it: that much is built.
-  bool windowed = in.flagOr("use_sliding_window", name == "MistralForCausalLM");
-  int64_t window = in.integerOr("sliding_window", c.context);
-  if (windowed) c.context = std::min(c.context, window);
+  readHfRope(in, fields.file(), root, c.rope);
+  cutToWindow(c, hfWindow(in, root, name));
   if (!in.status()) return in.status().error();
+  if (auto good = checkKeys(fields.file(), root, {in.read(), kHarmlessHf}); !good) return good.error();
   return c;
 }
 

@@ -11,6 +11,9 @@
 
 namespace quern {
 
+/// Tensors of one model, over all its files: the largest mixtures of experts in use have about 92,000, others some thousands.
+inline constexpr int64_t kMostTensors = 1 << 17;
+
 /// One tensor where it lies in its file: checked to lie inside it, not necessarily aligned to its element.
 struct FileTensor {
   std::string name;

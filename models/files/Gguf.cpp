@@ -135,7 +135,7 @@ private:
     subject_ = "the header";
     if (!takeCount("tensors", kLeastTensorBytes, tensors_)) return false;
     if (!takeCount("key/values", kLeastKeyBytes, keys_)) return false;
-    if (tensors_ > kMostGgufTensors) return bad(fmt::format("the header has {} tensors, at most {} are read", tensors_, kMostGgufTensors));
+    if (tensors_ > kMostTensors) return bad(fmt::format("the header has {} tensors, at most {} are read", tensors_, kMostTensors));
     if (keys_ > kMostGgufKeys) return bad(fmt::format("the header has {} key/values, at most {} are read", keys_, kMostGgufKeys));
     return true;
   }

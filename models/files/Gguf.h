@@ -8,7 +8,6 @@ namespace quern {
 
 inline constexpr int64_t kGgufAlignment = 32;          ///< where general.alignment is absent
 inline constexpr int64_t kMostGgufKeys = 1 << 16;      ///< models have tens
-inline constexpr int64_t kMostGgufTensors = 1 << 20;   ///< models have up to some thousands
 inline constexpr int64_t kLongestGgufKey = 65535;      ///< bytes, by the specification
 inline constexpr int64_t kLongestGgufTensorName = 64;  ///< bytes, by the specification
 inline constexpr int kMostGgufNesting = 4;             ///< arrays inside arrays

@@ -43,6 +43,8 @@ public:
   const std::string& file() const { return file_; }
   /// False where the key is there already.
   bool add(std::string_view key, MetadataValue value);
+  /// False where the key is not there.
+  bool remove(const std::string& key) { return values_.erase(key) != 0; }
   bool has(std::string_view key) const { return values_.find(key) != values_.end(); }
 
   Result<std::optional<std::string_view>> string(std::string_view key) const;

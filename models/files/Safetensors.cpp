@@ -155,6 +155,8 @@ Result<std::vector<FileTensor>> parseSafetensors(std::string_view bytes, const s
   picks.push_back({"__metadata__", [&](const JsonPlace&, JsonValue&& notes) { return checkNotes(file, notes); }});
   picks.push_back({"*",
                    [&](const JsonPlace& place, JsonValue&& entry) -> Result<void> {
+                     if (tensors.size() == static_cast<size_t>(kMostTensors))
+                       return badInput(fmt::format("{}: has more than {} tensors", escapedShort(file), kMostTensors));
                      auto tensor = EntryReader(file, dataBegin, place.key(), entry).read();
                      if (!tensor) return tensor.error();
                      tensors.push_back(std::move(*tensor));

@@ -26,9 +26,11 @@ struct SafetensorsShards {
   std::vector<std::string> names;                  ///< plain file names in the folder, sorted
   std::string index;                               ///< the index's path; "": there is one file and no index
   std::vector<std::pair<std::string, int>> where;  ///< with an index: tensor and its file, sorted by tensor
+  std::string remark;                              ///< what was passed over; "": nothing
 };
 
-/// model.safetensors.index.json, or else the only *.safetensors of the folder.
+/// model.safetensors, as Hugging Face's loader has it, whatever lies beside it (an index that names it is held to); else what
+/// model.safetensors.index.json names; else the only *.safetensors of the folder that is no adapter and no foreign layout.
 /// Errors   BadInput: none, several without an index, an index that names other than plain files beside it.
 Result<SafetensorsShards> safetensorsShards(const std::string& folder);
 

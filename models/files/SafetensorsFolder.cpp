@@ -1,5 +1,6 @@
 // models/files/SafetensorsFolder.cpp — the folders of Safetensors.h: which files, and whether the index tells the truth.
 #include "compiler/base/Text.h"
+#include "models/files/FolderPath.h"
 #include "models/files/Json.h"
 #include "models/files/MappedFile.h"
 #include "models/files/Safetensors.h"
@@ -14,22 +15,30 @@
 namespace quern {
 
 static constexpr const char* kIndexName = "model.safetensors.index.json";
+static constexpr const char* kModelName = "model.safetensors";
 
 static bool exists(const std::string& path) {
   struct stat info{};
   return ::lstat(path.c_str(), &info) == 0;
 }
 
+/// What lies beside a model: adapters that training left, the same weights in their maker's own layout.
+static bool besideModel(const std::string& name) { return name.starts_with("adapter_") || name.starts_with("consolidated"); }
+
 /// The folder's own file without an index.
 static Result<SafetensorsShards> onlyFile(const std::string& folder) {
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escapedShort(folder), why)); };
-  std::vector<std::string> found, pickles, ggufs;
+  std::vector<std::string> found, beside, pickles, ggufs;
   for (const std::string& name : listDirectory(folder)) {
-    if (name.ends_with(".safetensors")) found.push_back(name);
+    if (name.ends_with(".safetensors")) (besideModel(name) ? beside : found).push_back(name);
     if (name.ends_with(".bin") || name.ends_with(".pt") || name.ends_with(".pth")) pickles.push_back(name);
     if (name.ends_with(".gguf")) ggufs.push_back(name);
   }
   if (found.size() == 1) return SafetensorsShards{found, "", {}};
+  if (found.empty() && !beside.empty())
+    return bad(fmt::format("has no model.safetensors; '{}' is {}", escapedShort(beside.front()),
+                           beside.front().starts_with("adapter_") ? "an adapter, which needs the model it was made for"
+                                                                  : "a model in another layout: convert it to model.safetensors or GGUF"));
   if (found.size() > 1)
     return bad(fmt::format("has {} *.safetensors files ({}, ...) but no {}, which says what is in which", found.size(),
                            escapedShort(found.front()), kIndexName));
@@ -89,25 +98,30 @@ static void sortShards(SafetensorsShards& shards) {
 }
 
 Result<SafetensorsShards> safetensorsShards(const std::string& folder) {
-  std::string path = folder + "/" + kIndexName;
+  std::string path = pathIn(folder, kIndexName);
+  if (exists(pathIn(folder, kModelName))) {
+    SafetensorsShards whole{{kModelName}, "", {}};
+    if (!exists(path)) return whole;
+    auto shards = readIndex(path);
+    bool named = shards && std::find(shards->names.begin(), shards->names.end(), kModelName) != shards->names.end();
+    if (named) return sortShards(*shards), shards;
+    whole.remark = fmt::format("{}: passed over: it does not name {}, which is the model", escapedShort(path), kModelName);
+    return whole;
+  }
   if (!exists(path)) return onlyFile(folder);
   auto shards = readIndex(path);
   if (!shards) return shards;
   sortShards(*shards);
-  bool single = std::binary_search(shards->names.begin(), shards->names.end(), "model.safetensors");
-  if (!single && exists(folder + "/model.safetensors"))
-    return badInput(fmt::format("{}: has model.safetensors beside a {} that does not name it: it is not clear which holds the weights",
-                                escapedShort(folder), kIndexName));
   for (const std::string& name : shards->names)
-    if (!exists(folder + "/" + name))
-      return badInput(fmt::format("{}: is missing, {} names it", escapedShort(folder + "/" + name), kIndexName));
+    if (!exists(pathIn(folder, name)))
+      return badInput(fmt::format("{}: is missing, {} names it", escapedShort(pathIn(folder, name)), kIndexName));
   return shards;
 }
 
 Result<void> checkAgainstIndex(const std::string& folder, const SafetensorsShards& shards, std::span<const FileTensor> tensors) {
   if (shards.index.empty()) return {};
   std::vector<uint32_t> order = sortedByName(tensors);
-  auto shardPath = [&](int file) { return escapedShort(folder + "/" + shards.names[static_cast<size_t>(file)]); };
+  auto shardPath = [&](int file) { return escapedShort(pathIn(folder, shards.names[static_cast<size_t>(file)])); };
   auto listed = shards.where.begin();
   auto missing = [&](const std::pair<std::string, int>& entry) {
     return badInput(

@@ -3,6 +3,7 @@
 
 #include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
+#include "models/files/FolderPath.h"
 #include "models/files/Gguf.h"
 #include "models/files/Safetensors.h"
 
@@ -31,30 +32,73 @@ Result<WeightFiles> WeightFiles::open(const std::string& path) {
   return out;
 }
 
+/// The object that a small file of a folder holds.
+static Result<std::unique_ptr<JsonValue>> objectIn(const std::string& path) {
+  auto file = MappedFile::open(path);
+  if (!file) return file.error();
+  auto tree = parseJson({file->text(), path});
+  if (!tree) return tree.error();
+  if (tree->as<JsonObject>() == nullptr) return badInput(fmt::format("{}: is {}, an object is needed", escapedShort(path), tree->kind()));
+  return std::make_unique<JsonValue>(std::move(*tree));
+}
+
 Result<void> WeightFiles::openFolder(const std::string& folder) {
   format_ = WeightFormat::Safetensors;
-  configPath_ = folder + "/config.json";
-  auto config = MappedFile::open(configPath_);
+  configPath_ = pathIn(folder, "config.json");
+  auto config = objectIn(configPath_);
   if (!config) return config.error();
-  auto tree = parseJson({config->text(), configPath_});
-  if (!tree) return tree.error();
-  if (tree->as<JsonObject>() == nullptr)
-    return badInput(fmt::format("{}: is {}, an object is needed", escapedShort(configPath_), tree->kind()));
-  config_ = std::make_unique<JsonValue>(std::move(*tree));
-  if (isFile(folder + "/tokenizer.json")) tokenizerPath_ = folder + "/tokenizer.json";
-  if (isFile(folder + "/tokenizer_config.json")) tokenizerConfigPath_ = folder + "/tokenizer_config.json";
+  config_ = std::move(*config);
+  auto beside = [&](const char* name) { return isFile(pathIn(folder, name)) ? pathIn(folder, name) : ""; };
+  tokenizerPath_ = beside("tokenizer.json");
+  tokenizerConfigPath_ = beside("tokenizer_config.json");
+  generationPath_ = beside("generation_config.json");
   auto shards = safetensorsShards(folder);
   if (!shards) return shards.error();
+  if (!shards->remark.empty()) remarks_.push_back(shards->remark);
   for (const std::string& name : shards->names) {
-    auto file = MappedFile::open(folder + "/" + name);
+    auto file = MappedFile::open(pathIn(folder, name));
     if (!file) return file.error();
     auto tensors = parseSafetensors(file->text(), file->path());
     if (!tensors) return tensors.error();
+    if (auto good = checkCount(folder, tensors->size()); !good) return good;
     for (FileTensor& tensor : *tensors) tensor.file = static_cast<int>(files_.size());
     std::move(tensors->begin(), tensors->end(), std::back_inserter(tensors_));
     files_.push_back(std::move(*file));
   }
   return checkAgainstIndex(folder, *shards, tensors_);
+}
+
+/// Whether `more` tensors may join those that are there.
+Result<void> WeightFiles::checkCount(const std::string& path, size_t more) const {
+  if (tensors_.size() + more <= static_cast<size_t>(kMostTensors)) return {};
+  return badInput(fmt::format("{}: has more than {} tensors", escapedShort(path), kMostTensors));
+}
+
+/// Takes `key` out of an object; behind a dot stands a key of an object inside.
+static bool removeKey(JsonValue& from, std::string_view key) {
+  auto* object = std::get_if<JsonObject>(&from.value);
+  if (object == nullptr) return false;
+  if (std::erase_if(*object, [&](const auto& field) { return field.first == key; }) != 0) return true;
+  for (auto& [name, inner] : *object)
+    if (key.starts_with(name + ".") && removeKey(inner, key.substr(name.size() + 1))) return true;
+  return false;
+}
+
+Result<void> WeightFiles::ignoreKeys(std::span<const std::string> keys) {
+  for (const std::string& key : keys) {
+    bool gguf = format_ == WeightFormat::Gguf;
+    std::vector<std::string> known;
+    if (gguf)
+      for (const auto& [name, value] : metadata_.values()) known.push_back(name);
+    else
+      for (const auto& [name, value] : *config_->as<JsonObject>()) known.push_back(name);
+    if (!(gguf ? metadata_.remove(key) : removeKey(*config_, key)))
+      return badCommand(fmt::format("--ignore-key {}: {} has no such key{}", escaped(key), escapedShort(gguf ? path_ : configPath_),
+                                    didYouMean(key, known)));
+    remarks_.push_back(fmt::format("{}: '{}' is ignored, as --ignore-key says: the result may be another",
+                                   escapedShort(gguf ? path_ : configPath_), escapedShort(key)));
+  }
+  return {};
 }
 
 /// "-00001-of-00003.gguf"
@@ -122,6 +166,7 @@ Result<void> WeightFiles::openGguf(const std::string& path) {
       ggufVersion_ = gguf->version;
       alignment_ = gguf->alignment;
     }
+    if (auto good = checkCount(path, gguf->tensors.size()); !good) return good;
     for (FileTensor& tensor : gguf->tensors) tensor.file = static_cast<int>(number);
     std::move(gguf->tensors.begin(), gguf->tensors.end(), std::back_inserter(tensors_));
     files_.push_back(std::move(*file));
@@ -153,6 +198,12 @@ int64_t WeightFiles::tensorBytes() const {
   int64_t all = 0;
   for (const FileTensor& tensor : tensors_) all += tensor.bytes;  // each lies in a file, without overlap
   return all;
+}
+
+Result<void> WeightFiles::checkUnchanged() const {
+  for (const MappedFile& file : files_)
+    if (auto good = file.checkUnchanged(); !good) return good;
+  return {};
 }
 
 void WeightFiles::drop(const FileTensor& tensor) const { files_[static_cast<size_t>(tensor.file)].drop(tensor.offset, tensor.bytes); }

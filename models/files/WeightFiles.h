@@ -27,6 +27,10 @@ public:
   /// Cost     a small multiple of the metadata's bytes; the tensors' bytes are not read.
   static Result<WeightFiles> open(const std::string& path);
 
+  /// Takes keys of the metadata or of config.json ("rope_scaling", "rope_scaling.factor") away, with a remark each.
+  /// Errors   BadCommand: a key that is not there, with the nearest one.
+  Result<void> ignoreKeys(std::span<const std::string> keys);
+
   WeightFormat format() const { return format_; }
   const std::string& path() const { return path_; }  ///< as it was given
   const std::vector<MappedFile>& files() const { return files_; }
@@ -46,6 +50,13 @@ public:
   const std::string& tokenizerPath() const { return tokenizerPath_; }
   /// The folder's tokenizer_config.json; "" where it has none.
   const std::string& tokenizerConfigPath() const { return tokenizerConfigPath_; }
+  /// The folder's generation_config.json; "" where it has none.
+  const std::string& generationPath() const { return generationPath_; }
+  /// What was passed over, a line each.
+  const std::vector<std::string>& remarks() const { return remarks_; }
+
+  /// Errors   BadInput naming a file that changed since it was opened: what was read of it may be of two files.
+  Result<void> checkUnchanged() const;
 
   /// Gives back the memory of a tensor that was copied elsewhere (whole pages that only it has).
   void drop(const FileTensor& tensor) const;
@@ -53,10 +64,12 @@ public:
 private:
   Result<void> openGguf(const std::string& path);
   Result<void> openFolder(const std::string& folder);
+  Result<void> checkCount(const std::string& path, size_t more) const;
   Result<void> index();
 
   WeightFormat format_ = WeightFormat::Gguf;
-  std::string path_, configPath_, tokenizerPath_, tokenizerConfigPath_;
+  std::string path_, configPath_, tokenizerPath_, tokenizerConfigPath_, generationPath_;
+  std::vector<std::string> remarks_;
   std::vector<MappedFile> files_;
   std::vector<FileTensor> tensors_;
   std::vector<uint32_t> byName_;  ///< indices of tensors_, sorted by name

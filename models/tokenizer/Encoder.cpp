@@ -81,6 +81,14 @@ Result<void> Encoder::addNormalized(std::string_view part, bool first) {
     prefixed = std::string(blank) + std::string(part);
     part = prefixed;
   }
+  return addCut(part, 0);
+}
+
+Result<void> Encoder::addCut(std::string_view part, size_t step) {
+  if (step < tables_.cutters.size())
+    return tables_.cutters[step].cut(part, [&](std::string_view piece) { return addCut(piece, step + 1); });
+  std::string prefixed;
+  if (tables_.data.blankBeforePieces && !part.starts_with(' ')) part = prefixed = " " + std::string(part);
   Splitter splitter(tables_.data.rule, part);
   for (std::string_view piece; splitter.next(piece);)
     if (auto good = addPiece(piece); !good) return good;

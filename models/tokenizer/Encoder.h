@@ -20,6 +20,8 @@ private:
   template <class OnText>
   Result<void> addParts(std::string_view text, const AddedTokens& added, const OnText& onText);
   Result<void> addNormalized(std::string_view part, bool first);
+  /// The pieces that the cuts from `step` on make of a part, then those of the rule.
+  Result<void> addCut(std::string_view part, size_t step);
   Result<void> addPiece(std::string_view piece);
   Result<void> addBytes(std::string_view piece);
   Result<void> addCharacters(std::string_view piece);

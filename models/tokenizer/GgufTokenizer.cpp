@@ -3,31 +3,15 @@
 
 #include "compiler/base/Text.h"
 #include "models/tokenizer/ByteAlphabet.h"
+#include "models/tokenizer/GgufSplits.h"
 #include "models/tokenizer/MergeNames.h"
 #include "models/tokenizer/TokenizerTables.h"
 
+#include <algorithm>
+#include <cctype>
 #include <fmt/format.h>
 
 namespace quern {
-
-/// tokenizer.ggml.pre: names that converters give to the splitting rules here.
-struct PreName {
-  std::string_view name;
-  SplitRule rule;
-};
-static constexpr PreName kPreNames[] = {
-    {"default", SplitRule::GgufDefault}, {"gpt-2", SplitRule::Gpt2},
-    {"phi-2", SplitRule::Gpt2},          {"mpt", SplitRule::Gpt2},
-    {"olmo", SplitRule::Gpt2},           {"jais", SplitRule::Gpt2},
-    {"exaone4", SplitRule::Gpt2},        {"llama3", SplitRule::Llama3},
-    {"llama-v3", SplitRule::Llama3},     {"llama-bpe", SplitRule::Llama3},
-    {"falcon3", SplitRule::Llama3},      {"falcon-h1", SplitRule::Llama3},
-    {"pixtral", SplitRule::Llama3},      {"midm-2.0", SplitRule::Llama3},
-    {"lfm2", SplitRule::Llama3},         {"dbrx", SplitRule::Llama3},
-    {"smaug-bpe", SplitRule::Llama3},    {"qwen2", SplitRule::Qwen2},
-    {"stablelm2", SplitRule::Qwen2},     {"deepseek-r1-qwen", SplitRule::Qwen2},
-    {"kormo", SplitRule::Qwen2},         {"megrez", SplitRule::Qwen2},
-};
 
 namespace {
 
@@ -59,6 +43,7 @@ private:
   void readRule();
   void readTokens();
   void readTypes();
+  void stripAsPhi3();
   void readScores();
   void readMerges();
   void spellBytes();
@@ -67,7 +52,7 @@ private:
   const Metadata& metadata_;
   TokenizerData data_;
   TokenIndex index_;
-  bool llama3_ = false;
+  GgufSplit split_;
   std::optional<Error> error_;
 };
 
@@ -82,14 +67,12 @@ void Reader::readModel() {
 void Reader::readRule() {
   if (data_.kind == TokenizerKind::Scores) return;
   std::string_view pre = taken(metadata_.string("tokenizer.ggml.pre"), "default");
-  for (const PreName& known : kPreNames) {
-    if (known.name != pre) continue;
-    data_.rule = known.rule;
-    llama3_ = known.rule == SplitRule::Llama3 && pre != "dbrx" && pre != "smaug-bpe";
+  if (findGgufSplit(pre, split_)) {
+    data_.cuts = split_.cuts;
+    data_.rule = split_.rule;
     return;
   }
-  std::vector<std::string> names;
-  for (const PreName& known : kPreNames) names.emplace_back(known.name);
+  std::vector<std::string> names = ggufSplitNames();
   fail(fmt::format("metadata 'tokenizer.ggml.pre' is '{}'{}; supported: {}", escapedShort(pre), didYouMean(pre, names), join(names, ", ")));
 }
 
@@ -140,6 +123,17 @@ void Reader::readTypes() {
     if (data_.kind == TokenizerKind::Scores && type == TokenType::Normal && byteOfSpelling(data_.tokens[id]) >= 0) type = TokenType::Byte;
     if (type == TokenType::Control || type == TokenType::Unknown || type == TokenType::UserDefined)
       data_.added.push_back({.id = id, .special = type != TokenType::UserDefined});
+  }
+}
+
+/// Converters do not say that Phi-3's control tokens take the white space behind them: the model's name does.
+void Reader::stripAsPhi3() {
+  std::string name(taken(metadata_.string("general.name"), ""));
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (name.find("phi-3") == std::string::npos && name.find("phi3") == std::string::npos) return;
+  for (AddedToken& token : data_.added) {
+    std::string_view text = data_.tokens[token.id];
+    token.rightStrip = text != "<unk>" && text != "<s>" && text != "<|endoftext|>";
   }
 }
 
@@ -201,18 +195,18 @@ void Reader::readSpecial() {
   data_.unknown = id("unknown_token_id", scores ? 0 : -1);
   for (const char* name : {"eot_token_id", "eom_token_id"})
     if (int32_t end = id(name, -1); end >= 0) data_.ends.push_back(end);
-  data_.addBos = flag("add_bos_token", (scores || llama3_) && data_.bos >= 0);
+  data_.addBos = flag("add_bos_token", (scores || split_.addBos) && data_.bos >= 0);
   data_.addEos = flag("add_eos_token", false);
   bool prefix = flag("add_space_prefix", scores);
   if (scores && prefix) data_.spacePrefix = SpacePrefix::EachPart;
   data_.fuseUnknown = scores;
-  data_.ignoreMerges = llama3_;
+  data_.ignoreMerges = split_.ignoreMerges;
 }
 
 Result<TokenizerData> Reader::read() {
   using Step = void (Reader::*)();
-  for (Step step : {&Reader::readModel, &Reader::readRule, &Reader::readTokens, &Reader::readTypes, &Reader::readScores,
-                    &Reader::readMerges, &Reader::spellBytes, &Reader::readSpecial}) {
+  for (Step step : {&Reader::readModel, &Reader::readRule, &Reader::readTokens, &Reader::readTypes, &Reader::stripAsPhi3,
+                    &Reader::readScores, &Reader::readMerges, &Reader::spellBytes, &Reader::readSpecial}) {
     (this->*step)();
     if (error_) return *error_;
   }

@@ -2,8 +2,10 @@
 #include "models/tokenizer/HfPipeline.h"
 
 #include "compiler/base/Text.h"
+#include "models/tokenizer/PatternCutter.h"
 
 #include <fmt/format.h>
+#include <iterator>
 
 namespace quern {
 
@@ -39,9 +41,6 @@ public:
     const auto* array = parts == nullptr ? nullptr : parts->as<JsonArray>();
     if (array == nullptr) return bad(fmt::format("'{}' is a Sequence without an array '{}'", where, list));
     for (size_t i = 0; i < array->size(); ++i) {
-      const JsonValue* inner = (*array)[i].find("type");
-      if (inner != nullptr && inner->as<std::string>() != nullptr && *inner->as<std::string>() == "Sequence")
-        return bad(fmt::format("'{}' has a Sequence in a Sequence", where));
       if (auto good = each(fmt::format("{}.{}.{}", where, list, i), &(*array)[i], list, read); !good) return good;
     }
     return {};
@@ -58,12 +57,15 @@ private:
   Error unsupported(std::string_view type, std::string_view supported) const {
     return bad(fmt::format("'{}' is of type '{}'; supported: {}", where_, escapedShort(type), supported));
   }
+  Result<CutBehavior> behaviorOf(const JsonValue& stage, std::string_view fallback) const;
+  Result<bool> namedCut(const JsonValue& stage, std::string_view type);
   Result<void> needBlank(const JsonValue& stage, std::string_view key);
   Result<void> split(const JsonValue& stage);
   Result<void> metaspace(const JsonValue& stage);
   Result<int32_t> specialId(const JsonValue& stage, const JsonValue& step) const;
 
   std::string file_, where_;
+  SplitRule last_ = SplitRule::None;  ///< what the last of the cuts is as a rule, which is quicker
 };
 
 /// The string `key` of a stage is U+2581.
@@ -94,32 +96,76 @@ Result<void> StageReader::normalizer(const JsonValue& stage, std::string_view ty
   return needBlank(stage, "content");
 }
 
+/// `behavior` of a stage; `fallback` where it says none.
+Result<CutBehavior> StageReader::behaviorOf(const JsonValue& stage, std::string_view fallback) const {
+  auto given = JsonFields(file_, stage).string("behavior");
+  if (!given) return given.error();
+  static constexpr std::pair<std::string_view, CutBehavior> kAll[] = {{"Isolated", CutBehavior::Isolated},
+                                                                      {"Removed", CutBehavior::Removed},
+                                                                      {"Contiguous", CutBehavior::Contiguous},
+                                                                      {"MergedWithPrevious", CutBehavior::MergedWithPrevious},
+                                                                      {"MergedWithNext", CutBehavior::MergedWithNext}};
+  std::string_view name = given->value_or(fallback);
+  for (const auto& [known, behavior] : kAll)
+    if (known == name) return behavior;
+  return bad(fmt::format("'{}.behavior' is '{}'; Isolated, Removed, Contiguous, MergedWithPrevious and MergedWithNext are legal", where_,
+                         escapedShort(name)));
+}
+
 Result<void> StageReader::split(const JsonValue& stage) {
-  if (pipeline.split || pipeline.byteLevel)
-    return bad(fmt::format("'{}' splits what is split already, one Split before ByteLevel is supported", where_));
-  auto behavior = JsonFields(file_, stage).string("behavior");
+  auto behavior = behaviorOf(stage, "");
   if (!behavior) return behavior.error();
   auto invert = JsonFields(file_, stage).boolean("invert");
   if (!invert) return invert.error();
-  // The patterns leave nothing between their matches, so cutting the matches out is the same as keeping them apart.
-  bool isolated = behavior->value_or("") == "Isolated" || (behavior->value_or("") == "Removed" && invert->value_or(false));
-  if (!isolated) return bad(fmt::format("'{}.behavior' is '{}', Isolated is supported", where_, escapedShort(behavior->value_or(""))));
   const JsonValue* pattern = stage.find("pattern");
   const JsonValue* regex = pattern == nullptr ? nullptr : pattern->find("Regex");
-  const auto* text = regex == nullptr ? nullptr : regex->as<std::string>();
-  if (text == nullptr) return bad(fmt::format("'{}.pattern' has no string 'Regex'", where_));
-  for (const KnownPattern& known : kPatterns) {
-    if (known.text != *text) continue;
-    pipeline.rule = known.rule;
-    pipeline.split = true;
-    return {};
+  const JsonValue* literal = pattern == nullptr ? nullptr : pattern->find("String");
+  const JsonValue* given = regex != nullptr ? regex : literal;
+  const auto* text = given == nullptr ? nullptr : given->as<std::string>();
+  if (text == nullptr || text->empty()) return bad(fmt::format("'{}.pattern' has no string 'Regex' or 'String'", where_));
+  auto translated = regex != nullptr ? pcrePattern(*text) : Result<std::string>(literalPattern(*text));
+  if (!translated) return bad(fmt::format("'{}': {}", where_, translated.error().message));
+  last_ = SplitRule::None;
+  // These leave nothing between their matches, so cutting the matches out is the same as keeping them apart.
+  bool apart = *behavior == CutBehavior::Isolated || (*behavior == CutBehavior::Removed && invert->value_or(false));
+  for (const KnownPattern& known : kPatterns)
+    if (apart && regex != nullptr && known.text == *text) last_ = known.rule;
+  pipeline.cuts.push_back({std::move(*translated), *behavior, invert->value_or(false)});
+  return {};
+}
+
+/// Stages that are a pattern under another name. False: no such one.
+Result<bool> StageReader::namedCut(const JsonValue& stage, std::string_view type) {
+  const std::string space = fmt::format("[{}]", kWhiteSpaceClass), sign = R"([\p{P}!-\/:-@\[-`{-~])";
+  std::vector<CutStep> cuts;
+  if (type == "Digits") {
+    auto single = JsonFields(file_, stage).boolean("individual_digits");
+    if (!single) return single.error();
+    cuts.push_back({R"(\p{N})", single->value_or(false) ? CutBehavior::Isolated : CutBehavior::Contiguous});
+  } else if (type == "Punctuation") {
+    auto behavior = behaviorOf(stage, "Isolated");
+    if (!behavior) return behavior.error();
+    cuts.push_back({sign, *behavior});
+  } else if (type == "Whitespace") {
+    constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control})";
+    cuts.push_back({fmt::format("[{0}]+|[^{0}{1}]+", kWord, kWhiteSpaceClass), CutBehavior::Removed, true});
+  } else if (type == "WhitespaceSplit") {
+    cuts.push_back({space, CutBehavior::Removed});
+  } else if (type == "CharDelimiterSplit") {
+    auto text = JsonFields(file_, stage).string("delimiter");
+    if (!text) return text.error();
+    if (text->value_or("").empty()) return bad(fmt::format("'{}.delimiter' is missing, a character is needed", where_));
+    cuts.push_back({literalPattern(**text), CutBehavior::Removed});
+  } else if (type == "BertPreTokenizer") {
+    cuts = {{space, CutBehavior::Removed}, {sign}};
   }
-  return bad(
-      fmt::format("'{}.pattern' is '{}'; the patterns of GPT-2, Llama 3 and Qwen 2 are supported", where_, escaped(text->substr(0, 1000))));
+  if (!cuts.empty()) last_ = SplitRule::None;
+  std::move(cuts.begin(), cuts.end(), std::back_inserter(pipeline.cuts));
+  return !cuts.empty();
 }
 
 Result<void> StageReader::metaspace(const JsonValue& stage) {
-  if (pipeline.split || pipeline.byteLevel)
+  if (!pipeline.cuts.empty() || pipeline.metaspace || pipeline.byteLevel)
     return bad(fmt::format("'{}' is a Metaspace behind another pre-tokenizer, which is not supported", where_));
   if (auto good = needBlank(stage, "replacement"); !good) return good;
   JsonFields fields(file_, stage);
@@ -134,28 +180,37 @@ Result<void> StageReader::metaspace(const JsonValue& stage) {
   else if (named == "first") pipeline.prefix = SpacePrefix::FirstUnlessThere;
   else if (named != "never")
     return bad(fmt::format("'{}.prepend_scheme' is '{}', always, first and never are legal", where_, escapedShort(named)));
-  pipeline.blanks = pipeline.split = true;
+  pipeline.blanks = pipeline.metaspace = true;
   pipeline.rule = cut->value_or(true) ? SplitRule::Words : SplitRule::None;
   return {};
 }
 
 Result<void> StageReader::preTokenizer(const JsonValue& stage, std::string_view type) {
-  if (type == "Split") return split(stage);
   if (type == "Metaspace") return metaspace(stage);
-  if (type != "ByteLevel") return unsupported(type, "ByteLevel, Metaspace, Split, Sequence");
+  if (pipeline.metaspace || pipeline.byteLevel)
+    return bad(
+        fmt::format("'{}' stands behind {}, which is supported as the last one", where_, pipeline.byteLevel ? "ByteLevel" : "Metaspace"));
+  if (type == "Split") return split(stage);
+  auto cut = namedCut(stage, type);
+  if (!cut) return cut.error();
+  if (*cut) return {};
+  if (type != "ByteLevel")
+    return unsupported(type,
+                       "ByteLevel, Metaspace, Split, Digits, Punctuation, Whitespace, WhitespaceSplit, CharDelimiterSplit, "
+                       "BertPreTokenizer, Sequence");
   JsonFields fields(file_, stage);
   auto prefixSpace = fields.boolean("add_prefix_space");
   if (!prefixSpace) return prefixSpace.error();
   auto regex = fields.boolean("use_regex");
   if (!regex) return regex.error();
-  bool ownSplit = regex->value_or(true);
-  if (pipeline.byteLevel || (pipeline.split && ownSplit))
-    return bad(fmt::format("'{}' splits what is split already, use_regex false is supported here", where_));
-  // With a Split before it, the blank would be put before every piece.
-  if (prefixSpace->value_or(false) && pipeline.split)
-    return bad(fmt::format("'{}.add_prefix_space' is true behind a Split, false is supported", where_));
-  if (prefixSpace->value_or(false)) pipeline.prefix = SpacePrefix::EachPartUnlessThere;
-  if (ownSplit) pipeline.rule = SplitRule::Gpt2;
+  bool alone = pipeline.cuts.empty();
+  if (prefixSpace->value_or(false) && alone) pipeline.prefix = SpacePrefix::EachPartUnlessThere;
+  pipeline.blankBeforePieces = prefixSpace->value_or(false) && !alone;
+  if (regex->value_or(true)) pipeline.rule = SplitRule::Gpt2;
+  else if (last_ != SplitRule::None && !pipeline.blankBeforePieces) {
+    pipeline.rule = last_;
+    pipeline.cuts.pop_back();
+  }
   pipeline.byteLevel = true;
   return {};
 }

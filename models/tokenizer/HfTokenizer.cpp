@@ -3,8 +3,10 @@
 
 #include "compiler/base/Text.h"
 #include "models/files/FileKind.h"
+#include "models/files/FolderPath.h"
 #include "models/files/MappedFile.h"
 #include "models/tokenizer/ByteAlphabet.h"
+#include "models/tokenizer/EndIds.h"
 #include "models/tokenizer/HfPipeline.h"
 #include "models/tokenizer/HfVocabulary.h"
 #include "models/tokenizer/TokenizerTables.h"
@@ -25,10 +27,15 @@ public:
 private:
   Error bad(const std::string& file, const std::string& why) const { return badInput(fmt::format("{}: {}", escaped(file), why)); }
   Result<void> checkType() const;
+  bool isBpe() const;
   Result<void> readParts();
   Result<void> readModel();
   Result<void> readConfig();
+  Result<void> readSpecial();
   Result<void> readGeneration();
+  Result<void> readModelConfig();
+  Result<void> readIds(std::string_view text, const std::string& file, bool strict);
+  void addEnd(int32_t id);
   Result<int32_t> namedToken(const JsonValue& value, const std::string& key) const;
   void spell();
 
@@ -41,11 +48,21 @@ private:
 /// model.type, as soon as it is known: vocabularies of other types have other forms.
 Result<void> HfReader::checkType() const {
   const JsonValue* type = model_.find("type");
-  if (type == nullptr) return {};
+  if (type == nullptr || type->as<std::nullptr_t>() != nullptr) return {};
   const auto* name = type->as<std::string>();
   if (name == nullptr) return bad(texts_.tokenizerFile, fmt::format("'model.type' is {}, a string is needed", type->kind()));
   if (*name != "BPE") return bad(texts_.tokenizerFile, fmt::format("'model.type' is '{}', BPE is supported", escapedShort(*name)));
   return {};
+}
+
+/// Files without a type say it by their other keys.
+bool HfReader::isBpe() const {
+  const JsonValue* type = model_.find("type");
+  if (type != nullptr && type->as<std::nullptr_t>() == nullptr) return true;  // checkType has seen it
+  bool own = false;
+  for (const char* key : {"dropout", "fuse_unk", "byte_fallback", "end_of_word_suffix", "ignore_merges"})
+    own = own || model_.find(key) != nullptr;
+  return vocabulary_.hasMerges() || own;
 }
 
 Result<void> HfReader::readParts() {
@@ -74,7 +91,7 @@ Result<void> HfReader::readParts() {
 }
 
 Result<void> HfReader::readModel() {
-  if (model_.find("type") == nullptr) return bad(texts_.tokenizerFile, "'model.type' is missing, BPE is supported");
+  if (!isBpe()) return bad(texts_.tokenizerFile, "'model.type' is missing, and no merges say that it is BPE, which is supported");
   if (auto good = vocabulary_.finish(data_); !good) return good;
   JsonFields fields(texts_.tokenizerFile + ": model", model_);
   for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
@@ -83,6 +100,10 @@ Result<void> HfReader::readModel() {
     if (!affix->value_or("").empty())
       return bad(texts_.tokenizerFile, fmt::format("'model.{}' is '{}', none is supported", name, escapedShort(**affix)));
   }
+  auto dropout = fields.number("dropout");
+  if (!dropout) return dropout.error();
+  if (double rate = dropout->value_or(0); rate != 0)
+    return bad(texts_.tokenizerFile, fmt::format("'model.dropout' is {:g}, 0 or null is needed: ids are not drawn", rate));
   auto unknown = fields.string("unk_token");
   if (!unknown) return unknown.error();
   if (!unknown->value_or("").empty()) {
@@ -111,7 +132,9 @@ Result<void> HfReader::readModel() {
       return bad(texts_.tokenizerFile,
                  fmt::format("'post_processor' adds token {}, which is outside the vocabulary of {}", id, data_.tokens.size()));
   data_.kind = pipeline->byteLevel ? TokenizerKind::ByteMerges : TokenizerKind::CharacterMerges;
+  data_.cuts = std::move(pipeline->cuts);
   data_.rule = pipeline->rule;
+  data_.blankBeforePieces = pipeline->blankBeforePieces;
   data_.spacePrefix = pipeline->prefix;
   data_.normalizeNfc = pipeline->nfc;
   data_.bos = pipeline->bos;
@@ -139,7 +162,7 @@ Result<void> HfReader::readConfig() {
   if (texts_.config.empty()) return {};
   JsonValue config{JsonObject()};
   std::vector<JsonPick> picks;
-  for (const char* key : {"bos_token", "eos_token", "add_bos_token", "add_eos_token"})
+  for (const char* key : {"bos_token", "eos_token", "add_bos_token", "add_eos_token", "tokenizer_class"})
     picks.push_back({key, [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
                        std::get<JsonObject>(config.value).emplace_back(place.key(), std::move(value));
                        return {};
@@ -161,40 +184,59 @@ Result<void> HfReader::readConfig() {
   if (!addBos) return addBos.error();
   auto addEos = fields.boolean("add_eos_token");
   if (!addEos) return addEos.error();
-  data_.addBos = addBos->value_or(data_.addBos);
+  auto tokenizerClass = fields.string("tokenizer_class");
+  if (!tokenizerClass) return tokenizerClass.error();
+  std::string_view named = tokenizerClass->value_or("");
+  bool llama = named.starts_with("LlamaTokenizer") || named.starts_with("CodeLlamaTokenizer");  // adds it unless it is told not to
+  data_.addBos = addBos->value_or(data_.addBos || (llama && data_.bos >= 0));
   data_.addEos = addEos->value_or(data_.addEos);
   return {};
 }
 
-Result<void> HfReader::readGeneration() {
-  if (texts_.generation.empty()) return {};
-  auto config = parseJson({texts_.generation, texts_.generationFile});
-  if (!config) return config.error();
-  auto id = [&](const JsonValue& value, const std::string& key) -> Result<int32_t> {
-    auto number = value.integer();
-    if (!number) return bad(texts_.generationFile, fmt::format("'{}' is {}, a token id is needed", key, value.kind()));
-    if (*number < 0 || *number >= data_.tokens.size())
-      return bad(texts_.generationFile, fmt::format("'{}' is {}, 0 to {} are legal", key, *number, data_.tokens.size() - 1));
-    return static_cast<int32_t>(*number);
+/// Tokens of a vocabulary that has them; others are nobody's here.
+Result<void> HfReader::readSpecial() {
+  if (texts_.special.empty()) return {};
+  auto map = parseJson({texts_.special, texts_.specialFile});
+  if (!map) return map.error();
+  auto idUnder = [&](const char* key) {
+    const JsonValue* value = map->find(key);
+    if (value != nullptr && value->as<JsonObject>() != nullptr) value = value->find("content");
+    const auto* text = value == nullptr ? nullptr : value->as<std::string>();
+    return text == nullptr || text->empty() ? -1 : vocabulary_.find(data_, *text);
   };
-  JsonArray ends;
-  if (const JsonValue* given = config->find("eos_token_id"); given != nullptr && given->as<std::nullptr_t>() == nullptr) {
-    if (const auto* list = given->as<JsonArray>()) ends = *list;
-    else ends.push_back(*given);
-  }
-  for (const JsonValue& end : ends) {
-    auto number = id(end, "eos_token_id");
-    if (!number) return number.error();
-    if (data_.eos < 0) data_.eos = *number;
-    data_.ends.push_back(*number);
-  }
-  const JsonValue* bos = config->find("bos_token_id");
-  if (data_.bos >= 0 || bos == nullptr || bos->as<std::nullptr_t>() != nullptr) return {};
-  auto number = id(*bos, "bos_token_id");
-  if (!number) return number.error();
-  data_.bos = *number;
+  if (data_.bos < 0) data_.bos = idUnder("bos_token");
+  addEnd(idUnder("eos_token"));
   return {};
 }
+
+void HfReader::addEnd(int32_t id) {
+  if (id < 0) return;
+  if (data_.eos < 0) data_.eos = id;
+  data_.ends.push_back(id);
+}
+
+/// bos_token_id and eos_token_id of one file. Ids outside the vocabulary are wrong in `strict` files, none in others.
+Result<void> HfReader::readIds(std::string_view text, const std::string& file, bool strict) {
+  if (text.empty()) return {};
+  auto config = parseJson({text, file});
+  if (!config) return config.error();
+  for (const char* key : {"eos_token_id", "bos_token_id"}) {
+    bool end = key[0] == 'e';
+    if (!end && data_.bos >= 0) break;
+    auto ids = idsUnder(file, *config, key);
+    if (!ids) return ids.error();
+    for (int32_t id : *ids) {
+      bool inside = id < data_.tokens.size();
+      if (!inside && strict) return bad(file, fmt::format("'{}' is {}, 0 to {} are legal", key, id, data_.tokens.size() - 1));
+      if (inside && end) addEnd(id);
+      else if (inside && data_.bos < 0) data_.bos = id;
+    }
+  }
+  return {};
+}
+
+Result<void> HfReader::readGeneration() { return readIds(texts_.generation, texts_.generationFile, true); }
+Result<void> HfReader::readModelConfig() { return readIds(texts_.model, texts_.modelFile, false); }
 
 /// Byte-level tokens become the bytes they spell.
 void HfReader::spell() {
@@ -210,7 +252,8 @@ void HfReader::spell() {
 
 Result<TokenizerData> HfReader::read() {
   using Step = Result<void> (HfReader::*)();
-  for (Step step : {&HfReader::readParts, &HfReader::readModel, &HfReader::readConfig, &HfReader::readGeneration})
+  for (Step step : {&HfReader::readParts, &HfReader::readModel, &HfReader::readConfig, &HfReader::readSpecial, &HfReader::readGeneration,
+                    &HfReader::readModelConfig})
     if (auto good = (this->*step)(); !good) return good.error();
   spell();
   return std::move(data_);
@@ -239,12 +282,15 @@ Result<TokenizerData> readHfTokenizer(const std::string& tokenizerPath) {
     std::string HfTokenizerTexts::* file;
     std::string_view HfTokenizerTexts::* text;
   };
-  std::filesystem::path folder = std::filesystem::path(tokenizerPath).parent_path();
-  for (const Part& part :
-       {Part{tokenizerPath, kTokenizerJsonBytes, &HfTokenizerTexts::tokenizerFile, &HfTokenizerTexts::tokenizer},
-        Part{(folder / "tokenizer_config.json").string(), kIndexJsonBytes, &HfTokenizerTexts::configFile, &HfTokenizerTexts::config},
-        Part{(folder / "generation_config.json").string(), kSmallJsonBytes, &HfTokenizerTexts::generationFile,
-             &HfTokenizerTexts::generation}}) {
+  size_t slash = tokenizerPath.rfind('/');
+  std::string folder = slash == std::string::npos ? "." : tokenizerPath.substr(0, slash + 1);
+  using Texts = HfTokenizerTexts;
+  const Part parts[] = {{tokenizerPath, kTokenizerJsonBytes, &Texts::tokenizerFile, &Texts::tokenizer},
+                        {pathIn(folder, "tokenizer_config.json"), kIndexJsonBytes, &Texts::configFile, &Texts::config},
+                        {pathIn(folder, "special_tokens_map.json"), kSmallJsonBytes, &Texts::specialFile, &Texts::special},
+                        {pathIn(folder, "generation_config.json"), kSmallJsonBytes, &Texts::generationFile, &Texts::generation},
+                        {pathIn(folder, "config.json"), kSmallJsonBytes, &Texts::modelFile, &Texts::model}};
+  for (const Part& part : parts) {
     std::error_code ignored;
     if (part.name != tokenizerPath && !std::filesystem::exists(part.name, ignored)) continue;
     auto read = text(part.name, part.most);

@@ -24,6 +24,8 @@ public:
   /// the file spells them.
   Result<void> finish(TokenizerData& data);
 
+  bool hasMerges() const { return mergeTexts_.size() > 0; }
+
   /// The id of a spelling after finish(); -1.
   int32_t find(const TokenizerData& data, std::string_view spelling) const { return index_.find(data.tokens, spelling); }
 

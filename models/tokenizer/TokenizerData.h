@@ -21,6 +21,22 @@ enum class TokenType : uint8_t { Normal, Unknown, Control, UserDefined, Unused, 
 /// How text is cut into pieces before anything merges (SplitRules.h); merges never cross a cut.
 enum class SplitRule : uint8_t { None, Gpt2, Llama3, Qwen2, GgufDefault, Words };
 
+/// What becomes of a match and of the text between matches, as tokenizer.json has it.
+enum class CutBehavior : uint8_t {
+  Isolated,            ///< each is a piece
+  Removed,             ///< matches are no text
+  Contiguous,          ///< neighbouring matches are one piece
+  MergedWithPrevious,  ///< a match ends the piece before it
+  MergedWithNext,      ///< a match begins the piece behind it
+};
+
+/// A cut by a regular expression (PatternCutter.h), made in every piece of the cut before.
+struct CutStep {
+  std::string pattern;  ///< in the syntax of PCRE2
+  CutBehavior behavior = CutBehavior::Isolated;
+  bool invert = false;  ///< what is between matches counts as the match
+};
+
 /// Where a text gets the blank that SentencePiece puts before its first word.
 enum class SpacePrefix : uint8_t {
   Never,
@@ -71,6 +87,7 @@ struct Merge {
 struct TokenizerData {
   std::string file;  ///< opens every message
   TokenizerKind kind = TokenizerKind::ByteMerges;
+  std::vector<CutStep> cuts;  ///< before `rule`, one after the other
   SplitRule rule = SplitRule::None;
   /// The bytes a token stands for: byte-level ones are bytes already, SentencePiece's keep their U+2581 for a blank and
   /// their <0x0A> for a byte.
@@ -83,9 +100,10 @@ struct TokenizerData {
   std::vector<int32_t> ends;                 ///< further ids that end a text: end of turn, of message
   bool addBos = false, addEos = false;
   SpacePrefix spacePrefix = SpacePrefix::Never;
-  bool ignoreMerges = false;  ///< a piece that is a token is that token, whatever the merges say
-  bool fuseUnknown = false;   ///< neighbours without a token become one unknown token
-  bool normalizeNfc = false;  ///< text is brought to Unicode's NFC first
+  bool blankBeforePieces = false;  ///< every piece that the cuts leave gets a blank in front, unless it begins with one
+  bool ignoreMerges = false;       ///< a piece that is a token is that token, whatever the merges say
+  bool fuseUnknown = false;        ///< neighbours without a token become one unknown token
+  bool normalizeNfc = false;       ///< text is brought to Unicode's NFC first
 };
 
 /// Limits of what is read. The largest vocabularies in use have about 262,000 tokens of at most 1,024 bytes.

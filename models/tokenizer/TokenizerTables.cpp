@@ -126,6 +126,15 @@ void TokenizerTables::addPieces() {
   }
 }
 
+Result<void> TokenizerTables::addCutters() {
+  for (const CutStep& step : data.cuts) {
+    auto cutter = PatternCutter::make(step);
+    if (!cutter) return Error{cutter.error().code, fmt::format("{}: {}", escaped(data.file), cutter.error().message)};
+    cutters.push_back(std::move(*cutter));
+  }
+  return {};
+}
+
 void TokenizerTables::addPatterns() {
   std::vector<AddedPattern> asText, asNormalized;
   for (size_t place = 0; place < data.added.size(); ++place) {
@@ -146,6 +155,7 @@ Result<std::shared_ptr<const TokenizerTables>> TokenizerTables::make(TokenizerDa
   if (auto good = tables->check(); !good) return good.error();
   tables->addEnds();
   if (auto good = tables->addBytes(); !good) return good.error();
+  if (auto good = tables->addCutters(); !good) return good.error();
   tables->index = TokenIndex(data.tokens, [&](int32_t id) { return !data.tokens[id].empty() && tables->mergeable(id); });
   uint32_t longest = 0;
   for (int32_t id = 0; id < data.tokens.size(); ++id)

@@ -4,6 +4,7 @@
 #include "compiler/base/Result.h"
 #include "models/tokenizer/AddedTokens.h"
 #include "models/tokenizer/BytePairMerger.h"
+#include "models/tokenizer/PatternCutter.h"
 #include "models/tokenizer/SentencePieceMerger.h"
 #include "models/tokenizer/TokenIndex.h"
 #include "models/tokenizer/TokenizerData.h"
@@ -25,8 +26,9 @@ struct TokenizerTables {
   std::string normalized(std::string_view part) const;
 
   TokenizerData data;
-  TokenIndex index;                  ///< the tokens that text may become
-  std::array<int32_t, 256> byteIds;  ///< -1: no token stands for that byte
+  std::vector<PatternCutter> cutters;  ///< of data.cuts
+  TokenIndex index;                    ///< the tokens that text may become
+  std::array<int32_t, 256> byteIds;    ///< -1: no token stands for that byte
   BytePairMerger pairs;
   SentencePieceMerger scores;
   AddedTokens addedToText, addedToNormalized;  ///< places in data.added
@@ -38,6 +40,7 @@ private:
   Result<void> check() const;
   Result<void> checkAdded() const;
   Result<void> addBytes();
+  Result<void> addCutters();
   void addEnds();
   void addPieces();
   void addPatterns();

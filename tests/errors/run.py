@@ -66,6 +66,15 @@ with tempfile.TemporaryDirectory() as folder:
           "quern: softmax x=3x2: input 1 (x) is 2x2: dimension 0 (d0) is 2, 3 needed", absent="out.npy")
     check(["eval", "add", "a=2x2", "b=2x2", "good.npy", "-o", "out.npy"], folder, 3,
           "quern: add a=2x2 b=2x2: 1 inputs given, 2 needed", absent="out.npy")
+    for name, shape, data in (("row.npy", "(4,)", bytes(16)), ("cube.npy", "(1, 2, 2)", bytes(16)), ("one.npy", "()", bytes(4))):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(npy(shape=shape, data=data))
+    for inputs, message in ((["row.npy", "good.npy"], "matmul: input 1 (A) is 4, 2 dimensions needed"), (["good.npy", "row.npy"], "matmul: input 2 (B) is 4, 2 dimensions needed"),
+                            (["cube.npy", "row.npy"], "matmul: input 2 (B) is 4, 2 dimensions needed"), (["one.npy", "good.npy"], "matmul: input 1 (A) is a single value, 2 dimensions needed"),
+                            (["good.npy"], "matmul: 1 input given, 2 needed")):
+        check(["eval", "matmul", *inputs, "-o", "out.npy"], folder, 3, f"quern: {message}", absent="out.npy")
+    check(["eval", "attention", "good.npy", "cube.npy", "cube.npy", "-o", "out.npy"], folder, 3, "quern: attention: input 1 (Q) is 2x2, 3 dimensions needed", absent="out.npy")
+    check(["eval", "embedding", "row.npy", "row.npy", "-o", "out.npy"], folder, 3, "quern: embedding: input 2 (table) is 4, 2 dimensions needed", absent="out.npy")
     check(["eval", "softmax", "good.npy", "-o", "no/such/folder/out.npy", "--quiet"], folder, 4,
           "quern: no/such/folder/out.npy: cannot write: No such file or directory")
 

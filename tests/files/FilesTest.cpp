@@ -2,6 +2,7 @@
 #include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "models/ModelSource.h"
+#include "models/files/FolderPath.h"
 #include "models/files/Gguf.h"
 #include "models/files/GgufWriter.h"
 #include "models/files/Safetensors.h"
@@ -184,6 +185,30 @@ TEST_CASE("mapped files: the address stays when moved, dropped pages are read ag
   CHECK(moved.text() == content);
 }
 
+TEST_CASE("mapped files: an address leads to its file as long as it is mapped, and changes are found") {
+  Folder folder;
+  std::string path = folder.path + "/f\x1b", other = folder.path + "/g";
+  REQUIRE(writeFileAtomically(path, std::string(10000, 'x')));
+  REQUIRE(writeFileAtomically(other, std::string(100, 'y')));
+  const std::byte* address = nullptr;
+  {
+    MappedFile file = std::move(*MappedFile::open(path)), second = std::move(*MappedFile::open(other));
+    address = file.data();
+    REQUIRE(mappedFileAt(address) != nullptr);
+    CHECK(mappedFileAt(address) == escapedShort(path));
+    CHECK(mappedFileAt(address + 9999) == escapedShort(path));
+    CHECK(mappedFileAt(second.data() + 99) == escapedShort(other));
+    CHECK(mappedFileAt(&folder) == nullptr);
+    CHECK(file.checkUnchanged());
+    REQUIRE(::truncate(path.c_str(), 9999) == 0);
+    CHECK(file.checkUnchanged().error().message == escapedShort(path) + ": changed while it was read");
+    REQUIRE(writeFileAtomically(other, "another file of that name"));
+    CHECK(second.checkUnchanged());
+  }
+  CHECK(mappedFileAt(address) == nullptr);
+  for (int i = 0; i < 1000; ++i) REQUIRE(MappedFile::open(other));  // places are used again
+}
+
 TEST_CASE("types: the table is whole, names and ids lead back") {
   for (const TensorTypeInfo& info : tensorTypes()) {
     CAPTURE(info.name);
@@ -216,6 +241,14 @@ TEST_CASE("names from files stay short and printable in messages") {
   CHECK(escapedShort(std::string(100000, 'x')).size() == 125);
   CHECK(escapedShort(std::string(100000, '\0')).size() == 125);
   CHECK(escapedShort(std::string(31, '\0')).size() == 125);
+}
+
+TEST_CASE("a file in a folder, however the folder is written") {
+  CHECK(pathIn("m", "config.json") == "m/config.json");
+  CHECK(pathIn("a/m//", "config.json") == "a/m/config.json");
+  CHECK(pathIn("/", "config.json") == "/config.json");
+  CHECK(pathIn("//", "config.json") == "/config.json");
+  CHECK(pathIn(".", "x") == "./x");
 }
 
 TEST_CASE("which words are model files") {

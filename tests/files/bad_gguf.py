@@ -53,6 +53,7 @@ CASES = {
     "tensor-count.gguf": (with_pair(tensor_count=1 << 40), "the header has 1099511627776 tensors, the 8 bytes that are left hold at most 0"),
     "pair-count.gguf": (with_pair(pair_count=1 << 60), "the header has 1152921504606846976 key/values, the 0 bytes that are left hold at most 0"),
     "many-pairs.gguf": (with_pair(pair_count=70000, tail=bytes(70000 * 13)), "the header has 70000 key/values, at most 65536 are read"),
+    "many-tensors.gguf": (with_pair(tensor_count=140000, tail=bytes(140000 * 32)), "the header has 140000 tensors, at most 131072 are read"),
     "negative-count.gguf": (with_pair(tensor_count=(1 << 64) - 1), "the header has 18446744073709551615 tensors, the 8 bytes that are left hold at most 0"),
     # Key/values.
     "key-length.gguf": (gguf(pairs=[struct.pack("<Q", 1 << 40) + bytes(60)], tensors=[]), "key/value 1 of 1 has a key of 1099511627776 bytes, at most 65535 are legal"),

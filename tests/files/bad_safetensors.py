@@ -54,6 +54,7 @@ CASES = {
     "js-digits": (w({"shape": "[" + "1" * 2000 + "]"}), "byte 1061: a number of more than 1024 digits"),
     "js-string": (header('{"' + "x" * 5000000 + '":1}'), "byte 10: a string of more than 4194304 bytes"),
     "js-shape-long": (w({"shape": "[" + "1," * 100000 + "1]"}), "byte 165: 'w' has more than 64 parts"),
+    "js-many": (header("{" + ",".join(f'"{i}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}' for i in range(131073)) + "}"), "has more than 131072 tensors"),
     # Entries.
     "en-string": (header('{"w":"F32"}'), "tensor 'w' is a string, an object with dtype, shape and data_offsets is needed"),
     "en-no-dtype": (w({"dtype": ""}), "tensor 'w' has no field 'dtype'"),
@@ -126,7 +127,6 @@ FOLDERS = {
     "shard-other": ({INDEX: index({"a": "x-2.safetensors", "b": "x-1.safetensors"})}, f"shard-other/x-2.safetensors: tensor 'a' is missing, {INDEX} says it is there"),
     "shard-cut": ({"x-2.safetensors": TWO[:-1]}, f"shard-cut/x-2.safetensors: tensor 'b' ends at byte {len(TWO)} but the file has {len(TWO) - 1}"),
     "no-index": ({INDEX: None}, f"no-index: has 2 *.safetensors files (x-1.safetensors, ...) but no {INDEX}, which says what is in which"),
-    "both": ({"model.safetensors": ONE}, f"both: has model.safetensors beside a {INDEX} that does not name it: it is not clear which holds the weights"),
     "none": ({INDEX: None, "x-1.safetensors": None, "x-2.safetensors": None}, "none: has no *.safetensors file"),
     "torch": ({INDEX: None, "x-1.safetensors": None, "x-2.safetensors": None, "pytorch_model.bin": b"PK"}, "torch: has no *.safetensors file; 'pytorch_model.bin' looks like PyTorch's: convert it to safetensors"),
     "gguf": ({INDEX: None, "x-1.safetensors": None, "x-2.safetensors": None, "m.gguf": b"GGUF"}, "gguf: has no *.safetensors file; to use 'm.gguf' name the file itself"),

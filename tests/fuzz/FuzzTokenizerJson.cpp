@@ -1,5 +1,5 @@
 // tests/fuzz/FuzzTokenizerJson.cpp — any bytes as a tokenizer.json: an error, or a tokenizer that keeps its promises.
-// The bytes may hold the two files beside it behind two lines of dashes.
+// The bytes may hold the files beside it, each behind a line of dashes.
 #include "models/tokenizer/HfTokenizer.h"
 #include "models/tokenizer/TextStream.h"
 #include "models/tokenizer/Tokenizer.h"
@@ -30,6 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* bytes, size_t count) 
   texts.tokenizer = part(rest);
   texts.config = part(rest);
   texts.generation = part(rest);
+  texts.special = part(rest);
+  texts.model = part(rest);
   auto data = parseHfTokenizer(texts);
   if (!data) {
     require(data.error().code == ErrorCode::BadInput && data.error().message.size() > 5, "errors have a code and a message");

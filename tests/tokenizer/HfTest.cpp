@@ -194,3 +194,13 @@ TEST_CASE("a folder's three files are read from disk", "[tokenizer]") {
         folder + "/generation_config.json: 'eos_token_id' is 50, 0 to 13 are legal");
   std::filesystem::remove_all(folder);
 }
+
+TEST_CASE("begin-of-text that the tokenizer's class adds", "[tokenizer]") {
+  HfText text = small();
+  text.added = addedToken(20, "<s>");
+  auto first = [&](const std::string& config) { return encoded(tokenizerOf(text.text(), config), "he", {}); };
+  CHECK(first(R"({"bos_token": "<s>", "tokenizer_class": "LlamaTokenizerFast"})") == Ids{20, 8});
+  CHECK(first(R"({"bos_token": "<s>", "tokenizer_class": "LlamaTokenizer", "add_bos_token": false})") == Ids{8});
+  CHECK(first(R"({"bos_token": "<s>", "tokenizer_class": "PreTrainedTokenizerFast"})") == Ids{8});
+  CHECK(first(R"({"tokenizer_class": "LlamaTokenizer"})") == Ids{8});
+}

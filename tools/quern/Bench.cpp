@@ -8,7 +8,7 @@
 #include "tools/quern/BenchPeers.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/ModelBench.h"
-#include "tools/recorded/NamedModel.h"
+#include "tools/quern/ModelOpen.h"
 
 #include <cstdio>
 #include <fmt/format.h>
@@ -64,7 +64,7 @@ Result<int> runBench(std::vector<std::string> args) {
   line.common({"cpu", "schedule", "cache", "json", "threads"})
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "the recorded workloads of a baseline");
-  line.value("model", "M", "", "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models", 'm')
+  modelFlag(line, "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models")
       .value("prefill", "N", "512", "prompt tokens of the pp row")
       .value("decode", "N", "128", "tokens of the tg row")
       .value("depth", "N", "0", "positions in the cache before either");
@@ -78,7 +78,7 @@ Result<int> runBench(std::vector<std::string> args) {
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
   if (kinds != 1) return badCommand("bench: one of an op, --suite, --baseline and --model");
-  for (const char* flag : {"prefill", "decode", "depth", "kv"})
+  for (const char* flag : {"prefill", "decode", "depth", "kv", "ignore-key"})
     if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("bench: --{} goes with --model", flag));
   if (line.has("loops") && line.words().empty()) return badCommand("bench: --loops goes with one op");
   if (line.has("record") && !line.has("baseline")) return badCommand("bench: --record goes with --baseline");
@@ -122,7 +122,7 @@ Result<int> runBench(std::vector<std::string> args) {
     if (!record) return record.error();
     baseline = std::move(*record);
   } else if (line.has("model")) {
-    auto read = openModel(line.get("model"));
+    auto read = openModelOf(line);
     if (!read) return read.error();
     source = std::move(*read);
   } else {

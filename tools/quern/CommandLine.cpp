@@ -3,6 +3,7 @@
 
 #include "compiler/base/Text.h"
 
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
 
@@ -13,6 +14,11 @@ namespace po = boost::program_options;
 CommandLine& CommandLine::value(const std::string& name, const std::string& argument, const std::string& fallback, const std::string& help,
                                 char shortName) {
   flags_.push_back({name, argument, fallback, help, shortName, false});
+  return *this;
+}
+
+CommandLine& CommandLine::list(const std::string& name, const std::string& argument, const std::string& help) {
+  flags_.push_back({.name = name, .argument = argument, .help = help, .repeats = true});
   return *this;
 }
 
@@ -64,8 +70,10 @@ Result<void> CommandLine::parse() {
         help_ = true;
         continue;
       }
-      if (values_.count(option.string_key) != 0) return badCommand(fmt::format("{}: --{} is given twice", info_.name, option.string_key));
-      values_[option.string_key] = option.value.empty() ? "1" : option.value.front();
+      auto flag = std::find_if(flags_.begin(), flags_.end(), [&](const Flag& each) { return each.name == option.string_key; });
+      std::vector<std::string>& given = values_[option.string_key];
+      if (!given.empty() && !flag->repeats) return badCommand(fmt::format("{}: --{} is given twice", info_.name, option.string_key));
+      given.push_back(option.value.empty() ? "1" : option.value.front());
     }
   } catch (const po::error& error) {
     return badCommand(fmt::format("{}: {}", info_.name, error.what()));
@@ -85,10 +93,15 @@ std::string CommandLine::help() const {
 }
 
 std::string CommandLine::get(const std::string& name) const {
-  if (auto found = values_.find(name); found != values_.end()) return found->second;
+  if (auto found = values_.find(name); found != values_.end()) return found->second.front();
   for (const Flag& flag : flags_)
     if (flag.name == name) return flag.fallback;
   return {};
+}
+
+std::vector<std::string> CommandLine::all(const std::string& name) const {
+  auto found = values_.find(name);
+  return found == values_.end() ? std::vector<std::string>() : found->second;
 }
 
 Result<int64_t> CommandLine::number(const std::string& name, int64_t low, int64_t high) const {

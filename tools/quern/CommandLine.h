@@ -26,6 +26,8 @@ public:
   /// A flag with a value; `fallback` is what get() gives where it is absent. `shortName` 0: none.
   CommandLine& value(const std::string& name, const std::string& argument, const std::string& fallback, const std::string& help,
                      char shortName = 0);
+  /// A flag with a value that may be given again and again: all() has them.
+  CommandLine& list(const std::string& name, const std::string& argument, const std::string& help);
   /// A flag without a value.
   CommandLine& toggle(const std::string& name, const std::string& help);
   /// --cpu, --schedule, --cache, --json, --log, --quiet, --threads: those named.
@@ -38,6 +40,8 @@ public:
   std::string help() const;
   bool has(const std::string& name) const { return values_.count(name) != 0; }
   std::string get(const std::string& name) const;
+  /// Every value of a list(), in the order given.
+  std::vector<std::string> all(const std::string& name) const;
   /// Errors   BadCommand where it is not a whole number from low to high.
   Result<int64_t> number(const std::string& name, int64_t low, int64_t high) const;
   const std::vector<std::string>& words() const { return words_; }
@@ -46,14 +50,14 @@ private:
   struct Flag {
     std::string name, argument, fallback, help;
     char shortName = 0;
-    bool toggle = false;
+    bool toggle = false, repeats = false;
   };
   Error unknown(const std::string& flag) const;
 
   CommandInfo info_;
   std::vector<std::string> args_;
   std::vector<Flag> flags_;
-  std::map<std::string, std::string> values_;
+  std::map<std::string, std::vector<std::string>> values_;
   std::vector<std::string> words_;
   bool help_ = false;
 };

@@ -6,6 +6,7 @@
 #include "compiler/loops/Lower.h"
 #include "compiler/target/HostTarget.h"
 #include "tools/quern/Command.h"
+#include "tools/quern/ModelOpen.h"
 #include "tools/quern/Workloads.h"
 
 #include <algorithm>
@@ -110,6 +111,7 @@ std::string manifestText(const std::vector<Emitted>& kernels) {
 Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("model");
   if (kinds != 1) return badCommand("emit: one of an op, --suite and --model");
+  if (auto good = checkModelFlag(line); !good) return good.error();
   std::vector<OpEntry> entries;
   if (line.has("suite")) {
     auto suite = readSuite(line.get("suite"));
@@ -117,7 +119,9 @@ Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
     return std::move(suite->entries);
   }
   if (line.has("model")) {
-    auto workload = modelWorkload(line.get("model"));
+    auto source = openModelOf(line);
+    if (!source) return source.error();
+    auto workload = modelWorkload(*source);
     if (!workload) return workload.error();
     for (const WorkloadItem& item : workload->items) entries.push_back({"", item.op, "", ""});
     return entries;
@@ -186,9 +190,8 @@ Result<int> runEmit(std::vector<std::string> args) {
   CommandLine line(kEmitInfo, std::move(args));
   line.common({"cache", "schedule"})
       .value("cpu", "A,B,...", "host", "the CPUs to compile for")
-      .value("suite", "FILE", "", "every op of a suite")
-      .value("model", "M", "", "every op of a model", 'm');
-  line.value("output", "DIR", "", "where the bundle goes", 'o');
+      .value("suite", "FILE", "", "every op of a suite");
+  modelFlag(line, "every op of a model").value("output", "DIR", "", "where the bundle goes", 'o');
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (!line.has("output")) return badCommand("emit: -o DIR is missing");

@@ -1,10 +1,11 @@
 // tools/quern/Generate.cpp — `quern generate`: text, or ids, as a model goes on.
-#include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "models/Sampler.h"
+#include "models/tokenizer/EndIds.h"
 #include "models/tokenizer/TextStream.h"
+#include "tools/quern/ModelOpen.h"
 #include "tools/quern/ModelRun.h"
-#include "tools/recorded/NamedModel.h"
+#include "tools/quern/TextInput.h"
 #include "tuner/measure/Timing.h"
 
 #include <algorithm>
@@ -26,6 +27,7 @@ namespace {
 struct Request {
   std::string prompt;
   std::vector<int32_t> ids;
+  std::vector<int32_t> ends;  ///< by the model's files, whatever a tokenizer knows
   bool hasIds = false, printIds = false, echo = false;
   int64_t count = -1;  ///< new ids at most; -1: until the text ends or the context is full
   SamplerOptions sampler;
@@ -36,6 +38,9 @@ Result<double> numberOf(const CommandLine& line, const std::string& flag) {
   if (!value) return badCommand(fmt::format("generate: --{} {} is not a number", flag, escaped(line.get(flag))));
   return *value;
 }
+
+/// -1 asks for a random one, as no --seed does.
+bool seedGiven(const CommandLine& line) { return line.has("seed") && line.get("seed") != "-1"; }
 
 Result<SamplerOptions> samplerOf(const CommandLine& line) {
   SamplerOptions options;
@@ -48,13 +53,13 @@ Result<SamplerOptions> samplerOf(const CommandLine& line) {
     if (!value) return value.error();
     *into = *value;
   }
-  auto topK = line.number("top-k", 0, INT32_MAX), last = line.number("repeat-last", 0, 65536), seed = line.number("seed", 0, INT64_MAX);
+  auto topK = line.number("top-k", 0, INT32_MAX), last = line.number("repeat-last", 0, 65536), seed = line.number("seed", -1, INT64_MAX);
   if (!topK) return topK.error();
   if (!last) return last.error();
   options.topK = *topK;
   options.repeatLast = *last;
-  if (line.has("seed")) {
-    if (!seed) return seed.error();
+  if (line.has("seed") && !seed) return seed.error();
+  if (seedGiven(line)) {
     options.seed = static_cast<uint64_t>(*seed);
   } else {
     options.seed = std::random_device()() & 0x7fffffff;
@@ -71,7 +76,7 @@ Result<Request> requestOf(const CommandLine& line) {
   if (!line.words().empty()) return badCommand(fmt::format("generate: '{}' goes behind --prompt", escaped(line.words()[0])));
   request.prompt = line.get("prompt");
   if (line.has("file")) {
-    auto text = readFile(line.get("file"));
+    auto text = readText(line.get("file"));
     if (!text) return text.error();
     request.prompt = std::move(*text);
   }
@@ -84,9 +89,9 @@ Result<Request> requestOf(const CommandLine& line) {
   request.printIds = line.has("print-ids");
   request.echo = line.has("echo");
   if (line.has("number")) {
-    auto count = line.number("number", 0, int64_t{1} << 24);
+    auto count = line.number("number", -2, int64_t{1} << 24);
     if (!count) return count.error();
-    request.count = *count;
+    request.count = std::max<int64_t>(*count, -1);
   }
   auto sampler = samplerOf(line);
   if (!sampler) return sampler.error();
@@ -131,7 +136,7 @@ public:
         return badInput(fmt::format("{}: {}; `quern info --check` says whether its weights are numbers",
                                     escaped(model_.source().weights.label()), next.error().message));
       if (made_ == 0) first_ = nowSeconds();
-      if (tokenizer_ != nullptr && tokenizer_->isEnd(*next)) break;
+      if (isEnd(*next)) break;
       ++made_;
       sampler_.accept(*next);
       if (auto good = show(*next); !good) return good.error();
@@ -155,11 +160,15 @@ public:
                          rate(made_ - 1, ended_ - first_));
     if (first_ > 0) out += fmt::format("; first token {} after the start", humanTime((first_ - programStart) * 1e9));
     if (promptTokens() + made_ > model_.context()) out += fmt::format("\nthe context of {} is full", model_.context());
-    if (!line_.has("seed") && request_.sampler.temperature > 0) out += fmt::format("\nseed {}", request_.sampler.seed);
+    if (!seedGiven(line_) && request_.sampler.temperature > 0) out += fmt::format("\nseed {}", request_.sampler.seed);
     return out;
   }
 
 private:
+  bool isEnd(int32_t id) const {
+    return (tokenizer_ != nullptr && tokenizer_->isEnd(id)) ||
+           std::find(request_.ends.begin(), request_.ends.end(), id) != request_.ends.end();
+  }
   int64_t promptTokens() const { return static_cast<int64_t>(request_.ids.size()); }
 
   Result<void> show(int32_t id) {
@@ -187,9 +196,9 @@ Result<int> runGenerate(std::vector<std::string> args) {
   CommandLine line(kGenerateInfo, std::move(args));
   modelFlags(line)
       .value("prompt", "TEXT", "", "what the text begins with", 'p')
-      .value("file", "FILE", "", "the prompt is in this file", 'f')
+      .value("file", "FILE", "", "the prompt is in this file; -: in stdin", 'f')
       .value("ids", "1,2,3", "", "the prompt as token ids, taken as they are");
-  line.value("number", "N", "", "new tokens at most (default: until the text ends or the context is full)", 'n');
+  line.value("number", "N", "", "new tokens at most (default, and -1: until the text ends or the context is full)", 'n');
   line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest")
       .value("temperature", "T", "", "the same")
       .value("top-k", "K", "40", "of the K likeliest; 0: of all")
@@ -197,7 +206,7 @@ Result<int> runGenerate(std::vector<std::string> args) {
   line.value("min-p", "P", "0.05", "of those at least P times as likely as the likeliest; 0: of all")
       .value("repeat-penalty", "R", "1", "of tokens just seen; 1: none");
   line.value("repeat-last", "N", "64", "how many tokens back the penalty sees")
-      .value("seed", "S", "", "of the random numbers (default: a random one, said at the end)", 's');
+      .value("seed", "S", "", "of the random numbers (default, and -1: a random one, said at the end)", 's');
   line.toggle("echo", "the prompt first")
       .toggle("special", "control tokens spelled in the prompt are read as themselves")
       .toggle("print-ids", "ids instead of text");
@@ -206,7 +215,7 @@ Result<int> runGenerate(std::vector<std::string> args) {
   auto request = requestOf(line);
   if (!request) return request.error();
   if (!line.has("model")) return badCommand("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models");
-  auto source = openModel(line.get("model"));
+  auto source = openModelOf(line);
   if (!source) return source.error();
   std::optional<Tokenizer> tokenizer;
   bool needsText = !request->hasIds || !request->printIds;
@@ -215,6 +224,11 @@ Result<int> runGenerate(std::vector<std::string> args) {
     auto read = readModelTokenizer(*source->files);
     if (!read && needsText) return read.error();
     if (read) tokenizer.emplace(std::move(*read));
+  }
+  if (source->files != nullptr) {
+    auto ends = endIdsOf(*source->files);
+    if (!ends) return ends.error();
+    request->ends = std::move(*ends);
   }
   if (!tokenizer && needsText)
     return badInput(fmt::format("{}: has no tokenizer: --ids with --print-ids work, text does not", escaped(line.get("model"))));
@@ -226,10 +240,8 @@ Result<int> runGenerate(std::vector<std::string> args) {
   }
   auto running = loadModel(line, std::move(*source));
   if (!running) return running.error();
-  if (tokenizer && tokenizer->size() > running->model->config().vocab)
-    return badInput(fmt::format("{}: the tokenizer has {} tokens, the vocabulary of the weights {}", escaped(line.get("model")),
-                                tokenizer->size(), running->model->config().vocab));
-  int64_t tokens = tokenizer ? tokenizer->size() : running->model->config().vocab;
+  int64_t rows = running->model->config().vocab;
+  int64_t tokens = tokenizer ? std::min<int64_t>(tokenizer->size(), rows) : rows;  // either may have some that the other lacks
   auto sampler = Sampler::make(request->sampler, tokens);
   if (!sampler) return sampler.error();
   Generation generation(line, *running->model, tokenizer ? &*tokenizer : nullptr, *request, std::move(*sampler), tokens);

@@ -4,6 +4,7 @@
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
 #include "tools/quern/ModelFacts.h"
+#include "tools/quern/ModelOpen.h"
 #include "tools/quern/Progress.h"
 #include "tools/recorded/NamedModel.h"
 
@@ -195,6 +196,8 @@ Result<int> answer(const CommandLine& line, const std::string& text, const Json&
 Result<int> infoOfConfig(const CommandLine& line, const std::string& model) {
   auto config = readModelConfig(model);
   if (!config) return config.error();
+  for (const std::string& key : line.all("ignore-key"))
+    return badCommand(fmt::format("info: --ignore-key {}: '{}' is sizes with random weights", escaped(key), escaped(model)));
   if (line.has("check")) return badCommand(fmt::format("info: --check needs weights; '{}' is sizes with random weights", escaped(model)));
   ModelFacts facts = factsOf(*config);
   Json json = factsJson(model, facts);
@@ -203,7 +206,7 @@ Result<int> infoOfConfig(const CommandLine& line, const std::string& model) {
 }
 
 Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
-  auto files = WeightFiles::open(model);
+  auto files = openFilesOf(line);
   if (!files) return files.error();
   ModelFacts facts = factsOf(*files);
   int64_t bytes = 0;
@@ -222,6 +225,7 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
   if (!facts.refused.empty()) text += "\nwould be refused\n";
   for (const std::string& reason : facts.refused) text += fmt::format("  {}\n", reason);
   bool finite = !line.has("check") || checkInto(line, *files, text, json);
+  if (auto good = files->checkUnchanged(); !good) return good.error();
   return answer(line, text, json, finite ? 0 : 1);
 }
 
@@ -229,8 +233,7 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
 
 Result<int> runInfo(std::vector<std::string> args) {
   CommandLine line(kInfoInfo, std::move(args));
-  line.common({"json"}).value("model", "M", "", "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models",
-                              'm');
+  modelFlag(line.common({"json"}), "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
   line.toggle("check", "reads every weight and reports NaN and Inf").toggle("all", "every tensor, however many");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());

@@ -1,11 +1,11 @@
 // tools/quern/Logits.cpp — `quern logits` and `quern perplexity`: what a model thinks of given tokens.
-#include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "tools/quern/Json.h"
+#include "tools/quern/ModelOpen.h"
 #include "tools/quern/ModelRun.h"
 #include "tools/quern/Npy.h"
 #include "tools/quern/Progress.h"
-#include "tools/recorded/NamedModel.h"
+#include "tools/quern/TextInput.h"
 
 #include <algorithm>
 #include <cmath>
@@ -84,15 +84,15 @@ static Result<SurpriseSum> sumSurprise(const CommandLine& line, Model& model, st
 Result<int> runPerplexity(std::vector<std::string> args) {
   CommandLine line(kPerplexityInfo, std::move(args));
   modelFlags(line)
-      .value("file", "F", "", "the text, taken as its bytes are", 'f')
+      .value("file", "F", "", "the text, taken as its bytes are; -: stdin", 'f')
       .value("json", "FILE", "", "results as JSON; - is stdout");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (!line.has("model") || !line.has("file"))
     return badCommand(fmt::format("perplexity: --{} is missing", line.has("model") ? "file F" : "model M"));
-  auto text = readFile(line.get("file"));
+  auto text = readText(line.get("file"));
   if (!text) return text.error();
-  auto source = openModel(line.get("model"));
+  auto source = openModelOf(line);
   if (!source) return source.error();
   if (source->files == nullptr) return badInput(fmt::format("{}: has no tokenizer", escaped(line.get("model"))));
   auto tokenizer = readModelTokenizer(*source->files);

@@ -2,6 +2,7 @@
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "tools/quern/Command.h"
+#include "tools/quern/CutFiles.h"
 
 #include <csignal>
 #include <cstdio>
@@ -45,6 +46,7 @@ static void toStderr(std::string_view kind, std::string_view message) {
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   quern::setLogSink(quern::toStderr);
+  quern::nameCutFiles();
   quern::Result<int> status = 0;
   try {
     status = quern::dispatch({argv + 1, argv + argc});

@@ -47,7 +47,10 @@ static void readConfig(const WeightFiles& files, ModelFacts& facts) {
   JsonFields fields(files.configPath(), *files.config());
   facts.architecture = taken(fields.string("model_type"), facts).value_or("");
   facts.name = taken(fields.string("_name_or_path"), facts).value_or("");
-  if (facts.architecture.empty()) facts.refused.push_back(fmt::format("{}: has no 'model_type'", escapedShort(files.configPath())));
+  const JsonValue* names = files.config()->find("architectures");
+  const auto* list = names == nullptr ? nullptr : names->as<JsonArray>();
+  bool named = facts.architecture.empty() && list != nullptr && !list->empty() && list->front().as<std::string>() != nullptr;
+  if (named) facts.architecture = *list->front().as<std::string>();
   auto size = [&](std::initializer_list<const char*> keys) {  // GPT-2's names and everybody else's
     for (const char* key : keys)
       if (auto value = taken(fields.integer(key, 0, kMostSize), facts)) return value;

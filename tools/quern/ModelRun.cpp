@@ -2,8 +2,8 @@
 #include "tools/quern/ModelRun.h"
 
 #include "compiler/base/Text.h"
+#include "tools/quern/ModelOpen.h"
 #include "tools/quern/Progress.h"
-#include "tools/recorded/NamedModel.h"
 
 #include <cstdio>
 #include <fmt/format.h>
@@ -19,7 +19,7 @@ KernelProvider kernelsFor(KernelLibrary& library, std::string schedule) {
 }
 
 CommandLine& modelFlags(CommandLine& line) {
-  line.value("model", "M", "", "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models", 'm');
+  modelFlag(line, "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
   line.value("context", "N", "0", "positions of the KV cache (default: the model's own)", 'c');
   line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32 or f16");
   return line.common({"cpu", "cache", "threads"});
@@ -28,8 +28,7 @@ CommandLine& modelFlags(CommandLine& line) {
 std::string tokensText(double count) { return fmt::format("{:.0f} tokens", count); }
 
 Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk) {
-  if (!line.has("model")) return badCommand(fmt::format("--model M is missing: a .gguf file, a folder, or a name in configs/models"));
-  auto source = openModel(line.get("model"));
+  auto source = openModelOf(line);
   if (!source) return source.error();
   return loadModel(line, std::move(*source), chunk);
 }

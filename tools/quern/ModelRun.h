@@ -10,7 +10,7 @@ namespace quern {
 /// Kernels from a library: pinned, tuned or default, or what `schedule` says.
 KernelProvider kernelsFor(KernelLibrary& library, std::string schedule = "");
 
-/// Flags --model -m, --threads, --kv, --context -c, --cpu, --cache.
+/// Flags --model -m, --ignore-key, --threads, --kv, --context -c, --cpu, --cache.
 CommandLine& modelFlags(CommandLine& line);
 
 /// A model with its library, which outlives it.

@@ -1,12 +1,16 @@
 // tools/quern/Tokenize.cpp — `quern tokenize`: a text's token ids as a model's tokenizer gives them.
-#include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "models/ModelSource.h"
+#include "models/files/FolderPath.h"
+#include "models/tokenizer/HfTokenizer.h"
 #include "models/tokenizer/ModelTokenizer.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
+#include "tools/quern/ModelOpen.h"
+#include "tools/quern/TextInput.h"
 #include "tools/recorded/NamedModel.h"
 
+#include <filesystem>
 #include <fmt/format.h>
 
 namespace quern {
@@ -22,7 +26,7 @@ static Result<std::string> textOf(const CommandLine& line) {
   if (file.empty() == line.words().empty())
     return badCommand(file.empty() ? "tokenize: TEXT is missing, or --file F" : "tokenize: TEXT and --file, one of the two is needed");
   if (file.empty()) return join(line.words(), " ");
-  return readFile(file);
+  return readText(file);
 }
 
 /// What an id stands for, control tokens by their names.
@@ -53,11 +57,22 @@ static Result<Json> jsonReport(const Tokenizer& tokenizer, const std::string& mo
               {"tokens", tokens}};
 }
 
+/// A folder needs nothing but its tokenizer.json.
+static Result<Tokenizer> tokenizerOf(const CommandLine& line) {
+  std::string path = pathIn(line.get("model"), "tokenizer.json");
+  std::error_code ignored;
+  if (!line.has("ignore-key") && std::filesystem::exists(path, ignored)) {
+    auto data = readHfTokenizer(path);
+    return data ? Tokenizer::make(std::move(*data)) : Result<Tokenizer>(data.error());
+  }
+  auto files = openFilesOf(line);
+  return files ? readModelTokenizer(*files) : Result<Tokenizer>(files.error());
+}
+
 Result<int> runTokenize(std::vector<std::string> args) {
   CommandLine line(kTokenizeInfo, std::move(args));
-  line.common({"json"})
-      .value("model", "M", "", "a .gguf file, or a folder with tokenizer.json", 'm')
-      .value("file", "F", "", "the text is in this file", 'f');
+  modelFlag(line.common({"json"}), "a .gguf file, or a folder with tokenizer.json")
+      .value("file", "F", "", "the text is in this file; -: in stdin", 'f');
   line.toggle("ids", "only the ids, with commas between")
       .toggle("no-bos", "no begin-of-text and no end-of-text, whatever the model says")
       .toggle("special", "control tokens spelled in the text are read as themselves");
@@ -70,9 +85,7 @@ Result<int> runTokenize(std::vector<std::string> args) {
         fmt::format("tokenize: --model {} has no tokenizer; a .gguf file or a folder with tokenizer.json has", escapedShort(model)));
   auto text = textOf(line);
   if (!text) return text.error();
-  auto files = WeightFiles::open(model);
-  if (!files) return files.error();
-  auto tokenizer = readModelTokenizer(*files);
+  auto tokenizer = tokenizerOf(line);
   if (!tokenizer) return tokenizer.error();
   auto ids = tokenizer->encode(*text, {.addBos = !line.has("no-bos"), .addEos = !line.has("no-bos"), .parseSpecial = line.has("special")});
   if (!ids) return ids.error();

@@ -3,6 +3,7 @@
 #include "compiler/base/Text.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
+#include "tools/quern/ModelOpen.h"
 #include "tools/quern/Workloads.h"
 #include "tuner/Tuner.h"
 
@@ -70,6 +71,7 @@ Json jsonOf(const std::vector<TuneOutcome>& outcomes) {
 }
 
 Result<Workload> workloadOf(const CommandLine& line) {
+  if (auto good = checkModelFlag(line); !good) return good.error();
   int given = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
   if (given > 1) return badCommand("tune: one of an op, --suite, --baseline and --model");
   if (line.has("suite")) return suiteWorkload(line.get("suite"));
@@ -78,7 +80,10 @@ Result<Workload> workloadOf(const CommandLine& line) {
     if (!entry) return entry.error();
     return opWorkload(entry->op);
   }
-  if (line.has("model")) return modelWorkload(line.get("model"));
+  if (line.has("model")) {
+    auto source = openModelOf(line);
+    return source ? modelWorkload(*source) : Result<Workload>(source.error());
+  }
   return baselineWorkload(line.has("baseline") ? line.get("baseline") : "smallmind");
 }
 
@@ -103,7 +108,7 @@ Result<int> runTune(std::vector<std::string> args) {
   line.common({"cpu", "cache", "json"})
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
-  line.value("model", "M", "", "every op of a model", 'm')
+  modelFlag(line, "every op of a model")
       .value("budget", "TIME", "", "at most this long (60s, 2m)")
       .value("effort", "E", "measure", "estimate, measure, patient, exhaustive");
   line.value("space", "FILE", "default", "search space: a name in configs/tune or a TOML file")

@@ -86,10 +86,8 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath) {
   return workload;
 }
 
-Result<Workload> modelWorkload(const std::string& nameOrPath) {
-  auto source = openModel(nameOrPath);
-  if (!source) return source.error();
-  return workloadOf(*source, std::min<int64_t>(kSampleRows, source->config.context));
+Result<Workload> modelWorkload(const ModelSource& source) {
+  return workloadOf(source, std::min<int64_t>(kSampleRows, source.config.context));
 }
 
 }  // namespace quern

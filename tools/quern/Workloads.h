@@ -3,6 +3,7 @@
 
 #include "compiler/base/Result.h"
 #include "compiler/op/Workload.h"
+#include "models/ModelSource.h"
 
 #include <string>
 
@@ -11,6 +12,6 @@ namespace quern {
 Workload opWorkload(const OpDesc& op);
 Result<Workload> suiteWorkload(const std::string& nameOrPath);
 Result<Workload> baselineWorkload(const std::string& nameOrPath);
-Result<Workload> modelWorkload(const std::string& nameOrPath);
+Result<Workload> modelWorkload(const ModelSource& source);
 
 }  // namespace quern

@@ -90,8 +90,10 @@ bool namesModelFiles(const std::string& model) {
   return !configured && ::stat(model.c_str(), &info) == 0;
 }
 
-Result<ModelSource> openModel(const std::string& model) {
-  if (namesModelFiles(model)) return openModelFiles(model);
+Result<ModelSource> openModel(const std::string& model, std::span<const std::string> ignoredKeys) {
+  if (namesModelFiles(model)) return openModelFiles(model, ignoredKeys);
+  if (!ignoredKeys.empty())
+    return badCommand(fmt::format("--ignore-key {}: '{}' is sizes with random weights", escaped(ignoredKeys.front()), escaped(model)));
   auto config = readModelConfig(model);
   if (!config) return config.error();
   return randomModel(*config);

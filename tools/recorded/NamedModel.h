@@ -15,7 +15,8 @@ ModelSource randomModel(const ModelConfig& config, bool drawn = true);
 bool namesModelFiles(const std::string& model);
 
 /// `model`: a .gguf file, a folder with config.json and *.safetensors, a name in configs/models or a TOML file.
-/// Errors   as readModelConfig and openModelFiles.
-Result<ModelSource> openModel(const std::string& model);
+/// `ignoredKeys`: as openModelFiles has them; sizes have none.
+/// Errors   as readModelConfig and openModelFiles; BadCommand: keys to ignore in sizes.
+Result<ModelSource> openModel(const std::string& model, std::span<const std::string> ignoredKeys = {});
 
 }  // namespace quern

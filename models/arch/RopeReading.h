@@ -1,0 +1,19 @@
+// models/arch/RopeReading.h — rotary positions as GGUF's metadata and config.json describe them.
+#pragma once
+
+#include "models/ModelConfig.h"
+#include "models/arch/Needed.h"
+#include "models/files/Json.h"
+#include "models/files/Metadata.h"
+
+namespace quern {
+
+/// ARCH.rope.freq_base, ARCH.rope.scaling.* and the older ARCH.rope.scale_linear, ARCH.rope.scale. A factor without a type is linear,
+/// as llama.cpp takes it; with the type none it says nothing.
+void readGgufRope(Needed<Metadata>& in, const Metadata& metadata, const std::string& arch, RopeConfig& rope);
+
+/// rope_theta, and rope_scaling or rope_parameters, which newer files have in its place. Types default, linear, llama3, and dynamic, which
+/// changes nothing within max_position_embeddings.
+void readHfRope(Needed<JsonFields>& in, const std::string& file, const JsonValue& root, RopeConfig& rope);
+
+}  // namespace quern
