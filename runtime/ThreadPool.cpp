@@ -1,12 +1,13 @@
 // runtime/ThreadPool.cpp — see ThreadPool.h.
+//
+// The caller waits for pieces, not for threads: who did not come to a job, because the system gave its core to another process, holds
+// nothing, and whoever is there does the work. Who is stopped with a piece in hand can only be waited for. Where too much time goes that
+// way a worker stays away, until a core is there for it.
 #include "runtime/ThreadPool.h"
 
 #include <algorithm>
-#include <linux/futex.h>
 #include <sched.h>
-#include <sys/syscall.h>
-#include <system_error>
-#include <unistd.h>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -16,7 +17,9 @@ namespace quern {
 
 namespace {
 
-constexpr int kSpins = 4000;  // some tens of microseconds: the gap between two ops of a model
+constexpr int64_t kPiecesPerThread = 4;
+constexpr int64_t kMostPieces = 0xffff;  // of a part
+constexpr int64_t kUnevenNs = 500'000;   // the caller's piece may be larger than all others: shorter than a time slice it is no loss
 
 unsigned readMxcsr() {
 #if defined(__x86_64__)
@@ -32,106 +35,151 @@ void writeMxcsr([[maybe_unused]] unsigned value) {
 #endif
 }
 
-void pause() {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
-
-/// Sleeps while `word` is `seen`. std::atomic::wait would yield the CPU some times first: a system call each.
-void futexWait(std::atomic<uint32_t>& word, uint32_t seen) {
-  ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
-}
-void futexWakeAll(std::atomic<uint32_t>& word) {
-  ::syscall(SYS_futex, reinterpret_cast<uint32_t*>(&word), FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
-}
+/// Where the i-th of `parts` nearly equal parts of `count` begins.
+int64_t beginOf(int64_t i, int64_t count, int64_t parts) { return count / parts * i + std::min(i, count % parts); }
 
 }  // namespace
-
-void ThreadPool::Signal::await(uint32_t seen) {
-  for (int spins = 0; word.load(std::memory_order_acquire) == seen; ++spins) {
-    if (spins < kSpins) {
-      pause();
-      continue;
-    }
-    sleepers.fetch_add(1);
-    futexWait(word, seen);
-    sleepers.fetch_sub(1);
-  }
-}
-
-void ThreadPool::Signal::move(uint32_t by) {
-  word.fetch_add(by);
-  // Whoever counted itself before this looks at the word after: one of the two sees the other.
-  if (sleepers.load() > 0) futexWakeAll(word);
-}
 
 bool worthSharing(double flops) {
   constexpr double kLeast = 8e5;  // two threads meet in about 2 us: at 64 x 64 x 64 they gain nothing, at twice that 1.5x
   return flops >= kLeast;
 }
 
-int usableCpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
-}
-
-ThreadPool::ThreadPool(int threads) : parts_(std::make_unique<Part[]>(static_cast<size_t>(std::max(1, threads)))) {
+ThreadPool::ThreadPool(int threads, Patience patience)
+    : patience_(std::move(patience)), losses_(patience_), parts_(std::make_unique<Part[]>(static_cast<size_t>(std::max(1, threads)))) {
   workers_.reserve(static_cast<size_t>(std::max(1, threads)) - 1);
-  try {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
-  } catch (const std::system_error&) {  // the system gives no more: those that are here do it
+  for (int i = 1; i < threads; ++i) {
+    auto worker = Thread::start([this, i] { work(i); });
+    if (!worker) break;  // the system gives no more: those that are here do it
+    workers_.push_back(std::move(*worker));
   }
+  threads_ = static_cast<int>(workers_.size()) + 1;  // workers read it once they see a job
 }
 
 ThreadPool::~ThreadPool() {
-  stopping_ = true;
+  stopping_.move(1);
   epoch_.move(1);
-  for (std::thread& worker : workers_) worker.join();
 }
 
-void ThreadPool::takeTasks(int thread) {
-  for (int turn = 0; turn < threads(); ++turn) {
-    Part& part = parts_[static_cast<size_t>((thread + turn) % threads())];
-    for (int64_t begin = part.next.fetch_add(piece_, std::memory_order_relaxed); begin < part.end;
-         begin = part.next.fetch_add(piece_, std::memory_order_relaxed))
-      task_(context_, thread, begin, std::min(begin + piece_, part.end));
+/// Takes the next piece of a part, if that still is a part of `job` and has one.
+bool ThreadPool::take(uint32_t job, int part, int64_t& piece) {
+  std::atomic<uint64_t>& word = parts_[static_cast<size_t>(part)].word;
+  uint64_t seen = word.load(std::memory_order_acquire);
+  do {
+    uint64_t next = seen & kMostPieces, end = (seen >> 16) & kMostPieces;
+    if (seen >> 32 != job || next >= end) return false;
+    piece = static_cast<int64_t>(next);
+  } while (!word.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel, std::memory_order_acquire));
+  return true;
+}
+
+void ThreadPool::runPiece(int thread, int64_t piece) noexcept {
+  try {
+    task_(context_, thread, beginOf(piece, count_, pieces_), beginOf(piece + 1, count_, pieces_));
+  } catch (...) {
+    if (!threw_.exchange(true)) thrown_ = std::current_exception();
+  }
+}
+
+/// Whatever pieces of `job` there are, the thread's own part first. Returns how many it did: they are not counted off yet.
+int64_t ThreadPool::takePieces(uint32_t job, int thread) {
+  int64_t done = 0, piece = 0;
+  unsigned own = 0;
+  for (int turn = 0; turn < threads(); ++turn)
+    for (int part = (thread + turn) % threads(); take(job, part, piece);) {
+      if (done++ == 0) {
+        own = readMxcsr();
+        writeMxcsr(mxcsr_);
+      }
+      runPiece(thread, piece);
+    }
+  if (done > 0) writeMxcsr(own);
+  return done;
+}
+
+void ThreadPool::open(uint32_t job, int64_t count, Task task, void* context) {
+  task_ = task;
+  context_ = context;
+  count_ = count;
+  mxcsr_ = readMxcsr();
+  idleNs_.store(0, std::memory_order_relaxed);
+  int here = 0;
+  for (int i = 0; i < threads(); ++i) here += parts_[static_cast<size_t>(i)].absent.load(std::memory_order_relaxed) ? 0 : 1;
+  pieces_ = std::min({count, kPiecesPerThread * here, kMostPieces});
+  left_.word.store(static_cast<uint32_t>(pieces_), std::memory_order_relaxed);
+  // Absent threads have no part; one that comes or goes meanwhile takes from the others', or leaves its own to them.
+  int64_t begin = 0;
+  for (int i = 0, nth = 0; i < threads(); ++i) {
+    Part& part = parts_[static_cast<size_t>(i)];
+    bool last = i == threads() - 1;
+    nth += part.absent.load(std::memory_order_relaxed) ? 0 : 1;
+    int64_t end = last ? pieces_ : beginOf(std::min(nth, here), pieces_, here);
+    part.word.store(uint64_t{job} << 32 | static_cast<uint64_t>(end) << 16 | static_cast<uint64_t>(begin), std::memory_order_release);
+    begin = end;
   }
 }
 
 void ThreadPool::run(int64_t count, Task task, void* context) {
-  if (workers_.empty() || count <= 1) {
+  if (absent_.load(std::memory_order_relaxed) > 0) callerCpu_.store(::sched_getcpu(), std::memory_order_relaxed);
+  if (count <= 1 || present() == 1) {
     if (count > 0) task(context, 0, 0, count);
     return;
   }
-  task_ = task;
-  context_ = context;
-  piece_ = std::max<int64_t>(1, count / (4 * threads()));
-  mxcsr_ = readMxcsr();
-  for (int64_t i = 0; i < threads(); ++i) {
-    parts_[static_cast<size_t>(i)].next.store(count / threads() * i + std::min(i, count % threads()), std::memory_order_relaxed);
-    parts_[static_cast<size_t>(i)].end = count / threads() * (i + 1) + std::min(i + 1, count % threads());
-  }
-  busy_.word.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
+  uint32_t job = epoch_.word.load(std::memory_order_relaxed) + 1;
+  open(job, count, task, context);
+  int64_t begin = nowNs();
   epoch_.move(1);
-  takeTasks(0);
-  for (uint32_t busy = busy_.word.load(std::memory_order_acquire); busy != 0; busy = busy_.word.load(std::memory_order_acquire))
-    busy_.await(busy);
+  int64_t done = takePieces(job, 0), own = nowNs();
+  bool last = left_.word.load(std::memory_order_acquire) == static_cast<uint32_t>(done);  // the workers are through
+  left_.countDown(static_cast<uint32_t>(done));
+  left_.awaitZero();
+  int64_t end = last ? own : nowNs(), lost = 0, idle = idleNs_.load(std::memory_order_relaxed);
+  // Lost is what the caller waits beyond the length of a piece; and where it is the last, what it was stopped for itself.
+  if (last && idle != 0) lost = done == 0 ? own - idle : own - idle - (idle - begin) - kUnevenNs;
+  if (!last && done > 0) lost = end - own - (own - begin) / done;
+  if (losses_.add(end - begin, lost)) sendAway();
+  if (threw_.load(std::memory_order_relaxed)) {
+    threw_ = false;
+    std::rethrow_exception(std::exchange(thrown_, nullptr));
+  }
+}
+
+/// Takes pieces from the worker that was through last. Where it shares a core with another process it would be waited for again; where the
+/// caller does, and the worker has one for itself, the caller gets that: the system gives a thread that wakes up a core that idles.
+void ThreadPool::sendAway() {
+  Part& part = parts_[static_cast<size_t>(idle_.load(std::memory_order_relaxed))];
+  if (part.absent.exchange(true, std::memory_order_relaxed)) return;
+  absent_.fetch_add(1, std::memory_order_relaxed);
+  part.sent.store(true, std::memory_order_release);
+  epoch_.move(1);  // a job without pieces: it wakes, and goes
+  constexpr int64_t kMoveNs = 100'000;
+  stopping_.awaitAsleep(0, kMoveNs);
+}
+
+/// Stays away until the core is there again.
+void ThreadPool::awaitCore(int thread, CoreWatch& watch) {
+  watch.sentAway();
+  do stopping_.awaitAsleep(0, watch.nextRest());
+  while (stopping_.word.load() == 0 && !watch.probe(callerCpu_));
+  parts_[static_cast<size_t>(thread)].absent.store(false, std::memory_order_relaxed);
+  absent_.fetch_sub(1, std::memory_order_release);
 }
 
 void ThreadPool::work(int thread) {
+  CoreWatch watch(patience_);
+  Part& own = parts_[static_cast<size_t>(thread)];
   uint32_t seen = 0;
   while (true) {
     epoch_.await(seen);
     seen = epoch_.word.load(std::memory_order_acquire);
-    if (stopping_) return;
-    unsigned own = readMxcsr();
-    writeMxcsr(mxcsr_);
-    takeTasks(thread);
-    writeMxcsr(own);
-    busy_.move(static_cast<uint32_t>(-1));
+    if (stopping_.word.load() != 0) return;
+    int64_t done = takePieces(seen, thread);
+    if (done > 0) {
+      idleNs_.store(nowNs(), std::memory_order_relaxed);
+      idle_.store(thread, std::memory_order_relaxed);
+      left_.countDown(static_cast<uint32_t>(done));
+    }
+    if (own.sent.exchange(false, std::memory_order_acquire)) awaitCore(thread, watch);
   }
 }
 

@@ -2,14 +2,17 @@
 #include "tuner/Exhaustive.h"
 
 #include "compiler/base/Text.h"
+#include "compiler/base/Thread.h"
 #include "compiler/reference/ScalarReference.h"
 #include "compiler/target/Target.h"
+#include "compiler/target/UsableCpus.h"
 
 #include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
+#include <chrono>
 #include <thread>
 
 namespace quern {
@@ -166,20 +169,25 @@ Result<FloatTruth> truthOf(const OpDesc& op) {
 Result<std::vector<ExhaustiveReport>> checkEveryFloat(const FloatTruth& truth, std::span<const KernelRef> kernels, uint32_t stride,
                                                       const ExhaustiveProgress& progress) {
   std::vector<FloatChecker> checkers;
-  unsigned threads = std::max(1u, std::thread::hardware_concurrency());
+  auto threads = static_cast<unsigned>(usableCpus());
   checkers.reserve(threads);  // calls hold the addresses of their arrays
   for (unsigned t = 0; t < threads; ++t)
     if (auto good = checkers.emplace_back(truth, kernels.size()).bind(kernels); !good) return good.error();
   Visits visits;
   visits.count = (kFloats + stride - 1) / stride;
   visits.stride = stride;
-  std::vector<std::thread> workers;
-  for (FloatChecker& checker : checkers) workers.emplace_back([&] { visitAll(checker, visits); });
+  std::vector<Thread> workers;
+  for (FloatChecker& checker : checkers) {
+    auto worker = Thread::start([&] { visitAll(checker, visits); });
+    if (!worker && workers.empty()) return worker.error();
+    if (!worker) break;  // the others visit what there is
+    workers.push_back(std::move(*worker));
+  }
   while (progress && visits.done < visits.count && !visits.stop) {
     if (!progress(static_cast<double>(visits.done) / static_cast<double>(visits.count))) visits.stop = true;
     else std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
-  for (std::thread& worker : workers) worker.join();
+  for (Thread& worker : workers) worker.join();
   std::vector<ExhaustiveReport> reports;
   for (size_t k = 0; k < kernels.size(); ++k) {
     ExhaustiveReport& report = reports.emplace_back(reportFor(truth, kernels[k]));

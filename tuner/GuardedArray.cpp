@@ -1,8 +1,7 @@
 // tuner/GuardedArray.cpp — see GuardedArray.h.
 #include "tuner/GuardedArray.h"
 
-#include "compiler/base/Check.h"
-
+#include <new>
 #include <sys/mman.h>
 
 namespace quern {
@@ -15,11 +14,11 @@ GuardedArray::GuardedArray(size_t bytes, Flush flush, size_t gap) : bytes_(bytes
   size_t inner = (bytes + gap + unit - 1) / unit * unit;
   size_t total = inner + 2 * kPage + (large ? kHugePage : 0);
   void* pages = ::mmap(nullptr, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  QUERN_CHECK(pages != MAP_FAILED);
+  if (pages == MAP_FAILED) throw std::bad_alloc();
   mapping_ = std::shared_ptr<void>(pages, [total](void* dead) { ::munmap(dead, total); });
   auto* first = static_cast<std::byte*>(pages) + kPage;
   if (large) first += kHugePage - reinterpret_cast<uintptr_t>(first) % kHugePage;
-  if (inner > 0) QUERN_CHECK(::mprotect(first, inner, PROT_READ | PROT_WRITE) == 0);
+  if (inner > 0 && ::mprotect(first, inner, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
   if (large) ::madvise(first, inner, MADV_HUGEPAGE);
   data_ = flush == Flush::End ? first + (inner - bytes - gap) : first + gap;
 }

@@ -10,7 +10,8 @@ namespace quern {
 /// Where the elements lie between the two unmapped pages.
 enum class Flush : uint8_t { End, Begin };
 
-/// `bytes` of zeros between two unmapped pages, `gap` bytes away from the one on its flush side.
+/// `bytes` of zeros between two unmapped pages, `gap` bytes away from the one on its flush side. Throws std::bad_alloc, as other memory
+/// does.
 class GuardedArray {
 public:
   GuardedArray(size_t bytes, Flush flush, size_t gap = 0);

@@ -2,8 +2,11 @@
 #include "compiler/codegen/Libraries.h"
 
 #include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fmt/format.h>
 #include <lld/Common/CommonLinkerContext.h>
 #include <lld/Common/Driver.h>
@@ -28,9 +31,14 @@ namespace {
 class TemporaryFolder {
 public:
   TemporaryFolder() {
-    const char* base = std::getenv("TMPDIR");
-    path_ = std::string(base != nullptr ? base : "/tmp") + "/quern-XXXXXX";
-    if (::mkdtemp(path_.data()) == nullptr) path_.clear();
+    const char* given = std::getenv("TMPDIR");
+    bool named = given != nullptr && *given != 0;
+    std::string base = named ? given : "/tmp";
+    path_ = base + "/quern-XXXXXX";
+    if (::mkdtemp(path_.data()) != nullptr) return;
+    failed_ =
+        fmt::format("{}{}: cannot make a temporary folder for linking: {}", named ? "TMPDIR=" : "", escaped(base), std::strerror(errno));
+    path_.clear();
   }
   ~TemporaryFolder() {
     if (path_.empty()) return;
@@ -40,19 +48,21 @@ public:
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   const std::string& path() const { return path_; }
+  const std::string& failed() const { return failed_; }
 
 private:
-  std::string path_;
+  std::string path_, failed_;
 };
 
 }  // namespace
 
 Result<std::string> sharedLibrary(const std::vector<NamedObject>& objects, const std::string& soname) {
   TemporaryFolder folder;
-  if (folder.path().empty()) return machineLacks("cannot make a temporary folder for linking");
+  if (folder.path().empty()) return machineLacks(folder.failed());
   std::string out = folder.path() + "/out.so";
-  std::vector<std::string> words = {"ld.lld", "-shared",          "--build-id=none", "-z",   "noexecstack", "-z",
-                                    "relro",  "--hash-style=gnu", "-soname",         soname, "-o",          out};
+  std::vector<std::string> words = {"ld.lld", "-shared", "--threads=1",      "--build-id=none", "-z",   "noexecstack",
+                                    "-z",     "relro",   "--hash-style=gnu", "-soname",         soname, "-o",
+                                    out};
   for (size_t i = 0; i < objects.size(); ++i) {
     std::string path = fmt::format("{}/{:05}.o", folder.path(), i);
     if (auto good = writeFileAtomically(path, objects[i].bytes); !good) return good.error();
@@ -64,7 +74,8 @@ Result<std::string> sharedLibrary(const std::vector<NamedObject>& objects, const
   llvm::raw_string_ostream stream(said);
   bool linked = lld::elf::link(arguments, stream, stream, false, false);
   lld::CommonLinkerContext::destroy();  // or the next link remembers this one's architecture
-  if (!linked) return internalError("lld: " + said);
+  if (!linked)
+    return machineLacks(fmt::format("{}: cannot link: {}", soname, trim(said)));  // objects and words are ours: what fails is a write
   return readFile(out);
 }
 

@@ -2,12 +2,13 @@
 #include "compiler/jit/CodegenModule.h"
 
 #include "compiler/base/Log.h"
+#include "compiler/base/ProgramPath.h"
 
 #include <atomic>
-#include <climits>
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <mutex>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
 
@@ -19,15 +20,22 @@ bool codegenLoaded() { return loaded; }
 
 /// Beside the program (an installation), or in the build tree it was built in.
 static std::vector<std::string> candidates() {
-  char self[PATH_MAX];
-  ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  std::string directory(self, length > 0 ? static_cast<size_t>(length) : 0);
-  directory.resize(std::min(directory.size(), directory.rfind('/')));
+  std::string directory = programFolder();
   return {directory + "/libquern-codegen.so", directory + "/../lib/quern/libquern-codegen.so",
           directory + "/../compiler/libquern-codegen.so", directory + "/../../compiler/libquern-codegen.so"};
 }
 
+/// What LLVM does as it is loaded ends the program where there is no memory for it.
+static bool roomForLlvm() {
+  constexpr size_t kBytes = 176 << 20;  // 130 MiB of libLLVM, its statics, the first kernel
+  void* pages = ::mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pages == MAP_FAILED) return false;
+  ::munmap(pages, kBytes);
+  return true;
+}
+
 static Result<const CodegenApi*> load() {
+  if (!roomForLlvm()) return machineLacks("out of memory: the code generator needs 176 MiB of address space");
   std::string reasons;
   for (const std::string& path : candidates()) {
     if (::access(path.c_str(), R_OK) != 0) continue;

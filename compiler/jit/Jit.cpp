@@ -1,12 +1,16 @@
 // compiler/jit/Jit.cpp — see Jit.h.
 #include "compiler/jit/Jit.h"
 
+#include "compiler/jit/KernelMemory.h"
+
 #include <fmt/format.h>
+#include <llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
+#include <llvm/ExecutionEngine/Orc/ObjectLinkingLayer.h>
 #include <llvm/Support/TargetSelect.h>
 
-#include <atomic>
 #include <mutex>
+#include <optional>
 
 namespace quern {
 
@@ -18,7 +22,10 @@ std::string textOf(llvm::Error error) { return llvm::toString(std::move(error));
 struct Session {
   std::unique_ptr<llvm::orc::LLJIT> jit;
   std::string failed;
-  std::atomic<int> count{0};
+  std::mutex guard;              ///< one link at a time: what failed is then known to be this one's
+  std::optional<Error> refused;  ///< by the machine
+  std::string said;              ///< what ORC reports beside the error it returns
+  int count = 0;
 
   Session() {
     LLVMInitializeX86TargetInfo();
@@ -35,9 +42,26 @@ struct Session {
     machine->setRelocationModel(llvm::Reloc::PIC_);
     machine->setCodeModel(llvm::CodeModel::Small);
     builder.setJITTargetMachineBuilder(std::move(*machine));
+    builder.setObjectLinkingLayerCreator([this](llvm::orc::ExecutionSession& own, const llvm::Triple&) {
+      auto memory = kernelMemory([this](Error error) { refused = std::move(error); });
+      return llvm::Expected<std::unique_ptr<llvm::orc::ObjectLayer>>(
+          std::make_unique<llvm::orc::ObjectLinkingLayer>(own, std::move(memory)));
+    });
     auto made = builder.create();
-    if (!made) failed = textOf(made.takeError());
-    else jit = std::move(*made);
+    if (!made) {
+      failed = textOf(made.takeError());
+      return;
+    }
+    jit = std::move(*made);
+    jit->getExecutionSession().setErrorReporter(
+        [this](llvm::Error error) { said += (said.empty() ? "" : "; ") + textOf(std::move(error)); });
+  }
+
+  /// What a step of linking came to, where it failed.
+  Error whyNot(llvm::Error error) {
+    std::string why = textOf(std::move(error));
+    if (refused) return *refused;
+    return internalError("ORC: " + (said.empty() ? why : said));
   }
 };
 
@@ -51,12 +75,15 @@ Session& session() {
 Result<JitCode> linkObject(const std::string& object, const std::string& symbol) {
   Session& s = session();
   if (s.jit == nullptr) return internalError("ORC: " + s.failed);
+  std::lock_guard lock(s.guard);
+  s.refused.reset();
+  s.said.clear();
   auto dylib = s.jit->createJITDylib(fmt::format("kernel-{}", ++s.count));
-  if (!dylib) return internalError("ORC: " + textOf(dylib.takeError()));
+  if (!dylib) return s.whyNot(dylib.takeError());
   auto buffer = llvm::MemoryBuffer::getMemBufferCopy(object, "kernel");
-  if (auto error = s.jit->addObjectFile(*dylib, std::move(buffer))) return internalError("ORC: " + textOf(std::move(error)));
+  if (auto error = s.jit->addObjectFile(*dylib, std::move(buffer))) return s.whyNot(std::move(error));
   auto address = s.jit->lookup(*dylib, symbol);
-  if (!address) return internalError("ORC: " + textOf(address.takeError()));
+  if (!address) return s.whyNot(address.takeError());
   llvm::orc::JITDylib* library = &*dylib;
   std::shared_ptr<void> owner(library, [](void* dead) {
     llvm::consumeError(session().jit->getExecutionSession().removeJITDylib(*static_cast<llvm::orc::JITDylib*>(dead)));

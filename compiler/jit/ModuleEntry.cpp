@@ -1,23 +1,110 @@
-// compiler/jit/ModuleEntry.cpp — the one symbol of libquern-codegen.so, and what LLVM does when it gives up.
+// compiler/jit/ModuleEntry.cpp — the one symbol of libquern-codegen.so, and what becomes of LLVM's giving up.
+//
+// LLVM's fatal errors do not return to it, and what it was building is in pieces then: whoever destroyed it would free what never was. So
+// the call is left by a jump, past all destructors; what it held is lost, and LLVM is not entered again in this process.
 #include "compiler/jit/CodegenModule.h"
 
 #include "compiler/ArgsHeader.h"
-#include "compiler/base/Check.h"
 
 #include <llvm/Support/ErrorHandling.h>
 
+#include <csetjmp>
+#include <cstdio>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <string>
+
+namespace quern {
+
 namespace {
 
-/// LLVM's fatal errors cannot be returned from: each ends the program as a bug of ours.
-void onFatalError(void*, const char* reason, bool) { quern::checkFailed(__FILE__, __LINE__, "LLVM gave up", reason); }
+/// Where a call into LLVM is left, and why it was.
+struct WayOut {
+  std::jmp_buf place;
+  bool noMemory = false;
+  char reason[240] = {};  // there may be no memory for a string
+};
+
+/// This thread's, while it is in LLVM. Its place is there from the thread's beginning: to make one takes memory.
+WayOut*& wayOut() {
+  static thread_local WayOut* way __attribute__((tls_model("initial-exec"))) = nullptr;
+  return way;
+}
+
+[[noreturn]] void leave(bool noMemory, const char* reason) {
+  WayOut* way = wayOut();
+  if (way == nullptr) throw std::bad_alloc();
+  way->noMemory = noMemory;
+  std::snprintf(way->reason, sizeof way->reason, "%s", reason);
+  std::longjmp(way->place, 1);
+}
+
+/// Why LLVM is not entered any more.
+class Closed {
+public:
+  std::optional<Error> error() {
+    std::lock_guard lock(guard_);
+    return error_;
+  }
+  Error close(Error why) {
+    std::lock_guard lock(guard_);
+    if (!error_) error_ = std::move(why);
+    return *error_;
+  }
+
+private:
+  std::mutex guard_;
+  std::optional<Error> error_;
+};
+
+Closed& closed() {
+  static Closed only;
+  return only;
+}
+
+Error errorOf(const WayOut& way) {
+  if (way.noMemory) return machineLacks("out of memory in the code generator");
+  return internalError(std::string("LLVM: ") + way.reason);
+}
+
+template <auto function>
+struct Guarded;
+
+/// `function`, with LLVM's fatal errors and memory that was not to be had as values.
+template <class R, class... Args, Result<R> (*function)(Args...)>
+struct Guarded<function> {
+  static Result<R> call(Args... args) {
+    if (auto why = closed().error()) return *why;
+    WayOut way;
+    wayOut() = &way;
+    if (setjmp(way.place) != 0) {
+      wayOut() = nullptr;
+      return closed().close(errorOf(way));
+    }
+    Result<R> result = function(args...);
+    wayOut() = nullptr;
+    return result;
+  }
+};
 
 }  // namespace
 
+}  // namespace quern
+
 extern "C" __attribute__((visibility("default"))) const quern::CodegenApi* quernCodegenApi() {
-  static const quern::CodegenApi api = {quern::CodegenApi::kVersion, quern::emitObject,    quern::emitText, quern::linkObject,
-                                        quern::staticLibrary,        quern::sharedLibrary, kArgsHeader};
+  using namespace quern;
+  static const CodegenApi api = {CodegenApi::kVersion,
+                                 Guarded<emitObject>::call,
+                                 Guarded<emitText>::call,
+                                 Guarded<linkObject>::call,
+                                 Guarded<staticLibrary>::call,
+                                 Guarded<sharedLibrary>::call,
+                                 kArgsHeader};
   static const bool installed = [] {
-    llvm::install_fatal_error_handler(onFatalError);
+    llvm::install_fatal_error_handler([](void*, const char* reason, bool) { leave(false, reason); });
+    llvm::install_bad_alloc_error_handler([](void*, const char*, bool) { leave(true, ""); });
+    std::set_new_handler([] { leave(true, ""); });  // outside of LLVM: the exception that there would be without it
     return true;
   }();
   return installed ? &api : nullptr;

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +41,16 @@ struct Feature {
 };
 
 constexpr uint64_t kYmm = 0x6, kZmm = 0xe6, kTiles = 0x60000;
+
+/// Palette 1, three tiles of one row of 64 bytes. Configuring and releasing tiles needs no permission; using one does.
+void configureTiles() {
+  struct alignas(64) {
+    uint8_t palette = 1, start = 0, reserved[14] = {};
+    uint16_t rowBytes[16] = {64, 64, 64};
+    uint8_t rows[16] = {1, 1, 1};
+  } config;
+  asm volatile("ldtilecfg %0" ::"m"(config));
+}
 
 const std::array<Feature, 22> kFeatures = {{
     {"sse2", 1, 0, Edx, 26, 0,
@@ -117,9 +130,21 @@ const std::array<Feature, 22> kFeatures = {{
        char c = 0;
        asm volatile("prefetchwt1 %0" ::"m"(c));
      }},
-    {"amx-tile", 7, 0, Edx, 24, kTiles, [] { asm volatile(".byte 0xc4,0xe2,0x78,0x49,0xc0"); }},
-    {"amx-bf16", 7, 0, Edx, 22, kTiles, nullptr},
-    {"amx-int8", 7, 0, Edx, 25, kTiles, nullptr},
+    {"amx-tile", 7, 0, Edx, 24, kTiles,
+     [] {
+       configureTiles();
+       asm volatile("tilezero %tmm0\n\ttilerelease");
+     }},
+    {"amx-bf16", 7, 0, Edx, 22, kTiles,
+     [] {
+       configureTiles();
+       asm volatile("tdpbf16ps %tmm2, %tmm1, %tmm0\n\ttilerelease");
+     }},
+    {"amx-int8", 7, 0, Edx, 25, kTiles,
+     [] {
+       configureTiles();
+       asm volatile("tdpbssd %tmm2, %tmm1, %tmm0\n\ttilerelease");
+     }},
 }};
 
 uint64_t enabledState() {
@@ -129,26 +154,38 @@ uint64_t enabledState() {
   return (uint64_t{d} << 32) | a;
 }
 
-bool reported(const Feature& feature, uint64_t state) {
+bool reported(const Feature& feature) {
   std::array<unsigned, 4> r{};
   if (__get_cpuid_count(feature.leaf, feature.subleaf, &r[0], &r[1], &r[2], &r[3]) == 0) return false;
-  return ((r[feature.reg] >> feature.bit) & 1) != 0 && (state & feature.state) == feature.state;
+  return ((r[feature.reg] >> feature.bit) & 1) != 0;
 }
 
-/// The kernel hands AMX state out on request only (arch_prctl ARCH_REQ_XCOMP_PERM, component 18).
-void requestTiles() { ::syscall(SYS_arch_prctl, 0x1023, 18); }
+/// The kernel hands AMX state out on request only (arch_prctl, component 18), and a sandbox may refuse the request.
+bool tilesPermitted() {
+  constexpr long kGetPermitted = 0x1022, kRequest = 0x1023, kTileData = 18;
+  unsigned long permitted = 0;
+  return ::syscall(SYS_arch_prctl, kRequest, kTileData) == 0 && ::syscall(SYS_arch_prctl, kGetPermitted, &permitted) == 0 &&
+         ((permitted >> kTileData) & 1) != 0;
+}
 
-bool runsInChild(const Feature& feature) {
+/// Whether the system saves the feature's registers for this process.
+bool enabled(const Feature& feature, uint64_t state) {
+  return (state & feature.state) == feature.state && (feature.state != kTiles || tilesPermitted());
+}
+
+/// Whether the instruction ends a child process; nothing where there can be no child.
+std::optional<bool> runsInChild(const Feature& feature) {
   pid_t child = ::fork();
-  if (child < 0) return false;
+  if (child < 0) return std::nullopt;
   if (child == 0) {
-    if (feature.state == kTiles) requestTiles();
+    rlimit none{0, 0};
+    ::setrlimit(RLIMIT_CORE, &none);
     feature.run();
     ::_exit(0);
   }
   int status = 1;
-  while (::waitpid(child, &status, 0) < 0) {
-  }
+  while (::waitpid(child, &status, 0) < 0)
+    if (errno != EINTR) return std::nullopt;
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -158,22 +195,25 @@ std::vector<std::string> reportedFeatures() {
   std::vector<std::string> names;
   uint64_t state = enabledState();
   for (const Feature& feature : kFeatures)
-    if (reported(feature, state)) names.emplace_back(feature.name);
+    if (reported(feature) && enabled(feature, state)) names.emplace_back(feature.name);
   return names;
 }
 
-std::vector<std::string> featuresThatRun() {
-  std::vector<std::string> names;
+FeatureTrial tryFeatures() {
+  FeatureTrial trial;
   uint64_t state = enabledState();
-  bool tiles = false;
   for (const Feature& feature : kFeatures) {
-    if (!reported(feature, state)) continue;
-    bool runs = feature.run != nullptr ? runsInChild(feature) : tiles;  // the amx products come with the tiles
-    if (std::strcmp(feature.name, "amx-tile") == 0) tiles = runs;
-    if (runs) names.emplace_back(feature.name);
+    if (!reported(feature)) continue;
+    if (!enabled(feature, state)) {
+      trial.disabled.emplace_back(feature.name);
+      continue;
+    }
+    std::optional<bool> runs = trial.untried.empty() ? runsInChild(feature) : std::nullopt;
+    if (!runs && trial.untried.empty()) trial.untried = std::strerror(errno);
+    (runs.value_or(true) ? trial.run : trial.failed).emplace_back(feature.name);
   }
-  std::sort(names.begin(), names.end());
-  return names;
+  for (auto* names : {&trial.run, &trial.failed, &trial.disabled}) std::sort(names->begin(), names->end());
+  return trial;
 }
 
 std::string cpuModelName() {
@@ -195,7 +235,7 @@ std::string cpuModelName() {
 
 std::string_view hostArch() { return "aarch64"; }
 std::vector<std::string> reportedFeatures() { return {"neon"}; }
-std::vector<std::string> featuresThatRun() { return {"neon"}; }
+FeatureTrial tryFeatures() { return {{"neon"}, {}, {}, ""}; }
 std::string cpuModelName() { return "aarch64"; }
 
 #endif

@@ -4,28 +4,13 @@
 #include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "compiler/base/Toml.h"
+#include "compiler/target/CpuCaches.h"
 #include "compiler/target/CpuFeatures.h"
 
 #include <algorithm>
 #include <fmt/format.h>
 
 namespace quern {
-
-/// The size of the data or unified cache of one level, as Linux reports it; the C library reads some CPUs' wrongly.
-static int64_t cacheBytes(const std::string& level, int64_t fallback) {
-  for (int index = 0; index < 8; ++index) {
-    std::string folder = fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/", index);
-    auto field = [&](const char* name) {
-      auto read = readFile(folder + name);
-      return read ? std::string(trim(*read)) : std::string();
-    };
-    if (field("level") != level || field("type") == "Instruction") continue;
-    std::string size = field("size");  // "48K"
-    auto kibi = size.ends_with("K") ? parseInt(size.substr(0, size.size() - 1)) : std::nullopt;
-    if (kibi) return *kibi << 10;
-  }
-  return fallback;
-}
 
 Target hostTarget() {
   Target host;
@@ -42,9 +27,9 @@ Target hostTarget() {
   for (const std::string& feature : have)
     if (std::find(implied.begin(), implied.end(), feature) == implied.end()) host.features.push_back(feature);
   std::sort(host.features.begin(), host.features.end());
-  host.l1Bytes = cacheBytes("1", host.l1Bytes);
-  host.l2Bytes = cacheBytes("2", host.l2Bytes);
-  host.l3Bytes = cacheBytes("3", host.l3Bytes);
+  host.l1Bytes = dataCacheBytes(1).value_or(host.l1Bytes);
+  host.l2Bytes = dataCacheBytes(2).value_or(host.l2Bytes);
+  host.l3Bytes = dataCacheBytes(3).value_or(host.l3Bytes);
   host.model = cpuModelName();
   return host;
 }

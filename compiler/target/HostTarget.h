@@ -9,9 +9,14 @@ namespace quern {
 /// data caches as Linux reports them.
 Target hostTarget();
 
-/// Runs one instruction of each feature in a child process: which of hostTarget().allFeatures() really execute.
-/// AMX needs a permission from the kernel first; the child asks for it.
-std::vector<std::string> featuresThatRun();
+/// What became of one instruction of each feature that the CPU reports, run in a child process.
+struct FeatureTrial {
+  std::vector<std::string> run;       ///< it executes, or could not be tried
+  std::vector<std::string> failed;    ///< enabled, but it does not execute
+  std::vector<std::string> disabled;  ///< the system does not save its registers, or refuses this process AMX's
+  std::string untried;                ///< why no child process could be had; empty: it could
+};
+FeatureTrial tryFeatures();
 
 /// `host`, a name in configs/cpu/, or a TOML file.
 /// Errors   BadCommand for an unknown name (with the known ones), BadInput for a bad file.

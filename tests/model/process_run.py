@@ -79,11 +79,11 @@ def why_no_strace():
 
 
 def calls_per_token():
-    """100 tokens more make writes of text and, where threads wait for each other, futex."""
+    """100 tokens more make writes of text and, where threads wait for each other, futex; and a worker looks for a core where it lost its own."""
     why = why_no_strace()
     if why:
         return print(f"skipped: system calls per token: {why}")
-    for model, threads, waits in (("small.gguf", 1, set()), ("wide.gguf", 1, set()), ("wide.gguf", 2, {"futex"})):
+    for model, threads, waits in (("small.gguf", 1, set()), ("wide.gguf", 1, set()), ("wide.gguf", 2, {"futex", "sched_getaffinity", "sched_setaffinity"})):
         expect(generate(model, 150, "--print-ids", "--threads", str(threads)).stdout.count(",") == 149, "150 tokens")
         few, many = calls(model, 50, threads), calls(model, 150, threads)
         expect(few["write"] > 25 and few["execve"] == 1, few)

@@ -3,10 +3,13 @@
 #include "compiler/base/Text.h"
 #include "models/files/Gguf.h"
 #include "models/files/MappedFile.h"
+#include "tools/Program.h"
 #include "tools/maker/RandomModel.h"
 #include "tools/maker/Vocabulary.h"
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -156,13 +159,14 @@ Result<std::string> make(RandomModel model, const std::string& vocab, const std:
                      static_cast<double>(weights) / 1e6, humanBytes(static_cast<double>(bytes)), note);
 }
 
-Result<void> run(const std::vector<std::string>& args) {
+Result<int> run(const std::vector<std::string>& args) {
   auto command = parseCommand(args);
   if (!command) return command.error();
   auto text = command->help ? Result(helpText()) : make(command->model, command->vocab, command->out);
   if (!text) return text.error();
-  fmt::print("{}", *text);
-  return {};
+  if (std::fputs(text->c_str(), stdout) < 0 || std::fflush(stdout) != 0)
+    return machineLacks(fmt::format("stdout: cannot write: {}", std::strerror(errno)));
+  return 0;
 }
 
 }  // namespace
@@ -170,8 +174,5 @@ Result<void> run(const std::vector<std::string>& args) {
 }  // namespace quern
 
 int main(int argc, char** argv) {
-  auto done = quern::run({argv + 1, argv + argc});
-  if (done) return 0;
-  std::fprintf(stderr, "quern-maker: %s\n", done.error().message.c_str());
-  return static_cast<int>(done.error().code);
+  return quern::runProgram("quern-maker", [=] { return quern::run({argv + 1, argv + argc}); });
 }

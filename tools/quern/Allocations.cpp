@@ -18,10 +18,14 @@ int64_t allocatedBytes() { return allocated.load(std::memory_order_relaxed); }
 
 static void* counted(std::size_t bytes, std::size_t alignment) {
   allocated.fetch_add(static_cast<int64_t>(bytes), std::memory_order_relaxed);
-  void* memory = alignment <= alignof(std::max_align_t) ? std::malloc(bytes == 0 ? 1 : bytes)
-                                                        : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
+  while (true) {
+    void* memory = alignment <= alignof(std::max_align_t) ? std::malloc(bytes == 0 ? 1 : bytes)
+                                                          : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    if (memory != nullptr) return memory;
+    std::new_handler handler = std::get_new_handler();
+    if (handler == nullptr) throw std::bad_alloc();
+    handler();
+  }
 }
 
 void* operator new(std::size_t bytes) { return counted(bytes, 1); }

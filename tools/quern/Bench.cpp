@@ -2,6 +2,7 @@
 #include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "compiler/jit/CodegenModule.h"
+#include "compiler/target/UsableCpus.h"
 #include "runtime/ThreadPool.h"
 #include "tools/quern/BenchBaseline.h"
 #include "tools/quern/BenchOp.h"

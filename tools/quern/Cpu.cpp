@@ -24,17 +24,18 @@ Result<int> runCpu(std::vector<std::string> args) {
   auto target = findTarget(line.get("cpu"));
   if (!target) return target.error();
   bool isHost = line.get("cpu") == "host";
-  std::vector<std::string> claimed = target->allFeatures(), silent;
-  if (isHost) {
-    std::vector<std::string> run = featuresThatRun();
-    std::set_difference(claimed.begin(), claimed.end(), run.begin(), run.end(), std::back_inserter(silent));
-  }
+  std::vector<std::string> claimed = target->allFeatures();
+  FeatureTrial trial = isHost ? tryFeatures() : FeatureTrial{};
   std::string out = fmt::format(
       "cpu       {}{}\nlevel     {} ({}-bit vectors, {} registers{})\nfeatures  {}\ncaches    L1 {}, L2 {}, L3 {}\n", target->name,
       target->model.empty() ? "" : " (" + target->model + ")", target->level, target->isa().vectorBits, target->isa().vectorRegisters,
       target->isa().fma ? ", fma" : "", join(claimed, " "), humanBytes(static_cast<double>(target->l1Bytes)),
       humanBytes(static_cast<double>(target->l2Bytes)), humanBytes(static_cast<double>(target->l3Bytes)));
-  if (!silent.empty()) out += fmt::format("reported but not executing: {}\n", join(silent, " "));
+  if (!trial.failed.empty()) out += fmt::format("reported but not executing: {}\n", join(trial.failed, " "));
+  if (!trial.disabled.empty()) out += fmt::format("not enabled by the system: {}\n", join(trial.disabled, " "));
+  if (!trial.untried.empty())
+    out += fmt::format("not tried by running, as no process can be started ({}): what the CPU reports and the system enables\n",
+                       trial.untried);
   Json json = {{"name", target->name},        {"model", target->model},      {"level", target->level},     {"features", claimed},
                {"l1_bytes", target->l1Bytes}, {"l2_bytes", target->l2Bytes}, {"l3_bytes", target->l3Bytes}};
   if (line.has("measure")) {

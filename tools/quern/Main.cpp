@@ -1,13 +1,12 @@
-// tools/quern/Main.cpp — the program: finds the command, runs it, turns errors into messages and exit statuses.
+// tools/quern/Main.cpp — the program: finds the command and runs it.
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
+#include "tools/Program.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/CutFiles.h"
 
-#include <csignal>
 #include <cstdio>
 #include <fmt/format.h>
-#include <new>
 
 namespace quern {
 
@@ -44,17 +43,7 @@ static void toStderr(std::string_view kind, std::string_view message) {
 }  // namespace quern
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);
   quern::setLogSink(quern::toStderr);
   quern::nameCutFiles();
-  quern::Result<int> status = 0;
-  try {
-    status = quern::dispatch({argv + 1, argv + argc});
-  } catch (const std::bad_alloc&) {
-    status = quern::machineLacks("out of memory");
-  }
-  if (status) return *status;
-  std::fprintf(stderr, "quern: %s\n", status.error().message.c_str());
-  auto code = status.error().code;
-  return code == quern::ErrorCode::Infeasible ? 2 : static_cast<int>(code);
+  return quern::runProgram("quern", [=] { return quern::dispatch({argv + 1, argv + argc}); });
 }

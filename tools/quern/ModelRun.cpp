@@ -2,6 +2,7 @@
 #include "tools/quern/ModelRun.h"
 
 #include "compiler/base/Text.h"
+#include "compiler/target/UsableCpus.h"
 #include "tools/quern/ModelOpen.h"
 #include "tools/quern/Progress.h"
 

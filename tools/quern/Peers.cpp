@@ -2,11 +2,13 @@
 #include "tools/quern/Peers.h"
 
 #include "compiler/base/Log.h"
+#include "compiler/base/ProgramPath.h"
 #include "compiler/base/Text.h"
 
 #include <algorithm>
-#include <climits>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -22,10 +24,7 @@ std::vector<std::string> knownPeers() { return {"onednn", "openblas", "blis", "e
 
 /// Where plug-ins lie: the build tree's folder, or an installation's.
 std::vector<std::string> folders() {
-  char self[PATH_MAX];
-  ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  std::string directory(self, length > 0 ? static_cast<size_t>(length) : 0);
-  directory.resize(std::min(directory.size(), directory.rfind('/')));
+  std::string directory = programFolder();
   return {directory + "/peers", directory + "/../lib/quern"};
 }
 
@@ -85,6 +84,7 @@ Probe probe(const std::string& module, const std::string& level, const Setting* 
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return {"no pipe", "", "", {}};
   pid_t child = ::fork();
+  int refused = errno;
   if (child == 0) {
     if (int silent = ::open("/dev/null", O_WRONLY); silent >= 0) ::dup2(silent, STDERR_FILENO);
     if (setting != nullptr) ::setenv(setting->variable.c_str(), setting->value.c_str(), 1);
@@ -97,7 +97,8 @@ Probe probe(const std::string& module, const std::string& level, const Setting* 
   char piece[512];
   for (ssize_t got; (got = ::read(ends[0], piece, sizeof piece)) > 0;) said.append(piece, static_cast<size_t>(got));
   ::close(ends[0]);
-  if (child > 0) ::waitpid(child, nullptr, 0);
+  if (child < 0) return {fmt::format("no process can be started to try it in: {}", std::strerror(refused)), "", "", {}};
+  ::waitpid(child, nullptr, 0);
   std::vector<std::string> lines = split(said, '\n');
   if (lines.size() < 5) return {"it ends the process that loads it", "", "", {}};
   Probe found{lines[0], lines[1], lines[2], {}};

@@ -1,6 +1,7 @@
 // tuner/measure/Ceilings.cpp — see Ceilings.h. Plain intrinsics per level: no kernel of ours measures its own limit.
 #include "tuner/measure/Ceilings.h"
 
+#include "compiler/base/Thread.h"
 #include "tuner/measure/Timing.h"
 
 #include <algorithm>
@@ -259,10 +260,16 @@ double MemoryReaders::readGBs() const {
       rates.push_back(static_cast<double>(floats_ * parts_.size()) * 4 / (last - begin));
     }
   };
-  std::vector<std::thread> helpers;
-  for (size_t i = 1; i < parts_.size(); ++i) helpers.emplace_back(work, i);
+  std::vector<Thread> helpers;
+  bool all = true;
+  for (size_t i = 1; i < parts_.size(); ++i) {
+    auto helper = Thread::start([&work, i] { work(i); });
+    if (helper) helpers.push_back(std::move(*helper));
+    else together.arrive_and_drop(), all = false;
+  }
   work(0);
-  for (std::thread& helper : helpers) helper.join();
+  for (Thread& helper : helpers) helper.join();
+  if (!all) return 0;  // the system gives no more threads: no rate for so many
   return std::isnan(std::accumulate(sums.begin(), sums.end(), 0.0f)) ? 0 : spreadOf(rates).median / 1e9;
 }
 
