@@ -211,7 +211,8 @@ private:
     decide(first_.schedule);
     TuningRecord record = this->record();
     bool tried = outcome_.finished || !outcome_.candidates.empty();  // else the next run begins with this op
-    if (!library_.cache().enabled() || !tried) return std::move(outcome_);
+    bool timed = options_.effort != Effort::Estimate;                // an estimate is no decision about this CPU
+    if (!library_.cache().enabled() || !tried || !timed) return std::move(outcome_);
     if (auto good = library_.tuning().add(record); !good) return good.error();
     if (auto kept = library_.get(item_.op, bestSchedule_); !kept) return kept.error();
     auto artifact = library_.cache().find(kernelKey(item_.op, bestSchedule_, library_.target()));

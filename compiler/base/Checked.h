@@ -12,6 +12,12 @@ inline std::optional<int64_t> checkedAdd(int64_t a, int64_t b) {
   return sum;
 }
 
+inline std::optional<int64_t> checkedSub(int64_t a, int64_t b) {
+  int64_t rest = 0;
+  if (__builtin_sub_overflow(a, b, &rest)) return std::nullopt;
+  return rest;
+}
+
 inline std::optional<int64_t> checkedMul(int64_t a, int64_t b) {
   int64_t product = 0;
   if (__builtin_mul_overflow(a, b, &product)) return std::nullopt;

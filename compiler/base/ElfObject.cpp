@@ -1,6 +1,7 @@
 // compiler/base/ElfObject.cpp — see ElfObject.h. Every offset and size is checked against the bytes that are there.
 #include "compiler/base/ElfObject.h"
 
+#include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
 
 #include <cstring>
@@ -72,14 +73,17 @@ private:
       std::string called = name(names_, s.sh_name);
       bool empty = s.sh_size == 0;
       bool code = called == ".text" && (s.sh_flags & SHF_EXECINSTR) != 0;
-      bool data = called.starts_with(".rodata");
+      bool data = called.starts_with(".rodata") && (s.sh_flags & SHF_EXECINSTR) == 0;
       if (empty) continue;
-      if ((s.sh_flags & SHF_WRITE) != 0 || s.sh_type != SHT_PROGBITS || !(code || data))
+      constexpr uint64_t kFlags = SHF_ALLOC | SHF_EXECINSTR | SHF_MERGE | SHF_STRINGS;
+      if ((s.sh_flags & ~kFlags) != 0 || s.sh_type != SHT_PROGBITS || !(code || data))
         return fail(fmt::format("section '{}': a kernel has .text and .rodata only", escaped(called)));
       if (s.sh_addralign > 4096 || (s.sh_addralign & (s.sh_addralign - 1)) != 0)
         return fail(fmt::format("section '{}' is aligned to {}", escaped(called), s.sh_addralign));
       index_[i] = out_.sections.size();
       out_.sections.push_back({called, slice(s.sh_offset, s.sh_size), std::max<uint64_t>(1, s.sh_addralign), code});
+      loaded_ += good() ? s.sh_size : 0;
+      if (loaded_ > bytes_.size()) return fail("its sections overlap");
     }
   }
 
@@ -95,16 +99,21 @@ private:
       auto into = index_.find(s.sh_info);
       if (into == index_.end()) continue;  // of a section that is not loaded
       if (s.sh_link >= headers_.size()) return fail("a relocation section has no symbol table");
-      for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= s.sh_size && good(); at += sizeof(Elf64_Rela)) {
+      std::string_view table = slice(s.sh_offset, s.sh_size);
+      for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= table.size() && good(); at += sizeof(Elf64_Rela)) {
         auto r = read<Elf64_Rela>(s.sh_offset + at);
         Elf64_Sym symbol = symbolAt(headers_[s.sh_link], ELF64_R_SYM(r.r_info));
         auto to = index_.find(symbol.st_shndx);
         if (good() && to == index_.end()) return fail("a relocation refers outside the object");
         if (!good()) return;
-        int64_t addend = r.r_addend + static_cast<int64_t>(symbol.st_value);
+        auto place = checkedAdd(r.r_addend, static_cast<int64_t>(symbol.st_value));
+        // x86-64 counts from the end of the instruction, up to 12 bytes behind the place.
+        constexpr int64_t kBefore = 16;
+        int64_t extent = static_cast<int64_t>(out_.sections[to->second].bytes.size());
+        if (!place || *place < -kBefore || *place > extent) return fail("a relocation refers outside the section it names");
         if (r.r_offset > out_.sections[into->second].bytes.size() || out_.sections[into->second].bytes.size() - r.r_offset < 4)
           return fail("a relocation is outside its section");
-        out_.relocations.push_back({into->second, to->second, r.r_offset, addend, static_cast<uint32_t>(ELF64_R_TYPE(r.r_info))});
+        out_.relocations.push_back({into->second, to->second, r.r_offset, *place, static_cast<uint32_t>(ELF64_R_TYPE(r.r_info))});
       }
     }
   }
@@ -134,6 +143,7 @@ private:
   std::string_view bytes_, names_;
   std::vector<Elf64_Shdr> headers_;
   std::map<uint64_t, size_t> index_;
+  uint64_t loaded_ = 0;  ///< bytes of the sections taken so far
   ElfObject out_;
   std::string failed_;
 };

@@ -10,7 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/sha.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,34 +25,7 @@ namespace quern {
 
 static std::string systemReason() { return std::strerror(errno); }
 
-Result<std::string> readFile(const std::string& path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return badInput(fmt::format("{}: {}", escaped(path), systemReason()));
-  struct stat info{};
-  if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
-    std::string why = S_ISDIR(info.st_mode) ? "is a directory" : systemReason();
-    ::close(fd);
-    return badInput(fmt::format("{}: {}", escaped(path), why));
-  }
-  std::string bytes;
-  bytes.reserve(static_cast<size_t>(info.st_size));
-  char buffer[1 << 16];
-  while (true) {
-    ssize_t got = ::read(fd, buffer, sizeof buffer);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      std::string why = systemReason();
-      ::close(fd);
-      return badInput(fmt::format("{}: {}", escaped(path), why));
-    }
-    if (got == 0) break;
-    bytes.append(buffer, static_cast<size_t>(got));
-  }
-  ::close(fd);
-  return bytes;
-}
-
-static bool writeAll(int fd, std::string_view bytes) {
+bool writeAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     ssize_t done = ::write(fd, bytes.data(), bytes.size());
     if (done < 0 && errno == EINTR) continue;
@@ -60,6 +33,19 @@ static bool writeAll(int fd, std::string_view bytes) {
     bytes.remove_prefix(static_cast<size_t>(done));
   }
   return true;
+}
+
+Descriptor createBeside(int folder, const std::string& called, unsigned mode, std::string& name) {
+  constexpr std::string_view kAlphabet = "abcdefghijklmnopqrstuvwxyz012345";
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    unsigned char random[kTemporaryLetters];
+    if (::getrandom(random, sizeof random, 0) != static_cast<ssize_t>(sizeof random)) continue;
+    name = called + std::string(kTemporaryEnding);
+    for (unsigned char byte : random) name += kAlphabet[byte % kAlphabet.size()];
+    Descriptor file(::openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    if (file || (errno != EEXIST && errno != EINTR)) return file;
+  }
+  return {};
 }
 
 static std::string directoryOf(const std::string& path) {
@@ -75,17 +61,23 @@ static void syncDirectory(const std::string& path) {
   ::close(fd);
 }
 
-/// Devices and pipes have no name to put a finished file under: they are written as they are.
+/// Devices, pipes and what was opened for us have no name to put a finished file under: they are written as they are. A pipe is not
+/// waited for until somebody reads it.
 static Result<void> writeInPlace(const std::string& path, std::string_view bytes) {
-  int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  bool good = fd >= 0 && writeAll(fd, bytes);
+  auto named = namedDescriptor(path);
+  Descriptor file(named ? ::fcntl(*named, F_DUPFD_CLOEXEC, 0) : ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file)
+    return machineLacks(fmt::format("{}: cannot write: {}", escaped(path), errno == ENXIO ? "nobody reads from it" : systemReason()));
+  if (!named) ::fcntl(file.get(), F_SETFL, 0);  // waits for a slow reader
+  bool good = writeAll(file.get(), bytes);
   std::string why = systemReason();
-  if (fd >= 0) ::close(fd);
+  good = ::close(file.release()) == 0 && good;
   if (!good) return machineLacks(fmt::format("{}: cannot write: {}", escaped(path), why));
   return {};
 }
 
 Result<void> writeFileAtomically(const std::string& given, std::string_view bytes) {
+  if (namedDescriptor(given)) return writeInPlace(given, bytes);
   std::string path = given;
   if (char* resolved = ::realpath(given.c_str(), nullptr); resolved != nullptr) {  // a link's target is what is replaced
     path = resolved;
@@ -93,37 +85,30 @@ Result<void> writeFileAtomically(const std::string& given, std::string_view byte
   }
   struct stat info{};
   if (::stat(given.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return writeInPlace(given, bytes);
-  std::string temporary = path + ".tmpXXXXXX";
-  int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return machineLacks(fmt::format("{}: cannot write: {}", escaped(path), systemReason()));
-  mode_t mask = ::umask(0);
-  ::umask(mask);
-  bool good = ::fchmod(fd, 0666 & ~mask) == 0 && writeAll(fd, bytes) && ::fsync(fd) == 0;
-  good = ::close(fd) == 0 && good;
-  if (!good || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    Error error = machineLacks(fmt::format("{}: cannot write: {}", escaped(path), systemReason()));
+  std::string temporary;
+  Descriptor file = createBeside(AT_FDCWD, path, 0666, temporary);
+  if (!file) return machineLacks(fmt::format("{}: cannot write: {}", escaped(path), systemReason()));
+  bool good = writeAll(file.get(), bytes) && ::fsync(file.get()) == 0;
+  int why = errno;
+  if (::close(file.release()) != 0 && good) good = false, why = errno;
+  if (good && ::rename(temporary.c_str(), path.c_str()) != 0) good = false, why = errno;
+  if (!good) {
     ::unlink(temporary.c_str());
-    return error;
+    return machineLacks(fmt::format("{}: cannot write: {}", escaped(path), std::strerror(why)));
   }
   syncDirectory(directoryOf(path));
   return {};
 }
 
-Result<void> appendLine(const std::string& path, std::string_view line) {
-  int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return machineLacks(fmt::format("{}: cannot append: {}", escaped(path), systemReason()));
-  bool good = writeAll(fd, std::string(line) + "\n") && ::fsync(fd) == 0;
-  std::string why = systemReason();
-  ::close(fd);
-  if (!good) return machineLacks(fmt::format("{}: cannot append: {}", escaped(path), why));
-  return {};
-}
+static constexpr unsigned kPrivate = 0700;
 
 Result<void> makeDirectories(const std::string& path, unsigned mode) {
   std::string so;
   for (const std::string& part : split(path, '/')) {
     so += part + "/";
-    if (part.empty() || ::mkdir(so.c_str(), mode) == 0 || errno == EEXIST) continue;
+    bool made = !part.empty() && ::mkdir(so.c_str(), mode) == 0;
+    if (made && mode == kPrivate) ::chmod(so.c_str(), kPrivate);  // the umask may have taken bits away
+    if (made || part.empty() || errno == EEXIST) continue;
     return machineLacks(fmt::format("{}: cannot make the directory: {}", escaped(so), systemReason()));
   }
   struct stat info{};
@@ -131,9 +116,8 @@ Result<void> makeDirectories(const std::string& path, unsigned mode) {
   return {};
 }
 
-std::vector<std::string> listDirectory(const std::string& path) {
+static std::vector<std::string> namesIn(DIR* directory) {
   std::vector<std::string> names;
-  DIR* directory = ::opendir(path.c_str());
   if (directory == nullptr) return names;
   while (dirent* entry = ::readdir(directory)) {
     std::string name = entry->d_name;
@@ -142,6 +126,13 @@ std::vector<std::string> listDirectory(const std::string& path) {
   ::closedir(directory);
   std::sort(names.begin(), names.end());
   return names;
+}
+
+std::vector<std::string> listDirectory(const std::string& path) { return namesIn(::opendir(path.c_str())); }
+
+std::vector<std::string> listDescriptor(const Descriptor& directory) {
+  int own = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // a position of its own
+  return own < 0 ? std::vector<std::string>() : namesIn(::fdopendir(own));
 }
 
 static std::vector<std::string> configRoots() {
@@ -171,14 +162,6 @@ std::vector<std::string> configNames(const std::string& kind) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
-}
-
-std::string sha256(std::string_view bytes) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
-  std::string hex;
-  for (unsigned char byte : digest) hex += fmt::format("{:02x}", byte);
-  return hex;
 }
 
 }  // namespace quern

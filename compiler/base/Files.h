@@ -1,29 +1,36 @@
-// compiler/base/Files.h — whole-file reading, and writing that never leaves half a file.
+// compiler/base/Files.h — writing that never leaves half a file, folders, and where data files lie. Reading: InputFile.h.
 #pragma once
 
+#include "compiler/base/Descriptor.h"
+#include "compiler/base/InputFile.h"
 #include "compiler/base/Result.h"
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quern {
 
-/// The whole of `path`. Errors: BadInput naming the path and the system's reason.
-Result<std::string> readFile(const std::string& path);
-
 /// Writes a unique temporary file beside `path`, syncs it, renames it over `path` and syncs the directory.
-/// Links are followed; devices and pipes are written directly. Errors: Machine, with nothing left behind.
+/// Links are followed; devices, pipes that somebody reads, and this process's own descriptors (/dev/stdout) are written directly.
+/// Errors: Machine, with nothing left behind.
 Result<void> writeFileAtomically(const std::string& path, std::string_view bytes);
 
-/// Appends `line` and a newline in one write, and syncs.
-Result<void> appendLine(const std::string& path, std::string_view line);
+/// A new file in the open folder, named `called` + ".tmp" + six letters, with `mode` less the umask; sets `name`. None: errno says why.
+Descriptor createBeside(int folder, const std::string& called, unsigned mode, std::string& name);
+constexpr std::string_view kTemporaryEnding = ".tmp";
+constexpr size_t kTemporaryLetters = 6;
 
-/// mkdir -p. New directories get `mode`. Errors: Machine.
+/// All of `bytes`, however many writes that takes. False: errno says why not.
+bool writeAll(int fd, std::string_view bytes);
+
+/// mkdir -p. New directories get `mode`: 0700 whatever the umask, another less the umask. Errors: Machine.
 Result<void> makeDirectories(const std::string& path, unsigned mode = 0755);
 
 /// Names of the entries in `path` (sorted, without . and ..); empty where it cannot be read.
 std::vector<std::string> listDirectory(const std::string& path);
+std::vector<std::string> listDescriptor(const Descriptor& directory);
 
 /// Finds a data file of one kind ("suites", "baselines", ...): a name with '/' or ending in .toml is a path; another
 /// is looked up in $QUERN_CONFIG_DIR, the checkout's configs/, the installed share folder.
@@ -32,8 +39,5 @@ Result<std::string> findConfig(const std::string& kind, const std::string& nameO
 
 /// All names of one kind over all places, sorted, each once.
 std::vector<std::string> configNames(const std::string& kind);
-
-/// Lower-case hexadecimal SHA-256 of `bytes`.
-std::string sha256(std::string_view bytes);
 
 }  // namespace quern

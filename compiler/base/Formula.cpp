@@ -131,7 +131,7 @@ std::optional<int64_t> Formula::evaluate(std::span<const int64_t> values) const 
     std::optional<int64_t> value;
     switch (item.step) {
       case Step::Add: value = checkedAdd(a, b); break;
-      case Step::Sub: value = a - b; break;
+      case Step::Sub: value = checkedSub(a, b); break;
       case Step::Mul: value = checkedMul(a, b); break;
       case Step::Div:
         if (b > 0) value = a / b;

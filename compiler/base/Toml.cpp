@@ -56,7 +56,8 @@ Result<TomlValue> parseToml(std::string_view text, const std::string& file) {
 }
 
 Result<TomlValue> readToml(const std::string& file) {
-  auto text = readFile(file);
+  constexpr int64_t kMost = int64_t{64} << 20;
+  auto text = readFile(file, kMost);
   if (!text) return text.error();
   return parseToml(*text, file);
 }

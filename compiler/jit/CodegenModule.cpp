@@ -2,6 +2,7 @@
 #include "compiler/jit/CodegenModule.h"
 
 #include "compiler/base/Log.h"
+#include "compiler/base/Module.h"
 #include "compiler/base/ProgramPath.h"
 
 #include <atomic>
@@ -39,12 +40,12 @@ static Result<const CodegenApi*> load() {
   std::string reasons;
   for (const std::string& path : candidates()) {
     if (::access(path.c_str(), R_OK) != 0) continue;
-    void* module = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (module == nullptr) {
-      reasons += fmt::format("; {}", ::dlerror());
+    auto module = loadModule(path);
+    if (!module) {
+      reasons += "; " + module.error().message;
       continue;
     }
-    auto entry = reinterpret_cast<const CodegenApi* (*)()>(::dlsym(module, "quernCodegenApi"));
+    auto entry = reinterpret_cast<const CodegenApi* (*)()>(::dlsym(*module, "quernCodegenApi"));
     if (entry == nullptr || entry()->version != CodegenApi::kVersion) {
       reasons += fmt::format("; {} is of another version", path);
       continue;
@@ -53,8 +54,8 @@ static Result<const CodegenApi*> load() {
     logLine(LogTopic::Dispatch, fmt::format("code generator loaded from {}", path));
     return entry();
   }
-  return machineLacks(
-      fmt::format("the code generator (libquern-codegen.so) was not found beside the program, so nothing can be compiled{}", reasons));
+  return machineLacks(fmt::format("the code generator (libquern-codegen.so) {} beside the program, so nothing can be compiled{}",
+                                  reasons.empty() ? "was not found" : "cannot be loaded from", reasons));
 }
 
 Result<const CodegenApi*> codegenModule() {

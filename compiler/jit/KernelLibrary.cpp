@@ -90,36 +90,78 @@ static Result<KernelRef> linked(const KernelArtifact& artifact, double compileMs
   return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, "compiled", compileMs});
 }
 
+KernelRef KernelLibrary::inMemory(const std::string& name) {
+  std::shared_ptr<const Kernels> all = loaded_.load();
+  if (all == nullptr) return nullptr;
+  auto found = all->find(name);
+  if (found == all->end()) return nullptr;
+  ++reused_;
+  return found->second;
+}
+
+void KernelLibrary::remember(const std::string& name, const KernelRef& kernel) {
+  std::lock_guard lock(guard_);
+  std::shared_ptr<const Kernels> before = loaded_.load();
+  auto after = before == nullptr ? std::make_shared<Kernels>() : std::make_shared<Kernels>(*before);
+  (*after)[name] = kernel;
+  loaded_ = std::move(after);
+  if (kernel->origin == "cache") ++counts_.cached;
+}
+
 Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule) {
   KernelKey key = kernelKey(op, schedule, target_);
-  std::string hash = hashOf(key);
-  {
-    std::lock_guard lock(guard_);
-    if (auto found = loaded_.find(hash); found != loaded_.end()) return ++counts_.reused, found->second;
-  }
-  KernelRef kernel;
+  std::string name = text(key);
+  if (KernelRef found = inMemory(name)) return found;
+  return flights_.once(name, [&]() -> Result<KernelRef> {
+    if (KernelRef found = inMemory(name)) return found;  // the flight before this one landed meanwhile
+    auto kernel = obtain(op, schedule, key);
+    if (!kernel) return kernel;
+    logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", (*kernel)->info.op, (*kernel)->info.schedule, (*kernel)->origin));
+    remember(name, *kernel);
+    return kernel;
+  });
+}
+
+Result<KernelRef> KernelLibrary::obtain(const OpDesc& op, const Schedule& schedule, const KernelKey& key) {
+  if (!cache_.enabled()) return compiledAndStored(op, schedule);
+  auto cached = fromCache(op, schedule, key);
+  if (!cached || *cached != nullptr) return cached;
+  auto claim = cache_.claim(key);
+  if (claim) cached = fromCache(op, schedule, key);  // whoever held the claim before has made it
+  if (!cached || *cached != nullptr) return cached;
+  logLine(LogTopic::Cache, fmt::format("miss {} | {}", key.op, key.schedule));
+  return compiledAndStored(op, schedule);
+}
+
+Result<KernelRef> KernelLibrary::fromCache(const OpDesc& op, const Schedule& schedule, const KernelKey& key) {
   auto artifact = cache_.find(key);
-  if (cache_.enabled()) logLine(LogTopic::Cache, fmt::format("{} {} | {}", artifact ? "hit " : "miss", key.op, key.schedule));
-  if (artifact) {
-    auto loaded = loadArtifact(*artifact, "cache");
-    if (!loaded) return loaded.error();
-    kernel = *loaded;
-  } else {
-    double took = 0;
-    auto compiled = compile(op, schedule, &took);
-    if (!compiled) return compiled.error();
-    auto made = linked(*compiled, took);
-    if (!made) return made;
-    kernel = *made;
-    logLine(LogTopic::Perf, fmt::format("compiled in {:.1f} ms: {}", took, key.op));
-    if (cache_.enabled())
-      if (auto good = cache_.put(*compiled); !good && !warned_.exchange(true))
-        logWarning(fmt::format("{}: kernels are compiled anew in every run", good.error().message));
+  if (!artifact) return KernelRef();
+  // How a kernel is called decides what it reads and writes: that is taken from the compiler, never from a file.
+  auto program = lower(op, schedule, target_);
+  if (!program) return program.error();
+  if (artifact->info != kernelInfoOf(*program, op, schedule)) {
+    cache_.refuse(key, "what it says of its arguments is not what this kernel takes");
+    return KernelRef();
   }
-  logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", kernel->info.op, kernel->info.schedule, kernel->origin));
-  std::lock_guard lock(guard_);
-  if (kernel->origin == "cache") ++counts_.cached;
-  return loaded_[hash] = kernel;
+  auto loaded = loadArtifact(*artifact, "cache");
+  if (loaded) logLine(LogTopic::Cache, fmt::format("hit  {} | {}", key.op, key.schedule));
+  if (loaded || loaded.error().code != ErrorCode::BadInput) return loaded;
+  cache_.refuse(key, loaded.error().message);
+  return KernelRef();
+}
+
+Result<KernelRef> KernelLibrary::compiledAndStored(const OpDesc& op, const Schedule& schedule) {
+  double took = 0;
+  auto compiled = compile(op, schedule, &took);
+  if (!compiled) return compiled.error();
+  auto kernel = linked(*compiled, took);
+  if (!kernel) return kernel;
+  logLine(LogTopic::Perf, fmt::format("compiled in {:.1f} ms: {}", took, compiled->key.op));
+  if (!cache_.enabled()) return kernel;
+  auto good = cache_.put(*compiled);
+  if (!good && !cache_.warnedOf(compiled->key) && !warned_.exchange(true))
+    logWarning(fmt::format("{}: kernels are compiled anew in every run", good.error().message));
+  return kernel;
 }
 
 Result<KernelRef> KernelLibrary::tryOut(const OpDesc& op, const Schedule& schedule) {
@@ -149,14 +191,13 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op) {
   return get(op, *choice);
 }
 
-void KernelLibrary::forget() {
-  std::lock_guard lock(guard_);
-  loaded_.clear();
-}
+void KernelLibrary::forget() { loaded_ = std::shared_ptr<const Kernels>(); }
 
 LibraryCounts KernelLibrary::counts() const {
   std::lock_guard lock(guard_);
-  return counts_;
+  LibraryCounts counts = counts_;
+  counts.reused = reused_;
+  return counts;
 }
 
 }  // namespace quern

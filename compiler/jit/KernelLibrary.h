@@ -1,11 +1,13 @@
 // compiler/jit/KernelLibrary.h — kernels for ops: from memory, from the cache, or compiled now and put there.
 #pragma once
 
+#include "compiler/jit/SingleFlight.h"
 #include "compiler/store/KernelCache.h"
 #include "compiler/store/TuningDb.h"
 
 #include <atomic>
 #include <map>
+#include <memory>
 #include <mutex>
 
 namespace quern {
@@ -32,7 +34,8 @@ public:
   /// Errors   BadCommand: schedule text that is illegal, "tuned" where nothing was tuned.
   Result<ScheduleChoice> choose(const OpDesc& op, const std::string& wanted = "") const;
 
-  /// The kernel: in memory, else from the cache, else compiled and stored. Errors: what lowering or codegen say.
+  /// The kernel: in memory, else from the cache, else compiled and stored, once however many threads and processes ask. What is in
+  /// memory is found without a lock. Errors: what lowering or codegen say.
   Result<KernelRef> get(const OpDesc& op, const Schedule& schedule);
   Result<KernelRef> get(const OpDesc& op, const ScheduleChoice& choice);
   Result<KernelRef> get(const OpDesc& op);
@@ -52,14 +55,24 @@ public:
   LibraryCounts counts() const;
 
 private:
+  using Kernels = std::map<std::string, KernelRef>;
+
   std::vector<RowClass> rowClassesFor(const OpDesc& op, const ScheduleChoice& choice) const;
+  KernelRef inMemory(const std::string& name);
+  void remember(const std::string& name, const KernelRef& kernel);
+  Result<KernelRef> obtain(const OpDesc& op, const Schedule& schedule, const KernelKey& key);
+  /// nullptr: a miss. Errors: Machine.
+  Result<KernelRef> fromCache(const OpDesc& op, const Schedule& schedule, const KernelKey& key);
+  Result<KernelRef> compiledAndStored(const OpDesc& op, const Schedule& schedule);
 
   Target target_;
   KernelCache cache_;
   TuningDb tuning_;
   mutable std::mutex guard_;
-  std::map<std::string, KernelRef> loaded_;
+  std::atomic<std::shared_ptr<const Kernels>> loaded_;  ///< replaced whole, under guard_
+  SingleFlight<Result<KernelRef>> flights_;
   std::atomic<bool> warned_{false};  ///< of a cache that cannot be written: once
+  std::atomic<int64_t> reused_{0};
   mutable LibraryCounts counts_;
 };
 

@@ -2,17 +2,17 @@
 #include "compiler/store/KernelArtifact.h"
 
 #include "compiler/base/ElfObject.h"
-#include "compiler/base/Files.h"
+#include "compiler/base/Sha256.h"
 #include "compiler/base/Text.h"
 #include "compiler/Fingerprint.h"
 #include "compiler/store/ObjectLoader.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace quern {
 
 static constexpr std::string_view kMagic = "quern-kernel 1\n";
-static constexpr size_t kHashChars = 64;
 
 KernelKey kernelKey(const OpDesc& op, const Schedule& schedule, const Target& target) {
   return {text(op), text(schedule), target.level, kGeneratorFingerprint, kLlvmVersion, kAbiFingerprint};
@@ -34,17 +34,33 @@ std::string text(const KernelKey& key) {
   return out;
 }
 
-std::string hashOf(const KernelKey& key) { return sha256(text(key)).substr(0, 32); }
+Result<std::string> hashOf(const KernelKey& key) {
+  auto hash = sha256(text(key));
+  if (hash) hash->resize(32);
+  return hash;
+}
 
-std::string serialise(const KernelArtifact& artifact) {
+static std::string text(const Certificate& c) {
+  std::string out = fmt::format("cases={} worst={}", c.cases, shortest(c.worstOverLimit));
+  for (auto [key, value] : {std::pair{"as", &c.as}, {"of", &c.of}}) {
+    std::string plain = escaped(*value);
+    std::replace(plain.begin(), plain.end(), '"', '\'');  // values are quoted with "
+    if (!plain.empty()) out += fmt::format(" {}=\"{}\"", key, plain);
+  }
+  return out;
+}
+
+Result<std::string> serialise(const KernelArtifact& artifact) {
   std::string out(kMagic);
   out += text(artifact.key);
   addField(out, "info", text(artifact.info));
-  addField(out, "certificate", fmt::format("cases={} worst={}", artifact.certificate.cases, shortest(artifact.certificate.worstOverLimit)));
+  addField(out, "certificate", text(artifact.certificate));
   addField(out, "provenance", artifact.provenance);
   addField(out, "tuning", artifact.tuning);
   addField(out, "object", artifact.object);
-  return out + sha256(out);
+  auto hash = sha256(out);
+  if (!hash) return hash;
+  return out + *hash;
 }
 
 /// Takes "name length\nvalue\n" from the front of `rest`.
@@ -58,6 +74,7 @@ static Result<std::string> takeField(std::string_view& rest, std::string_view na
   if (!length || *length < 0 || static_cast<size_t>(*length) >= rest.size())
     return badInput(fmt::format("kernel file: field '{}' is longer than the file", name));
   std::string value(rest.substr(0, static_cast<size_t>(*length)));
+  if (rest[value.size()] != '\n') return badInput(fmt::format("kernel file: field '{}' does not end where it says", name));
   rest.remove_prefix(value.size() + 1);
   return value;
 }
@@ -66,16 +83,21 @@ static Result<Certificate> parseCertificate(std::string_view given) {
   auto keys = parseKeyValues(given, "kernel file: certificate", false);
   if (!keys) return badInput(keys.error().message);
   KeyReader reader(*keys, "kernel file: certificate");
-  Certificate out{reader.takeInt("cases", 0, 0, INT64_MAX), reader.takeDouble("worst", 0)};
+  Certificate out{reader.takeInt("cases", 0, 0, INT64_MAX), reader.takeDouble("worst", 0), reader.takeOr("as", ""),
+                  reader.takeOr("of", "")};
+  if (!(out.worstOverLimit >= 0 && out.worstOverLimit <= 1))
+    reader.fail(fmt::format("worst={} is no error within its limit", out.worstOverLimit));
   if (auto good = reader.finish(); !good) return badInput(good.error().message);
   return out;
 }
 
 Result<KernelArtifact> parseArtifact(std::string_view bytes) {
   if (!bytes.starts_with(kMagic)) return badInput("kernel file: not a quern kernel of format 1");
-  if (bytes.size() < kMagic.size() + kHashChars) return badInput("kernel file: truncated");
-  std::string_view body = bytes.substr(0, bytes.size() - kHashChars);
-  if (sha256(body) != bytes.substr(body.size())) return badInput("kernel file: its hash does not match: it was damaged or cut short");
+  if (bytes.size() < kMagic.size() + kSha256Chars) return badInput("kernel file: truncated");
+  std::string_view body = bytes.substr(0, bytes.size() - kSha256Chars);
+  auto hash = sha256(body);
+  if (!hash) return hash.error();
+  if (*hash != bytes.substr(body.size())) return badInput("kernel file: its hash does not match: it was damaged or cut short");
   std::string_view rest = body.substr(kMagic.size());
   KernelArtifact out;
   std::string info, certificate;

@@ -25,13 +25,17 @@ struct KernelKey {
 KernelKey kernelKey(const OpDesc& op, const Schedule& schedule, const Target& target);
 /// The full key as text, one field a line, each length-prefixed.
 std::string text(const KernelKey& key);
-/// The file name of a key: a hash.
-std::string hashOf(const KernelKey& key);
+/// What files of a key are called: 32 hexadecimal digits. Errors: as sha256.
+Result<std::string> hashOf(const KernelKey& key);
 
-/// Evidence that a kernel was compared with the reference before it was stored.
+/// Evidence that this kernel, by itself, was compared with the reference before it was stored. What it was decided to be in the
+/// course of that ("winner", "pinned", "few rows") is said, and so is where: both are one line of text.
 struct Certificate {
-  int64_t cases = 0;  ///< 0: never verified
-  double worstOverLimit = 0;
+  int64_t cases = 0;          ///< comparisons that passed; 0: never verified
+  double worstOverLimit = 0;  ///< largest error over its limit: at most 1
+  std::string as;             ///< what it was verified as
+  std::string of;             ///< sizes and inputs it was compared at
+  bool operator==(const Certificate&) const = default;
 };
 
 struct KernelArtifact {
@@ -43,10 +47,11 @@ struct KernelArtifact {
   std::string tuning;      ///< the tuning record, one line, or empty
 };
 
-/// Format version, key, info, certificate, provenance, record, object, and a SHA-256 of all of that.
-std::string serialise(const KernelArtifact& artifact);
+/// Format version, key, info, certificate, provenance, record, object, and a SHA-256 of all of that (README.md). Errors: as sha256.
+Result<std::string> serialise(const KernelArtifact& artifact);
 
-/// Errors   BadInput: what is wrong: version, truncation, hash, a malformed field, an object that is not of the form.
+/// Errors   BadInput: what is wrong: version, truncation, hash, a malformed field, an object that is not of the form. That what
+///          it says of itself is true only the compiler knows: KernelLibrary compares `info` with what it would make.
 Result<KernelArtifact> parseArtifact(std::string_view bytes);
 
 /// Maps the artifact's code. Errors: as loadKernelObject.

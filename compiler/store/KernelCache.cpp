@@ -1,143 +1,162 @@
-// compiler/store/KernelCache.cpp — see KernelCache.h.
+// compiler/store/KernelCache.cpp — see KernelCache.h: finding and writing entries. Listing and moving them: CacheFiles.cpp.
 #include "compiler/store/KernelCache.h"
 
 #include "compiler/base/Files.h"
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
+#include "compiler/store/CacheNames.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <mutex>
+#include <set>
 
 namespace quern {
 
-static constexpr const char* kEntryEnding = ".qk";
-static constexpr std::string_view kExportMagic = "quern-kernels 1\n";
+/// How long another process may take to make a kernel that this one needs too.
+static constexpr std::chrono::milliseconds kPatience(10'000);
+
+/// What was warned of, by path. Shared by copies of a cache; locked only where something is wrong.
+struct KernelCache::Said {
+  std::mutex guard;
+  std::set<std::string> paths;
+  std::atomic<bool> swept{false};
+
+  bool first(const std::string& path) {
+    std::lock_guard lock(guard);
+    return paths.insert(path).second;
+  }
+  bool has(const std::string& path) {
+    std::lock_guard lock(guard);
+    return paths.contains(path);
+  }
+};
 
 static std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
 }
 
+/// The elements that name something, each once. "$UNSET:/shared" means /shared, not the root of the file system.
+static std::vector<std::string> namedIn(const std::string& list) {
+  std::vector<std::string> names;
+  for (std::string& name : split(list, ':'))
+    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+  return names;
+}
+
 std::vector<std::string> cacheDirectories(const std::string& flag) {
   if (flag == "none") return {};
-  if (!flag.empty()) return split(flag, ':');
-  if (std::string own = environment("QUERN_CACHE_DIR"); !own.empty()) return split(own, ':');
+  for (const std::string& list : {flag, environment("QUERN_CACHE_DIR")})
+    if (std::vector<std::string> names = namedIn(list); !names.empty()) return names;
   if (std::string xdg = environment("XDG_CACHE_HOME"); !xdg.empty()) return {xdg + "/quern"};
   if (std::string home = environment("HOME"); !home.empty()) return {home + "/.cache/quern"};
   return {};
 }
 
-/// May code from here be mapped? Only if nobody but us (or root) can have written it.
-static bool isTrusted(const std::string& directory) {
-  struct stat info{};
-  if (::stat(directory.c_str(), &info) != 0) return true;  // not there yet: nothing is read from it
-  bool ours = info.st_uid == ::geteuid() || info.st_uid == 0;
-  return ours && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+KernelCache::KernelCache(std::vector<std::string> directories) : directories_(std::move(directories)), said_(std::make_shared<Said>()) {
+  for (const std::string& directory : directories_) entriesOf(directory);
 }
 
-KernelCache::KernelCache(std::vector<std::string> directories) {
-  for (std::string& directory : directories) {
-    if (isTrusted(directory)) directories_.push_back(std::move(directory));
-    else
-      logWarning(
-          fmt::format("cache {}: others can write to it, so nothing is mapped from it; chmod 0700 would allow it", escaped(directory)));
-  }
+Result<std::optional<TrustedFolder>> trustedEntries(const std::string& directory) {
+  auto top = TrustedFolder::open(directory);
+  if (!top || !*top) return top;
+  return (*top)->folder(kEntryFolder);
 }
 
-static std::string entryPath(const std::string& directory, const KernelKey& key) {
-  return directory + "/kernels/" + hashOf(key) + kEntryEnding;
+std::optional<TrustedFolder> KernelCache::entriesOf(const std::string& directory) const {
+  auto folder = trustedEntries(directory);
+  if (folder) return std::move(*folder);
+  if (said_->first(directory)) logWarning(fmt::format("cache {}; nothing in it is used", folder.error().message));
+  return std::nullopt;
 }
 
-/// Is this file one that only we or root could write?
-static bool isTrustedFile(const std::string& path) {
-  struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) return false;
-  return (info.st_uid == ::geteuid() || info.st_uid == 0) && (info.st_mode & S_IWOTH) == 0;
+static std::string entryPath(const std::string& directory, const std::string& hash) {
+  return directory + "/" + kEntryFolder + "/" + hash + kEntryEnding;
 }
 
 std::optional<KernelArtifact> KernelCache::find(const KernelKey& key) const {
+  if (directories_.empty()) return std::nullopt;
+  auto hash = hashOf(key);
+  if (!hash) {
+    if (said_->first("")) logWarning(fmt::format("cache: {}; kernels are compiled anew", hash.error().message));
+    return std::nullopt;
+  }
   for (const std::string& directory : directories_) {
-    std::string path = entryPath(directory, key);
-    if (::access(path.c_str(), F_OK) != 0) continue;
-    std::string why = "others can write to it";
-    if (isTrustedFile(path)) {
-      auto bytes = readFile(path);
-      auto artifact = bytes ? parseArtifact(*bytes) : Result<KernelArtifact>(bytes.error());
-      if (artifact && artifact->key == key) return std::move(*artifact);
-      why = artifact ? "it is the entry of another kernel" : artifact.error().message;
+    auto folder = entriesOf(directory);
+    if (!folder) continue;
+    auto artifact = readEntry(*folder, *hash + kEntryEnding);
+    if (artifact && !*artifact) continue;
+    if (artifact && (*artifact)->key == key) {
+      folder->removeAbandoned(KeyClaim::fileOf(*hash));  // of one that was killed when its entry was just there
+      return std::move(**artifact);
     }
-    logWarning(fmt::format("cache entry {} is not used: {}", escaped(path), why));
+    std::string path = entryPath(directory, *hash);
+    std::string why = artifact ? escaped(path) + ": is the entry of another kernel" : artifact.error().message;
+    if (said_->first(path)) logWarning(fmt::format("cache entry {}; it is not used", why));
   }
   return std::nullopt;
 }
 
-Result<std::string> KernelCache::writableDirectory() const {
+Result<std::optional<KernelArtifact>> readEntry(const TrustedFolder& folder, const std::string& name) {
+  auto bytes = folder.read(name, kMostEntryBytes);
+  if (!bytes) return bytes.error();
+  if (!*bytes) return std::optional<KernelArtifact>();
+  auto artifact = parseArtifact(**bytes);
+  if (!artifact) return badInput(fmt::format("{}/{}: {}", escaped(folder.path()), escaped(name), artifact.error().message));
+  return std::optional(std::move(*artifact));
+}
+
+void KernelCache::refuse(const KernelKey& key, const std::string& why) const {
+  auto hash = hashOf(key);
+  if (!hash) return;
+  for (const std::string& directory : directories_) {
+    auto folder = entriesOf(directory);
+    auto artifact = folder ? readEntry(*folder, *hash + kEntryEnding) : Result<std::optional<KernelArtifact>>(badInput(""));
+    if (!artifact || !*artifact || (*artifact)->key != key) continue;  // that one was not the one found
+    std::string path = entryPath(directory, *hash);
+    if (said_->first(path)) logWarning(fmt::format("cache entry {}: {}; it is not used", escaped(path), why));
+    return;
+  }
+}
+
+bool KernelCache::warnedOf(const KernelKey& key) const {
+  auto hash = hashOf(key);
+  return directories_.empty() || !hash || said_->has(directories_[0]) || said_->has(entryPath(directories_[0], *hash));
+}
+
+Result<TrustedFolder> KernelCache::writableEntries() const {
   if (directories_.empty()) return machineLacks("there is no cache directory to write to (--cache none, or HOME is not set)");
-  if (auto good = makeDirectories(directories_[0] + "/kernels", 0700); !good) return good.error();
-  return directories_[0];
+  auto top = TrustedFolder::make(directories_[0]);
+  if (!top) return top;
+  return top->makeFolder(kEntryFolder);
+}
+
+std::optional<KeyClaim> KernelCache::claim(const KernelKey& key) const {
+  auto hash = hashOf(key);
+  auto folder = hash ? writableEntries() : Result<TrustedFolder>(hash.error());
+  if (!folder) return std::nullopt;
+  return KeyClaim::take(std::move(*folder), *hash, kPatience);
+}
+
+/// Files that killed processes did not finish, and claims of theirs.
+static void sweep(const TrustedFolder& folder) {
+  for (const std::string& name : folder.names())
+    if (TrustedFolder::isTemporary(name) || KeyClaim::isClaim(name)) folder.removeAbandoned(name);
 }
 
 Result<void> KernelCache::put(const KernelArtifact& artifact) const {
-  auto directory = writableDirectory();
-  if (!directory) return directory.error();
-  return writeFileAtomically(entryPath(*directory, artifact.key), serialise(artifact));
-}
-
-std::vector<CacheFile> KernelCache::files() const {
-  std::vector<CacheFile> all;
-  for (const std::string& directory : directories_)
-    for (const std::string& name : listDirectory(directory + "/kernels")) {
-      std::string path = directory + "/kernels/" + name;
-      struct stat info{};
-      if (name.ends_with(kEntryEnding) && ::stat(path.c_str(), &info) == 0) all.push_back({path, info.st_size});
-    }
-  return all;
-}
-
-Result<int64_t> KernelCache::exportTo(const std::string& file) const {
-  std::string out(kExportMagic);
-  int64_t count = 0;
-  for (const CacheFile& entry : files()) {
-    auto bytes = readFile(entry.path);
-    if (!bytes || !parseArtifact(*bytes)) {
-      logWarning(fmt::format("cache entry {} is damaged and left out", escaped(entry.path)));
-      continue;
-    }
-    out += fmt::format("{}\n{}\n", bytes->size(), *bytes);
-    ++count;
-  }
-  out += sha256(out);
-  if (auto good = writeFileAtomically(file, out); !good) return good.error();
-  return count;
-}
-
-Result<int64_t> KernelCache::importFrom(const std::string& file) const {
-  auto bytes = readFile(file);
+  auto hash = hashOf(artifact.key);
+  if (!hash) return hash.error();
+  auto bytes = serialise(artifact);
   if (!bytes) return bytes.error();
-  constexpr size_t kHashChars = 64;
-  std::string_view rest = *bytes;
-  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(file), why)); };
-  if (!rest.starts_with(kExportMagic) || rest.size() < kExportMagic.size() + kHashChars)
-    return bad("not a file that `quern cache export` wrote");
-  std::string_view body = rest.substr(0, rest.size() - kHashChars);
-  if (sha256(body) != rest.substr(body.size())) return bad("its hash does not match: it was damaged or cut short");
-  rest = body.substr(kExportMagic.size());
-  std::vector<KernelArtifact> artifacts;
-  while (!rest.empty()) {
-    size_t lineEnd = rest.find('\n');
-    auto length = parseInt(rest.substr(0, lineEnd));
-    if (lineEnd == std::string_view::npos || !length || *length < 0 || static_cast<size_t>(*length) >= rest.size() - lineEnd - 1)
-      return bad("an entry is longer than the file");
-    auto artifact = parseArtifact(rest.substr(lineEnd + 1, static_cast<size_t>(*length)));
-    if (!artifact) return bad(artifact.error().message);
-    artifacts.push_back(std::move(*artifact));
-    rest.remove_prefix(lineEnd + 1 + static_cast<size_t>(*length) + 1);
-  }
-  for (const KernelArtifact& artifact : artifacts)
-    if (auto good = put(artifact); !good) return good.error();
-  return static_cast<int64_t>(artifacts.size());
+  auto folder = writableEntries();
+  if (!folder) return folder.error();
+  auto written = folder->replace(*hash + kEntryEnding, *bytes);
+  if (written && !said_->swept.exchange(true)) sweep(*folder);
+  return written;
 }
 
 }  // namespace quern

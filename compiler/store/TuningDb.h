@@ -1,39 +1,17 @@
-// compiler/store/TuningDb.h — which schedule runs an op here: pinned, else tuned, else none. Text, one line a decision.
+// compiler/store/TuningDb.h — which schedule runs an op here: pinned, else tuned, else none. From records.txt of the cache's directories.
 #pragma once
 
-#include "compiler/base/Result.h"
 #include "compiler/op/OpDesc.h"
-#include "compiler/target/Target.h"
+#include "compiler/store/RecordLines.h"
 
-#include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace quern {
 
-/// A decision about one op on one CPU. `pin` and `unpin` are the user's; `tuned` the tuner's.
-struct TuningRecord {
-  enum class Kind : uint8_t { Tuned, Pinned, Unpinned };
-  Kind kind = Kind::Tuned;
-  std::string op;
-  std::string cpu;  ///< level of the code and model of the CPU it was decided on
-  std::string schedule;
-  double ratio = 1;        ///< default's time over this one's
-  double medianNs = 0;     ///< of one call
-  int64_t candidates = 0;  ///< timed
-  std::string effort;
-  std::string date;  ///< ISO 8601, UTC
-  int64_t rows = 0;  ///< decides for calls with at most so many rows; 0: for all that no other decides
-};
-
-std::string text(const TuningRecord& record);
-Result<TuningRecord> parseTuningRecord(std::string_view line);
-
-/// What records are filed under: what the code may use and where it was measured.
-std::string tuningCpu(const Target& target);
-
-/// `records.txt` of a cache's directories. Lines are appended and synced; a torn or unknown line is skipped. A later line
-/// about the same op and CPU replaces an earlier one of its kind.
+/// Lines are appended and synced. One that is torn, damaged or holds numbers that no measurement gives is skipped; how many were is said
+/// once. A later line about the same op and CPU replaces an earlier one of its kind; the first directory has the last word.
 class TuningDb {
 public:
   static TuningDb open(const std::vector<std::string>& cacheDirectories);
@@ -51,14 +29,13 @@ public:
   /// Appends to the first directory and takes effect here. Errors: Machine.
   Result<void> add(const TuningRecord& record);
 
-  size_t size() const { return tuned_.size() + pinned_.size(); }
-
 private:
-  void apply(const TuningRecord& record);
+  struct Decision;
+  Decision decide(const OpDesc& op, const Target& target) const;
 
-  std::string file_;
-  std::map<std::string, TuningRecord> tuned_, pinned_;                 // by op and cpu
-  std::map<std::string, std::map<int64_t, TuningRecord>> rowClasses_;  // by op and cpu, then rows
+  std::string directory_;          ///< written; empty: none
+  std::vector<RecordLines> files_;  ///< the first has the last word
+  std::vector<TuningRecord> added_;
 };
 
 }  // namespace quern

@@ -1,6 +1,7 @@
 // tools/quern/Cache.cpp — `quern cache`: where kernels are kept, what is there, and moving them.
-#include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
+#include "compiler/store/KernelCache.h"
+#include "compiler/store/RecordLines.h"
 #include "compiler/target/HostTarget.h"
 #include "tools/quern/Command.h"
 #include "tools/quern/Json.h"
@@ -28,6 +29,12 @@ std::string standing(const KernelArtifact& artifact) {
   return made->model == host.model ? "exact" : "runs, tuned elsewhere (" + made->model + ")";
 }
 
+/// One word or two for the list: what the entry's own kernel was verified as.
+std::string verifiedAs(const Certificate& certificate) {
+  if (certificate.cases == 0) return "no";
+  return certificate.as.empty() ? "yes" : escapedShort(certificate.as);
+}
+
 /// The plain text, or the same as JSON where it was asked for.
 Result<void> say(const CommandLine& line, const std::string& plain, const Json& json) {
   if (line.has("json"))
@@ -39,14 +46,13 @@ Result<int> list(const KernelCache& cache, const CommandLine& line) {
   Json rows = Json::array();
   std::string out = "verified  bytes   standing  op | schedule\n";
   for (const CacheFile& file : cache.files()) {
-    auto bytes = readFile(file.path);
-    auto artifact = bytes ? parseArtifact(*bytes) : Result<KernelArtifact>(bytes.error());
-    if (!artifact) {
-      out += fmt::format("{:>8}  {:>6}  {}: {}\n", "-", file.bytes, escaped(file.path), artifact.error().message);
+    if (!file.artifact) {
+      out += fmt::format("{:>8}  {:>6}  {}\n", "-", file.bytes, file.artifact.error().message);
       continue;
     }
+    const Result<KernelArtifact>& artifact = file.artifact;
     std::string here = standing(*artifact);
-    out += fmt::format("{:>8}  {:>6}  {}  {} | {}\n", artifact->certificate.cases > 0 ? "yes" : "no", file.bytes, here, artifact->key.op,
+    out += fmt::format("{:>8}  {:>6}  {}  {} | {}\n", verifiedAs(artifact->certificate), file.bytes, here, artifact->key.op,
                        artifact->key.schedule);
     rows.push_back({{"op", artifact->key.op},
                     {"schedule", artifact->key.schedule},
@@ -55,10 +61,30 @@ Result<int> list(const KernelCache& cache, const CommandLine& line) {
                     {"standing", here},
                     {"certificate_cases", artifact->certificate.cases},
                     {"worst_error_over_limit", artifact->certificate.worstOverLimit},
+                    {"verified_as", artifact->certificate.as},
+                    {"verified_at", artifact->certificate.of},
                     {"file", file.path}});
   }
   if (auto good = say(line, out, {{"rows", rows}}); !good) return good.error();
   return 0;
+}
+
+/// Lines about tuning records that are not used; counts them and the others.
+std::string recordFaults(const KernelCache& cache, RecordLines::Health& all) {
+  std::string out;
+  for (const std::string& directory : cache.directories()) {
+    auto folder = TrustedFolder::open(directory);
+    if (!folder || !*folder) continue;  // said with the entries
+    auto file = RecordLines::open(**folder);
+    if (!file) out += file.error().message + "\n", ++all.bad;
+    if (!file || !*file) continue;
+    RecordLines::Health health = (*file)->health();
+    all.good += health.good, all.bad += health.bad;
+    if (health.bad > 0)
+      out += fmt::format("{}: {} of {} records not used; the first: {}\n", escaped((*file)->path()), health.bad, health.bad + health.good,
+                         health.firstReason);
+  }
+  return out;
 }
 
 Result<int> verify(const KernelCache& cache, const CommandLine& line) {
@@ -66,19 +92,21 @@ Result<int> verify(const KernelCache& cache, const CommandLine& line) {
   Json damaged = Json::array();
   std::string out;
   for (const CacheFile& file : cache.files()) {
-    auto bytes = readFile(file.path);
-    auto artifact = bytes ? parseArtifact(*bytes) : Result<KernelArtifact>(bytes.error());
-    bool named = artifact && file.path.ends_with(hashOf(artifact->key) + ".qk");
-    if (named) ++good;
-    else {
-      ++bad;
-      damaged.push_back(file.path);
-      out += fmt::format("{}: {}\n", escaped(file.path), artifact ? "is not the entry its name says" : artifact.error().message);
+    if (file.artifact) {
+      ++good;
+      continue;
     }
+    ++bad;
+    damaged.push_back(file.path);
+    out += file.artifact.error().message + "\n";
   }
-  if (auto written = say(line, out + fmt::format("{} good, {} damaged\n", good, bad), {{"good", good}, {"damaged", damaged}}); !written)
-    return written.error();
-  return bad == 0 ? 0 : 1;
+  RecordLines::Health records;
+  out += recordFaults(cache, records);
+  out += fmt::format("{} good, {} damaged\n", good, bad);
+  if (records.good + records.bad > 0) out += fmt::format("records: {} good, {} damaged\n", records.good, records.bad);
+  Json json = {{"good", good}, {"damaged", damaged}, {"records", {{"good", records.good}, {"damaged", records.bad}}}};
+  if (auto written = say(line, out, json); !written) return written.error();
+  return bad == 0 && records.bad == 0 ? 0 : 1;
 }
 
 }  // namespace

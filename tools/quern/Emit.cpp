@@ -1,5 +1,6 @@
 // tools/quern/Emit.cpp — `quern emit`: a bundle of kernels that runs without a compiler.
 #include "compiler/base/Files.h"
+#include "compiler/base/Sha256.h"
 #include "compiler/base/Text.h"
 #include "compiler/base/Toml.h"
 #include "compiler/jit/CodegenModule.h"
@@ -28,11 +29,13 @@ namespace {
 struct Emitted {
   std::string symbol;
   KernelInfo info;
-  std::string object;
+  std::string object, hash;  ///< hash: SHA-256 of the object
 };
 
 /// quern_matmul_m64_n64_k64__x86_64_v4: readable, and unique through a piece of the key's hash.
-std::string symbolOf(const OpDesc& op, const KernelKey& key) {
+Result<std::string> symbolOf(const OpDesc& op, const KernelKey& key) {
+  auto hash = hashOf(key);
+  if (!hash) return hash;
   std::string name = "quern_";
   for (char c : text(op)) {
     bool word = std::isalnum(static_cast<unsigned char>(c)) != 0;
@@ -41,7 +44,7 @@ std::string symbolOf(const OpDesc& op, const KernelKey& key) {
     else if (c != '=' && name.back() != '_') name += '_';
   }
   while (name.back() == '_') name.pop_back();
-  return name.substr(0, 80) + "_" + hashOf(key).substr(0, 8);
+  return name.substr(0, 80) + "_" + hash->substr(0, 8);
 }
 
 Result<Emitted> emitOne(const OpDesc& op, const Schedule& schedule, const Target& target) {
@@ -49,11 +52,13 @@ Result<Emitted> emitOne(const OpDesc& op, const Schedule& schedule, const Target
   if (!api) return api.error();
   auto program = lower(op, schedule, target);
   if (!program) return program.error();
-  Emitted out{symbolOf(op, kernelKey(op, schedule, target)), kernelInfoOf(*program, op, schedule), ""};
-  auto object = (*api)->emitObject(*program, out.symbol);
+  auto symbol = symbolOf(op, kernelKey(op, schedule, target));
+  if (!symbol) return symbol.error();
+  auto object = (*api)->emitObject(*program, *symbol);
   if (!object) return object.error();
-  out.object = std::move(*object);
-  return out;
+  auto hash = sha256(*object);
+  if (!hash) return hash.error();
+  return Emitted{*symbol, kernelInfoOf(*program, op, schedule), std::move(*object), std::move(*hash)};
 }
 
 /// A formula over the run-time dimensions as a C function of `dims`.
@@ -103,7 +108,7 @@ std::string manifestText(const std::vector<Emitted>& kernels) {
   for (const Emitted& kernel : kernels)
     out += fmt::format("\n[[kernel]]\nsymbol = {}\nop = {}\nschedule = {}\ncontract = {}\nobject = {}\nsha256 = {}\ninfo = {}\n",
                        tomlQuoted(kernel.symbol), tomlQuoted(kernel.info.op), tomlQuoted(kernel.info.schedule),
-                       tomlQuoted(kernel.info.contract), tomlQuoted(kernel.symbol + ".o"), tomlQuoted(sha256(kernel.object)),
+                       tomlQuoted(kernel.info.contract), tomlQuoted(kernel.symbol + ".o"), tomlQuoted(kernel.hash),
                        tomlQuoted(text(kernel.info)));
   return out;
 }

@@ -121,7 +121,7 @@ Result<NpyArray> decode(const Header& header, std::string_view data) {
 }  // namespace
 
 Result<NpyArray> readNpy(const std::string& path) {
-  auto bytes = readFile(path);
+  auto bytes = readFile(path, INT64_MAX);  // memory is the limit
   if (!bytes) return bytes.error();
   auto located = [&](const Error& error) { return badInput(fmt::format("{}: {}", escaped(path), error.message)); };
   auto header = parseHeader(*bytes);

@@ -2,6 +2,7 @@
 #include "tools/quern/Peers.h"
 
 #include "compiler/base/Log.h"
+#include "compiler/base/Module.h"
 #include "compiler/base/ProgramPath.h"
 #include "compiler/base/Text.h"
 
@@ -52,9 +53,9 @@ std::string moduleOf(const std::string& name, const Target& target) {
 }
 
 Result<const QuernPeer*> open(const std::string& module) {
-  void* handle = ::dlopen(module.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) return machineLacks(::dlerror());
-  auto entry = reinterpret_cast<const QuernPeer* (*)()>(::dlsym(handle, "quernPeer"));
+  auto handle = loadModule(module);
+  if (!handle) return handle.error();
+  auto entry = reinterpret_cast<const QuernPeer* (*)()>(::dlsym(*handle, "quernPeer"));
   if (entry == nullptr || entry()->version != kQuernPeerVersion) return machineLacks(module + " is of another version");
   return entry();
 }

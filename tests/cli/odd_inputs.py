@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""tests/cli/odd_inputs.py QUERN — pipes, devices, folders, endless files where a file is expected; streams where they are meant."""
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+
+quern = os.path.abspath(sys.argv[1])
+checks, failed = 0, []
+
+
+def run(folder, words, status, message=None, give=None, out=None):
+    """One command in `folder`: its status, and the end of its last line on stderr."""
+    global checks
+    checks += 1
+    try:
+        done = subprocess.run([quern, *words], cwd=folder, input=give, stdin=None if give is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=60, env={**os.environ, "QUERN_CACHE_DIR": os.path.join(folder, "cache")})
+    except subprocess.TimeoutExpired:
+        failed.append(f"quern {' '.join(words)}: hangs")
+        return
+    said = done.stderr.decode().strip().split("\n")[-1]
+    if done.returncode != status or (message is not None and said != f"quern: {message}"):
+        failed.append(f"quern {' '.join(words)}: {done.returncode} {said}\n  expected {status} {message}")
+    if out is not None and out not in done.stdout:
+        failed.append(f"quern {' '.join(words)}: printed {done.stdout[:80]}")
+
+
+def npy(values):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({len(values)},), }}"
+    header += " " * (63 - (10 + len(header)) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    def path(name):
+        return os.path.join(folder, name)
+
+    make = {
+        "pipe": os.mkfifo,
+        "dir": os.mkdir,
+        "sock": lambda at: socket.socket(socket.AF_UNIX).bind(at),
+        "link": lambda at: os.symlink(path("pipe.toml"), at),
+        "loop": lambda at: os.symlink(at, at),
+        "zero": lambda at: os.symlink("/dev/zero", at),
+        "full": lambda at: os.symlink("/dev/full", at),
+        "random": lambda at: os.symlink("/dev/random", at),
+        "huge": lambda at: (open(at, "wb").close(), os.truncate(at, 1 << 41)),
+        "none": lambda at: None,
+    }
+    for kind, maker in make.items():
+        for ending in ("toml", "npy"):
+            maker(path(f"{kind}.{ending}"))
+    with open(path("x.npy"), "wb") as file:
+        file.write(npy([1, 2, 3, 4]))
+    device = "is a device, a regular file is needed"
+    odd = {
+        "pipe": "is a pipe, a regular file is needed",
+        "link": "is a pipe, a regular file is needed",
+        "sock": "is a socket, a regular file is needed",
+        "dir": "is a directory",
+        "loop": "Too many levels of symbolic links",
+        "none": "No such file or directory",
+        "zero": device,
+        "full": device,
+        "random": device,
+        "huge": "has more than {}, the most that is read of such a file",
+    }
+    for kind, why in odd.items():
+        text = why.format("1.00 GiB")
+        run(folder, ["show", f"{kind}.toml"], 3, f"{kind}.toml: {why.format('64.00 MiB')}")
+        run(folder, ["cache", "import", f"{kind}.npy"], 3, f"{kind}.npy: {text}")
+        run(folder, ["show", "softmax", "x=4x8", "--stage", "llvm", "--loops", f"{kind}.npy"], 3, f"{kind}.npy: {text}")
+        if kind != "huge":  # an array may be large: memory is its limit
+            run(folder, ["eval", "softmax", f"{kind}.npy", "-o", "y.npy"], 3, f"{kind}.npy: {why}")
+
+    # Streams that this process was started with are meant.
+    run(folder, ["eval", "softmax", "x.npy", "-o", "y.npy"], 0)
+    run(folder, ["cache", "export", "all.qks"], 0)
+    with open(path("all.qks"), "rb") as file:
+        exported = file.read()
+    for stream in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"):
+        run(folder, ["cache", "import", stream], 0, give=exported, out=b"1 kernels read")
+    run(folder, ["cache", "import", "/dev/fd/77"], 3, "/dev/fd/77: Bad file descriptor")
+    run(folder, ["cache", "import", "/dev/zero"], 3, f"/dev/zero: {device}")
+    run(folder, ["eval", "softmax", "x.npy", "-o", "/dev/null"], 0)
+    run(folder, ["eval", "softmax", "x.npy", "-o", "/dev/stdout"], 0, out=b"NUMPY")
+    run(folder, ["eval", "softmax", "x.npy", "-o", "pipe.npy"], 4, "pipe.npy: cannot write: nobody reads from it")
+    run(folder, ["eval", "softmax", "x.npy", "-o", "/dev/full"], 4, "/dev/full: cannot write: No space left on device")
+
+print("\n".join(failed))
+print(f"{checks} checks, {len(failed)} wrong")
+sys.exit(1 if failed or checks < 30 else 0)

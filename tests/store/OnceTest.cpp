@@ -1,0 +1,101 @@
+// tests/store/OnceTest.cpp — a key is made once however many threads and libraries ask; claims outlive nobody.
+#include "compiler/store/KeyClaim.h"
+#include "tests/store/StoreSupport.h"
+
+#include <csignal>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace quern;
+using namespace std::chrono_literals;
+
+namespace {
+
+TrustedFolder trusted(const std::string& path) {
+  auto folder = TrustedFolder::make(path);
+  REQUIRE(folder);
+  return std::move(*folder);
+}
+
+}  // namespace
+
+TEST_CASE("sixteen threads make each kernel once") {
+  for (bool withCache : {true, false}) {
+    Folder folder;
+    KernelLibrary library(hostTarget(), withCache ? std::vector<std::string>{folder.path} : std::vector<std::string>());
+    std::vector<OpDesc> ops = {op("add a=*x8 b=8"), op("softmax x=*x37"), op("gelu x=100")};
+    std::vector<std::thread> threads;
+    std::atomic<int> good{0};
+    for (int i = 0; i < 16; ++i)
+      threads.emplace_back([&] {
+        for (const OpDesc& desc : ops) good += library.get(desc) ? 1 : 0;
+      });
+    for (std::thread& thread : threads) thread.join();
+    CHECK(good == 48);
+    CHECK(library.counts().compiled == 3);
+  }
+}
+
+TEST_CASE("two libraries on one cache, at the same time, compile a key once") {
+  Folder folder;
+  KernelLibrary one(hostTarget(), {folder.path}), two(hostTarget(), {folder.path});
+  OpDesc desc = op("softmax x=*x37");
+  std::thread other([&] { (void)one.get(desc); });
+  (void)two.get(desc);
+  other.join();
+  CHECK(one.counts().compiled + two.counts().compiled == 1);
+}
+
+TEST_CASE("what is made fails for all who wait, and is tried again") {
+  SingleFlight<int> flights;
+  std::atomic<int> made{0};
+  CHECK_THROWS_AS(flights.once("a",
+                               [&]() -> int {
+                                 ++made;
+                                 throw std::bad_alloc();
+                               }),
+                  std::bad_alloc);
+  CHECK(flights.once("a", [&] { return ++made; }) == 2);
+  CHECK(flights.once("a", [&] { return ++made; }) == 3);
+}
+
+TEST_CASE("a claim keeps others waiting, for so long; nothing of it stays") {
+  Folder folder;
+  {
+    KeyClaim mine = KeyClaim::take(trusted(folder.path), "k", 0ms);
+    auto start = std::chrono::steady_clock::now();
+    KeyClaim without = KeyClaim::take(trusted(folder.path), "k", 50ms);
+    CHECK(std::chrono::steady_clock::now() - start >= 50ms);
+    KeyClaim another = KeyClaim::take(trusted(folder.path), "l", 10'000ms);
+    CHECK(std::chrono::steady_clock::now() - start < 5s);
+  }
+  CHECK(trusted(folder.path).names().empty());
+}
+
+TEST_CASE("the claim of a killed process is nobody's") {
+  Folder folder;
+  int ready[2];
+  REQUIRE(::pipe(ready) == 0);
+  pid_t owner = ::fork();
+  if (owner == 0) {
+    KeyClaim mine = KeyClaim::take(trusted(folder.path), "k", 0ms);
+    (void)!::write(ready[1], "x", 1);
+    while (true) ::pause();
+  }
+  char byte = 0;
+  REQUIRE(::read(ready[0], &byte, 1) == 1);
+  CHECK(trusted(folder.path).names() == std::vector<std::string>{"k.lock"});
+  std::thread killer([&] {
+    std::this_thread::sleep_for(50ms);
+    ::kill(owner, SIGKILL);
+  });
+  auto start = std::chrono::steady_clock::now();
+  {
+    KeyClaim mine = KeyClaim::take(trusted(folder.path), "k", 20'000ms);
+  }
+  CHECK(std::chrono::steady_clock::now() - start < 10s);
+  killer.join();
+  ::waitpid(owner, nullptr, 0);
+  CHECK(trusted(folder.path).names().empty());
+}

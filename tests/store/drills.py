@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""tests/store/drills.py QUERN FAULTY_CALLS [--deep] — many processes, killed processes and failing calls on one cache: nothing lost,
+nothing damaged accepted, nothing left behind."""
+import errno
+import os
+import random
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+quern, faulty, deep = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), "--deep" in sys.argv
+checks, failed = 0, []
+RIGHT = None  # bytes of the right answer
+
+
+def check(good, what):
+    global checks
+    checks += 1
+    if not good:
+        failed.append(what)
+
+
+def start(folder, cache, out="y.npy", env=None, log="perf"):
+    words = [quern, "eval", "softmax", os.path.join(folder, "x.npy"), "-o", os.path.join(folder, out), "--cache", cache, "--log", log]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
+
+
+def finish(process):
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+def answer(folder, out="y.npy"):
+    with open(os.path.join(folder, out), "rb") as file:
+        return file.read()
+
+
+def run(folder, cache, env=None):
+    path = os.path.join(folder, "y.npy")
+    if os.path.exists(path):
+        os.unlink(path)
+    return finish(start(folder, cache, env=env))
+
+
+def sound(folder, cache, what):
+    """After whatever happened: one plain run is right, and the cache then holds whole entries under right names, and nothing else."""
+    status, err = run(folder, cache)
+    check(status == 0 and answer(folder) == RIGHT, f"{what}: the next run ends with {status}: {err.strip()}")
+    kernels = os.path.join(cache, "kernels")
+    odd = [name for name in os.listdir(kernels) if not re.fullmatch(r"[0-9a-f]{32}\.qk", name)] if os.path.isdir(kernels) else []
+    check(not odd, f"{what}: left behind: {odd}")
+    done = subprocess.run([quern, "cache", "verify", "--cache", cache], capture_output=True, text=True)
+    check(done.returncode == 0, f"{what}: cache verify: {done.stdout.strip()}")
+
+
+def many_processes(folder):
+    for count, rounds in ((16, 4 if deep else 1),):
+        for i in range(rounds):
+            cache = os.path.join(folder, f"many{i}")
+            all_of_them = [start(folder, cache, f"y{k}.npy") for k in range(count)]
+            compiled = 0
+            for k, process in enumerate(all_of_them):
+                status, err = finish(process)
+                compiled += err.count("compiled in")
+                check(status == 0 and answer(folder, f"y{k}.npy") == RIGHT, f"{count} cold processes: {k} ends with {status}: {err.strip()}")
+            check(compiled <= 1.2, f"{count} cold processes: the key was compiled {compiled} times")
+            sound(folder, cache, f"{count} cold processes")
+
+
+def killed(folder):
+    rng = random.Random(7)
+    began = time.monotonic()
+    run(folder, os.path.join(folder, "clock"))
+    whole = time.monotonic() - began
+    for i in range(100 if deep else 8):
+        cache = os.path.join(folder, f"killed{i % 4}")
+        if i % 3 == 0:
+            subprocess.run(["rm", "-rf", cache], check=True)
+        process = start(folder, cache)
+        time.sleep(rng.uniform(0.3, 1.05) * whole)
+        process.send_signal(signal.SIGKILL)
+        finish(process)
+        sound_after_kill(folder, cache, i)
+
+
+def sound_after_kill(folder, cache, i):
+    kernels = os.path.join(cache, "kernels")
+    if os.path.isdir(kernels):  # as if it had been killed with more of it done: abandoned files of other keys go too
+        for name in ("0" * 32 + ".qk.tmpabcdef", "1" * 32 + ".lock"):
+            open(os.path.join(kernels, name), "w").close()
+        for name in os.listdir(kernels):
+            if name.endswith(".qk"):
+                os.unlink(os.path.join(kernels, name))
+    sound(folder, cache, f"kill {i}")
+
+
+def failing_calls(folder):
+    """Every call about the cache's files fails once, in each way."""
+    record = os.path.join(folder, "count")
+    ways = [(str(errno.EIO), "EIO"), (str(errno.ENOSPC), "ENOSPC"), (str(errno.EINTR), "EINTR"), ("short", "short"), (str(errno.EACCES), "EACCES")]
+    for warm in (False, True):
+        for way, name in ways if deep else ways[:4]:
+            at, count, cache = 1, 1, os.path.join(folder, f"faulty-{name}-{warm}")
+            while at <= count:
+                if not warm:
+                    subprocess.run(["rm", "-rf", cache], check=True)
+                elif at == 1:
+                    run(folder, cache)
+                env = {"LD_PRELOAD": faulty, "QUERN_FAULT_UNDER": cache, "QUERN_FAULT_AT": str(at), "QUERN_FAULT_AS": way, "QUERN_FAULT_COUNT": record}
+                status, err = run(folder, cache, env)
+                what = f"{'warm' if warm else 'cold'}, {name} at call {at}"
+                check(status == 0 and answer(folder) == RIGHT, f"{what}: ends with {status}: {err.strip()}")
+                count = int(open(record).read())
+                check(count > 0, f"{what}: no calls were seen")
+                if deep or at % 4 == 0:
+                    sound(folder, cache, what)
+                at += 1 if deep else 3
+
+
+def failing_hashes(folder):
+    for warm in (False, True):
+        for at in range(1, 9):
+            cache = os.path.join(folder, f"digest-{warm}-{at}")
+            if warm:
+                run(folder, cache)
+            status, err = run(folder, cache, {"LD_PRELOAD": faulty, "QUERN_FAULT_AT": str(at), "QUERN_FAULT_AS": "digest"})
+            check(status == 0 and answer(folder) == RIGHT, f"hash {at} fails: ends with {status}: {err.strip()}")
+            sound(folder, cache, f"hash {at} fails")
+
+
+def pinned(folder):
+    """Records under failing calls: a record is there whole or not at all, and the one before it stays."""
+    op = ["matmul", "m=64", "n=64", "k=64"]
+    whole = os.path.join(folder, "pinned")
+    subprocess.run([quern, "tune", *op, "--pin", "mr=2 nr=16", "--cache", whole, "--quiet"], capture_output=True, check=True)
+    for way in (str(errno.ENOSPC), "short", str(errno.EIO)):
+        for at in range(1, 16, 1 if deep else 3):
+            cache = os.path.join(folder, f"pin-{way}-{at}")
+            shutil.copytree(whole, cache)
+            env = {**os.environ, "LD_PRELOAD": faulty, "QUERN_FAULT_UNDER": os.path.join(cache, "records.txt"), "QUERN_FAULT_AT": str(at), "QUERN_FAULT_AS": way}
+            done = subprocess.run([quern, "tune", *op, "--unpin", "--cache", cache, "--quiet"], capture_output=True, text=True, env=env)
+            text = open(os.path.join(cache, "records.txt")).read()  # 2: the pin could not be read, so there was none to free
+            check(done.returncode in (0, 2, 4), f"unpin with {way} at {at}: status {done.returncode}: {done.stderr.strip()}")
+            check(text.endswith("\n") and text.count("\n") == (2 if done.returncode == 0 else 1), f"unpin with {way} at {at}: {text!r}")
+
+
+def modules(folder):
+    """The code generator is code too: it is not loaded where others can write it and cannot write the program."""
+    tree = os.path.join(folder, "tree")
+    os.makedirs(os.path.join(tree, "tools"))
+    os.makedirs(os.path.join(tree, "compiler"))
+    program, module = os.path.join(tree, "tools", "quern"), os.path.join(tree, "compiler", "libquern-codegen.so")
+    shutil.copy(quern, program)
+    shutil.copy(os.path.join(os.path.dirname(quern), "..", "compiler", "libquern-codegen.so"), module)
+    here = os.path.dirname(module)
+    for program_mode, module_mode, folder_mode, status in ((0o755, 0o755, 0o755, 0), (0o775, 0o775, 0o755, 0), (0o755, 0o775, 0o755, 4),
+                                                           (0o755, 0o757, 0o755, 4), (0o755, 0o755, 0o777, 4), (0o755, 0o755, 0o775, 4)):
+        os.chmod(program, program_mode)
+        os.chmod(module, module_mode)
+        os.chmod(here, folder_mode)
+        done = subprocess.run([program, "eval", "softmax", os.path.join(folder, "x.npy"), "-o", os.path.join(folder, "y.npy"), "--cache", "none"],
+                              capture_output=True, text=True)
+        good = done.returncode == status and (status == 0 or "others can write to it" in done.stderr)
+        check(good, f"program {program_mode:o}, module {module_mode:o} in {folder_mode:o}: {done.returncode} {done.stderr.strip()}")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 32), }"
+    header += " " * (63 - (10 + len(header)) % 64) + "\n"
+    with open(os.path.join(folder, "x.npy"), "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack("<128f", *[i * 0.01 for i in range(128)]))
+    status, err = run(folder, "none")
+    check(status == 0, err)
+    RIGHT = answer(folder)
+    many_processes(folder)
+    killed(folder)
+    failing_calls(folder)
+    failing_hashes(folder)
+    pinned(folder)
+    modules(folder)
+
+print("\n".join(failed))
+print(f"{checks} checks, {len(failed)} wrong")
+sys.exit(1 if failed or checks < 50 else 0)
