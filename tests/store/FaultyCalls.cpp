@@ -1,5 +1,6 @@
 // tests/store/FaultyCalls.cpp — loaded before a program (LD_PRELOAD): its Nth call about files below one folder fails.
-// QUERN_FAULT_UNDER=/folder QUERN_FAULT_AT=N QUERN_FAULT_AS=errno|short|digest; QUERN_FAULT_COUNT=FILE gets the number of calls.
+// QUERN_FAULT_UNDER=/folder QUERN_FAULT_AT=N QUERN_FAULT_AS=errno|short|digest|swap; QUERN_FAULT_COUNT=FILE gets the number of calls.
+// swap: right before that call QUERN_SWAP_A and QUERN_SWAP_B change places, as if another process had done it.
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <string>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace {
@@ -45,6 +47,10 @@ bool fails(const std::string& path) {
   static const long at = std::atol(setting("QUERN_FAULT_AT").c_str());
   if (as == "digest" || under.empty() || path.compare(0, under.size(), under) != 0) return false;
   if (++calls != at) return false;
+  if (as == "swap") {
+    ::syscall(SYS_renameat2, AT_FDCWD, setting("QUERN_SWAP_A").c_str(), AT_FDCWD, setting("QUERN_SWAP_B").c_str(), RENAME_EXCHANGE);
+    return false;
+  }
   if (as != "short") errno = std::atoi(as.c_str());
   return as != "short";
 }

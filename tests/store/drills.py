@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""tests/store/drills.py QUERN FAULTY_CALLS [--deep] — many processes, killed processes and failing calls on one cache: nothing lost,
-nothing damaged accepted, nothing left behind."""
+"""tests/store/drills.py QUERN FAULTY_CALLS [--deep] — many processes, killed processes, failing calls and files that are swapped on one
+cache: nothing lost, nothing damaged or foreign accepted, nothing left behind."""
 import errno
+import hashlib
 import os
 import random
 import re
@@ -133,6 +134,65 @@ def failing_hashes(folder):
             sound(folder, cache, f"hash {at} fails")
 
 
+def npy(shape, values):
+    """A .npy file's bytes."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    header += " " * (63 - (10 + len(header)) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values)
+
+
+def entry_fields(data):
+    """The fields of an entry in order, by name (compiler/store/README.md)."""
+    fields, at, end = {}, data.index(b"\n") + 1, len(data) - 64
+    while at < end:
+        line = data.index(b"\n", at)
+        name, length = data[at:line].split(b" ")
+        fields[name] = data[line + 1:line + 1 + int(length)]
+        at = line + 1 + int(length) + 1
+    return fields
+
+
+def swapped(folder):
+    """Right before each call about the cache's files in turn, the entry, or the folder it lies in, changes places with one that others
+    could write, which holds other code under a right hash. That code never runs."""
+    for name, values in (("a", [1, 2, 3, 4]), ("b", [10, 20, 30, 40])):
+        with open(os.path.join(folder, name + ".npy"), "wb") as file:
+            file.write(npy("(4,)", values))
+    sums, cache, record = npy("(4,)", [11, 22, 33, 44])[-16:], os.path.join(folder, "swapped"), os.path.join(folder, "count")
+    kernels = os.path.join(cache, "kernels")
+
+    def evaluate(op, env):
+        words = [quern, "eval", op, os.path.join(folder, "a.npy"), os.path.join(folder, "b.npy"), "-o", os.path.join(folder, "y.npy"), "--cache", cache]
+        return subprocess.run(words, capture_output=True, text=True, env={**os.environ, **env})
+
+    for what in ("entry", "folder"):
+        at, count, seen = 1, 1, 0
+        while at <= count:
+            subprocess.run(["rm", "-rf", cache, os.path.join(folder, "theirs")], check=True)
+            evaluate("sub", {})
+            other = entry_fields(open(os.path.join(kernels, os.listdir(kernels)[0]), "rb").read())[b"object"]
+            os.unlink(os.path.join(kernels, os.listdir(kernels)[0]))
+            evaluate("add", {})
+            name = os.listdir(kernels)[0]
+            fields = entry_fields(open(os.path.join(kernels, name), "rb").read())
+            body = b"quern-kernel 1\n" + b"".join(b"%s %d\n%s\n" % (k, len(v), v) for k, v in {**fields, b"object": other}.items())
+            theirs = os.path.join(folder, "theirs")
+            os.mkdir(theirs)
+            os.chmod(theirs, 0o777)
+            with open(os.path.join(theirs, name), "wb") as file:
+                file.write(body + hashlib.sha256(body).hexdigest().encode())
+            os.chmod(os.path.join(theirs, name), 0o666 if what == "entry" else 0o600)
+            pair = (os.path.join(kernels, name), os.path.join(theirs, name)) if what == "entry" else (kernels, theirs)
+            env = {"LD_PRELOAD": faulty, "QUERN_FAULT_UNDER": cache, "QUERN_FAULT_AT": str(at), "QUERN_FAULT_AS": "swap", "QUERN_SWAP_A": pair[0],
+                   "QUERN_SWAP_B": pair[1], "QUERN_FAULT_COUNT": record}
+            done = evaluate("add", env)
+            check(done.returncode == 0 and answer(folder)[-16:] == sums, f"{what} swapped before call {at}: {done.returncode} {done.stderr.strip()}")
+            seen += "others can write to it" in done.stderr
+            count = int(open(record).read())
+            at += 1
+        check(seen > 0, f"{what} swapped: it was never met")
+
+
 def pinned(folder):
     """Records under failing calls: a record is there whole or not at all, and the one before it stays."""
     op = ["matmul", "m=64", "n=64", "k=64"]
@@ -170,10 +230,8 @@ def modules(folder):
 
 
 with tempfile.TemporaryDirectory() as folder:
-    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 32), }"
-    header += " " * (63 - (10 + len(header)) % 64) + "\n"
     with open(os.path.join(folder, "x.npy"), "wb") as file:
-        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack("<128f", *[i * 0.01 for i in range(128)]))
+        file.write(npy("(4, 32)", [i * 0.01 for i in range(128)]))
     status, err = run(folder, "none")
     check(status == 0, err)
     RIGHT = answer(folder)
@@ -181,6 +239,7 @@ with tempfile.TemporaryDirectory() as folder:
     killed(folder)
     failing_calls(folder)
     failing_hashes(folder)
+    swapped(folder)
     pinned(folder)
     modules(folder)
 
