@@ -4,6 +4,7 @@
 #include "compiler/base/Check.h"
 #include "compiler/base/Log.h"
 #include "compiler/jit/CodegenModule.h"
+#include "compiler/jit/CompileApart.h"
 #include "compiler/loops/Lower.h"
 
 #include <algorithm>
@@ -58,13 +59,13 @@ std::vector<RowClass> KernelLibrary::rowClassesFor(const OpDesc& op, const Sched
   return classes;
 }
 
-Result<KernelArtifact> KernelLibrary::compile(const OpDesc& op, const Schedule& schedule, double* milliseconds) const {
+Result<KernelArtifact> KernelLibrary::compile(const OpDesc& op, const Schedule& schedule, double* milliseconds, const Stop& stop) const {
   auto api = codegenModule();
   if (!api) return api.error();
   auto start = std::chrono::steady_clock::now();
   auto program = lower(op, schedule, target_);
   if (!program) return program.error();
-  auto object = (*api)->emitObject(*program, kKernelSymbol);
+  auto object = emitObject(**api, *program, kKernelSymbol, stop.possible() ? stop : stop_);
   if (!object) return object.error();
   double took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   if (milliseconds != nullptr) *milliseconds = took;
@@ -90,7 +91,7 @@ static Result<KernelRef> linked(const KernelArtifact& artifact, double compileMs
   return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, "compiled", compileMs});
 }
 
-Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule) {
+Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
   KernelKey key = kernelKey(op, schedule, target_);
   std::string hash = hashOf(key);
   {
@@ -106,7 +107,7 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule)
     kernel = *loaded;
   } else {
     double took = 0;
-    auto compiled = compile(op, schedule, &took);
+    auto compiled = compile(op, schedule, &took, stop);
     if (!compiled) return compiled.error();
     auto made = linked(*compiled, took);
     if (!made) return made;
@@ -122,9 +123,9 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule)
   return loaded_[hash] = kernel;
 }
 
-Result<KernelRef> KernelLibrary::tryOut(const OpDesc& op, const Schedule& schedule) {
+Result<KernelRef> KernelLibrary::tryOut(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
   double took = 0;
-  auto compiled = compile(op, schedule, &took);
+  auto compiled = compile(op, schedule, &took, stop);
   if (!compiled) return compiled.error();
   return linked(*compiled, took);
 }
