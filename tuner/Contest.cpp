@@ -9,9 +9,10 @@
 
 namespace quern {
 
-TimingOperands::TimingOperands(const OpDesc& fixedOp)
+TimingOperands::TimingOperands(const OpDesc& fixedOp, const Stop& stop)
     : op_(fixedOp),
-      inputs_(makeInputs(fixedOp, InputData::ZeroMean, 1, Flush::Begin)),
+      stop_(stop),
+      inputs_(makeInputs(fixedOp, InputData::ZeroMean, 1, Flush::Begin, 0, stop)),
       out_(static_cast<size_t>(outputOf(fixedOp).elements()) * 4, Flush::Begin) {}
 
 static std::vector<int64_t> shapeOf(const TensorSpec& spec) {
@@ -38,7 +39,7 @@ Result<KernelCall> TimingOperands::bind(const KernelRef& kernel, const DimValues
       if (layout == buffer.pack) packed = &data;
     if (packed == nullptr) {
       GuardedArray fresh(static_cast<size_t>(buffer.pack.bytes()), Flush::Begin);
-      packWeight(buffer.pack, input.data, fresh.data());
+      if (!packWeight(buffer.pack, input.data, fresh.data(), stop_)) return stoppedError(kernel->info.op);
       packed = &packed_.emplace_back(buffer.pack, std::move(fresh)).second;
     }
     operands.push_back({packed->data(), {}});
@@ -57,12 +58,12 @@ float* TimingOperands::result() const {
 /// Ordinary data flush with the end of a page, hard data flush with the beginning and in padded rows.
 static const CheckRun kRuns[] = {{InputData::ZeroMean, 11, Flush::End, 0}, {InputData::Specials, 12, Flush::Begin, 7}};
 
-Result<BitReference> BitReference::make(const KernelRef& kernel, const OpDesc& op, const DimValues& dims) {
+Result<BitReference> BitReference::make(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const Stop& stop) {
   BitReference made;
   made.dims_ = dims;
   for (const CheckRun& run : kRuns) {
-    const CheckInputs& inputs = made.inputs_.emplace_back(makeInputs(fixed(op, dims), run.data, run.seed, run.flush));
-    auto result = runOnce(kernel, inputs, dims, run);
+    const CheckInputs& inputs = made.inputs_.emplace_back(makeInputs(fixed(op, dims), run.data, run.seed, run.flush, 0, stop));
+    auto result = runOnce(kernel, inputs, dims, run, nullptr, affordableReference(stop));
     if (!result) return result.error();
     CheckReport report = judge(inputs.op, *result, run.data);
     if (!report.passed) return internalError(fmt::format("the default schedule is wrong: {}", report.failure));
@@ -70,12 +71,13 @@ Result<BitReference> BitReference::make(const KernelRef& kernel, const OpDesc& o
     made.certificate_.worstOverLimit = std::max(made.certificate_.worstOverLimit, report.worst);
     made.outputs_.push_back(std::move(result->output));
   }
+  made.certificate_.of = certifiedText(op, dims, made.certificate_.cases);
   return made;
 }
 
-Result<std::string> BitReference::differs(const KernelRef& kernel) const {
+Result<std::string> BitReference::differs(const KernelRef& kernel, const Stop& stop) const {
   for (size_t r = 0; r < std::size(kRuns); ++r) {
-    auto result = runKernel(kernel, inputs_[r], dims_, kRuns[r]);
+    auto result = runKernel(kernel, inputs_[r], dims_, kRuns[r], nullptr, stop);
     if (!result) return result.error();
     for (size_t i = 0; i < result->size(); ++i) {
       float expected = outputs_[r][i], got = (*result)[i];

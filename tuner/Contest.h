@@ -13,8 +13,9 @@ namespace quern {
 /// Operands for timing: aligned, filled, one set for all candidates of an op (weights packed per layout).
 class TimingOperands {
 public:
-  explicit TimingOperands(const OpDesc& fixedOp);
-  /// A call of `kernel` on these operands, which up to `threads` threads may run.
+  /// Filling and packing them ends early once `stop` is asked.
+  explicit TimingOperands(const OpDesc& fixedOp, const Stop& stop = {});
+  /// A call of `kernel` on these operands, which up to `threads` threads may run. Errors: as KernelCall::make; Stopped.
   Result<KernelCall> bind(const KernelRef& kernel, const DimValues& dims, int threads = 1);
 
   const CheckInputs& inputs() const { return inputs_; }
@@ -23,6 +24,7 @@ public:
 
 private:
   OpDesc op_;
+  Stop stop_;
   CheckInputs inputs_;
   GuardedArray out_;
   std::vector<std::pair<PackLayout, GuardedArray>> packed_;
@@ -31,10 +33,11 @@ private:
 /// The default's verified outputs on hard inputs; every other schedule of the same order must reproduce their bits.
 class BitReference {
 public:
-  /// Checks `kernel` against the double reference and keeps what it gives. Errors: Internal where it is wrong.
-  static Result<BitReference> make(const KernelRef& kernel, const OpDesc& op, const DimValues& dims);
-  /// Empty: the same bits. Otherwise what differs.
-  Result<std::string> differs(const KernelRef& kernel) const;
+  /// Checks `kernel` against the double reference and keeps what it gives. Errors: Internal where it is wrong; Stopped.
+  static Result<BitReference> make(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const Stop& stop = {});
+  /// Empty: the same bits. Otherwise what differs. Errors: Stopped.
+  Result<std::string> differs(const KernelRef& kernel, const Stop& stop = {}) const;
+  /// Of every kernel that does not differ: these runs were compared with the reference, at these dimensions.
   const Certificate& certificate() const { return certificate_; }
 
 private:

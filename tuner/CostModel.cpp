@@ -56,9 +56,11 @@ double predictedCost(const Schedule& schedule, const OpDesc& op, const Target& t
 bool mayBecomeLegal(const Schedule& schedule, std::string_view key, const OpDesc&, const Target& target) {
   const auto* s = std::get_if<MatmulSchedule>(&schedule);
   if (s == nullptr) return true;
+  if (s->lanes < 1 || s->nr < 1 || s->mr < 1) return false;
   if (key == "lanes") return s->lanes == target.vectorLanes();
   if (key == "nr") return s->nr % s->lanes == 0;
-  if (key == "mr") return s->mr * (s->nr / s->lanes) + s->nr / s->lanes + 1 <= target.isa().vectorRegisters;
+  if (key == "mr")
+    return s->mr <= target.isa().vectorRegisters && s->mr * (s->nr / s->lanes) + s->nr / s->lanes + 1 <= target.isa().vectorRegisters;
   return true;
 }
 
@@ -81,7 +83,7 @@ std::string kindOf(const Schedule& schedule) {
 
 void fitToOp(Schedule& schedule, const OpDesc& op) {
   auto* s = std::get_if<MatmulSchedule>(&schedule);
-  if (s == nullptr) return;
+  if (s == nullptr || std::min({s->lanes, s->mr, s->nr, s->mc, s->nc, s->kc}) < 1) return;  // validate says why not
   const auto& matmul = std::get<MatmulOp>(op);
   s->mr = std::min(s->mr, std::max<int64_t>(1, matmul.m.value));
   s->nr = std::min(s->nr, roundUp(std::max<int64_t>(1, matmul.n.value), s->lanes));

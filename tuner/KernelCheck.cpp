@@ -37,18 +37,34 @@ static bool hasIds(const OpDesc& op) {
   return false;
 }
 
-CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush flush, int64_t offset) {
+TaskRunner inPieces(const Stop& stop) {
+  return [stop](int64_t count, const std::function<void(int thread, int64_t begin, int64_t end)>& task) {
+    constexpr int64_t kPieces = 64;
+    int64_t piece = std::max<int64_t>(1, count / kPieces);
+    for (int64_t at = 0; at < count && !stop.asked(); at += piece) task(0, at, std::min(count, at + piece));
+  };
+}
+
+/// Calls draw(begin, end) over [0, count) in pieces of a few milliseconds, until `stop` is asked.
+template <class Draw>
+static void drawInPieces(int64_t count, const Stop& stop, Draw&& draw) {
+  constexpr int64_t kPiece = int64_t{1} << 20;  // a multiple of every block
+  for (int64_t at = 0; at < count && !stop.asked(); at += kPiece) draw(at, std::min(count, at + kPiece));
+}
+
+CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush flush, int64_t offset, const Stop& stop) {
   CheckInputs inputs{op, {}, {}};
   std::mt19937_64 random(seed);
   auto idLimit = static_cast<uint64_t>(std::max<int64_t>(1, rowsPointedInto(op)));
   for (const TensorSpec& spec : inputsOf(op)) {
-    auto count = static_cast<size_t>(spec.elements());
     GuardedArray array(static_cast<size_t>(bytesOf(spec.type, spec.elements())), flush, static_cast<size_t>(offset) * 4);
-    if (spec.type == ElementType::I32)
-      for (size_t i = 0; i < count; ++i) array.i32()[i] = static_cast<int32_t>(random() % idLimit);
-    else if (spec.type == ElementType::F32)
-      for (size_t i = 0; i < count; ++i) array.f32()[i] = drawn(data, random);
-    else drawBlocks(spec.type, spec.elements(), static_cast<std::byte*>(array.data()), data, random);
+    drawInPieces(spec.elements(), stop, [&](int64_t begin, int64_t end) {
+      if (spec.type == ElementType::I32)
+        for (int64_t i = begin; i < end; ++i) array.i32()[i] = static_cast<int32_t>(random() % idLimit);
+      else if (spec.type == ElementType::F32)
+        for (int64_t i = begin; i < end; ++i) array.f32()[i] = drawn(data, random);
+      else drawBlocks(spec.type, end - begin, static_cast<std::byte*>(array.data()) + bytesOf(spec.type, begin), data, random);
+    });
     std::vector<int64_t> shape;
     for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
     inputs.tensors.push_back({array.data(), shape});
@@ -124,8 +140,8 @@ std::vector<int64_t> shapeOf(const TensorSpec& spec) {
 /// The operands as the kernel takes them: weights packed, rows padded where it takes strides, the output last.
 class Binding {
 public:
-  Binding(const KernelInfo& info, const CheckInputs& inputs, const CheckRun& run)
-      : run_(run), outShape_(shapeOf(outputOf(inputs.op))), outType_(outputOf(inputs.op).type) {
+  Binding(const KernelInfo& info, const CheckInputs& inputs, const CheckRun& run, const Stop& stop)
+      : run_(run), stop_(stop), outShape_(shapeOf(outputOf(inputs.op))), outType_(outputOf(inputs.op).type) {
     for (size_t i = 0; i < info.buffers.size(); ++i) {
       const KernelBuffer& buffer = info.buffers[i];
       bool isInput = i < inputs.tensors.size();
@@ -147,7 +163,7 @@ private:
   }
   void pack(const KernelBuffer& buffer, const TensorData& dense) {
     GuardedArray array(static_cast<size_t>(buffer.pack.bytes()), run_.flush, static_cast<size_t>(run_.offset) * 4);
-    packWeight(buffer.pack, dense.data, array.data());
+    (void)packWeight(buffer.pack, dense.data, array.data(), stop_);  // who asked it to stop asks again
     keep(std::move(array), {}, 0);
   }
   void input(const KernelBuffer& buffer, const TensorData& dense) {
@@ -166,6 +182,7 @@ private:
   }
 
   CheckRun run_;
+  Stop stop_;
   std::vector<int64_t> outShape_;
   ElementType outType_;
   std::vector<Operand> operands_;
@@ -177,28 +194,39 @@ private:
 }  // namespace
 
 Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
-                                     const TaskRunner* runner) {
-  Binding binding(kernel->info, inputs, run);
+                                     const TaskRunner* runner, const Stop& stop) {
+  Binding binding(kernel->info, inputs, run, stop);
+  if (stop.asked()) return stoppedError(kernel->info.op);
   std::vector<int64_t> values;
   for (const std::string& name : kernel->info.dims) values.push_back(dims.at(name));
   auto call = KernelCall::make(kernel, values, binding.operands(), runner == nullptr ? 1 : 8);
   if (!call) return call.error();
-  if (runner == nullptr) call->run();
-  else call->run(*runner);
+  if (runner != nullptr) call->run(*runner);
+  else if (stop.possible()) call->run(inPieces(stop));
+  else call->run();
+  if (stop.asked()) return stoppedError(kernel->info.op);
   if (!binding.keptBetweenRows())
     return internalError(fmt::format("{} [{}] wrote between the rows of its output", kernel->info.op, kernel->info.schedule));
   return binding.result();
 }
 
 Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
-                          const TaskRunner* runner) {
-  auto output = runKernel(kernel, inputs, dims, run, runner);
+                          const TaskRunner* runner, const ReferenceScope& scope) {
+  auto output = runKernel(kernel, inputs, dims, run, runner, scope.stop);
   if (!output) return output.error();
-  return RunResult{std::move(*output), reference(inputs.op, inputs.tensors, kindOf(run.data))};
+  RunResult result{std::move(*output), reference(inputs.op, inputs.tensors, kindOf(run.data), scope)};
+  if (scope.stop.asked()) return stoppedError(kernel->info.op);
+  return result;
 }
 
-Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner) {
-  return runOnce(kernel, makeInputs(fixed(op, dims), run.data, run.seed, run.flush, run.offset), dims, run, runner);
+Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner,
+                          const ReferenceScope& scope) {
+  return runOnce(kernel, makeInputs(fixed(op, dims), run.data, run.seed, run.flush, run.offset, scope.stop), dims, run, runner, scope);
+}
+
+ReferenceScope affordableReference(const Stop& stop) {
+  constexpr double kMostWork = 3e8;
+  return {kMostWork, stop};
 }
 
 CheckReport judge(const OpDesc& op, const RunResult& run, InputData data) {
@@ -211,6 +239,12 @@ CheckReport judge(const OpDesc& op, const RunResult& run, InputData data) {
   return report;
 }
 
+std::string certifiedText(const OpDesc& op, const DimValues& dims, int64_t runs) {
+  std::string sizes;
+  for (const std::string& name : runtimeDims(op)) sizes += fmt::format("{}{}={}", sizes.empty() ? "" : " ", name, dims.at(name));
+  return fmt::format("{}: {} runs", sizes.empty() ? "its sizes" : sizes, runs);
+}
+
 void CheckReport::add(const CheckReport& other) {
   cases += other.cases;
   worst = std::max(worst, other.worst);
@@ -218,20 +252,20 @@ void CheckReport::add(const CheckReport& other) {
   passed = passed && other.passed;
 }
 
-Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed) {
+Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, const Stop& stop) {
   const CheckRun runs[] = {{InputData::ZeroMean, seed, Flush::End, 0},
                            {InputData::Integer, seed + 1, Flush::Begin, 1},
                            {InputData::Unit, seed + 2, Flush::End, 7},
                            {InputData::Specials, seed + 3, Flush::End, 0},
                            {InputData::Specials, seed + 4, Flush::Begin, 7}};
-  // The reference of a large op takes seconds: two runs of it cover a flush end, a flush beginning and padded rows.
+  // A large op's runs and inputs take long: two runs of it cover a flush end, a flush beginning and padded rows.
   constexpr double kManyFlops = 1e8, kManyBytes = 3e7;
   OpDesc bound = fixed(op, dims);
   bool large = flopsOf(bound) > kManyFlops || minBytesOf(bound) > kManyBytes;
   CheckReport report;
   for (const CheckRun& run : runs) {
     if (large && &run != &runs[0] && &run != &runs[4]) continue;
-    auto result = runOnce(kernel, op, dims, run);
+    auto result = runOnce(kernel, op, dims, run, nullptr, affordableReference(stop));
     if (!result) return result.error();
     report.add(judge(fixed(op, dims), *result, run.data));
   }

@@ -19,7 +19,9 @@ struct CheckInputs {
   std::vector<GuardedArray> arrays;
   std::vector<TensorData> tensors;
 };
-CheckInputs makeInputs(const OpDesc& fixedOp, InputData data, uint64_t seed, Flush flush = Flush::End, int64_t offset = 0);
+/// Once `stop` is asked the rest stays zero.
+CheckInputs makeInputs(const OpDesc& fixedOp, InputData data, uint64_t seed, Flush flush = Flush::End, int64_t offset = 0,
+                       const Stop& stop = {});
 
 /// What the operands of one run hold and how they lie.
 struct CheckRun {
@@ -30,21 +32,27 @@ struct CheckRun {
   int64_t offset = 0;       ///< elements between an operand and the unmapped page: with Flush::Begin, 1 is 4 bytes past a cache line
 };
 
-/// Runs the kernel once on these inputs, which it leaves as they are.
-/// Errors   BadInput: dimensions that are too large. Internal: the kernel wrote between the rows of its output.
-Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
-                                     const TaskRunner* runner = nullptr);
+/// Runs tasks on this thread, in pieces between which `stop` is asked: whoever asked throws the results away. For calls that are long.
+TaskRunner inPieces(const Stop& stop);
 
-/// As runKernel, with what is right beside it.
+/// Runs the kernel once on these inputs, which it leaves as they are.
+/// Errors   BadInput: dimensions that are too large. Internal: the kernel wrote between the rows of its output. Stopped.
+Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
+                                     const TaskRunner* runner = nullptr, const Stop& stop = {});
+
+/// What checks of large ops keep to: about a third of a second for each reference.
+ReferenceScope affordableReference(const Stop& stop);
+
+/// As runKernel, with what is right beside it, as far as `scope` goes.
 struct RunResult {
   std::vector<float> output;
   ReferenceResult expected;
 };
 Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
-                          const TaskRunner* runner = nullptr);
+                          const TaskRunner* runner = nullptr, const ReferenceScope& scope = {});
 /// On fresh inputs. `op`: the op it was built from, its run-time dimensions bound to `dims`.
 Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run,
-                          const TaskRunner* runner = nullptr);
+                          const TaskRunner* runner = nullptr, const ReferenceScope& scope = {});
 
 /// What was found over all cases of one kernel.
 struct CheckReport {
@@ -55,11 +63,15 @@ struct CheckReport {
   void add(const CheckReport& other);
 };
 
-/// All data kinds, both flush sides, padded rows, on one set of dimensions.
-Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed);
+/// All data kinds, both flush sides, padded rows, on one set of dimensions; of large ops samples (affordableReference).
+/// Errors   Stopped.
+Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, const Stop& stop = {});
 
 /// Sizes around zero, one, a vector and a tile for each run-time dimension, `count` combinations drawn by `seed`.
 std::vector<DimValues> edgeSizes(const OpDesc& op, const Schedule& schedule, int count, uint64_t seed);
+
+/// "m=33: 5 runs": where a kernel was compared, for its certificate.
+std::string certifiedText(const OpDesc& op, const DimValues& dims, int64_t runs);
 
 /// Compares one run with its reference.
 CheckReport judge(const OpDesc& fixedOp, const RunResult& run, InputData data);

@@ -4,7 +4,6 @@
 #include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "compiler/base/Toml.h"
-#include "tuner/CostModel.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -29,13 +28,32 @@ static Schedule exampleOf(size_t family) {
   }
 }
 
+/// One value of a key's list: a whole number that a schedule could hold, or one of the key's words.
+static std::string readValue(TomlReader& reader, const TomlValue& item, const ScheduleKeyInfo& info, Schedule& example) {
+  constexpr int64_t kMost = int64_t{1} << 40;
+  if (!info.words.empty() && item.kind == TomlValue::Kind::String) {
+    if (!setKey(example, info.key, item.string))
+      reader.fail(&item, fmt::format("{} is no value of {}{}; legal: {}", escapedShort(item.string), info.key,
+                                     didYouMean(item.string, info.words), join(info.words, ", ")));
+    return item.string;
+  }
+  bool number = info.words.empty() && item.kind == TomlValue::Kind::Integer;
+  std::string legal = info.words.empty() ? fmt::format("a whole number from 0 to {}", kMost) : "one of " + join(info.words, ", ");
+  if (!number) reader.fail(&item, fmt::format("{} holds {}, {} is needed", info.key, kindName(item.kind), legal));
+  else if (item.integer < 0 || item.integer > kMost)
+    reader.fail(&item, fmt::format("{} holds {}, {} is needed", info.key, item.integer, legal));
+  return std::to_string(item.integer);
+}
+
 /// The families of one table: `space`, `neighbours` or `narrow`.
 static Result<std::map<std::string, KeyChoices>> readFamilies(const TomlValue& table, const std::string& file) {
   std::map<std::string, KeyChoices> families;
   std::vector<std::string> names = familyNames();
+  if (table.kind != TomlValue::Kind::Table) return TomlReader(table, file).finish().error();
   for (const auto& [family, keys] : table.members) {
     auto known = std::find(names.begin(), names.end(), family);
     TomlReader reader(keys, file);
+    if (keys.kind != TomlValue::Kind::Table) return reader.finish().error();
     if (known == names.end()) {
       reader.fail(&keys, fmt::format("unknown family '{}'{}; families: {}", escaped(family), didYouMean(family, names), join(names, " ")));
       return reader.finish().error();
@@ -44,14 +62,10 @@ static Result<std::map<std::string, KeyChoices>> readFamilies(const TomlValue& t
     for (const ScheduleKeyInfo& info : keysOf(example)) {
       const TomlValue* list = reader.take(info.key);
       if (list == nullptr) continue;
-      if (list->kind != TomlValue::Kind::Array) reader.fail(list, fmt::format("{} is not an array", info.key));
       std::vector<std::string> values;
-      for (const TomlValue& item : list->items) {
-        values.push_back(item.kind == TomlValue::Kind::String ? item.string : std::to_string(item.integer));
-        if (!setKey(example, info.key, values.back()))
-          reader.fail(&item, fmt::format("{} is no value of {}{}", escaped(values.back()), info.key,
-                                         info.words.empty() ? "" : "; legal: " + join(info.words, ", ")));
-      }
+      if (list->kind != TomlValue::Kind::Array || list->items.empty())
+        reader.fail(list, fmt::format("{} is no array of values such as [4, 8]", info.key));
+      for (const TomlValue& item : list->items) values.push_back(readValue(reader, item, info, example));
       families[family].emplace_back(info.key, std::move(values));
     }
     if (auto good = reader.finish(); !good) return good.error();
@@ -59,125 +73,31 @@ static Result<std::map<std::string, KeyChoices>> readFamilies(const TomlValue& t
   return families;
 }
 
-Result<SearchSpace> readSearchSpace(const std::string& nameOrPath) {
-  auto path = findConfig("tune", nameOrPath);
-  if (!path) return path.error();
-  auto root = readToml(*path);
-  if (!root) return root.error();
-  TomlReader top(*root, *path);
+Result<SearchSpace> parseSearchSpace(const TomlValue& root, const std::string& file) {
+  TomlReader top(root, file);
   const TomlValue* table = top.take("space");
   const TomlValue* neighbours = top.take("neighbours");
   const TomlValue* narrow = top.take("narrow");
   if (table == nullptr) top.fail(nullptr, "no [space.FAMILY] table");
   if (auto good = top.finish(); !good) return good.error();
-  auto families = readFamilies(*table, *path);
+  auto families = readFamilies(*table, file);
   if (!families) return families.error();
-  SearchSpace space{*path, std::move(*families), {}, {}};
+  SearchSpace space{file, std::move(*families), {}, {}};
   for (auto [from, into] : {std::pair{neighbours, &space.neighbours}, {narrow, &space.narrow}}) {
     if (from == nullptr) continue;
-    auto read = readFamilies(*from, *path);
+    auto read = readFamilies(*from, file);
     if (!read) return read.error();
     *into = std::move(*read);
   }
   return space;
 }
 
-/// `base` with every combination of the choices that may still become legal; keys not among them are made to fit.
-static std::vector<Schedule> combined(const Schedule& base, const std::map<std::string, KeyChoices>& families, const OpDesc& op,
-                                      const Target& target) {
-  std::vector<Schedule> all = {base};
-  auto family = families.find(std::string(familyName(classOf(op))));
-  if (family == families.end()) return all;
-  for (const auto& [key, values] : family->second) {
-    std::vector<Schedule> wider;
-    for (const Schedule& schedule : all)
-      for (const std::string& value : values) {
-        Schedule next = schedule;
-        setKey(next, key, value);
-        if (mayBecomeLegal(next, key, op, target)) wider.push_back(std::move(next));
-      }
-    if (!wider.empty()) all = std::move(wider);
-  }
-  std::vector<std::string> given;
-  for (const auto& choice : family->second) given.push_back(choice.first);
-  for (Schedule& schedule : all) complete(schedule, given);
-  return all;
-}
-
-std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample,
-                                          const Target& target) {
-  std::vector<Candidate> candidates;
-  OpDesc bound = fixed(op, sample);
-  std::set<std::string> seen;
-  for (Schedule& schedule : combined(forFewRows(base), space.narrow, op, target)) {
-    if (!validate(schedule, op, target) || !sharesWeight(schedule, base) || !seen.insert(text(schedule)).second) continue;
-    double predicted = predictedCost(schedule, bound, target);
-    candidates.push_back({std::move(schedule), predicted});
-  }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.predicted < b.predicted; });
-  return candidates;
-}
-
-std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target) {
-  Schedule base = defaultSchedule(op, target);
-  std::vector<Schedule> all = combined(base, space.families, op, target);
-  OpDesc bound = fixed(op, sample);
-  std::vector<Candidate> candidates;
-  std::set<std::string> seen = {text(base)};
-  for (Schedule& schedule : all) {
-    fitToOp(schedule, bound);
-    if (!validate(schedule, op, target) || orderOf(schedule) != orderOf(base) || !enoughTasks(schedule, base, bound) ||
-        !seen.insert(text(schedule)).second)
-      continue;
-    double predicted = predictedCost(schedule, bound, target);
-    candidates.push_back({std::move(schedule), predicted});
-  }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) { return a.predicted < b.predicted; });
-  // The best of each kind, then the others: what is timed at all differs in what matters.
-  std::vector<Candidate> ordered = {{base, predictedCost(base, bound, target)}}, others;
-  std::set<std::string> kinds;
-  for (Candidate& candidate : candidates)
-    (kinds.insert(kindOf(candidate.schedule)).second ? ordered : others).push_back(std::move(candidate));
-  std::move(others.begin(), others.end(), std::back_inserter(ordered));
-  return ordered;
-}
-
-std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample,
-                                    const Target& target, const std::set<std::string>& seen) {
-  std::vector<Candidate> list;
-  auto family = space.neighbours.find(std::string(familyName(classOf(op))));
-  if (family == space.neighbours.end()) return list;
-  OpDesc bound = fixed(op, sample);
-  std::set<std::string> known = seen;
-  for (const auto& [key, values] : family->second)
-    for (const std::string& value : values) {
-      Schedule next = best;
-      setKey(next, key, value);
-      complete(next, {key});
-      fitToOp(next, bound);
-      if (!validate(next, op, target) || orderOf(next) != orderOf(best) || !enoughTasks(next, best, bound) ||
-          !known.insert(text(next)).second)
-        continue;
-      double predicted = predictedCost(next, bound, target);
-      list.push_back({std::move(next), predicted});
-    }
-  return list;
-}
-
-std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op,
-                                     const Target& target) {
-  std::vector<std::string> legal;
-  auto family = space.families.find(std::string(familyName(classOf(op))));
-  if (family == space.families.end()) return legal;
-  for (const auto& [name, values] : family->second) {
-    if (name != key) continue;
-    for (const std::string& value : values) {
-      Schedule next = schedule;
-      setKey(next, key, value);
-      if (validate(next, op, target)) legal.push_back(value);
-    }
-  }
-  return legal;
+Result<SearchSpace> readSearchSpace(const std::string& nameOrPath) {
+  auto path = findConfig("tune", nameOrPath);
+  if (!path) return path.error();
+  auto root = readToml(*path);
+  if (!root) return root.error();
+  return parseSearchSpace(*root, *path);
 }
 
 }  // namespace quern

@@ -1,6 +1,8 @@
 // tuner/SearchSpace.h — the schedules worth trying: values from configs/tune, made legal and ordered by a cost model.
 #pragma once
 
+#include "compiler/base/Stop.h"
+#include "compiler/base/Toml.h"
 #include "compiler/schedule/Schedule.h"
 
 #include <map>
@@ -19,6 +21,7 @@ struct SearchSpace {
 };
 
 /// Errors   BadInput "file:line:column": unknown family or key, a value that is no number or word of the key.
+Result<SearchSpace> parseSearchSpace(const TomlValue& root, const std::string& file);
 Result<SearchSpace> readSearchSpace(const std::string& nameOrPath);
 
 struct Candidate {
@@ -26,18 +29,30 @@ struct Candidate {
   double predicted = 0;  ///< relative cost: smaller is better
 };
 
-/// Every legal combination of the space's values for this op: the default schedule in front, then the best predicted of each kind
-/// (CostModel.h), then the others, best first.
-/// Keys the space does not name keep the default's value.
-std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target);
+/// How many combinations a space has for an op, legal or not: in decimal, for there may be more than any integer holds.
+struct SpaceSize {
+  std::string combinations;
+  size_t most = 0;  ///< looked at
+  bool all = true;  ///< all are few enough; else a fixed sample of the legal ones is what there is
+};
+SpaceSize sizeOf(const SearchSpace& space, const OpDesc& op);
+
+/// Every legal combination of the space's values for this op, or a sample of so many (SpaceSize): the default schedule in front, then
+/// the best predicted of each kind (CostModel.h), then the others, best first.
+/// Keys the space does not name keep the default's value. Once `stop` is asked, what was found so far.
+std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target,
+                                    const Stop& stop = {});
+
+/// Why the first combination is illegal, for a space of whose combinations none is legal; empty where it is legal.
+std::string whyNoneIsLegal(const SearchSpace& space, const OpDesc& op, const Target& target);
 
 /// `best` with one key at another of its values, in the neighbours' order; without those in `seen` (schedule texts).
 std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample,
-                                    const Target& target, const std::set<std::string>& seen);
+                                    const Target& target, const std::set<std::string>& seen, const Stop& stop = {});
 
 /// Schedules for calls of `op` at `sample`, few rows, that share the weight with `base`: best predicted first.
 std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample,
-                                          const Target& target);
+                                          const Target& target, const Stop& stop = {});
 
 /// The values of one key that are legal with everything else as in `schedule`.
 std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op,

@@ -6,7 +6,6 @@
 #include "tuner/SearchSpace.h"
 #include "tuner/measure/Timing.h"
 
-#include <atomic>
 #include <functional>
 
 namespace quern {
@@ -34,11 +33,9 @@ struct TuneProgress {
 
 struct TuneOptions {
   Effort effort = Effort::Measure;
-  double budgetSeconds = 0;                ///< 0: none
-  const std::atomic<int>* stop = nullptr;  ///< not 0: stop, keeping what is done
+  double budgetSeconds = 0;  ///< 0: none
+  Stop stop;                 ///< asked: stop, keeping what is done
   std::function<void(const TuneProgress&)> progress;
-  /// Seconds; injected by tests.
-  std::function<double()> clock = nowSeconds;
   /// Times two kernels on the same operands: `b` over `a`. Injected by tests.
   std::function<PairTiming(KernelCall& a, KernelCall& b, double seconds)> timePair;
   bool retune = false;  ///< also ops that are already tuned
@@ -49,22 +46,27 @@ struct TuneOutcome {
   std::string schedule;
   double speedup = 1;  ///< default's time over the winner's
   double medianNs = 0;
-  bool finished = true;  ///< false: interrupted or out of time before all candidates were seen
-  bool skipped = false;  ///< already tuned
+  double timedSeconds = 0, coreSeconds = 0;  ///< spent in timing; of it, those that the thread had a core
+  bool reached = true;                       ///< false: time was over before the default was verified; it runs, and nothing else is known
+  bool finished = true;                      ///< false: interrupted or out of time before all candidates were seen
+  bool skipped = false;                      ///< already tuned
   std::vector<CandidateResult> candidates;
 };
 
+/// The effort in the record of an op that was cut short: its winner so far runs, and the next run of any effort goes on from it.
+inline constexpr std::string_view kPartialEffort = "partial";
+
 /// Tunes one op at its sample dimensions. The winner and its record go into the library's cache and records.
 /// Errors   what compiling the default says; Internal where the default itself is wrong.
-Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
-                           double deadline);
+Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options);
 
-/// Tunes every item, highest priority first, within the budget. Stops early, keeping what is done, when `stop` is set.
+/// Tunes every item, highest priority first, within the budget. Stops early, keeping what is done, when `stop` is set. One outcome an
+/// item, in that order: those that time did not reach as well.
 Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload,
                                               const TuneOptions& options);
 
-/// Verifies one schedule and pins it, or frees the op again.
-Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule);
+/// Verifies one schedule, and what it runs for few rows, and pins it; or frees the op again.
+Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule, const Stop& stop = {});
 Result<void> unpinSchedule(KernelLibrary& library, const OpDesc& op);
 
 /// Now, as records have it: 2026-11-22T08:00:00Z.

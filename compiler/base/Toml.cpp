@@ -1,4 +1,4 @@
-// compiler/base/Toml.cpp — the only file that includes toml++.
+// compiler/base/Toml.cpp — tables taken apart, key by key. Parsing: TomlParse.cpp.
 #include "compiler/base/Toml.h"
 
 #include "compiler/base/Files.h"
@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 namespace quern {
 
@@ -14,45 +13,6 @@ const TomlValue* TomlValue::find(std::string_view key) const {
   for (const auto& [name, value] : members)
     if (name == key) return &value;
   return nullptr;
-}
-
-static TomlValue converted(const toml::node& node) {
-  TomlValue out;
-  out.line = static_cast<int>(node.source().begin.line);
-  out.column = static_cast<int>(node.source().begin.column);
-  if (const auto* table = node.as_table()) {
-    out.kind = TomlValue::Kind::Table;
-    for (const auto& [key, value] : *table) out.members.emplace_back(std::string(key.str()), converted(value));
-    std::stable_sort(out.members.begin(), out.members.end(), [](const auto& a, const auto& b) {
-      return std::pair(a.second.line, a.second.column) < std::pair(b.second.line, b.second.column);
-    });
-  } else if (const auto* array = node.as_array()) {
-    out.kind = TomlValue::Kind::Array;
-    for (const toml::node& item : *array) out.items.push_back(converted(item));
-  } else if (const auto* integer = node.as_integer()) {
-    out.kind = TomlValue::Kind::Integer;
-    out.integer = integer->get();
-    out.number = static_cast<double>(out.integer);
-  } else if (const auto* number = node.as_floating_point()) {
-    out.kind = TomlValue::Kind::Float;
-    out.number = number->get();
-  } else if (const auto* boolean = node.as_boolean()) {
-    out.kind = TomlValue::Kind::Boolean;
-    out.boolean = boolean->get();
-  } else {
-    out.kind = TomlValue::Kind::String;
-    out.string = node.value<std::string>().value_or("");
-  }
-  return out;
-}
-
-Result<TomlValue> parseToml(std::string_view text, const std::string& file) {
-  try {
-    return converted(toml::parse(text, file));
-  } catch (const toml::parse_error& error) {
-    return badInput(
-        fmt::format("{}:{}:{}: {}", escaped(file), error.source().begin.line, error.source().begin.column, escaped(error.description())));
-  }
 }
 
 Result<TomlValue> readToml(const std::string& file) {
@@ -75,8 +35,8 @@ const TomlValue* TomlReader::take(std::string_view key) {
   return table_.find(key);
 }
 
-static std::string_view kindName(TomlValue::Kind kind) {
-  constexpr std::string_view names[] = {"a string", "a whole number", "a number", "true or false", "an array", "a table"};
+std::string_view kindName(TomlValue::Kind kind) {
+  constexpr std::string_view names[] = {"a string", "a whole number", "a number", "true or false", "a date or time", "an array", "a table"};
   return names[static_cast<size_t>(kind)];
 }
 
@@ -158,6 +118,7 @@ std::vector<double> TomlReader::takeNumbers(std::string_view key) {
 }
 
 Result<void> TomlReader::finish() {
+  if (table_.kind != TomlValue::Kind::Table) fail(nullptr, fmt::format("{} where a table is needed", kindName(table_.kind)));
   for (const auto& [key, value] : table_.members) {
     if (error_) break;
     if (std::find(known_.begin(), known_.end(), key) == known_.end())

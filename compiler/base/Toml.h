@@ -1,4 +1,4 @@
-// compiler/base/Toml.h — TOML as plain values with positions; the parsing library stays in Toml.cpp.
+// compiler/base/Toml.h — TOML as plain values with positions; the parsing library stays in TomlParse.cpp.
 #pragma once
 
 #include "compiler/base/Result.h"
@@ -11,22 +11,30 @@
 
 namespace quern {
 
+struct TomlMember;
+
 /// One TOML value. Tables keep the file's order.
 struct TomlValue {
-  enum class Kind : uint8_t { String, Integer, Float, Boolean, Array, Table };
+  enum class Kind : uint8_t { String, Integer, Float, Boolean, Date, Array, Table };
   Kind kind = Kind::Table;
   std::string string;
   int64_t integer = 0;
   double number = 0;  ///< of an Integer too
   bool boolean = false;
-  std::vector<TomlValue> items;                            ///< Array
-  std::vector<std::pair<std::string, TomlValue>> members;  ///< Table
+  std::vector<TomlValue> items;     ///< Array
+  std::vector<TomlMember> members;  ///< Table
   int line = 0, column = 0;
 
   const TomlValue* find(std::string_view key) const;
 };
 
-/// Errors   BadInput "file:line:column: what".
+struct TomlMember {
+  std::string key;
+  TomlValue value;
+};
+
+/// Errors   BadInput "file:line:column: what", for any bytes: also a key of more than kTomlKeyParts parts, values nested deeper than 32.
+inline constexpr int kTomlKeyParts = 32;
 Result<TomlValue> parseToml(std::string_view text, const std::string& file);
 
 /// Reads the file, then parseToml.
@@ -62,6 +70,9 @@ private:
   std::vector<std::string> known_;
   std::optional<Error> error_;
 };
+
+/// "a string", "a whole number" ...: how messages name what was found.
+std::string_view kindName(TomlValue::Kind kind);
 
 /// A string as a TOML basic string, quotes and all.
 std::string tomlQuoted(std::string_view text);

@@ -4,6 +4,7 @@
 #include "compiler/base/Check.h"
 #include "compiler/base/Log.h"
 #include "compiler/jit/CodegenModule.h"
+#include "compiler/jit/CompileApart.h"
 #include "compiler/loops/Lower.h"
 
 #include <algorithm>
@@ -58,13 +59,13 @@ std::vector<RowClass> KernelLibrary::rowClassesFor(const OpDesc& op, const Sched
   return classes;
 }
 
-Result<KernelArtifact> KernelLibrary::compile(const OpDesc& op, const Schedule& schedule, double* milliseconds) const {
+Result<KernelArtifact> KernelLibrary::compile(const OpDesc& op, const Schedule& schedule, double* milliseconds, const Stop& stop) const {
   auto api = codegenModule();
   if (!api) return api.error();
   auto start = std::chrono::steady_clock::now();
   auto program = lower(op, schedule, target_);
   if (!program) return program.error();
-  auto object = (*api)->emitObject(*program, kKernelSymbol);
+  auto object = emitObject(**api, *program, kKernelSymbol, stop.possible() ? stop : stop_);
   if (!object) return object.error();
   double took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   if (milliseconds != nullptr) *milliseconds = took;
@@ -108,13 +109,13 @@ void KernelLibrary::remember(const std::string& name, const KernelRef& kernel) {
   if (kernel->origin == "cache") ++counts_.cached;
 }
 
-Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule) {
+Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
   KernelKey key = kernelKey(op, schedule, target_);
   std::string name = text(key);
   if (KernelRef found = inMemory(name)) return found;
   return flights_.once(name, [&]() -> Result<KernelRef> {
     if (KernelRef found = inMemory(name)) return found;  // the flight before this one landed meanwhile
-    auto kernel = obtain(op, schedule, key);
+    auto kernel = obtain(op, schedule, key, stop);
     if (!kernel) return kernel;
     logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", (*kernel)->info.op, (*kernel)->info.schedule, (*kernel)->origin));
     remember(name, *kernel);
@@ -122,15 +123,15 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule)
   });
 }
 
-Result<KernelRef> KernelLibrary::obtain(const OpDesc& op, const Schedule& schedule, const KernelKey& key) {
-  if (!cache_.enabled()) return compiledAndStored(op, schedule);
+Result<KernelRef> KernelLibrary::obtain(const OpDesc& op, const Schedule& schedule, const KernelKey& key, const Stop& stop) {
+  if (!cache_.enabled()) return compiledAndStored(op, schedule, stop);
   auto cached = fromCache(op, schedule, key);
   if (!cached || *cached != nullptr) return cached;
   auto claim = cache_.claim(key);
   if (claim) cached = fromCache(op, schedule, key);  // whoever held the claim before has made it
   if (!cached || *cached != nullptr) return cached;
   logLine(LogTopic::Cache, fmt::format("miss {} | {}", key.op, key.schedule));
-  return compiledAndStored(op, schedule);
+  return compiledAndStored(op, schedule, stop);
 }
 
 Result<KernelRef> KernelLibrary::fromCache(const OpDesc& op, const Schedule& schedule, const KernelKey& key) {
@@ -150,9 +151,9 @@ Result<KernelRef> KernelLibrary::fromCache(const OpDesc& op, const Schedule& sch
   return KernelRef();
 }
 
-Result<KernelRef> KernelLibrary::compiledAndStored(const OpDesc& op, const Schedule& schedule) {
+Result<KernelRef> KernelLibrary::compiledAndStored(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
   double took = 0;
-  auto compiled = compile(op, schedule, &took);
+  auto compiled = compile(op, schedule, &took, stop);
   if (!compiled) return compiled.error();
   auto kernel = linked(*compiled, took);
   if (!kernel) return kernel;
@@ -164,9 +165,9 @@ Result<KernelRef> KernelLibrary::compiledAndStored(const OpDesc& op, const Sched
   return kernel;
 }
 
-Result<KernelRef> KernelLibrary::tryOut(const OpDesc& op, const Schedule& schedule) {
+Result<KernelRef> KernelLibrary::tryOut(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
   double took = 0;
-  auto compiled = compile(op, schedule, &took);
+  auto compiled = compile(op, schedule, &took, stop);
   if (!compiled) return compiled.error();
   return linked(*compiled, took);
 }

@@ -1,6 +1,7 @@
 // compiler/jit/KernelLibrary.h — kernels for ops: from memory, from the cache, or compiled now and put there.
 #pragma once
 
+#include "compiler/base/Stop.h"
 #include "compiler/jit/SingleFlight.h"
 #include "compiler/store/KernelCache.h"
 #include "compiler/store/TuningDb.h"
@@ -35,17 +36,20 @@ public:
   Result<ScheduleChoice> choose(const OpDesc& op, const std::string& wanted = "") const;
 
   /// The kernel: in memory, else from the cache, else compiled and stored, once however many threads and processes ask. What is in
-  /// memory is found without a lock. Errors: what lowering or codegen say.
-  Result<KernelRef> get(const OpDesc& op, const Schedule& schedule);
+  /// memory is found without a lock. Compiling ends early, with the error kStopped, once `stop` is asked, or what stopWith was given.
+  /// Errors: what lowering or codegen say.
+  Result<KernelRef> get(const OpDesc& op, const Schedule& schedule, const Stop& stop = {});
   Result<KernelRef> get(const OpDesc& op, const ScheduleChoice& choice);
   Result<KernelRef> get(const OpDesc& op);
   /// Compiled now, neither kept nor stored: a candidate that may lose.
-  Result<KernelRef> tryOut(const OpDesc& op, const Schedule& schedule);
+  Result<KernelRef> tryOut(const OpDesc& op, const Schedule& schedule, const Stop& stop = {});
 
   /// Compiles, past every cache.
-  Result<KernelArtifact> compile(const OpDesc& op, const Schedule& schedule, double* milliseconds = nullptr) const;
+  Result<KernelArtifact> compile(const OpDesc& op, const Schedule& schedule, double* milliseconds = nullptr, const Stop& stop = {}) const;
   /// Stores an artifact under its key, with a new certificate and record.
   Result<void> store(const KernelArtifact& artifact) const;
+  /// What every compilation of this library listens to that is given nothing else.
+  void stopWith(const Stop& stop) { stop_ = stop; }
   /// Forgets the kernels in memory (their code lives while someone holds it).
   void forget();
 
@@ -60,12 +64,13 @@ private:
   std::vector<RowClass> rowClassesFor(const OpDesc& op, const ScheduleChoice& choice) const;
   KernelRef inMemory(const std::string& name);
   void remember(const std::string& name, const KernelRef& kernel);
-  Result<KernelRef> obtain(const OpDesc& op, const Schedule& schedule, const KernelKey& key);
+  Result<KernelRef> obtain(const OpDesc& op, const Schedule& schedule, const KernelKey& key, const Stop& stop);
   /// nullptr: a miss. Errors: Machine.
   Result<KernelRef> fromCache(const OpDesc& op, const Schedule& schedule, const KernelKey& key);
-  Result<KernelRef> compiledAndStored(const OpDesc& op, const Schedule& schedule);
+  Result<KernelRef> compiledAndStored(const OpDesc& op, const Schedule& schedule, const Stop& stop);
 
   Target target_;
+  Stop stop_;
   KernelCache cache_;
   TuningDb tuning_;
   mutable std::mutex guard_;

@@ -15,10 +15,13 @@ LoopBuilder::LoopBuilder(std::string name, std::string isa) {
 }
 
 std::string LoopBuilder::uniqueName(const std::string& name) {
-  std::string unique = name;
-  for (int i = 2; std::find(names_.begin(), names_.end(), unique) != names_.end(); ++i) unique = fmt::format("{}_{}", name, i);
-  names_.push_back(unique);
-  return unique;
+  auto [found, fresh] = names_.try_emplace(name, 1);
+  if (fresh) return name;
+  int& last = found->second;  // stays where it is when others join
+  for (;;) {
+    std::string unique = fmt::format("{}_{}", name, ++last);
+    if (names_.try_emplace(unique, 1).second) return unique;
+  }
 }
 
 int LoopBuilder::newVar(const std::string& name, LoopType type) {

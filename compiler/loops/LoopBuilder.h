@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace quern {
@@ -67,7 +68,7 @@ private:
 
   LoopProgram program_;
   std::vector<LoopStmt>* block_ = nullptr;
-  std::vector<std::string> names_;
+  std::unordered_map<std::string, int> names_;  ///< taken, and the last number tried behind each
 };
 
 }  // namespace quern

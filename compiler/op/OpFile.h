@@ -12,6 +12,7 @@ struct OpEntry {
   OpDesc op;
   std::string schedule;  ///< empty: not given
   std::string cpu;       ///< empty: not given
+  std::string at;        ///< "file:line:column"; empty: from the command line
 };
 
 struct OpFile {

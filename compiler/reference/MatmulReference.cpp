@@ -3,19 +3,38 @@
 #include "compiler/reference/OpReferences.h"
 #include "compiler/reference/ScalarReference.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace quern {
 
 namespace {
 
+/// Which batches, rows and columns are computed: all, or of each a sample (Sample.h).
+struct Sample {
+  std::vector<int64_t> batches, rows, columns;
+
+  Sample(const MatmulOp& op, const ReferenceScope& scope) {
+    constexpr int64_t kFewRows = 24;  // a product that is too large keeps about so many, and as many columns as they leave time for
+    auto k = static_cast<double>(std::max<int64_t>(1, op.k.value));
+    bool all =
+        static_cast<double>(op.batch.value) * static_cast<double>(op.m.value) * static_cast<double>(op.n.value) * k <= scope.mostWork;
+    auto most = [&](int64_t count, double work) { return all ? count : scope.affordable(work); };
+    batches = sampleOf(op.batch.value,
+                       std::max(kFewRows / 4, most(op.batch.value, k * static_cast<double>(op.m.value) * static_cast<double>(op.n.value))));
+    auto each = k * static_cast<double>(std::max<size_t>(1, batches.size()));
+    rows = sampleOf(op.m.value, std::max(all ? op.m.value : kFewRows, most(op.m.value, each * static_cast<double>(op.n.value))));
+    columns = sampleOf(op.n.value, most(op.n.value, each * static_cast<double>(std::max<size_t>(1, rows.size()))));
+  }
+};
+
 struct Row {
   std::vector<double> sum, magnitude;
 };
 
-/// sum[j] += A[i,k] B[k,j] over all k, ascending; B in double, [k][n].
+/// sum[j] += A[i,k] B[k,columns[j]] over all k, ascending; B in double, [k][columns].
 void accumulate(Row& row, const MatmulOp& op, const float* a, const std::vector<double>& b, int64_t i) {
-  auto n = static_cast<size_t>(op.n.value);
+  size_t n = row.sum.size();
   for (int64_t k = 0; k < op.k.value; ++k) {
     double x = a[op.ta ? k * op.m.value + i : i * op.k.value + k];
     double absX = std::fabs(x);
@@ -27,20 +46,24 @@ void accumulate(Row& row, const MatmulOp& op, const float* a, const std::vector<
   }
 }
 
-/// One batch of B as f32, as it is stored.
-std::vector<float> valuesOf(const MatmulOp& op, const void* b, int64_t batch) {
-  int64_t count = op.n.value * op.k.value;
-  std::vector<float> values(static_cast<size_t>(count));
-  rowValues(op.w, static_cast<const std::byte*>(b) + batch * bytesOf(op.w, count), count, values.data());
-  return values;
-}
-
-std::vector<double> asRows(const MatmulOp& op, const std::vector<float>& b) {
-  auto n = static_cast<size_t>(op.n.value), k = static_cast<size_t>(op.k.value);
-  std::vector<double> rows(n * k);
-  for (size_t kk = 0; kk < k; ++kk)
-    for (size_t j = 0; j < n; ++j) rows[kk * n + j] = b[op.tb ? j * k + kk : kk * n + j];
-  return rows;
+/// The columns of one batch of B that are looked at, in double, [k][columns].
+std::vector<double> columnsOf(const MatmulOp& op, const void* stored, int64_t batch, const std::vector<int64_t>& columns) {
+  auto n = static_cast<size_t>(op.n.value), k = static_cast<size_t>(op.k.value), count = columns.size();
+  std::vector<double> out(k * count);
+  const auto* b = static_cast<const std::byte*>(stored) + batch * bytesOf(op.w, op.n.value * op.k.value);
+  std::vector<float> line(op.tb ? k : n);
+  if (op.tb) {
+    for (size_t j = 0; j < count; ++j) {
+      rowValues(op.w, b + bytesOf(op.w, columns[j] * op.k.value), op.k.value, line.data());
+      for (size_t kk = 0; kk < k; ++kk) out[kk * count + j] = line[kk];
+    }
+    return out;
+  }
+  for (size_t kk = 0; kk < k; ++kk) {
+    rowValues(op.w, b + bytesOf(op.w, static_cast<int64_t>(kk * n)), op.n.value, line.data());
+    for (size_t j = 0; j < count; ++j) out[kk * count + j] = line[static_cast<size_t>(columns[j])];
+  }
+  return out;
 }
 
 /// Offset of an epilogue operand for output (batch, i, j): dimensions of length one stand still.
@@ -54,20 +77,23 @@ int64_t offsetOf(const TensorSpec& spec, int64_t batch, int64_t i, int64_t j) {
 
 }  // namespace
 
-ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind) {
+ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, const ReferenceScope& scope) {
   int64_t m = op.m.value, n = op.n.value, k = op.k.value;
-  auto outputs = static_cast<size_t>(op.batch.value * m * n);
-  ReferenceResult out{std::vector<double>(outputs), std::vector<double>(outputs)};
+  ReferenceResult out = unseen(op.output());
   std::vector<TensorSpec> specs = op.inputs();
   double unit = kind == DataKind::ZeroMean ? 4 * kEps : static_cast<double>(k + 2) * kU;
-  size_t at = 0;
-  for (int64_t batch = 0; batch < op.batch.value; ++batch) {
-    std::vector<double> b = asRows(op, valuesOf(op, inputs[1].data, batch));
-    for (int64_t i = 0; i < m; ++i) {
-      Row row{std::vector<double>(static_cast<size_t>(n)), std::vector<double>(static_cast<size_t>(n))};
+  Sample sample(op, scope);
+  for (int64_t batch : sample.batches) {
+    if (scope.stop.asked()) break;
+    std::vector<double> b = columnsOf(op, inputs[1].data, batch, sample.columns);
+    double work = static_cast<double>(k) * static_cast<double>(sample.columns.size());
+    forRows(static_cast<int64_t>(sample.rows.size()), work, {INFINITY, scope.stop}, [&](int64_t which) {
+      int64_t i = sample.rows[static_cast<size_t>(which)];
+      Row row{std::vector<double>(sample.columns.size()), std::vector<double>(sample.columns.size())};
       accumulate(row, op, inputs[0].f32() + batch * m * k, b, i);
-      for (int64_t j = 0; j < n; ++j, ++at) {
-        auto column = static_cast<size_t>(j);
+      for (size_t column = 0; column < sample.columns.size(); ++column) {
+        int64_t j = sample.columns[column];
+        auto at = static_cast<size_t>((batch * m + i) * n + j);
         double c = op.acc ? inputs[2].f32()[at] : 0;
         Bounded x{row.sum[column] + c, kind == DataKind::Integer ? 0 : unit * (row.magnitude[column] + std::fabs(c))};
         if (std::isnan(x.error)) x.error = 0;  // Inf x 0: the value is NaN and says so
@@ -81,7 +107,7 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind) {
         out.value[at] = x.value;
         out.limit[at] = x.error;
       }
-    }
+    });
   }
   return out;
 }

@@ -5,11 +5,17 @@
 #include "compiler/reference/OpReferences.h"
 
 #include <cmath>
+#include <limits>
 
 namespace quern {
 
-ReferenceResult reference(const OpDesc& op, std::span<const TensorData> inputs, DataKind kind) {
-  return std::visit([&](const auto& o) { return referenceOf(o, inputs, kind); }, op);
+ReferenceResult unseen(const TensorSpec& out) {
+  auto count = static_cast<size_t>(out.elements());
+  return {std::vector<double>(count), std::vector<double>(count, std::numeric_limits<double>::quiet_NaN())};
+}
+
+ReferenceResult reference(const OpDesc& op, std::span<const TensorData> inputs, DataKind kind, const ReferenceScope& scope) {
+  return std::visit([&](const auto& o) { return referenceOf(o, inputs, kind, scope); }, op);
 }
 
 /// Error over limit of one element; NaN must meet NaN and Inf the same Inf.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/op/OpDesc.h"
+#include "compiler/reference/Sample.h"
 
 #include <span>
 #include <vector>
@@ -29,13 +30,14 @@ struct TensorData {
 };
 
 /// The exact result, and per element how far a kernel may be from it. A limit of NaN: any value is right (a weight that
-/// underflows in f32 but not in double, times an infinite value).
+/// underflows in f32 but not in double, times an infinite value), or nobody looked.
 struct ReferenceResult {
   std::vector<double> value, limit;
 };
 
 /// All dimensions of `op` are known and `inputs` have its shapes (the C of acc=1 included).
-ReferenceResult reference(const OpDesc& op, std::span<const TensorData> inputs, DataKind kind);
+/// Cost     at most about scope.mostWork, or one row (of a matmul: a few columns of four rows).
+ReferenceResult reference(const OpDesc& op, std::span<const TensorData> inputs, DataKind kind, const ReferenceScope& scope = {});
 
 /// How `actual` compares with the reference.
 struct Comparison {

@@ -10,11 +10,6 @@
 
 namespace quern {
 
-static ReferenceResult empty(const TensorSpec& out) {
-  auto count = static_cast<size_t>(out.elements());
-  return {std::vector<double>(count), std::vector<double>(count)};
-}
-
 /// Index of `flat` (row-major in `out`) in an operand broadcast to it.
 static int64_t broadcastIndex(int64_t flat, const Shape& out, const Shape& operand) {
   int64_t offset = 0, stride = 1;
@@ -30,18 +25,26 @@ static int64_t broadcastIndex(int64_t flat, const Shape& out, const Shape& opera
   return offset;
 }
 
-ReferenceResult referenceOf(const MapOp& op, Inputs inputs, DataKind) {
-  ReferenceResult result = empty(op.output());
+static size_t nodesOf(const ScalarExpr& expr) {
+  size_t nodes = 1;
+  for (const auto& argument : expr.args) nodes += nodesOf(*argument);
+  return nodes;
+}
+
+ReferenceResult referenceOf(const MapOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
   Shape shape = op.outputShape();
-  for (size_t i = 0; i < result.value.size(); ++i) {
+  constexpr double kNodeWork = 60;
+  double work = kNodeWork * static_cast<double>(nodesOf(*op.expr));
+  forRows(static_cast<int64_t>(result.value.size()), work, scope, [&](int64_t i) {
     Bounded v = evaluate(*op.expr, [&](const std::string& name) {
       size_t which = 0;
       while (op.operands[which].name != name) ++which;
-      return Bounded{inputs[which].f32()[broadcastIndex(static_cast<int64_t>(i), shape, op.operands[which].shape)], 0};
+      return Bounded{inputs[which].f32()[broadcastIndex(i, shape, op.operands[which].shape)], 0};
     });
-    result.value[i] = v.value;
-    result.limit[i] = v.error;
-  }
+    result.value[static_cast<size_t>(i)] = v.value;
+    result.limit[static_cast<size_t>(i)] = v.error;
+  });
   return result;
 }
 
@@ -71,64 +74,67 @@ double highest(const std::vector<double>& x) {
 
 }  // namespace
 
-ReferenceResult referenceOf(const SoftmaxOp& op, Inputs inputs, DataKind) {
-  ReferenceResult result = empty(op.output());
+ReferenceResult referenceOf(const SoftmaxOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
   View view(op.x, op.axisIndex());
   int64_t rows = op.x.size() > 1 ? op.x[op.x.size() - 2].value : 1;
-  for (int64_t o = 0; o < view.outer; ++o)
-    for (int64_t i = 0; i < view.inner; ++i) {
-      int64_t limit = causalLimit(op.causal, o % std::max<int64_t>(1, rows), rows, view.n);
-      std::vector<double> x;
-      for (int64_t r = 0; r < limit; ++r) x.push_back(inputs[0].f32()[view.at(o, r, i)]);
-      double top = highest(x), sum = 0;
-      for (double v : x) sum += std::exp(op.factor() * (v - top));
-      for (int64_t r = 0; r < limit; ++r) {
-        double t = op.factor() * (x[static_cast<size_t>(r)] - top);
-        auto at = static_cast<size_t>(view.at(o, r, i));
-        result.value[at] = std::exp(t) / sum;
-        result.limit[at] = result.value[at] == 0 ? 0x1p-126 : (8 + std::fabs(t)) * kEps * result.value[at] + 0x1p-126;
-      }
+  forRows(view.outer * view.inner, 40 * static_cast<double>(view.n), scope, [&](int64_t row) {
+    int64_t o = row / view.inner, i = row % view.inner;
+    int64_t limit = causalLimit(op.causal, o % std::max<int64_t>(1, rows), rows, view.n);
+    std::vector<double> x;
+    for (int64_t r = 0; r < limit; ++r) x.push_back(inputs[0].f32()[view.at(o, r, i)]);
+    double top = highest(x), sum = 0;
+    for (double v : x) sum += std::exp(op.factor() * (v - top));
+    for (int64_t r = 0; r < view.n; ++r) {
+      auto at = static_cast<size_t>(view.at(o, r, i));
+      result.limit[at] = 0;
+      if (r >= limit) continue;
+      double t = op.factor() * (x[static_cast<size_t>(r)] - top);
+      result.value[at] = std::exp(t) / sum;
+      result.limit[at] = result.value[at] == 0 ? 0x1p-126 : (8 + std::fabs(t)) * kEps * result.value[at] + 0x1p-126;
     }
+  });
   return result;
 }
 
-ReferenceResult referenceOf(const ReduceOp& op, Inputs inputs, DataKind kind) {
-  ReferenceResult result = empty(op.output());
+ReferenceResult referenceOf(const ReduceOp& op, Inputs inputs, DataKind kind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
   View view(op.x, op.axisIndex());
   double unit = kind == DataKind::ZeroMean ? 4 * kEps : kind == DataKind::Integer ? 0 : static_cast<double>(view.n) * kU;
-  for (int64_t o = 0; o < view.outer; ++o)
-    for (int64_t i = 0; i < view.inner; ++i) {
-      std::vector<double> x;
-      for (int64_t r = 0; r < view.n; ++r) x.push_back(inputs[0].f32()[view.at(o, r, i)]);
-      double sum = 0, magnitude = 0;
-      for (double v : x) {
-        sum += v;
-        magnitude += std::fabs(v);
-      }
-      auto at = static_cast<size_t>(o * view.inner + i);
-      auto n = static_cast<double>(view.n);
-      if (op.fn == ReduceFn::Sum) result.value[at] = sum, result.limit[at] = unit * magnitude;
-      if (op.fn == ReduceFn::Mean) result.value[at] = sum / n, result.limit[at] = unit * magnitude / n + 0.5 * ulpOf(sum / n);
-      if (op.fn == ReduceFn::Max) result.value[at] = highest(x);
-      if (op.fn == ReduceFn::Min) {
-        for (double& v : x) v = -v;
-        result.value[at] = -highest(x);
-      }
+  forRows(view.outer * view.inner, 8 * static_cast<double>(view.n), scope, [&](int64_t row) {
+    int64_t o = row / view.inner, i = row % view.inner;
+    std::vector<double> x;
+    for (int64_t r = 0; r < view.n; ++r) x.push_back(inputs[0].f32()[view.at(o, r, i)]);
+    double sum = 0, magnitude = 0;
+    for (double v : x) {
+      sum += v;
+      magnitude += std::fabs(v);
     }
+    auto at = static_cast<size_t>(row);
+    result.limit[at] = 0;
+    auto n = static_cast<double>(view.n);
+    if (op.fn == ReduceFn::Sum) result.value[at] = sum, result.limit[at] = unit * magnitude;
+    if (op.fn == ReduceFn::Mean) result.value[at] = sum / n, result.limit[at] = unit * magnitude / n + 0.5 * ulpOf(sum / n);
+    if (op.fn == ReduceFn::Max) result.value[at] = highest(x);
+    if (op.fn == ReduceFn::Min) {
+      for (double& v : x) v = -v;
+      result.value[at] = -highest(x);
+    }
+  });
   return result;
 }
 
 /// Rows of x (of x + residual, rounded) over its last axis; `body(row pointer, width, first output index)`.
 template <class Body>
-static void eachRow(const NormShape& shape, Inputs inputs, Body&& body) {
+static void eachRow(const NormShape& shape, Inputs inputs, const ReferenceScope& scope, Body&& body) {
   int64_t width = shape.x.back().value, rows = 1;
   for (size_t i = 0; i + 1 < shape.x.size(); ++i) rows *= shape.x[i].value;
   std::vector<float> row(static_cast<size_t>(width));
-  for (int64_t r = 0; r < rows; ++r) {
+  forRows(rows, 10 * static_cast<double>(width), scope, [&](int64_t r) {
     for (int64_t j = 0; j < width; ++j)
       row[static_cast<size_t>(j)] = inputs[0].f32()[r * width + j] + (shape.residual ? inputs[1].f32()[r * width + j] : 0.0f);
     body(row.data(), width, static_cast<size_t>(r * width));
-  }
+  });
 }
 
 /// A normalised value that may underflow in f32, times an infinite gain: NaN or Inf, both are right.
@@ -136,9 +142,9 @@ static void allowAnyWhereUnderflowMeetsInf(ReferenceResult& result, size_t at, d
   if (std::isinf(gain) && std::fabs(normalised) < 0x1p-120) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
 }
 
-ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind) {
-  ReferenceResult result = empty(op.output());
-  eachRow(op.shape, inputs, [&](const float* x, int64_t width, size_t at) {
+ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
+  eachRow(op.shape, inputs, scope, [&](const float* x, int64_t width, size_t at) {
     double mean = 0, variance = 0, magnitude = 0;
     for (int64_t j = 0; j < width; ++j) {
       mean += x[j];
@@ -160,9 +166,9 @@ ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind)
   return result;
 }
 
-ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind) {
-  ReferenceResult result = empty(op.output());
-  eachRow(op.shape, inputs, [&](const float* x, int64_t width, size_t at) {
+ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
+  eachRow(op.shape, inputs, scope, [&](const float* x, int64_t width, size_t at) {
     double squares = 0;
     for (int64_t j = 0; j < width; ++j) squares += double{x[j]} * x[j];
     double rstd = 1 / std::sqrt(squares / static_cast<double>(width) + static_cast<double>(op.shape.eps));
@@ -176,29 +182,34 @@ ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind) {
   return result;
 }
 
-ReferenceResult referenceOf(const EmbeddingOp& op, Inputs inputs, DataKind) {
-  ReferenceResult result = empty(op.output());
-  for (int64_t t = 0; t < op.t.value; ++t)
-    for (int64_t j = 0; j < op.d.value; ++j)
-      result.value[static_cast<size_t>(t * op.d.value + j)] = inputs[1].f32()[int64_t{inputs[0].i32()[t]} * op.d.value + j];
+ReferenceResult referenceOf(const EmbeddingOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
+  forRows(op.t.value, static_cast<double>(op.d.value), scope, [&](int64_t t) {
+    for (int64_t j = 0; j < op.d.value; ++j) {
+      auto at = static_cast<size_t>(t * op.d.value + j);
+      result.value[at] = inputs[1].f32()[int64_t{inputs[0].i32()[t]} * op.d.value + j];
+      result.limit[at] = 0;
+    }
+  });
   return result;
 }
 
-ReferenceResult referenceOf(const TransposeOp& op, Inputs inputs, DataKind) {
-  ReferenceResult result = empty(op.output());
+ReferenceResult referenceOf(const TransposeOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
   TensorSpec out = op.output();
   size_t rank = op.x.size();
   std::vector<int64_t> stride(rank, 1);
   for (size_t i = rank - 1; i > 0; --i) stride[i - 1] = stride[i] * op.x[i].value;
-  for (size_t flat = 0; flat < result.value.size(); ++flat) {
-    auto rest = static_cast<int64_t>(flat);
-    int64_t from = 0;
+  constexpr double kWork = 20;
+  forRows(static_cast<int64_t>(result.value.size()), kWork, scope, [&](int64_t flat) {
+    int64_t rest = flat, from = 0;
     for (size_t i = rank; i > 0; --i) {
       from += rest % out.dims[i - 1].value * stride[static_cast<size_t>(op.perm[i - 1])];
       rest /= out.dims[i - 1].value;
     }
-    result.value[flat] = inputs[0].f32()[from];
-  }
+    result.value[static_cast<size_t>(flat)] = inputs[0].f32()[from];
+    result.limit[static_cast<size_t>(flat)] = 0;
+  });
   return result;
 }
 
@@ -211,11 +222,11 @@ static std::vector<float> floatsOf(ElementType type, const TensorData& tensor) {
   return values;
 }
 
-ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind) {
-  ReferenceResult result = empty(op.output());
+ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
   int64_t heads = op.x[1].value, width = op.x[2].value, pairs = width / 2;
   bool half = op.pairs == RopePairs::Half;
-  for (int64_t row = 0; row < op.x[0].value * heads; ++row)
+  forRows(op.x[0].value * heads, 40 * static_cast<double>(pairs), scope, [&](int64_t row) {
     for (int64_t i = 0; i < pairs; ++i) {
       const float* angles = inputs[1].f32() + row / heads * width;
       double cosine = angles[i], sine = angles[pairs + i];
@@ -231,51 +242,60 @@ ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind) {
           result.limit[at] = std::numeric_limits<double>::quiet_NaN();
       }
     }
+  });
   return result;
 }
 
-ReferenceResult referenceOf(const CastOp& op, Inputs inputs, DataKind) {
-  ReferenceResult result = empty(op.output());
+ReferenceResult referenceOf(const CastOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
   std::vector<float> values = floatsOf(op.from, inputs[0]);
-  for (size_t i = 0; i < values.size(); ++i) result.value[i] = op.to == ElementType::F16 ? floatOfHalf(halfOfFloat(values[i])) : values[i];
+  constexpr double kWork = 10;
+  forRows(static_cast<int64_t>(values.size()), kWork, scope, [&](int64_t i) {
+    auto at = static_cast<size_t>(i);
+    result.value[at] = op.to == ElementType::F16 ? floatOfHalf(halfOfFloat(values[at])) : values[at];
+    result.limit[at] = 0;
+  });
   return result;
 }
 
-ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind) {
-  ReferenceResult result = empty(op.output());
+ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
+  ReferenceResult result = unseen(op.output());
   int64_t heads = op.heads.value, kvHeads = op.kvHeads.value, width = op.headDim.value;
   double scale = op.factor();
   std::vector<float> keys = floatsOf(op.kvType, inputs[1]), values = floatsOf(op.kvType, inputs[2]);
-  for (int64_t i = 0; i < op.q.value; ++i)
-    for (int64_t h = 0; h < heads; ++h) {
-      int64_t g = h / (heads / kvHeads), limit = causalLimit(op.causal, i, op.q.value, op.kv.value);
-      const float* q = inputs[0].f32() + (i * heads + h) * width;
-      std::vector<double> s;
-      for (int64_t j = 0; j < limit; ++j) {
-        const float* k = keys.data() + (j * kvHeads + g) * width;
-        double dot = 0;
-        for (int64_t d = 0; d < width; ++d) dot += double{q[d]} * k[d];
-        s.push_back(dot * scale);
-      }
-      double top = highest(s), sum = 0, largestScore = 0;
-      for (double v : s) {
-        sum += std::exp(v - top);
-        largestScore = std::max(largestScore, std::fabs(v));
-      }
-      for (int64_t d = 0; d < width; ++d) {
-        auto at = static_cast<size_t>((i * heads + h) * width + d);
-        double largestValue = 0;
-        bool anyValue = false;
-        for (int64_t j = 0; j < limit; ++j) {
-          double v = values[static_cast<size_t>((j * kvHeads + g) * width + d)];
-          double weight = std::exp(s[static_cast<size_t>(j)] - top) / sum;
-          result.value[at] += weight * v;
-          largestValue = std::max(largestValue, std::fabs(v));
-          anyValue = anyValue || (std::isinf(v) && weight < 0x1p-120);
-        }
-        result.limit[at] = anyValue ? std::numeric_limits<double>::quiet_NaN() : (16 + largestScore) * kEps * largestValue;
-      }
+  double work = static_cast<double>(op.kv.value) * static_cast<double>(4 * width + 40);
+  forRows(op.q.value * heads, work, scope, [&](int64_t row) {
+    int64_t i = row / heads, h = row % heads;
+    int64_t g = h / (heads / kvHeads), limit = causalLimit(op.causal, i, op.q.value, op.kv.value);
+    const float* q = inputs[0].f32() + (i * heads + h) * width;
+    std::vector<double> s;
+    for (int64_t j = 0; j < limit; ++j) {
+      const float* k = keys.data() + (j * kvHeads + g) * width;
+      double dot = 0;
+      for (int64_t d = 0; d < width; ++d) dot += double{q[d]} * k[d];
+      s.push_back(dot * scale);
     }
+    double top = highest(s), sum = 0, largestScore = 0;
+    for (double v : s) {
+      sum += std::exp(v - top);
+      largestScore = std::max(largestScore, std::fabs(v));
+    }
+    std::vector<double> weights;
+    for (double v : s) weights.push_back(std::exp(v - top) / sum);
+    for (int64_t d = 0; d < width; ++d) {
+      auto at = static_cast<size_t>((i * heads + h) * width + d);
+      double largestValue = 0;
+      bool anyValue = false;
+      for (int64_t j = 0; j < limit; ++j) {
+        double v = values[static_cast<size_t>((j * kvHeads + g) * width + d)];
+        double weight = weights[static_cast<size_t>(j)];
+        result.value[at] += weight * v;
+        largestValue = std::max(largestValue, std::fabs(v));
+        anyValue = anyValue || (std::isinf(v) && weight < 0x1p-120);
+      }
+      result.limit[at] = anyValue ? std::numeric_limits<double>::quiet_NaN() : (16 + largestScore) * kEps * largestValue;
+    }
+  });
   return result;
 }
 

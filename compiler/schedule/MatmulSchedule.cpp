@@ -131,6 +131,9 @@ MatmulSchedule MatmulSchedule::byDefault(const MatmulOp& op, const Target& targe
 
 void MatmulSchedule::complete(const std::vector<std::string>& given) {
   auto isGiven = [&](std::string_view key) { return std::find(given.begin(), given.end(), key) != given.end(); };
+  // Values that no schedule has are for validate to name, not for arithmetic.
+  constexpr int64_t kMost = int64_t{1} << 30;
+  if (std::max({lanes, mr, nr, mc, nc}) > kMost) return;
   if (!isGiven("nr") && lanes > 0) nr = std::max(lanes, nr / lanes * lanes);
   if (!isGiven("mc") && mr > 0) mc = roundUp(mc, mr);
   if (!isGiven("nc") && nr > 0) nc = roundUp(nc, nr);
@@ -159,9 +162,10 @@ Result<void> MatmulSchedule::validate(const MatmulOp& op, const Target& target) 
   check.range("unroll_k", unrollK, 1, 16);
   check.range("prefetch", prefetch, 0, 4096);
   check.range("panel", panel, 0, 16 * lanes);
-  if (panel != 0 && lanes > 0 && nr > 0 && (panel % lanes != 0 || (panel % nr != 0 && nr % panel != 0)))
+  if (!check.good()) return check.finish();  // the rules below compute with these
+  if (panel != 0 && (panel % lanes != 0 || (panel % nr != 0 && nr % panel != 0)))
     check.fail(fmt::format("panel={} is no multiple of lanes={} that divides nr={} or is divided by it", panel, lanes, nr));
-  if (lanes > 0 && registers(op, target) > isa.vectorRegisters) {
+  if (registers(op, target) > isa.vectorRegisters) {
     int64_t vectors = nr / lanes, others = registers(op, target) - chains() * mr * vectors;
     check.fail(fmt::format("mr={} nr={} needs {} vector registers, {} has {}; with nr={} mr is at most {}", mr, nr, registers(op, target),
                            target.name, isa.vectorRegisters, nr,

@@ -30,7 +30,7 @@ void ScheduleCheck::range(std::string_view key, int64_t value, int64_t low, int6
 
 void ScheduleCheck::multiple(std::string_view key, int64_t value, std::string_view ofKey, int64_t of, int64_t low, int64_t high) {
   range(key, value, low, high);
-  if (of <= 0 || value % of == 0) return;
+  if (!good() || of <= 0 || value % of == 0) return;
   int64_t below = value / of * of;
   std::string legal = below > 0 ? fmt::format("{}, {}", below, below + of) : fmt::format("{}", of);
   fail(fmt::format("{}={} is not a multiple of {}={} (f32, {}); nearest legal {}: {}", key, value, ofKey, of, target_.name, key, legal));

@@ -20,6 +20,7 @@ public:
   /// In range and a multiple of another key's value.
   void multiple(std::string_view key, int64_t value, std::string_view ofKey, int64_t of, int64_t low, int64_t high);
   void fail(std::string message);
+  bool good() const { return failed_.empty(); }
   /// Errors   Infeasible.
   Result<void> finish() const;
 

@@ -159,6 +159,8 @@ Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& targ
   check.lanes(lanes);
   check.range("lanes", lanes, 4, 16);
   check.range("rows", rows, 1, 4096);
+  check.range("tiles", tiles, 1, 32);
+  if (!check.good()) return check.finish();  // the rules below compute with these
   if ((rows > 1 || pack == PackKv) && attentionScratch(*this, op) > kMostScratch)
     check.fail(fmt::format("rows={} pack={} takes {} bytes of scratch a thread, more than {}", rows, pack == PackKv ? "kv" : "none",
                            attentionScratch(*this, op), kMostScratch));
@@ -167,7 +169,6 @@ Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& targ
   for (int64_t value : {mr, kr})
     if ((value & (value - 1)) != 0) check.fail(fmt::format("mr={} kr={}: powers of two are needed", mr, kr));
   check.range("split", split, 0, 1);
-  check.range("tiles", tiles, 1, 32);
   if (tiles > 1 && pack == PackKv) check.fail(fmt::format("tiles={} with pack=kv, which copies one tile", tiles));
   return check.finish();
 }

@@ -200,14 +200,20 @@ void packedColumn(const PackLayout& layout, const std::byte* packed, int64_t n, 
   }
 }
 
-void packWeight(const PackLayout& layout, const void* source, void* packed) {
+bool packWeight(const PackLayout& layout, const void* source, void* packed, const Stop& stop) {
+  constexpr int64_t kPieceBytes = int64_t{1} << 24;  // some milliseconds
   int64_t row = bytesOf(layout.type, layout.transposed ? layout.depth : layout.columns),
           rows = layout.transposed ? layout.columns : layout.depth;
+  int64_t atOnce = std::max<int64_t>(1, kPieceBytes / std::max<int64_t>(1, layout.panelBytes()));
   for (int64_t b = 0; b < layout.batch; ++b) {
     WeightPiece piece{static_cast<const std::byte*>(source) + b * rows * row, layout.columns, row};
-    packPanels(layout, std::span(&piece, 1), 0, layout.panels(),
-               static_cast<std::byte*>(packed) + b * layout.panels() * layout.panelBytes());
+    std::byte* to = static_cast<std::byte*>(packed) + b * layout.panels() * layout.panelBytes();
+    for (int64_t p = 0; p < layout.panels(); p += atOnce) {
+      if (stop.asked()) return false;
+      packPanels(layout, std::span(&piece, 1), p, std::min(layout.panels(), p + atOnce), to);
+    }
   }
+  return true;
 }
 
 }  // namespace quern

@@ -1,6 +1,7 @@
 // compiler/store/WeightPacking.h — weights as they lie in files or arrays, into the layout that kernels read (schedule/PackLayout.h).
 #pragma once
 
+#include "compiler/base/Stop.h"
 #include "compiler/schedule/PackLayout.h"
 
 #include <cstddef>
@@ -20,7 +21,8 @@ struct WeightPiece {
 void packPanels(const PackLayout& layout, std::span<const WeightPiece> pieces, int64_t begin, int64_t end, std::byte* packed);
 
 /// All of a weight that lies dense: [batch,k,n], or [batch,n,k] where transposed. `packed` has layout.bytes().
-void packWeight(const PackLayout& layout, const void* source, void* packed);
+/// False where `stop` was asked before all of it was packed.
+bool packWeight(const PackLayout& layout, const void* source, void* packed, const Stop& stop = {});
 
 /// Column n of batch 0 of a packed weight as f32, k values: a row of the table that it was.
 void packedColumn(const PackLayout& layout, const std::byte* packed, int64_t n, float* values);

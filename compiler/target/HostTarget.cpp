@@ -41,6 +41,24 @@ std::vector<Target> levelsWithin(const Target& target) {
   return levels;
 }
 
+Result<Target> targetFromToml(const TomlValue& root, const std::string& file) {
+  TomlReader reader(root, file);
+  KeyValues keys;
+  keys.head = file.substr(file.rfind('/') + 1);
+  keys.head = keys.head.substr(0, keys.head.rfind(".toml"));
+  if (auto name = reader.takeString("name")) keys.head = *name;
+  for (const char* key : {"level", "model"})
+    if (auto value = reader.takeString(key)) keys.set(key, *value);
+  if (auto features = reader.takeStrings("features"); !features.empty()) keys.set("features", join(features, ","));
+  const std::pair<const char*, const char*> sizes[] = {{"l1_bytes", "l1"}, {"l2_bytes", "l2"}, {"l3_bytes", "l3"}};
+  for (auto [field, key] : sizes)
+    if (root.find(field) != nullptr) keys.set(key, std::to_string(reader.takeInt(field, std::nullopt, 1024, int64_t{1} << 40)));
+  if (auto good = reader.finish(); !good) return good.error();
+  auto target = targetFromKeys(keys);
+  if (!target) return badInput(fmt::format("{}:1:1: {}", escaped(file), target.error().message));
+  return target;
+}
+
 Result<Target> findTarget(const std::string& nameOrFile) {
   if (nameOrFile == "host") return hostTarget();
   auto path = findConfig("cpu", nameOrFile);
@@ -51,21 +69,7 @@ Result<Target> findTarget(const std::string& nameOrFile) {
   }
   auto root = readToml(*path);
   if (!root) return root.error();
-  TomlReader reader(*root, *path);
-  KeyValues keys;
-  keys.head = path->substr(path->rfind('/') + 1);
-  keys.head = keys.head.substr(0, keys.head.rfind(".toml"));
-  if (auto name = reader.takeString("name")) keys.head = *name;
-  for (const char* key : {"level", "model"})
-    if (auto value = reader.takeString(key)) keys.set(key, *value);
-  if (auto features = reader.takeStrings("features"); !features.empty()) keys.set("features", join(features, ","));
-  const std::pair<const char*, const char*> sizes[] = {{"l1_bytes", "l1"}, {"l2_bytes", "l2"}, {"l3_bytes", "l3"}};
-  for (auto [field, key] : sizes)
-    if (root->find(field) != nullptr) keys.set(key, std::to_string(reader.takeInt(field, std::nullopt, 1024, int64_t{1} << 40)));
-  if (auto good = reader.finish(); !good) return good.error();
-  auto target = targetFromKeys(keys);
-  if (!target) return badInput(fmt::format("{}: {}", escaped(*path), target.error().message));
-  return target;
+  return targetFromToml(*root, *path);
 }
 
 std::string targetToml(const Target& target) {

@@ -1,6 +1,7 @@
 // compiler/target/HostTarget.h — the CPU at hand, and CPUs by name.
 #pragma once
 
+#include "compiler/base/Toml.h"
 #include "compiler/target/Target.h"
 
 namespace quern {
@@ -20,6 +21,7 @@ FeatureTrial tryFeatures();
 
 /// `host`, a name in configs/cpu/, or a TOML file.
 /// Errors   BadCommand for an unknown name (with the known ones), BadInput for a bad file.
+Result<Target> targetFromToml(const TomlValue& root, const std::string& file);
 Result<Target> findTarget(const std::string& nameOrFile);
 
 /// The plain levels whose code runs on `target`, narrowest first: of x86-64, x86-64-v3 and x86-64-v4.

@@ -80,15 +80,15 @@ with tempfile.TemporaryDirectory() as folder:
 
     tomls = {
         "syntax.toml": ("[[op]]\ntext = \"add a=3 b=3\n", None),
-        "key.toml": ("[[op]]\ntxt = \"add a=3 b=3\"\n", "key.toml:1:1: op text is empty"),
-        "both.toml": ("[[op]]\ntext = \"add a=3 b=3\"\na = 3\n", "both.toml:1:1: an op has text = \"...\" or its keys apart, not both"),
-        "misspelt.toml": ("[[op]]\nop = \"add\"\na = 3\nbb = 3\n", "misspelt.toml:1:1: add: unknown key 'bb', did you mean 'b'?; keys: a b"),
-        "kind.toml": ("[[op]]\ntext = 3\n", "kind.toml:1:1: text is not a string"),
-        "beside.toml": ("[[op]]\ntext = \"add a=3 b=3\"\nschedul = \"lanes=4\"\n", "beside.toml:1:1: unknown key 'schedul', did you mean 'schedule'?"),
+        "key.toml": ("[[op]]\ntxt = \"add a=3 b=3\"\n", "key.toml:2:7: unknown key 'txt', did you mean 'text'?"),
+        "both.toml": ("[[op]]\ntext = \"add a=3 b=3\"\na = 3\n", "both.toml:2:8: an op has text = \"...\" or its keys apart, not both"),
+        "misspelt.toml": ("[[op]]\nop = \"add\"\na = 3\nbb = 3\n", "misspelt.toml:4:6: add: unknown key 'bb', did you mean 'b'?; keys: a b"),
+        "kind.toml": ("[[op]]\ntext = 3\n", "kind.toml:2:8: 'text' is a whole number, a string is needed"),
+        "beside.toml": ("[[op]]\ntext = \"add a=3 b=3\"\nschedul = \"lanes=4\"\n", "beside.toml:3:11: unknown key 'schedul', did you mean 'schedule'?"),
         "twice.toml": ("[[op]]\nid = \"x\"\ntext = \"add a=3 b=3\"\n[[op]]\nid = \"x\"\ntext = \"add a=3 b=3\"\n", "twice.toml:4:1: id 'x' is given twice"),
-        "schedule.toml": ("[[op]]\nid = \"x\"\ntext = \"add a=3 b=3\"\nschedule = \"foo=8\"\n", "op 'x' of its file: map schedule: unknown key 'foo'; keys: lanes unroll chunk tail"),
+        "schedule.toml": ("[[op]]\nid = \"x\"\ntext = \"add a=3 b=3\"\nschedule = \"foo=8\"\n", "schedule.toml:1:1: op 'x': map schedule: unknown key 'foo'; keys: lanes unroll chunk tail"),
         "table.toml": ("[[ops]]\ntext = \"add a=3 b=3\"\n", "table.toml:1:1: unknown key 'ops', did you mean 'op'?; keys: suite op"),
-        "none.toml": ("", "none.toml: no [[op]] in it"),
+        "none.toml": ("", "none.toml:1:1: no [[op]] in it"),
     }
     for name, (content, message) in tomls.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:

@@ -107,6 +107,21 @@ def tokenizer(tokens, merges, added_tokens=(), model=None, **stages):
     return json.dumps(whole).encode()
 
 
+def toml_seeds():
+    """Every configuration file there is, behind the byte that says its kind, and text that no such file has."""
+    configs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "configs")
+    for kind, name in enumerate(["suites", "tune", "cpu", "models", "baselines"]):
+        for file in sorted(os.listdir(os.path.join(configs, name))):
+            if file.endswith(".toml"):
+                with open(os.path.join(configs, name, file), "rb") as opened:
+                    yield bytes([kind]) + opened.read()[:60000]
+    odd = ["[(", "[", "[[", "a = [1, 2.5, true, 1979-05-27, 'x']", "a.b.c = 1\n[a.b]\nd = 2", "[space.matmul]\nmr = [0, 1.5, true, -1]\nnr = []",
+           "[[op]]\ntext = 'add a=3 b=3'\nid = 3", "[[op]]\nop = 'matmul'\nm = 1\nn = [2]\nk = {}", "space = 3", "suite = []", '"' * 3, "a = " + "'" * 3]
+    for kind in range(5):
+        for text in odd:
+            yield bytes([kind]) + text.encode()
+
+
 def seeds(target, folder):
     """Starting points for fuzzing."""
     many = [(f"k.{kind}", kind, 1) for kind in KINDS if kind not in ("str", "arr")]
@@ -125,6 +140,7 @@ def seeds(target, folder):
                       tokenizer(spaced, ["\u2581 a", "a b"], [added(i, spaced[i]) for i in range(3)], {"unk_token": "<unk>", "byte_fallback": True, "fuse_unk": True}, normalizer=llama2, post_processor=template),
                       tokenizer(spaced, ["\u2581 a"], [], {"unk_token": "<unk>"}, pre_tokenizer={"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True})],
         "prompt": [bytes([kind]) + text for kind in (0, 4, 9, 20, 22, 27) for text in (b"Hello, it's  12345\n\n\xc3\xa9e\xcc\x81 <s> <a>", b"\xff\xe2\x96\x81\xf0\x9f\xa6\x99\t aaaaaaaa")],
+        "toml": list(toml_seeds()),
         "gguf": [gguf(), gguf(version=2), gguf(pairs=many + arrays), gguf(pairs=[("general.alignment", "u32", 64)], align=64), gguf(tensors=[]),
                  gguf(tensors=[Tensor("q", [32, 2], Q8_0, bytes(68)), Tensor("z", [0, 4]), Tensor("k", [256], Q4_K, bytes(144))]), b"GGUF\0\0\0\3", b"tjgg"],
         "safetensors": [safetensors(good_header(), good_data()), safetensors({}), safetensors({"s": entry("F64", [], 0, 8)}, bytes(8), pad=5),

@@ -41,7 +41,7 @@ TEST_CASE("the fastest candidate wins, is recorded, and is what runs next") {
     return schedule.find("unroll=4") != std::string::npos && schedule.find("chunk=4096") != std::string::npos ? 50.0 : 100.0;
   });
   WorkloadItem one = item("add a=*x8 b=*x8");
-  auto outcome = tuneOp(library, space(), one, options, 0);
+  auto outcome = tuneOp(library, space(), one, options);
   REQUIRE(outcome);
   CHECK(outcome->speedup == Approx(2));
   CHECK(outcome->schedule.find("unroll=4 chunk=4096") != std::string::npos);
@@ -61,7 +61,7 @@ TEST_CASE("no difference changes nothing") {
   TuneOptions options;
   options.timePair = fake([](const std::string&) { return 100.0; });
   WorkloadItem one = item("softmax x=*x40");
-  auto outcome = tuneOp(library, space(), one, options, 0);
+  auto outcome = tuneOp(library, space(), one, options);
   REQUIRE(outcome);
   CHECK(outcome->schedule == text(defaultSchedule(one.op, library.target())));
   for (const CandidateResult& candidate : outcome->candidates) CHECK(candidate.outcome == "no difference");
@@ -71,17 +71,28 @@ TEST_CASE("the budget ends the search with the best so far, longest recorded tim
   Folder folder;
   KernelLibrary library(hostTarget(), {folder.path});
   TuneOptions options;
-  double clock = 0;
-  options.clock = [&clock] { return clock += 0.5; };
+  double now = 0;
+  Stop::Clock clock = [&now] { return now; };
+  options.stop = Stop(nullptr, &clock);
   options.budgetSeconds = 6;
-  options.timePair = fake([](const std::string&) { return 100.0; });
+  options.timePair = [&now](KernelCall&, KernelCall&, double) {
+    now += 0.5;  // what one contest takes
+    return PairTiming{{100, 100, 100}, {100, 100, 100}, {1, 0.99, 1.01}};
+  };
   Workload workload{"w", {item("add a=*x8 b=*x8", 1), item("mul a=*x8 b=*x8", 3), item("sub a=*x8 b=*x8", 2)}};
   auto outcomes = tuneWorkload(library, space(), workload, options);
   REQUIRE(outcomes);
   REQUIRE_FALSE(outcomes->empty());
   CHECK(outcomes->at(0).op == "mul a=*x8 b=*x8");
   CHECK_FALSE(outcomes->at(0).finished);
-  CHECK(clock < 8);
+  CHECK(now <= 6.5);
+  // Every op ends at least at its default, or is listed as not reached; cut short is not done.
+  REQUIRE(outcomes->size() == 3);
+  for (const TuneOutcome& outcome : *outcomes) {
+    CHECK(outcome.reached == !outcome.schedule.empty());
+    if (!outcome.finished)
+      CHECK(KernelLibrary(hostTarget(), {folder.path}).tuning().choose(op(outcome.op), library.target())->record.effort == kPartialEffort);
+  }
 }
 
 TEST_CASE("a winner that does not win again gives way to the default") {
@@ -111,13 +122,16 @@ TEST_CASE("a stop keeps what is done, and the next run goes on from there") {
   KernelLibrary library(hostTarget(), {folder.path});
   std::atomic<int> stop{0};
   TuneOptions options;
-  options.stop = &stop;
+  options.stop = Stop(&stop);
   options.timePair = fake([](const std::string&) { return 100.0; });
   options.progress = [&](const TuneProgress& p) { stop = p.op == 1 ? 1 : 0; };
   Workload workload{"w", {item("add a=*x8 b=*x8", 3), item("mul a=*x8 b=*x8", 2), item("sub a=*x8 b=*x8", 1)}};
   auto first = tuneWorkload(library, space(), workload, options);
   REQUIRE(first);
-  CHECK(first->size() == 2);
+  REQUIRE(first->size() == 3);
+  CHECK(first->at(0).finished);
+  CHECK_FALSE(first->at(1).finished);
+  CHECK_FALSE(first->at(2).reached);
   stop = 0;
   options.progress = {};
   KernelLibrary next(hostTarget(), {folder.path});
@@ -125,6 +139,7 @@ TEST_CASE("a stop keeps what is done, and the next run goes on from there") {
   REQUIRE(second);
   REQUIRE(second->size() == 3);
   CHECK(second->at(0).skipped);
+  CHECK(second->at(1).finished);
   CHECK_FALSE(second->at(2).skipped);
 }
 
@@ -138,7 +153,7 @@ TEST_CASE("few rows of a weight get schedules that share it, from measurement") 
     return schedule.find("mr=1 ") == 0 && schedule.find("panel=0") == std::string::npos ? 50.0 : 100.0;
   });
   WorkloadItem one = item("matmul m=* n=96 k=40 const=b");
-  REQUIRE(tuneOp(library, space(), one, options, 0));
+  REQUIRE(tuneOp(library, space(), one, options));
   KernelLibrary next(hostTarget(), {folder.path});
   auto choice = next.choose(one.op);
   REQUIRE(choice);
@@ -149,6 +164,13 @@ TEST_CASE("few rows of a weight get schedules that share it, from measurement") 
     CHECK(sharesWeight(few.schedule, choice->schedule));
     CHECK(text(few.schedule).find("mr=1 ") == 0);
   }
+  // Each kernel that runs was verified by itself, and its entry says so.
+  auto certified = [&](const Schedule& schedule) {
+    auto artifact = next.cache().find(kernelKey(one.op, schedule, next.target()));
+    return artifact && artifact->certificate.cases > 0 && artifact->certificate.worstOverLimit <= 1;
+  };
+  CHECK(certified(choice->schedule));
+  for (const RowClass& few : choice->narrow) CHECK(certified(few.schedule));
   // A new decision about the op voids them: they read the weight as the former one packed it.
   REQUIRE(next.tuning().add(
       {TuningRecord::Kind::Tuned, text(one.op), tuningCpu(next.target()), text(choice->schedule), 1, 0, 0, "measure", timestamp(), 0}));
@@ -163,7 +185,7 @@ TEST_CASE("every type of weight is tuned: what is legal compiles and gives the d
     TuneOptions options;
     options.effort = Effort::Measure;
     options.timePair = fake([](const std::string&) { return 100.0; });
-    auto outcome = tuneOp(library, space(), item(fmt::format("matmul m=* n=96 k=256 tb=1 const=b w={}", type)), options, 0);
+    auto outcome = tuneOp(library, space(), item(fmt::format("matmul m=* n=96 k=256 tb=1 const=b w={}", type)), options);
     REQUIRE(outcome);
     CHECK(outcome->finished);
     CHECK(outcome->candidates.size() > 20);
@@ -177,14 +199,16 @@ TEST_CASE("an op whose time is over before anything was tried is not recorded") 
   KernelLibrary library(hostTarget(), {folder.path});
   TuneOptions options;
   double now = 0;
-  options.clock = [&] { return now += 100; };
+  Stop::Clock clock = [&now] { return now += 100; };
+  options.stop = Stop(nullptr, &clock);
   options.timePair = fake([](const std::string&) { return 100.0; });
-  options.budgetSeconds = 150;
+  options.budgetSeconds = 350;
   Workload workload{"w", {item("add a=*x8 b=*x8")}};
   auto outcomes = tuneWorkload(library, space(), workload, options);
   REQUIRE(outcomes);
   REQUIRE(outcomes->size() == 1);
   CHECK(outcomes->at(0).candidates.empty());
+  CHECK_FALSE(outcomes->at(0).reached);
   CHECK_FALSE(outcomes->at(0).finished);
   CHECK_FALSE(KernelLibrary(hostTarget(), {folder.path}).tuning().choose(workload.items[0].op, library.target()));
 }
@@ -198,6 +222,26 @@ TEST_CASE("a pinned schedule is verified and used; a wrong one is refused") {
   CHECK_FALSE(pinSchedule(library, desc, "rows=0"));
   REQUIRE(unpinSchedule(library, desc));
   CHECK(library.choose(desc)->from == "default");
+}
+
+TEST_CASE("a pinned schedule and what it runs for few rows carry certificates of their own") {
+  Folder folder;
+  KernelLibrary library(hostTarget(), {folder.path});
+  OpDesc desc = op("matmul m=* n=96 k=40 const=b");
+  REQUIRE(pinSchedule(library, desc, "mr=4"));
+  KernelLibrary next(hostTarget(), {folder.path});
+  auto choice = next.choose(desc);
+  REQUIRE(choice);
+  CHECK(choice->from == "pinned");
+  std::vector<Schedule> kernels = {choice->schedule};
+  for (const RowClass& few : choice->narrow) kernels.push_back(few.schedule);
+  for (const Schedule& schedule : kernels) {
+    auto artifact = next.cache().find(kernelKey(desc, schedule, next.target()));
+    INFO(text(schedule));
+    REQUIRE(artifact.has_value());
+    CHECK(artifact->certificate.cases >= 5);
+  }
+  CHECK(next.cache().find(kernelKey(desc, choice->schedule, next.target()))->tuning.find("pin") != std::string::npos);
 }
 
 TEST_CASE("every candidate of the space is legal, distinct, and the default is in front") {

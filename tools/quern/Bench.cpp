@@ -106,8 +106,7 @@ Result<int> runBench(std::vector<std::string> args) {
   settings.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
   settings.schedule = line.get("schedule");
   double started = nowSeconds();
-  const std::atomic<int>& interrupted = interruption();
-  settings.interrupted = &interrupted;
+  settings.stop = interruption();
   if (wantsProgress(line))
     settings.progress = [started](const std::string& what, size_t done, size_t all) { showProgress(what, done, all, started); };
   auto library = libraryOf(line, true);
@@ -134,11 +133,15 @@ Result<int> runBench(std::vector<std::string> args) {
   if (line.has("baseline"))
     if (auto api = codegenModule(); !api) return api.error();  // loaded now, so that no row's cold figure pays for it
   std::vector<Peer> peers = loadPeers(against, (*library)->target(), settings.threads);
-  Ceilings ceilings = measureCeilings((*library)->target());
+  (*library)->stopWith(settings.stop);
+  Ceilings ceilings = measureCeilings((*library)->target(), 1, settings.stop);
+  sayIfBusy(ceilings.coreShare, "the figures below are lower than the machine's");
   std::vector<BenchRow> rows;
-  std::string footer =
-      fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n",
-                  ceilings.fmaGflops, ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
+  auto ceilingsText = [&] {
+    return fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n",
+                       ceilings.fmaGflops, ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
+  };
+  std::string footer;
   std::vector<std::string> wrong;
   if (line.has("baseline")) {
     auto run = benchBaseline(**library, baseline, ceilings, settings);
@@ -152,21 +155,23 @@ Result<int> runBench(std::vector<std::string> args) {
     auto made = benchModel(**library, std::move(*source), modelPlan, ceilings, settings);
     if (!made) return made.error();
     rows = std::move(*made);
+    footer = ceilingsText();
   } else {
     ThreadPool pool(settings.threads);
-    OpBenchSettings opSettings{line, ceilings, peers, pool};
-    for (size_t i = 0; i < entries.size() && interrupted == 0; ++i) {
+    OpBenchSettings opSettings{line, ceilings, peers, pool, settings.stop};
+    for (size_t i = 0; i < entries.size() && !settings.stop.asked(); ++i) {
       if (settings.progress && entries.size() > 1) settings.progress(text(entries[i].op), i, entries.size());
       auto row = benchOp(**library, entries[i], opSettings);
+      if (!row && settings.stop.asked()) break;
       if (!row) return row.error();
       rows.push_back(std::move(*row));
     }
-    footer += againstFooter(rows);
+    footer = ceilingsText() + againstFooter(rows);
   }
   if (settings.progress) std::fprintf(stderr, "\r\033[K");
   if (auto good = report(line, rows, ceilings, (*library)->target(), settings.threads, footer); !good) return good.error();
   for (const std::string& message : wrong) std::fprintf(stderr, "quern: %s\n", message.c_str());
-  if (interrupted != 0) {
+  if (settings.stop.asked()) {
     std::fprintf(stderr, "quern: interrupted: the rows above were measured\n");
     return interruptedStatus();
   }

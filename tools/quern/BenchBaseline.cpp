@@ -38,7 +38,7 @@ Result<double> scopeMs(Scope& scope, const KernelProvider& kernels, bool countKe
 
 class Bench {
 public:
-  Bench(KernelLibrary& library, const RecordFile& baseline, const Ceilings& ceilings, const BenchSettings& settings)
+  Bench(KernelLibrary& library, const RecordFile& baseline, Ceilings& ceilings, const BenchSettings& settings)
       : library_(library),
         baseline_(baseline),
         ceilings_(ceilings),
@@ -59,16 +59,15 @@ public:
 
   Result<BaselineRun> run() {
     size_t all = baseline_.rows.size() + baseline_.models.size(), done = 0;
-    auto stopped = [&] { return settings_.interrupted != nullptr && *settings_.interrupted != 0; };
     for (const RecordRow& row : baseline_.rows) {
-      if (stopped()) break;
+      if (settings_.stop.asked()) break;
       if (settings_.progress) settings_.progress(row.id, done++, all);
-      if (auto good = benchRow(row); !good) return good.error();
+      if (auto good = benchRow(row); !good && !settings_.stop.asked()) return good.error();
     }
     for (const RecordModel& model : baseline_.models) {
-      if (stopped()) break;
+      if (settings_.stop.asked()) break;
       if (settings_.progress) settings_.progress(model.id, done++, all);
-      if (auto good = benchModel(model); !good) return good.error();
+      if (auto good = benchModel(model); !good && !settings_.stop.asked()) return good.error();
     }
     total();
     return std::move(run_);
@@ -76,7 +75,7 @@ public:
 
 private:
   Result<void> benchRow(const RecordRow& row) {
-    auto scope = makeScope(row, baseline_.seed, baseline_.file);
+    auto scope = makeScope(row, baseline_.seed);
     if (!scope) return scope.error();
     BenchRow out;
     out.id = row.id;
@@ -97,7 +96,8 @@ private:
     }
     std::vector<double> scopes;
     for (int i = 0; i < kFreshScopes; ++i) {
-      auto fresh = makeScope(row, baseline_.seed, baseline_.file);
+      if (settings_.stop.asked()) return {};
+      auto fresh = makeScope(row, baseline_.seed);
       if (!fresh) return fresh.error();
       int64_t before = 0;
       auto took = scopeMs(*fresh, ready_, false);
@@ -112,6 +112,7 @@ private:
     Spread spread = spreadOf(scopes);
     out.scopeMs = spread.median;
     if (auto good = warm(row, *scope, out); !good) return good;
+    if (settings_.stop.asked()) return {};
     record(row, out, spread);
     run_.rows.push_back(std::move(out));
     return {};
@@ -119,11 +120,11 @@ private:
 
   /// One warm call, alternating with the default schedule's.
   Result<void> warm(const RecordRow& row, Scope& scope, BenchRow& out) {
-    auto other = makeScope(row, baseline_.seed, baseline_.file);
+    auto other = makeScope(row, baseline_.seed);
     if (!other) return other.error();
     if (auto good = other->prepare(providerOf(library_, library_, "default")); !good) return good;
     if (auto good = scope.prepare(ready_); !good) return good;
-    PairTiming timing = timePair([&] { other->call(); }, [&] { scope.call(); }, kWarmSeconds);
+    PairTiming timing = timePair([&] { other->call(); }, [&] { scope.call(); }, kWarmSeconds, 1e9, {}, settings_.stop);
     out.warmNs = timing.b;
     out.tunedSpeedup = 1 / timing.ratio.median;
     if (const std::optional<OpDesc>& op = scope.op) {
@@ -132,11 +133,14 @@ private:
       out.schedule = text(choice->schedule);
       out.scheduleFrom = choice->from;
       setRate(out, *op, ceilings_);
+      if (raisedFor(out, ceilings_, library_.target(), settings_.stop)) setRate(out, *op, ceilings_);
     } else {
       out.scheduleFrom = "tuned or default";
       out.rate = scope.flops / out.warmNs.median;
       out.rateUnit = "GFLOPS";
-      out.ceilingPercent = 100 * out.rate / ceilings_.fmaGflops;
+      auto share = [&] { out.ceilingPercent = ceilings_.fmaGflops > 0 ? 100 * out.rate / ceilings_.fmaGflops : 0; };
+      share();
+      if (raisedFor(out, ceilings_, library_.target(), settings_.stop)) share();
     }
     return {};
   }
@@ -153,12 +157,13 @@ private:
   }
 
   Result<void> benchModel(const RecordModel& model) {
-    auto loop = RecordedLoop::make(model, baseline_.seed, baseline_.file, library_, settings_.schedule, settings_.threads);
+    auto loop = RecordedLoop::make(model, baseline_.seed, library_, settings_.schedule, settings_.threads);
     if (!loop) return loop.error();
     for (const std::string& message : (*loop)->wrong()) run_.wrong.push_back(message);
     for (bool cached : {false, true}) {
-      auto row = benchRecorded(**loop, cached, library_, ceilings_);
+      auto row = benchRecorded(**loop, cached, library_, ceilings_, settings_.stop);
       if (!row) return row.error();
+      if (settings_.stop.asked()) return {};
       if (!cached) {
         RecordModel own = model;
         own.ms = {{"run", *row->scopeMs}};
@@ -174,8 +179,9 @@ private:
     return {};
   }
 
-  /// The disjoint totals: rows that count, models, and making the models.
+  /// The disjoint totals: rows that count, models, and making the models. The ceilings as they are at the end.
   void total() {
+    run_.record.ceilings = columnsOf(ceilings_);
     double ms = 0, mib = 0;
     for (const RecordRow& row : run_.record.rows) {
       if (!row.inTotals) continue;
@@ -192,7 +198,7 @@ private:
 
   KernelLibrary& library_;
   const RecordFile& baseline_;
-  const Ceilings& ceilings_;
+  Ceilings& ceilings_;
   const BenchSettings& settings_;
   KernelProvider ready_;
   BaselineRun run_;
@@ -200,8 +206,7 @@ private:
 
 }  // namespace
 
-Result<BaselineRun> benchBaseline(KernelLibrary& library, const RecordFile& baseline, const Ceilings& ceilings,
-                                  const BenchSettings& settings) {
+Result<BaselineRun> benchBaseline(KernelLibrary& library, const RecordFile& baseline, Ceilings& ceilings, const BenchSettings& settings) {
   return Bench(library, baseline, ceilings, settings).run();
 }
 
@@ -219,7 +224,8 @@ std::string baselineFooter(const RecordFile& baseline, const BaselineRun& run, c
       "scopes\n"
       "warm   one call, operands hot, alternating with the default schedule (vs default: above 1 the schedule in use is faster)\n"
       "The recorded figures are whole scopes on another machine ({}) and include that system's own JIT on first calls.\n"
-      "Rows ending in -kv decode with a key/value cache, which the recording did not: they have no recorded figure.\n"
+      "Rows ending in -kv decode with a key/value cache, which the recording did not: they have no recorded figure. Their ceiling: the "
+      "prompt's flops, then for each token the bytes of weights and cache.\n"
       "This machine: {}, {} (measured in this run: {:.4g} GFLOPS fma, one thread)\n",
       kFreshScopes, baseline.machine, target.model, target.level,
       run.record.ceilings.count("fma_f32_gflops") != 0 ? run.record.ceilings.at("fma_f32_gflops") : 0);

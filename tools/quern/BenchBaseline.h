@@ -4,7 +4,6 @@
 #include "compiler/jit/KernelLibrary.h"
 #include "tools/quern/BenchRow.h"
 
-#include <atomic>
 #include <functional>
 
 namespace quern {
@@ -17,14 +16,13 @@ struct BaselineRun {
 
 struct BenchSettings {
   int threads = 1;
-  std::string schedule;                           ///< --schedule
-  const std::atomic<int>* interrupted = nullptr;  ///< not 0: stop after the row at hand
+  std::string schedule;  ///< --schedule
+  Stop stop;             ///< asked: the row at hand is given up, those before it are the answer
   std::function<void(const std::string& what, size_t done, size_t all)> progress;
 };
 
-/// Errors   what parsing, compiling or the cache say.
-Result<BaselineRun> benchBaseline(KernelLibrary& library, const RecordFile& baseline, const Ceilings& ceilings,
-                                  const BenchSettings& settings);
+/// Ceilings that a row goes through are measured again. Errors: what parsing, compiling or the cache say.
+Result<BaselineRun> benchBaseline(KernelLibrary& library, const RecordFile& baseline, Ceilings& ceilings, const BenchSettings& settings);
 
 /// What the figures mean: printed under the table.
 std::string baselineFooter(const RecordFile& baseline, const BaselineRun& run, const Target& target);

@@ -38,17 +38,20 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   OpDesc bound = fixed(entry.op, dims);
   if (auto fits = checkMemory(bound, settings.peers.empty() ? 3 : 5); !fits) return fits.error();
   int threads = worthSharing(flopsOf(bound)) ? settings.pool.threads() : 1;
-  TimingOperands operands(bound);
+  TimingOperands operands(bound, settings.stop);
   auto call = operands.bind(*kernel, dims, threads), other = operands.bind(*plain, dims, threads);
   if (!call) return call.error();
   if (!other) return other.error();
-  TaskRunner runner = runnerOf(settings.pool);
+  TaskRunner runner = runnerOf(settings.pool), pieces = inPieces(settings.stop);
   auto timed = [&](KernelCall& one) -> TimedCall {
     if (threads > 1) return [&] { one.run(runner); };
+    constexpr double kManyFlops = 1e9;  // some hundredths of a second
+    if (flopsOf(bound) > kManyFlops) return [&] { one.run(pieces); };
     return [&] { one.run(); };
   };
   TimedCall ours = timed(*call), theDefault = timed(*other);
-  PairTiming timing = timePair(theDefault, ours, kSeconds);
+  PairTiming timing = timePair(theDefault, ours, kSeconds, 1e9, {}, settings.stop);
+  if (settings.stop.asked()) return stoppedError(text(entry.op));
   BenchRow row;
   row.op = text(entry.op);
   row.cpu = library.target().name;
@@ -59,8 +62,11 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   row.tunedSpeedup = 1 / timing.ratio.median;
   if (!dims.empty()) row.note = "at 64 each";
   setRate(row, bound, settings.ceilings);
+  if (raisedFor(row, settings.ceilings, library.target(), settings.stop)) setRate(row, bound, settings.ceilings);
   int given = settings.pool.threads();  // a peer decides for itself what is worth sharing
-  benchAgainst(row, settings.peers, bound, operands, ours, settings.ceilings, {given, kSeconds, given > 1 ? kSettleSeconds : 0});
+  benchAgainst(row, settings.peers, bound, operands, ours, settings.ceilings,
+               {given, kSeconds, given > 1 ? kSettleSeconds : 0, settings.stop});
+  if (settings.stop.asked()) return stoppedError(text(entry.op));
   return row;
 }
 

@@ -96,6 +96,7 @@ void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& o
   }
   auto elements = static_cast<size_t>(outputOf(op).elements());
   for (const Peer& peer : peers) {
+    if (settings.stop.asked()) return;
     PeerFigure& figure = row.peers.emplace_back();
     figure.peer = peer.name;
     figure.version = peer.version;
@@ -114,7 +115,7 @@ void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& o
       figure.brief = "wrong result";
       continue;
     }
-    PairTiming timing = timePair(ours, [&] { bench.run(); }, settings.seconds, 1e9, settings.settleSeconds);
+    PairTiming timing = timePair(ours, [&] { bench.run(); }, settings.seconds, 1e9, settings.settleSeconds, settings.stop);
     figure.ns = timing.b;
     figure.ratio = timing.ratio;
     figure.ceilingPercent = ceilingShare(row, op, ceilings, timing.b.median);

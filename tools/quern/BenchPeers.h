@@ -11,6 +11,7 @@ struct AgainstSettings {
   int threads = 1;           ///< the peers'
   double seconds = 0.3;      ///< for each pair
   double settleSeconds = 0;  ///< timePair's: beyond what waiting threads spin
+  Stop stop;
 };
 
 /// Fills row.peers. `op`: all dimensions known; `ours`: the call whose result is in operands.result().

@@ -9,7 +9,7 @@ namespace quern {
 
 static constexpr int kFreshLoops = 20;
 
-Result<BenchRow> benchRecorded(RecordedLoop& loop, bool cached, const KernelLibrary& library, const Ceilings& ceilings) {
+Result<BenchRow> benchRecorded(RecordedLoop& loop, bool cached, const KernelLibrary& library, const Ceilings& ceilings, const Stop& stop) {
   const RecordModel& record = loop.record();
   BenchRow row;
   row.id = record.id + (cached ? "-kv" : "");
@@ -24,7 +24,7 @@ Result<BenchRow> benchRecorded(RecordedLoop& loop, bool cached, const KernelLibr
   loop.run(cached);
   row.allocatedBytes = allocatedBytes() - before;
   std::vector<double> loops;
-  for (int i = 0; i < kFreshLoops; ++i) {
+  for (int i = 0; i < kFreshLoops && !stop.asked(); ++i) {
     double start = nowSeconds();
     loop.run(cached);
     loops.push_back((nowSeconds() - start) * 1e3);
@@ -36,9 +36,9 @@ Result<BenchRow> benchRecorded(RecordedLoop& loop, bool cached, const KernelLibr
   row.tokensPerS = steps / (spread.median / 1e3);
   row.rate = *row.tokensPerS;
   row.rateUnit = "tokens/s";
-  auto flops = loop.flops(cached);
-  if (!flops) return flops.error();
-  row.ceilingPercent = 100 * *flops / (spread.median * 1e6) / ceilings.fmaGflops / loop.threads();
+  auto least = loop.leastNs(cached, ceilings);
+  if (!least) return least.error();
+  row.ceilingPercent = 100 * *least / (spread.median * 1e6);
   KernelLibrary empty(library.target(), {});
   auto compiling = loop.kernelsMs(empty);
   if (!compiling) return compiling.error();

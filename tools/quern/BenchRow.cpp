@@ -130,6 +130,13 @@ double ceilingShare(const BenchRow& row, const OpDesc& op, const Ceilings& ceili
   return ns > 0 ? 100 * rooflineNs(op, ceilings) / ns / row.threads : 0;
 }
 
+bool raisedFor(const BenchRow& row, Ceilings& ceilings, const Target& target, const Stop& stop) {
+  constexpr double kAbove = 102, kSeconds = 0.5;  // a ceiling is a best figure: two percent are its noise
+  if (row.ceilingPercent <= kAbove || stop.asked()) return false;
+  raiseTo(ceilings, measureCeilings(target, kSeconds, stop));
+  return true;
+}
+
 void setRate(BenchRow& row, const OpDesc& op, const Ceilings& ceilings) {
   double ns = row.warmNs.median;
   bool arithmetic = flopsOf(op) / ceilings.fmaGflops > 0.5 * rooflineNs(op, ceilings);

@@ -46,6 +46,9 @@ std::string tableOf(const std::vector<BenchRow>& rows);
 /// What the row's op reached of its ceiling on the row's threads, in percent.
 double ceilingShare(const BenchRow& row, const OpDesc& op, const Ceilings& ceilings, double ns);
 
+/// For a row above its ceiling: measures the ceilings again and raises them. False where the row is not, or `stop` is asked.
+bool raisedFor(const BenchRow& row, Ceilings& ceilings, const Target& target, const Stop& stop);
+
 /// The rate that says most of an op: GFLOPS where arithmetic binds, GB/s where data moves.
 void setRate(BenchRow& row, const OpDesc& op, const Ceilings& ceilings);
 

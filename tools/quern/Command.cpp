@@ -9,11 +9,11 @@
 #include "compiler/loops/LoopPrinter.h"
 #include "compiler/loops/LoopVerifier.h"
 #include "compiler/loops/Lower.h"
+#include "compiler/target/HostMemory.h"
 #include "compiler/target/HostTarget.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
@@ -65,7 +65,7 @@ Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<con
   }
   auto op = shapes.empty() ? parseOp(all) : parseOpFor(all, shapes);
   if (!op) return op.error();
-  return OpEntry{"", std::move(*op), "", ""};
+  return OpEntry{"", std::move(*op), "", "", ""};
 }
 
 Result<OpFile> readSuite(const std::string& nameOrPath) {
@@ -149,30 +149,23 @@ Result<void> writeResult(const std::string& text, const std::string& file) {
 Result<ScheduleChoice> chooseFor(const KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
   if (line.has("schedule") || entry.schedule.empty()) return library.choose(entry.op, line.get("schedule"));
   auto choice = library.choose(entry.op, entry.schedule);
-  if (!choice) return badInput(fmt::format("op '{}' of its file: {}", escaped(entry.id), choice.error().message));
+  if (!choice) return badInput(fmt::format("{}: op '{}': {}", entry.at, escaped(entry.id), choice.error().message));
   return choice;
+}
+
+void sayIfBusy(double coreShare, const std::string& so) {
+  constexpr double kAlone = 0.93;  // interrupts and the like take a percent or two
+  if (coreShare < kAlone)
+    logWarning(fmt::format("other programs run on every core, this one had {:.0f} % of one: {}", 100 * coreShare, so));
 }
 
 bool wantsProgress(const CommandLine& line) { return !line.has("quiet") && ::isatty(STDERR_FILENO) != 0; }
 
 Result<void> checkMemory(const OpDesc& op, double copies) {
   double needed = minBytesOf(op) * copies;
-  double there = static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  auto there = static_cast<double>(hostMemory().mostBytes);
   if (needed <= there) return {};
-  return machineLacks(
-      fmt::format("{}: needs about {} with its copies, this machine has {}", text(op), humanBytes(needed), humanBytes(there)));
+  return machineLacks(fmt::format("{}: needs about {} with its copies, there is {}", text(op), humanBytes(needed), humanBytes(there)));
 }
-
-static std::atomic<int> interruptedBy{0};
-
-const std::atomic<int>& interruption() {
-  for (int signal : {SIGINT, SIGTERM})
-    std::signal(signal, [](int which) {
-      if (interruptedBy.exchange(which) != 0) std::_Exit(128 + which);
-    });
-  return interruptedBy;
-}
-
-int interruptedStatus() { return 128 + interruptedBy; }
 
 }  // namespace quern

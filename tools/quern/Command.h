@@ -5,8 +5,8 @@
 #include "compiler/loops/LoopProgram.h"
 #include "compiler/op/OpFile.h"
 #include "tools/quern/CommandLine.h"
+#include "tools/quern/Interrupt.h"
 
-#include <atomic>
 #include <functional>
 
 namespace quern {
@@ -44,16 +44,14 @@ Result<LoopProgram> programFromLoops(const std::string& file);
 /// --schedule, else the file's own, else pinned, tuned, default. Errors: BadInput for a file's.
 Result<ScheduleChoice> chooseFor(const KernelLibrary& library, const OpEntry& entry, const CommandLine& line);
 
+/// A warning where a thread that only computed had less than a core: others run on all of them. `so`: what that means here.
+void sayIfBusy(double coreShare, const std::string& so);
+
 /// Progress goes to people: not with --quiet, not into files and pipes.
 bool wantsProgress(const CommandLine& line);
 
 /// Errors   Machine where `copies` times the op's operands are more than the machine's memory. All dimensions known.
 Result<void> checkMemory(const OpDesc& op, double copies);
-
-/// Installs handlers for SIGINT and SIGTERM; holds the signal once one came, a second one ends the program at once.
-/// interruptedStatus(): 130 or 143.
-const std::atomic<int>& interruption();
-int interruptedStatus();
 
 /// Writes to stdout at once. A reader that went away ends the program quietly. Errors: Machine: a full disk.
 Result<void> writeOut(std::string_view text);

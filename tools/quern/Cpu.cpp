@@ -41,7 +41,10 @@ Result<int> runCpu(std::vector<std::string> args) {
   if (line.has("measure")) {
     std::vector<std::string> lacking = hostTarget().lackingFor(*target);
     if (!lacking.empty()) return machineLacks(fmt::format("--cpu {}: this machine lacks {}", target->name, join(lacking, ", ")));
-    Ceilings ceilings = measureCeilings(*target);
+    Stop interrupted = interruption();
+    Ceilings ceilings = measureCeilings(*target, 1, interrupted);
+    if (interrupted.asked()) return stoppedError("cpu --measure");
+    sayIfBusy(ceilings.coreShare, "its ceilings are higher");
     json["ceilings"] = jsonOf(ceilings);
     out += fmt::format("fma       {:.4g} GFLOPS f32, one thread\n", ceilings.fmaGflops);
     for (size_t level = 0; level < Ceilings::kLevels; ++level)

@@ -116,7 +116,7 @@ public:
   }
 
   /// Errors   BadInput: a prompt longer than the context; NaN in the logits.
-  Result<int> run(const std::atomic<int>& interrupted) {
+  Result<int> run(const Stop& interrupted) {
     started_ = nowSeconds();
     int64_t prompt = promptTokens();
     if (prompt == 0) return badCommand("generate: the prompt has no tokens, and the model begins no text by itself; --prompt or --ids");
@@ -130,7 +130,7 @@ public:
     through_ = *through;
     prefilled_ = nowSeconds();
     int64_t most = request_.count >= 0 ? request_.count : INT64_MAX;
-    for (int64_t past = prompt; through_ == prompt && made_ < most && interrupted == 0; ++past) {
+    for (int64_t past = prompt; through_ == prompt && made_ < most && !interrupted.asked(); ++past) {
       auto next = sampler_.next(std::span(logits_).first(static_cast<size_t>(tokens_)));
       if (!next)
         return badInput(fmt::format("{}: {}; `quern info --check` says whether its weights are numbers",
@@ -148,7 +148,7 @@ public:
       if (auto good = writeOut(stream_->flush()); !good) return good.error();
     if (auto good = writeOut("\n"); !good) return good.error();
     ended_ = nowSeconds();
-    return interrupted == 0 ? 0 : interruptedStatus();
+    return interrupted.asked() ? interruptedStatus() : 0;
   }
 
   std::string timings(double programStart) const {

@@ -59,15 +59,14 @@ struct SurpriseSum {
 static constexpr int64_t kSurpriseRows = 128;  // whose logits are kept at once
 
 /// Over all ids but the first of each window of the model's context, every window from an empty cache. Ends where a signal came.
-static Result<SurpriseSum> sumSurprise(const CommandLine& line, Model& model, std::span<const int32_t> ids,
-                                       const std::atomic<int>& interrupted) {
+static Result<SurpriseSum> sumSurprise(const CommandLine& line, Model& model, std::span<const int32_t> ids, const Stop& interrupted) {
   int64_t vocab = model.config().vocab, window = model.context(), all = static_cast<int64_t>(ids.size());
   std::vector<float> logits(static_cast<size_t>(std::min(kSurpriseRows, all) * vocab));
   SurpriseSum sum;
   ProgressBar bar(wantsProgress(line), "perplexity", tokensText);
   for (int64_t first = 0; first + 1 < all; first += window) {
     int64_t end = std::min(first + window, all);
-    for (int64_t at = first; at < end && interrupted == 0; at += kSurpriseRows) {
+    for (int64_t at = first; at < end && !interrupted.asked(); at += kSurpriseRows) {
       int64_t rows = std::min(kSurpriseRows, end - at);
       if (auto good = model.forward(ids.subspan(static_cast<size_t>(at), static_cast<size_t>(rows)), at - first, rows, logits.data());
           !good)
@@ -102,12 +101,12 @@ Result<int> runPerplexity(std::vector<std::string> args) {
   if (ids->size() < 2) return badInput(fmt::format("{}: {} tokens, 2 are needed", escaped(line.get("file")), ids->size()));
   auto running = loadModel(line, std::move(*source), kSurpriseRows);
   if (!running) return running.error();
-  const std::atomic<int>& interrupted = interruption();
+  Stop interrupted = interruption();
   if (running->model->context() < 2) return badInput("a context of 1 leaves nothing to tell from: 2 are needed");
   auto sum = sumSurprise(line, *running->model, *ids, interrupted);
   if (!sum) return sum.error();
   auto [total, counted] = *sum;
-  if (interrupted != 0)
+  if (interrupted.asked())
     std::fprintf(stderr, "quern: interrupted: %lld of %zu tokens were read\n", static_cast<long long>(counted), ids->size());
   if (counted == 0) return interruptedStatus();  // two tokens and a context of two: one counts
   if (std::isnan(total))
@@ -117,7 +116,7 @@ Result<int> runPerplexity(std::vector<std::string> args) {
     if (auto good = writeResult(jsonText(Json{{"perplexity", std::exp(mean)}, {"nll_sum", total}, {"tokens", counted}}), line.get("json"));
         !good)
       return good.error();
-  int status = interrupted == 0 ? 0 : interruptedStatus();
+  int status = interrupted.asked() ? interruptedStatus() : 0;
   if (line.get("json") == "-") return status;
   if (auto good = writeResult(fmt::format("perplexity {:.6f} over {} tokens (negative log likelihood {:.6f}, {:.6f} a token)\n",
                                           std::exp(mean), counted, total, mean));

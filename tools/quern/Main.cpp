@@ -7,6 +7,8 @@
 
 #include <cstdio>
 #include <fmt/format.h>
+#include <mutex>
+#include <set>
 
 namespace quern {
 
@@ -34,8 +36,18 @@ static Result<int> dispatch(std::vector<std::string> args) {
   return badCommand(fmt::format("unknown command '{}'{}; commands: {}", escaped(args[0]), didYouMean(args[0], names), join(names, " ")));
 }
 
-/// One write a line, so that lines of several threads stay whole.
+/// A command that gave up because of a signal says so, and ends with the signal's status.
+static Result<int> unlessStopped(Result<int> status) {
+  if (status || status.error().code != kStopped || !interrupted()) return status;
+  std::fprintf(stderr, "quern: interrupted: %s\n", status.error().message.c_str());
+  return interruptedStatus();
+}
+
+/// One write a line, so that lines of several threads stay whole. A warning that several libraries or rows have is said once.
 static void toStderr(std::string_view kind, std::string_view message) {
+  static std::mutex guard;
+  static std::set<std::string, std::less<>> warned;
+  if (std::lock_guard lock(guard); kind == "warning" && !warned.emplace(message).second) return;
   std::string line = kind == "warning" ? fmt::format("quern: warning: {}\n", message) : fmt::format("quern[{}]: {}\n", kind, message);
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
@@ -45,5 +57,6 @@ static void toStderr(std::string_view kind, std::string_view message) {
 int main(int argc, char** argv) {
   quern::setLogSink(quern::toStderr);
   quern::nameCutFiles();
-  return quern::runProgram("quern", [=] { return quern::dispatch({argv + 1, argv + argc}); });
+  quern::hearSignals();
+  return quern::runProgram("quern", [=] { return quern::unlessStopped(quern::dispatch({argv + 1, argv + argc})); });
 }

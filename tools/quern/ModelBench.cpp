@@ -111,7 +111,7 @@ Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource sou
   std::optional<MemoryReaders> memory;
   if (level == 3) memory.emplace(library.target(), settings.threads);
   auto bandwidth = [&] { return 1e9 * (memory ? memory->readGBs() : ceilings.readGBs[level] * settings.threads); };
-  auto stopped = [&] { return settings.interrupted != nullptr && *settings.interrupted != 0; };
+  auto stopped = [&] { return settings.stop.asked(); };
   Bench bench(**model, *cost, plan, stopped);
   std::vector<BenchRow> rows;
   for (bool prompt : {true, false}) {

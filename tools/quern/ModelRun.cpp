@@ -59,11 +59,11 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
 }
 
 Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits,
-                             const std::atomic<int>& interrupted) {
+                             const Stop& interrupted) {
   ProgressBar bar(wantsProgress(line), "prefill", tokensText);
   return model.forward(ids, 0, outputs, logits, [&](int64_t done) {
     bar.show(static_cast<double>(done), static_cast<double>(ids.size()));
-    return interrupted == 0;
+    return !interrupted.asked();
   });
 }
 

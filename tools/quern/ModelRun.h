@@ -32,7 +32,7 @@ std::string tokensText(double count);
 /// through.
 /// Errors   as Model::forward.
 Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits,
-                             const std::atomic<int>& interrupted);
+                             const Stop& interrupted);
 
 /// "1,2,3". Errors: BadCommand naming the flag and what is no id.
 Result<std::vector<int32_t>> idsOf(const std::string& flag, const std::string& text);

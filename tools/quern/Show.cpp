@@ -63,8 +63,8 @@ Result<std::string> spaceText(const Shown& shown) {
   auto space = readSearchSpace("default");
   if (!space) return space.error();
   std::vector<Candidate> candidates = candidatesOf(*space, shown.op, sampleOf(shown.op), shown.target);
-  std::string out = fmt::format("# {} on {}: {} schedules from {}, the default first, then best predicted first\n", text(shown.op),
-                                shown.target.name, candidates.size(), space->file);
+  std::string out = fmt::format("# {} on {}: {} schedules, of {} combinations in {}, the default first, then best predicted first\n",
+                                text(shown.op), shown.target.name, candidates.size(), sizeOf(*space, shown.op).combinations, space->file);
   for (const Candidate& candidate : candidates)
     out += fmt::format("{}  # predicted {:.3g} of the default's cost\n", text(candidate.schedule),
                        candidate.predicted / candidates[0].predicted);

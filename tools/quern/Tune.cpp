@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdio>
 #include <fmt/format.h>
+#include <set>
 
 namespace quern {
 
@@ -42,13 +43,23 @@ void showProgress(const TuneProgress& p) {
                p.candidate, p.candidates, p.speedup, left.c_str());
 }
 
+/// A row's first cell: a ratio only where something was measured against the default.
+std::string speedText(const TuneOutcome& o) {
+  if (o.skipped) return "tuned before";
+  if (!o.reached) return "not reached";
+  return o.candidates.empty() ? "default" : fmt::format("{:.2f}x", o.speedup);
+}
+
 std::string tableOf(const std::vector<TuneOutcome>& outcomes) {
   std::string out = "speed vs default  one call   tried  op | schedule\n";
   for (const TuneOutcome& o : outcomes) {
-    if (o.skipped) out += fmt::format("{:>16}  {:>9}  {:>6}  {}\n", "tuned before", "", "", o.op);
-    else
-      out += fmt::format("{:>15.2f}x  {:>9}  {:>6}  {} | {}{}\n", o.speedup, o.medianNs > 0 ? humanTime(o.medianNs) : "-",
-                         o.candidates.size(), o.op, o.schedule, o.finished ? "" : "  (cut short)");
+    bool blank = o.skipped || !o.reached;
+    out += fmt::format("{:>16}  {:>9}  {:>6}  {}", speedText(o),
+                       blank            ? ""
+                       : o.medianNs > 0 ? humanTime(o.medianNs)
+                                        : "-",
+                       blank ? "" : std::to_string(o.candidates.size()), o.op);
+    out += blank ? "\n" : fmt::format(" | {}{}\n", o.schedule, o.finished ? "" : "  (cut short)");
   }
   return out;
 }
@@ -63,6 +74,7 @@ Json jsonOf(const std::vector<TuneOutcome>& outcomes) {
                     {"schedule", o.schedule},
                     {"speedup", o.speedup},
                     {"warm_ns", o.medianNs},
+                    {"reached", o.reached},
                     {"finished", o.finished},
                     {"skipped", o.skipped},
                     {"candidates", candidates}});
@@ -87,14 +99,53 @@ Result<Workload> workloadOf(const CommandLine& line) {
   return baselineWorkload(line.has("baseline") ? line.get("baseline") : "smallmind");
 }
 
-Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library) {
+/// Says what is odd about a space before it is searched: so many combinations that only a sample is looked at.
+void noteSpace(const SearchSpace& space, const Workload& workload) {
+  std::set<OpClass> noted;
+  for (const WorkloadItem& item : workload.items) {
+    SpaceSize size = sizeOf(space, item.op);
+    if (size.all || !noted.insert(classOf(item.op)).second) continue;
+    std::fprintf(stderr, "quern: %s has %s combinations for %s: a fixed sample of at most %zu is looked at\n", escaped(space.file).c_str(),
+                 size.combinations.c_str(), std::string(familyName(classOf(item.op))).c_str(), size.most);
+  }
+}
+
+/// Ops that no other schedule was legal for, and a machine on which winners may be luck.
+void warnAbout(const std::vector<TuneOutcome>& outcomes, const SearchSpace& space, const Target& target) {
+  double timed = 0, had = 0;
+  for (const TuneOutcome& o : outcomes) {
+    timed += o.timedSeconds;
+    had += o.coreSeconds;
+    if (o.skipped || !o.finished || !o.candidates.empty()) continue;
+    auto op = parseOp(o.op);
+    std::string why = op ? whyNoneIsLegal(space, *op, target) : "";
+    logWarning(fmt::format("{}: no other schedule of {} is legal for it{}", o.op, escaped(space.file), why.empty() ? "" : ": " + why));
+  }
+  constexpr double kLeast = 0.1;  // seconds that say something
+  if (timed > kLeast) sayIfBusy(had / timed, "winners may be luck; tune again (--again) when it is quiet");
+}
+
+/// What the run did not get to, and how to go on. `last`: interrupted, or the budget ended.
+void sayWhatIsLeft(const std::vector<TuneOutcome>& outcomes, const std::string& last) {
+  auto count = [&](auto&& is) { return static_cast<size_t>(std::count_if(outcomes.begin(), outcomes.end(), is)); };
+  size_t done = count([](const TuneOutcome& o) { return o.skipped || o.finished; }),
+         unreached = count([](const TuneOutcome& o) { return !o.reached; });
+  if (done == outcomes.size() && last != "interrupted") return;
+  std::string rest =
+      unreached == 0 ? ""
+                     : fmt::format("; {} not reached, {} default schedule", unreached, unreached == 1 ? "it runs its" : "they run their");
+  std::fprintf(stderr, "quern: %s: %zu of %s tuned%s; the same command goes on\n", last.c_str(), done,
+               counted(outcomes.size(), "op").c_str(), rest.c_str());
+}
+
+Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library, const Stop& stop) {
   if (line.words().empty()) return badCommand("tune: --pin and --unpin need an OP");
   auto entry = opFromWords(line.words());
   if (!entry) return entry.error();
   if (line.has("unpin"))
     if (auto pinned = library.tuning().choose(entry->op, library.target()); !pinned || !pinned->pinned)
       return badCommand(fmt::format("tune: {} is not pinned", text(entry->op)));
-  auto good = line.has("unpin") ? unpinSchedule(library, entry->op) : pinSchedule(library, entry->op, line.get("pin"));
+  auto good = line.has("unpin") ? unpinSchedule(library, entry->op) : pinSchedule(library, entry->op, line.get("pin"), stop);
   if (!good) return good.error();
   if (auto written = writeResult(fmt::format("{} {}\n", line.has("unpin") ? "unpinned" : "verified and pinned", text(entry->op))); !written)
     return written.error();
@@ -128,37 +179,29 @@ Result<int> runTune(std::vector<std::string> args) {
   }
   auto library = libraryOf(line, true);
   if (!library) return library.error();
-  if (line.has("pin") || line.has("unpin")) return pinOrUnpin(line, **library);
+  Stop interrupted = interruption();
+  if (line.has("pin") || line.has("unpin")) return pinOrUnpin(line, **library, interrupted);
   auto workload = workloadOf(line);
   if (!workload) return workload.error();
   auto space = readSearchSpace(line.get("space"));
   if (!space) return space.error();
-  const std::atomic<int>& interrupted = interruption();
-  options.stop = &interrupted;
+  options.stop = interrupted;
   options.retune = line.has("again") || !line.words().empty();
   if (wantsProgress(line)) options.progress = showProgress;
   for (const WorkloadItem& item : workload->items)
     if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits.error();
-  size_t ops = workload->items.size();
+  noteSpace(*space, *workload);
   if (!(*library)->cache().enabled()) logWarning("without a cache what is tuned is shown and not kept");
   auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
-  for (const TuneOutcome& o : *outcomes)
-    if (!o.skipped && o.finished && o.candidates.empty())
-      logWarning(fmt::format("{}: no other schedule of {} is legal for it", o.op, space->file));
+  warnAbout(*outcomes, *space, (*library)->target());
   if (line.has("json"))
     if (auto good = writeResult(jsonText(jsonOf(*outcomes)), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
     if (auto good = writeResult(tableOf(*outcomes)); !good) return good.error();
-  size_t tuned = static_cast<size_t>(std::count_if(outcomes->begin(), outcomes->end(),
-                                                   [](const TuneOutcome& o) { return o.skipped || o.finished || !o.candidates.empty(); }));
-  if (interrupted != 0) {
-    std::fprintf(stderr, "quern: interrupted: %zu of %zu ops are tuned and kept; the same command goes on\n", tuned, ops);
-    return interruptedStatus();
-  }
-  if (tuned < ops) std::fprintf(stderr, "quern: the budget ended after %zu of %zu ops; the same command goes on\n", tuned, ops);
-  return 0;
+  sayWhatIsLeft(*outcomes, interrupted.asked() ? "interrupted" : "the budget ended");
+  return interrupted.asked() ? interruptedStatus() : 0;
 }
 
 }  // namespace quern

@@ -29,7 +29,7 @@ struct Row {
 };
 
 /// The op itself, then the same schedule on the op with run-time dimensions, at edge sizes.
-Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line) {
+Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const Stop& stop) {
   auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
   auto kernel =
@@ -39,7 +39,7 @@ Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const
   constexpr double kCopies = 8;  // inputs, padded copies, and the reference in double with its limits
   if (runtimeDims(entry.op).empty()) {
     if (auto fits = checkMemory(entry.op, kCopies); !fits) return fits.error();
-    auto checked = checkKernel(*kernel, entry.op, {}, kSeed);
+    auto checked = checkKernel(*kernel, entry.op, {}, kSeed, stop);
     if (!checked) return checked;
     report.add(*checked);
   }
@@ -48,7 +48,7 @@ Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const
   auto edge = library.get(anySize, choice->schedule);
   if (!edge) return edge.error();
   for (const DimValues& sizes : edgeSizes(anySize, choice->schedule, kEdgeCases, kSeed)) {
-    auto checked = checkKernel(*edge, anySize, sizes, kSeed);
+    auto checked = checkKernel(*edge, anySize, sizes, kSeed, stop);
     if (!checked) return checked;
     report.add(*checked);
   }
@@ -101,10 +101,12 @@ Result<int> runVerify(std::vector<std::string> args) {
   std::vector<Row> rows;
   bool passed = true;
   auto start = std::chrono::steady_clock::now();
-  const std::atomic<int>& interrupted = interruption();
+  Stop interrupted = interruption();
+  (*library)->stopWith(interrupted);
   bool progress = wantsProgress(line) && entries.size() > 1;
-  for (size_t i = 0; i < entries.size() && interrupted == 0; ++i) {
-    auto report = verifyOp(**library, entries[i], line);
+  for (size_t i = 0; i < entries.size() && !interrupted.asked(); ++i) {
+    auto report = verifyOp(**library, entries[i], line, interrupted);
+    if (!report && interrupted.asked()) break;
     if (!report) return report.error();
     passed = passed && report->passed && report->cases > 0;
     rows.push_back({text(entries[i].op), std::move(*report)});
@@ -117,7 +119,7 @@ Result<int> runVerify(std::vector<std::string> args) {
     if (auto good = writeResult(jsonOf(rows), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
     if (auto good = writeResult(tableOf(rows)); !good) return good.error();
-  if (interrupted != 0) {
+  if (interrupted.asked()) {
     std::fprintf(stderr, "quern: interrupted: %zu of %zu ops were verified\n", rows.size(), entries.size());
     return interruptedStatus();
   }

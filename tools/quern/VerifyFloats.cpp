@@ -71,13 +71,13 @@ Result<int> verifyFloats(const std::vector<OpEntry>& entries, const CommandLine&
     if (auto truth = truthOf(entry.op); !truth) return truth.error();
   auto libraries = librariesOf(line);
   if (!libraries) return libraries.error();
-  const std::atomic<int>& interrupted = interruption();
+  Stop interrupted = interruption();
   bool table = line.get("json") != "-";
   std::vector<std::pair<std::string, ExhaustiveReport>> rows;
   auto start = Clock::now();
   if (table)
     if (auto good = writeResult(exhaustiveHeader()); !good) return good.error();
-  for (size_t i = 0; i < entries.size() && interrupted == 0; ++i) {
+  for (size_t i = 0; i < entries.size() && !interrupted.asked(); ++i) {
     FloatTruth truth = *truthOf(entries[i].op);
     auto kernels = kernelsOf(*libraries, entries[i], line);
     if (!kernels) return kernels.error();
@@ -86,7 +86,7 @@ Result<int> verifyFloats(const std::vector<OpEntry>& entries, const CommandLine&
       if (wantsProgress(line) && share > 0)
         std::fprintf(stderr, "\r\033[K%s, %zu of %zu: %.0f %%, %.0f s left in all", truth.name.c_str(), i + 1, entries.size(), 100 * share,
                      secondsSince(start) / all * (1 - all));
-      return interrupted == 0;
+      return !interrupted.asked();
     };
     auto reports = checkEveryFloat(truth, *kernels, static_cast<uint32_t>(*stride), progress);
     if (wantsProgress(line)) std::fprintf(stderr, "\r\033[K");
@@ -99,7 +99,7 @@ Result<int> verifyFloats(const std::vector<OpEntry>& entries, const CommandLine&
   }
   if (line.has("json"))
     if (auto good = writeResult(jsonOf(rows), line.get("json")); !good) return good.error();
-  if (interrupted != 0) {
+  if (interrupted.asked()) {
     std::fprintf(stderr, "quern: interrupted: not every float was verified\n");
     return interruptedStatus();
   }

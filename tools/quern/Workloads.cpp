@@ -2,6 +2,7 @@
 #include "tools/quern/Workloads.h"
 
 #include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
 #include "compiler/op/OpFile.h"
 #include "tools/recorded/Gradients.h"
 #include "models/Model.h"
@@ -35,11 +36,11 @@ Result<Workload> suiteWorkload(const std::string& nameOrPath) {
 }
 
 /// The ops of one row: its own, or those of its workload. Errors: BadInput naming row and field.
-static Result<std::vector<OpDesc>> opsOf(const RecordRow& row, const std::string& file) {
+static Result<std::vector<OpDesc>> opsOf(const RecordRow& row) {
   auto size = [&](const char* name) { return row.sizes.count(name) != 0 ? row.sizes.at(name) : int64_t{0}; };
   if (row.workload == "op") {
     auto op = parseOp(row.op);
-    if (!op) return badInput(fmt::format("{}: row '{}': {}", file, row.id, op.error().message));
+    if (!op) return badInput(fmt::format("{}: row '{}': {}", row.at, escaped(row.id), op.error().message));
     return std::vector<OpDesc>{*op};
   }
   bool sized = size("m") > 0 && size("k") > 0 && size("n") > 0;
@@ -50,8 +51,8 @@ static Result<std::vector<OpDesc>> opsOf(const RecordRow& row, const std::string
     return ops;
   }
   return badInput(fmt::format(
-      "{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)", file,
-      row.id, row.workload));
+      "{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)", row.at,
+      escaped(row.id), escaped(row.workload)));
 }
 
 /// Appends without repeating an op: the first, which has the higher priority, stays.
@@ -68,7 +69,7 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath) {
   std::set<std::string> seen;
   auto longest = [](const Columns& ms) { return ms.count("baseline") != 0 ? ms.at("baseline") : ms.empty() ? 0 : ms.begin()->second; };
   for (const RecordModel& model : record->models) {
-    auto config = configOf(model, record->seed, record->file);
+    auto config = configOf(model, record->seed);
     if (!config) return config.error();
     // The recorded forwards run prompt .. prompt + steps - 1 rows: tune in the middle of them.
     auto forward = workloadOf(randomModel(*config, false), model.prompt + model.steps / 2);
@@ -79,7 +80,7 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath) {
     }
   }
   for (const RecordRow& row : record->rows) {
-    auto ops = opsOf(row, record->file);
+    auto ops = opsOf(row);
     if (!ops) return ops.error();
     for (const OpDesc& op : *ops) addOnce(workload, seen, itemOf(op, longest(row.ms)));
   }

@@ -2,11 +2,9 @@
 #pragma once
 
 #include "models/ModelSource.h"
+#include "tools/recorded/ModelSizes.h"
 
 namespace quern {
-
-/// Sizes. `nameOrPath`: a name in configs/models or a TOML file. Errors: BadInput.
-Result<ModelConfig> readModelConfig(const std::string& nameOrPath);
 
 /// Sizes with random weights (Gpt2Weights.h). `drawn` false: the shapes alone, for workloads.
 ModelSource randomModel(const ModelConfig& config, bool drawn = true);

@@ -6,14 +6,15 @@
 #include "tools/recorded/RecordedModels.h"
 #include "tuner/measure/Timing.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace quern {
 
-Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& record, int32_t seed, const std::string& file,
-                                                         KernelLibrary& library, const std::string& schedule, int threads) {
+Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& record, int32_t seed, KernelLibrary& library,
+                                                         const std::string& schedule, int threads) {
   std::unique_ptr<RecordedLoop> loop(new RecordedLoop(record, library, schedule));
-  auto config = configOf(record, seed, file);
+  auto config = configOf(record, seed);
   if (!config) return config.error();
   KernelProvider kernels = [&library, schedule](const OpDesc& op) -> Result<KernelRef> {
     auto choice = library.choose(op, schedule);
@@ -63,7 +64,7 @@ void RecordedLoop::run(bool cached) {
 }
 
 Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
-  auto config = configOf(record_, seed_, record_.id);
+  auto config = configOf(record_, seed_);
   if (!config) return config.error();
   auto workload = workloadOf(randomModel(*config, false), record_.prompt);
   if (!workload) return workload.error();
@@ -77,15 +78,19 @@ Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
   return (nowSeconds() - start) * 1e3;
 }
 
-Result<double> RecordedLoop::flops(bool cached) const {
+Result<double> RecordedLoop::leastNs(bool cached, const Ceilings& ceilings) const {
   auto cost = ForwardCost::of(model_->source());
   if (!cost) return cost.error();
-  double flops = 0;
+  double reading = ceilings.readGBs[ceilings.levelOf(model_->decodeBytes())];
+  if (!(ceilings.fmaGflops > 0 && reading > 0)) return 0.0;
+  double sum = 0;
   for (int64_t step = 0; step < record_.steps; ++step) {
-    int64_t rows = cached && step > 0 ? 1 : record_.prompt + (cached ? 0 : step), past = cached && step > 0 ? record_.prompt + step - 1 : 0;
-    flops += cost->flops({rows, past, rows});
+    bool one = cached && step > 0;
+    int64_t rows = one ? 1 : record_.prompt + (cached ? 0 : step), past = one ? record_.prompt + step - 1 : 0;
+    double bytes = model_->decodeBytes() + static_cast<double>(past) * model_->cacheBytesPerPosition();
+    sum += std::max(cost->flops({rows, past, rows}) / ceilings.fmaGflops, bytes / reading);
   }
-  return flops;
+  return sum / threads_;
 }
 
 }  // namespace quern

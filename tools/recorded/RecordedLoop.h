@@ -4,13 +4,14 @@
 #include "compiler/jit/KernelLibrary.h"
 #include "models/Model.h"
 #include "tools/report/RecordFile.h"
+#include "tuner/measure/Ceilings.h"
 
 namespace quern {
 
 class RecordedLoop {
 public:
   /// Builds and initialises the model. Errors: as configOf, Model::load.
-  static Result<std::unique_ptr<RecordedLoop>> make(const RecordModel& model, int32_t seed, const std::string& file, KernelLibrary& library,
+  static Result<std::unique_ptr<RecordedLoop>> make(const RecordModel& model, int32_t seed, KernelLibrary& library,
                                                     const std::string& schedule, int threads);
 
   /// What does not agree with the recording: parameter count, prompt ids.
@@ -19,8 +20,9 @@ public:
   /// All steps; every forward gives all its logits. `cached`: with the key/value cache instead of full forwards, which the recording
   /// did not.
   void run(bool cached);
-  /// Of all steps. Errors: as ForwardCost::of.
-  Result<double> flops(bool cached) const;
+  /// What all steps take at the machine's ceilings. Of each forward what binds: its flops, or the bytes of the weights and of the
+  /// positions before it, from the level that the weights live in. 0: not measured. Errors: as ForwardCost::of.
+  Result<double> leastNs(bool cached, const Ceilings& ceilings) const;
   /// Milliseconds to get every kernel of the model from a library.
   Result<double> kernelsMs(KernelLibrary& from) const;
 

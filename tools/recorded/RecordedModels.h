@@ -7,6 +7,6 @@
 namespace quern {
 
 /// Errors   BadInput naming the model and the field.
-Result<ModelConfig> configOf(const RecordModel& model, int32_t seed, const std::string& file);
+Result<ModelConfig> configOf(const RecordModel& model, int32_t seed);
 
 }  // namespace quern

@@ -15,7 +15,7 @@ namespace quern {
 namespace {
 
 /// "uniform[-1,1)" -> its bounds.
-Result<std::pair<double, double>> parseRange(const RecordRow& row, const std::string& file) {
+Result<std::pair<double, double>> parseRange(const RecordRow& row) {
   std::string_view given = row.data;
   if (given.starts_with("uniform[") && given.ends_with(")")) {
     std::vector<std::string> parts = split(given.substr(8, given.size() - 9), ',');
@@ -23,13 +23,12 @@ Result<std::pair<double, double>> parseRange(const RecordRow& row, const std::st
     auto high = parts.size() == 2 ? parseDouble(trim(parts[1])) : std::nullopt;
     if (low && high && *low < *high) return std::pair{*low, *high};
   }
-  return badInput(
-      fmt::format("{}: row '{}': data '{}' is not of the form uniform[-1,1)", escaped(file), escaped(row.id), escaped(row.data)));
+  return badInput(fmt::format("{}: row '{}': data '{}' is not of the form uniform[-1,1)", row.at, escaped(row.id), escaped(row.data)));
 }
 
 /// Fills arrays in the recorded draw order.
-Result<void> draw(const std::vector<FloatArray*>& arrays, const RecordRow& row, int32_t seed, const std::string& file) {
-  auto range = parseRange(row, file);
+Result<void> draw(const std::vector<FloatArray*>& arrays, const RecordRow& row, int32_t seed) {
+  auto range = parseRange(row);
   if (!range) return range.error();
   auto [low, high] = *range;
   DotNetRandom shared(seed);
@@ -47,7 +46,7 @@ Result<void> draw(const std::vector<FloatArray*>& arrays, const RecordRow& row, 
         if (i < array->size()) (*array)[i] = shared.uniform(low, high);
   } else {
     return badInput(
-        fmt::format("{}: row '{}': draw '{}' is not separate, sequential or alternate", escaped(file), escaped(row.id), escaped(row.draw)));
+        fmt::format("{}: row '{}': draw '{}' is not separate, sequential or alternate", row.at, escaped(row.id), escaped(row.draw)));
   }
   return {};
 }
@@ -55,20 +54,20 @@ Result<void> draw(const std::vector<FloatArray*>& arrays, const RecordRow& row, 
 /// `calls` calls of one op with fixed dimensions.
 class OpScope {
 public:
-  static Result<Scope> make(const RecordRow& row, int32_t seed, const std::string& file) {
+  static Result<Scope> make(const RecordRow& row, int32_t seed) {
     auto op = parseOp(row.op);
-    if (!op) return badInput(fmt::format("{}: row '{}': {}", escaped(file), escaped(row.id), op.error().message));
+    if (!op) return badInput(fmt::format("{}: row '{}': {}", row.at, escaped(row.id), op.error().message));
     if (!runtimeDims(*op).empty())
-      return badInput(fmt::format("{}: row '{}': {} has dimensions known only at call time", escaped(file), escaped(row.id), text(*op)));
+      return badInput(fmt::format("{}: row '{}': {} has dimensions known only at call time", row.at, escaped(row.id), text(*op)));
     auto scope = std::make_shared<OpScope>(row, *op);
     std::vector<FloatArray*> arrays;
     for (const TensorSpec& spec : inputsOf(*op)) {
       if (spec.type != ElementType::F32)
-        return badInput(fmt::format("{}: row '{}': input {} is not f32", escaped(file), escaped(row.id), spec.name));
+        return badInput(fmt::format("{}: row '{}': input {} is not f32", row.at, escaped(row.id), spec.name));
       scope->inputs_.emplace_back(static_cast<size_t>(spec.elements()));
     }
     for (auto& input : scope->inputs_) arrays.push_back(&input);
-    if (auto good = draw(arrays, row, seed, file); !good) return good.error();
+    if (auto good = draw(arrays, row, seed); !good) return good.error();
     return Scope{[scope](const KernelProvider& kernels) { return scope->prepare(kernels); },
                  [scope] { scope->warmUp(); },
                  [scope] { scope->run(); },
@@ -162,7 +161,7 @@ private:
 /// A gradient workload: `make` gives one bound to kernels, `arrays` what the generator fills.
 template <class Work>
 Scope gradientScope(const RecordRow& row, std::function<Result<Work>(const KernelProvider&)> make,
-                    std::vector<FloatArray*> (*arrays)(Work&), int32_t seed, const std::string& file, double flops) {
+                    std::vector<FloatArray*> (*arrays)(Work&), int32_t seed, double flops) {
   auto work = std::make_shared<std::optional<Work>>();
   auto repeat = [work](int64_t count) {
     for (int64_t i = 0; i < count; ++i) (*work)->iterate();
@@ -172,7 +171,7 @@ Scope gradientScope(const RecordRow& row, std::function<Result<Work>(const Kerne
     auto made = make(kernels);
     if (!made) return made.error();
     work->emplace(std::move(*made));
-    return draw(arrays(**work), row, seed, file);
+    return draw(arrays(**work), row, seed);
   };
   scope.warmUp = [repeat, count = row.warmup] { repeat(count); };
   scope.run = [repeat, count = row.calls] { repeat(count); };
@@ -184,8 +183,8 @@ Scope gradientScope(const RecordRow& row, std::function<Result<Work>(const Kerne
 
 }  // namespace
 
-Result<Scope> makeScope(const RecordRow& row, int32_t seed, const std::string& file) {
-  if (row.workload == "op") return OpScope::make(row, seed, file);
+Result<Scope> makeScope(const RecordRow& row, int32_t seed) {
+  if (row.workload == "op") return OpScope::make(row, seed);
   auto size = [&](const char* name) { return row.sizes.count(name) != 0 ? row.sizes.at(name) : int64_t{0}; };
   int64_t m = size("m"), k = size("k"), n = size("n"), h = size("h");
   if (row.workload == "matmul-backward" && m > 0 && k > 0 && n > 0) {
@@ -193,7 +192,7 @@ Result<Scope> makeScope(const RecordRow& row, int32_t seed, const std::string& f
       return MatmulBackwardWorkload::make(m, k, n, kernels);
     };
     return gradientScope<MatmulBackwardWorkload>(
-        row, make, [](MatmulBackwardWorkload& work) { return std::vector<FloatArray*>{&work.a, &work.b}; }, seed, file,
+        row, make, [](MatmulBackwardWorkload& work) { return std::vector<FloatArray*>{&work.a, &work.b}; }, seed,
         6.0 * static_cast<double>(m * k * n));
   }
   if (row.workload == "two-layer-step" && m > 0 && k > 0 && n > 0 && h > 0) {
@@ -202,11 +201,11 @@ Result<Scope> makeScope(const RecordRow& row, int32_t seed, const std::string& f
     };
     double flops = 2.0 * static_cast<double>(m * k * h) + 6.0 * static_cast<double>(m * h * n);
     return gradientScope<TwoLayerWorkload>(
-        row, make, [](TwoLayerWorkload& work) { return std::vector<FloatArray*>{&work.x, &work.w2, &work.w3}; }, seed, file, flops);
+        row, make, [](TwoLayerWorkload& work) { return std::vector<FloatArray*>{&work.x, &work.w2, &work.w3}; }, seed, flops);
   }
   return badInput(fmt::format(
-      "{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)",
-      escaped(file), escaped(row.id), escaped(row.workload)));
+      "{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)", row.at,
+      escaped(row.id), escaped(row.workload)));
 }
 
 }  // namespace quern

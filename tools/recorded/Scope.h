@@ -22,6 +22,6 @@ struct Scope {
 };
 
 /// Errors   BadInput naming row and field.
-Result<Scope> makeScope(const RecordRow& row, int32_t seed, const std::string& file);
+Result<Scope> makeScope(const RecordRow& row, int32_t seed);
 
 }  // namespace quern

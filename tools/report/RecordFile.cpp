@@ -38,6 +38,7 @@ std::optional<double> takeOptional(TomlReader& reader, std::string_view key) {
 Result<RecordRow> readRow(const TomlValue& table, const std::string& file) {
   TomlReader reader(table, file);
   RecordRow row;
+  row.at = fmt::format("{}:{}:{}", escaped(file), table.line, table.column);
   row.id = reader.needString("id");
   row.category = reader.needString("category");
   row.workload = reader.takeString("workload").value_or(row.workload);
@@ -70,6 +71,7 @@ Result<RecordRow> readRow(const TomlValue& table, const std::string& file) {
 Result<RecordModel> readModel(const TomlValue& table, const std::string& file) {
   TomlReader reader(table, file);
   RecordModel model;
+  model.at = fmt::format("{}:{}:{}", escaped(file), table.line, table.column);
   model.id = reader.needString("id");
   reader.take("category");
   model.workload = reader.takeString("workload").value_or(model.workload);
@@ -142,19 +144,23 @@ Result<void> readAll(std::vector<T>& into, TomlReader& top, std::string_view key
 
 }  // namespace
 
-Result<RecordFile> readRecordFile(const std::string& path) {
-  auto root = readToml(path);
-  if (!root) return root.error();
+Result<RecordFile> parseRecordFile(const TomlValue& root, const std::string& path) {
   RecordFile record;
   record.file = path;
-  TomlReader top(*root, path);
+  TomlReader top(root, path);
   if (auto good = readHead(record, top, path); !good) return good.error();
   if (auto good = readAll(record.rows, top, "row", readRow); !good) return good.error();
   if (auto good = readAll(record.derived, top, "derived", readDerived); !good) return good.error();
   if (auto good = readAll(record.models, top, "model", readModel); !good) return good.error();
   if (auto good = top.finish(); !good) return good.error();
-  if (record.rows.empty() && record.models.empty()) return badInput(fmt::format("{}: no [[row]] and no [[model]]", escaped(path)));
+  if (record.rows.empty() && record.models.empty()) return badInput(fmt::format("{}:1:1: no [[row]] and no [[model]]", escaped(path)));
   return record;
+}
+
+Result<RecordFile> readRecordFile(const std::string& path) {
+  auto root = readToml(path);
+  if (!root) return root.error();
+  return parseRecordFile(*root, path);
 }
 
 static void put(std::string& out, std::string_view key, const Columns& columns) {

@@ -16,6 +16,7 @@ using Columns = std::map<std::string, double>;
 
 /// One scope: what it runs, how it was recorded, what it must give. Field for field the `[[row]]` of a baseline file.
 struct RecordRow {
+  std::string at;  ///< "file:line:column"
   std::string id, category;
   std::string workload = "op";  ///< op, matmul-backward, two-layer-step
   std::string data = "uniform[-1,1)", draw = "separate";
@@ -31,6 +32,7 @@ struct RecordRow {
 };
 
 struct RecordModel {
+  std::string at;  ///< "file:line:column"
   std::string id, workload = "full-forward", gelu = "sigmoid";
   int64_t steps = 0, prompt = 0, vocab = 0, context = 0, width = 0, layers = 0, heads = 0, parameters = 0;
   std::vector<double> promptIds;
@@ -57,6 +59,7 @@ struct RecordFile {
 };
 
 /// Errors   BadInput "file:line:column".
+Result<RecordFile> parseRecordFile(const TomlValue& root, const std::string& path);
 Result<RecordFile> readRecordFile(const std::string& path);
 /// As TOML; readRecordFile reads it back.
 std::string text(const RecordFile& record);

@@ -1,172 +1,23 @@
-// tuner/measure/Ceilings.cpp — see Ceilings.h. Plain intrinsics per level: no kernel of ours measures its own limit.
+// tuner/measure/Ceilings.cpp — see Ceilings.h.
 #include "tuner/measure/Ceilings.h"
 
 #include "compiler/base/Thread.h"
+#include "compiler/target/HostMemory.h"
+#include "tuner/measure/Probes.h"
 #include "tuner/measure/Timing.h"
 
 #include <algorithm>
 #include <barrier>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <numeric>
 #include <sys/mman.h>
 #include <thread>
 #include <vector>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace quern {
 
 namespace {
-
-/// What one level of instructions offers: operations of one call of `fma`, and streams over memory.
-struct Probe {
-  double (*fma)(int64_t rounds);                    ///< returns operations done
-  float (*read)(const float* from, size_t floats);  ///< a multiple of 256 floats
-  void (*copy)(const float* from, float* to, size_t floats);
-};
-
-#if defined(__x86_64__)
-
-// Twelve chains: more than latency (4 to 5 cycles) times the two pipes. The inner loops are unrolled on request: arrays
-// indexed by a loop would live in memory.
-__attribute__((target("avx512f"))) double fma512(int64_t rounds) {
-  __m512 acc[12], x = _mm512_set1_ps(0.999f), y = _mm512_set1_ps(1e-9f);
-  for (auto& a : acc) a = _mm512_set1_ps(1.0f);
-  for (int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 16
-    for (auto& a : acc) a = _mm512_fmadd_ps(a, x, y);
-    asm volatile("" : "+v"(x));
-  }
-  float sink[16];
-  for (auto& a : acc) _mm512_storeu_ps(sink, a);
-  asm volatile("" ::"m"(sink));
-  return static_cast<double>(rounds) * 12 * 16 * 2;
-}
-
-__attribute__((target("avx512f"))) float read512(const float* from, size_t floats) {
-  __m512 acc[8];
-  for (auto& a : acc) a = _mm512_setzero_ps();
-  for (size_t i = 0; i < floats; i += 128)
-#pragma GCC unroll 8
-    for (size_t j = 0; j < 8; ++j) acc[j] = _mm512_add_ps(acc[j], _mm512_loadu_ps(from + i + j * 16));
-  float sums[16], sum = 0;
-  for (auto& a : acc) {
-    _mm512_storeu_ps(sums, a);
-    for (float s : sums) sum += s;
-  }
-  return sum;
-}
-
-__attribute__((target("avx512f"))) void copy512(const float* from, float* to, size_t floats) {
-  for (size_t i = 0; i < floats; i += 64)
-#pragma GCC unroll 8
-    for (size_t j = 0; j < 4; ++j) _mm512_storeu_ps(to + i + j * 16, _mm512_loadu_ps(from + i + j * 16));
-}
-
-__attribute__((target("avx2,fma"))) double fma256(int64_t rounds) {
-  __m256 acc[12], x = _mm256_set1_ps(0.999f), y = _mm256_set1_ps(1e-9f);
-  for (auto& a : acc) a = _mm256_set1_ps(1.0f);
-  for (int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 16
-    for (auto& a : acc) a = _mm256_fmadd_ps(a, x, y);
-    asm volatile("" : "+x"(x));
-  }
-  float sink[8];
-  for (auto& a : acc) _mm256_storeu_ps(sink, a);
-  asm volatile("" ::"m"(sink));
-  return static_cast<double>(rounds) * 12 * 8 * 2;
-}
-
-__attribute__((target("avx2"))) float read256(const float* from, size_t floats) {
-  __m256 acc[8];
-  for (auto& a : acc) a = _mm256_setzero_ps();
-  for (size_t i = 0; i < floats; i += 64)
-#pragma GCC unroll 8
-    for (size_t j = 0; j < 8; ++j) acc[j] = _mm256_add_ps(acc[j], _mm256_loadu_ps(from + i + j * 8));
-  float sums[8], sum = 0;
-  for (auto& a : acc) {
-    _mm256_storeu_ps(sums, a);
-    for (float s : sums) sum += s;
-  }
-  return sum;
-}
-
-__attribute__((target("avx2"))) void copy256(const float* from, float* to, size_t floats) {
-  for (size_t i = 0; i < floats; i += 32)
-#pragma GCC unroll 8
-    for (size_t j = 0; j < 4; ++j) _mm256_storeu_ps(to + i + j * 8, _mm256_loadu_ps(from + i + j * 8));
-}
-
-double fma128(int64_t rounds) {
-  __m128 acc[10], x = _mm_set1_ps(0.999f), y = _mm_set1_ps(1e-9f);
-  for (auto& a : acc) a = _mm_set1_ps(1.0f);
-  for (int64_t i = 0; i < rounds; ++i) {
-#pragma GCC unroll 16
-    for (auto& a : acc) a = _mm_add_ps(_mm_mul_ps(a, x), y);
-    asm volatile("" : "+x"(x));
-  }
-  float sink[4];
-  for (auto& a : acc) _mm_storeu_ps(sink, a);
-  asm volatile("" ::"m"(sink));
-  return static_cast<double>(rounds) * 10 * 4 * 2;
-}
-
-float read128(const float* from, size_t floats) {
-  __m128 acc[8];
-  for (auto& a : acc) a = _mm_setzero_ps();
-  for (size_t i = 0; i < floats; i += 32)
-#pragma GCC unroll 8
-    for (size_t j = 0; j < 8; ++j) acc[j] = _mm_add_ps(acc[j], _mm_loadu_ps(from + i + j * 4));
-  float sums[4], sum = 0;
-  for (auto& a : acc) {
-    _mm_storeu_ps(sums, a);
-    for (float s : sums) sum += s;
-  }
-  return sum;
-}
-
-void copy128(const float* from, float* to, size_t floats) {
-  for (size_t i = 0; i < floats; i += 16)
-#pragma GCC unroll 8
-    for (size_t j = 0; j < 4; ++j) _mm_storeu_ps(to + i + j * 4, _mm_loadu_ps(from + i + j * 4));
-}
-
-Probe probeOf(const Target& target) {
-  if (target.isa().vectorBits == 512) return {fma512, read512, copy512};
-  if (target.isa().vectorBits == 256) return {fma256, read256, copy256};
-  return {fma128, read128, copy128};
-}
-
-#else
-
-using Vector = float __attribute__((vector_size(16)));
-
-double fmaPlain(int64_t rounds) {
-  Vector acc[16], x = {0.999f, 0.999f, 0.999f, 0.999f}, y = {1e-9f, 1e-9f, 1e-9f, 1e-9f};
-  for (auto& a : acc) a = x;
-  for (int64_t i = 0; i < rounds; ++i)
-    for (auto& a : acc) a = a * x + y;
-  float sink = 0;
-  for (auto& a : acc) sink += a[0];
-  asm volatile("" ::"w"(sink));
-  return static_cast<double>(rounds) * 16 * 4 * 2;
-}
-
-float readPlain(const float* from, size_t floats) {
-  float sum = 0;
-  for (size_t i = 0; i < floats; ++i) sum += from[i];
-  return sum;
-}
-
-void copyPlain(const float* from, float* to, size_t floats) { std::memcpy(to, from, floats * sizeof(float)); }
-
-Probe probeOf(const Target&) { return {fmaPlain, readPlain, copyPlain}; }
-
-#endif
 
 /// Pages that the system may back with huge ones, touched.
 std::shared_ptr<float> hugeFloats(size_t floats) {
@@ -179,17 +30,54 @@ std::shared_ptr<float> hugeFloats(size_t floats) {
 }
 
 /// The best of some blocks: a ceiling is what was reached once, not on average.
-double bestRate(double perCall, const TimedCall& call, double seconds) {
+double bestRate(double perCall, const TimedCall& call, double seconds, const Stop& stop) {
   double best = 0;
   double start = nowSeconds();
-  int64_t calls = calibrate(call, 100e-6);
+  int64_t calls = calibrate(call, 100e-6, stop);
   do {
     double begin = nowSeconds();
     for (int64_t i = 0; i < calls; ++i) call();
     best = std::max(best, perCall * static_cast<double>(calls) / (nowSeconds() - begin));
-  } while (nowSeconds() - start < seconds);
+  } while (nowSeconds() - start < seconds && !stop.asked());
   return best;
 }
+
+/// Memory for one measurement: of four times the last level, at most 128 MiB and a quarter of what is to be had.
+size_t streamBytes(const Target& target) {
+  constexpr double kLeast = 0x1p22, kMost = 0x1p27;
+  double quarter = static_cast<double>(hostMemory().freeBytes) / 4;
+  return static_cast<size_t>(std::clamp(std::min(4 * static_cast<double>(target.l3Bytes), quarter), kLeast, kMost));
+}
+
+/// Reads and copies of so much data at a time.
+class Streams {
+public:
+  Streams(const Target& target, const Stop& stop) : probe_(probeOf(target)), stop_(stop), bytes_(streamBytes(target)) {
+    memory_ = hugeFloats(bytes_ / sizeof(float));
+  }
+
+  bool there() const { return memory_ != nullptr; }
+  /// Both rates of one level of `ceilings`, where they are above what is there.
+  void measure(Ceilings& ceilings, size_t level, double bytes, double seconds) const {
+    constexpr double kLeast = 4096, kPerCall = 0x1p20;  // so much in one call, whatever the level: its beginning and end do not count
+    size_t used = std::min(static_cast<size_t>(std::max(kLeast, bytes)), bytes_) / 2048 * 2048;
+    size_t floats = used / sizeof(float), half = floats / 2 / 256 * 256;
+    auto rounds = static_cast<int64_t>(std::max(1.0, kPerCall / static_cast<double>(used)));
+    auto moved = static_cast<double>(rounds * static_cast<int64_t>(sizeof(float)));
+    float* at = memory_.get();
+    volatile float sink = 0;
+    double read = bestRate(moved * static_cast<double>(floats), [&] { sink = probe_.read(at, floats, rounds); }, seconds, stop_);
+    double copy = bestRate(moved * static_cast<double>(2 * half), [&] { probe_.copy(at, at + half, half, rounds); }, seconds, stop_);
+    ceilings.readGBs[level] = std::max(ceilings.readGBs[level], read / 1e9);
+    ceilings.copyGBs[level] = std::max(ceilings.copyGBs[level], copy / 1e9);
+  }
+
+private:
+  Probe probe_;
+  const Stop& stop_;
+  size_t bytes_;
+  std::shared_ptr<float> memory_;
+};
 
 }  // namespace
 
@@ -204,39 +92,53 @@ std::string_view levelName(size_t level) {
   return names[level];
 }
 
-Ceilings measureCeilings(const Target& target, double seconds) {
+Ceilings measureCeilings(const Target& target, double seconds, const Stop& stop) {
   Ceilings ceilings;
   ceilings.l1Bytes = target.l1Bytes;
   ceilings.l2Bytes = target.l2Bytes;
   ceilings.l3Bytes = target.l3Bytes;
+  double began = nowSeconds(), had = threadSeconds(), each = seconds / 9;
   Probe probe = probeOf(target);
-  double each = seconds / 9;
   double operations = probe.fma(1000);
-  ceilings.fmaGflops = bestRate(operations, [&] { probe.fma(1000); }, each) / 1e9;
+  ceilings.fmaGflops = bestRate(operations, [&] { probe.fma(1000); }, each, stop) / 1e9;
   // Half of each level, so that nothing else there matters; the last level, which others share, also at a size a little above
-  // the level before it: the better counts. Memory: four times the last level, at most 256 MiB.
+  // the level before it: the better counts.
   const double l1 = static_cast<double>(target.l1Bytes), l2 = static_cast<double>(target.l2Bytes), l3 = static_cast<double>(target.l3Bytes);
-  const std::vector<double> sizes[] = {
-      {l1 / 2}, {l2 / 2}, {std::min(4 * l2, l3 / 2), std::min(l3 / 2, 0x1p24)}, {std::clamp(4 * l3, 0x1p26, 0x1p28)}};
-  auto memory = hugeFloats(static_cast<size_t>(sizes[3][0] / sizeof(float)));
-  if (memory == nullptr) return ceilings;
-  for (size_t level = 0; level < Ceilings::kLevels; ++level)
-    for (double bytes : sizes[level]) {
-      size_t floats = static_cast<size_t>(std::max(4096.0, bytes)) / 2048 * 2048 / sizeof(float), half = floats / 2 / 256 * 256;
-      double share = each / static_cast<double>(sizes[level].size());
-      volatile float sink = 0;
-      double read = bestRate(static_cast<double>(floats) * 4, [&] { sink = probe.read(memory.get(), floats); }, share) / 1e9;
-      double copy = bestRate(static_cast<double>(half) * 8, [&] { probe.copy(memory.get(), memory.get() + half, half); }, share) / 1e9;
-      ceilings.readGBs[level] = std::max(ceilings.readGBs[level], read);
-      ceilings.copyGBs[level] = std::max(ceilings.copyGBs[level], copy);
-    }
+  const std::vector<double> sizes[] = {{l1 / 2}, {l2 / 2}, {std::min(4 * l2, l3 / 2), std::min(l3 / 2, 0x1p24)}, {4 * l3}};
+  Streams streams(target, stop);
+  if (!streams.there()) return ceilings;
+  auto level = [&](size_t which) {
+    for (double bytes : sizes[which])
+      if (!stop.asked()) streams.measure(ceilings, which, bytes, each / static_cast<double>(sizes[which].size()));
+  };
+  for (size_t which = 0; which < Ceilings::kLevels; ++which) level(which);
+  // A level below the next one had its core taken away meanwhile: again. What stays in it reaches the next one's rate at any rate.
+  constexpr double kNoise = 0.97;
+  for (size_t which = Ceilings::kLevels - 1; which-- > 0;) {
+    bool below =
+        ceilings.readGBs[which] < kNoise * ceilings.readGBs[which + 1] || ceilings.copyGBs[which] < kNoise * ceilings.copyGBs[which + 1];
+    if (below) level(which);
+    ceilings.readGBs[which] = std::max(ceilings.readGBs[which], ceilings.readGBs[which + 1]);
+    ceilings.copyGBs[which] = std::max(ceilings.copyGBs[which], ceilings.copyGBs[which + 1]);
+  }
+  ceilings.coreShare = std::min(1.0, (threadSeconds() - had) / (nowSeconds() - began));
   return ceilings;
 }
 
+void raiseTo(Ceilings& ceilings, const Ceilings& again) {
+  ceilings.fmaGflops = std::max(ceilings.fmaGflops, again.fmaGflops);
+  for (size_t level = 0; level < Ceilings::kLevels; ++level) {
+    ceilings.readGBs[level] = std::max(ceilings.readGBs[level], again.readGBs[level]);
+    ceilings.copyGBs[level] = std::max(ceilings.copyGBs[level], again.copyGBs[level]);
+  }
+}
+
 MemoryReaders::MemoryReaders(const Target& target, int threads) : target_(target) {
-  // Together four times L3, and no part so small that it stays in L2.
+  // Together four times L3, and no part so small that it stays in L2; all at most half of what is to be had.
   double all = std::max(4.0 * static_cast<double>(target.l3Bytes), 0x1p28), part = std::clamp(all / threads, 0x1p26, 0x1p28);
-  floats_ = static_cast<size_t>(part) / sizeof(float);
+  constexpr double kLeast = 0x1p22;
+  part = std::max(kLeast, std::min(part, static_cast<double>(hostMemory().freeBytes) / 2 / threads));
+  floats_ = static_cast<size_t>(part) / 2048 * 2048 / sizeof(float);
   for (int i = 0; i < threads; ++i) parts_.push_back(hugeFloats(floats_));
 }
 
@@ -252,7 +154,7 @@ double MemoryReaders::readGBs() const {
     for (int round = 0; round < kRounds; ++round) {
       together.arrive_and_wait();
       double begin = nowSeconds();
-      sums[i] += probe.read(parts_[i].get(), floats_);
+      sums[i] += probe.read(parts_[i].get(), floats_, 1);
       ends[i] = nowSeconds();
       together.arrive_and_wait();
       if (i != 0) continue;  // the others wait for the next round, and so for this
@@ -278,8 +180,9 @@ double rooflineNs(const OpDesc& op, const Ceilings& ceilings) {
   size_t level = ceilings.levelOf(bytes);
   double written = static_cast<double>(outputOf(op).elements()) * 4;
   bool streams = written >= 0.3 * bytes;  // elementwise: a store for every load or two
-  double moving = bytes / (streams ? ceilings.copyGBs[level] : ceilings.readGBs[level]);
-  return std::max(moving, flopsOf(op) / ceilings.fmaGflops);
+  double rate = streams ? ceilings.copyGBs[level] : ceilings.readGBs[level];
+  if (!(rate > 0 && ceilings.fmaGflops > 0)) return 0;  // not measured
+  return std::max(bytes / rate, flopsOf(op) / ceilings.fmaGflops);
 }
 
 }  // namespace quern

@@ -1,6 +1,7 @@
 // tuner/measure/Ceilings.h — what this machine can do at most, measured now: everything is quoted as a share of these.
 #pragma once
 
+#include "compiler/base/Stop.h"
 #include "compiler/op/OpDesc.h"
 #include "compiler/target/Target.h"
 
@@ -18,6 +19,7 @@ struct Ceilings {
   std::array<double, kLevels> readGBs{};
   std::array<double, kLevels> copyGBs{};  ///< bytes read plus bytes written
   int64_t l1Bytes = 0, l2Bytes = 0, l3Bytes = 0;
+  double coreShare = 1;  ///< of a core that the measuring thread had: below one, others ran on every core
 
   /// The level that `bytes` of data live in.
   size_t levelOf(double bytes) const;
@@ -25,8 +27,11 @@ struct Ceilings {
 
 std::string_view levelName(size_t level);
 
-/// Takes about `seconds`. Memory is in huge pages where the system gives them.
-Ceilings measureCeilings(const Target& target, double seconds = 1.0);
+/// Takes about `seconds`, and at most 128 MiB: in huge pages where the system gives them. No level is slower than the next one.
+/// Once `stop` is asked the rest stays 0.
+Ceilings measureCeilings(const Target& target, double seconds = 1.0, const Stop& stop = {});
+/// Each limit the higher of both: a ceiling that something went through was measured while something else ran.
+void raiseTo(Ceilings& ceilings, const Ceilings& again);
 
 /// Threads that read memory together, each its own part of at least 64 MiB in huge pages: what all of them share.
 class MemoryReaders {
@@ -43,7 +48,7 @@ private:
 };
 
 /// The least time one call of `op` (all dimensions known) can take: max of flops over the fma ceiling and bytes over the
-/// read ceiling of the level its data lives in (the copy ceiling where it writes as much as it reads).
+/// read ceiling of the level its data lives in (the copy ceiling where it writes as much as it reads). 0: not measured.
 double rooflineNs(const OpDesc& op, const Ceilings& ceilings);
 
 }  // namespace quern

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <thread>
 
 namespace quern {
@@ -11,6 +12,12 @@ namespace quern {
 static constexpr double kBlockSeconds = 200e-6;  // long beside the clock (30 ns) and short beside a scheduler's slice
 
 double nowSeconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+double threadSeconds() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
 
 Spread spreadOf(std::vector<double> samples) {
   if (samples.empty()) return {};
@@ -28,22 +35,23 @@ static double blockSeconds(const TimedCall& call, int64_t calls) {
   return nowSeconds() - start;
 }
 
-int64_t calibrate(const TimedCall& call, double atLeast) {
+int64_t calibrate(const TimedCall& call, double atLeast, const Stop& stop) {
   call();  // code and data into the caches
   for (int64_t calls = 1;; calls *= 2)
-    if (blockSeconds(call, calls) >= atLeast || calls >= int64_t{1} << 30) return calls;
+    if (stop.asked() || blockSeconds(call, calls) >= atLeast || calls >= int64_t{1} << 30) return calls;
 }
 
-Spread timeCall(const TimedCall& call, double totalSeconds) {
-  int64_t calls = calibrate(call, kBlockSeconds);
+Spread timeCall(const TimedCall& call, double totalSeconds, const Stop& stop) {
+  int64_t calls = calibrate(call, kBlockSeconds, stop);
   std::vector<double> samples;
   double start = nowSeconds();
-  while (samples.size() < 5 || (nowSeconds() - start < totalSeconds && samples.size() < 1000))
+  while (!stop.asked() && (samples.size() < 5 || (nowSeconds() - start < totalSeconds && samples.size() < 1000)))
     samples.push_back(blockSeconds(call, calls) / static_cast<double>(calls) * 1e9);
   return spreadOf(std::move(samples));
 }
 
-PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless, std::optional<double> settleSeconds) {
+PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless, std::optional<double> settleSeconds,
+                    const Stop& stop) {
   auto settledBlock = [&](const TimedCall& call, int64_t calls) {
     if (settleSeconds) {
       if (*settleSeconds > 0) std::this_thread::sleep_for(std::chrono::duration<double>(*settleSeconds));
@@ -51,10 +59,10 @@ PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds,
     }
     return blockSeconds(call, calls);
   };
-  int64_t callsA = calibrate(a, kBlockSeconds), callsB = calibrate(b, kBlockSeconds);
+  int64_t callsA = calibrate(a, kBlockSeconds, stop), callsB = calibrate(b, kBlockSeconds, stop);
   std::vector<double> samplesA, samplesB, ratios;
   double start = nowSeconds();
-  while (ratios.size() < 5 || (nowSeconds() - start < totalSeconds && ratios.size() < 1000)) {
+  while (!stop.asked() && (ratios.size() < 5 || (nowSeconds() - start < totalSeconds && ratios.size() < 1000))) {
     // The order turns in every round, so that neither always runs in the other's wake.
     bool aFirst = ratios.size() % 2 == 0;
     double first = aFirst ? settledBlock(a, callsA) : settledBlock(b, callsB);

@@ -1,0 +1,225 @@
+// tuner/Candidates.cpp — a space's combinations for one op, made one at a time: few enough are all seen, of more a fixed sample.
+#include "tuner/CostModel.h"
+#include "tuner/SearchSpace.h"
+
+#include <algorithm>
+#include <random>
+
+namespace quern {
+
+namespace {
+
+/// At most so many combinations are looked at: half a second.
+constexpr size_t kMostCombinations = size_t{1} << 15;
+
+const KeyChoices* choicesOf(const std::map<std::string, KeyChoices>& families, const OpDesc& op) {
+  auto family = families.find(std::string(familyName(classOf(op))));
+  return family == families.end() ? nullptr : &family->second;
+}
+
+/// The combinations of some keys' values over a base. A key none of whose values may become legal keeps the base's.
+class Combinations {
+public:
+  using Visit = std::function<void(Schedule&)>;
+
+  Combinations(const Schedule& base, const KeyChoices& choices, const OpDesc& op, const Target& target, const Stop& stop)
+      : base_(base), choices_(choices), op_(op), target_(target), stop_(stop) {
+    for (const auto& choice : choices) given_.push_back(choice.first);
+  }
+
+  void each(const Visit& visit) {
+    std::vector<Schedule> all;
+    if (descend(base_, 0, all)) {
+      for (Schedule& schedule : all) give(schedule, visit);
+      return;
+    }
+    std::mt19937_64 random(1);  // the same sample every time
+    for (size_t i = 0; i < kMostCombinations && !stopped(); ++i) {
+      Schedule schedule = drawn(random);
+      give(schedule, visit);
+    }
+  }
+
+private:
+  bool set(Schedule& schedule, const std::string& key, const std::string& value) const {
+    return setKey(schedule, key, value) && mayBecomeLegal(schedule, key, op_, target_);
+  }
+  bool stopped() { return stopped_ = stopped_ || (asked_++ % 256 == 0 && stop_.asked()); }
+  void give(Schedule& schedule, const Visit& visit) {
+    if (stopped()) return;
+    complete(schedule, given_);
+    visit(schedule);
+  }
+
+  /// Everything below `schedule` with the keys before `depth` set; false once it is too much.
+  bool descend(const Schedule& schedule, size_t depth, std::vector<Schedule>& all) {
+    if (all.size() >= kMostCombinations || ++nodes_ > 4 * kMostCombinations) return false;
+    if (stopped()) return true;
+    if (depth == choices_.size()) return all.push_back(schedule), true;
+    const auto& [key, values] = choices_[depth];
+    bool any = false;
+    for (const std::string& value : values) {
+      Schedule next = schedule;
+      if (!set(next, key, value)) continue;
+      any = true;
+      if (!descend(next, depth + 1, all)) return false;
+    }
+    return any || descend(schedule, depth + 1, all);
+  }
+
+  Schedule drawn(std::mt19937_64& random) const {
+    constexpr int kTries = 16;
+    Schedule schedule = base_;
+    for (const auto& [key, values] : choices_)
+      for (int i = 0; i < kTries; ++i) {
+        Schedule next = schedule;
+        if (!set(next, key, values[random() % values.size()])) continue;
+        schedule = next;
+        break;
+      }
+    return schedule;
+  }
+
+  const Schedule& base_;
+  const KeyChoices& choices_;
+  const OpDesc& op_;
+  const Target& target_;
+  const Stop& stop_;
+  std::vector<std::string> given_;
+  size_t nodes_ = 0, asked_ = 0;
+  bool stopped_ = false;  ///< once asked to, for good
+};
+
+/// Legal schedules, each once, with their predicted cost.
+class CandidateList {
+public:
+  CandidateList(const OpDesc& op, const DimValues& sample, const Target& target) : op_(op), bound_(fixed(op, sample)), target_(target) {}
+
+  bool seeFirst(const Schedule& schedule) { return seen_.insert(text(schedule)).second; }
+  void add(Schedule schedule) {
+    if (!seeFirst(schedule)) return;
+    double predicted = predictedCost(schedule, bound_, target_);
+    candidates_.push_back({std::move(schedule), predicted});
+  }
+  bool legal(const Schedule& schedule, const Schedule& base) const {
+    return validate(schedule, op_, target_) && orderOf(schedule) == orderOf(base) && enoughTasks(schedule, base, bound_);
+  }
+  const OpDesc& bound() const { return bound_; }
+  std::vector<Candidate> inOrder() {
+    std::stable_sort(candidates_.begin(), candidates_.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.predicted < b.predicted; });
+    return std::move(candidates_);
+  }
+  std::vector<Candidate> asAdded() { return std::move(candidates_); }
+
+private:
+  const OpDesc& op_;
+  OpDesc bound_;
+  const Target& target_;
+  std::set<std::string> seen_;
+  std::vector<Candidate> candidates_;
+};
+
+}  // namespace
+
+std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample,
+                                          const Target& target, const Stop& stop) {
+  CandidateList list(op, sample, target);
+  Schedule few = forFewRows(base);
+  auto visit = [&](Schedule& schedule) {
+    if (validate(schedule, op, target) && sharesWeight(schedule, base)) list.add(schedule);
+  };
+  if (const KeyChoices* choices = choicesOf(space.narrow, op)) Combinations(few, *choices, op, target, stop).each(visit);
+  else visit(few);
+  return list.inOrder();
+}
+
+std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target,
+                                    const Stop& stop) {
+  Schedule base = defaultSchedule(op, target);
+  CandidateList list(op, sample, target);
+  list.seeFirst(base);
+  if (const KeyChoices* choices = choicesOf(space.families, op))
+    Combinations(base, *choices, op, target, stop).each([&](Schedule& schedule) {
+      fitToOp(schedule, list.bound());
+      if (list.legal(schedule, base)) list.add(schedule);
+    });
+  // The best of each kind, then the others: what is timed at all differs in what matters.
+  std::vector<Candidate> ordered = {{base, predictedCost(base, list.bound(), target)}}, others;
+  std::set<std::string> kinds;
+  for (Candidate& candidate : list.inOrder())
+    (kinds.insert(kindOf(candidate.schedule)).second ? ordered : others).push_back(std::move(candidate));
+  std::move(others.begin(), others.end(), std::back_inserter(ordered));
+  return ordered;
+}
+
+std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample,
+                                    const Target& target, const std::set<std::string>& seen, const Stop& stop) {
+  CandidateList list(op, sample, target);
+  const KeyChoices* choices = choicesOf(space.neighbours, op);
+  if (choices == nullptr) return {};
+  for (const auto& [key, values] : *choices)
+    for (const std::string& value : values) {
+      if (stop.asked()) break;
+      Schedule next = best;
+      setKey(next, key, value);
+      complete(next, {key});
+      fitToOp(next, list.bound());
+      if (list.legal(next, best) && seen.count(text(next)) == 0) list.add(std::move(next));
+    }
+  return list.asAdded();
+}
+
+std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& schedule, std::string_view key, const OpDesc& op,
+                                     const Target& target) {
+  std::vector<std::string> legal;
+  const KeyChoices* choices = choicesOf(space.families, op);
+  if (choices == nullptr) return legal;
+  for (const auto& [name, values] : *choices) {
+    if (name != key) continue;
+    for (const std::string& value : values) {
+      Schedule next = schedule;
+      setKey(next, key, value);
+      if (validate(next, op, target)) legal.push_back(value);
+    }
+  }
+  return legal;
+}
+
+SpaceSize sizeOf(const SearchSpace& space, const OpDesc& op) {
+  std::vector<int> digits = {1};  // the least significant first
+  const KeyChoices* choices = choicesOf(space.families, op);
+  bool all = true;
+  double product = 1;
+  if (choices != nullptr)
+    for (const auto& choice : *choices) {
+      uint64_t carry = 0;
+      for (int& digit : digits) {
+        carry += static_cast<uint64_t>(digit) * choice.second.size();
+        digit = static_cast<int>(carry % 10);
+        carry /= 10;
+      }
+      for (; carry > 0; carry /= 10) digits.push_back(static_cast<int>(carry % 10));
+      product *= static_cast<double>(choice.second.size());
+    }
+  all = product <= static_cast<double>(kMostCombinations);
+  SpaceSize size{"", kMostCombinations, all};
+  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) size.combinations += static_cast<char>('0' + *digit);
+  return size;
+}
+
+std::string whyNoneIsLegal(const SearchSpace& space, const OpDesc& op, const Target& target) {
+  Schedule schedule = defaultSchedule(op, target);
+  const KeyChoices* choices = choicesOf(space.families, op);
+  if (choices == nullptr) return "";
+  std::vector<std::string> given;
+  for (const auto& [key, values] : *choices) {
+    setKey(schedule, key, values.front());
+    given.push_back(key);
+  }
+  complete(schedule, given);
+  auto legal = validate(schedule, op, target);
+  return legal ? "" : legal.error().message;
+}
+
+}  // namespace quern

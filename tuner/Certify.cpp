@@ -1,0 +1,60 @@
+// tuner/Certify.cpp — see Certify.h.
+#include "tuner/Certify.h"
+
+#include "tuner/KernelCheck.h"
+
+#include <algorithm>
+
+namespace quern {
+
+std::vector<DimValues> certifiedSizes(const OpDesc& op, const Schedule& schedule, int64_t rows) {
+  if (runtimeDims(op).empty()) return {{}};
+  constexpr int64_t kSample = 33;  // no multiple of any tile
+  constexpr int kEdges = 4;
+  DimValues sample;
+  for (const std::string& name : runtimeDims(op)) sample[name] = kSample;
+  std::vector<DimValues> sizes = {sample};
+  for (DimValues& edge : edgeSizes(op, schedule, kEdges, 1)) sizes.push_back(std::move(edge));
+  std::string rowDim = rowDimOf(op);
+  if (rows > 0 && !rowDim.empty())
+    for (DimValues& one : sizes) one[rowDim] = std::min(one[rowDim], rows);
+  return sizes;
+}
+
+Result<void> keepCertificate(KernelLibrary& library, const OpDesc& op, const Schedule& schedule, const Certificate& certificate,
+                             const std::string& record) {
+  if (!library.cache().enabled()) return {};
+  auto artifact = library.cache().find(kernelKey(op, schedule, library.target()));
+  if (!artifact) return {};  // a cache that cannot be written: said when the kernel was to be stored
+  artifact->certificate = certificate;
+  if (!record.empty()) artifact->tuning = record;
+  return library.store(*artifact);
+}
+
+/// One kernel at all its sizes.
+static Result<void> certifyOne(KernelLibrary& library, const OpDesc& op, const Schedule& schedule, int64_t rows, const std::string& as,
+                               const std::string& record, const Stop& stop) {
+  auto kernel = library.get(op, schedule, stop);
+  if (!kernel) return kernel.error();
+  Certificate certificate;
+  certificate.as = as;
+  for (const DimValues& sizes : certifiedSizes(op, schedule, rows)) {
+    auto report = checkKernel(*kernel, op, sizes, 1, stop);
+    if (!report) return report.error();
+    if (!report->passed) return internalError(report->failure);
+    certificate.cases += report->cases;
+    certificate.of += (certificate.of.empty() ? "" : ", ") + certifiedText(op, sizes, report->cases);
+    certificate.worstOverLimit = std::max(certificate.worstOverLimit, report->worst);
+  }
+  return keepCertificate(library, op, schedule, certificate, record);
+}
+
+Result<void> certify(KernelLibrary& library, const OpDesc& op, const ScheduleChoice& choice, const std::string& record, const Stop& stop) {
+  if (auto good = certifyOne(library, op, choice.schedule, 0, choice.from, record, stop); !good) return good;
+  for (const RowClass& few : choice.narrow)
+    if (few.schedule != choice.schedule)
+      if (auto good = certifyOne(library, op, few.schedule, few.rows, "few rows", "", stop); !good) return good;
+  return {};
+}
+
+}  // namespace quern
