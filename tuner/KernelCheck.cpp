@@ -253,18 +253,25 @@ void CheckReport::add(const CheckReport& other) {
 }
 
 Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, const Stop& stop) {
-  const CheckRun runs[] = {{InputData::ZeroMean, seed, Flush::End, 0},
-                           {InputData::Integer, seed + 1, Flush::Begin, 1},
-                           {InputData::Unit, seed + 2, Flush::End, 7},
-                           {InputData::Specials, seed + 3, Flush::End, 0},
-                           {InputData::Specials, seed + 4, Flush::Begin, 7}};
-  // A large op's runs and inputs take long: two runs of it cover a flush end, a flush beginning and padded rows.
-  constexpr double kManyFlops = 1e8, kManyBytes = 3e7;
   OpDesc bound = fixed(op, dims);
+  std::vector<CheckRun> runs = {{InputData::ZeroMean, seed, Flush::End, 0},
+                                {InputData::Integer, seed + 1, Flush::Begin, 1},
+                                {InputData::Unit, seed + 2, Flush::End, 7},
+                                {InputData::Specials, seed + 3, Flush::End, 0},
+                                {InputData::Specials, seed + 4, Flush::Begin, 7}};
+  auto also = [&](InputData data) { runs.push_back({data, seed + runs.size(), runs.size() % 2 == 0 ? Flush::Begin : Flush::End, 0}); };
+  bool products = classOf(op) == OpClass::Contraction || classOf(op) == OpClass::Attention;
+  also(InputData::Offset);
+  if (classOf(op) != OpClass::Contraction) also(InputData::Same);
+  // Products of two operands overflow and vanish as their formula has it; everything else promises its results where they fit.
+  if (!products) also(InputData::Huge);
+  if (!products) also(InputData::Tiny);
+  // A large op's runs and inputs take long: three runs of it cover a flush end, a flush beginning, padded rows and data with a mean.
+  constexpr double kManyFlops = 1e8, kManyBytes = 3e7;
   bool large = flopsOf(bound) > kManyFlops || minBytesOf(bound) > kManyBytes;
   CheckReport report;
   for (const CheckRun& run : runs) {
-    if (large && &run != &runs[0] && &run != &runs[4]) continue;
+    if (large && &run != &runs[0] && &run != &runs[4] && run.data != InputData::Offset) continue;
     auto result = runOnce(kernel, op, dims, run, nullptr, affordableReference(stop));
     if (!result) return result.error();
     report.add(judge(fixed(op, dims), *result, run.data));

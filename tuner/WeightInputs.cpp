@@ -4,13 +4,14 @@
 #include "compiler/base/Half.h"
 
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
 namespace quern {
 
 std::string_view text(InputData data) {
-  constexpr std::string_view names[] = {"zero-mean", "unit", "integer", "specials"};
+  constexpr std::string_view names[] = {"zero-mean", "unit", "integer", "specials", "offset", "same", "huge", "tiny"};
   return names[static_cast<size_t>(data)];
 }
 
@@ -20,6 +21,10 @@ float drawn(InputData data, std::mt19937_64& random) {
     case InputData::Unit: return uniform();
     case InputData::Integer: return static_cast<float>(static_cast<int>(random() % 9) - 4);
     case InputData::ZeroMean: return 2 * uniform() - 1;
+    case InputData::Offset: return 99 + 2 * uniform();
+    case InputData::Same: return 1.1f;
+    case InputData::Huge: return std::copysign((0.25f + 0.75f * uniform()) * std::numeric_limits<float>::max(), uniform() - 0.5f);
+    case InputData::Tiny: return std::copysign(std::ldexp(uniform(), -149 + static_cast<int>(random() % 50)), uniform() - 0.5f);
     case InputData::Specials: break;
   }
   constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();

@@ -15,6 +15,10 @@ enum class InputData : uint8_t {
   Unit,      ///< uniform [0, 1)
   Integer,   ///< whole numbers in [-4, 4]: matmul and sums are exact
   Specials,  ///< zero-mean, with NaN, Inf, -0, denormals and huge values strewn in
+  Offset,    ///< uniform [99, 101): sums grow with their length
+  Same,      ///< 1.1 everywhere: roundings of a sum all lean one way
+  Huge,      ///< either sign, from a quarter of the largest float up to it: squares, products and sums of two may overflow
+  Tiny,      ///< either sign, from denormals up to 2^-100: squares and products vanish
 };
 std::string_view text(InputData data);
 

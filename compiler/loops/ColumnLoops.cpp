@@ -14,18 +14,22 @@ void forColumnBlocks(OpBuild& build, const RowView& view, const std::function<vo
   });
 }
 
+static constexpr float kInf = std::numeric_limits<float>::infinity();
+
 ColumnReduce::ColumnReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes)
     : build_(build),
       op_(op),
       lanes_(lanes),
-      chains_(build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {}
+      chains_(build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {
+  if (op == LoopOp::Add) totals_ = build.b.denseBuffer(name + "_so_far", Stored::F32, BufferRole::ThreadScratch, {2, kColumns});
+}
 
-void ColumnReduce::run(const Value& n, const Value& count, const RowValue& value, const Finish& finish) {
+void ColumnReduce::each(const Value& count, const Step& step) { build_.forVectors("j", 0, count, lanes_, 1, build_.masks(), step); }
+
+void ColumnReduce::runBlock(const Value& first, const Value& n, const Value& count, const RowValue& value) {
   LoopBuilder& b = build_.b;
-  constexpr float kInf = std::numeric_limits<float>::infinity();
   float identity = op_ == LoopOp::Add ? 0.0f : op_ == LoopOp::Max ? -kInf : kInf;
-  auto each = [&](const OpBuild::VectorStep& step) { build_.forVectors("j", 0, count, lanes_, 1, build_.masks(), step); };
-  each([&](const Value& at, int lanes, const Value* mask) {
+  each(count, [&](const Value& at, int lanes, const Value* mask) {
     for (int64_t c = 0; c < kChains; ++c) b.store(chains_, {c, at}, f32Const(identity, lanes), mask);
   });
   auto take = [&](const Value& chain, const Value& row, const Value& at, int lanes, const Value* mask) {
@@ -33,17 +37,49 @@ void ColumnReduce::run(const Value& n, const Value& count, const RowValue& value
   };
   Value bulk = b.let("bulk", n / kChains * kChains);
   b.loop("r", 0, bulk, kChains, [&](const Value& r) {
-    each([&](const Value& at, int lanes, const Value* mask) {
-      for (int64_t c = 0; c < kChains; ++c) take(c, r + c, at, lanes, mask);
+    each(count, [&](const Value& at, int lanes, const Value* mask) {
+      for (int64_t c = 0; c < kChains; ++c) take(c, first + (r + c), at, lanes, mask);
     });
   });
-  b.loop("r", bulk, n, 1,
-         [&](const Value& r) { each([&](const Value& at, int lanes, const Value* mask) { take(r - bulk, r, at, lanes, mask); }); });
-  each([&](const Value& at, int lanes, const Value* mask) {
-    std::vector<Value> chains;
-    for (int64_t c = 0; c < kChains; ++c) chains.push_back(b.let("chain", b.load(chains_, {c, at}, lanes, mask)));
-    finish(at, lanes, mask, foldVectors(b, [this](const Value& x, const Value& y) { return binary(op_, x, y); }, std::move(chains)));
+  b.loop("r", bulk, n, 1, [&](const Value& r) {
+    each(count, [&](const Value& at, int lanes, const Value* mask) { take(r - bulk, first + r, at, lanes, mask); });
   });
+}
+
+Value ColumnReduce::folded(const Value& at, int lanes, const Value* mask, Unsafe unsafe) {
+  LoopBuilder& b = build_.b;
+  std::vector<Value> chains;
+  for (int64_t c = 0; c < kChains; ++c) chains.push_back(b.let("chain", b.load(chains_, {c, at}, lanes, mask)));
+  if (unsafe == Unsafe::IsInf) {
+    Value top = f32Const(0, lanes);
+    for (const Value& chain : chains) top = b.let("top", plainMax(top, unary(LoopOp::Abs, chain)));
+    Value good = b.let("good", lessThan(top, f32Const(kSafeTerm, lanes)));
+    for (Value& chain : chains) chain = b.let("chain", selectOf(good, chain, f32Const(kInf, lanes)));
+  }
+  return foldVectors(b, [this](const Value& x, const Value& y) { return binary(op_, x, y); }, std::move(chains));
+}
+
+void ColumnReduce::run(const Value& n, const Value& count, Unsafe unsafe, const RowValue& value, const Finish& finish) {
+  LoopBuilder& b = build_.b;
+  const int64_t* known = n.constant();
+  if (op_ != LoopOp::Add || (known != nullptr && *known <= kBlockRows)) {
+    runBlock(0, n, count, value);
+    each(count, [&](const Value& at, int lanes, const Value* mask) { finish(at, lanes, mask, folded(at, lanes, mask, unsafe)); });
+    return;
+  }
+  each(count, [&](const Value& at, int lanes, const Value* mask) {
+    for (int i : {0, 1}) b.store(totals_, {i, at}, f32Const(0, lanes), mask);
+  });
+  b.loop("block", 0, n, kBlockRows, [&](const Value& first) {
+    runBlock(first, b.let("rows", minOf(kBlockRows, n - first)), count, value);
+    each(count, [&](const Value& at, int lanes, const Value* mask) {
+      RunningSum before{b.load(totals_, {0, at}, lanes, mask), b.load(totals_, {1, at}, lanes, mask)};
+      RunningSum after = before.plus(b, folded(at, lanes, mask, unsafe), unsafe);
+      b.store(totals_, {0, at}, after.sum, mask);
+      b.store(totals_, {1, at}, after.lost, mask);
+    });
+  });
+  each(count, [&](const Value& at, int lanes, const Value* mask) { finish(at, lanes, mask, b.load(totals_, {0, at}, lanes, mask)); });
 }
 
 }  // namespace quern

@@ -7,6 +7,8 @@ namespace quern {
 
 Value plainMax(const Value& a, const Value& b) { return selectOf(lessThan(a, b), b, a); }
 
+Value reducedPlainMax(LoopBuilder& b, const Value& x) { return x.lanes() == 1 ? x : shuffleOf(foldTogether(b, plainMax, {x}), x, {0}); }
+
 Value exponentBase(LoopBuilder& b, const Value& top) {
   Value none = binary(LoopOp::Eq, top, f32Const(-std::numeric_limits<float>::infinity(), top.lanes()));
   return b.let("base", selectOf(none, f32Const(0, top.lanes()), top));

@@ -12,6 +12,9 @@ using Combine = std::function<Value(const Value&, const Value&)>;
 /// a, or b where b is larger. A NaN in b is passed over, one in a stays.
 Value plainMax(const Value& a, const Value& b);
 
+/// The largest lane, NaNs passed over.
+Value reducedPlainMax(LoopBuilder& b, const Value& x);
+
 /// What is subtracted from numbers of which `top` is the highest before their exponentials: `top`, or 0 where all are -Inf, so that their
 /// exponentials are 0 and not those of Inf - Inf. A sum of nothing else is then 0, and 0 / 0 what the formula has.
 Value exponentBase(LoopBuilder& b, const Value& top);

@@ -2,6 +2,7 @@
 #include "compiler/loops/LoopInterpreter.h"
 
 #include "compiler/base/Check.h"
+#include "compiler/base/Checked.h"
 #include "compiler/base/Half.h"
 #include "compiler/loops/LoopPrinter.h"
 
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <limits>
+#include <optional>
 
 namespace quern {
 
@@ -60,8 +62,8 @@ uint32_t integer32(LoopOp op, uint32_t a, uint32_t b) {
 
 class Interpreter {
 public:
-  Interpreter(const LoopProgram& program, const LoopArgs& args)
-      : program_(program), vars_(program.vars.size()), regs_(program.regs.size()) {
+  Interpreter(const LoopProgram& program, const LoopArgs& args, int64_t steps)
+      : program_(program), vars_(program.vars.size()), regs_(program.regs.size()), steps_(steps) {
     QUERN_CHECK_FOR(args.dims.size() == program.dims.size() && args.strides.size() == program.strideParams.size(), program.name);
     for (size_t i = 0; i < args.dims.size(); ++i) vars_[static_cast<size_t>(program.dims[i])].index = args.dims[i];
     for (size_t i = 0; i < args.strides.size(); ++i) vars_[static_cast<size_t>(program.strideParams[i])].index = args.strides[i];
@@ -77,7 +79,7 @@ public:
   Result<void> run() {
     for (const LoopPhase& phase : program_.phases) {
       int64_t tasks = index(phase.tasks);
-      for (int64_t task = 0; task < tasks && failed_.empty(); ++task) {
+      for (int64_t task = 0; task < tasks && goesOn(); ++task) {
         vars_[static_cast<size_t>(phase.taskVar)].index = task;
         block(phase.body);
       }
@@ -91,24 +93,36 @@ private:
     std::byte* data = nullptr;
     int bytesEach = 4;
     std::vector<int64_t> shape, strides;
+    int64_t elements = std::numeric_limits<int64_t>::max();
   };
+
+  bool goesOn() { return failed_.empty() && steps_-- > 0; }
+  void fail(std::string why) {
+    if (failed_.empty()) failed_ = std::move(why);
+  }
 
   Memory bind(const LoopBuffer& buffer, const LoopArgs& args, size_t& given) {
     Memory memory;
     memory.bytesEach = bytesOf(buffer.element);
-    int64_t elements = 1;
+    std::optional<int64_t> elements = 1;
     for (size_t i = 0; i < buffer.shape.size(); ++i) {
       memory.shape.push_back(index(buffer.shape[i]));
       memory.strides.push_back(index(buffer.strides[i]));
-      elements *= memory.shape.back();
+      if (elements) elements = checkedMul(*elements, std::max<int64_t>(0, memory.shape.back()));
     }
     bool scratch = buffer.role == BufferRole::SharedScratch || buffer.role == BufferRole::ThreadScratch;
     if (!scratch) {
       QUERN_CHECK_FOR(given < args.buffers.size(), program_.name);
+      if (given < args.elements.size()) memory.elements = args.elements[given];
       memory.data = static_cast<std::byte*>(args.buffers[given++]);
       return memory;
     }
-    scratch_.emplace_back(static_cast<size_t>(elements), asBits(std::numeric_limits<float>::quiet_NaN()));
+    if (!elements || *elements > kMaxScratchElements) {
+      fail(fmt::format("scratch {} has more than {} elements", buffer.name, kMaxScratchElements));
+      elements = 0;
+    }
+    memory.elements = *elements;
+    scratch_.emplace_back(static_cast<size_t>(*elements), asBits(std::numeric_limits<float>::quiet_NaN()));
     memory.data = reinterpret_cast<std::byte*>(scratch_.back().data());
     return memory;
   }
@@ -130,16 +144,21 @@ private:
     bool inside = true;
     std::string where;
     for (size_t i = 0; i < rank; ++i) {
-      int64_t at = index(args[from + i]);
-      int64_t last = at + (i + 1 == rank ? touched - 1 : 0);
-      inside = inside && (touched == 0 || (at >= 0 && last < memory.shape[i]));
-      offset += at * memory.strides[i];
+      int64_t at = index(args[from + i]), more = i + 1 == rank ? touched - 1 : 0;
+      inside = inside && (touched == 0 || (at >= 0 && at < memory.shape[i] - more));
+      auto step = checkedMul(at, memory.strides[i]);
+      auto next = step ? checkedAdd(offset, *step) : std::nullopt;
+      inside = inside && (touched == 0 || next.has_value());
+      offset = next.value_or(0);
       if (!inside) where += fmt::format("{}{}", where.empty() ? "" : ", ", at);
     }
-    if (inside) return memory.data + offset * memory.bytesEach;
-    if (failed_.empty())
-      failed_ = fmt::format("{} lanes at [{}] are outside {}[{}]", touched, where, program_.buffers[static_cast<size_t>(id)].name,
-                            fmt::join(memory.shape, ", "));
+    if (touched == 0) return nullptr;
+    if (inside && (offset < 0 || offset > memory.elements - touched))
+      fail(fmt::format("the strides of {} lead to element {} of {}", program_.buffers[static_cast<size_t>(id)].name, offset,
+                       memory.elements));
+    else if (inside) return memory.data + offset * memory.bytesEach;
+    fail(fmt::format("{} lanes at [{}] are outside {}[{}]", touched, where, program_.buffers[static_cast<size_t>(id)].name,
+                     fmt::join(memory.shape, ", ")));
     return nullptr;
   }
 
@@ -171,6 +190,7 @@ private:
       }
       default: break;
     }
+    --steps_;
     Lanes a, b, c;
     eval(*e.args[0], a);
     if (e.args.size() > 1) eval(*e.args[1], b);
@@ -261,28 +281,29 @@ private:
 
   int64_t indexArithmetic(LoopOp op, int64_t a, int64_t b) {
     bool divides = op == LoopOp::Div || op == LoopOp::Rem;
-    if (divides && b == 0) {
-      if (failed_.empty()) failed_ = "an index is divided by zero";
-      return 0;
-    }
+    if (divides && b == 0) return fail("an index is divided by zero"), 0;
+    // As the machine does: without signs, modulo 2^64.
+    auto x = static_cast<uint64_t>(a), y = static_cast<uint64_t>(b);
     switch (op) {
-      case LoopOp::Add: return a + b;
-      case LoopOp::Sub: return a - b;
-      case LoopOp::Mul: return a * b;
-      case LoopOp::Div: return a / b;
-      case LoopOp::Rem: return a % b;
+      case LoopOp::Add: return static_cast<int64_t>(x + y);
+      case LoopOp::Sub: return static_cast<int64_t>(x - y);
+      case LoopOp::Mul: return static_cast<int64_t>(x * y);
+      case LoopOp::Div: return static_cast<int64_t>(x / y);
+      case LoopOp::Rem: return static_cast<int64_t>(x % y);
       case LoopOp::Max: return std::max(a, b);
       case LoopOp::Min: return std::min(a, b);
       case LoopOp::And: return a & b;
       case LoopOp::Or: return a | b;
-      case LoopOp::Shl: return a << b;
+      case LoopOp::Xor: return a ^ b;
+      case LoopOp::Shl: return static_cast<int64_t>(x << y);
+      case LoopOp::Lshr: return static_cast<int64_t>(x >> y);
       default: return a >> b;
     }
   }
 
   void block(const std::vector<LoopStmt>& stmts) {
     for (const LoopStmt& stmt : stmts) {
-      if (!failed_.empty()) return;
+      if (!goesOn()) return;
       statement(stmt);
     }
   }
@@ -292,8 +313,8 @@ private:
     switch (s.kind) {
       case LoopStmt::Kind::For: {
         int64_t end = index(s.args[1]), step = std::max<int64_t>(1, index(s.args[2]));
-        for (int64_t i = index(s.args[0]); i < end && failed_.empty(); i += step) {
-          vars_[static_cast<size_t>(s.id)].index = i;
+        for (std::optional<int64_t> i = index(s.args[0]); i && *i < end && goesOn(); i = checkedAdd(*i, step)) {
+          vars_[static_cast<size_t>(s.id)].index = *i;
           block(s.body);
         }
         return;
@@ -335,10 +356,17 @@ private:
   std::vector<Memory> memory_;
   std::vector<std::vector<uint32_t>> scratch_;
   std::string failed_;
+  int64_t steps_;
 };
 
 }  // namespace
 
-Result<void> interpret(const LoopProgram& program, const LoopArgs& args) { return Interpreter(program, args).run(); }
+Result<void> interpret(const LoopProgram& program, const LoopArgs& args) {
+  return Interpreter(program, args, std::numeric_limits<int64_t>::max()).run();
+}
+
+Result<void> interpretSome(const LoopProgram& program, const LoopArgs& args, int64_t steps) {
+  return Interpreter(program, args, steps).run();
+}
 
 }  // namespace quern

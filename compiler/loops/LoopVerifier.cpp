@@ -1,8 +1,14 @@
 // compiler/loops/LoopVerifier.cpp — see LoopVerifier.h.
 #include "compiler/loops/LoopVerifier.h"
 
+#include "compiler/base/Formula.h"
+#include "compiler/base/Text.h"
 #include "compiler/loops/LoopPrinter.h"
+#include "compiler/loops/Unrolled.h"
+#include "compiler/loops/Value.h"
+#include "compiler/target/Target.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <set>
 
@@ -11,28 +17,42 @@ namespace quern {
 namespace {
 
 constexpr LoopType kIndex{Scalar::I64, 1};
+// What one function can hold: more is a mistake, or meant to take the machine's memory. Ours have a tenth of each.
+constexpr size_t kMaxBuffers = 64;
+constexpr int64_t kMaxRegisters = 4096;
 
 class Verifier {
 public:
   explicit Verifier(const LoopProgram& program) : program_(program) {}
 
   Result<void> run() {
-    for (int id : program_.dims) inScope_.insert(id);
+    isa_ = findIsaLevel(program_.isa);
+    if (isa_ == nullptr) fail(fmt::format("isa {} is no base level", program_.isa));
+    if (program_.buffers.size() > kMaxBuffers) fail(fmt::format("{} buffers; at most {}", program_.buffers.size(), kMaxBuffers));
+    for (int id : program_.dims) {
+      inScope_.insert(id);
+      dimNames_.push_back(program_.vars[static_cast<size_t>(id)].name);
+    }
     for (int id : program_.strideParams) inScope_.insert(id);
     for (const LoopBuffer& buffer : program_.buffers) {
       if (buffer.shape.size() != buffer.strides.size())
         fail(fmt::format("buffer {} has {} dimensions and {} strides", buffer.name, buffer.shape.size(), buffer.strides.size()));
       for (const auto* list : {&buffer.shape, &buffer.strides})
         for (const LoopExprRef& e : *list) index(e);
+      bool scratch = buffer.role == BufferRole::SharedScratch || buffer.role == BufferRole::ThreadScratch;
+      if (scratch) denseScratch(buffer);
     }
     if (program_.phases.empty() || program_.phases.size() > 3) fail(fmt::format("{} phases; 1 to 3 are needed", program_.phases.size()));
     for (const LoopPhase& phase : program_.phases) {
       index(phase.tasks);
+      formula(phase.tasks);
       inScope_.insert(phase.taskVar);
       block(phase.body);
       inScope_.erase(phase.taskVar);
     }
-    if (!failed_.empty()) return badInput(fmt::format("loop program '{}': {}", program_.name, failed_));
+    if (failed_.empty())
+      if (auto good = checkWrittenOut(program_); !good) failed_ = good.error().message;
+    if (!failed_.empty()) return badInput(fmt::format("loop program '{}': {}", escaped(program_.name), failed_));
     return {};
   }
 
@@ -45,6 +65,25 @@ private:
   void index(const LoopExprRef& e) {
     expr(e);
     if (e->type != kIndex) wrong(e, fmt::format("is {}, i64 is needed", text(e->type)));
+  }
+
+  /// What the caller works out before the kernel runs.
+  void formula(const LoopExprRef& e) {
+    if (!failed_.empty()) return;
+    if (auto parsed = Formula::parse(text(e, program_), dimNames_); !parsed)
+      wrong(e, "a formula of the dimensions (+ - * / % min max) is needed");
+  }
+  /// The caller gives as many elements as the shape has: strides must not lead out of them.
+  void denseScratch(const LoopBuffer& buffer) {
+    if (buffer.element != Stored::F32 && buffer.element != Stored::I32) fail(fmt::format("scratch {} is not f32 or i32", buffer.name));
+    for (const LoopExprRef& extent : buffer.shape) formula(extent);
+    Value stride = 1;
+    for (size_t i = buffer.shape.size(); i > 0 && failed_.empty(); --i) {
+      if (text(buffer.strides[i - 1], program_) != text(stride.expr(), program_))
+        fail(fmt::format("scratch {}: stride {} is {}, {} is needed", buffer.name, i - 1, text(buffer.strides[i - 1], program_),
+                         text(stride.expr(), program_)));
+      stride = stride * Value(buffer.shape[i - 1]);
+    }
   }
 
   /// Does `e` depend only on constants and on the variables of unrolled loops?
@@ -83,8 +122,12 @@ private:
   void expr(const LoopExprRef& ref) {
     const LoopExpr& e = *ref;
     if (!failed_.empty()) return;
+    if (e.type.scalar == Scalar::I64 && e.type.lanes != 1) return wrong(ref, "i64 has one lane");
+    if (e.masked && e.type.lanes == 1) return wrong(ref, "a mask needs more than one lane");
     switch (e.kind) {
-      case LoopExpr::Kind::Const: return;
+      case LoopExpr::Kind::Const:
+        if (e.type.scalar == Scalar::I32 && e.integer != static_cast<int32_t>(e.integer)) wrong(ref, "does not fit i32");
+        return;
       case LoopExpr::Kind::Var:
         if (inScope_.count(e.id) == 0) wrong(ref, "is used outside its block");
         if (e.type != program_.vars[static_cast<size_t>(e.id)].type) wrong(ref, "has another type than its declaration");
@@ -123,12 +166,20 @@ private:
         bool bits = e.op >= LoopOp::And && e.op <= LoopOp::Lshr;
         if (isFloat && (bits || e.op == LoopOp::Rem)) wrong(ref, "an integer operator on f32");
         if (isBool && e.op != LoopOp::And && e.op != LoopOp::Or) wrong(ref, "masks know & and | only");
-        if (first.scalar == Scalar::I32 && (e.op == LoopOp::Div || e.op == LoopOp::Rem)) wrong(ref, "i32 has no division");
+        bool divides = e.op == LoopOp::Div || e.op == LoopOp::Rem;
+        if (first.scalar == Scalar::I32 && divides) wrong(ref, "i32 has no division");
+        const int64_t* by = isFloat ? nullptr : constantInt(e.args[1]);
+        if (first.scalar == Scalar::I64 && divides && by != nullptr && *by <= 0) wrong(ref, "a divisor above 0 is needed");
+        bool shifts = e.op >= LoopOp::Shl && e.op <= LoopOp::Lshr;
+        int64_t width = first.scalar == Scalar::I32 ? 32 : 64;
+        if (shifts && (e.args[1]->kind != LoopExpr::Kind::Const || e.args[1]->integer < 0 || e.args[1]->integer >= width))
+          wrong(ref, fmt::format("a constant shift of 0 to {} is needed", width - 1));
         return;
       }
       case LoopExpr::Kind::Fma:
         same(0);
         if (!isFloat) wrong(ref, "f32 is needed");
+        if (!isa_->fma) wrong(ref, fmt::format("{} has no fma", isa_->name));
         return;
       case LoopExpr::Kind::Select:
         same(1);
@@ -162,6 +213,7 @@ private:
                 : op == LoopOp::BitsI32 || op == LoopOp::F32Half ? from.scalar == Scalar::F32
                                                                  : from.scalar == Scalar::I32;
     if (!good) wrong(ref, fmt::format("cannot be made from {}", text(from)));
+    if ((op == LoopOp::HalfF32 || op == LoopOp::F32Half) && !isa_->halves) wrong(ref, fmt::format("{} has no half precision", isa_->name));
     if (op == LoopOp::ToI64 && from.lanes != 1) wrong(ref, "i64 has one lane");
   }
 
@@ -180,6 +232,8 @@ private:
           index(e);
           if (s.unrolled && !isUnrolledConstant(e)) wrong(e, "an unrolled loop needs constant bounds");
         }
+        if (const int64_t* step = constantInt(s.args[2]); !s.unrolled && (step == nullptr || *step < 1))
+          wrong(s.args[2], "a loop needs a constant step above 0");
         inScope_.insert(s.id);
         if (s.unrolled) unrolled_.insert(s.id);
         block(s.body);
@@ -194,6 +248,7 @@ private:
       case LoopStmt::Kind::Reg:
         expr(s.args[0]);
         if (s.args[0]->type != program_.regs[static_cast<size_t>(s.id)].type) wrong(s.args[0], "is not of the register array's type");
+        declared(program_.regs[static_cast<size_t>(s.id)]);
         regs_.insert(s.id);
         return;
       case LoopStmt::Kind::Set:
@@ -209,17 +264,27 @@ private:
       case LoopStmt::Kind::Prefetch: return access(s.id, s.args, 0, s.args.size(), "prefetch");
     }
   }
+  void declared(const LoopReg& reg) {
+    int64_t elements = 1;
+    for (int dim : reg.dims) elements = std::min(elements * dim, kMaxRegisters + 1);
+    registers_ += elements;
+    if (registers_ > kMaxRegisters) fail(fmt::format("more than {} registers with {}", kMaxRegisters, reg.name));
+  }
   void store(const LoopStmt& s) {
     const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(s.id)];
     access(s.id, s.args, 1, s.args.size() - 1 - (s.masked ? 1 : 0), "store");
     expr(s.args[0]);
     if (s.args[0]->type.scalar != valueOf(buffer.element)) wrong(s.args[0], fmt::format("is not an element of {}", buffer.name));
     if (s.masked) mask(s.args.back(), s.args[0]->type.lanes);
+    if (s.masked && s.args[0]->type.lanes == 1) wrong(s.args[0], "a mask needs more than one lane");
     if (buffer.role == BufferRole::In || buffer.role == BufferRole::Packed)
       fail(fmt::format("store to {}, which is read only", buffer.name));
   }
 
   const LoopProgram& program_;
+  const IsaLevel* isa_ = nullptr;
+  std::vector<std::string> dimNames_;
+  int64_t registers_ = 0;
   std::set<int> inScope_, regs_, unrolled_;
   std::string failed_;
 };

@@ -78,17 +78,18 @@ Value MathFunctions::exp(const Value& x, const Value& low, Accuracy accuracy) co
   return p * powerOfTwo(half) * powerOfTwo(whole - half);
 }
 
-Value MathFunctions::decay(const Value& x) const {
+Value MathFunctions::decay(const Value& given) const {
   constexpr float kLog2e = 1.44269504f;
   constexpr float kMagic = 12582912.0f + 127;  // rounds to an integer; the low bits are then the exponent field of 2^n
   constexpr float kLn2 = 0.693147182f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
   constexpr std::array<float, 6> e = {8.28929525e-3f, 4.18978259e-2f, 0.166676521f, 0.499991506f, 0.999999702f, 1.0f};
+  // From -126.5 ln 2 down the exponent field is 0 and the power with it. A NaN fails the comparison and stays.
+  Value bottom = constantLike(given, -88.0f), x = let_("decay_x", selectOf(lessThan(given, bottom), bottom, given));
   Value shifted = let_("decay_t", mulAdd(x, constantLike(x, kLog2e), constantLike(x, kMagic)));
   Value n = let_("decay_n", shifted - constantLike(x, kMagic));
   Value r = fma_ ? fmaOf(n, constantLike(x, -kLn2), x) : x - n * constantLike(x, kLn2High) - n * constantLike(x, kLn2Low);
   Value power = floatOf(binary(LoopOp::Shl, bitsOf(shifted), integerLike(x, 23)));
-  // Beyond -126 ln 2 the power is no float; a NaN fails the comparison and comes out of the product.
-  return selectOf(below(x, -87.33654f), constantLike(x, 0.0f), horner(let_("decay_r", r), e) * power);
+  return horner(let_("decay_r", r), e) * power;
 }
 
 Value MathFunctions::over(const Value& numerator, const Value& divisor, Accuracy accuracy) const {

@@ -50,7 +50,7 @@ private:
 
   void declare() {
     TensorSpec out = op_.output();
-    batch_ = op_.batch == Dim{1} ? Value(1) : build_.dim(out.dims[0]);
+    batch_ = op_.batched ? build_.dim(out.dims[0]) : Value(1);
     m_ = build_.dim(out.dims[out.dims.size() - 2]);
     n_ = build_.dim(out.dims.back());
     k_ = build_.dim({"k", op_.k.value});
@@ -77,7 +77,7 @@ private:
     return b_.denseBuffer(name, Stored::F32, role, {batch_, panels_, k_, s_.panelWidth()});
   }
   Place withBatch(const Value& batch, Place rest) const {
-    if (op_.batch != Dim{1}) rest.insert(rest.begin(), batch);
+    if (op_.batched) rest.insert(rest.begin(), batch);
     return rest;
   }
 
@@ -102,8 +102,8 @@ private:
   void computePhase() {
     Value rowBlocks = ceilDivOf(m_, s_.mc), columnBlocks = ceilDivOf(n_, s_.nc);
     b_.phase(batch_ * rowBlocks * columnBlocks, [&](const Value& task) {
-      Value batch = op_.batch == Dim{1} ? Value(0) : b_.let("batch_i", task / (rowBlocks * columnBlocks));
-      Value rest = op_.batch == Dim{1} ? task : b_.let("block", task % (rowBlocks * columnBlocks));
+      Value batch = batch_.isConstant(1) ? Value(0) : b_.let("batch_i", task / (rowBlocks * columnBlocks));
+      Value rest = batch_.isConstant(1) ? task : b_.let("block", task % (rowBlocks * columnBlocks));
       auto [i, j] = blockOf(rest, rowBlocks, columnBlocks);
       Value i0 = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", i * s_.mc);
       Value j0 = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", j * s_.nc);

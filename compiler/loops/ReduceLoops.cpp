@@ -2,6 +2,9 @@
 // columns).
 #include "compiler/loops/ColumnLoops.h"
 #include "compiler/loops/OpLoops.h"
+#include "compiler/loops/RowSum.h"
+
+#include <limits>
 
 namespace quern {
 
@@ -14,37 +17,76 @@ struct Reduction {
   int lanes;
   RowView view;
 
-  Value finished(const Value& total) const {
-    if (!mean) return total;
-    return total / broadcast(castTo(LoopOp::ToF32, view.n), total.lanes());
+  bool sums() const { return fn == LoopOp::Add; }
+
+  /// The result of a total that was taken times `scale`.
+  Value finished(const Value& total, float scale = 1) const {
+    Value out = mean ? total / broadcast(castTo(LoopOp::ToF32, view.n), total.lanes()) : total;
+    return scale == 1 ? out : out * f32Const(1 / scale, total.lanes());
   }
 
-  /// `together` rows from `row` on: each by itself into 64 partials, then folded with shared instructions.
-  void rows(const BufferRef& x, const BufferRef& out, const Value& row, int together) const {
+  /// One row of any length. A sum that does not fit, or that has a part that does not, is taken again, scaled.
+  void row(const BufferRef& x, const BufferRef& out, const Value& row) const {
+    LoopBuilder& b = build.b;
+    auto load = [&](const Value& at, const Value* mask) { return b.load(x, {row, at}, lanes, mask); };
+    if (!sums()) {
+      RowReduce total(build, "total", fn, lanes, view.n);
+      total.run(load);
+      return b.store(out, {row}, total.fold());
+    }
+    Value total = rowSum(build, "total", lanes, view.n, Unsafe::IsInf,
+                         [&](const Value& acc, const Value& at, const Value* mask) { return acc + load(at, mask); });
+    b.when(
+        lessThan(total, f32Const(kSafeSum)), [&] { b.store(out, {row}, finished(total)); },
+        [&] {
+          Value scaled = rowSum(build, "scaled", lanes, view.n, Unsafe::Stays, [&](const Value& acc, const Value& at, const Value* mask) {
+            return build.mulAdd(load(at, mask), f32Const(kDown, lanes), acc);
+          });
+          b.store(out, {row}, finished(scaled, kDown));
+        });
+  }
+
+  /// `together` rows from `first` on, of one block: each by itself into 64 partials, then folded with shared instructions.
+  void rows(const BufferRef& x, const BufferRef& out, const Value& first, int together) const {
     LoopBuilder& b = build.b;
     auto combine = [this](const Value& p, const Value& q) { return binary(fn, p, q); };
-    std::vector<Value> totals;
+    std::vector<RowReduce> parts;
     for (int u = 0; u < together; ++u) {
-      RowReduce total(build, "total", fn, lanes, view.n);
-      total.run([&](const Value& at, const Value* mask) { return b.load(x, {row + u, at}, lanes, mask); });
-      totals.push_back(total.foldToVector(combine));
+      RowReduce& total = parts.emplace_back(build, "total", fn, lanes, view.n);
+      total.run([&](const Value& at, const Value* mask) { return b.load(x, {first + u, at}, lanes, mask); });
     }
-    Value folded = foldTogether(b, combine, std::move(totals));
-    std::vector<int> pattern;
-    for (int u = 0; u < together; ++u) pattern.push_back(u * (lanes / together));
-    b.store(out, {row}, finished(lanes == 1 ? folded : shuffleOf(folded, folded, pattern)));
+    auto fold = [&] {
+      std::vector<Value> totals;
+      for (RowReduce& part : parts) totals.push_back(part.foldToVector(combine));
+      Value folded = foldTogether(b, combine, std::move(totals));
+      std::vector<int> pattern;
+      for (int u = 0; u < together; ++u) pattern.push_back(u * (lanes / together));
+      b.store(out, {first}, finished(lanes == 1 ? folded : shuffleOf(folded, folded, pattern)));
+    };
+    if (!sums()) return fold();
+    Value top = parts[0].largestLanes();
+    for (size_t u = 1; u < parts.size(); ++u) top = b.let("top", plainMax(top, parts[u].largestLanes()));
+    b.when(lessThan(reducedPlainMax(b, top), f32Const(kSafeTerm)), fold,
+           [&] { b.loop("again", first, first + together, 1, [&](const Value& r) { row(x, out, r); }); });
   }
 
   void alongLast() const {
     LoopBuilder& b = build.b;
     BufferRef x = b.denseBuffer("x", Stored::F32, BufferRole::In, {view.outer, view.n});
     BufferRef out = b.denseBuffer("out", Stored::F32, BufferRole::Out, {view.outer});
-    int together = lanes >= 8 ? lanes / 4 : 1;
+    int together = lanes >= 8 && rowsEach >= lanes / 4 ? lanes / 4 : 1;
+    const int64_t* known = view.n.constant();
     b.phase(ceilDivOf(view.outer, rowsEach), [&](const Value& task) {
       Value first = b.let("row0", task * rowsEach), end = b.let("row1", minOf(first + rowsEach, view.outer));
-      Value whole = b.let("whole", first + (end - first) / together * together);
-      if (rowsEach >= together) b.loop("row", first, whole, together, [&](const Value& row) { rows(x, out, row, together); });
-      b.loop("row", rowsEach >= together ? whole : first, end, 1, [&](const Value& row) { rows(x, out, row, 1); });
+      auto one = [&](const Value& from) { b.loop("row", from, end, 1, [&](const Value& r) { row(x, out, r); }); };
+      auto several = [&] {
+        Value whole = b.let("whole", first + (end - first) / together * together);
+        b.loop("row", first, whole, together, [&](const Value& r) { rows(x, out, r, together); });
+        one(whole);
+      };
+      if (together == 1 || (sums() && known != nullptr && *known > kSumBlock)) one(first);
+      else if (!sums() || known != nullptr) several();
+      else b.when(lessThan(kSumBlock, view.n), [&] { one(first); }, several);
     });
   }
 
@@ -54,12 +96,34 @@ struct Reduction {
     BufferRef out = b.denseBuffer("out", Stored::F32, BufferRole::Out, {view.outer, view.inner});
     ColumnReduce total(build, "total", fn, lanes);
     forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
-      total.run(
-          view.n, count,
-          [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); },
-          [&](const Value& at, int, const Value* mask, const Value& sum) { b.store(out, {o, first + at}, finished(sum), mask); });
+      auto load = [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); };
+      if (!sums())
+        return total.run(view.n, count, Unsafe::Stays, load,
+                         [&](const Value& at, int, const Value* mask, const Value& best) { b.store(out, {o, first + at}, best, mask); });
+      RegArray worst = b.reg("worst", {1}, f32Const(0));
+      total.run(view.n, count, Unsafe::IsInf, load, [&](const Value& at, int width, const Value* mask, const Value& sum) {
+        Value good = lessThan(unary(LoopOp::Abs, sum), f32Const(kSafeSum, width));
+        b.set(worst, {0}, plainMax(b.get(worst, {0}), reducedPlainMax(b, selectOf(good, f32Const(0, width), f32Const(1, width)))));
+        b.store(out, {o, first + at}, selectOf(good, finished(sum), f32Const(kAgain, width)), mask);
+      });
+      // Columns beside one that is taken again keep what they have: a column's bits depend on it alone.
+      auto again = [&](const Value& r, const Value& at, int width, const Value* mask) {
+        return load(r, at, width, mask) * f32Const(kDown, width);
+      };
+      b.when(lessThan(f32Const(0.5f), b.get(worst, {0})), [&] {
+        total.run(view.n, count, Unsafe::Stays, again, [&](const Value& at, int width, const Value* mask, const Value& sum) {
+          Value before = b.load(out, {o, first + at}, width, mask);
+          Value repeat = binary(LoopOp::Eq, before, f32Const(kAgain, width));
+          b.store(out, {o, first + at}, selectOf(repeat, finished(sum, kDown), before), mask);
+        });
+      });
     });
   }
+
+  // What does not fit has a partial of 2^119 at least: what vanishes times this does not count beside it.
+  static constexpr float kDown = 0x1p-64f;
+  // No good total, nor mean of one.
+  static constexpr float kAgain = std::numeric_limits<float>::infinity();
 
   int64_t rowsEach = 1;
 };

@@ -1,6 +1,7 @@
 // compiler/loops/SoftmaxLoops.cpp — softmax along the last axis (row by row; long rows in blocks), or another (blocks of columns).
 #include "compiler/loops/ColumnLoops.h"
 #include "compiler/loops/OpLoops.h"
+#include "compiler/loops/RowSum.h"
 
 #include <bit>
 #include <limits>
@@ -19,13 +20,11 @@ struct SoftmaxRow {
 
 /// exp((x - top) scale)
 static Value softmaxPower(const Value& x, const Value& top, float scale) {
+  constexpr float kSmallScale = 0x1p-100f;  // a distance that overflows would not be far
+  Value half = f32Const(0.5f, x.lanes());
+  if (scale < kSmallScale) return callOf(LoopOp::Decay, (x * half - top * half) * f32Const(2 * scale, x.lanes()));
   Value distance = x - top;
   return callOf(LoopOp::Decay, scale == 1.0f ? distance : distance * f32Const(scale, x.lanes()));
-}
-
-/// The largest lane, NaNs passed over.
-static Value reducedPlainMax(LoopBuilder& b, const Value& x) {
-  return x.lanes() == 1 ? x : shuffleOf(foldTogether(b, plainMax, {x}), x, {0});
 }
 
 static constexpr float kLowest = -std::numeric_limits<float>::infinity();
@@ -67,6 +66,19 @@ static Value rowMax(OpBuild& build, int lanes, const SoftmaxRow& row) {
   return reducedPlainMax(build.b, highest.foldToVector(plainMax));
 }
 
+/// The sum of the exponentials of x - top, which `keep` stores.
+static Value sumOfPowers(OpBuild& build, int lanes, const SoftmaxRow& row, const Value& top,
+                         const std::function<void(const Value& at, const Value& power, const Value* mask)>& keep) {
+  LoopBuilder& b = build.b;
+  return rowSum(build, "sum", lanes, row.columns, Unsafe::Stays, [&](const Value& acc, const Value& at, const Value* mask) {
+    Value x = row.load(at, lanes, mask);
+    if (mask != nullptr) x = selectOf(*mask, x, top);  // decay takes numbers below zero only
+    Value power = b.let("power", softmaxPower(x, top, row.scale));
+    keep(at, power, mask);
+    return acc + (mask == nullptr ? power : selectOf(*mask, power, f32Const(0, lanes)));
+  });
+}
+
 static void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& row) {
   LoopBuilder& b = build.b;
   int lanes = static_cast<int>(s.lanes);
@@ -74,13 +86,9 @@ static void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& r
   if (known != nullptr && build.masks() && *known <= int64_t{build.target.isa().vectorRegisters} / 2 * lanes)
     return softmaxInRegisters(build, lanes, *known, row);
   Value top = b.let("top", broadcast(rowMax(build, lanes, row), lanes));
-  RowReduce sum(build, "sum", LoopOp::Add, lanes, row.columns);
-  sum.run([&](const Value& at, const Value* mask) {
-    Value power = b.let("power", softmaxPower(row.load(at, lanes, mask), top, row.scale));
-    b.store(row.out, row.place(at), power, mask);
-    return power;
-  });
-  Value inverse = b.let("inverse", f32Const(1.0f) / sum.fold());
+  Value sum = sumOfPowers(build, lanes, row, top,
+                          [&](const Value& at, const Value& power, const Value* mask) { b.store(row.out, row.place(at), power, mask); });
+  Value inverse = b.let("inverse", f32Const(1.0f) / sum);
   build.forVectors("j", 0, row.columns, lanes, static_cast<int>(s.unroll), build.masks(),
                    [&](const Value& at, int width, const Value* mask) {
                      b.store(row.out, row.place(at), b.load(row.out, row.place(at), width, mask) * broadcast(inverse, width), mask);
@@ -97,7 +105,7 @@ static Value causalLimit(LoopBuilder& b, Causal causal, const Value& i, const Va
 static constexpr int64_t kLongRow = 65536, kBlock = 16384;
 
 /// Long rows: each block's maximum and sum of exponentials, then, once all are known, the result. The blocks' sums are brought to the
-/// row's maximum and added ascending.
+/// row's maximum and added ascending, with what each addition loses (RowSum.h).
 class LongSoftmax {
 public:
   LongSoftmax(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s, const RowView& view, BufferRef x, BufferRef out)
@@ -127,26 +135,26 @@ public:
                    {}};
     Value top = b_.let("top", rowMax(build_, lanes_, row));
     Value own = b_.let("own", broadcast(exponentBase(b_, top), lanes_));
-    RowReduce sum(build_, "sum", LoopOp::Add, lanes_, at.count);
-    sum.run([&](const Value& j, const Value* mask) {
-      Value power = b_.let("power", softmaxPower(row.load(j, lanes_, mask), own, op_.factor()));
+    Value sum = sumOfPowers(build_, lanes_, row, own, [&](const Value& j, const Value& power, const Value* mask) {
       b_.store(out_, {at.row, at.first + j}, power, mask);
-      return power;
     });
     b_.store(highest_, {at.row, at.block}, top);
-    b_.store(sums_, {at.row, at.block}, sum.fold());
+    b_.store(sums_, {at.row, at.block}, sum);
   }
 
   /// Task `task` of the second.
   void finish(const Value& task) {
     Block at = blockOf(task);
-    RegArray state = b_.reg("row", {2}, f32Const(kLowest));  // maximum, sum
+    RegArray state = b_.reg("row", {3}, f32Const(kLowest));  // maximum; sum and what it lost
     b_.loop("p", 0, blocks_, 1, [&](const Value& p) { b_.set(state, {0}, plainMax(b_.get(state, {0}), b_.load(highest_, {at.row, p}))); });
     Value top = b_.let("top", b_.get(state, {0}));
-    b_.set(state, {1}, f32Const(0));
+    for (int i : {1, 2}) b_.set(state, {i}, f32Const(0));
     b_.loop("p", 0, blocks_, 1, [&](const Value& p) {
       Value share = b_.let("share", softmaxPower(b_.load(highest_, {at.row, p}), exponentBase(b_, top), op_.factor()));
-      b_.set(state, {1}, build_.mulAdd(b_.load(sums_, {at.row, p}), share, b_.get(state, {1})));
+      Value term = b_.let("term", b_.load(sums_, {at.row, p}) * share);
+      RunningSum next = RunningSum{b_.get(state, {1}), b_.get(state, {2})}.plus(b_, term, Unsafe::Stays);
+      b_.set(state, {1}, next.sum);
+      b_.set(state, {2}, next.lost);
     });
     Value own = softmaxPower(b_.load(highest_, {at.row, at.block}), exponentBase(b_, top), op_.factor());
     Value factor = b_.let("factor", own / b_.get(state, {1}));
@@ -228,11 +236,11 @@ static void otherAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s)
   ColumnReduce highest(build, "max", LoopOp::Max, lanes), sum(build, "sum", LoopOp::Add, lanes);
   forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
     highest.run(
-        view.n, count,
+        view.n, count, Unsafe::Stays,
         [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); },
         [&](const Value& at, int, const Value* mask, const Value& total) { b.store(top, {at}, total, mask); });
     sum.run(
-        view.n, count,
+        view.n, count, Unsafe::Stays,
         [&](const Value& r, const Value& at, int width, const Value* mask) {
           Value power =
               b.let("power", softmaxPower(b.load(x, {o, r, first + at}, width, mask), b.load(top, {at}, width, mask), op.factor()));

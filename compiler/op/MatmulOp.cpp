@@ -39,6 +39,7 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   op.m = takeDim(reader, "m");
   op.n = takeDim(reader, "n");
   op.k = takeDim(reader, "k");
+  op.batched = reader.has("batch");
   op.batch = takeDim(reader, "batch", Dim{1});
   op.ta = reader.takeFlag("ta");
   op.tb = reader.takeFlag("tb");
@@ -62,6 +63,8 @@ void MatmulOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64
   if (shapes.size() < 2 || shapes[0].size() < 2 || shapes[1].size() < 2) return;
   size_t rank = shapes[0].size();
   if (rank == 3) fill("batch", shapes[0][0]);
+  if (rank == 2)  // a batch of one may be said of arrays without the axis
+    std::erase_if(keys.pairs, [](const auto& pair) { return pair.first == "batch" && pair.second == "1"; });
   fill("m", shapes[0][flag("ta") ? rank - 1 : rank - 2]);
   fill("n", shapes[1][flag("tb") ? shapes[1].size() - 2 : shapes[1].size() - 1]);
   fill("k", shapes[0][flag("ta") ? rank - 2 : rank - 1]);
@@ -72,7 +75,7 @@ KeyValues MatmulOp::write() const {
   out.set("m", text(m));
   out.set("n", text(n));
   out.set("k", text(k));
-  if (batch != Dim{1}) out.set("batch", text(batch));
+  if (batched) out.set("batch", text(batch));
   if (ta) out.set("ta", "1");
   if (tb) out.set("tb", "1");
   if (constB) out.set("const", "b");
@@ -96,7 +99,7 @@ Result<void> MatmulOp::validate() const {
     if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
   for (const auto& [name, shape] : operandShapes) {
     std::vector<Dim> out = {m, n};
-    if (batch != Dim{1}) out.insert(out.begin(), batch);
+    if (batched) out.insert(out.begin(), batch);
     bool fits = shape.size() <= out.size();
     for (size_t i = 0; fits && i < shape.size(); ++i)
       fits = shape[shape.size() - 1 - i] == Dim{1} || shape[shape.size() - 1 - i] == out[out.size() - 1 - i];
@@ -107,7 +110,7 @@ Result<void> MatmulOp::validate() const {
 
 static TensorSpec matrix(std::string name, const MatmulOp& op, TensorDim rows, TensorDim columns) {
   TensorSpec spec{std::move(name), ElementType::F32, {rows, columns}, false};
-  if (op.batch != Dim{1}) spec.dims.insert(spec.dims.begin(), {"batch", op.batch.value});
+  if (op.batched) spec.dims.insert(spec.dims.begin(), {"batch", op.batch.value});
   return spec;
 }
 

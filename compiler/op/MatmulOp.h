@@ -6,7 +6,7 @@
 
 namespace quern {
 
-/// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), without the leading b where batch is 1
+/// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), with the leading b where batch is said
 ///
 /// Shapes   m, n, k >= 0, no multiple required; every one and batch may be dynamic, except n, k and batch of a weight (const=b).
 /// Layout   row-major with leading strides in elements. ta: A is stored [k,m]; tb: B is stored [n,k]. w: the type of a weight, whose
@@ -22,6 +22,7 @@ struct MatmulOp {
   static constexpr OpClass kClass = OpClass::Contraction;
 
   Dim m, n, k, batch{1};
+  bool batched = false;  ///< arrays have the leading axis, of whatever length
   bool ta = false, tb = false, constB = false, acc = false;
   ElementType w = ElementType::F32;                          ///< of a weight's elements; its products are of the f32 that they stand for
   ScalarExprRef ep;                                          ///< null: none

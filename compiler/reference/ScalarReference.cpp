@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace quern {
+
+static constexpr double kLargest = std::numeric_limits<float>::max();
 
 static double normalCdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 static double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
@@ -99,6 +102,11 @@ Bounded evaluate(const ScalarExpr& expr, const std::function<Bounded(const std::
   Bounded a = evaluate(*expr.args[0], operand);
   Bounded b = expr.args.size() > 1 ? evaluate(*expr.args[1], operand) : Bounded{};
   double v = exactFn(expr.fn, a.value, b.value);
+  // What overflowed in f32 on the way here, where double goes on, may have become anything.
+  auto overflowed = [](const Bounded& x) {
+    return std::isnan(x.error) || (std::isfinite(x.value) && std::fabs(x.value) + x.error > kLargest);
+  };
+  if (overflowed(a) || overflowed(b)) return {v, std::numeric_limits<double>::quiet_NaN()};
   // An operator on exact operands has one right answer: the rounded one.
   bool rounds = expr.fn <= ScalarFn::Div || expr.fn == ScalarFn::Sqrt;
   if (rounds && a.error == 0 && b.error == 0) return {static_cast<double>(static_cast<float>(v)), 0};

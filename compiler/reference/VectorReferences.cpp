@@ -100,7 +100,7 @@ ReferenceResult referenceOf(const SoftmaxOp& op, Inputs inputs, DataKind, const 
 ReferenceResult referenceOf(const ReduceOp& op, Inputs inputs, DataKind kind, const ReferenceScope& scope) {
   ReferenceResult result = unseen(op.output());
   View view(op.x, op.axisIndex());
-  double unit = kind == DataKind::ZeroMean ? 4 * kEps : kind == DataKind::Integer ? 0 : static_cast<double>(view.n) * kU;
+  double unit = kind == DataKind::Integer ? 0 : 4 * kEps;  // whatever the length
   forRows(view.outer * view.inner, 8 * static_cast<double>(view.n), scope, [&](int64_t row) {
     int64_t o = row / view.inner, i = row % view.inner;
     std::vector<double> x;
@@ -137,9 +137,12 @@ static void eachRow(const NormShape& shape, Inputs inputs, const ReferenceScope&
   });
 }
 
-/// A normalised value that may underflow in f32, times an infinite gain: NaN or Inf, both are right.
-static void allowAnyWhereUnderflowMeetsInf(ReferenceResult& result, size_t at, double normalised, double gain) {
-  if (std::isinf(gain) && std::fabs(normalised) < 0x1p-120) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
+/// Anything is right of a normalised value that may underflow in f32, times an infinite gain; and of a product that overflows before it
+/// is added to `bias`.
+static void allowAnyOutsideF32(ReferenceResult& result, size_t at, double normalised, double gain, double bias = 0) {
+  bool underflows = std::isinf(gain) && std::fabs(normalised) < 0x1p-120;
+  bool overflows = bias != 0 && std::isfinite(gain) && std::fabs(normalised * gain) > std::numeric_limits<float>::max();
+  if (underflows || overflows) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
 }
 
 ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind, const ReferenceScope& scope) {
@@ -160,7 +163,7 @@ ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind,
       result.value[at] = (x[j] - mean) * rstd * gain + bias;
       result.limit[at] =
           16 * kEps * (std::fabs(gain) * rstd * (std::fabs(x[j]) + magnitude) + std::fabs(bias)) + std::fabs(gain) * 0x1p-149;
-      allowAnyWhereUnderflowMeetsInf(result, at, (x[j] - mean) * rstd, gain);
+      allowAnyOutsideF32(result, at, (x[j] - mean) * rstd, gain, bias);
     }
   });
   return result;
@@ -176,7 +179,7 @@ ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind, const 
       double gain = inputs.back().f32()[j];
       result.value[at] = x[j] * rstd * gain;
       result.limit[at] = std::fabs(gain) * (16 * kEps * rstd * std::fabs(x[j]) + 0x1p-149);
-      allowAnyWhereUnderflowMeetsInf(result, at, x[j] * rstd, gain);
+      allowAnyOutsideF32(result, at, x[j] * rstd, gain);
     }
   });
   return result;
@@ -235,9 +238,11 @@ ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind, const Ref
       result.value[first] = a * cosine - b * sine;
       result.value[second] = b * cosine + a * sine;
       for (size_t at : {first, second}) {
-        result.limit[at] = 4 * kEps * std::hypot(a, b) * std::max(1.0, std::hypot(cosine, sine));
+        double most = std::hypot(a, b) * std::max(1.0, std::hypot(cosine, sine));
+        result.limit[at] = 4 * kEps * most;
         if (op.to == ElementType::F16) result.limit[at] += std::fabs(result.value[at]) * 0x1p-11 + 0x1p-25;
         if (std::isnan(result.limit[at])) result.limit[at] = 0;  // the value is NaN and says so
+        if (std::isfinite(most) && most > std::numeric_limits<float>::max()) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
         if (op.to == ElementType::F16 && std::fabs(result.value[at]) + result.limit[at] >= 65520)
           result.limit[at] = std::numeric_limits<double>::quiet_NaN();
       }

@@ -38,9 +38,7 @@ Result<KernelCall> KernelCall::make(KernelRef whole, std::span<const int64_t> di
   call.dims_.assign(dims.begin(), dims.end());
   for (size_t i = 0; i < operands.size(); ++i) {
     auto wanted = static_cast<size_t>(info.buffers[i].strides);
-    std::vector<int64_t> strides = operands[i].strides;
-    // A run-time batch that is bound to 1 is no dimension of the operands any more: nothing steps by its stride.
-    if (wanted > 1 && strides.size() + 1 == wanted) strides.insert(strides.begin(), 0);
+    const std::vector<int64_t>& strides = operands[i].strides;
     QUERN_CHECK_FOR(strides.size() >= wanted, info.op);
     call.buffers_.push_back(operands[i].data);
     call.strides_.insert(call.strides_.end(), strides.begin(), strides.begin() + static_cast<std::ptrdiff_t>(wanted));

@@ -92,6 +92,20 @@ with tempfile.TemporaryDirectory() as folder:
     open("wrong.loops", "w").write(text.replace("(e + e_2)", "(e - e_2)"))
     expect("(e - e_2)" in open("wrong.loops").read(), "the edit")
     run("verify", "add a=64 b=64", "--loops", "wrong.loops", status=1)
+    # What a loop program may not do is refused before it runs.
+    for old, new, says in (("store out[j", "store out[(j + 64)", "are outside out[64]"), ("isa x86-64", "isa x86-99", "is no base level")):
+        open("bad.loops", "w").write(text.replace(old, new))
+        expect(new in open("bad.loops").read(), f"the edit of {old}")
+        done = run("verify", "add a=64 b=64", "--loops", "bad.loops", status=3)
+        expect(says in done.stderr, done.stderr)
+
+    # A batch of one keeps its place, said or not.
+    write_npy("a1.npy", "(1, 2, 3)", [1, 2, 3, 4, 5, 6])
+    write_npy("b1.npy", "(1, 3, 2)", [1, 0, 0, 1, 1, 1])
+    for form in ("matmul", "matmul batch=1", "matmul batch=*"):
+        run("eval", form, "a1.npy", "b1.npy", "-o", "c1.npy")
+        expect("(1, 2, 2)" in read_npy("c1.npy")[0] and read_npy("c1.npy")[1] == [4, 5, 10, 11], form)
+
     rows = json.loads(run("verify", "add a=64 b=64", "--json", "-").stdout)["rows"]
     expect(rows[0]["passed"] and rows[0]["cases"] > 10 and rows[0]["worst_error_over_limit"] <= 1, "verify --json")
 

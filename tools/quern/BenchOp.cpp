@@ -30,8 +30,8 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   for (const std::string& name : runtimeDims(entry.op)) dims[name] = 64;
   auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
-  auto kernel =
-      line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, *choice);
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target(), dims)
+                                  : library.get(entry.op, *choice);
   if (!kernel) return kernel.error();
   auto plain = library.get(entry.op, defaultSchedule(entry.op, library.target()));
   if (!plain) return plain.error();

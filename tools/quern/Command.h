@@ -36,10 +36,11 @@ Result<Target> targetOf(const CommandLine& line, bool mustRun);
 /// The library for --cpu and --cache.
 Result<std::unique_ptr<KernelLibrary>> libraryOf(const CommandLine& line, bool mustRun);
 
-/// The kernel of a `--loops FILE`: parsed, verified and linked; never cached.
-/// Errors   BadInput also where its operands are not those of the op.
-Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target);
-Result<LoopProgram> programFromLoops(const std::string& file);
+/// The kernel of a `--loops FILE`: parsed, verified, tried out for the dimensions it is to run for, and linked; never cached.
+/// Errors   BadInput also where its operands or its isa are not the op's, or where the trial leaves a buffer.
+Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target,
+                                  const DimValues& dims);
+Result<LoopProgram> programFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target);
 
 /// --schedule, else the file's own, else pinned, tuned, default. Errors: BadInput for a file's.
 Result<ScheduleChoice> chooseFor(const KernelLibrary& library, const OpEntry& entry, const CommandLine& line);

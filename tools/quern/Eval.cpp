@@ -122,7 +122,7 @@ Result<int> runEval(std::vector<std::string> args) {
   if (!library) return library.error();
   auto choice = chooseFor(**library, *entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target())
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target(), *dims)
                                   : (*library)->get(entry->op, *choice);
   if (!kernel) return kernel.error();
   if (!line.has("quiet"))

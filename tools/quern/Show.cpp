@@ -87,7 +87,7 @@ std::string referenceText(const OpDesc& op) {
 }
 
 Result<LoopProgram> programOf(const Shown& shown, const std::string& loopsFile) {
-  if (!loopsFile.empty()) return programFromLoops(loopsFile);
+  if (!loopsFile.empty()) return programFromLoops(loopsFile, shown.op, shown.choice.schedule, shown.target);
   return lower(shown.op, shown.choice.schedule, shown.target);
 }
 
@@ -126,7 +126,7 @@ Result<int> runShow(std::vector<std::string> args) {
   auto choice = chooseFor(**library, *entry, line);
   if (!choice) return choice.error();
   if (line.has("loops"))
-    if (auto read = programFromLoops(line.get("loops")); !read) return read.error();
+    if (auto read = programFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target()); !read) return read.error();
   auto shown = stageText(stage, {entry->op, *choice, (*library)->target()}, line.get("loops"));
   if (!shown) return shown.error();
   if (auto good = writeResult(*shown); !good) return good.error();

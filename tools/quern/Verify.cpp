@@ -28,12 +28,19 @@ struct Row {
   CheckReport report;
 };
 
+/// Small sizes for what is open.
+DimValues edgeOf(const OpDesc& op) {
+  DimValues dims;
+  for (const std::string& name : runtimeDims(op)) dims[name] = 3;
+  return dims;
+}
+
 /// The op itself, then the same schedule on the op with run-time dimensions, at edge sizes.
 Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const Stop& stop) {
   auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
-  auto kernel =
-      line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target()) : library.get(entry.op, *choice);
+  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target(), edgeOf(entry.op))
+                                  : library.get(entry.op, *choice);
   if (!kernel) return kernel.error();
   CheckReport report;
   constexpr double kCopies = 8;  // inputs, padded copies, and the reference in double with its limits

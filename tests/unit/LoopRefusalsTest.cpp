@@ -1,0 +1,80 @@
+// tests/unit/LoopRefusalsTest.cpp — loop programs that people write: what cannot run, or would take the machine, is refused in plain words;
+// what leaves its buffers is found by a trial.
+#include "compiler/loops/LoopInterpreter.h"
+#include "compiler/loops/LoopParser.h"
+#include "compiler/loops/LoopVerifier.h"
+#include "tests/Support.h"
+
+using namespace quern;
+
+namespace {
+
+std::string program(const std::string& body, const std::string& declarations = "", const std::string& isa = "x86-64-v3") {
+  return "loops \"edited\"\nisa " + isa + "\ndim m\nbuffer x : f32 in [m, 8] strides [8, 1]\nbuffer out : f32 out [m] strides [1]\n" +
+         declarations + "phase t tasks m {\n" + body + "\n}\n";
+}
+
+std::string refusal(const std::string& text) {
+  auto parsed = parseLoops(text, "x.loops");
+  if (!parsed) return parsed.error().message;
+  auto good = verifyLoops(*parsed);
+  return good ? "" : good.error().message;
+}
+
+/// What a trial with m = 3 finds.
+std::string found(const std::string& text, int64_t steps = 100000) {
+  auto parsed = parseLoops(text, "x.loops");
+  REQUIRE(parsed);
+  REQUIRE(verifyLoops(*parsed));
+  std::vector<float> x(24), out(3);
+  auto good = interpretSome(*parsed, {{x.data(), out.data()}, {3}, {}, {24, 3}}, steps);
+  return good ? "" : good.error().message;
+}
+
+struct Case {
+  std::string text, says;
+};
+
+}  // namespace
+
+TEST_CASE("loop programs that are refused") {
+  const Case cases[] = {
+      {program("reg a[2] : f32 = 0f\nset a[2] = 1f"), "register array a: index 2 is 2; 0 to 1 are there"},
+      {program("reg a[2] : f32 = 0f\nstore out[t] = a[(0 - 1)]"), "index (0 - 1) is -1; 0 to 1 are there"},
+      {program("reg a[4] : f32 = 0f\nunroll i = 0 to 5 { set a[i] = 1f }"), "register array a: index i is 4; 0 to 3 are there"},
+      {program("reg a[4] : f32 = 0f\nset a[(1 % 0)] = 1f"), "a divisor above 0 is needed"},
+      {program("reg a[4] : f32 = 0f\nunroll i = 0 to 2 { set a[(1 / i)] = 1f }"), "register array a: index (1 / i) is no number"},
+      {program("unroll i = 0 to 4 step 0 { store out[t] = 1f }"), "a step above 0, are needed"},
+      {program("unroll i = 0 to 4 step (0 - 1) { store out[t] = 1f }"), "a step above 0, are needed"},
+      {program("unroll i = 0 to 9223372036854775807 { store out[t] = 1f }"), "more than 262144 statements and operators"},
+      {program("unroll i = 0 to 1000 { unroll j = 0 to 1000 { store out[t] = 1f } }"), "more than 262144 statements and operators"},
+      {program("for i = 0 to 4 step 0 { store out[t] = 1f }"), "a loop needs a constant step above 0"},
+      {program("for i = 0 to 4 step m { store out[t] = 1f }"), "a loop needs a constant step above 0"},
+      {program("reg a[256][256][256] : f32 = 0f\nset a[0][0][0] = 1f"), "more than 4096 registers with a"},
+      {program("store out[(t / 0)] = 1f"), "a divisor above 0 is needed"},
+      {program("store out[t] = 1f", "", "x86-64-v9"), "isa x86-64-v9 is no base level"},
+      {program("store out[t] = fma(1f, 1f, 1f)", "", "x86-64"), "x86-64 has no fma"},
+      {program("let a = broadcast8(t)\nstore out[t] = 1f"), "i64 has one lane"},
+      {program("store out[t] = 1f if mask1(1)"), "a mask needs more than one lane"},
+      {program("let a = (1i << 40i)\nstore out[t] = 1f"), "a constant shift of 0 to 31 is needed"},
+      {program("store out[t] = 1f", "buffer s : f32 thread [4, 4] strides [1000, 1]\n"), "scratch s: stride 0 is 1000, 4 is needed"},
+      {program("store out[t] = 1f", "buffer s : f32 thread [x[0, 0]] strides [1]\n"), "i64 is needed"},
+  };
+  for (const Case& one : cases) {
+    INFO(one.text);
+    std::string says = refusal(one.text);
+    INFO(says);
+    CHECK(says.find(one.says) != std::string::npos);
+  }
+}
+
+TEST_CASE("a trial finds what leaves its buffers") {
+  CHECK(found(program("store out[t] = x[t, 7]")) == "");
+  CHECK(found(program("store out[t] = x[t, 8]")).find("1 lanes at [8] are outside x[3, 8]") != std::string::npos);
+  CHECK(found(program("store out[(t + 1)] = 1f")).find("outside out[3]") != std::string::npos);
+  CHECK(found(program("store out[t] = reduce_add(x[t, 1]:8)")).find("8 lanes") != std::string::npos);
+  CHECK(found(program("store out[(t % (m - 3))] = 1f")).find("divided by zero") != std::string::npos);
+  CHECK(found(program("store s[0] = 1f", "buffer s : f32 thread [(m * 4611686018427387904)] strides [1]\n")).find("scratch s has more") !=
+        std::string::npos);
+  CHECK(found(program("for i = 0 to 9223372036854775807 { store out[t] = 1f }")) == "");  // until the trial ends
+}

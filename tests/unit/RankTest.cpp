@@ -1,0 +1,67 @@
+// tests/unit/RankTest.cpp — a dimension of one, or of none, keeps its place: the result has the rank of what was given, whether sizes are
+// said, taken from the arrays, or known only at call time.
+#include "tests/Support.h"
+
+using namespace quern;
+
+namespace {
+
+using Shapes = std::vector<std::vector<int64_t>>;
+
+struct Case {
+  const char* op;
+  Shapes inputs;
+  std::vector<int64_t> out;
+};
+
+const Case kCases[] = {
+    {"matmul", {{2, 3}, {3, 4}}, {2, 4}},
+    {"matmul batch=1", {{2, 3}, {3, 4}}, {2, 4}},
+    {"matmul", {{1, 2, 3}, {1, 3, 4}}, {1, 2, 4}},
+    {"matmul batch=1", {{1, 2, 3}, {1, 3, 4}}, {1, 2, 4}},
+    {"matmul batch=*", {{1, 2, 3}, {1, 3, 4}}, {1, 2, 4}},
+    {"matmul batch=*", {{0, 2, 3}, {0, 3, 4}}, {0, 2, 4}},
+    {"matmul m=* n=* k=* batch=*", {{1, 1, 1}, {1, 1, 1}}, {1, 1, 1}},
+    {"matmul ta=1", {{1, 3, 1}, {1, 3, 4}}, {1, 1, 4}},
+    {"matmul acc=1", {{1, 2, 3}, {1, 3, 4}, {1, 2, 4}}, {1, 2, 4}},
+    {"matmul ep=bias+residual", {{1, 2, 3}, {1, 3, 4}, {4}, {1, 2, 4}}, {1, 2, 4}},
+    {"matmul ep=\"x * s\" s=1x1x4", {{1, 2, 3}, {1, 3, 4}, {1, 1, 4}}, {1, 2, 4}},
+    {"add", {{1, 1, 5}, {1}}, {1, 1, 5}},
+    {"add", {{1}, {1, 1}}, {1, 1}},
+    {"add", {{}, {}}, {}},
+    {"map expr=\"a * b\" a=* b=1", {{1}, {1}}, {1}},
+    {"softmax", {{1}}, {1}},
+    {"softmax axis=0", {{1, 1, 3}}, {1, 1, 3}},
+    {"softmax x=*x*x*", {{1, 1, 1}}, {1, 1, 1}},
+    {"reduce axis=0 f=sum", {{1}}, {}},
+    {"reduce axis=1 f=mean", {{1, 1, 1}}, {1, 1}},
+    {"reduce x=*x* axis=0 f=max", {{1, 7}}, {7}},
+    {"layernorm", {{1, 1}, {1}, {1}}, {1, 1}},
+    {"rmsnorm", {{1}, {1}}, {1}},
+    {"embedding", {{1}, {1, 1}}, {1, 1}},
+    {"transpose", {{1, 1, 3}}, {3, 1, 1}},
+    {"rope", {{1, 1, 2}, {1, 2}}, {1, 1, 2}},
+    {"attention", {{1, 1, 1}, {1, 1, 1}, {1, 1, 1}}, {1, 1, 1}},
+    {"attention q=* kv=*", {{1, 2, 8}, {1, 1, 8}, {1, 1, 8}}, {1, 2, 8}},
+};
+
+}  // namespace
+
+TEST_CASE("the result has the rank of its inputs") {
+  for (const Case& one : kCases) {
+    auto desc = parseOpFor(one.op, one.inputs);
+    INFO(one.op << (desc ? " is " + text(*desc) : ": " + desc.error().message));
+    REQUIRE(desc);
+    auto dims = bindDims(*desc, one.inputs);
+    INFO((dims ? "" : dims.error().message));
+    REQUIRE(dims);
+    OpDesc bound = fixed(*desc, *dims);
+    std::vector<int64_t> out;
+    for (const TensorDim& dim : outputOf(bound).dims) out.push_back(dim.value);
+    CHECK(out == one.out);
+    CHECK(bindDims(bound, one.inputs));
+    auto again = parseOp(text(bound));
+    REQUIRE(again);
+    CHECK(outputOf(*again).dims.size() == one.out.size());
+  }
+}
