@@ -1,6 +1,9 @@
 // compiler/loops/ColumnLoops.cpp — see ColumnLoops.h.
 #include "compiler/loops/ColumnLoops.h"
 
+#include "compiler/loops/Lanes.h"
+
+#include <functional>
 #include <limits>
 
 namespace quern {
@@ -54,7 +57,8 @@ Value ColumnReduce::folded(const Value& at, int lanes, const Value* mask, Unsafe
     Value top = f32Const(0, lanes);
     for (const Value& chain : chains) top = b.let("top", plainMax(top, unary(LoopOp::Abs, chain)));
     Value good = b.let("good", lessThan(top, f32Const(kSafeTerm, lanes)));
-    for (Value& chain : chains) chain = b.let("chain", selectOf(good, chain, f32Const(kInf, lanes)));
+    for (Value& chain : chains) chain = b.let("chain", clamped(chain, kSafeTerm));
+    return selectOf(good, foldVectors(b, std::plus<Value>(), std::move(chains)), f32Const(kInf, lanes));
   }
   return foldVectors(b, [this](const Value& x, const Value& y) { return binary(op_, x, y); }, std::move(chains));
 }

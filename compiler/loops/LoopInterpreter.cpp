@@ -108,7 +108,7 @@ private:
     for (size_t i = 0; i < buffer.shape.size(); ++i) {
       memory.shape.push_back(index(buffer.shape[i]));
       memory.strides.push_back(index(buffer.strides[i]));
-      if (elements) elements = checkedMul(*elements, std::max<int64_t>(0, memory.shape.back()));
+      elements = elements && memory.shape.back() >= 0 ? checkedMul(*elements, memory.shape.back()) : std::nullopt;
     }
     bool scratch = buffer.role == BufferRole::SharedScratch || buffer.role == BufferRole::ThreadScratch;
     if (!scratch) {

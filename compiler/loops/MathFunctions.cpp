@@ -208,7 +208,8 @@ Value MathFunctions::geluOfTail(const Value& x, std::span<const float> logTail, 
   constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   // Negative x: x times zero, so that minus infinity is NaN as the formula has it.
   Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", selectOf(below(x, 0.0f), x * constantLike(x, 0.0f), x));
-  Value b = let_("gelu_b", a - constantLike(x, 1.0f));
+  // Far out q would overflow, and infinities of both signs would meet in it.
+  Value capped = let_("gelu_c", selectOf(below(a, end), a, constantLike(x, end))), b = let_("gelu_b", capped - constantLike(x, 1.0f));
   // q = b logTail(b) = n + f. Its rounding would show in the power: with fma the product is not rounded before n is taken off,
   // without, the large part of it is exact.
   Value shifted, f;
@@ -253,7 +254,9 @@ Value MathFunctions::oddOfTable(const Value& x, const TailTable& table) const {
 Value MathFunctions::geluOfTable(const Value& x, const TailTable& table) const {
   // Negative x: x times zero, so that minus infinity is NaN as the formula has it.
   Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", selectOf(below(x, 0.0f), x * constantLike(x, 0.0f), x));
-  return selectOf(below(a, table.end), positive - tableValue(a, table), positive);
+  Value inside = let_("gelu_in", below(a, table.end));  // far out a / width would overflow
+  Value capped = let_("gelu_c", selectOf(inside, a, constantLike(x, 0.0f)));
+  return selectOf(inside, positive - tableValue(capped, table), positive);
 }
 
 Value MathFunctions::geluErf(const Value& x) const {
@@ -271,7 +274,10 @@ Value MathFunctions::geluSigmoid(const Value& x) const {
   constexpr float kLow = -2.19345093e-8f;  // 1.702 less its f32 rounding
   Value scale = constantLike(x, 1.702f);
   Value y = let_("gelu_y", x * scale);
-  Value low = let_("gelu_l", mulAdd(x, constantLike(x, kLow), productLow(x, scale, y)));
+  // Without fma the halves of a product that overflows would meet as infinities of both signs.
+  Value near = fma_ ? x : let_("gelu_n", selectOf(below(unary(LoopOp::Abs, x), 0x1p100f), x, constantLike(x, 0.0f)));
+  Value product = fma_ ? y : let_("gelu_np", near * scale);
+  Value low = let_("gelu_l", mulAdd(near, constantLike(x, kLow), productLow(near, scale, product)));
   return timesSigmoid(x, y, let_("gelu_ll", lowNear(y, low)));
 }
 

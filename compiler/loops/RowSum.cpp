@@ -11,16 +11,16 @@ static constexpr float kInf = std::numeric_limits<float>::infinity();
 
 RunningSum RunningSum::plus(LoopBuilder& b, const Value& addend, Unsafe unsafe) const {
   int lanes = addend.lanes();
-  Value from = b.let("from", sum), term = b.let("term", addend), zero = f32Const(0, lanes), plain = b.let("plain", from + term);
-  Value largest = plainMax(unary(LoopOp::Abs, plain), unary(LoopOp::Abs, from));
+  Value from = b.let("from", sum), term = b.let("term", addend), plain = b.let("plain", from + term);
+  Value largest = plainMax(unary(LoopOp::Abs, plain), plainMax(unary(LoopOp::Abs, from), unary(LoopOp::Abs, term)));
   Value fine = b.let("fine", lessThan(largest, f32Const(kSafeSum, lanes)));
-  // Elsewhere zeros take the place of both: what was lost could not be told, and Inf - Inf would be an invalid operation.
-  Value x = b.let("x", selectOf(fine, from, zero)), y = b.let("y", selectOf(fine, term, zero)), s = b.let("s", x + y);
+  // Elsewhere what was lost cannot be told, and Inf - Inf would be an invalid operation.
+  Value x = b.let("x", clamped(from, kSafeSum)), y = b.let("y", clamped(term, kSafeSum)), s = b.let("s", x + y);
   Value added = b.let("added", s - x);
   Value off = b.let("off", lost + ((x - (s - added)) + (y - added)));
   Value total = b.let("sum", s + off);
   return {b.let("sum", selectOf(fine, total, unsafe == Unsafe::IsInf ? f32Const(kInf, lanes) : plain)),
-          b.let("lost", selectOf(fine, off - (total - s), zero))};
+          b.let("lost", selectOf(fine, off - (total - s), f32Const(0, lanes)))};
 }
 
 static Value blockSum(OpBuild& build, const std::string& name, int lanes, const Value& columns, Unsafe unsafe, const SumStep& step) {

@@ -23,6 +23,7 @@ size_t axisOf(int axis, size_t rank) { return static_cast<size_t>(axis < 0 ? axi
 Result<void> checkAxis(std::string_view op, int axis, const Shape& x) {
   int rank = static_cast<int>(x.size());
   if (axis >= -rank && axis < rank) return {};
+  if (rank == 0) return badCommand(fmt::format("{}: x=scalar has no axis", op));
   return badCommand(fmt::format("{}: axis={} is not an axis of x={}; legal: {} to {}", op, axis, text(x), -rank, rank - 1));
 }
 

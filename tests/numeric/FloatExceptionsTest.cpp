@@ -3,6 +3,7 @@
 #include "tests/numeric/KernelRuns.h"
 
 #include <cfenv>
+#include <csignal>
 #include <cmath>
 #include <iostream>
 #include <sys/wait.h>
