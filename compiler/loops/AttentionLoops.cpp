@@ -39,22 +39,17 @@ public:
     }
     AttentionState merged = threadState("merged_");
     merged.values = tile_.out;
-    AttentionLost lost = lostOf(s_.rows);
     eachBlock(1, [&](const Block& block, const Value&) {
       auto eachRow = [&](const std::function<void(const Value&, const RowPlace&)>& body) {
         b_.loop("r", 0, block.rows, 1, [&](const Value& r) { body(r, placeOf(block, r)); });
       };
-      eachRow([&](const Value& r, const RowPlace& row) {
-        tile_.clear(merged, r, {row.query, row.head});
-        tile_.clear(lost, r);
-      });
+      eachRow([&](const Value& r, const RowPlace& row) { tile_.clear(merged, r, {row.query, row.head}); });
       b_.loop("segment", 0, segments_, 1, [&](const Value& segment) {
         tile_.clear(running, block.rows);
         segmentOf(running, block, segment);
         eachRow([&](const Value& r, const RowPlace& row) {
           b_.when(lessThan(segment * kKeySegment, limitOf(row.query)), [&] {
-            tile_.merge(merged, lost, r, {row.query, row.head},
-                        {b_.load(running.highest, {r}), b_.load(running.sum, {r}), running.values, {r}});
+            tile_.merge(merged, r, {row.query, row.head}, {b_.load(running.highest, {r}), b_.load(running.sum, {r}), running.values, {r}});
           });
         });
       });
@@ -84,14 +79,12 @@ public:
         });
       });
     });
-    AttentionLost lost = lostOf(1);
     b_.phase(heads * rows_, [&](const Value& task) {
       Block block{b_.let("g", task / rows_), b_.let("row", task % rows_), 1};
       RowPlace row = placeOf(block, 0);
       tile_.clear(running, 1);
-      tile_.clear(lost, 0);
       b_.loop("segment", 0, ceilDivOf(limitOf(row.query), kKeySegment), 1, [&](const Value& segment) {
-        tile_.merge(running, lost, 0, {0},
+        tile_.merge(running, 0, {0},
                     {b_.load(highest, {block.kvHead, block.row0, segment}),
                      b_.load(sum, {block.kvHead, block.row0, segment}),
                      values,
@@ -116,8 +109,6 @@ private:
   AttentionState threadState(const std::string& prefix) {
     return {scratch(prefix + "highest", {s_.rows}), scratch(prefix + "sum", {s_.rows}), {}};
   }
-
-  AttentionLost lostOf(int64_t rows) { return {scratch("sum_lost", {rows}), scratch("values_lost", {rows, op_.headDim.value})}; }
 
   RowPlace placeOf(const Block& block, const Value& r) {
     Value row = b_.let("row", block.row0 + r);

@@ -4,7 +4,6 @@
 
 #include "compiler/loops/Halves.h"
 #include "compiler/loops/Lanes.h"
-#include "compiler/loops/RowSum.h"
 
 #include <algorithm>
 #include <array>
@@ -340,29 +339,17 @@ void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& 
   }
 }
 
-void AttentionTile::clear(const AttentionLost& lost, const Value& place) {
-  LoopBuilder& b = build_.b;
-  b.store(lost.sum, {place}, f32Const(0));
-  columns([&](const Value& at, int lanes, const Value* mask) { b.store(lost.values, {place, at}, f32Const(0, lanes), mask); });
-}
-
-void AttentionTile::merge(const AttentionState& into, const AttentionLost& lost, const Value& place, const std::vector<Value>& index,
-                          const AttentionPart& part) {
+void AttentionTile::merge(const AttentionState& into, const Value& place, const std::vector<Value>& index, const AttentionPart& part) {
   LoopBuilder& b = build_.b;
   Value before = b.let("before", b.load(into.highest, {place})), m = b.let("m", part.highest);
   Value now = b.let("now", plainMax(before, m)), top = exponentBase(b, now);
   Value old = b.let("old", decayFrom(before, top)), fresh = b.let("fresh", decayFrom(m, top));
   b.store(into.highest, {place}, now);
-  RunningSum sum = RunningSum{b.load(into.sum, {place}) * old, b.load(lost.sum, {place}) * old}.plus(b, part.sum * fresh, Unsafe::Stays);
-  b.store(into.sum, {place}, sum.sum);
-  b.store(lost.sum, {place}, sum.lost);
+  b.store(into.sum, {place}, build_.mulAdd(b.load(into.sum, {place}), old, part.sum * fresh));
   columns([&](const Value& at, int lanes, const Value* mask) {
-    Value by = broadcast(old, lanes), added = b.load(part.values, placeOf(part.index, at), lanes, mask) * broadcast(fresh, lanes);
-    RunningSum kept{b.let("kept", b.load(into.values, placeOf(index, at), lanes, mask) * by),
-                    b.let("lost", b.load(lost.values, {place, at}, lanes, mask) * by)};
-    RunningSum value = kept.plus(b, b.let("added", added), Unsafe::Stays);
-    b.store(into.values, placeOf(index, at), value.sum, mask);
-    b.store(lost.values, {place, at}, value.lost, mask);
+    Value kept = b.load(into.values, placeOf(index, at), lanes, mask),
+          added = b.load(part.values, placeOf(part.index, at), lanes, mask) * broadcast(fresh, lanes);
+    b.store(into.values, placeOf(index, at), build_.mulAdd(kept, broadcast(old, lanes), added), mask);
   });
 }
 

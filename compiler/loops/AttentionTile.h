@@ -11,12 +11,6 @@ struct AttentionState {
   BufferRef values;        ///< [row, head_dim]
 };
 
-/// What a row's additions of segments lost so far (RowSum.h): its sum's, its values'.
-struct AttentionLost {
-  BufferRef sum;     ///< one per row
-  BufferRef values;  ///< [row, head_dim]
-};
-
 /// One row's maximum and sum, and where its values are: buffer[index..., column].
 struct AttentionPart {
   Value highest, sum;
@@ -40,7 +34,7 @@ struct AttentionRows {
 ///             eight are added ascending
 ///   tile      m' = max(m, s ...); p = exp(s - m'); tile sums of p fold in halves, of p v run over ascending keys from +0
 ///   segment   l = l f + sum, o = o f + tile's values, f = exp(m - m'), over ascending tiles from m = -Inf, l = o = 0
-///   row       segments merge likewise, ascending, with what each addition loses added to the next; out = o (1 / l)
+///   row       segments merge likewise, ascending; out = o (1 / l)
 class AttentionTile {
 public:
   AttentionTile(OpBuild& build, const AttentionOp& op, const AttentionSchedule& schedule);
@@ -57,10 +51,8 @@ public:
   /// The same for values, after the scores of all rows.
   void takeValues(const Value& count);
   void weigh(const AttentionState& state, const AttentionRows& rows);
-  void clear(const AttentionLost& lost, const Value& place);
   /// A segment's part joins the row at `place` of `into`, whose values are at `index` of their buffer.
-  void merge(const AttentionState& into, const AttentionLost& lost, const Value& place, const std::vector<Value>& index,
-             const AttentionPart& part);
+  void merge(const AttentionState& into, const Value& place, const std::vector<Value>& index, const AttentionPart& part);
   /// A vector loop over head_dim.
   void columns(const std::function<void(const Value& at, int lanes, const Value* mask)>& step);
 

@@ -168,8 +168,9 @@ private:
         if (isBool && e.op != LoopOp::And && e.op != LoopOp::Or) wrong(ref, "masks know & and | only");
         bool divides = e.op == LoopOp::Div || e.op == LoopOp::Rem;
         if (first.scalar == Scalar::I32 && divides) wrong(ref, "i32 has no division");
+        // By 0: in the body of tasks of which there are none.
         const int64_t* by = isFloat ? nullptr : constantInt(e.args[1]);
-        if (first.scalar == Scalar::I64 && divides && by != nullptr && *by <= 0) wrong(ref, "a divisor above 0 is needed");
+        if (first.scalar == Scalar::I64 && divides && by != nullptr && *by < 0) wrong(ref, "a divisor of 0 or more is needed");
         bool shifts = e.op >= LoopOp::Shl && e.op <= LoopOp::Lshr;
         int64_t width = first.scalar == Scalar::I32 ? 32 : 64;
         if (shifts && (e.args[1]->kind != LoopExpr::Kind::Const || e.args[1]->integer < 0 || e.args[1]->integer >= width))

@@ -1,5 +1,5 @@
-// tests/fuzz/FuzzLoops.cpp — any text as a loop program: refused in plain words, or printed and read back it is the same, and it runs in the
-// interpreter, which leaves no buffer. Built by run.
+// tests/fuzz/FuzzLoops.cpp — any text as a loop program: refused in plain words, or printed and read back it is the same, and the
+// interpreter runs it and leaves no buffer. Built by run.
 #include "compiler/loops/LoopInterpreter.h"
 #include "compiler/loops/LoopParser.h"
 #include "compiler/loops/LoopPrinter.h"

@@ -42,7 +42,7 @@ TEST_CASE("loop programs that are refused") {
       {program("reg a[2] : f32 = 0f\nset a[2] = 1f"), "register array a: index 2 is 2; 0 to 1 are there"},
       {program("reg a[2] : f32 = 0f\nstore out[t] = a[(0 - 1)]"), "index (0 - 1) is -1; 0 to 1 are there"},
       {program("reg a[4] : f32 = 0f\nunroll i = 0 to 5 { set a[i] = 1f }"), "register array a: index i is 4; 0 to 3 are there"},
-      {program("reg a[4] : f32 = 0f\nset a[(1 % 0)] = 1f"), "a divisor above 0 is needed"},
+      {program("reg a[4] : f32 = 0f\nset a[(1 % 0)] = 1f"), "register array a: index (1 % 0) is no number"},
       {program("reg a[4] : f32 = 0f\nunroll i = 0 to 2 { set a[(1 / i)] = 1f }"), "register array a: index (1 / i) is no number"},
       {program("unroll i = 0 to 4 step 0 { store out[t] = 1f }"), "a step above 0, are needed"},
       {program("unroll i = 0 to 4 step (0 - 1) { store out[t] = 1f }"), "a step above 0, are needed"},
@@ -51,7 +51,7 @@ TEST_CASE("loop programs that are refused") {
       {program("for i = 0 to 4 step 0 { store out[t] = 1f }"), "a loop needs a constant step above 0"},
       {program("for i = 0 to 4 step m { store out[t] = 1f }"), "a loop needs a constant step above 0"},
       {program("reg a[256][256][256] : f32 = 0f\nset a[0][0][0] = 1f"), "more than 4096 registers with a"},
-      {program("store out[(t / 0)] = 1f"), "a divisor above 0 is needed"},
+      {program("store out[(t / (0 - 1))] = 1f\nlet q = (t / -1)"), "a divisor of 0 or more is needed"},
       {program("store out[t] = 1f", "", "x86-64-v9"), "isa x86-64-v9 is no base level"},
       {program("store out[t] = fma(1f, 1f, 1f)", "", "x86-64"), "x86-64 has no fma"},
       {program("let a = broadcast8(t)\nstore out[t] = 1f"), "i64 has one lane"},
@@ -73,6 +73,7 @@ TEST_CASE("a trial finds what leaves its buffers") {
   CHECK(found(program("store out[t] = x[t, 8]")).find("1 lanes at [8] are outside x[3, 8]") != std::string::npos);
   CHECK(found(program("store out[(t + 1)] = 1f")).find("outside out[3]") != std::string::npos);
   CHECK(found(program("store out[t] = reduce_add(x[t, 1]:8)")).find("8 lanes") != std::string::npos);
+  CHECK(found(program("store out[(t / 0)] = 1f")).find("divided by zero") != std::string::npos);
   CHECK(found(program("store out[(t % (m - 3))] = 1f")).find("divided by zero") != std::string::npos);
   CHECK(found(program("store s[0] = 1f", "buffer s : f32 thread [(m * 1099511627776)] strides [1]\n")).find("scratch s has more") !=
         std::string::npos);
