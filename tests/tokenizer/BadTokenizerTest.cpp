@@ -22,6 +22,7 @@ struct Gguf {
   std::vector<int32_t> types = {1, 1, 1, 3};
   std::vector<float> scores = {0, 0, 0, 0};
   std::map<std::string, MetadataValue> others;
+  std::string name;  ///< general.name
   std::vector<std::string> without;
 
   Result<TokenizerData> read() const {
@@ -38,6 +39,7 @@ struct Gguf {
     add("token_type", MetadataNumbers{MetadataNumbers::Kind::Signed, 4, {reinterpret_cast<const char*>(types.data()), types.size() * 4}});
     add("scores", MetadataNumbers{MetadataNumbers::Kind::Float, 4, {reinterpret_cast<const char*>(scores.data()), scores.size() * 4}});
     for (const auto& [key, value] : others) metadata.add("tokenizer.ggml." + key, value);
+    if (!name.empty()) metadata.add("general.name", std::string_view(name));
     return readGgufTokenizer(metadata);
   }
 };
@@ -295,5 +297,22 @@ TEST_CASE("a large tokenizer.json takes at most 64 MiB and four times the file",
     REQUIRE(::waitpid(child, &status, 0) == child);
     INFO("tokens of " << length << " bytes");
     CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  }
+}
+
+TEST_CASE("control tokens of Phi-3 take the white space behind them, as its name alone says", "[tokenizer]") {
+  for (const char* name : {"Phi-3 Mini", "my-phi3-tune", "Llama"}) {
+    Gguf gguf;
+    gguf.model = "llama";
+    gguf.tokens = {"<unk>", "<s>", "</s>", "\xe2\x96\x81", "a", "<|end|>"};
+    gguf.types = {2, 3, 3, 1, 1, 3};
+    gguf.scores = {0, 0, 0, 0, 0, 0};
+    gguf.name = name;
+    Tokenizer tokenizer = need(Tokenizer::make(need(gguf.read())));
+    bool strips = std::string_view(name) != "Llama";
+    auto ids = [&](const char* text) { return need(tokenizer.encode(text, {.addBos = false, .parseSpecial = true})); };
+    INFO(name);
+    CHECK(ids("<|end|>  a") == (strips ? std::vector<int32_t>{5, 3, 4} : std::vector<int32_t>{5, 3, 3, 3, 4}));
+    CHECK(ids("<s>  a") == std::vector<int32_t>{1, 3, 3, 3, 4});  // but for these
   }
 }
