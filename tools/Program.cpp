@@ -4,6 +4,7 @@
 #include "compiler/base/Thread.h"
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -38,9 +39,19 @@ Error errorOf(const std::exception_ptr& thrown) {
   }
 }
 
-/// An exception where none can be caught: memory that is not to be had while another failure is dealt with.
+std::atomic<bool> memoryRefused{false};
+
+[[noreturn]] void onNoMemory() {
+  memoryRefused = true;
+  throw std::bad_alloc();
+}
+
+/// An exception where none can be caught: memory that is not to be had while another failure is dealt with, or in a function of the
+/// standard library that promises not to throw (its directory_iterator).
 [[noreturn]] void onTerminate() {
-  Error error = std::current_exception() ? errorOf(std::current_exception()) : internalError("internal error: std::terminate");
+  Error error = std::current_exception() ? errorOf(std::current_exception())
+                : memoryRefused          ? machineLacks("out of memory")
+                                         : internalError("internal error: std::terminate");
   std::fprintf(stderr, "quern: %s\n", error.message.c_str());
   std::_Exit(static_cast<int>(error.code));
 }
@@ -76,10 +87,16 @@ int runProgram(const char* name, std::function<Result<int>()> body) {
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGCHLD, SIG_DFL);  // a parent that ignores its children hands that on: how ours ended would not be known
   std::set_terminate(onTerminate);
+  std::set_new_handler(onNoMemory);
   Result<int> status = roomy() ? caught(body) : onOwnStack(body);
   if (status) return *status;
   std::fprintf(stderr, "%s: %s\n", name, status.error().message.c_str());
   auto code = status.error().code;
+  // Without memory, or after LLVM gave up, the destructors of statics may meet what never was built (seen: lld's).
+  if (code == ErrorCode::Machine || code == ErrorCode::Internal) {
+    std::fflush(nullptr);
+    std::_Exit(static_cast<int>(code));
+  }
   return static_cast<int>(code == ErrorCode::Infeasible ? ErrorCode::BadCommand : code);
 }
 

@@ -10,8 +10,8 @@ namespace quern {
 
 constexpr size_t kSha256Chars = 64;
 
-/// Lower-case hexadecimal SHA-256 of `bytes`. Errors: Machine, where libcrypto fails (it allocates): there is no hash then, and
-/// nothing may be named by one.
+/// Lower-case hexadecimal SHA-256 of `bytes`. Errors: Machine, where libcrypto fails: there is no hash then, and nothing may be
+/// named by one.
 Result<std::string> sha256(std::string_view bytes);
 
 }  // namespace quern

@@ -6,6 +6,8 @@
 #include "compiler/base/ProgramPath.h"
 
 #include <atomic>
+#include <csetjmp>
+#include <csignal>
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <mutex>
@@ -35,12 +37,54 @@ static bool roomForLlvm() {
   return true;
 }
 
+namespace {
+
+/// LLVM's statics call abort() where a request for memory fails, before a handler of ours can be there. While this thread loads it that
+/// is a value: what was being loaded is lost, and is not tried again.
+class LoadingAborts {
+public:
+  LoadingAborts() {
+    place_ = &own_;
+    struct sigaction jump = {};
+    jump.sa_handler = &leave;
+    ::sigaction(SIGABRT, &jump, &before_);
+  }
+  ~LoadingAborts() {
+    ::sigaction(SIGABRT, &before_, nullptr);
+    place_ = nullptr;
+  }
+  LoadingAborts(const LoadingAborts&) = delete;
+  sigjmp_buf& place() { return own_; }
+
+private:
+  static void leave(int signal) {
+    if (place_ != nullptr) siglongjmp(*place_, 1);
+    ::signal(signal, SIG_DFL);  // another thread's abort, which is meant
+    ::raise(signal);
+  }
+
+  static inline thread_local sigjmp_buf* place_ = nullptr;
+  sigjmp_buf own_;
+  struct sigaction before_ = {};
+};
+
+}  // namespace
+
+static Result<void*> loadUnlessAborted(const std::string& path) {
+  static bool aborted = false;  // under codegenModule's lock
+  if (aborted) return machineLacks("out of memory while the code generator was loaded");
+  LoadingAborts aborts;
+  if (sigsetjmp(aborts.place(), 1) == 0) return loadModule(path);
+  aborted = true;
+  return machineLacks("out of memory while the code generator was loaded");
+}
+
 static Result<const CodegenApi*> load() {
   if (!roomForLlvm()) return machineLacks("out of memory: the code generator needs 176 MiB of address space");
   std::string reasons;
   for (const std::string& path : candidates()) {
     if (::access(path.c_str(), R_OK) != 0) continue;
-    auto module = loadModule(path);
+    auto module = loadUnlessAborted(path);
     if (!module) {
       reasons += "; " + module.error().message;
       continue;

@@ -104,7 +104,11 @@ extern "C" __attribute__((visibility("default"))) const quern::CodegenApi* quern
   static const bool installed = [] {
     llvm::install_fatal_error_handler([](void*, const char* reason, bool) { leave(false, reason); });
     llvm::install_bad_alloc_error_handler([](void*, const char*, bool) { leave(true, ""); });
-    std::set_new_handler([] { leave(true, ""); });  // outside of LLVM: the exception that there would be without it
+    static const std::new_handler outside = std::get_new_handler();
+    std::set_new_handler([] {
+      if (wayOut() == nullptr && outside != nullptr) outside();
+      leave(true, "");  // outside of LLVM: the exception that there would be without it
+    });
     return true;
   }();
   return installed ? &api : nullptr;

@@ -161,7 +161,10 @@ def allocations():
         points = sorted({int(total ** (i / allocation_points)) for i in range(allocation_points)} | {total * i // allocation_points for i in range(1, allocation_points)})
         for at in points:
             for once in ({}, {"QUERN_FAIL_ONCE": "1"}):
-                ends(run(*words, env={"LD_PRELOAD": failing, "QUERN_FAIL_AT": str(at), **once}),
+                said = run(*words, env={"LD_PRELOAD": failing, "QUERN_FAIL_AT": str(at), **once})
+                if any(own in said.stderr for own in ("cannot allocate memory for thread-local data", "failed to register TLS destructor")):
+                    continue  # the C library itself ends the process there: nothing of ours is asked
+                ends(said,
                      f"malloc: request {at} of {total} fails{' alone' if once else ''}: {words[0]}", (0, 4))
 
 

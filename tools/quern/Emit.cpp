@@ -142,6 +142,7 @@ Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
 Result<std::string> bundleIn(const std::string& directory) {
   auto manifest = readFile(directory + "/manifest.toml");
   if (manifest && manifest->starts_with(kManifestStart)) return manifest;
+  if (!manifest && manifest.error().code == ErrorCode::Machine) return manifest.error();
   for (const char* name : {"manifest.toml", "kernels.h", "quern_args.h"})
     if (std::error_code none; std::filesystem::exists(directory + "/" + name, none))
       return badInput(fmt::format("{}/{}: is there and of no bundle of quern's; name a new folder", escaped(directory), name));
