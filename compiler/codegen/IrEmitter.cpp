@@ -2,6 +2,7 @@
 #include "compiler/codegen/IrEmitter.h"
 
 #include "compiler/base/Check.h"
+#include "compiler/codegen/FloatState.h"
 #include "compiler/codegen/IrNodes.h"
 #include "compiler/target/Target.h"
 
@@ -167,6 +168,7 @@ void IrEmitter::bindScratch() {
 }
 
 void IrEmitter::taskLoop() {
+  FloatState callers(ir_, isa_.arch);
   loop(function_->getArg(1), function_->getArg(2), ir_.getInt64(1), "task", [&](llvm::Value* task) {
     auto* done = llvm::BasicBlock::Create(context_, "task.done", function_);
     for (size_t i = 0; i < program_.phases.size(); ++i) {
@@ -189,6 +191,7 @@ void IrEmitter::taskLoop() {
     }
     ir_.SetInsertPoint(done);
   });
+  callers.restore();
   ir_.CreateRetVoid();
 }
 

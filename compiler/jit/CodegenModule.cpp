@@ -57,10 +57,9 @@ public:
   sigjmp_buf& place() { return own_; }
 
 private:
-  static void leave(int signal) {
+  /// Another thread's abort is meant: it goes on when this returns.
+  static void leave(int) {
     if (place_ != nullptr) siglongjmp(*place_, 1);
-    ::signal(signal, SIG_DFL);  // another thread's abort, which is meant
-    ::raise(signal);
   }
 
   static inline thread_local sigjmp_buf* place_ = nullptr;

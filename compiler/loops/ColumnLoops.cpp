@@ -49,26 +49,19 @@ void ColumnReduce::runBlock(const Value& first, const Value& n, const Value& cou
   });
 }
 
-Value ColumnReduce::folded(const Value& at, int lanes, const Value* mask, Unsafe unsafe) {
+Value ColumnReduce::folded(const Value& at, int lanes, const Value* mask) {
   LoopBuilder& b = build_.b;
   std::vector<Value> chains;
   for (int64_t c = 0; c < kChains; ++c) chains.push_back(b.let("chain", b.load(chains_, {c, at}, lanes, mask)));
-  if (unsafe == Unsafe::IsInf) {
-    Value top = f32Const(0, lanes);
-    for (const Value& chain : chains) top = b.let("top", plainMax(top, unary(LoopOp::Abs, chain)));
-    Value good = b.let("good", lessThan(top, f32Const(kSafeTerm, lanes)));
-    for (Value& chain : chains) chain = b.let("chain", clamped(chain, kSafeTerm));
-    return selectOf(good, foldVectors(b, std::plus<Value>(), std::move(chains)), f32Const(kInf, lanes));
-  }
   return foldVectors(b, [this](const Value& x, const Value& y) { return binary(op_, x, y); }, std::move(chains));
 }
 
-void ColumnReduce::run(const Value& n, const Value& count, Unsafe unsafe, const RowValue& value, const Finish& finish) {
+void ColumnReduce::run(const Value& n, const Value& count, const RowValue& value, const Finish& finish) {
   LoopBuilder& b = build_.b;
   const int64_t* known = n.constant();
   if (op_ != LoopOp::Add || (known != nullptr && *known <= kBlockRows)) {
     runBlock(0, n, count, value);
-    each(count, [&](const Value& at, int lanes, const Value* mask) { finish(at, lanes, mask, folded(at, lanes, mask, unsafe)); });
+    each(count, [&](const Value& at, int lanes, const Value* mask) { finish(at, lanes, mask, folded(at, lanes, mask)); });
     return;
   }
   each(count, [&](const Value& at, int lanes, const Value* mask) {
@@ -78,7 +71,7 @@ void ColumnReduce::run(const Value& n, const Value& count, Unsafe unsafe, const 
     runBlock(first, b.let("rows", minOf(kBlockRows, n - first)), count, value);
     each(count, [&](const Value& at, int lanes, const Value* mask) {
       RunningSum before{b.load(totals_, {0, at}, lanes, mask), b.load(totals_, {1, at}, lanes, mask)};
-      RunningSum after = before.plus(b, folded(at, lanes, mask, unsafe), unsafe);
+      RunningSum after = before.plus(b, folded(at, lanes, mask));
       b.store(totals_, {0, at}, after.sum, mask);
       b.store(totals_, {1, at}, after.lost, mask);
     });

@@ -25,14 +25,14 @@ public:
 
   using RowValue = std::function<Value(const Value& row, const Value& at, int lanes, const Value* mask)>;
   using Finish = std::function<void(const Value& at, int lanes, const Value* mask, const Value& total)>;
-  /// Runs `count` columns over rows [0, n), then hands out the totals. `at` counts from the block's first column. `unsafe`: of a sum.
-  void run(const Value& n, const Value& count, Unsafe unsafe, const RowValue& value, const Finish& finish);
+  /// Runs `count` columns over rows [0, n), then hands out the totals. `at` counts from the block's first column.
+  void run(const Value& n, const Value& count, const RowValue& value, const Finish& finish);
 
 private:
   using Step = OpBuild::VectorStep;
   void each(const Value& count, const Step& step);
   void runBlock(const Value& first, const Value& n, const Value& count, const RowValue& value);
-  Value folded(const Value& at, int lanes, const Value* mask, Unsafe unsafe);
+  Value folded(const Value& at, int lanes, const Value* mask);
 
   OpBuild& build_;
   LoopOp op_;

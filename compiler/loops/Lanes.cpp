@@ -7,12 +7,6 @@ namespace quern {
 
 Value plainMax(const Value& a, const Value& b) { return selectOf(lessThan(a, b), b, a); }
 
-Value clamped(const Value& v, float most) {
-  Value high = f32Const(most, v.lanes()), low = f32Const(-most, v.lanes());
-  Value below = selectOf(lessThan(high, v), high, v);
-  return selectOf(lessThan(below, low), low, below);
-}
-
 Value reducedPlainMax(LoopBuilder& b, const Value& x) { return x.lanes() == 1 ? x : shuffleOf(foldTogether(b, plainMax, {x}), x, {0}); }
 
 Value exponentBase(LoopBuilder& b, const Value& top) {

@@ -12,10 +12,6 @@ using Combine = std::function<Value(const Value&, const Value&)>;
 /// a, or b where b is larger. A NaN in b is passed over, one in a stays.
 Value plainMax(const Value& a, const Value& b);
 
-/// v brought into [-most, most]; a NaN stays. Unlike a select of what is good it keeps its place before an addition: LLVM moves
-/// selects of one condition behind the operators between, which then meet what was to be kept from them.
-Value clamped(const Value& v, float most);
-
 /// The largest lane, NaNs passed over.
 Value reducedPlainMax(LoopBuilder& b, const Value& x);
 

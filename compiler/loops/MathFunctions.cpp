@@ -78,18 +78,17 @@ Value MathFunctions::exp(const Value& x, const Value& low, Accuracy accuracy) co
   return p * powerOfTwo(half) * powerOfTwo(whole - half);
 }
 
-Value MathFunctions::decay(const Value& given) const {
+Value MathFunctions::decay(const Value& x) const {
   constexpr float kLog2e = 1.44269504f;
   constexpr float kMagic = 12582912.0f + 127;  // rounds to an integer; the low bits are then the exponent field of 2^n
   constexpr float kLn2 = 0.693147182f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
   constexpr std::array<float, 6> e = {8.28929525e-3f, 4.18978259e-2f, 0.166676521f, 0.499991506f, 0.999999702f, 1.0f};
-  // From -126.5 ln 2 down the exponent field is 0 and the power with it. A NaN fails the comparison and stays.
-  Value bottom = constantLike(given, -88.0f), x = let_("decay_x", selectOf(lessThan(given, bottom), bottom, given));
   Value shifted = let_("decay_t", mulAdd(x, constantLike(x, kLog2e), constantLike(x, kMagic)));
   Value n = let_("decay_n", shifted - constantLike(x, kMagic));
   Value r = fma_ ? fmaOf(n, constantLike(x, -kLn2), x) : x - n * constantLike(x, kLn2High) - n * constantLike(x, kLn2Low);
   Value power = floatOf(binary(LoopOp::Shl, bitsOf(shifted), integerLike(x, 23)));
-  return horner(let_("decay_r", r), e) * power;
+  // Beyond -126 ln 2 the power is no float; a NaN fails the comparison and comes out of the product.
+  return selectOf(below(x, -87.33654f), constantLike(x, 0.0f), horner(let_("decay_r", r), e) * power);
 }
 
 Value MathFunctions::over(const Value& numerator, const Value& divisor, Accuracy accuracy) const {
@@ -208,8 +207,7 @@ Value MathFunctions::geluOfTail(const Value& x, std::span<const float> logTail, 
   constexpr float kMagic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer in the low bits
   // Negative x: x times zero, so that minus infinity is NaN as the formula has it.
   Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", selectOf(below(x, 0.0f), x * constantLike(x, 0.0f), x));
-  // Far out q would overflow, and infinities of both signs would meet in it.
-  Value capped = let_("gelu_c", selectOf(below(a, end), a, constantLike(x, end))), b = let_("gelu_b", capped - constantLike(x, 1.0f));
+  Value b = let_("gelu_b", a - constantLike(x, 1.0f));
   // q = b logTail(b) = n + f. Its rounding would show in the power: with fma the product is not rounded before n is taken off,
   // without, the large part of it is exact.
   Value shifted, f;
@@ -254,9 +252,7 @@ Value MathFunctions::oddOfTable(const Value& x, const TailTable& table) const {
 Value MathFunctions::geluOfTable(const Value& x, const TailTable& table) const {
   // Negative x: x times zero, so that minus infinity is NaN as the formula has it.
   Value a = let_("gelu_a", unary(LoopOp::Abs, x)), positive = let_("gelu_p", selectOf(below(x, 0.0f), x * constantLike(x, 0.0f), x));
-  Value inside = let_("gelu_in", below(a, table.end));  // far out a / width would overflow
-  Value capped = let_("gelu_c", selectOf(inside, a, constantLike(x, 0.0f)));
-  return selectOf(inside, positive - tableValue(capped, table), positive);
+  return selectOf(below(a, table.end), positive - tableValue(a, table), positive);
 }
 
 Value MathFunctions::geluErf(const Value& x) const {
@@ -274,10 +270,7 @@ Value MathFunctions::geluSigmoid(const Value& x) const {
   constexpr float kLow = -2.19345093e-8f;  // 1.702 less its f32 rounding
   Value scale = constantLike(x, 1.702f);
   Value y = let_("gelu_y", x * scale);
-  // Without fma the halves of a product that overflows would meet as infinities of both signs.
-  Value near = fma_ ? x : let_("gelu_n", selectOf(below(unary(LoopOp::Abs, x), 0x1p100f), x, constantLike(x, 0.0f)));
-  Value product = fma_ ? y : let_("gelu_np", near * scale);
-  Value low = let_("gelu_l", mulAdd(near, constantLike(x, kLow), productLow(near, scale, product)));
+  Value low = let_("gelu_l", mulAdd(x, constantLike(x, kLow), productLow(x, scale, y)));
   return timesSigmoid(x, y, let_("gelu_ll", lowNear(y, low)));
 }
 

@@ -51,8 +51,7 @@ private:
   Value over(const Value& numerator, const Value& divisor, Accuracy accuracy = Accuracy::Usual) const;
   /// exp(x + low); `low` may be a null value.
   Value exp(const Value& x, const Value& low = {}, Accuracy accuracy = Accuracy::Usual) const;
-  /// exp(x) for x <= 0, 0 where that is below 2^-126.5
-  Value decay(const Value& given) const;
+  Value decay(const Value& x) const;
   Value log(const Value& x) const;
   Value tanh(const Value& x) const;
   Value erf(const Value& x) const;

@@ -117,14 +117,16 @@ private:
     return scale == 1 ? x - m : x * f32Const(scale, lanes) - m;
   }
 
-  /// The mean is summed times a power of two below 1 / width, where no finite row overflows.
+  /// Of a row taken again the mean is summed times a power of two below 1 / width: it does not overflow.
   Moments moments(const Value& row, float scale) {
-    float part = std::ldexp(1.0f, -1 - static_cast<int>(std::bit_width(static_cast<uint64_t>(shape_.x.back().value))));
-    Value sum = rowSum(build_, "sum", lanes_, view_.n, Unsafe::Stays, [&](const Value& acc, const Value& at, const Value* mask) {
-      return build_.mulAdd(firstOrAgain(row, at, mask, scale), f32Const(scale * part, lanes_), acc);
+    float part = scale == 1 ? 1 : std::ldexp(1.0f, -1 - static_cast<int>(std::bit_width(static_cast<uint64_t>(shape_.x.back().value))));
+    Value sum = rowSum(build_, "sum", lanes_, view_.n, [&](const Value& acc, const Value& at, const Value* mask) {
+      Value x = firstOrAgain(row, at, mask, scale);
+      if (scale != 1) return build_.mulAdd(x, f32Const(scale * part, lanes_), acc);
+      return acc + (mask == nullptr ? x : selectOf(*mask, x, f32Const(0, lanes_)));
     });
     Value mean = b_.let("mean", sum / f32Const(width() * part));
-    Value squares = rowSum(build_, "squares", lanes_, view_.n, Unsafe::Stays, [&](const Value& acc, const Value& at, const Value* mask) {
+    Value squares = rowSum(build_, "squares", lanes_, view_.n, [&](const Value& acc, const Value& at, const Value* mask) {
       Value d = deviation(row, at, lanes_, mask, mean, scale);
       if (mask != nullptr) d = selectOf(*mask, d, f32Const(0, lanes_));
       d = b_.let("d", d);
@@ -134,7 +136,7 @@ private:
   }
 
   Value squaresOf(const Value& row, float scale) {
-    return rowSum(build_, "squares", lanes_, view_.n, Unsafe::Stays, [&](const Value& acc, const Value& at, const Value* mask) {
+    return rowSum(build_, "squares", lanes_, view_.n, [&](const Value& acc, const Value& at, const Value* mask) {
       Value x = firstOrAgain(row, at, mask, scale);
       if (scale != 1) x = b_.let("v", x * f32Const(scale, lanes_));
       return build_.mulAdd(x, x, acc);

@@ -2,9 +2,7 @@
 #include "compiler/loops/OpBuild.h"
 
 #include "compiler/base/Check.h"
-#include "compiler/loops/Lanes.h"
 
-#include <algorithm>
 #include <fmt/format.h>
 #include <limits>
 
@@ -135,28 +133,16 @@ void RowReduce::runWith(const std::function<Value(const Value&, const Value&, co
   }
 }
 
-int64_t RowReduce::usedRegisters() const {
-  // Registers that no column reaches hold the identity: leaving them out changes no bit (no partial is ever -0).
-  const int64_t* known = columns_.constant();
-  return known == nullptr ? registers_ : std::clamp<int64_t>((*known + lanes_ - 1) / lanes_, 1, registers_);
-}
-
 Value RowReduce::foldToVector(const std::function<Value(const Value&, const Value&)>& combine) {
   LoopBuilder& b = build_.b;
-  int64_t used = usedRegisters();
+  // Registers that no column reaches hold the identity: leaving them out changes no bit (no partial is ever -0).
+  const int64_t* known = columns_.constant();
+  int64_t used = known == nullptr ? registers_ : std::min<int64_t>(registers_, (*known + lanes_ - 1) / lanes_);
   for (int half = registers_ / 2; half >= 1; half /= 2)
     for (int64_t i = 0; i < half && i + half < used; ++i)
       b.set(partials_, {i}, combine(b.get(partials_, {i}), b.get(partials_, {i + half})));
   return b.let(name_, b.get(partials_, {0}));
 }
-
-Value RowReduce::largestLanes() {
-  Value top = unary(LoopOp::Abs, build_.b.get(partials_, {0}));
-  for (int64_t i = 1; i < usedRegisters(); ++i) top = build_.b.let("top", plainMax(top, unary(LoopOp::Abs, build_.b.get(partials_, {i}))));
-  return top;
-}
-
-Value RowReduce::largest() { return build_.b.let("top", reducedPlainMax(build_.b, largestLanes())); }
 
 Value RowReduce::fold() {
   Value vector = foldToVector([this](const Value& x, const Value& y) { return binary(op_, x, y); });

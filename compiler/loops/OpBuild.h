@@ -65,16 +65,11 @@ public:
   void runWith(const std::function<Value(const Value& acc, const Value& at, const Value* mask)>& step);
   /// The folded scalar.
   Value fold();
-  /// The largest magnitude among the partials, NaNs passed over or not: below a limit says that no partial is above it.
-  Value largest();
-  /// The same in the lanes of one vector.
-  Value largestLanes();
   /// All partials in the lanes of one vector, folded in halves down to that.
   Value foldToVector(const std::function<Value(const Value&, const Value&)>& combine);
 
 private:
   Value identity() const;
-  int64_t usedRegisters() const;
 
   OpBuild& build_;
   std::string name_;

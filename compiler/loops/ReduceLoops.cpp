@@ -5,6 +5,7 @@
 #include "compiler/loops/RowSum.h"
 
 #include <limits>
+#include <optional>
 
 namespace quern {
 
@@ -25,6 +26,12 @@ struct Reduction {
     return scale == 1 ? out : out * f32Const(1 / scale, total.lanes());
   }
 
+  /// 1 in the lanes whose sum is not good, 0 elsewhere.
+  static Value unsafeLanes(const Value& sum) {
+    int width = sum.lanes();
+    return selectOf(lessThan(unary(LoopOp::Abs, sum), f32Const(kSafeSum, width)), f32Const(0, width), f32Const(1, width));
+  }
+
   /// One row of any length. A sum that does not fit, or that has a part that does not, is taken again, scaled.
   void row(const BufferRef& x, const BufferRef& out, const Value& row) const {
     LoopBuilder& b = build.b;
@@ -34,40 +41,35 @@ struct Reduction {
       total.run(load);
       return b.store(out, {row}, total.fold());
     }
-    Value total = rowSum(build, "total", lanes, view.n, Unsafe::IsInf,
-                         [&](const Value& acc, const Value& at, const Value* mask) { return acc + load(at, mask); });
+    Value total =
+        rowSum(build, "total", lanes, view.n, [&](const Value& acc, const Value& at, const Value* mask) { return acc + load(at, mask); });
     b.when(
-        lessThan(total, f32Const(kSafeSum)), [&] { b.store(out, {row}, finished(total)); },
+        lessThan(unary(LoopOp::Abs, total), f32Const(kSafeSum)), [&] { b.store(out, {row}, finished(total)); },
         [&] {
-          Value scaled = rowSum(build, "scaled", lanes, view.n, Unsafe::Stays, [&](const Value& acc, const Value& at, const Value* mask) {
+          Value scaled = rowSum(build, "scaled", lanes, view.n, [&](const Value& acc, const Value& at, const Value* mask) {
             return build.mulAdd(load(at, mask), f32Const(kDown, lanes), acc);
           });
           b.store(out, {row}, finished(scaled, kDown));
         });
   }
 
-  /// `together` rows from `first` on, of one block: each by itself into 64 partials, then folded with shared instructions.
-  void rows(const BufferRef& x, const BufferRef& out, const Value& first, int together) const {
+  /// `together` rows from `first` on, of one block: each by itself into 64 partials, then folded with shared instructions. `spoilt`
+  /// becomes NaN where a sum is no number; a partial that overflowed makes it none.
+  void rows(const BufferRef& x, const BufferRef& out, const Value& first, int together, const RegArray* spoilt) const {
     LoopBuilder& b = build.b;
     auto combine = [this](const Value& p, const Value& q) { return binary(fn, p, q); };
-    std::vector<RowReduce> parts;
+    std::vector<Value> totals;
     for (int u = 0; u < together; ++u) {
-      RowReduce& total = parts.emplace_back(build, "total", fn, lanes, view.n);
+      RowReduce total(build, "total", fn, lanes, view.n);
       total.run([&](const Value& at, const Value* mask) { return b.load(x, {first + u, at}, lanes, mask); });
+      totals.push_back(total.foldToVector(combine));
     }
-    auto fold = [&] {
-      std::vector<Value> totals;
-      for (RowReduce& part : parts) totals.push_back(part.foldToVector(combine));
-      Value folded = foldTogether(b, combine, std::move(totals));
-      std::vector<int> pattern;
-      for (int u = 0; u < together; ++u) pattern.push_back(u * (lanes / together));
-      b.store(out, {first}, finished(lanes == 1 ? folded : shuffleOf(folded, folded, pattern)));
-    };
-    if (!sums()) return fold();
-    Value top = parts[0].largestLanes();
-    for (size_t u = 1; u < parts.size(); ++u) top = b.let("top", plainMax(top, parts[u].largestLanes()));
-    b.when(lessThan(reducedPlainMax(b, top), f32Const(kSafeTerm)), fold,
-           [&] { b.loop("again", first, first + together, 1, [&](const Value& r) { row(x, out, r); }); });
+    Value folded = foldTogether(b, combine, std::move(totals));
+    std::vector<int> pattern;
+    for (int u = 0; u < together; ++u) pattern.push_back(u * (lanes / together));
+    Value each = b.let("each", lanes == 1 ? folded : shuffleOf(folded, folded, pattern));
+    if (spoilt != nullptr) b.set(*spoilt, {0}, build.mulAdd(each, f32Const(0, together), b.get(*spoilt, {0})));
+    b.store(out, {first}, finished(each));
   }
 
   void alongLast() const {
@@ -81,8 +83,14 @@ struct Reduction {
       auto one = [&](const Value& from) { b.loop("row", from, end, 1, [&](const Value& r) { row(x, out, r); }); };
       auto several = [&] {
         Value whole = b.let("whole", first + (end - first) / together * together);
-        b.loop("row", first, whole, together, [&](const Value& r) { rows(x, out, r, together); });
+        std::optional<RegArray> spoilt;
+        if (sums()) spoilt = b.reg("spoilt", {1}, f32Const(0, together));
+        b.loop("row", first, whole, together, [&](const Value& r) { rows(x, out, r, together, spoilt ? &*spoilt : nullptr); });
         one(whole);
+        if (!spoilt) return;
+        // Good rows give the same bits again.
+        Value good = binary(LoopOp::Eq, reduceOf(LoopOp::Add, b.get(*spoilt, {0})), f32Const(0));
+        b.when(good, [] {}, [&] { b.loop("again", first, whole, 1, [&](const Value& r) { row(x, out, r); }); });
       };
       if (together == 1 || (sums() && known != nullptr && *known > kSumBlock)) one(first);
       else if (!sums() || known != nullptr) several();
@@ -98,12 +106,12 @@ struct Reduction {
     forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
       auto load = [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); };
       if (!sums())
-        return total.run(view.n, count, Unsafe::Stays, load,
+        return total.run(view.n, count, load,
                          [&](const Value& at, int, const Value* mask, const Value& best) { b.store(out, {o, first + at}, best, mask); });
       RegArray worst = b.reg("worst", {1}, f32Const(0));
-      total.run(view.n, count, Unsafe::IsInf, load, [&](const Value& at, int width, const Value* mask, const Value& sum) {
+      total.run(view.n, count, load, [&](const Value& at, int width, const Value* mask, const Value& sum) {
         Value good = lessThan(unary(LoopOp::Abs, sum), f32Const(kSafeSum, width));
-        b.set(worst, {0}, plainMax(b.get(worst, {0}), reducedPlainMax(b, selectOf(good, f32Const(0, width), f32Const(1, width)))));
+        b.set(worst, {0}, plainMax(b.get(worst, {0}), reducedPlainMax(b, unsafeLanes(sum))));
         b.store(out, {o, first + at}, selectOf(good, finished(sum), f32Const(kAgain, width)), mask);
       });
       // Columns beside one that is taken again keep what they have: a column's bits depend on it alone.
@@ -111,7 +119,7 @@ struct Reduction {
         return load(r, at, width, mask) * f32Const(kDown, width);
       };
       b.when(lessThan(f32Const(0.5f), b.get(worst, {0})), [&] {
-        total.run(view.n, count, Unsafe::Stays, again, [&](const Value& at, int width, const Value* mask, const Value& sum) {
+        total.run(view.n, count, again, [&](const Value& at, int width, const Value* mask, const Value& sum) {
           Value before = b.load(out, {o, first + at}, width, mask);
           Value repeat = binary(LoopOp::Eq, before, f32Const(kAgain, width));
           b.store(out, {o, first + at}, selectOf(repeat, finished(sum, kDown), before), mask);

@@ -70,10 +70,8 @@ static Value rowMax(OpBuild& build, int lanes, const SoftmaxRow& row) {
 static Value sumOfPowers(OpBuild& build, int lanes, const SoftmaxRow& row, const Value& top,
                          const std::function<void(const Value& at, const Value& power, const Value* mask)>& keep) {
   LoopBuilder& b = build.b;
-  return rowSum(build, "sum", lanes, row.columns, Unsafe::Stays, [&](const Value& acc, const Value& at, const Value* mask) {
-    Value x = row.load(at, lanes, mask);
-    if (mask != nullptr) x = selectOf(*mask, x, top);  // decay takes numbers below zero only
-    Value power = b.let("power", softmaxPower(x, top, row.scale));
+  return rowSum(build, "sum", lanes, row.columns, [&](const Value& acc, const Value& at, const Value* mask) {
+    Value power = b.let("power", softmaxPower(row.load(at, lanes, mask), top, row.scale));
     keep(at, power, mask);
     return acc + (mask == nullptr ? power : selectOf(*mask, power, f32Const(0, lanes)));
   });
@@ -152,7 +150,7 @@ public:
     b_.loop("p", 0, blocks_, 1, [&](const Value& p) {
       Value share = b_.let("share", softmaxPower(b_.load(highest_, {at.row, p}), exponentBase(b_, top), op_.factor()));
       Value term = b_.let("term", b_.load(sums_, {at.row, p}) * share);
-      RunningSum next = RunningSum{b_.get(state, {1}), b_.get(state, {2})}.plus(b_, term, Unsafe::Stays);
+      RunningSum next = RunningSum{b_.get(state, {1}), b_.get(state, {2})}.plus(b_, term);
       b_.set(state, {1}, next.sum);
       b_.set(state, {2}, next.lost);
     });
@@ -236,11 +234,11 @@ static void otherAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s)
   ColumnReduce highest(build, "max", LoopOp::Max, lanes), sum(build, "sum", LoopOp::Add, lanes);
   forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
     highest.run(
-        view.n, count, Unsafe::Stays,
+        view.n, count,
         [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); },
         [&](const Value& at, int, const Value* mask, const Value& total) { b.store(top, {at}, total, mask); });
     sum.run(
-        view.n, count, Unsafe::Stays,
+        view.n, count,
         [&](const Value& r, const Value& at, int width, const Value* mask) {
           Value power =
               b.let("power", softmaxPower(b.load(x, {o, r, first + at}, width, mask), b.load(top, {at}, width, mask), op.factor()));

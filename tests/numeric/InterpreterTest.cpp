@@ -4,8 +4,8 @@
 #include "compiler/loops/LoopParser.h"
 #include "compiler/loops/LoopPrinter.h"
 #include "compiler/loops/Lower.h"
-#include "compiler/store/WeightPacking.h"
 #include "tests/Support.h"
+#include "tests/numeric/Interpreted.h"
 #include "tuner/KernelCheck.h"
 #include "tuner/SearchSpace.h"
 
@@ -47,43 +47,6 @@ const char* const kOps[] = {
     "rope x=*x2x10 pairs=half",
     "cast x=3x*x7 from=f16",
 };
-
-std::vector<int64_t> shapeOf(const TensorSpec& spec) {
-  std::vector<int64_t> shape;
-  for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
-  return shape;
-}
-
-/// The kernel's output through the interpreter, operands dense.
-std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims,
-                               const CheckRun& run) {
-  CheckInputs inputs = makeInputs(bound, run.data, run.seed);
-  std::vector<std::vector<std::byte>> owned;
-  owned.reserve(8);
-  LoopArgs args;
-  std::vector<int64_t> outShape = shapeOf(outputOf(bound));
-  std::vector<float> out(static_cast<size_t>(outputOf(bound).elements()), -7.0f);
-  for (size_t i = 0; i < info.buffers.size(); ++i) {
-    const KernelBuffer& buffer = info.buffers[i];
-    std::vector<int64_t> shape = i < inputs.tensors.size() ? inputs.tensors[i].shape : outShape;
-    if (buffer.use == BufferUse::Out) args.buffers.push_back(out.data());
-    else if (buffer.use == BufferUse::InOut) {
-      std::copy_n(inputs.tensors[i].f32(), out.size(), out.data());
-      args.buffers.push_back(out.data());
-    } else if (buffer.use == BufferUse::Weight) {
-      std::vector<std::byte>& packed = owned.emplace_back(static_cast<size_t>(buffer.pack.bytes()));
-      packWeight(buffer.pack, inputs.tensors[i].data, packed.data());
-      args.buffers.push_back(packed.data());
-    } else args.buffers.push_back(inputs.arrays[i].data());
-    std::vector<int64_t> strides = denseStrides(shape);
-    args.strides.insert(args.strides.end(), strides.begin(), strides.begin() + buffer.strides);
-  }
-  for (const std::string& name : info.dims) args.dims.push_back(dims.at(name));
-  auto good = interpret(program, args);
-  INFO((good ? "" : good.error().message));
-  REQUIRE(good);
-  return out;
-}
 
 /// NaNs are equal to each other; everything else bit by bit.
 int64_t differingBits(const std::vector<float>& a, const std::vector<float>& b) {

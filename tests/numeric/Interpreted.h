@@ -1,0 +1,15 @@
+// tests/numeric/Interpreted.h — a kernel's loop program run by the interpreter, on the inputs that checkKernel makes.
+#pragma once
+
+#include "compiler/loops/LoopProgram.h"
+#include "tuner/KernelCheck.h"
+
+namespace quern {
+
+inline constexpr uint32_t kMinusSeven = 0xC0E00000, kSignallingNan = 0x7FA00000;
+
+/// The output, operands dense. Before the run its elements have the bits `fill`; arithmetic raises the flags that it raises natively.
+std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims,
+                               const CheckRun& run, uint32_t fill = kMinusSeven);
+
+}  // namespace quern
