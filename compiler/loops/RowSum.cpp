@@ -21,10 +21,10 @@ static Value blockSum(OpBuild& build, const std::string& name, int lanes, const 
   return part.fold();
 }
 
-Value rowSum(OpBuild& build, const std::string& name, int lanes, const Value& columns, const SumStep& step) {
+Value rowSum(OpBuild& build, const std::string& name, int lanes, const Value& columns, const SumStep& step, int64_t most) {
   LoopBuilder& b = build.b;
   const int64_t* known = columns.constant();
-  if (known != nullptr && *known <= kSumBlock) return blockSum(build, name, lanes, columns, step);
+  if ((known == nullptr ? most : *known) <= kSumBlock) return blockSum(build, name, lanes, columns, step);
   RegArray total = b.reg(name + "_total", {2}, f32Const(0));
   auto take = [&](const Value& first, const Value& count) {
     Value block = blockSum(build, name, lanes, count,

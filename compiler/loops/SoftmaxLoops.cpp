@@ -12,6 +12,7 @@ namespace quern {
 /// out[place(column)] takes the result, and meanwhile the exponentials.
 struct SoftmaxRow {
   Value columns;  ///< > 0
+  int64_t most;   ///< columns at most
   float scale = 1;
   std::function<Value(const Value& at, int lanes, const Value* mask)> load;
   BufferRef out;
@@ -70,11 +71,14 @@ static Value rowMax(OpBuild& build, int lanes, const SoftmaxRow& row) {
 static Value sumOfPowers(OpBuild& build, int lanes, const SoftmaxRow& row, const Value& top,
                          const std::function<void(const Value& at, const Value& power, const Value* mask)>& keep) {
   LoopBuilder& b = build.b;
-  return rowSum(build, "sum", lanes, row.columns, [&](const Value& acc, const Value& at, const Value* mask) {
-    Value power = b.let("power", softmaxPower(row.load(at, lanes, mask), top, row.scale));
-    keep(at, power, mask);
-    return acc + (mask == nullptr ? power : selectOf(*mask, power, f32Const(0, lanes)));
-  });
+  return rowSum(
+      build, "sum", lanes, row.columns,
+      [&](const Value& acc, const Value& at, const Value* mask) {
+        Value power = b.let("power", softmaxPower(row.load(at, lanes, mask), top, row.scale));
+        keep(at, power, mask);
+        return acc + (mask == nullptr ? power : selectOf(*mask, power, f32Const(0, lanes)));
+      },
+      row.most);
 }
 
 static void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& row) {
@@ -97,6 +101,11 @@ static void softmaxRow(OpBuild& build, const RowSchedule& s, const SoftmaxRow& r
 static Value causalLimit(LoopBuilder& b, Causal causal, const Value& i, const Value& r, const Value& c) {
   Value limit = causal == Causal::TopLeft ? i + 1 : i + 1 + (c - r);
   return b.let("limit", minOf(maxOf(limit, 0), c));
+}
+
+static int64_t mostOf(const Value& columns) {
+  const int64_t* known = columns.constant();
+  return known == nullptr ? std::numeric_limits<int64_t>::max() : *known;
 }
 
 /// Rows longer than this are done in blocks, by as many tasks.
@@ -126,11 +135,10 @@ public:
   /// Task `task` of the first phase.
   void measure(const Value& task) {
     Block at = blockOf(task);
-    SoftmaxRow row{at.count,
-                   op_.factor(),
-                   [&](const Value& j, int lanes, const Value* mask) { return b_.load(x_, {at.row, at.first + j}, lanes, mask); },
-                   out_,
-                   {}};
+    SoftmaxRow row{
+        at.count,     kBlock,
+        op_.factor(), [&](const Value& j, int lanes, const Value* mask) { return b_.load(x_, {at.row, at.first + j}, lanes, mask); },
+        out_,         {}};
     Value top = b_.let("top", rowMax(build_, lanes_, row));
     Value own = b_.let("own", broadcast(exponentBase(b_, top), lanes_));
     Value sum = sumOfPowers(build_, lanes_, row, own, [&](const Value& j, const Value& power, const Value* mask) {
@@ -186,9 +194,10 @@ static void wholeRow(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s, 
                      const BufferRef& out, const Value& row) {
   LoopBuilder& b = build.b;
   auto normalise = [&](const Value& n) {
-    softmaxRow(build, s,
-               {n, op.factor(), [&](const Value& at, int lanes, const Value* mask) { return b.load(x, {row, at}, lanes, mask); }, out,
-                [&](const Value& at) { return std::vector<Value>{row, at}; }});
+    softmaxRow(
+        build, s,
+        {n, mostOf(view.n), op.factor(), [&](const Value& at, int lanes, const Value* mask) { return b.load(x, {row, at}, lanes, mask); },
+         out, [&](const Value& at) { return std::vector<Value>{row, at}; }});
   };
   if (op.causal == Causal::No) {
     if (!view.n.isConstant(0)) normalise(view.n);

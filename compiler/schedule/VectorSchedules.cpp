@@ -61,7 +61,7 @@ const std::vector<ScheduleField<RowSchedule>>& RowSchedule::fields() {
 RowSchedule RowSchedule::byDefault(const OpDesc& op, const Target& target) {
   RowSchedule s;
   s.lanes = target.vectorLanes();
-  s.unroll = target.isa().vectorRegisters == 32 ? 2 : 1;
+  s.unroll = 2;
   s.rows = rowsPerTask(op);
   return s;
 }
