@@ -26,7 +26,8 @@ struct RunningSum {
 /// One step of a sum: acc -> new acc at a column; lanes that are off in `mask` must be left alone.
 using SumStep = std::function<Value(const Value& acc, const Value& at, const Value* mask)>;
 
-/// The sum of a row of `columns`, which are not above `most` where they are known only at run time. Partials that overflow show in it, as an infinity or a NaN.
+/// The sum of a row of `columns`, which are not above `most` where they are known only at run time. Partials that overflow show in it, as
+/// an infinity or a NaN.
 Value rowSum(OpBuild& build, const std::string& name, int lanes, const Value& columns, const SumStep& step,
              int64_t most = std::numeric_limits<int64_t>::max());
 

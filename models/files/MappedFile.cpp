@@ -2,6 +2,7 @@
 #include "models/files/MappedFile.h"
 
 #include "compiler/base/Checked.h"
+#include "compiler/base/InputFile.h"
 #include "compiler/base/Text.h"
 
 #include <algorithm>
@@ -9,7 +10,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <mutex>
 #include <sys/mman.h>
@@ -53,32 +53,18 @@ const char* mappedFileAt(const void* address) {
   return nullptr;
 }
 
-/// What `info` is, where it is no regular file with something in it; else "".
-static std::string unfit(const struct stat& info) {
-  if (S_ISDIR(info.st_mode)) return "is a directory";
-  if (S_ISFIFO(info.st_mode)) return "is a pipe, a regular file is needed";
-  if (S_ISSOCK(info.st_mode)) return "is a socket, a regular file is needed";
-  if (!S_ISREG(info.st_mode)) return "is a device, a regular file is needed";
-  return info.st_size == 0 ? "is empty" : "";
-}
-
 Result<MappedFile> MappedFile::open(const std::string& path) {
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escapedShort(path), why)); };
+  auto file = openInput(path);
+  if (!file) return file.error();
   struct stat info{};
-  if (::stat(path.c_str(), &info) != 0) return bad(std::strerror(errno));
-  if (std::string why = unfit(info); !why.empty()) return bad(why);  // before opening: to open a device can do something
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return bad(std::strerror(errno));
-  if (::fstat(fd, &info) != 0 || !unfit(info).empty()) {
-    ::close(fd);
-    return bad("changed while it was opened");
-  }
-  void* data = ::mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE, fd, 0);
-  int why = errno;
-  ::close(fd);
+  if (!file->regular) return bad("a regular file is needed, to be mapped");
+  if (::fstat(file->descriptor.get(), &info) != 0) return bad(std::strerror(errno));
+  if (info.st_size == 0) return bad("is empty");
+  void* data = ::mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_PRIVATE, file->descriptor.get(), 0);
   if (data == MAP_FAILED)
     return machineLacks(
-        fmt::format("{}: cannot map {}: {}", escapedShort(path), humanBytes(static_cast<double>(info.st_size)), std::strerror(why)));
+        fmt::format("{}: cannot map {}: {}", escapedShort(path), humanBytes(static_cast<double>(info.st_size)), std::strerror(errno)));
   return MappedFile(path, static_cast<const std::byte*>(data), info);
 }
 

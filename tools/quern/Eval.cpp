@@ -29,6 +29,8 @@ public:
     if ((spec.type == ElementType::I32) != array.isIds)
       return badInput(fmt::format("{}: descr is {}, {} is needed for {}", escaped(file), array.isIds ? "whole numbers" : "f32",
                                   spec.type == ElementType::I32 ? "i32" : "f32", spec.name));
+    if (array.isHalf && spec.type != ElementType::F16)
+      return badInput(fmt::format("{}: descr is '<f2', '<f4' is needed for {}", escaped(file), spec.name));
     Input input{&array, array.isIds ? static_cast<const void*>(array.ids.data()) : array.values.data(), {}};
     if (spec.type != ElementType::F32 && spec.type != ElementType::I32) {
       auto count = static_cast<int64_t>(array.values.size());

@@ -3,6 +3,7 @@
 
 #include "compiler/base/Checked.h"
 #include "compiler/base/Files.h"
+#include "compiler/base/Half.h"
 #include "compiler/base/Text.h"
 #include "compiler/op/Tensor.h"
 
@@ -86,9 +87,10 @@ size_t fortranIndex(size_t i, const std::vector<int64_t>& shape) {
 }
 
 Result<NpyArray> decode(const Header& header, std::string_view data) {
-  bool f4 = header.descr == "'<f4'", i4 = header.descr == "'<i4'", i8 = header.descr == "'<i8'";
-  if (!f4 && !i4 && !i8) return badInput(fmt::format("descr is {}, '<f4' is needed ('<i4' or '<i8' for ids)", escaped(header.descr)));
-  size_t width = i8 ? 8 : 4;
+  bool f2 = header.descr == "'<f2'", f4 = header.descr == "'<f4'", i4 = header.descr == "'<i4'", i8 = header.descr == "'<i8'";
+  if (!f2 && !f4 && !i4 && !i8)
+    return badInput(fmt::format("descr is {}, '<f4' is needed ('<i4' or '<i8' for ids)", escaped(header.descr)));
+  size_t width = i8 ? 8 : f2 ? 2 : 4;
   int64_t count = 1;
   for (int64_t extent : header.shape) {
     auto product = checkedMul(count, extent);
@@ -101,11 +103,17 @@ Result<NpyArray> decode(const Header& header, std::string_view data) {
                                 width, data.size()));
   if (static_cast<uint64_t>(*bytes) != data.size())
     return badInput(fmt::format("shape {} needs {} bytes of data, the file has {}", shapeText(header.shape), *bytes, data.size()));
-  NpyArray array{header.shape, {}, {}, !f4};
+  NpyArray array{header.shape, {}, {}, i4 || i8, f2};
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
     const char* from = data.data() + (header.fortran ? fortranIndex(i, header.shape) : i) * width;
     if (f4) {
       std::memcpy(&array.values.emplace_back(), from, 4);
+      continue;
+    }
+    if (f2) {
+      uint16_t half = 0;
+      std::memcpy(&half, from, 2);
+      array.values.push_back(floatOfHalf(half));
       continue;
     }
     int64_t whole = 0;

@@ -16,9 +16,10 @@ struct NpyArray {
   std::vector<float> values;
   std::vector<int32_t> ids;
   bool isIds = false;
+  bool isHalf = false;  ///< the file had <f2; the values are exactly those
 };
 
-/// Versions 1 to 3, little-endian f32 (`<f4`), i32 and i64 (`<i4`, `<i8`), C or Fortran order.
+/// Versions 1 to 3, little-endian f32 (`<f4`), f16 (`<f2`), i32 and i64 (`<i4`, `<i8`), C or Fortran order.
 /// Errors   BadInput: file, field, value, and what would be right. Nothing larger than the file is allocated.
 Result<NpyArray> readNpy(const std::string& path);
 
