@@ -41,25 +41,25 @@ std::string pathAt(int folder, const char* name) {
   return (folder == AT_FDCWD ? "" : pathOf(folder) + "/") + name;
 }
 
+thread_local bool halved = false;
+
 /// Whether this call is the one that fails. Sets errno.
 bool fails(const std::string& path) {
   static const std::string under = setting("QUERN_FAULT_UNDER"), as = setting("QUERN_FAULT_AS");
   static const long at = std::atol(setting("QUERN_FAULT_AT").c_str());
+  halved = false;
   if (as == "digest" || under.empty() || path.compare(0, under.size(), under) != 0) return false;
   if (++calls != at) return false;
   if (as == "swap") {
     ::syscall(SYS_renameat2, AT_FDCWD, setting("QUERN_SWAP_A").c_str(), AT_FDCWD, setting("QUERN_SWAP_B").c_str(), RENAME_EXCHANGE);
     return false;
   }
-  if (as != "short") errno = std::atoi(as.c_str());
-  return as != "short";
+  halved = as == "short";
+  if (!halved) errno = std::atoi(as.c_str());
+  return !halved;
 }
-/// Whether this call, just counted, is to do half of what it was asked.
-bool isShort() {
-  static const bool wanted = setting("QUERN_FAULT_AS") == "short";
-  static const long at = std::atol(setting("QUERN_FAULT_AT").c_str());
-  return wanted && calls == at;
-}
+/// Whether this call, for which fails() was just asked, is to do half of what it was asked.
+bool isShort() { return halved; }
 
 struct Report {
   ~Report() {
