@@ -29,7 +29,8 @@ bool writeAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     ssize_t done = ::write(fd, bytes.data(), bytes.size());
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return false;
+    if (done == 0) errno = EIO;  // nothing said, nothing written: not to be asked for ever
+    if (done <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(done));
   }
   return true;

@@ -48,7 +48,8 @@ Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
     ssize_t done = ::write(fd_, bytes.data(), bytes.size());
     if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return failed();
+    if (done == 0) errno = EIO;
+    if (done <= 0) return failed();
     bytes = bytes.subspan(static_cast<size_t>(done));
   }
   return {};

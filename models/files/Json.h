@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/base/Result.h"
+#include "compiler/base/Variants.h"
 
 #include <cstdint>
 #include <functional>
@@ -27,7 +28,7 @@ using JsonObject = std::vector<std::pair<std::string, JsonValue>>;  ///< in the 
 
 /// A value as a tree. Numbers without fraction and exponent are integers as far as 64 bits go, else doubles (finite).
 struct JsonValue {
-  std::variant<std::nullptr_t, bool, int64_t, uint64_t, double, std::string, JsonArray, JsonObject> value = nullptr;
+  std::variant<std::nullptr_t, bool, int64_t, uint64_t, double, std::string, JsonArray, JsonObject, NeverHeld> value = nullptr;
 
   template <class T>
   const T* as() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/base/Result.h"
+#include "compiler/base/Variants.h"
 
 #include <cstdint>
 #include <map>
@@ -31,8 +32,8 @@ struct MetadataArrays {
 };
 
 /// Strings are views of the mapped file, which the owner of the Metadata keeps.
-using MetadataValue =
-    std::variant<uint64_t, int64_t, double, bool, std::string_view, MetadataNumbers, std::vector<std::string_view>, MetadataArrays>;
+using MetadataValue = std::variant<uint64_t, int64_t, double, bool, std::string_view, MetadataNumbers, std::vector<std::string_view>,
+                                   MetadataArrays, NeverHeld>;
 
 /// Typed access. Every getter: nothing where the key is absent; an Error naming file, key, what it is and what is needed
 /// where the value is of another kind or outside [low, high]. Names and values are escaped in messages.

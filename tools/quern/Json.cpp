@@ -46,6 +46,7 @@ private:
     out_ += nlohmann::json(leaf).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   }
   void put(std::monostate) { out_ += "null"; }
+  void put(const NeverHeld&) {}
   void put(const std::vector<Json>& list) {
     enclosed('[', list, ']', [&](const Json& each) { value(each); });
   }

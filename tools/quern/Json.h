@@ -1,6 +1,8 @@
 // tools/quern/Json.h — JSON results; members in the order in which they are added.
 #pragma once
 
+#include "compiler/base/Variants.h"
+
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
@@ -51,7 +53,7 @@ private:
       std::conditional_t<std::is_floating_point_v<T>, double, std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>>>;
   friend class JsonWriter;
 
-  std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, std::vector<Json>, std::vector<Member>> value_;
+  std::variant<std::monostate, bool, int64_t, uint64_t, double, std::string, std::vector<Json>, std::vector<Member>, NeverHeld> value_;
 };
 
 struct Json::Member {
