@@ -15,18 +15,12 @@ TimingOperands::TimingOperands(const OpDesc& fixedOp, const Stop& stop)
       inputs_(makeInputs(fixedOp, InputData::ZeroMean, 1, Flush::Begin, 0, stop)),
       out_(static_cast<size_t>(outputOf(fixedOp).elements()) * 4, Flush::Begin) {}
 
-static std::vector<int64_t> shapeOf(const TensorSpec& spec) {
-  std::vector<int64_t> shape;
-  for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
-  return shape;
-}
-
 Result<KernelCall> TimingOperands::bind(const KernelRef& kernel, const DimValues& dims, int threads) {
   std::vector<Operand> operands;
   for (size_t i = 0; i < kernel->info.buffers.size(); ++i) {
     const KernelBuffer& buffer = kernel->info.buffers[i];
     if (i >= inputs_.tensors.size()) {
-      operands.push_back({out_.data(), denseStrides(shapeOf(outputOf(op_)))});
+      operands.push_back({out_.data(), denseStrides(outputOf(op_).extents())});
       continue;
     }
     const TensorData& input = inputs_.tensors[i];

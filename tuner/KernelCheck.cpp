@@ -131,17 +131,11 @@ std::vector<float> gathered(ElementType type, const GuardedArray& from, const st
   return out;
 }
 
-std::vector<int64_t> shapeOf(const TensorSpec& spec) {
-  std::vector<int64_t> shape;
-  for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
-  return shape;
-}
-
 /// The operands as the kernel takes them: weights packed, rows padded where it takes strides, the output last.
 class Binding {
 public:
   Binding(const KernelInfo& info, const CheckInputs& inputs, const CheckRun& run, const Stop& stop)
-      : run_(run), stop_(stop), outShape_(shapeOf(outputOf(inputs.op))), outType_(outputOf(inputs.op).type) {
+      : run_(run), stop_(stop), outShape_(outputOf(inputs.op).extents()), outType_(outputOf(inputs.op).type) {
     for (size_t i = 0; i < info.buffers.size(); ++i) {
       const KernelBuffer& buffer = info.buffers[i];
       bool isInput = i < inputs.tensors.size();

@@ -17,9 +17,9 @@
 
 namespace quern {
 
-static std::atomic<bool> loaded{false};
+static std::atomic<bool> moduleLoaded{false};
 
-bool codegenLoaded() { return loaded; }
+bool codegenLoaded() { return moduleLoaded; }
 
 /// Beside the program (an installation), or in the build tree it was built in.
 static std::vector<std::string> candidates() {
@@ -93,7 +93,7 @@ static Result<const CodegenApi*> load() {
       reasons += fmt::format("; {} is of another version", path);
       continue;
     }
-    loaded = true;
+    moduleLoaded = true;
     logLine(LogTopic::Dispatch, fmt::format("code generator loaded from {}", path));
     return entry();
   }

@@ -8,7 +8,7 @@ namespace {
 Value both(LoopOp op, const Value& x, int32_t constant) { return binary(op, x, i32Const(constant, x.lanes())); }
 Value isLess(const Value& x, int32_t limit) { return binary(LoopOp::Lt, x, i32Const(limit, x.lanes())); }
 
-constexpr int32_t kInf = 0x7f800000, kQuiet = 0x400000;
+constexpr int32_t kHalfInf = 0x7f800000, kHalfQuiet = 0x400000;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ Value floatOfHalf(OpBuild& build, const Value& half) {
   Value magnitude = b.let("magnitude", both(LoopOp::Shl, both(LoopOp::And, bits, 0x7fff), 13));
   Value normal = both(LoopOp::Add, magnitude, 112 << 23);
   Value special = both(LoopOp::Add, magnitude, 224 << 23);
-  Value quiet = selectOf(isLess(magnitude, (31 << 23) + 1), special, both(LoopOp::Or, special, kQuiet));
+  Value quiet = selectOf(isLess(magnitude, (31 << 23) + 1), special, both(LoopOp::Or, special, kHalfQuiet));
   // A denormal half is so many 2^-24.
   Value denormal = castTo(LoopOp::BitsI32, castTo(LoopOp::ToF32, both(LoopOp::And, bits, 0x3ff)) * f32Const(0x1p-24f, bits.lanes()));
   Value found = selectOf(isLess(magnitude, 1 << 23), denormal, selectOf(isLess(magnitude, 31 << 23), normal, quiet));
@@ -44,7 +44,7 @@ Value halfOfFloat(OpBuild& build, const Value& value) {
   Value finite = selectOf(isLess(magnitude, 113 << 23), denormal, rounded);
   Value infinite = i32Const(0x7c00, value.lanes());
   Value nan = both(LoopOp::Or, both(LoopOp::And, both(LoopOp::Lshr, magnitude, 13), 0x3ff), 0x7e00);
-  Value found = selectOf(isLess(magnitude, 0x477ff000), finite, selectOf(isLess(magnitude, kInf + 1), infinite, nan));
+  Value found = selectOf(isLess(magnitude, 0x477ff000), finite, selectOf(isLess(magnitude, kHalfInf + 1), infinite, nan));
   return binary(LoopOp::Or, sign, found);
 }
 

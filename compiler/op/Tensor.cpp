@@ -9,6 +9,12 @@
 
 namespace quern {
 
+std::vector<int64_t> TensorSpec::extents() const {
+  std::vector<int64_t> extents;
+  for (const TensorDim& dim : dims) extents.push_back(dim.value);
+  return extents;
+}
+
 int64_t TensorSpec::elements() const {
   int64_t product = 1;
   for (const TensorDim& dim : dims) {

@@ -42,6 +42,8 @@ struct TensorSpec {
 
   /// Product of the dimensions; all must be known.
   int64_t elements() const;
+  /// The dimensions as numbers; all must be known.
+  std::vector<int64_t> extents() const;
 };
 
 /// Values of run-time dimensions by name.

@@ -55,9 +55,9 @@ constexpr std::string_view kIgnored[] = {
     "transformer.h.*.attn.bias", "transformer.h.*.attn.masked_bias", "h.*.attn.bias", "h.*.attn.masked_bias", "v_head.summary.weight",
     "v_head.summary.bias"};
 /// How a product is rounded elsewhere, and what was trained with it.
-constexpr std::string_view kHarmlessHf[] = {"reorder_and_upcast_attn", "n_ctx", "n_special", "predict_special_tokens"};
+constexpr std::string_view kGpt2HarmlessHf[] = {"reorder_and_upcast_attn", "n_ctx", "n_special", "predict_special_tokens"};
 /// Rotary keys, which converters of early days wrote for every model.
-constexpr std::string_view kHarmlessGguf[] = {"rope.dimension_count", "rope.freq_base"};
+constexpr std::string_view kGpt2HarmlessGguf[] = {"rope.dimension_count", "rope.freq_base"};
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
@@ -70,7 +70,7 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   if (int64_t keys = in.integerOr(key("attention.head_count_kv"), c.heads, 1, 65536); keys != c.heads)
     in.refuse(key("attention.head_count_kv"), std::to_string(keys), fmt::format("the heads' {}", c.heads));
   if (!in.status()) return in.status().error();
-  if (auto good = checkKeys(metadata, arch, {in.read(), kHarmlessGguf}); !good) return good.error();
+  if (auto good = checkKeys(metadata, arch, {in.read(), kGpt2HarmlessGguf}); !good) return good.error();
   return c;
 }
 
@@ -96,7 +96,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   if (in.flagOr("scale_attn_by_inverse_layer_idx", false)) in.refuse("scale_attn_by_inverse_layer_idx", "true", "false");
   if (!in.flagOr("scale_attn_weights", true)) in.refuse("scale_attn_weights", "false", "true");
   if (!in.status()) return in.status().error();
-  if (auto good = checkKeys(fields.file(), root, {in.read(), kHarmlessHf}); !good) return good.error();
+  if (auto good = checkKeys(fields.file(), root, {in.read(), kGpt2HarmlessHf}); !good) return good.error();
   return c;
 }
 

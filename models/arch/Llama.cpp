@@ -43,8 +43,9 @@ constexpr std::string_view kIgnored[] = {"model.layers.*.self_attn.rotary_emb.in
                                          "v_head.summary.weight", "v_head.summary.bias"};
 
 /// Biases are built where their tensors are; what layers do beyond their window is said by layer_types and sliding_window.
-constexpr std::string_view kHarmlessHf[] = {"attention_bias", "mlp_bias", "max_window_layers", "is_llama_config", "n_positions", "n_ctx"};
-constexpr std::string_view kHarmlessGguf[] = {"attention.layer_norm_epsilon"};
+constexpr std::string_view kLlamaHarmlessHf[] = {"attention_bias",  "mlp_bias",    "max_window_layers",
+                                                 "is_llama_config", "n_positions", "n_ctx"};
+constexpr std::string_view kLlamaHarmlessGguf[] = {"attention.layer_norm_epsilon"};
 
 /// Within the window every position sees all before it: that much is built.
 void cutToWindow(ModelConfig& c, int64_t window) {
@@ -79,7 +80,7 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   c.rope.pairs = arch == "llama" ? RopePairs::Adjacent : RopePairs::Half;
   readGgufRope(in, metadata, arch, c.rope);
   if (!in.status()) return in.status().error();
-  if (auto good = checkKeys(metadata, arch, {in.read(), kHarmlessGguf}); !good) return good.error();
+  if (auto good = checkKeys(metadata, arch, {in.read(), kLlamaHarmlessGguf}); !good) return good.error();
   return c;
 }
 
@@ -125,7 +126,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   readHfRope(in, fields.file(), root, c.rope);
   cutToWindow(c, hfWindow(in, root, name));
   if (!in.status()) return in.status().error();
-  if (auto good = checkKeys(fields.file(), root, {in.read(), kHarmlessHf}); !good) return good.error();
+  if (auto good = checkKeys(fields.file(), root, {in.read(), kLlamaHarmlessHf}); !good) return good.error();
   return c;
 }
 

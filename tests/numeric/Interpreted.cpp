@@ -9,19 +9,13 @@
 
 namespace quern {
 
-static std::vector<int64_t> shapeOf(const TensorSpec& spec) {
-  std::vector<int64_t> shape;
-  for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
-  return shape;
-}
-
 std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims,
                                const CheckRun& run, uint32_t fill) {
   CheckInputs inputs = makeInputs(bound, run.data, run.seed);
   std::vector<std::vector<std::byte>> owned;
   owned.reserve(8);
   LoopArgs args;
-  std::vector<int64_t> outShape = shapeOf(outputOf(bound));
+  std::vector<int64_t> outShape = outputOf(bound).extents();
   std::vector<uint32_t> filled(static_cast<size_t>(outputOf(bound).elements()), fill);
   std::vector<float> out(filled.size());
   std::memcpy(out.data(), filled.data(), 4 * filled.size());  // no conversion: it would quieten a NaN

@@ -45,8 +45,7 @@ public:
 
   /// Operands in the kernel's order; the output is `out` (a copy of C where the op accumulates).
   std::vector<Operand> bind(const KernelInfo& info, const TensorSpec& outSpec, std::vector<std::byte>& out) {
-    std::vector<int64_t> outShape;
-    for (const TensorDim& dim : outSpec.dims) outShape.push_back(dim.value);
+    std::vector<int64_t> outShape = outSpec.extents();
     out.resize(static_cast<size_t>(bytesOf(outSpec.type, outSpec.elements())));
     std::vector<Operand> operands;
     for (size_t i = 0; i < info.buffers.size(); ++i) {
@@ -137,8 +136,7 @@ Result<int> runEval(std::vector<std::string> args) {
   auto call = KernelCall::make(*kernel, values, operands);
   if (!call) return call.error();
   call->run();
-  std::vector<int64_t> outShape;
-  for (const TensorDim& dim : outSpec.dims) outShape.push_back(dim.value);
+  std::vector<int64_t> outShape = outSpec.extents();
   std::vector<float> result(static_cast<size_t>(outSpec.elements()));
   rowValues(outSpec.type, out.data(), outSpec.elements(), result.data());
   if (auto good = writeNpy(line.get("output"), outShape, result); !good) return good.error();
