@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <sys/resource.h>
@@ -40,6 +39,7 @@ Error errorOf(const std::exception_ptr& thrown) {
 }
 
 std::atomic<bool> memoryRefused{false};
+const char* programName = "quern";
 
 [[noreturn]] void onNoMemory() {
   memoryRefused = true;
@@ -52,7 +52,7 @@ std::atomic<bool> memoryRefused{false};
   Error error = std::current_exception() ? errorOf(std::current_exception())
                 : memoryRefused          ? machineLacks("out of memory")
                                          : internalError("internal error: std::terminate");
-  std::fprintf(stderr, "quern: %s\n", error.message.c_str());
+  std::fprintf(stderr, "%s: %s\n", programName, error.message.c_str());
   std::_Exit(static_cast<int>(error.code));
 }
 
@@ -83,6 +83,7 @@ Result<int> onOwnStack(const std::function<Result<int>()>& body) {
 }  // namespace
 
 int runProgram(const char* name, std::function<Result<int>()> body) {
+  programName = name;
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGCHLD, SIG_DFL);  // a parent that ignores its children hands that on: how ours ended would not be known

@@ -7,7 +7,8 @@
 
 namespace quern {
 
-std::vector<DimValues> certifiedSizes(const OpDesc& op, const Schedule& schedule, int64_t rows) {
+/// Odd sizes; for a kernel of few `rows`, at most so many rows. 0: a kernel for any.
+static std::vector<DimValues> certifiedSizes(const OpDesc& op, const Schedule& schedule, int64_t rows) {
   if (runtimeDims(op).empty()) return {{}};
   constexpr int64_t kSample = 33;  // no multiple of any tile
   constexpr int kEdges = 4;

@@ -14,7 +14,4 @@ Result<void> certify(KernelLibrary& library, const OpDesc& op, const ScheduleCho
 Result<void> keepCertificate(KernelLibrary& library, const OpDesc& op, const Schedule& schedule, const Certificate& certificate,
                              const std::string& record);
 
-/// How many rows a kernel for few rows is verified at, and the others that it may meet.
-std::vector<DimValues> certifiedSizes(const OpDesc& op, const Schedule& schedule, int64_t rows);
-
 }  // namespace quern

@@ -1,7 +1,6 @@
 // tuner/KernelCheck.cpp — see KernelCheck.h.
 #include "tuner/KernelCheck.h"
 
-#include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
 #include "compiler/op/BlockValues.h"
@@ -9,10 +8,8 @@
 #include "tuner/WeightInputs.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <fmt/format.h>
-#include <limits>
 
 namespace quern {
 
@@ -65,9 +62,7 @@ CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush fl
         for (int64_t i = begin; i < end; ++i) array.f32()[i] = drawn(data, random);
       else drawBlocks(spec.type, end - begin, static_cast<std::byte*>(array.data()) + bytesOf(spec.type, begin), data, random);
     });
-    std::vector<int64_t> shape;
-    for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
-    inputs.tensors.push_back({array.data(), shape});
+    inputs.tensors.push_back({array.data(), spec.extents()});
     inputs.arrays.push_back(std::move(array));
   }
   return inputs;

@@ -38,14 +38,15 @@ OpContest::OpContest(KernelLibrary& library, const WorkloadItem& item, const Tun
   outcome_.op = text(item_.op);
 }
 
-TuneOutcome OpContest::unreached() {
+Result<TuneOutcome> OpContest::unprepared(const Error& why) {
+  if (why.code != kStopped) return why;
   outcome_.reached = outcome_.finished = false;
   return outcome_;
 }
 
 Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional<Schedule>& before, TuneProgress progress) {
   Schedule base = defaultSchedule(item_.op, library_.target());
-  if (auto ready = prepare(base); !ready) return ready.error().code == kStopped ? unreached() : Result<TuneOutcome>(ready.error());
+  if (auto ready = prepare(base); !ready) return unprepared(ready.error());
   std::vector<Candidate> candidates = candidatesOf(space, item_.op, item_.sample, library_.target(), times_.candidates);
   first_ = candidates[0];
   seen_ = {text(first_.schedule)};
@@ -70,7 +71,7 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
 
 Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, const Schedule& base, TuneProgress progress) {
   first_ = {base, predictedCost(base, fixed(item_.op, item_.sample), library_.target())};
-  if (auto ready = prepare(base); !ready) return ready.error().code == kStopped ? unreached() : Result<TuneOutcome>(ready.error());
+  if (auto ready = prepare(base); !ready) return unprepared(ready.error());
   candidates.resize(std::min(candidates.size(), planOf(options_.effort).narrow));
   meetAll(candidates, progress);
   decide(base);
@@ -80,7 +81,7 @@ Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, cons
 Result<TuneOutcome> OpContest::runAgain(const Schedule& winner) {
   Schedule base = defaultSchedule(item_.op, library_.target());
   first_ = {base, 1};
-  if (auto ready = prepare(base); !ready) return ready.error().code == kStopped ? unreached() : Result<TuneOutcome>(ready.error());
+  if (auto ready = prepare(base); !ready) return unprepared(ready.error());
   auto kernel = library_.get(item_.op, winner, times_.all);
   if (!kernel) return kernel.error();
   auto call = operands_.bind(*kernel, item_.sample);

@@ -54,7 +54,8 @@ private:
   PairTiming contest(KernelCall& a, KernelCall& b, const Stop& stop, double longer = 1);
   void crown(const Schedule& schedule, KernelCall call);
   void decide(const Schedule& base);
-  TuneOutcome unreached();
+  /// What run() and its kin return where the default was not ready: not reached in time, or the error.
+  Result<TuneOutcome> unprepared(const Error& why);
 
   KernelLibrary& library_;
   const WorkloadItem& item_;

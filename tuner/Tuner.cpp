@@ -10,7 +10,6 @@
 #include <array>
 #include <ctime>
 #include <fmt/format.h>
-#include <set>
 
 namespace quern {
 

@@ -56,7 +56,8 @@ struct TuneOutcome {
 /// The effort in the record of an op that was cut short: its winner so far runs, and the next run of any effort goes on from it.
 inline constexpr std::string_view kPartialEffort = "partial";
 
-/// Tunes one op at its sample dimensions. The winner and its record go into the library's cache and records.
+/// Tunes one op at its sample dimensions. The winner and its record go into the library's cache and records; of an
+/// Effort::Estimate nothing is recorded, since nothing was timed.
 /// Errors   what compiling the default says; Internal where the default itself is wrong.
 Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options);
 

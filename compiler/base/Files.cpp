@@ -49,13 +49,13 @@ Descriptor createBeside(int folder, const std::string& called, unsigned mode, st
   return {};
 }
 
-static std::string directoryOf(const std::string& path) {
+std::string directoryOf(const std::string& path) {
   size_t slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-static void syncDirectory(const std::string& path) {
+void syncDirectory(const std::string& path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return;
   ::fsync(fd);
@@ -133,7 +133,9 @@ std::vector<std::string> listDirectory(const std::string& path) { return namesIn
 
 std::vector<std::string> listDescriptor(const Descriptor& directory) {
   int own = ::openat(directory.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // a position of its own
-  return own < 0 ? std::vector<std::string>() : namesIn(::fdopendir(own));
+  DIR* opened = own < 0 ? nullptr : ::fdopendir(own);
+  if (opened == nullptr && own >= 0) ::close(own);
+  return namesIn(opened);
 }
 
 static std::vector<std::string> configRoots() {

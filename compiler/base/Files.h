@@ -5,7 +5,6 @@
 #include "compiler/base/InputFile.h"
 #include "compiler/base/Result.h"
 
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +20,11 @@ Result<void> writeFileAtomically(const std::string& path, std::string_view bytes
 Descriptor createBeside(int folder, const std::string& called, unsigned mode, std::string& name);
 constexpr std::string_view kTemporaryEnding = ".tmp";
 constexpr size_t kTemporaryLetters = 6;
+
+/// Where `path` lies: "." where it has no folder.
+std::string directoryOf(const std::string& path);
+/// So that a new name survives the machine; what cannot be synced is passed over.
+void syncDirectory(const std::string& path);
 
 /// All of `bytes`, however many writes that takes. False: errno says why not.
 bool writeAll(int fd, std::string_view bytes);

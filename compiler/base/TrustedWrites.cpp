@@ -1,6 +1,5 @@
 // compiler/base/TrustedWrites.cpp — see TrustedFolder.h: making, replacing, appending, and tidying up after killed writers.
 #include "compiler/base/Files.h"
-#include "compiler/base/InputFile.h"
 #include "compiler/base/Text.h"
 #include "compiler/base/TrustedFolder.h"
 
@@ -45,7 +44,9 @@ static Descriptor newFile(int folder, const std::string& called, std::string& na
     struct stat info{};
     bool swept = ::flock(file.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;  // a file system without locks: nobody sweeps
     if (!swept && ::fstat(file.get(), &info) == 0 && info.st_nlink == 1 && ::fchmod(file.get(), kFileMode) == 0) return file;
+    int why = errno;
     ::unlinkat(folder, name.c_str(), 0);
+    errno = why;
   }
   return {};
 }

@@ -1,6 +1,8 @@
 // compiler/jit/CompileApart.cpp — see CompileApart.h.
 #include "compiler/jit/CompileApart.h"
 
+#include "compiler/base/Files.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -50,35 +52,6 @@ private:
   std::unordered_set<const LoopExpr*> seen_;
 };
 
-/// Both ends of a pipe, closed when it goes.
-struct Pipe {
-  int read = -1, write = -1;
-  Pipe() {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC) == 0) read = ends[0], write = ends[1];
-  }
-  ~Pipe() {
-    closeWrite();
-    if (read >= 0) ::close(read);
-  }
-  void closeWrite() {
-    if (write >= 0) ::close(write);
-    write = -1;
-  }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
-};
-
-bool writeAll(int to, std::string_view bytes) {
-  while (!bytes.empty()) {
-    ssize_t wrote = ::write(to, bytes.data(), bytes.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote <= 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(wrote));
-  }
-  return true;
-}
-
 /// What the child does: one letter (o: object, e: a message behind its code), then the bytes. Ends without destructors or handlers.
 [[noreturn]] void emitInChild(const CodegenApi& api, const LoopProgram& program, const std::string& symbol, int to) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -90,7 +63,7 @@ bool writeAll(int to, std::string_view bytes) {
 }
 
 /// All that comes through the pipe; false where `stop` was asked first.
-bool readAll(int from, const Stop& stop, std::string& bytes) {
+bool readUntil(int from, const Stop& stop, std::string& bytes) {
   constexpr int kPatienceMs = 20;
   std::array<char, 1 << 16> buffer;
   for (;;) {
@@ -122,13 +95,15 @@ double weightOf(const LoopProgram& program) {
 Result<std::string> emitObject(const CodegenApi& api, const LoopProgram& program, const std::string& symbol, const Stop& stop) {
   if (stop.asked()) return stoppedError(program.name);
   if (!stop.possible() || weightOf(program) < kHeavyProgram) return api.emitObject(program, symbol);
-  Pipe pipe;
-  pid_t child = pipe.read < 0 ? -1 : ::fork();
+  int ends[2] = {-1, -1};
+  bool piped = ::pipe2(ends, O_CLOEXEC) == 0;
+  Descriptor from(ends[0]), to(ends[1]);
+  pid_t child = piped ? ::fork() : -1;
   if (child < 0) return api.emitObject(program, symbol);
-  if (child == 0) emitInChild(api, program, symbol, pipe.write);
-  pipe.closeWrite();
+  if (child == 0) emitInChild(api, program, symbol, to.get());
+  to = Descriptor();  // or the end would not come
   std::string bytes;
-  bool whole = readAll(pipe.read, stop, bytes);
+  bool whole = readUntil(from.get(), stop, bytes);
   if (!whole) ::kill(child, SIGKILL);
   int status = statusOf(child);
   if (!whole) return stoppedError(program.name);

@@ -22,7 +22,6 @@ std::string textOf(llvm::Error error) { return llvm::toString(std::move(error));
 struct Session {
   std::unique_ptr<llvm::orc::LLJIT> jit;
   std::string failed;
-  std::mutex guard;              ///< one link at a time: what failed is then known to be this one's
   std::optional<Error> refused;  ///< by the machine
   std::string said;              ///< what ORC reports beside the error it returns
   int count = 0;
@@ -75,7 +74,6 @@ Session& session() {
 Result<JitCode> linkObject(const std::string& object, const std::string& symbol) {
   Session& s = session();
   if (s.jit == nullptr) return internalError("ORC: " + s.failed);
-  std::lock_guard lock(s.guard);
   s.refused.reset();
   s.said.clear();
   auto dylib = s.jit->createJITDylib(fmt::format("kernel-{}", ++s.count));

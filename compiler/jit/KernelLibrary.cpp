@@ -127,7 +127,9 @@ Result<KernelRef> KernelLibrary::obtain(const OpDesc& op, const Schedule& schedu
   if (!cache_.enabled()) return compiledAndStored(op, schedule, stop);
   auto cached = fromCache(op, schedule, key);
   if (!cached || *cached != nullptr) return cached;
-  auto claim = cache_.claim(key);
+  const Stop& ends = stop.possible() ? stop : stop_;
+  auto claim = cache_.claim(key, ends);
+  if (ends.asked()) return stoppedError(key.op);
   if (claim) cached = fromCache(op, schedule, key);  // whoever held the claim before has made it
   if (!cached || *cached != nullptr) return cached;
   logLine(LogTopic::Cache, fmt::format("miss {} | {}", key.op, key.schedule));
@@ -192,7 +194,10 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op) {
   return get(op, *choice);
 }
 
-void KernelLibrary::forget() { loaded_ = std::shared_ptr<const Kernels>(); }
+void KernelLibrary::forget() {
+  std::lock_guard lock(guard_);
+  loaded_ = std::shared_ptr<const Kernels>();
+}
 
 LibraryCounts KernelLibrary::counts() const {
   std::lock_guard lock(guard_);

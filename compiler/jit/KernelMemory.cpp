@@ -6,8 +6,6 @@
 #include <llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h>
 #include <llvm/Support/Process.h>
 
-#include <optional>
-
 namespace quern {
 
 namespace {

@@ -5,6 +5,7 @@
 #include "compiler/jit/CodegenModule.h"
 
 #include "compiler/ArgsHeader.h"
+#include "compiler/base/Check.h"
 
 #include <llvm/Support/ErrorHandling.h>
 
@@ -34,7 +35,8 @@ WayOut*& wayOut() {
 
 [[noreturn]] void leave(bool noMemory, const char* reason) {
   WayOut* way = wayOut();
-  if (way == nullptr) throw std::bad_alloc();
+  if (way == nullptr && noMemory) throw std::bad_alloc();
+  QUERN_CHECK_FOR(way != nullptr, reason);
   way->noMemory = noMemory;
   std::snprintf(way->reason, sizeof way->reason, "%s", reason);
   std::longjmp(way->place, 1);
@@ -68,13 +70,18 @@ Error errorOf(const WayOut& way) {
   return internalError(std::string("LLVM: ") + way.reason);
 }
 
-template <auto function>
+/// For functions that one thread at a time may be in: taken out here, or a jump would leave it locked.
+std::mutex alone;
+
+template <auto function, bool kAlone = false>
 struct Guarded;
 
 /// `function`, with LLVM's fatal errors and memory that was not to be had as values.
-template <class R, class... Args, Result<R> (*function)(Args...)>
-struct Guarded<function> {
+template <class R, class... Args, Result<R> (*function)(Args...), bool kAlone>
+struct Guarded<function, kAlone> {
   static Result<R> call(Args... args) {
+    std::unique_lock<std::mutex> only(alone, std::defer_lock);
+    if (kAlone) only.lock();
     if (auto why = closed().error()) return *why;
     WayOut way;
     wayOut() = &way;
@@ -97,7 +104,7 @@ extern "C" __attribute__((visibility("default"))) const quern::CodegenApi* quern
   static const CodegenApi api = {CodegenApi::kVersion,
                                  Guarded<emitObject>::call,
                                  Guarded<emitText>::call,
-                                 Guarded<linkObject>::call,
+                                 Guarded<linkObject, true>::call,
                                  Guarded<staticLibrary>::call,
                                  Guarded<sharedLibrary>::call,
                                  kArgsHeader};

@@ -23,9 +23,8 @@ ColumnReduce::ColumnReduce(OpBuild& build, const std::string& name, LoopOp op, i
     : build_(build),
       op_(op),
       lanes_(lanes),
-      chains_(build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {
-  if (op == LoopOp::Add) totals_ = build.b.denseBuffer(name + "_so_far", Stored::F32, BufferRole::ThreadScratch, {2, kColumns});
-}
+      name_(name),
+      chains_(build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {}
 
 void ColumnReduce::each(const Value& count, const Step& step) { build_.forVectors("j", 0, count, lanes_, 1, build_.masks(), step); }
 
@@ -64,19 +63,20 @@ void ColumnReduce::run(const Value& n, const Value& count, const RowValue& value
     each(count, [&](const Value& at, int lanes, const Value* mask) { finish(at, lanes, mask, folded(at, lanes, mask)); });
     return;
   }
+  if (!totals_) totals_ = b.denseBuffer(name_ + "_so_far", Stored::F32, BufferRole::ThreadScratch, {2, kColumns});
   each(count, [&](const Value& at, int lanes, const Value* mask) {
-    for (int i : {0, 1}) b.store(totals_, {i, at}, f32Const(0, lanes), mask);
+    for (int i : {0, 1}) b.store(*totals_, {i, at}, f32Const(0, lanes), mask);
   });
   b.loop("block", 0, n, kBlockRows, [&](const Value& first) {
     runBlock(first, b.let("rows", minOf(kBlockRows, n - first)), count, value);
     each(count, [&](const Value& at, int lanes, const Value* mask) {
-      RunningSum before{b.load(totals_, {0, at}, lanes, mask), b.load(totals_, {1, at}, lanes, mask)};
+      RunningSum before{b.load(*totals_, {0, at}, lanes, mask), b.load(*totals_, {1, at}, lanes, mask)};
       RunningSum after = before.plus(b, folded(at, lanes, mask));
-      b.store(totals_, {0, at}, after.sum, mask);
-      b.store(totals_, {1, at}, after.lost, mask);
+      b.store(*totals_, {0, at}, after.sum, mask);
+      b.store(*totals_, {1, at}, after.lost, mask);
     });
   });
-  each(count, [&](const Value& at, int lanes, const Value* mask) { finish(at, lanes, mask, b.load(totals_, {0, at}, lanes, mask)); });
+  each(count, [&](const Value& at, int lanes, const Value* mask) { finish(at, lanes, mask, b.load(*totals_, {0, at}, lanes, mask)); });
 }
 
 }  // namespace quern

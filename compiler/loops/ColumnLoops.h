@@ -5,6 +5,8 @@
 #include "compiler/loops/RowLoops.h"
 #include "compiler/loops/RowSum.h"
 
+#include <optional>
+
 namespace quern {
 
 /// Columns of one task: 2 KiB of each row.
@@ -37,8 +39,9 @@ private:
   OpBuild& build_;
   LoopOp op_;
   int lanes_;
-  BufferRef chains_;  ///< [8, kColumns]
-  BufferRef totals_;  ///< [2, kColumns], of sums of many rows: what they are, what they lost
+  std::string name_;
+  BufferRef chains_;                 ///< [8, kColumns]
+  std::optional<BufferRef> totals_;  ///< [2, kColumns], of sums of many rows: what they are, what they lost
 };
 
 }  // namespace quern

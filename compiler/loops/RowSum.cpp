@@ -1,8 +1,6 @@
 // compiler/loops/RowSum.cpp — see RowSum.h.
 #include "compiler/loops/RowSum.h"
 
-#include "compiler/loops/Lanes.h"
-
 namespace quern {
 
 RunningSum RunningSum::plus(LoopBuilder& b, const Value& addend) const {

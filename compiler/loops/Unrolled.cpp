@@ -40,7 +40,7 @@ private:
     if (!a || !b) return std::nullopt;
     switch (e.op) {
       case LoopOp::Add: return checkedAdd(*a, *b);
-      case LoopOp::Sub: return *b == INT64_MIN ? std::nullopt : checkedAdd(*a, -*b);
+      case LoopOp::Sub: return checkedSub(*a, *b);
       case LoopOp::Mul: return checkedMul(*a, *b);
       case LoopOp::Div: return *a >= 0 && *b > 0 ? std::optional(*a / *b) : std::nullopt;
       case LoopOp::Rem: return *a >= 0 && *b > 0 ? std::optional(*a % *b) : std::nullopt;

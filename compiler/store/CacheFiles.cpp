@@ -54,6 +54,8 @@ Result<int64_t> KernelCache::exportTo(const std::string& file) const {
     auto bytes = serialise(*entry.artifact);
     if (!bytes) return bytes.error();
     out += fmt::format("{}\n{}\n", bytes->size(), *bytes);
+    if (out.size() + kSha256Chars > static_cast<size_t>(kMostText))
+      return machineLacks(fmt::format("{}: the cache has more than the {} that an import reads", escaped(file), humanBytes(kMostText)));
   }
   auto hash = sha256(out);
   if (!hash) return hash.error();

@@ -6,6 +6,7 @@
 #include "compiler/base/Text.h"
 #include "compiler/Fingerprint.h"
 #include "compiler/store/ObjectLoader.h"
+#include "compiler/store/TuningRecord.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -43,9 +44,7 @@ Result<std::string> hashOf(const KernelKey& key) {
 static std::string text(const Certificate& c) {
   std::string out = fmt::format("cases={} worst={}", c.cases, shortest(c.worstOverLimit));
   for (auto [key, value] : {std::pair{"as", &c.as}, {"of", &c.of}}) {
-    std::string plain = escaped(*value);
-    std::replace(plain.begin(), plain.end(), '"', '\'');  // values are quoted with "
-    if (!plain.empty()) out += fmt::format(" {}=\"{}\"", key, plain);
+    if (!value->empty()) out += fmt::format(" {}=\"{}\"", key, recordValue(*value));
   }
   return out;
 }

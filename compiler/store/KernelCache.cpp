@@ -1,7 +1,6 @@
 // compiler/store/KernelCache.cpp — see KernelCache.h: finding and writing entries. Listing and moving them: CacheFiles.cpp.
 #include "compiler/store/KernelCache.h"
 
-#include "compiler/base/Files.h"
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "compiler/store/CacheNames.h"
@@ -134,11 +133,11 @@ Result<TrustedFolder> KernelCache::writableEntries() const {
   return top->makeFolder(kEntryFolder);
 }
 
-std::optional<KeyClaim> KernelCache::claim(const KernelKey& key) const {
+std::optional<KeyClaim> KernelCache::claim(const KernelKey& key, const Stop& stop) const {
   auto hash = hashOf(key);
   auto folder = hash ? writableEntries() : Result<TrustedFolder>(hash.error());
   if (!folder) return std::nullopt;
-  return KeyClaim::take(std::move(*folder), *hash, kPatience);
+  return KeyClaim::take(std::move(*folder), *hash, kPatience, stop);
 }
 
 /// Files that killed processes did not finish, and claims of theirs.

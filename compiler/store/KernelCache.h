@@ -38,8 +38,9 @@ public:
   /// Whether a warning was given about the entry of `key` or the folder it would lie in.
   bool warnedOf(const KernelKey& key) const;
 
-  /// The right to make the missing entry of `key`, waited for. None: nothing can be written, so nobody need wait.
-  std::optional<KeyClaim> claim(const KernelKey& key) const;
+  /// The right to make the missing entry of `key`, waited for until `stop` is asked. None: nothing can be written, so nobody need
+  /// wait.
+  std::optional<KeyClaim> claim(const KernelKey& key, const Stop& stop) const;
   /// Writes the entry into the first directory. The first one also removes what killed writers left there. Errors: Machine.
   Result<void> put(const KernelArtifact& artifact) const;
 

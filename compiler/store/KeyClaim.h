@@ -1,6 +1,7 @@
 // compiler/store/KeyClaim.h — who compiles a key: however many processes miss it at once, one makes it and the others wait for that.
 #pragma once
 
+#include "compiler/base/Stop.h"
 #include "compiler/base/TrustedFolder.h"
 
 #include <chrono>
@@ -12,9 +13,9 @@ namespace quern {
 /// it ends, so nobody waits for the dead.
 class KeyClaim {
 public:
-  /// Takes the claim, or waits for it at most `patience`. Where that passes, or the folder knows no locks, the caller goes on without:
-  /// a key compiled twice costs time and is otherwise harmless, since entries are replaced whole.
-  static KeyClaim take(TrustedFolder folder, const std::string& hash, std::chrono::milliseconds patience);
+  /// Takes the claim, or waits for it at most `patience`, and until `stop` is asked. Where that passes, or the folder knows no locks, the
+  /// caller goes on without: a key compiled twice costs time and is otherwise harmless, since entries are replaced whole.
+  static KeyClaim take(TrustedFolder folder, const std::string& hash, std::chrono::milliseconds patience, const Stop& stop = {});
   KeyClaim(KeyClaim&&) = default;
   KeyClaim& operator=(KeyClaim&&) = delete;
   ~KeyClaim();
@@ -26,7 +27,7 @@ public:
 
 private:
   KeyClaim(TrustedFolder folder, std::string name) : folder_(std::move(folder)), name_(std::move(name)) {}
-  /// One try. False: another has it.
+  /// One try. False: another has it, or had it a moment ago.
   bool tryOnce();
 
   TrustedFolder folder_;

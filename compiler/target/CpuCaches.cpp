@@ -1,7 +1,7 @@
 // compiler/target/CpuCaches.cpp — see CpuCaches.h.
 #include "compiler/target/CpuCaches.h"
 
-#include "compiler/base/Files.h"
+#include "compiler/base/InputFile.h"
 #include "compiler/base/Text.h"
 
 #include <fmt/format.h>

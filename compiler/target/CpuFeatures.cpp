@@ -173,7 +173,7 @@ bool enabled(const Feature& feature, uint64_t state) {
   return (state & feature.state) == feature.state && (feature.state != kTiles || tilesPermitted());
 }
 
-/// Whether the instruction ends a child process; nothing where there can be no child.
+/// Whether a child process lives through the instruction; nothing where there can be no child.
 std::optional<bool> runsInChild(const Feature& feature) {
   pid_t child = ::fork();
   if (child < 0) return std::nullopt;

@@ -1,8 +1,9 @@
 // compiler/target/HostMemory.cpp — see HostMemory.h.
 #include "compiler/target/HostMemory.h"
 
-#include "compiler/base/Files.h"
+#include "compiler/base/InputFile.h"
 #include "compiler/base/Text.h"
+#include "compiler/target/ControlGroups.h"
 
 #include <algorithm>
 #include <optional>
@@ -41,20 +42,10 @@ HostMemory hostMemory(const std::string& root) {
   auto page = static_cast<int64_t>(::sysconf(_SC_PAGESIZE));
   HostMemory memory{static_cast<int64_t>(::sysconf(_SC_PHYS_PAGES)) * page, 0};
   memory.freeBytes = availableIn(root + "/proc/meminfo").value_or(static_cast<int64_t>(::sysconf(_SC_AVPHYS_PAGES)) * page);
-  auto groups = readFile(root + "/proc/self/cgroup");
-  std::string text = groups ? *groups : "0::/\n";  // what a container without /proc is likely to be in
-  for (const std::string& line : split(text, '\n')) {
-    // "0::/path" of version 2, "4:memory:/path" of version 1.
-    std::vector<std::string> fields = split(line, ':');
-    if (fields.size() != 3 || (fields[1] != "" && fields[1] != "memory")) continue;
-    bool second = fields[1].empty();
-    std::string top = root + (second ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory"), path = fields[2] == "/" ? "" : fields[2];
-    for (;; path.resize(path.rfind('/'))) {
-      if (second) lower(memory, top + path, "/memory.max", "/memory.current");
-      else lower(memory, top + path, "/memory.limit_in_bytes", "/memory.usage_in_bytes");
-      if (path.find('/') == std::string::npos) break;
-    }
-  }
+  eachControlGroup(root, "memory", [&](const std::string& folder, bool second) {
+    if (second) lower(memory, folder, "/memory.max", "/memory.current");
+    else lower(memory, folder, "/memory.limit_in_bytes", "/memory.usage_in_bytes");
+  });
   return memory;
 }
 

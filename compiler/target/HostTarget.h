@@ -7,7 +7,7 @@
 namespace quern {
 
 /// The CPU this process runs on: level and features that both the CPU reports and the operating system has enabled,
-/// data caches as Linux reports them.
+/// data caches as Linux reports them, or the CPU itself where Linux does not.
 Target hostTarget();
 
 /// What became of one instruction of each feature that the CPU reports, run in a child process.
@@ -19,9 +19,10 @@ struct FeatureTrial {
 };
 FeatureTrial tryFeatures();
 
+/// A CPU file that was read. Errors: BadInput, naming `file`, line and column.
+Result<Target> targetFromToml(const TomlValue& root, const std::string& file);
 /// `host`, a name in configs/cpu/, or a TOML file.
 /// Errors   BadCommand for an unknown name (with the known ones), BadInput for a bad file.
-Result<Target> targetFromToml(const TomlValue& root, const std::string& file);
 Result<Target> findTarget(const std::string& nameOrFile);
 
 /// The plain levels whose code runs on `target`, narrowest first: of x86-64, x86-64-v3 and x86-64-v4.

@@ -1,8 +1,9 @@
 // compiler/target/UsableCpus.cpp — see UsableCpus.h. Without /proc or /sys there is no quota to be seen, and the mask decides alone.
 #include "compiler/target/UsableCpus.h"
 
-#include "compiler/base/Files.h"
+#include "compiler/base/InputFile.h"
 #include "compiler/base/Text.h"
+#include "compiler/target/ControlGroups.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,46 +14,9 @@ namespace quern {
 
 namespace {
 
-/// One control group hierarchy with a CPU controller, and where this process is in it.
-struct Hierarchy {
-  bool second = false;  ///< version 2: cpu.max; else cpu.cfs_quota_us and cpu.cfs_period_us
-  std::string mount;    ///< where it is mounted
-  std::string mounted;  ///< which group lies there: "/", or a container's
-  std::string group;    ///< this process's, from the hierarchy's root
-};
-
 std::vector<std::string> linesOf(const std::string& path) {
   auto read = readFile(path);
   return read ? split(*read, '\n') : std::vector<std::string>();
-}
-
-bool namesCpu(const std::string& controllers) {
-  std::vector<std::string> names = split(controllers, ',');
-  return std::find(names.begin(), names.end(), "cpu") != names.end();
-}
-
-/// Lines of mountinfo: id parent major:minor root mountpoint options [optional...] - type source superoptions.
-std::vector<Hierarchy> mountedHierarchies(const std::string& root) {
-  std::vector<Hierarchy> found;
-  for (const std::string& line : linesOf(root + "/proc/self/mountinfo")) {
-    std::vector<std::string> words = split(line, ' ');
-    auto dash = std::find(words.begin(), words.end(), "-");
-    if (words.size() < 6 || words.end() - dash < 4) continue;
-    bool second = dash[1] == "cgroup2";
-    if (second || (dash[1] == "cgroup" && namesCpu(dash[3]))) found.push_back({second, words[4], words[3], ""});
-  }
-  return found;
-}
-
-/// Lines of /proc/self/cgroup: number:controllers:group; version 2 has no controllers.
-std::optional<std::string> groupIn(const std::string& root, const Hierarchy& hierarchy) {
-  for (const std::string& line : linesOf(root + "/proc/self/cgroup")) {
-    size_t first = line.find(':'), second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    std::string controllers = line.substr(first + 1, second - first - 1);
-    if (hierarchy.second ? controllers.empty() : namesCpu(controllers)) return line.substr(second + 1);
-  }
-  return std::nullopt;
 }
 
 std::optional<double> quotaIn(const std::string& folder, bool second) {
@@ -75,20 +39,9 @@ std::optional<double> quotaIn(const std::string& folder, bool second) {
 
 std::optional<double> cpuQuota(const std::string& root) {
   std::optional<double> least;
-  for (Hierarchy& hierarchy : mountedHierarchies(root)) {
-    auto group = groupIn(root, hierarchy);
-    if (!group) continue;
-    // A container's mount shows its own group as the root; what is above it is not to be seen.
-    std::string below = *group;
-    if (hierarchy.mounted != "/" && (below + "/").starts_with(hierarchy.mounted + "/")) below = below.substr(hierarchy.mounted.size());
-    while (true) {
-      while (below.ends_with('/')) below.pop_back();
-      auto quota = quotaIn(root + hierarchy.mount + below, hierarchy.second);
-      if (quota) least = std::min(least.value_or(*quota), *quota);
-      if (below.empty()) break;
-      below.resize(below.rfind('/') == std::string::npos ? 0 : below.rfind('/'));
-    }
-  }
+  eachControlGroup(root, "cpu", [&](const std::string& folder, bool second) {
+    if (auto quota = quotaIn(folder, second)) least = std::min(least.value_or(*quota), *quota);
+  });
   return least;
 }
 

@@ -1,6 +1,7 @@
 // models/files/AtomicFile.cpp — see AtomicFile.h.
 #include "models/files/AtomicFile.h"
 
+#include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 
 #include <algorithm>
@@ -26,32 +27,23 @@ Result<AtomicFile> AtomicFile::create(const std::string& given) {
   struct stat info{};
   if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode))
     return badInput(fmt::format("{}: is no regular file, which alone is replaced", escapedShort(path)));
-  std::string temporary = path + ".tmpXXXXXX";
-  int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  AtomicFile file(path, fd < 0 ? "" : temporary, fd);
-  if (fd < 0) return file.failed();
-  mode_t mask = ::umask(0);
-  ::umask(mask);
-  if (::fchmod(fd, 0666 & ~mask) != 0) return file.failed();
+  std::string temporary;
+  Descriptor staged = createBeside(AT_FDCWD, path, 0666, temporary);
+  bool there = static_cast<bool>(staged);
+  AtomicFile file(path, there ? temporary : "", std::move(staged));
+  if (!there) return file.failed();
   return file;
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, {})), fd_(std::exchange(other.fd_, -1)) {}
+    : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, {})), staged_(std::move(other.staged_)) {}
 
 AtomicFile::~AtomicFile() {
-  if (fd_ >= 0) ::close(fd_);
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 Result<void> AtomicFile::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    ssize_t done = ::write(fd_, bytes.data(), bytes.size());
-    if (done < 0 && errno == EINTR) continue;
-    if (done == 0) errno = EIO;
-    if (done <= 0) return failed();
-    bytes = bytes.subspan(static_cast<size_t>(done));
-  }
+  if (!quern::writeAll(staged_.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()})) return failed();
   return {};
 }
 
@@ -63,16 +55,11 @@ Result<void> AtomicFile::pad(int64_t bytes) {
 }
 
 Result<void> AtomicFile::commit() {
-  if (::fsync(fd_) != 0) return failed();
-  if (::close(std::exchange(fd_, -1)) != 0) return failed();
+  if (::fsync(staged_.get()) != 0) return failed();
+  if (::close(staged_.release()) != 0) return failed();
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return failed();
   temporary_.clear();
-  size_t slash = path_.rfind('/');
-  std::string folder = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-  if (int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); fd >= 0) {
-    ::fsync(fd);
-    ::close(fd);
-  }
+  syncDirectory(directoryOf(path_));
   return {};
 }
 

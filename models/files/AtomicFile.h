@@ -1,6 +1,7 @@
 // models/files/AtomicFile.h — a file written piece by piece that is either there whole or not at all.
 #pragma once
 
+#include "compiler/base/Descriptor.h"
 #include "compiler/base/Result.h"
 
 #include <cstddef>
@@ -30,11 +31,12 @@ public:
   Result<void> commit();
 
 private:
-  AtomicFile(std::string path, std::string temporary, int fd) : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
+  AtomicFile(std::string path, std::string temporary, Descriptor staged)
+      : path_(std::move(path)), temporary_(std::move(temporary)), staged_(std::move(staged)) {}
   Error failed() const;
 
   std::string path_, temporary_;
-  int fd_ = -1;
+  Descriptor staged_;
 };
 
 /// Takes the next piece of a tensor's bytes.

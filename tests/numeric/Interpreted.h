@@ -8,7 +8,7 @@ namespace quern {
 
 inline constexpr uint32_t kMinusSeven = 0xC0E00000, kSignallingNan = 0x7FA00000;
 
-/// The output, operands dense. Before the run its elements have the bits `fill`; arithmetic raises the flags that it raises natively.
+/// The output, operands dense. Before the run its elements have the bits `fill`; arithmetic raises its flags, which native kernels hide.
 std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims,
                                const CheckRun& run, uint32_t fill = kMinusSeven);
 

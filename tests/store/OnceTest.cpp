@@ -69,6 +69,8 @@ TEST_CASE("a claim keeps others waiting, for so long; nothing of it stays") {
     CHECK(std::chrono::steady_clock::now() - start >= 50ms);
     KeyClaim another = KeyClaim::take(trusted(folder.path), "l", 10'000ms);
     CHECK(std::chrono::steady_clock::now() - start < 5s);
+    KeyClaim stopped = KeyClaim::take(trusted(folder.path), "k", 600'000ms, Stop().within(0.05));
+    CHECK(std::chrono::steady_clock::now() - start < 60s);
   }
   CHECK(trusted(folder.path).names().empty());
 }

@@ -1,6 +1,7 @@
-// tests/unit/UsableCpusTest.cpp — CPU quotas of control groups, read from trees as systems and containers show them.
+// tests/unit/UsableCpusTest.cpp — CPU quotas and memory limits of control groups, read from trees as systems and containers show them.
 #include "compiler/base/Files.h"
 #include "compiler/target/CpuCaches.h"
+#include "compiler/target/HostMemory.h"
 #include "compiler/target/UsableCpus.h"
 #include "tests/Support.h"
 
@@ -68,6 +69,21 @@ TEST_CASE("version 1 in a container without a namespace: the mount shows the gro
   tree.file("/proc/self/cgroup", "3:cpu:/docker/ab12\n");
   tree.file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "50000\n").file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
   CHECK(cpuQuota(tree.root()) == 0.5);
+}
+
+TEST_CASE("memory: the least limit, also of a group with a colon in its name, and beside other controllers") {
+  Tree tree;
+  tree.file("/proc/meminfo", "MemTotal: 9000000 kB\nMemAvailable:   4000 kB\n");
+  CHECK(hostMemory(tree.root()).freeBytes == 4000 * 1024);
+  tree.file("/proc/self/mountinfo", kSecond).file("/proc/self/cgroup", "0::/kubepods/cri-containerd:ab12\n");
+  tree.file("/sys/fs/cgroup/kubepods/memory.max", "max\n").file("/sys/fs/cgroup/kubepods/cri-containerd:ab12/memory.max", "3000000\n");
+  CHECK(hostMemory(tree.root()).mostBytes == 3000000);
+  tree.file("/sys/fs/cgroup/kubepods/cri-containerd:ab12/memory.current", "1000000\n");
+  CHECK(hostMemory(tree.root()).freeBytes == 2000000);
+  tree.file("/proc/self/mountinfo", "33 31 0:30 / /groups/hugetlb,memory rw - cgroup cgroup rw,hugetlb,memory\n");
+  tree.file("/proc/self/cgroup", "4:hugetlb,memory:/a:b\n");
+  tree.file("/groups/hugetlb,memory/a:b/memory.limit_in_bytes", "2500000\n");
+  CHECK(hostMemory(tree.root()).mostBytes == 2500000);
 }
 
 TEST_CASE("no /proc, no quota; rubbish is none") {

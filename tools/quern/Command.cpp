@@ -143,9 +143,7 @@ static Result<void> tryLoops(const LoopProgram& program, const KernelInfo& info,
     if (memory.back() == nullptr) return machineLacks(fmt::format("{} bytes for {} are not to be had", bytes, buffer.name));
     args.buffers.push_back(memory.back().get());
     args.elements.push_back(bytes / bytesOf(program.buffers[i].element));
-    std::vector<int64_t> shape;
-    for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
-    std::vector<int64_t> strides = denseStrides(shape);
+    std::vector<int64_t> strides = denseStrides(spec.extents());
     args.strides.insert(args.strides.end(), strides.begin(), strides.begin() + buffer.strides);
   }
   return interpretSome(program, args, kSteps);
@@ -162,6 +160,7 @@ Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, con
   auto api = codegenModule();
   if (!api) return api.error();
   auto object = (*api)->emitObject(*program, kKernelSymbol);
+  if (!object && object.error().code == ErrorCode::Machine) return object.error();
   if (!object) return badInput(fmt::format("{}: {}", escaped(file), object.error().message));
   auto code = (*api)->linkObject(*object, kKernelSymbol);
   if (!code) return code.error();

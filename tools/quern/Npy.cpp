@@ -89,7 +89,7 @@ size_t fortranIndex(size_t i, const std::vector<int64_t>& shape) {
 Result<NpyArray> decode(const Header& header, std::string_view data) {
   bool f2 = header.descr == "'<f2'", f4 = header.descr == "'<f4'", i4 = header.descr == "'<i4'", i8 = header.descr == "'<i8'";
   if (!f2 && !f4 && !i4 && !i8)
-    return badInput(fmt::format("descr is {}, '<f4' is needed ('<i4' or '<i8' for ids)", escaped(header.descr)));
+    return badInput(fmt::format("descr is {}, '<f4' is needed ('<f2' for f16 operands, '<i4' or '<i8' for ids)", escaped(header.descr)));
   size_t width = i8 ? 8 : f2 ? 2 : 4;
   int64_t count = 1;
   for (int64_t extent : header.shape) {

@@ -112,6 +112,7 @@ PeerCall callOf(const SoftmaxOp& op, const CheckInputs& inputs, int threads) {
 }
 
 PeerCall callOf(const LayerNormOp& op, const CheckInputs& inputs, int threads) {
+  if (op.shape.residual) return cannot("peers have no layernorm of a sum");
   QuernPeerVector made = vectorOf(kQuernPeerLayerNorm, op.shape.x, inputs, threads);
   made.axis = made.rank - 1;
   made.eps = op.shape.eps;

@@ -161,7 +161,7 @@ Result<int> runTune(std::vector<std::string> args) {
       .value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
   modelFlag(line, "every op of a model")
       .value("budget", "TIME", "", "at most this long (60s, 2m)")
-      .value("effort", "E", "measure", "estimate, measure, patient, exhaustive");
+      .value("effort", "E", "measure", "estimate (records nothing), measure, patient, exhaustive");
   line.value("space", "FILE", "default", "search space: a name in configs/tune or a TOML file")
       .value("pin", "SCHEDULE", "", "verify this schedule and always use it for OP")
       .toggle("unpin", "free OP again");

@@ -129,16 +129,11 @@ private:
   Result<KernelCall> bind(float* result) {
     std::vector<TensorSpec> specs = inputsOf(op_);
     std::vector<Operand> operands;
-    auto shapeOf = [](const TensorSpec& spec) {
-      std::vector<int64_t> shape;
-      for (const TensorDim& dim : spec.dims) shape.push_back(dim.value);
-      return shape;
-    };
     for (size_t i = 0; i < kernel_->info.buffers.size(); ++i) {
       const KernelBuffer& buffer = kernel_->info.buffers[i];
-      if (i >= specs.size()) operands.push_back({result, denseStrides(shapeOf(outputOf(op_)))});
+      if (i >= specs.size()) operands.push_back({result, denseStrides(outputOf(op_).extents())});
       else if (buffer.use == BufferUse::Weight) operands.push_back({weight(i, buffer.pack), {}});
-      else operands.push_back({inputs_[i].data(), denseStrides(shapeOf(specs[i]))});
+      else operands.push_back({inputs_[i].data(), denseStrides(specs[i].extents())});
     }
     return KernelCall::make(kernel_, {}, operands);
   }

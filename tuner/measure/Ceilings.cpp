@@ -12,7 +12,6 @@
 #include <memory>
 #include <numeric>
 #include <sys/mman.h>
-#include <thread>
 #include <vector>
 
 namespace quern {
