@@ -130,8 +130,7 @@ void IrEmitter::bindArguments() {
   size_t next = 0;
   for (const LoopBuffer& buffer : program_.buffers) {
     BufferIr ir;
-    bool scratch = buffer.role == BufferRole::SharedScratch || buffer.role == BufferRole::ThreadScratch;
-    if (!scratch) ir.base = element(given, next++, ir_.getPtrTy());
+    if (!buffer.isScratch()) ir.base = element(given, next++, ir_.getPtrTy());
     buffers_.push_back(std::move(ir));
   }
 }

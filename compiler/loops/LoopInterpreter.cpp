@@ -4,6 +4,7 @@
 #include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
 #include "compiler/base/Half.h"
+#include "compiler/base/Text.h"
 #include "compiler/loops/LoopPrinter.h"
 
 #include <bit>
@@ -84,7 +85,7 @@ public:
         block(phase.body);
       }
     }
-    if (!failed_.empty()) return badInput(fmt::format("loop program '{}': {}", program_.name, failed_));
+    if (!failed_.empty()) return badInput(fmt::format("loop program '{}': {}", escapedShort(program_.name), failed_));
     return {};
   }
 
@@ -110,8 +111,7 @@ private:
       memory.strides.push_back(index(buffer.strides[i]));
       elements = elements && memory.shape.back() >= 0 ? checkedMul(*elements, memory.shape.back()) : std::nullopt;
     }
-    bool scratch = buffer.role == BufferRole::SharedScratch || buffer.role == BufferRole::ThreadScratch;
-    if (!scratch) {
+    if (!buffer.isScratch()) {
       QUERN_CHECK_FOR(given < args.buffers.size(), program_.name);
       if (given < args.elements.size()) memory.elements = args.elements[given];
       memory.data = static_cast<std::byte*>(args.buffers[given++]);

@@ -42,13 +42,11 @@ LoopToken LoopLexer::next() {
     while (length < rest.size() &&
            (isWordChar(rest[length]) || (rest[length] == '-' && length + 1 < rest.size() && isWordChar(rest[length + 1]))))
       ++length;
-  } else if (rest[0] == '"') {
-    size_t close = rest.find('"', 1);
-    std::string inner(rest.substr(1, close == std::string_view::npos ? close : close - 1));
-    at_ += close == std::string_view::npos ? rest.size() : close + 1;
+  } else if (size_t close = rest.find_first_of("\"\n", 1); rest[0] == '"' && close != std::string_view::npos && rest[close] == '"') {
+    at_ += close + 1;
     afterOperand_ = true;
-    return {LoopToken::Kind::String, inner, line_};
-  } else {
+    return {LoopToken::Kind::String, std::string(rest.substr(1, close - 1)), line_};
+  } else {  // a quote that stays open on its line is a sign that nothing expects
     for (std::string_view sign : {">>>", "<<", ">>", "<=", "==", "!="})
       if (rest.starts_with(sign)) {
         length = sign.size();

@@ -23,6 +23,7 @@ namespace quern {
 namespace {
 
 constexpr int kMaxDepth = 200;
+constexpr size_t kMaxName = 100;
 
 class Parser {
 public:
@@ -46,8 +47,8 @@ private:
   void advance() { token_ = lexer_.next(); }
   void fail(const std::string& why) {
     if (!failed_.empty()) return;
-    failed_ =
-        token_.kind == LoopToken::Kind::End ? why + ", not the end of the file" : fmt::format("{}, not '{}'", why, escaped(token_.text));
+    failed_ = token_.kind == LoopToken::Kind::End ? why + ", not the end of the file"
+                                                  : fmt::format("{}, not '{}'", why, escapedShort(token_.text));
     failedLine_ = token_.line;
     token_ = {LoopToken::Kind::End, {}, token_.line};
   }
@@ -72,6 +73,7 @@ private:
   }
   std::string takeText(LoopToken::Kind kind, std::string_view what) {
     std::string taken = token_.text;
+    if (kind == LoopToken::Kind::Name && taken.size() > kMaxName) fail(fmt::format("a name of at most {} characters expected", kMaxName));
     expect(kind, what);
     return taken;
   }
@@ -357,7 +359,8 @@ private:
   }
   LoopExprRef call(const std::string& name) {
     LoopExpr e;
-    if (!isSign("(")) return fail(fmt::format("'{}' is not declared; a declared name or a function expected", escaped(name))), integer(0);
+    if (!isSign("("))
+      return fail(fmt::format("'{}' is not declared; a declared name or a function expected", escapedShort(name))), integer(0);
     advance();
     e.args.push_back(expr());
     while (accept(",")) e.args.push_back(expr());
@@ -368,7 +371,7 @@ private:
       while (failed_.empty() && accept(","));
     sign(")");
     if (!failed_.empty() || !classifyCall(e, name))
-      return fail(fmt::format("'{}' with {} arguments is no function; a function expected", escaped(name), e.args.size())), integer(0);
+      return fail(fmt::format("'{}' with {} arguments is no function; a function expected", escapedShort(name), e.args.size())), integer(0);
     return made(std::move(e));
   }
   LoopLexer lexer_;

@@ -148,6 +148,8 @@ struct LoopBuffer {
   BufferRole role = BufferRole::In;
   std::vector<LoopExprRef> shape;
   std::vector<LoopExprRef> strides;  ///< elements, one per dimension; the last is 1
+
+  bool isScratch() const { return role == BufferRole::SharedScratch || role == BufferRole::ThreadScratch; }
 };
 
 struct LoopVar {

@@ -39,8 +39,7 @@ public:
         fail(fmt::format("buffer {} has {} dimensions and {} strides", buffer.name, buffer.shape.size(), buffer.strides.size()));
       for (const auto* list : {&buffer.shape, &buffer.strides})
         for (const LoopExprRef& e : *list) index(e);
-      bool scratch = buffer.role == BufferRole::SharedScratch || buffer.role == BufferRole::ThreadScratch;
-      if (scratch) denseScratch(buffer);
+      if (buffer.isScratch()) denseScratch(buffer);
     }
     if (program_.phases.empty() || program_.phases.size() > 3) fail(fmt::format("{} phases; 1 to 3 are needed", program_.phases.size()));
     for (const LoopPhase& phase : program_.phases) {
@@ -52,7 +51,7 @@ public:
     }
     if (failed_.empty())
       if (auto good = checkWrittenOut(program_); !good) failed_ = good.error().message;
-    if (!failed_.empty()) return badInput(fmt::format("loop program '{}': {}", escaped(program_.name), failed_));
+    if (!failed_.empty()) return badInput(fmt::format("loop program '{}': {}", escapedShort(program_.name), failed_));
     return {};
   }
 
@@ -60,7 +59,7 @@ private:
   void fail(std::string why) {
     if (failed_.empty()) failed_ = std::move(why);
   }
-  void wrong(const LoopExprRef& e, std::string_view why) { fail(fmt::format("{}: {}", text(e, program_), why)); }
+  void wrong(const LoopExprRef& e, std::string_view why) { fail(fmt::format("{}: {}", escapedShort(text(e, program_)), why)); }
 
   void index(const LoopExprRef& e) {
     expr(e);
@@ -80,8 +79,8 @@ private:
     Value stride = 1;
     for (size_t i = buffer.shape.size(); i > 0 && failed_.empty(); --i) {
       if (text(buffer.strides[i - 1], program_) != text(stride.expr(), program_))
-        fail(fmt::format("scratch {}: stride {} is {}, {} is needed", buffer.name, i - 1, text(buffer.strides[i - 1], program_),
-                         text(stride.expr(), program_)));
+        fail(fmt::format("scratch {}: stride {} is {}, {} is needed", buffer.name, i - 1,
+                         escapedShort(text(buffer.strides[i - 1], program_)), text(stride.expr(), program_)));
       stride = stride * Value(buffer.shape[i - 1]);
     }
   }

@@ -97,8 +97,7 @@ KernelInfo kernelInfoOf(const LoopProgram& program, const OpDesc& op, const Sche
   info.order = orderOf(schedule);
   for (int id : program.dims) info.dims.push_back(program.vars[static_cast<size_t>(id)].name);
   for (const LoopBuffer& buffer : program.buffers)
-    if (buffer.role != BufferRole::SharedScratch && buffer.role != BufferRole::ThreadScratch)
-      info.buffers.push_back(describe(buffer, program, op, schedule));
+    if (!buffer.isScratch()) info.buffers.push_back(describe(buffer, program, op, schedule));
   auto formula = [&](const std::string& given) {
     auto parsed = Formula::parse(given, info.dims);
     QUERN_CHECK_FOR(static_cast<bool>(parsed), given);

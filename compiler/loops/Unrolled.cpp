@@ -2,6 +2,7 @@
 #include "compiler/loops/Unrolled.h"
 
 #include "compiler/base/Checked.h"
+#include "compiler/base/Text.h"
 #include "compiler/loops/LoopPrinter.h"
 
 #include <algorithm>
@@ -55,7 +56,7 @@ private:
     for (size_t i = 0; i < reg.dims.size() && failed_.empty(); ++i) {
       auto at = known(*args[from + i]);
       if (at && *at >= 0 && *at < reg.dims[i]) continue;
-      fail(fmt::format("register array {}: index {} is {}; 0 to {} are there", reg.name, text(args[from + i], program_),
+      fail(fmt::format("register array {}: index {} is {}; 0 to {} are there", reg.name, escapedShort(text(args[from + i], program_)),
                        at ? std::to_string(*at) : "no number", reg.dims[i] - 1));
     }
   }
@@ -91,8 +92,8 @@ private:
     std::optional<int64_t>& value = values_[static_cast<size_t>(s.id)];
     if (!begin || !end || !step || *step < 1)
       return fail(fmt::format("unroll {} from {} to {} step {}: numbers, and a step above 0, are needed",
-                              program_.vars[static_cast<size_t>(s.id)].name, text(s.args[0], program_), text(s.args[1], program_),
-                              text(s.args[2], program_)));
+                              program_.vars[static_cast<size_t>(s.id)].name, escapedShort(text(s.args[0], program_)),
+                              escapedShort(text(s.args[1], program_)), escapedShort(text(s.args[2], program_))));
     for (value = begin; value && *value < *end && count(); value = checkedAdd(*value, *step)) block(s.body);
     value.reset();
   }

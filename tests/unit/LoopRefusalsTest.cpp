@@ -37,6 +37,23 @@ struct Case {
 
 }  // namespace
 
+TEST_CASE("a refusal is short whatever stands in the file") {
+  const std::string endless(5000, 'n'), sum = [] {
+    std::string terms = "1.5f";
+    for (int i = 0; i < 150; ++i) terms = "(" + terms + " + 1.5f)";
+    return terms;
+  }();
+  for (const Case& c :
+       {Case{program("let a = (t + \"left open\n" + endless), "x.loops:7: an expression expected, not '\"'"},
+        Case{program("let a = " + endless), "a name of at most 100"}, Case{program("let " + endless + " = 1f"), "a name of at most 100"},
+        Case{program("let a = t \"" + endless + "\""), "expected, not 'nnn"}, Case{program("let a = (t & " + sum + ")"), "[...]"},
+        Case{program("reg a[2] : f32 = 0f\nset a[" + sum + "] = 1f"), "[...]"}}) {
+    std::string said = refusal(c.text);
+    CHECK_THAT(said, Catch::Contains(c.says));
+    CHECK(said.size() < 600);
+  }
+}
+
 TEST_CASE("loop programs that are refused") {
   const Case cases[] = {
       {program("reg a[2] : f32 = 0f\nset a[2] = 1f"), "register array a: index 2 is 2; 0 to 1 are there"},

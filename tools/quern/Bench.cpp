@@ -169,6 +169,7 @@ Result<int> runBench(std::vector<std::string> args) {
     footer = ceilingsText() + againstFooter(rows);
   }
   if (settings.progress) std::fprintf(stderr, "\r\033[K");
+  for (BenchRow& row : rows) holdAgainst(row, ceilings);
   if (auto good = report(line, rows, ceilings, (*library)->target(), settings.threads, footer); !good) return good.error();
   for (const std::string& message : wrong) std::fprintf(stderr, "quern: %s\n", message.c_str());
   if (settings.stop.asked()) {

@@ -133,15 +133,13 @@ private:
       out.schedule = text(choice->schedule);
       out.scheduleFrom = choice->from;
       setRate(out, *op, ceilings_);
-      if (raisedFor(out, ceilings_, library_.target(), settings_.stop)) setRate(out, *op, ceilings_);
     } else {
       out.scheduleFrom = "tuned or default";
       out.rate = scope.flops / out.warmNs.median;
       out.rateUnit = "GFLOPS";
-      auto share = [&] { out.ceilingPercent = ceilings_.fmaGflops > 0 ? 100 * out.rate / ceilings_.fmaGflops : 0; };
-      share();
-      if (raisedFor(out, ceilings_, library_.target(), settings_.stop)) share();
+      out.leastNs = [flops = scope.flops](const Ceilings& of) { return of.fmaGflops > 0 ? flops / of.fmaGflops : 0; };
     }
+    holdAgainstOrRaise(out, ceilings_, library_.target(), settings_.stop);
     return {};
   }
 

@@ -62,10 +62,9 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   row.tunedSpeedup = 1 / timing.ratio.median;
   if (!dims.empty()) row.note = "at 64 each";
   setRate(row, bound, settings.ceilings);
-  if (raisedFor(row, settings.ceilings, library.target(), settings.stop)) setRate(row, bound, settings.ceilings);
+  holdAgainstOrRaise(row, settings.ceilings, library.target(), settings.stop);
   int given = settings.pool.threads();  // a peer decides for itself what is worth sharing
-  benchAgainst(row, settings.peers, bound, operands, ours, settings.ceilings,
-               {given, kSeconds, given > 1 ? kSettleSeconds : 0, settings.stop});
+  benchAgainst(row, settings.peers, bound, operands, ours, {given, kSeconds, given > 1 ? kSettleSeconds : 0, settings.stop});
   if (settings.stop.asked()) return stoppedError(text(entry.op));
   return row;
 }

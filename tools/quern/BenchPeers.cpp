@@ -88,7 +88,7 @@ private:
 }  // namespace
 
 void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& op, TimingOperands& operands, const TimedCall& ours,
-                  const Ceilings& ceilings, const AgainstSettings& settings) {
+                  const AgainstSettings& settings) {
   PeerCall call = peerCallOf(op, operands.inputs(), settings.threads);
   if (call.wantsPositive) {
     const GuardedArray& x = operands.inputs().arrays[0];
@@ -118,7 +118,6 @@ void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& o
     PairTiming timing = timePair(ours, [&] { bench.run(); }, settings.seconds, 1e9, settings.settleSeconds, settings.stop);
     figure.ns = timing.b;
     figure.ratio = timing.ratio;
-    figure.ceilingPercent = ceilingShare(row, op, ceilings, timing.b.median);
   }
 }
 

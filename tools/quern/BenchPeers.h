@@ -16,7 +16,7 @@ struct AgainstSettings {
 
 /// Fills row.peers. `op`: all dimensions known; `ours`: the call whose result is in operands.result().
 void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& op, TimingOperands& operands, const TimedCall& ours,
-                  const Ceilings& ceilings, const AgainstSettings& settings);
+                  const AgainstSettings& settings);
 
 /// The ratio to the fastest peer of each row over all rows, and a line for each peer: version and ways.
 std::string againstFooter(const std::vector<BenchRow>& rows);

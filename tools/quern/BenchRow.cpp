@@ -126,23 +126,28 @@ std::string tableOf(const std::vector<BenchRow>& rows) {
   return aligned(cells);
 }
 
-double ceilingShare(const BenchRow& row, const OpDesc& op, const Ceilings& ceilings, double ns) {
-  return ns > 0 ? 100 * rooflineNs(op, ceilings) / ns / row.threads : 0;
-}
-
-bool raisedFor(const BenchRow& row, Ceilings& ceilings, const Target& target, const Stop& stop) {
-  constexpr double kAbove = 102, kSeconds = 0.5;  // a ceiling is a best figure: two percent are its noise
-  if (row.ceilingPercent <= kAbove || stop.asked()) return false;
-  raiseTo(ceilings, measureCeilings(target, kSeconds, stop));
-  return true;
-}
-
 void setRate(BenchRow& row, const OpDesc& op, const Ceilings& ceilings) {
   double ns = row.warmNs.median;
   bool arithmetic = flopsOf(op) / ceilings.fmaGflops > 0.5 * rooflineNs(op, ceilings);
   row.rate = ns > 0 ? (arithmetic ? flopsOf(op) : minBytesOf(op)) / ns : 0;
   row.rateUnit = arithmetic ? "GFLOPS" : "GB/s";
-  row.ceilingPercent = ceilingShare(row, op, ceilings, ns);
+  row.leastNs = [op, threads = row.threads](const Ceilings& of) { return rooflineNs(op, of) / threads; };
+}
+
+void holdAgainst(BenchRow& row, const Ceilings& ceilings) {
+  if (!row.leastNs) return;
+  double least = row.leastNs(ceilings);
+  auto share = [&](double ns) { return ns > 0 ? 100 * least / ns : 0; };
+  row.ceilingPercent = share(row.warmNs.median);
+  for (PeerFigure& figure : row.peers) figure.ceilingPercent = share(figure.ns.median);
+}
+
+void holdAgainstOrRaise(BenchRow& row, Ceilings& ceilings, const Target& target, const Stop& stop) {
+  constexpr double kAbove = 102, kSeconds = 0.5;  // a ceiling is a best figure: two percent are its noise
+  holdAgainst(row, ceilings);
+  if (row.ceilingPercent <= kAbove || stop.asked()) return;
+  raiseTo(ceilings, measureCeilings(target, kSeconds, stop));
+  holdAgainst(row, ceilings);
 }
 
 }  // namespace quern

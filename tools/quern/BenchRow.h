@@ -6,6 +6,7 @@
 #include "tuner/measure/Ceilings.h"
 #include "tuner/measure/Timing.h"
 
+#include <functional>
 #include <optional>
 
 namespace quern {
@@ -27,6 +28,7 @@ struct BenchRow {
   double rate = 0;
   std::string rateUnit;  ///< GFLOPS, GB/s, tokens/s
   double ceilingPercent = 0;
+  std::function<double(const Ceilings&)> leastNs;  ///< a call's time at these ceilings; empty: percent is what was measured beside it
   std::optional<double> coldMs, firstMs, scopeMs;
   std::optional<double> tunedSpeedup;  ///< default's time over the schedule's in use
   Columns recordedMs;
@@ -43,13 +45,12 @@ Columns columnsOf(const Ceilings& ceilings);
 /// A table of all rows; recorded columns where any row has them.
 std::string tableOf(const std::vector<BenchRow>& rows);
 
-/// What the row's op reached of its ceiling on the row's threads, in percent.
-double ceilingShare(const BenchRow& row, const OpDesc& op, const Ceilings& ceilings, double ns);
-
-/// For a row above its ceiling: measures the ceilings again and raises them. False where the row is not, or `stop` is asked.
-bool raisedFor(const BenchRow& row, Ceilings& ceilings, const Target& target, const Stop& stop);
-
-/// The rate that says most of an op: GFLOPS where arithmetic binds, GB/s where data moves.
+/// The rate that says most of an op: GFLOPS where arithmetic binds, GB/s where data moves; and its least time on the row's threads.
 void setRate(BenchRow& row, const OpDesc& op, const Ceilings& ceilings);
+
+/// What the row and its peers reached of these ceilings. Once more for all rows at the end of a run: later ones may have raised them.
+void holdAgainst(BenchRow& row, const Ceilings& ceilings);
+/// The same, and a row above its ceilings has them measured again and raised, unless `stop` is asked.
+void holdAgainstOrRaise(BenchRow& row, Ceilings& ceilings, const Target& target, const Stop& stop);
 
 }  // namespace quern

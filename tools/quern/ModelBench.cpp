@@ -27,7 +27,7 @@ public:
   }
 
   /// `bytesPerSecond`: of the level that the weights are read from, measured now.
-  BenchRow row(bool prompt, const Ceilings& ceilings, const std::function<double()>& bytesPerSecond, int threads) {
+  BenchRow row(bool prompt, const std::function<double()>& bytesPerSecond, int threads) {
     int64_t depth = std::min(plan_.depth, model_.context() - 1), asked = prompt ? plan_.prefill : plan_.decode,
             count = std::min(asked, model_.context() - depth);
     auto run = [&] { forward(prompt, depth, count); };
@@ -45,7 +45,7 @@ public:
     double bytes = model_.decodeBytes() + (static_cast<double>(depth) + static_cast<double>(count) / 2) * model_.cacheBytesPerPosition();
     if (prompt) {
       row.warmNs = timeCall(run, kSeconds);
-      row.ceilingPercent = 100 * cost_.flops({count, depth, 1}) / row.warmNs.median / ceilings.fmaGflops / threads;
+      row.leastNs = [flops = cost_.flops({count, depth, 1}), threads](const Ceilings& of) { return flops / of.fmaGflops / threads; };
     } else {
       row.ceilingPercent = timeBeside(row, run, [&] { return bytes * static_cast<double>(count) / bytesPerSecond(); });
       if (!std::isfinite(row.ceilingPercent)) row.ceilingPercent = 0;  // no memory to measure the rate with
@@ -116,7 +116,7 @@ Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource sou
   std::vector<BenchRow> rows;
   for (bool prompt : {true, false}) {
     if ((prompt ? plan.prefill : plan.decode) == 0) continue;
-    BenchRow row = bench.row(prompt, ceilings, bandwidth, settings.threads);
+    BenchRow row = bench.row(prompt, bandwidth, settings.threads);
     if (stopped()) break;
     row.cpu = library.target().name;
     rows.push_back(std::move(row));
