@@ -154,7 +154,7 @@ def entry_fields(data):
 
 def swapped(folder):
     """Right before each call about the cache's files in turn, the entry, or the folder it lies in, changes places with one that others
-    could write, which holds other code under a right hash. That code never runs."""
+    could write, or with a link, which holds other code under a right hash. That code never runs."""
     for name, values in (("a", [1, 2, 3, 4]), ("b", [10, 20, 30, 40])):
         with open(os.path.join(folder, name + ".npy"), "wb") as file:
             file.write(npy("(4,)", values))
@@ -165,7 +165,7 @@ def swapped(folder):
         words = [quern, "eval", op, os.path.join(folder, "a.npy"), os.path.join(folder, "b.npy"), "-o", os.path.join(folder, "y.npy"), "--cache", cache]
         return subprocess.run(words, capture_output=True, text=True, env={**os.environ, **env})
 
-    for what in ("entry", "folder"):
+    for what in ("entry", "folder", "link"):
         at, count, seen = 1, 1, 0
         while at <= count:
             subprocess.run(["rm", "-rf", cache, os.path.join(folder, "theirs")], check=True)
@@ -179,15 +179,18 @@ def swapped(folder):
             theirs = os.path.join(folder, "theirs")
             os.mkdir(theirs)
             os.chmod(theirs, 0o777)
-            with open(os.path.join(theirs, name), "wb") as file:
+            held = os.path.join(theirs, "held" if what == "link" else name)
+            with open(held, "wb") as file:
                 file.write(body + hashlib.sha256(body).hexdigest().encode())
-            os.chmod(os.path.join(theirs, name), 0o666 if what == "entry" else 0o600)
-            pair = (os.path.join(kernels, name), os.path.join(theirs, name)) if what == "entry" else (kernels, theirs)
+            os.chmod(held, 0o666 if what == "entry" else 0o600)
+            if what == "link":
+                os.symlink(held, os.path.join(theirs, name))
+            pair = (kernels, theirs) if what == "folder" else (os.path.join(kernels, name), os.path.join(theirs, name))
             env = {"LD_PRELOAD": faulty, "QUERN_FAULT_UNDER": cache, "QUERN_FAULT_AT": str(at), "QUERN_FAULT_AS": "swap", "QUERN_SWAP_A": pair[0],
                    "QUERN_SWAP_B": pair[1], "QUERN_FAULT_COUNT": record}
             done = evaluate("add", env)
             check(done.returncode == 0 and answer(folder)[-16:] == sums, f"{what} swapped before call {at}: {done.returncode} {done.stderr.strip()}")
-            seen += "others can write to it" in done.stderr
+            seen += ("is a link" if what == "link" else "others can write to it") in done.stderr
             count = int(open(record).read())
             at += 1
         check(seen > 0, f"{what} swapped: it was never met")
