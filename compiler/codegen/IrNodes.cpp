@@ -135,13 +135,13 @@ llvm::Value* lookup(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* ind
   return ir.CreateShuffleVector(found, narrowed);
 }
 
-llvm::Value* reduce(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* a) {
+llvm::Value* reduce(llvm::IRBuilderBase& ir, const LoopExpr& e, LoopOp op, llvm::Value* a) {
   for (int half = e.args[0]->type.lanes / 2; half >= 1; half /= 2) {
     std::vector<int> low(static_cast<size_t>(half)), high(low.size());
     std::iota(low.begin(), low.end(), 0);
     std::iota(high.begin(), high.end(), half);
-    if (half == 1) return floatBinary(ir, e.op, ir.CreateExtractElement(a, uint64_t{0}), ir.CreateExtractElement(a, uint64_t{1}));
-    a = floatBinary(ir, e.op, ir.CreateShuffleVector(a, low), ir.CreateShuffleVector(a, high));
+    if (half == 1) return floatBinary(ir, op, ir.CreateExtractElement(a, uint64_t{0}), ir.CreateExtractElement(a, uint64_t{1}));
+    a = floatBinary(ir, op, ir.CreateShuffleVector(a, low), ir.CreateShuffleVector(a, high));
   }
   return a;
 }
@@ -166,22 +166,29 @@ llvm::Value* shuffle(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* a,
 }  // namespace
 
 llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, int vectorBits) {
-  switch (e.kind) {
-    case LoopExpr::Kind::Const: return constant(ir, e);
-    case LoopExpr::Kind::Unary: return unary(ir, e, args[0]);
-    case LoopExpr::Kind::Binary: return binary(ir, e, args[0], args[1]);
-    case LoopExpr::Kind::Fma: return ir.CreateIntrinsic(llvm::Intrinsic::fma, {args[0]->getType()}, {args[0], args[1], args[2]});
-    case LoopExpr::Kind::Select: return ir.CreateSelect(args[0], args[1], args[2]);
-    case LoopExpr::Kind::Cast: return cast(ir, e, args[0]);
-    case LoopExpr::Kind::Broadcast: return ir.CreateVectorSplat(static_cast<unsigned>(e.type.lanes), args[0]);
-    case LoopExpr::Kind::Reduce: return reduce(ir, e, args[0]);
-    case LoopExpr::Kind::Mask: return mask(ir, e, args[0]);
-    case LoopExpr::Kind::Lookup: return lookup(ir, e, args[0], vectorBits);
-    case LoopExpr::Kind::Shuffle: return shuffle(ir, e, args[0], args[1]);
-    default: break;
+  if (e.kind == LoopExpr::Kind::Const) return constant(ir, e);
+  QUERN_CHECK_FOR(e.kind == LoopExpr::Kind::Op, "a node that is no value of values");
+  switch (e.op) {
+    case LoopOp::Neg:
+    case LoopOp::Abs:
+    case LoopOp::Sqrt: return unary(ir, e, args[0]);
+    case LoopOp::ToF32:
+    case LoopOp::ToI64:
+    case LoopOp::BitsF32:
+    case LoopOp::BitsI32:
+    case LoopOp::HalfF32:
+    case LoopOp::F32Half: return cast(ir, e, args[0]);
+    case LoopOp::Fma: return ir.CreateIntrinsic(llvm::Intrinsic::fma, {args[0]->getType()}, {args[0], args[1], args[2]});
+    case LoopOp::Select: return ir.CreateSelect(args[0], args[1], args[2]);
+    case LoopOp::Broadcast: return ir.CreateVectorSplat(static_cast<unsigned>(e.type.lanes), args[0]);
+    case LoopOp::Mask: return mask(ir, e, args[0]);
+    case LoopOp::ReduceAdd: return reduce(ir, e, LoopOp::Add, args[0]);
+    case LoopOp::ReduceMax: return reduce(ir, e, LoopOp::Max, args[0]);
+    case LoopOp::ReduceMin: return reduce(ir, e, LoopOp::Min, args[0]);
+    case LoopOp::Shuffle: return shuffle(ir, e, args[0], args[1]);
+    case LoopOp::Lookup: return lookup(ir, e, args[0], vectorBits);
+    default: return binary(ir, e, args[0], args[1]);
   }
-  QUERN_CHECK_FOR(false, "a node that is no value of values");
-  return nullptr;
 }
 
 }  // namespace quern

@@ -49,7 +49,7 @@ void AttentionTile::clear(const AttentionState& state, const Value& rows) {
   build_.b.loop("r", 0, rows, 1, [&](const Value& r) { clear(state, r, {r}); });
 }
 
-static Value decayFrom(const Value& x, const Value& top) { return callOf(LoopOp::Decay, x - top); }
+static Value decayFrom(const Value& x, const Value& top) { return unary(LoopOp::Decay, x - top); }
 
 void AttentionTile::at(const Value& kvHead, const Value& tile0, const Value& slot) {
   kvHead_ = kvHead;

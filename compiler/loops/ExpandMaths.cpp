@@ -1,6 +1,7 @@
 // compiler/loops/ExpandMaths.cpp — see ExpandMaths.h.
 #include "compiler/loops/ExpandMaths.h"
 
+#include "compiler/loops/LoopNodes.h"
 #include "compiler/loops/MathFunctions.h"
 
 #include <fmt/format.h>
@@ -36,7 +37,7 @@ private:
       changed |= now != arg;
       arg = std::move(now);
     }
-    if (copy.kind == LoopExpr::Kind::Call) {
+    if (isMaths(copy)) {
       MathFunctions maths([this](const std::string& name, const Value& value) { return let(name, value); }, fma_, lookups_);
       return maths.emit(copy.op, Value(copy.args[0])).expr();
     }

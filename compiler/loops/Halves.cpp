@@ -12,10 +12,10 @@ constexpr int32_t kHalfInf = 0x7f800000, kHalfQuiet = 0x400000;
 
 }  // namespace
 
-Value floatOfBfloat(const Value& bits) { return castTo(LoopOp::BitsF32, both(LoopOp::Shl, bits, 16)); }
+Value floatOfBfloat(const Value& bits) { return unary(LoopOp::BitsF32, both(LoopOp::Shl, bits, 16)); }
 
 Value floatOfHalf(OpBuild& build, const Value& half) {
-  if (build.target.isa().halves) return castTo(LoopOp::HalfF32, half);
+  if (build.target.isa().halves) return unary(LoopOp::HalfF32, half);
   LoopBuilder& b = build.b;
   Value bits = b.let("half", half);
   Value sign = both(LoopOp::Shl, both(LoopOp::And, bits, 0x8000), 16);
@@ -24,23 +24,23 @@ Value floatOfHalf(OpBuild& build, const Value& half) {
   Value special = both(LoopOp::Add, magnitude, 224 << 23);
   Value quiet = selectOf(isLess(magnitude, (31 << 23) + 1), special, both(LoopOp::Or, special, kHalfQuiet));
   // A denormal half is so many 2^-24.
-  Value denormal = castTo(LoopOp::BitsI32, castTo(LoopOp::ToF32, both(LoopOp::And, bits, 0x3ff)) * f32Const(0x1p-24f, bits.lanes()));
+  Value denormal = unary(LoopOp::BitsI32, unary(LoopOp::ToF32, both(LoopOp::And, bits, 0x3ff)) * f32Const(0x1p-24f, bits.lanes()));
   Value found = selectOf(isLess(magnitude, 1 << 23), denormal, selectOf(isLess(magnitude, 31 << 23), normal, quiet));
-  return castTo(LoopOp::BitsF32, binary(LoopOp::Or, sign, found));
+  return unary(LoopOp::BitsF32, binary(LoopOp::Or, sign, found));
 }
 
 Value halfOfFloat(OpBuild& build, const Value& value) {
-  if (build.target.isa().halves) return castTo(LoopOp::F32Half, value);
+  if (build.target.isa().halves) return unary(LoopOp::F32Half, value);
   LoopBuilder& b = build.b;
-  Value bits = b.let("bits", castTo(LoopOp::BitsI32, value));
+  Value bits = b.let("bits", unary(LoopOp::BitsI32, value));
   Value sign = both(LoopOp::And, both(LoopOp::Lshr, bits, 16), 0x8000);
   Value magnitude = b.let("magnitude", both(LoopOp::And, bits, 0x7fffffff));
   // Half of the bits that go, and one more where the last that stays is odd: ties go to even.
   Value odd = both(LoopOp::And, both(LoopOp::Lshr, magnitude, 13), 1);
   Value rounded = both(LoopOp::Lshr, binary(LoopOp::Add, both(LoopOp::Add, magnitude, 0xfff - (112 << 23)), odd), 13);
   // Beside 1/2 the last bit of an f32 is 2^-24, the least denormal half: the addition rounds.
-  Value sum = castTo(LoopOp::BitsF32, magnitude) + f32Const(0.5f, value.lanes());
-  Value denormal = both(LoopOp::Sub, castTo(LoopOp::BitsI32, sum), 0x3f000000);
+  Value sum = unary(LoopOp::BitsF32, magnitude) + f32Const(0.5f, value.lanes());
+  Value denormal = both(LoopOp::Sub, unary(LoopOp::BitsI32, sum), 0x3f000000);
   Value finite = selectOf(isLess(magnitude, 113 << 23), denormal, rounded);
   Value infinite = i32Const(0x7c00, value.lanes());
   Value nan = both(LoopOp::Or, both(LoopOp::And, both(LoopOp::Lshr, magnitude, 13), 0x3ff), 0x7e00);

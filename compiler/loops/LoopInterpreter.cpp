@@ -18,8 +18,6 @@ namespace quern {
 
 namespace {
 
-constexpr int kMaxLanes = 64;
-
 /// A value at run time: f32 and i32 lanes as bits, masks as 0 or 1, an index in `index`.
 struct Lanes {
   uint32_t bits[kMaxLanes];
@@ -183,12 +181,7 @@ private:
       case LoopExpr::Kind::Var: out = vars_[static_cast<size_t>(e.id)]; return;
       case LoopExpr::Kind::RegGet: out = element(e.id, e.args, 0); return;
       case LoopExpr::Kind::Load: return load(e, out);
-      case LoopExpr::Kind::Mask: {
-        int64_t count = index(e.args[0]);
-        for (int i = 0; i < lanes; ++i) out.bits[i] = i < count;
-        return;
-      }
-      default: break;
+      case LoopExpr::Kind::Op: break;
     }
     --steps_;
     Lanes a, b, c;
@@ -213,52 +206,45 @@ private:
   void operation(const LoopExpr& e, const Lanes& a, const Lanes& b, const Lanes& c, Lanes& out) {
     LoopType from = e.args[0]->type;
     int lanes = e.type.lanes;
-    switch (e.kind) {
-      case LoopExpr::Kind::Unary:
-        for (int i = 0; i < lanes; ++i)
-          out.bits[i] = e.op == LoopOp::Neg   ? a.bits[i] ^ 0x80000000u
-                        : e.op == LoopOp::Abs ? a.bits[i] & 0x7fffffffu
-                                              : asBits(std::sqrt(asFloat(a.bits[i])));
-        return;
-      case LoopExpr::Kind::Binary: return binary(e, from, a, b, out);
-      case LoopExpr::Kind::Fma:
-        for (int i = 0; i < lanes; ++i) out.bits[i] = asBits(std::fmaf(asFloat(a.bits[i]), asFloat(b.bits[i]), asFloat(c.bits[i])));
-        return;
-      case LoopExpr::Kind::Select:
+    auto each = [&](auto&& bits) {
+      for (int i = 0; i < lanes; ++i) out.bits[i] = bits(i);
+    };
+    switch (e.op) {
+      case LoopOp::Neg: return each([&](int i) { return a.bits[i] ^ 0x80000000u; });
+      case LoopOp::Abs: return each([&](int i) { return a.bits[i] & 0x7fffffffu; });
+      case LoopOp::Sqrt: return each([&](int i) { return asBits(std::sqrt(asFloat(a.bits[i]))); });
+      case LoopOp::ToF32:
+        return each([&](int i) {
+          return asBits(static_cast<float>(from.scalar == Scalar::I64 ? a.index : static_cast<int64_t>(static_cast<int32_t>(a.bits[i]))));
+        });
+      case LoopOp::ToI64: out.index = static_cast<int32_t>(a.bits[0]); return;
+      case LoopOp::BitsF32:
+      case LoopOp::BitsI32: return each([&](int i) { return a.bits[i]; });
+      case LoopOp::HalfF32: return each([&](int i) { return asBits(floatOfHalf(static_cast<uint16_t>(a.bits[i]))); });
+      case LoopOp::F32Half: return each([&](int i) { return uint32_t{halfOfFloat(asFloat(a.bits[i]))}; });
+      case LoopOp::Fma: return each([&](int i) { return asBits(std::fmaf(asFloat(a.bits[i]), asFloat(b.bits[i]), asFloat(c.bits[i]))); });
+      case LoopOp::Select:
         out.index = a.bits[0] != 0 ? b.index : c.index;
-        for (int i = 0; i < lanes; ++i) out.bits[i] = a.bits[i] != 0 ? b.bits[i] : c.bits[i];
-        return;
-      case LoopExpr::Kind::Cast:
-        out.index = static_cast<int32_t>(a.bits[0]);
-        for (int i = 0; i < lanes; ++i) {
-          auto whole = from.scalar == Scalar::I64 ? a.index : static_cast<int64_t>(static_cast<int32_t>(a.bits[i]));
-          out.bits[i] = e.op == LoopOp::ToF32     ? asBits(static_cast<float>(whole))
-                        : e.op == LoopOp::HalfF32 ? asBits(floatOfHalf(static_cast<uint16_t>(a.bits[i])))
-                        : e.op == LoopOp::F32Half ? halfOfFloat(asFloat(a.bits[i]))
-                                                  : a.bits[i];
-        }
-        return;
-      case LoopExpr::Kind::Broadcast:
-        for (int i = 0; i < lanes; ++i) out.bits[i] = a.bits[0];
-        return;
-      case LoopExpr::Kind::Reduce: {
-        Lanes fold = a;
-        for (int half = from.lanes / 2; half >= 1; half /= 2)
-          for (int i = 0; i < half; ++i) fold.bits[i] = asBits(arithmetic(e.op, asFloat(fold.bits[i]), asFloat(fold.bits[i + half])));
-        out.bits[0] = fold.bits[0];
-        return;
-      }
-      case LoopExpr::Kind::Shuffle:
-        for (int i = 0; i < lanes; ++i) {
+        return each([&](int i) { return a.bits[i] != 0 ? b.bits[i] : c.bits[i]; });
+      case LoopOp::Broadcast: return each([&](int) { return a.bits[0]; });
+      case LoopOp::Mask: return each([&](int i) { return uint32_t{i < a.index}; });
+      case LoopOp::ReduceAdd: return fold(LoopOp::Add, from.lanes, a, out);
+      case LoopOp::ReduceMax: return fold(LoopOp::Max, from.lanes, a, out);
+      case LoopOp::ReduceMin: return fold(LoopOp::Min, from.lanes, a, out);
+      case LoopOp::Shuffle:
+        return each([&](int i) {
           int lane = e.pattern[static_cast<size_t>(i)];
-          out.bits[i] = lane < from.lanes ? a.bits[lane] : b.bits[lane - from.lanes];
-        }
-        return;
-      case LoopExpr::Kind::Lookup:
-        for (int i = 0; i < lanes; ++i) out.bits[i] = asBits(e.table[a.bits[i] % e.table.size()]);
-        return;
-      default: QUERN_CHECK_FOR(false, program_.name);
+          return lane < from.lanes ? a.bits[lane] : b.bits[lane - from.lanes];
+        });
+      case LoopOp::Lookup: return each([&](int i) { return asBits(e.table[a.bits[i] % e.table.size()]); });
+      default: return binary(e, from, a, b, out);
     }
+  }
+
+  static void fold(LoopOp op, int lanes, Lanes folded, Lanes& out) {
+    for (int half = lanes / 2; half >= 1; half /= 2)
+      for (int i = 0; i < half; ++i) folded.bits[i] = asBits(arithmetic(op, asFloat(folded.bits[i]), asFloat(folded.bits[i + half])));
+    out.bits[0] = folded.bits[0];
   }
 
   void binary(const LoopExpr& e, LoopType from, const Lanes& a, const Lanes& b, Lanes& out) {

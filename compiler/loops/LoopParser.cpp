@@ -11,8 +11,8 @@
 #include "compiler/loops/LoopParser.h"
 
 #include "compiler/base/Text.h"
-#include "compiler/loops/LoopCalls.h"
 #include "compiler/loops/LoopLexer.h"
+#include "compiler/loops/LoopNodes.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -343,19 +343,13 @@ private:
   }
   LoopExprRef infix() {
     LoopExpr e;
-    e.kind = LoopExpr::Kind::Binary;
     e.args.push_back(expr());
-    for (int i = 1; i <= static_cast<int>(LoopOp::Ne); ++i) {
-      auto op = static_cast<LoopOp>(i);
-      if (op >= LoopOp::Add && isSign(nameOf(op))) e.op = op;
-    }
-    if (e.op == LoopOp::None) return fail("an operator expected"), integer(0);
+    const LoopNode* node = token_.kind == LoopToken::Kind::Sign ? findInfix(token_.text) : nullptr;
+    if (node == nullptr) return fail("an operator expected"), integer(0);
     advance();
     e.args.push_back(expr());
     sign(")");
-    e.type = e.args[0]->type;
-    if (e.op >= LoopOp::Lt && e.op <= LoopOp::Ne) e.type.scalar = Scalar::Bool;
-    return made(std::move(e));
+    return operation(std::move(e), *node);
   }
   LoopExprRef call(const std::string& name) {
     LoopExpr e;
@@ -364,14 +358,33 @@ private:
     advance();
     e.args.push_back(expr());
     while (accept(",")) e.args.push_back(expr());
-    if (name == "shuffle" && accept(";"))
+    const LoopNode* node = findFunction(name, e.type.lanes);
+    if (node != nullptr && node->notation == Notation::Pattern && accept(";"))
       while (failed_.empty() && !isSign(")")) e.pattern.push_back(static_cast<int>(takeInt(0, 127, "a lane")));
-    if (name == "lookup" && accept(";")) do
-        e.table.push_back(expr()->number);
+    if (node != nullptr && node->notation == Notation::Table && accept(";")) do
+        e.table.push_back(tableEntry());
       while (failed_.empty() && accept(","));
     sign(")");
-    if (!failed_.empty() || !classifyCall(e, name))
+    if (name == "masked" && e.args.size() == 2 && e.args[0]->kind == LoopExpr::Kind::Load) return masked(*e.args[0], e.args[1]);
+    if (!failed_.empty() || node == nullptr || static_cast<size_t>(node->arity) != e.args.size())
       return fail(fmt::format("'{}' with {} arguments is no function; a function expected", escapedShort(name), e.args.size())), integer(0);
+    return operation(std::move(e), *node);
+  }
+  float tableEntry() {
+    LoopExprRef entry = expr();
+    if (entry->kind != LoopExpr::Kind::Const || entry->type != LoopType{Scalar::F32, 1}) fail("a number such as 1.5f expected before this");
+    return entry->number;
+  }
+  static LoopExprRef masked(LoopExpr load, const LoopExprRef& mask) {
+    load.masked = true;
+    load.args.push_back(mask);
+    return made(std::move(load));
+  }
+  /// Whether its arguments are right is the verifier's to say.
+  static LoopExprRef operation(LoopExpr e, const LoopNode& node) {
+    e.kind = LoopExpr::Kind::Op;
+    e.op = node.op;
+    (void)node.type(e, e.type);
     return made(std::move(e));
   }
   LoopLexer lexer_;

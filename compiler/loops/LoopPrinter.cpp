@@ -2,25 +2,22 @@
 #include "compiler/loops/LoopPrinter.h"
 
 #include "compiler/base/Text.h"
+#include "compiler/loops/LoopNodes.h"
 
 #include <array>
 #include <fmt/format.h>
 
 namespace quern {
 
-static constexpr std::array<std::string_view, 39> kOpNames = {
-    "",          "neg",          "abs",  "sqrt", "+",       "-",        "*",        "/",        "%",
-    "max",       "min",          "&",    "|",    "^",       "<<",       ">>",       ">>>",      "<",
-    "<=",        "==",           "!=",   "f32",  "i64",     "bits_f32", "bits_i32", "half_f32", "f32_half",
-    "exp",       "log",          "tanh", "erf",  "sigmoid", "relu",     "silu",     "rsqrt",    "gelu_erf",
-    "gelu_tanh", "gelu_sigmoid", "decay"};
+std::string_view nameOf(LoopOp op) { return op == LoopOp::None ? "" : nodeOf(op).name; }
 
-std::string_view nameOf(LoopOp op) { return kOpNames[static_cast<size_t>(op)]; }
+std::string_view text(Scalar scalar) {
+  constexpr std::array<std::string_view, 4> names = {"bool", "i32", "i64", "f32"};
+  return names[static_cast<size_t>(scalar)];
+}
 
 std::string text(LoopType type) {
-  constexpr std::array<std::string_view, 4> names = {"bool", "i32", "i64", "f32"};
-  std::string name(names[static_cast<size_t>(type.scalar)]);
-  return type.lanes == 1 ? name : fmt::format("{}x{}", name, type.lanes);
+  return type.lanes == 1 ? std::string(text(type.scalar)) : fmt::format("{}x{}", text(type.scalar), type.lanes);
 }
 
 std::string_view text(Stored stored) {
@@ -53,19 +50,7 @@ public:
       case LoopExpr::Kind::Var: return program_.vars[static_cast<size_t>(e.id)].name;
       case LoopExpr::Kind::Load: return load(e);
       case LoopExpr::Kind::RegGet: return program_.regs[static_cast<size_t>(e.id)].name + regIndex(e.args, 0);
-      case LoopExpr::Kind::Binary:
-        if (e.op != LoopOp::Max && e.op != LoopOp::Min) return fmt::format("({} {} {})", expr(e.args[0]), nameOf(e.op), expr(e.args[1]));
-        return call(nameOf(e.op), e.args);
-      case LoopExpr::Kind::Fma: return call("fma", e.args);
-      case LoopExpr::Kind::Select: return call("select", e.args);
-      case LoopExpr::Kind::Broadcast: return call(fmt::format("broadcast{}", e.type.lanes), e.args);
-      case LoopExpr::Kind::Mask: return call(fmt::format("mask{}", e.type.lanes), e.args);
-      case LoopExpr::Kind::Reduce: return call(e.op == LoopOp::Add ? "reduce_add" : fmt::format("reduce_{}", nameOf(e.op)), e.args);
-      case LoopExpr::Kind::Shuffle: return fmt::format("shuffle({}, {}; {})", expr(e.args[0]), expr(e.args[1]), fmt::join(e.pattern, " "));
-      case LoopExpr::Kind::Lookup: return fmt::format("lookup({}; {})", expr(e.args[0]), numbers(e.table));
-      case LoopExpr::Kind::Unary:
-      case LoopExpr::Kind::Cast:
-      case LoopExpr::Kind::Call: return call(nameOf(e.op), e.args);
+      case LoopExpr::Kind::Op: return operation(e);
     }
     return {};
   }
@@ -83,6 +68,17 @@ public:
   }
 
 private:
+  std::string operation(const LoopExpr& e) const {
+    const LoopNode& node = nodeOf(e.op);
+    if (node.notation == Notation::Infix) return fmt::format("({} {} {})", expr(e.args[0]), node.name, expr(e.args[1]));
+    std::string args = list(e.args, 0, e.args.size());
+    switch (node.notation) {
+      case Notation::Lanes: return fmt::format("{}{}({})", node.name, e.type.lanes, args);
+      case Notation::Pattern: return fmt::format("{}({}; {})", node.name, args, fmt::join(e.pattern, " "));
+      case Notation::Table: return fmt::format("{}({}; {})", node.name, args, numbers(e.table));
+      default: return fmt::format("{}({})", node.name, args);
+    }
+  }
   static std::string numbers(const std::vector<float>& table) {
     std::string out;
     for (float each : table) out += (out.empty() ? "" : ", ") + shortest(each) + "f";
@@ -94,9 +90,6 @@ private:
     if (e.type.scalar == Scalar::F32) return shortest(e.number) + "f" + lanes;
     if (e.type.scalar == Scalar::I32) return fmt::format("{}i{}", e.integer, lanes);
     return std::to_string(e.integer);
-  }
-  std::string call(std::string_view name, const std::vector<LoopExprRef>& args) const {
-    return fmt::format("{}({})", name, list(args, 0, args.size()));
   }
   std::string load(const LoopExpr& e) const {
     size_t rank = e.args.size() - (e.masked ? 1 : 0);

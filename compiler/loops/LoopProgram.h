@@ -32,42 +32,53 @@ enum class Scalar : uint8_t { Bool, I32, I64, F32 };
 /// stores the low half of an i32.
 enum class Stored : uint8_t { F32, I32, U16, U8, I8 };
 
-/// A scalar (lanes 1) or a vector of lanes. Bool vectors are masks; i64 is for indices and has one lane.
+inline constexpr int kMaxLanes = 64;
+
+/// A scalar (lanes 1) or a vector of at most kMaxLanes lanes. Bool vectors are masks; i64 is for indices and has one lane.
 struct LoopType {
   Scalar scalar = Scalar::I64;
   int lanes = 1;
   bool operator==(const LoopType&) const = default;
 };
 
-/// Operators of Unary, Binary, Cast, Reduce and Call nodes.
+/// Nodes that make a value of values. What each takes and gives, and how it is written: its row in LoopNodes.cpp.
 enum class LoopOp : uint8_t {
   None,
   Neg,
   Abs,
-  Sqrt,  // Unary, f32
+  Sqrt,
   Add,
   Sub,
   Mul,
   Div,
-  Rem,  // Binary; i64 Div and Rem on non-negative values
+  Rem,  // i64 Div and Rem on non-negative values
   Max,
-  Min,  // Binary; f32: a > b ? a : b, NaN if either is
+  Min,  // f32: a > b ? a : b, NaN if either is
   And,
   Or,
   Xor,
   Shl,
   Ashr,
-  Lshr,  // Binary, i32 and i64 (shifts by less than the width); And, Or: masks
+  Lshr,
   Lt,
   Le,
   Eq,
-  Ne,  // Binary -> Bool; f32 comparisons are false on NaN, Ne is true
+  Ne,  // f32 comparisons are false on NaN, Ne is true
   ToF32,
   ToI64,
   BitsF32,
-  BitsI32,  // Cast; ToF32 of i32 or i64, ToI64 of i32
+  BitsI32,
   HalfF32,
-  F32Half,  // Cast; an IEEE half in the low bits of an i32, exactly; to nearest even
+  F32Half,    // an IEEE half in the low bits of an i32, exactly; to nearest even
+  Fma,        // args[0] * args[1] + args[2], rounded once
+  Select,     // args[0] ? args[1] : args[2]
+  Broadcast,  // args[0] in every lane
+  Mask,       // lane i is on iff i < args[0]
+  ReduceAdd,
+  ReduceMax,
+  ReduceMin,  // over the lanes by folding halves: v[i] op v[i + lanes/2], ... until one is left
+  Shuffle,    // lane i is lane pattern[i] of args[0] followed by args[1]
+  Lookup,     // table[args[0] modulo the table's size], lane by lane
   Exp,
   Log,
   Tanh,
@@ -79,7 +90,7 @@ enum class LoopOp : uint8_t {
   GeluErf,
   GeluTanh,
   GeluSigmoid,
-  Decay,  // Call: gone after ExpandMaths
+  Decay,  // maths: gone after ExpandMaths
 };
 
 struct LoopExpr;
@@ -94,17 +105,7 @@ struct LoopExpr {
              ///< last arg is a mask, lanes that are off read nothing and give 0. From a buffer of u8, `stored` may be
              ///< anything: the last index is then where it begins, in bytes
     RegGet,  ///< register array id at args, which are constant once unrolled loops are
-    Unary,
-    Binary,
-    Fma,     ///< args[0] * args[1] + args[2], rounded once
-    Select,  ///< args[0] (Bool, same lanes) ? args[1] : args[2]
-    Cast,
-    Broadcast,  ///< args[0] in every lane
-    Reduce,     ///< op Add, Max or Min over the lanes by folding halves: v[i] op v[i + lanes/2], ... until one is left
-    Mask,       ///< lane i is on iff i < args[0]
-    Shuffle,    ///< lane i is lane pattern[i] of args[0] followed by args[1]
-    Lookup,     ///< table[args[0] modulo the table's size], lane by lane; args[0] i32, 16 or 32 entries of f32
-    Call,       ///< a maths function, expanded by ExpandMaths
+    Op,      ///< op of args
   };
   Kind kind = Kind::Const;
   LoopType type;
@@ -181,6 +182,7 @@ struct LoopProgram {
   std::vector<LoopPhase> phases;
 };
 
+std::string_view text(Scalar scalar);
 std::string text(LoopType type);
 std::string_view text(Stored stored);
 /// What a load of it gives.

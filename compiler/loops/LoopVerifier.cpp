@@ -3,6 +3,7 @@
 
 #include "compiler/base/Formula.h"
 #include "compiler/base/Text.h"
+#include "compiler/loops/LoopNodes.h"
 #include "compiler/loops/LoopPrinter.h"
 #include "compiler/loops/Unrolled.h"
 #include "compiler/loops/Value.h"
@@ -89,7 +90,7 @@ private:
   bool isUnrolledConstant(const LoopExprRef& e) const {
     if (e->kind == LoopExpr::Kind::Const) return true;
     if (e->kind == LoopExpr::Kind::Var) return unrolled_.count(e->id) != 0;
-    if (e->kind != LoopExpr::Kind::Binary) return false;
+    if (e->kind != LoopExpr::Kind::Op || e->args.size() != 2) return false;
     return isUnrolledConstant(e->args[0]) && isUnrolledConstant(e->args[1]);
   }
 
@@ -140,8 +141,7 @@ private:
         if (e.masked) mask(e.args.back(), e.type.lanes);
         return;
       case LoopExpr::Kind::RegGet: return regAccess(e.id, e.args, 0);
-      case LoopExpr::Kind::Call: return wrong(ref, "a maths call that was not expanded");
-      default: break;
+      case LoopExpr::Kind::Op: break;
     }
     for (const LoopExprRef& arg : e.args) expr(arg);
     if (failed_.empty()) operation(ref);
@@ -149,72 +149,14 @@ private:
 
   void operation(const LoopExprRef& ref) {
     const LoopExpr& e = *ref;
-    LoopType first = e.args[0]->type;
-    auto same = [&](size_t from) {
-      for (size_t i = from; i < e.args.size(); ++i)
-        if (e.args[i]->type != e.args[from]->type)
-          wrong(ref, fmt::format("mixes {} and {}", text(e.args[from]->type), text(e.args[i]->type)));
-    };
-    bool isFloat = first.scalar == Scalar::F32, isBool = first.scalar == Scalar::Bool;
-    switch (e.kind) {
-      case LoopExpr::Kind::Unary:
-        if (!isFloat) wrong(ref, "f32 is needed");
-        return;
-      case LoopExpr::Kind::Binary: {
-        same(0);
-        bool bits = e.op >= LoopOp::And && e.op <= LoopOp::Lshr;
-        if (isFloat && (bits || e.op == LoopOp::Rem)) wrong(ref, "an integer operator on f32");
-        if (isBool && e.op != LoopOp::And && e.op != LoopOp::Or) wrong(ref, "masks know & and | only");
-        bool divides = e.op == LoopOp::Div || e.op == LoopOp::Rem;
-        if (first.scalar == Scalar::I32 && divides) wrong(ref, "i32 has no division");
-        // By 0: in the body of tasks of which there are none.
-        const int64_t* by = isFloat ? nullptr : constantInt(e.args[1]);
-        if (first.scalar == Scalar::I64 && divides && by != nullptr && *by < 0) wrong(ref, "a divisor of 0 or more is needed");
-        bool shifts = e.op >= LoopOp::Shl && e.op <= LoopOp::Lshr;
-        int64_t width = first.scalar == Scalar::I32 ? 32 : 64;
-        if (shifts && (e.args[1]->kind != LoopExpr::Kind::Const || e.args[1]->integer < 0 || e.args[1]->integer >= width))
-          wrong(ref, fmt::format("a constant shift of 0 to {} is needed", width - 1));
-        return;
-      }
-      case LoopExpr::Kind::Fma:
-        same(0);
-        if (!isFloat) wrong(ref, "f32 is needed");
-        if (!isa_->fma) wrong(ref, fmt::format("{} has no fma", isa_->name));
-        return;
-      case LoopExpr::Kind::Select:
-        same(1);
-        if (!isBool || first.lanes != e.args[1]->type.lanes) wrong(ref, "the condition needs as many lanes as the values");
-        return;
-      case LoopExpr::Kind::Broadcast:
-        if (first.lanes != 1) wrong(ref, "a scalar is needed");
-        return;
-      case LoopExpr::Kind::Mask:
-        if (first != kIndex) wrong(ref, "an i64 count is needed");
-        return;
-      case LoopExpr::Kind::Reduce:
-        if (!isFloat || (first.lanes & (first.lanes - 1)) != 0) wrong(ref, "f32 with a power of two of lanes is needed");
-        return;
-      case LoopExpr::Kind::Shuffle:
-        same(0);
-        for (int lane : e.pattern)
-          if (lane >= 2 * first.lanes) wrong(ref, fmt::format("lane {} of {}", lane, 2 * first.lanes));
-        return;
-      case LoopExpr::Kind::Lookup:
-        if (first.scalar != Scalar::I32) wrong(ref, "an i32 index is needed");
-        if (e.table.size() != 16 && e.table.size() != 32) wrong(ref, fmt::format("{} entries; 16 or 32 are needed", e.table.size()));
-        return;
-      case LoopExpr::Kind::Cast: return cast(ref, first);
-      default: return;
-    }
-  }
-  void cast(const LoopExprRef& ref, LoopType from) {
-    LoopOp op = ref->op;
-    bool good = op == LoopOp::ToF32                              ? from.scalar == Scalar::I32 || from.scalar == Scalar::I64
-                : op == LoopOp::BitsI32 || op == LoopOp::F32Half ? from.scalar == Scalar::F32
-                                                                 : from.scalar == Scalar::I32;
-    if (!good) wrong(ref, fmt::format("cannot be made from {}", text(from)));
-    if ((op == LoopOp::HalfF32 || op == LoopOp::F32Half) && !isa_->halves) wrong(ref, fmt::format("{} has no half precision", isa_->name));
-    if (op == LoopOp::ToI64 && from.lanes != 1) wrong(ref, "i64 has one lane");
+    const LoopNode& node = nodeOf(e.op);
+    if (e.args.size() != static_cast<size_t>(node.arity))
+      return wrong(ref, fmt::format("{} arguments; {} are needed", e.args.size(), node.arity));
+    LoopType type = e.type;
+    if (std::string why = node.type(e, type); !why.empty()) return wrong(ref, why);
+    if (type != e.type) return wrong(ref, fmt::format("is {}, {} is needed", text(e.type), text(type)));
+    if (type.scalar == Scalar::I64 && type.lanes != 1) return wrong(ref, "i64 has one lane");
+    if (node.needs != nullptr && isa_ != nullptr && !(isa_->*node.needs)) wrong(ref, fmt::format("{} has no {}", isa_->name, node.needed));
   }
 
   void block(const std::vector<LoopStmt>& stmts) {

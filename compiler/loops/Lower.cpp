@@ -3,6 +3,7 @@
 
 #include "compiler/base/Check.h"
 #include "compiler/loops/ExpandMaths.h"
+#include "compiler/loops/LoopNodes.h"
 #include "compiler/loops/LoopPrinter.h"
 #include "compiler/loops/LoopVerifier.h"
 #include "compiler/loops/OpLoops.h"
@@ -37,7 +38,7 @@ Result<LoopProgram> lower(const OpDesc& op, const Schedule& schedule, const Targ
 }
 
 static void collectCalls(const LoopExprRef& e, std::vector<LoopOp>& out) {
-  if (e->kind == LoopExpr::Kind::Call && std::find(out.begin(), out.end(), e->op) == out.end()) out.push_back(e->op);
+  if (isMaths(*e) && std::find(out.begin(), out.end(), e->op) == out.end()) out.push_back(e->op);
   for (const LoopExprRef& arg : e->args) collectCalls(arg, out);
 }
 

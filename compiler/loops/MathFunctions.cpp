@@ -12,8 +12,8 @@ namespace quern {
 static Value constantLike(const Value& x, float number) { return f32Const(number, x.lanes()); }
 static Value integerLike(const Value& x, int32_t number) { return i32Const(number, x.lanes()); }
 static Value below(const Value& x, float limit) { return binary(LoopOp::Lt, x, constantLike(x, limit)); }
-static Value bitsOf(const Value& x) { return castTo(LoopOp::BitsI32, x); }
-static Value floatOf(const Value& x) { return castTo(LoopOp::BitsF32, x); }
+static Value bitsOf(const Value& x) { return unary(LoopOp::BitsI32, x); }
+static Value floatOf(const Value& x) { return unary(LoopOp::BitsF32, x); }
 
 Value MathFunctions::emit(LoopOp fn, const Value& given) const {
   Value x = let_("x", given);
@@ -116,7 +116,7 @@ Value MathFunctions::log(const Value& x) const {
   Value exponent = binary(LoopOp::Ashr, offset, integerLike(x, 23)) - selectOf(tiny, integerLike(x, 23), integerLike(x, 0));
   Value mantissa = binary(LoopOp::And, offset, integerLike(x, 0x007FFFFF)) + integerLike(x, 0x3F3504F3);
   Value f = let_("log_f", floatOf(mantissa) - constantLike(x, 1.0f));
-  Value e = let_("log_e", castTo(LoopOp::ToF32, exponent));
+  Value e = let_("log_e", unary(LoopOp::ToF32, exponent));
   Value tail = mulAdd(f * f, horner(f, q), e * constantLike(x, kLn2Low));
   Value sum = mulAdd(e, constantLike(x, kLn2High), f + tail);
   Value good = selectOf(binary(LoopOp::Eq, x, constantLike(x, kInf)), x, sum);

@@ -13,7 +13,7 @@ void buildLoops(OpBuild& build, const EmbeddingOp& op, const MoveSchedule& s) {
   BufferRef table = build.dense(inputs[1], BufferRole::In);
   BufferRef out = build.dense(op.output(), BufferRole::Out);
   forRows(build, build.dim(inputs[0].dims[0]), s.rows, [&](const Value& row) {
-    Value id = b.let("id", castTo(LoopOp::ToI64, b.load(ids, {row})));
+    Value id = b.let("id", unary(LoopOp::ToI64, b.load(ids, {row})));
     build.forVectors(
         "j", 0, build.dim(inputs[1].dims[1]), static_cast<int>(s.lanes), 1, build.masks(),
         [&](const Value& at, int lanes, const Value* mask) { b.store(out, {row, at}, b.load(table, {id, at}, lanes, mask), mask); });

@@ -90,7 +90,7 @@ Value OpBuild::scalarExpr(const ScalarExpr& expr, int lanes, const std::function
   if (expr.kind == ScalarExpr::Kind::Operand) return operand(expr.operand);
   std::vector<Value> args;
   for (const ScalarExprRef& arg : expr.args) args.push_back(b.let("e", scalarExpr(*arg, lanes, operand)));
-  if (LoopOp call = callOpOf(expr.fn); call != LoopOp::None) return callOf(call, args[0]);
+  if (LoopOp call = callOpOf(expr.fn); call != LoopOp::None) return unary(call, args[0]);
   LoopOp plain = plainOpOf(expr.fn);
   return args.size() == 1 ? unary(plain, args[0]) : binary(plain, args[0], args[1]);
 }

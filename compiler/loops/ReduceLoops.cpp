@@ -22,7 +22,7 @@ struct Reduction {
 
   /// The result of a total that was taken times `scale`.
   Value finished(const Value& total, float scale = 1) const {
-    Value out = mean ? total / broadcast(castTo(LoopOp::ToF32, view.n), total.lanes()) : total;
+    Value out = mean ? total / broadcast(unary(LoopOp::ToF32, view.n), total.lanes()) : total;
     return scale == 1 ? out : out * f32Const(1 / scale, total.lanes());
   }
 

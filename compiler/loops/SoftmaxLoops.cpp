@@ -23,9 +23,9 @@ struct SoftmaxRow {
 static Value softmaxPower(const Value& x, const Value& top, float scale) {
   constexpr float kSmallScale = 0x1p-100f;  // a distance that overflows would not be far
   Value half = f32Const(0.5f, x.lanes());
-  if (scale < kSmallScale) return callOf(LoopOp::Decay, (x * half - top * half) * f32Const(2 * scale, x.lanes()));
+  if (scale < kSmallScale) return unary(LoopOp::Decay, (x * half - top * half) * f32Const(2 * scale, x.lanes()));
   Value distance = x - top;
-  return callOf(LoopOp::Decay, scale == 1.0f ? distance : distance * f32Const(scale, x.lanes()));
+  return unary(LoopOp::Decay, scale == 1.0f ? distance : distance * f32Const(scale, x.lanes()));
 }
 
 static constexpr float kLowest = -std::numeric_limits<float>::infinity();

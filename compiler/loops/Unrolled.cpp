@@ -36,7 +36,7 @@ private:
   std::optional<int64_t> known(const LoopExpr& e) {
     if (e.kind == LoopExpr::Kind::Const) return e.integer;
     if (e.kind == LoopExpr::Kind::Var) return values_[static_cast<size_t>(e.id)];
-    if (e.kind != LoopExpr::Kind::Binary) return std::nullopt;
+    if (e.kind != LoopExpr::Kind::Op || e.args.size() != 2) return std::nullopt;
     auto a = known(*e.args[0]), b = known(*e.args[1]);
     if (!a || !b) return std::nullopt;
     switch (e.op) {

@@ -2,19 +2,35 @@
 #include "compiler/loops/Value.h"
 
 #include "compiler/base/Check.h"
+#include "compiler/loops/LoopNodes.h"
 
 #include <algorithm>
 #include <fmt/format.h>
 
 namespace quern {
 
-LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef> args, LoopOp op) {
+LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef> args) {
   LoopExpr expr;
   expr.kind = kind;
   expr.type = type;
-  expr.op = op;
   expr.args = std::move(args);
   return expr;
+}
+
+/// `expr` with its arguments and what stands beside them set: the type is its row's to say.
+static Value operation(LoopOp op, LoopExpr expr) {
+  expr.kind = LoopExpr::Kind::Op;
+  expr.op = op;
+  std::string why = nodeOf(op).type(expr, expr.type);
+  QUERN_CHECK_FOR(why.empty() || isMaths(expr), fmt::format("{}: {}", nameOf(op), why));
+  return made(std::move(expr));
+}
+
+static Value operation(LoopOp op, std::vector<LoopExprRef> args, int lanes = 1) {
+  LoopExpr expr;
+  expr.args = std::move(args);
+  expr.type.lanes = lanes;
+  return operation(op, std::move(expr));
 }
 
 Value made(LoopExpr expr) { return Value(std::make_shared<const LoopExpr>(std::move(expr))); }
@@ -36,8 +52,6 @@ Value i32Const(int32_t value, int lanes) {
   expr.integer = value;
   return made(std::move(expr));
 }
-
-static bool isComparison(LoopOp op) { return op >= LoopOp::Lt && op <= LoopOp::Ne; }
 
 /// a op b of index constants; nullptr value where it does not fold.
 static Value foldedIndex(LoopOp op, const Value& a, const Value& b) {
@@ -69,8 +83,7 @@ Value binary(LoopOp op, const Value& a, const Value& b) {
   QUERN_CHECK_FOR(a.type() == b.type(), fmt::format("{} {} {}", text(a.type()), nameOf(op), text(b.type())));
   if (a.type().scalar == Scalar::I64)
     if (Value folded = foldedIndex(op, a, b); folded.expr() != nullptr) return folded;
-  LoopType type = isComparison(op) ? LoopType{Scalar::Bool, a.lanes()} : a.type();
-  return made(node(LoopExpr::Kind::Binary, type, {a.expr(), b.expr()}, op));
+  return operation(op, {a.expr(), b.expr()});
 }
 
 Value operator+(const Value& a, const Value& b) { return binary(LoopOp::Add, a, b); }
@@ -83,51 +96,31 @@ Value minOf(const Value& a, const Value& b) { return binary(LoopOp::Min, a, b); 
 Value maxOf(const Value& a, const Value& b) { return binary(LoopOp::Max, a, b); }
 Value ceilDivOf(const Value& a, int64_t b) { return (a + (b - 1)) / b; }
 
-Value unary(LoopOp op, const Value& a) { return made(node(LoopExpr::Kind::Unary, a.type(), {a.expr()}, op)); }
-
-Value fmaOf(const Value& a, const Value& b, const Value& c) {
-  QUERN_CHECK(a.type() == b.type() && b.type() == c.type());
-  return made(node(LoopExpr::Kind::Fma, a.type(), {a.expr(), b.expr(), c.expr()}));
-}
-
+Value unary(LoopOp op, const Value& a) { return operation(op, {a.expr()}); }
+Value fmaOf(const Value& a, const Value& b, const Value& c) { return operation(LoopOp::Fma, {a.expr(), b.expr(), c.expr()}); }
 Value selectOf(const Value& condition, const Value& yes, const Value& no) {
-  QUERN_CHECK(yes.type() == no.type() && condition.lanes() == yes.lanes() && condition.type().scalar == Scalar::Bool);
-  return made(node(LoopExpr::Kind::Select, yes.type(), {condition.expr(), yes.expr(), no.expr()}));
+  return operation(LoopOp::Select, {condition.expr(), yes.expr(), no.expr()});
 }
-
-Value castTo(LoopOp cast, const Value& a) {
-  Scalar scalar = cast == LoopOp::ToF32 || cast == LoopOp::BitsF32 || cast == LoopOp::HalfF32 ? Scalar::F32
-                  : cast == LoopOp::ToI64                                                     ? Scalar::I64
-                                                                                              : Scalar::I32;
-  return made(node(LoopExpr::Kind::Cast, {scalar, a.lanes()}, {a.expr()}, cast));
-}
-
-Value broadcast(const Value& a, int lanes) {
-  if (lanes == 1) return a;
-  QUERN_CHECK(a.lanes() == 1);
-  return made(node(LoopExpr::Kind::Broadcast, {a.type().scalar, lanes}, {a.expr()}));
-}
+Value broadcast(const Value& a, int lanes) { return lanes == 1 ? a : operation(LoopOp::Broadcast, {a.expr()}, lanes); }
+Value maskOf(const Value& count, int lanes) { return operation(LoopOp::Mask, {count.expr()}, lanes); }
 
 Value reduceOf(LoopOp op, const Value& a) {
-  if (a.lanes() == 1) return a;
-  return made(node(LoopExpr::Kind::Reduce, {a.type().scalar, 1}, {a.expr()}, op));
+  LoopOp fold = op == LoopOp::Add ? LoopOp::ReduceAdd : op == LoopOp::Max ? LoopOp::ReduceMax : LoopOp::ReduceMin;
+  return a.lanes() == 1 ? a : operation(fold, {a.expr()});
 }
 
-Value maskOf(const Value& count, int lanes) { return made(node(LoopExpr::Kind::Mask, {Scalar::Bool, lanes}, {count.expr()})); }
-
 Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern) {
-  QUERN_CHECK(a.type() == b.type());
-  LoopExpr expr = node(LoopExpr::Kind::Shuffle, {a.type().scalar, static_cast<int>(pattern.size())}, {a.expr(), b.expr()});
+  LoopExpr expr;
+  expr.args = {a.expr(), b.expr()};
   expr.pattern = std::move(pattern);
-  return made(std::move(expr));
+  return operation(LoopOp::Shuffle, std::move(expr));
 }
 
 Value lookupOf(const Value& index, std::span<const float> table) {
-  LoopExpr expr = node(LoopExpr::Kind::Lookup, {Scalar::F32, index.lanes()}, {index.expr()});
+  LoopExpr expr;
+  expr.args = {index.expr()};
   expr.table.assign(table.begin(), table.end());
-  return made(std::move(expr));
+  return operation(LoopOp::Lookup, std::move(expr));
 }
-
-Value callOf(LoopOp fn, const Value& a) { return made(node(LoopExpr::Kind::Call, a.type(), {a.expr()}, fn)); }
 
 }  // namespace quern

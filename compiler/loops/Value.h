@@ -27,8 +27,8 @@ private:
   LoopExprRef expr_;
 };
 
-/// A node with its fields set, and a value of it.
-LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef> args, LoopOp op = LoopOp::None);
+/// A node of any kind but Op with its fields set, and a value of it.
+LoopExpr node(LoopExpr::Kind kind, LoopType type, std::vector<LoopExprRef> args);
 Value made(LoopExpr expr);
 
 Value operator+(const Value& a, const Value& b);
@@ -37,20 +37,18 @@ Value operator*(const Value& a, const Value& b);
 Value operator/(const Value& a, const Value& b);
 Value operator%(const Value& a, const Value& b);
 Value binary(LoopOp op, const Value& a, const Value& b);
-Value unary(LoopOp op, const Value& a);
+Value unary(LoopOp op, const Value& a);  ///< casts and maths calls too
 Value lessThan(const Value& a, const Value& b);
 Value minOf(const Value& a, const Value& b);
 Value maxOf(const Value& a, const Value& b);
 Value ceilDivOf(const Value& a, int64_t b);
 Value fmaOf(const Value& a, const Value& b, const Value& c);
 Value selectOf(const Value& condition, const Value& yes, const Value& no);
-Value castTo(LoopOp cast, const Value& a);
 Value broadcast(const Value& a, int lanes);  ///< a itself where lanes is 1
-Value reduceOf(LoopOp op, const Value& a);
+Value reduceOf(LoopOp op, const Value& a);   ///< Add, Max or Min over its lanes
 Value maskOf(const Value& count, int lanes);
 Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern);
 Value lookupOf(const Value& index, std::span<const float> table);
-Value callOf(LoopOp fn, const Value& a);
 Value f32Const(float value, int lanes = 1);
 Value i32Const(int32_t value, int lanes = 1);
 

@@ -77,8 +77,8 @@ std::vector<Value> WeightReader::words(const Block& block, const Value& offset, 
 Value WeightReader::chosen(const Value& word, int shift, int bits, float first) {
   int steps = bits == 4 ? 1 : 16;  // pairs of bits count in sixteens
   if (build_.target.isa().vectorBits != 512) {
-    Value count = castTo(LoopOp::ToF32,
-                         bits == 4 ? bitsOf(word, shift, bits) : binary(LoopOp::Shl, bitsOf(word, shift, bits), i32Const(4, word.lanes())));
+    Value count = unary(LoopOp::ToF32,
+                        bits == 4 ? bitsOf(word, shift, bits) : binary(LoopOp::Shl, bitsOf(word, shift, bits), i32Const(4, word.lanes())));
     return first == 0 ? count : count + f32Const(first, word.lanes());
   }
   std::array<float, 16> table{};
@@ -127,7 +127,7 @@ void WeightReader::q8_0(const Block& block, const Value& k, const Body& body) {
       std::vector<Value> values;
       for (size_t v = 0; v < d.size(); ++v) {
         ahead(block, v, 2 + i + u, 1);
-        values.push_back(b_.let("b", castTo(LoopOp::ToF32, part(block, v, Stored::I8, 2 + i + u, 1)) * d[v]));
+        values.push_back(b_.let("b", unary(LoopOp::ToF32, part(block, v, Stored::I8, 2 + i + u, 1)) * d[v]));
       }
       body(k + i + u, values);
     });
@@ -156,8 +156,8 @@ void WeightReader::q4_K(const Block& block, const Value& k, const Body& body) {
         Value own = bytes(v, half == 0 ? s : s + 4), other = bytes(v, half == 0 ? s + 4 : s);
         Value scale = half == 0 ? bitsOf(own, 0, 6) : joined(bitsOf(own, 0, 4), bitsOf(bytes(v, s - 4), 6, 2), 4);
         Value minimum = half == 0 ? bitsOf(other, 0, 6) : joined(bitsOf(own, 4, 4), bitsOf(other, 6, 2), 4);
-        step.push_back(b_.let("step", castTo(LoopOp::ToF32, scale) * d[v]));
-        least.push_back(b_.let("least", castTo(LoopOp::ToF32, minimum) * dmin[v]));
+        step.push_back(b_.let("step", unary(LoopOp::ToF32, scale) * d[v]));
+        least.push_back(b_.let("least", unary(LoopOp::ToF32, minimum) * dmin[v]));
       }
       b_.loop("w", 0, 4, 1, [&](const Value& w) {
         std::vector<Value> word = words(block, 16 + (s * 4 + w) * 4, "nibbles");
@@ -175,8 +175,7 @@ void WeightReader::q6_K(const Block& block, const Value& k, const Body& body) {
   std::vector<Value> d = halves(block, 0, "d");
   b_.loop("s", 0, 16, 1, [&](const Value& s) {
     std::vector<Value> step;
-    for (size_t v = 0; v < d.size(); ++v)
-      step.push_back(b_.let("step", castTo(LoopOp::ToF32, part(block, v, Stored::I8, 2 + s, 1)) * d[v]));
+    for (size_t v = 0; v < d.size(); ++v) step.push_back(b_.let("step", unary(LoopOp::ToF32, part(block, v, Stored::I8, 2 + s, 1)) * d[v]));
     std::vector<Value> high = words(block, 18 + 128 + s * 4, "high");
     for (int half = 0; half < 2; ++half) {
       std::vector<Value> low = words(block, 18 + (s * 2 + half) * 4, "low");

@@ -1,0 +1,218 @@
+// compiler/loops/LoopNodes.cpp — see LoopNodes.h. The table is at the end.
+#include "compiler/loops/LoopNodes.h"
+
+#include "compiler/base/Check.h"
+#include "compiler/base/Text.h"
+#include "compiler/target/Target.h"
+
+#include <array>
+#include <fmt/format.h>
+
+namespace quern {
+
+namespace {
+
+std::string mixed(const LoopExpr& e, size_t from) {
+  for (size_t i = from + 1; i < e.args.size(); ++i)
+    if (e.args[i]->type != e.args[from]->type) return fmt::format("mixes {} and {}", text(e.args[from]->type), text(e.args[i]->type));
+  return "";
+}
+std::string unless(bool good, std::string_view why) { return good ? "" : std::string(why); }
+
+/// All arguments of one type, which the result has.
+std::string alike(const LoopExpr& e, LoopType& type) {
+  type = e.args[0]->type;
+  return mixed(e, 0);
+}
+
+std::string floats(const LoopExpr& e, LoopType& type) {
+  if (std::string why = alike(e, type); !why.empty()) return why;
+  return unless(type.scalar == Scalar::F32, "f32 is needed");
+}
+
+std::string maths(const LoopExpr& e, LoopType& type) {
+  type = e.args[0]->type;
+  return "a maths call that was not expanded";
+}
+
+/// + - * max min
+std::string arithmetic(const LoopExpr& e, LoopType& type) {
+  if (std::string why = alike(e, type); !why.empty()) return why;
+  return unless(type.scalar != Scalar::Bool, "masks know & and | only");
+}
+
+/// / and, `whole`, %
+std::string division(const LoopExpr& e, LoopType& type, bool whole) {
+  if (std::string why = arithmetic(e, type); !why.empty()) return why;
+  if (type.scalar == Scalar::F32) return unless(!whole, "an integer operator on f32");
+  if (type.scalar != Scalar::I64) return fmt::format("{} has no division", text(type.scalar));
+  const int64_t* by = constantInt(e.args[1]);  // by 0: in the body of tasks of which there are none
+  return unless(by == nullptr || *by >= 0, "a divisor of 0 or more is needed");
+}
+std::string quotient(const LoopExpr& e, LoopType& type) { return division(e, type, false); }
+std::string remainder(const LoopExpr& e, LoopType& type) { return division(e, type, true); }
+
+std::string bits(const LoopExpr& e, LoopType& type) {
+  if (std::string why = alike(e, type); !why.empty()) return why;
+  return unless(type.scalar != Scalar::F32, "an integer operator on f32");
+}
+std::string bitsOnly(const LoopExpr& e, LoopType& type) {
+  if (std::string why = bits(e, type); !why.empty()) return why;
+  return unless(type.scalar != Scalar::Bool, "masks know & and | only");
+}
+std::string shift(const LoopExpr& e, LoopType& type) {
+  if (std::string why = bitsOnly(e, type); !why.empty()) return why;
+  const LoopExpr& by = *e.args[1];
+  int64_t width = type.scalar == Scalar::I64 ? 64 : 32;
+  bool good = by.kind == LoopExpr::Kind::Const && by.integer >= 0 && by.integer < width;
+  return good ? "" : fmt::format("a constant shift of 0 to {} is needed", width - 1);
+}
+
+std::string comparison(const LoopExpr& e, LoopType& type) {
+  if (std::string why = arithmetic(e, type); !why.empty()) return why;
+  type.scalar = Scalar::Bool;
+  return "";
+}
+
+std::string cast(const LoopExpr& e, LoopType& type, Scalar to, std::initializer_list<Scalar> from) {
+  LoopType given = e.args[0]->type;
+  type = {to, given.lanes};
+  for (Scalar each : from)
+    if (given.scalar == each) return "";
+  return fmt::format("cannot be made from {}", text(given));
+}
+std::string wholeToFloat(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F32, {Scalar::I32, Scalar::I64}); }
+std::string wordToFloat(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F32, {Scalar::I32}); }
+std::string floatToWord(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::I32, {Scalar::F32}); }
+std::string wordToIndex(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::I64, {Scalar::I32}); }
+
+std::string choice(const LoopExpr& e, LoopType& type) {
+  LoopType condition = e.args[0]->type;
+  type = e.args[1]->type;
+  if (std::string why = mixed(e, 1); !why.empty()) return why;
+  return unless(condition == LoopType{Scalar::Bool, type.lanes}, "the condition needs as many lanes as the values");
+}
+
+std::string everyLane(const LoopExpr& e, LoopType& type) {
+  type.scalar = e.args[0]->type.scalar;
+  return unless(e.args[0]->type.lanes == 1, "a scalar is needed");
+}
+
+std::string lanesBelow(const LoopExpr& e, LoopType& type) {
+  type.scalar = Scalar::Bool;
+  return unless(e.args[0]->type == LoopType{Scalar::I64, 1}, "an i64 count is needed");
+}
+
+std::string folded(const LoopExpr& e, LoopType& type) {
+  int lanes = e.args[0]->type.lanes;
+  type = {e.args[0]->type.scalar, 1};
+  return unless(type.scalar == Scalar::F32 && (lanes & (lanes - 1)) == 0, "f32 with a power of two of lanes is needed");
+}
+
+std::string shuffled(const LoopExpr& e, LoopType& type) {
+  int lanes = e.args[0]->type.lanes;
+  type = {e.args[0]->type.scalar, static_cast<int>(e.pattern.size())};
+  if (std::string why = mixed(e, 0); !why.empty()) return why;
+  if (e.pattern.empty() || type.lanes > kMaxLanes) return fmt::format("1 to {} lanes are needed", kMaxLanes);
+  for (int lane : e.pattern)
+    if (lane < 0 || lane >= 2 * lanes) return fmt::format("lane {} of {}", lane, 2 * lanes);
+  return "";
+}
+
+std::string looked(const LoopExpr& e, LoopType& type) {
+  type = {Scalar::F32, e.args[0]->type.lanes};
+  if (e.args[0]->type.scalar != Scalar::I32) return "an i32 index is needed";
+  bool good = e.table.size() == 16 || e.table.size() == 32;
+  return good ? "" : fmt::format("{} entries; 16 or 32 are needed", e.table.size());
+}
+
+constexpr std::array kNodes = {
+    LoopNode{LoopOp::Neg, "neg", 1, Notation::Call, floats},
+    LoopNode{LoopOp::Abs, "abs", 1, Notation::Call, floats},
+    LoopNode{LoopOp::Sqrt, "sqrt", 1, Notation::Call, floats},
+    LoopNode{LoopOp::Add, "+", 2, Notation::Infix, arithmetic},
+    LoopNode{LoopOp::Sub, "-", 2, Notation::Infix, arithmetic},
+    LoopNode{LoopOp::Mul, "*", 2, Notation::Infix, arithmetic},
+    LoopNode{LoopOp::Div, "/", 2, Notation::Infix, quotient},
+    LoopNode{LoopOp::Rem, "%", 2, Notation::Infix, remainder},
+    LoopNode{LoopOp::Max, "max", 2, Notation::Call, arithmetic},
+    LoopNode{LoopOp::Min, "min", 2, Notation::Call, arithmetic},
+    LoopNode{LoopOp::And, "&", 2, Notation::Infix, bits},
+    LoopNode{LoopOp::Or, "|", 2, Notation::Infix, bits},
+    LoopNode{LoopOp::Xor, "^", 2, Notation::Infix, bitsOnly},
+    LoopNode{LoopOp::Shl, "<<", 2, Notation::Infix, shift},
+    LoopNode{LoopOp::Ashr, ">>", 2, Notation::Infix, shift},
+    LoopNode{LoopOp::Lshr, ">>>", 2, Notation::Infix, shift},
+    LoopNode{LoopOp::Lt, "<", 2, Notation::Infix, comparison},
+    LoopNode{LoopOp::Le, "<=", 2, Notation::Infix, comparison},
+    LoopNode{LoopOp::Eq, "==", 2, Notation::Infix, comparison},
+    LoopNode{LoopOp::Ne, "!=", 2, Notation::Infix, comparison},
+    LoopNode{LoopOp::ToF32, "f32", 1, Notation::Call, wholeToFloat},
+    LoopNode{LoopOp::ToI64, "i64", 1, Notation::Call, wordToIndex},
+    LoopNode{LoopOp::BitsF32, "bits_f32", 1, Notation::Call, wordToFloat},
+    LoopNode{LoopOp::BitsI32, "bits_i32", 1, Notation::Call, floatToWord},
+    LoopNode{LoopOp::HalfF32, "half_f32", 1, Notation::Call, wordToFloat, &IsaLevel::halves, "half precision"},
+    LoopNode{LoopOp::F32Half, "f32_half", 1, Notation::Call, floatToWord, &IsaLevel::halves, "half precision"},
+    LoopNode{LoopOp::Fma, "fma", 3, Notation::Call, floats, &IsaLevel::fma, "fma"},
+    LoopNode{LoopOp::Select, "select", 3, Notation::Call, choice},
+    LoopNode{LoopOp::Broadcast, "broadcast", 1, Notation::Lanes, everyLane},
+    LoopNode{LoopOp::Mask, "mask", 1, Notation::Lanes, lanesBelow},
+    LoopNode{LoopOp::ReduceAdd, "reduce_add", 1, Notation::Call, folded},
+    LoopNode{LoopOp::ReduceMax, "reduce_max", 1, Notation::Call, folded},
+    LoopNode{LoopOp::ReduceMin, "reduce_min", 1, Notation::Call, folded},
+    LoopNode{LoopOp::Shuffle, "shuffle", 2, Notation::Pattern, shuffled},
+    LoopNode{LoopOp::Lookup, "lookup", 1, Notation::Table, looked},
+    LoopNode{LoopOp::Exp, "exp", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::Log, "log", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::Tanh, "tanh", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::Erf, "erf", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::Sigmoid, "sigmoid", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::Relu, "relu", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::Silu, "silu", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::Rsqrt, "rsqrt", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::GeluErf, "gelu_erf", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::GeluTanh, "gelu_tanh", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::GeluSigmoid, "gelu_sigmoid", 1, Notation::Maths, maths},
+    LoopNode{LoopOp::Decay, "decay", 1, Notation::Maths, maths},
+};
+
+constexpr bool inOrder() {
+  for (size_t i = 0; i < kNodes.size(); ++i)
+    if (static_cast<size_t>(kNodes[i].op) != i + 1) return false;  // LoopOp::None is 0
+  return true;
+}
+static_assert(inOrder());
+
+}  // namespace
+
+std::span<const LoopNode> loopNodes() { return kNodes; }
+
+const LoopNode& nodeOf(LoopOp op) {
+  QUERN_CHECK(op != LoopOp::None);
+  return kNodes[static_cast<size_t>(op) - 1];
+}
+
+bool isMaths(const LoopExpr& e) { return e.kind == LoopExpr::Kind::Op && nodeOf(e.op).notation == Notation::Maths; }
+
+const LoopNode* findInfix(std::string_view sign) {
+  for (const LoopNode& node : kNodes)
+    if (node.notation == Notation::Infix && node.name == sign) return &node;
+  return nullptr;
+}
+
+const LoopNode* findFunction(std::string_view name, int& lanes) {
+  for (const LoopNode& node : kNodes) {
+    if (node.notation == Notation::Infix || !name.starts_with(node.name)) continue;
+    if (node.notation != Notation::Lanes) {
+      if (name == node.name) return &node;
+      continue;
+    }
+    auto count = parseInt(name.substr(node.name.size()));
+    if (!count || *count < 1 || *count > kMaxLanes) continue;
+    lanes = static_cast<int>(*count);
+    return &node;
+  }
+  return nullptr;
+}
+
+}  // namespace quern
