@@ -66,8 +66,7 @@ public:
 
   Result<void> build(const LoopProgram& program, const std::string& symbol) {
     if (auto good = verifyLoops(program); !good) return good;
-    const IsaLevel* isa = findIsaLevel(program.isa);
-    if (isa == nullptr) return badInput(fmt::format("loop program '{}': unknown isa '{}'", program.name, program.isa));
+    const IsaLevel* isa = &program.contract.isa();  // the verifier knows it
     initialiseTargets();
     std::string triple = fmt::format("{}-unknown-linux-gnu", isa->arch);
     std::string error;

@@ -78,7 +78,7 @@ Instruction* IrEmitter::tagged(Instruction* access, int buffer) {
 
 IrEmitter::IrEmitter(const LoopProgram& program, llvm::Module& module, const std::string& symbol)
     : program_(program),
-      isa_(*findIsaLevel(program.isa)),
+      isa_(program.contract.isa()),
       module_(module),
       context_(module.getContext()),
       ir_(context_),
@@ -101,6 +101,7 @@ void IrEmitter::declareFunction(const std::string& symbol) {
   function_->addFnAttr("no-builtins");  // or a zeroing loop becomes a call of memset
   function_->addFnAttr("target-cpu", isa_.llvmCpu);
   function_->addFnAttr("tune-cpu", isa_.model);
+  if (std::string features = program_.contract.llvmFeatures(); !features.empty()) function_->addFnAttr("target-features", features);
   function_->getArg(0)->setName("args");
   function_->getArg(1)->setName("begin");
   function_->getArg(2)->setName("end");
@@ -267,9 +268,10 @@ void IrEmitter::ifStatement(const LoopStmt& s) {
 void IrEmitter::store(const LoopStmt& s) {
   llvm::Value* value = expr(s.args[0]);
   llvm::Value* at = address(s.id, s.args, 1);
-  Stored stored = program_.buffers[static_cast<size_t>(s.id)].element;
+  Scalar stored = program_.buffers[static_cast<size_t>(s.id)].element;
   llvm::Align align(static_cast<uint64_t>(bytesOf(stored)));
-  if (bytesOf(stored) < 4) value = ir_.CreateTrunc(value, memoryType(ir_, stored, s.args[0]->type.lanes));
+  LoopType type = s.args[0]->type;
+  if (type.scalar != stored) value = ir_.CreateTrunc(value, memoryType(ir_, stored, type));
   if (!s.masked) tagged(ir_.CreateAlignedStore(value, at, align), s.id);
   else tagged(ir_.CreateMaskedStore(value, at, align, expr(s.args.back())), s.id);
 }
@@ -299,7 +301,7 @@ llvm::Value* IrEmitter::expr(const LoopExprRef& ref) {
   }
   std::vector<llvm::Value*> args;
   for (const LoopExprRef& arg : e.args) args.push_back(expr(arg));
-  return irNode(ir_, e, args, isa_.vectorBits);
+  return irNode(ir_, e, args, program_.contract);
 }
 
 llvm::Value* IrEmitter::address(int buffer, const std::vector<LoopExprRef>& args, size_t from) {
@@ -308,22 +310,24 @@ llvm::Value* IrEmitter::address(int buffer, const std::vector<LoopExprRef>& args
   // One step per dimension, outermost first: what a loop does not change is then a prefix that is hoisted out of it.
   for (size_t i = 0; i < ir.strides.size(); ++i) {
     llvm::Value* offset = ir_.CreateNSWMul(expr(args[from + i]), ir.strides[i]);
-    at = ir_.CreateInBoundsGEP(memoryType(ir_, program_.buffers[static_cast<size_t>(buffer)].element, 1), at, offset);
+    Scalar element = program_.buffers[static_cast<size_t>(buffer)].element;
+    at = ir_.CreateInBoundsGEP(memoryType(ir_, element, {valueOf(element), 1}), at, offset);
   }
   return at;
 }
 
 llvm::Value* IrEmitter::load(const LoopExpr& e) {
   llvm::Value* at = address(e.id, e.args, 0);
-  llvm::Type* type = memoryType(ir_, e.stored, e.type.lanes);
+  llvm::Type* type = memoryType(ir_, e.stored, e.type);
   // What lies in a buffer of bytes may begin anywhere.
   llvm::Align align(static_cast<uint64_t>(bytesOf(program_.buffers[static_cast<size_t>(e.id)].element)));
   QUERN_CHECK_FOR(!e.masked || e.type.lanes > 1, program_.name);
   llvm::Value* raw = nullptr;
   if (!e.masked) raw = tagged(ir_.CreateAlignedLoad(type, at, align), e.id);
   else raw = tagged(ir_.CreateMaskedLoad(type, at, align, expr(e.args.back()), llvm::Constant::getNullValue(type)), e.id);
-  if (bytesOf(e.stored) == 4) return raw;
-  return e.stored == Stored::I8 ? ir_.CreateSExt(raw, irType(ir_, e.type)) : ir_.CreateZExt(raw, irType(ir_, e.type));
+  if (e.type.scalar == e.stored) return raw;
+  bool isSigned = e.stored == Scalar::I8 || e.stored == Scalar::I16;
+  return isSigned ? ir_.CreateSExt(raw, irType(ir_, e.type)) : ir_.CreateZExt(raw, irType(ir_, e.type));
 }
 
 llvm::AllocaInst* IrEmitter::regElement(int reg, const std::vector<LoopExprRef>& args, size_t from) {

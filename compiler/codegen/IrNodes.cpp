@@ -12,18 +12,32 @@
 
 namespace quern {
 
-llvm::Type* irType(llvm::IRBuilderBase& ir, LoopType type) {
-  llvm::Type* scalar = type.scalar == Scalar::F32   ? ir.getFloatTy()
-                       : type.scalar == Scalar::I32 ? static_cast<llvm::Type*>(ir.getInt32Ty())
-                       : type.scalar == Scalar::I64 ? static_cast<llvm::Type*>(ir.getInt64Ty())
-                                                    : static_cast<llvm::Type*>(ir.getInt1Ty());
-  return type.lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(type.lanes));
+static llvm::Type* scalarType(llvm::IRBuilderBase& ir, Scalar scalar) {
+  switch (scalar) {
+    case Scalar::Bool: return ir.getInt1Ty();
+    case Scalar::I8:
+    case Scalar::U8: return ir.getInt8Ty();
+    case Scalar::I16:
+    case Scalar::U16: return ir.getInt16Ty();
+    case Scalar::F16: return ir.getHalfTy();
+    case Scalar::BF16: return ir.getBFloatTy();
+    case Scalar::I32: return ir.getInt32Ty();
+    case Scalar::I64: return ir.getInt64Ty();
+    case Scalar::F32: return ir.getFloatTy();
+    case Scalar::F64: return ir.getDoubleTy();
+  }
+  return nullptr;
 }
 
-llvm::Type* memoryType(llvm::IRBuilderBase& ir, Stored stored, int lanes) {
-  llvm::Type* scalar =
-      stored == Stored::F32 ? ir.getFloatTy() : static_cast<llvm::Type*>(ir.getIntNTy(static_cast<unsigned>(8 * bytesOf(stored))));
+static llvm::Type* inLanes(llvm::Type* scalar, int lanes) {
   return lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(lanes));
+}
+
+llvm::Type* irType(llvm::IRBuilderBase& ir, LoopType type) { return inLanes(scalarType(ir, type.scalar), type.lanes); }
+
+llvm::Type* memoryType(llvm::IRBuilderBase& ir, Scalar stored, LoopType value) {
+  bool bits = value.scalar != stored;  // those of a half are an i16 then
+  return inLanes(bits ? ir.getIntNTy(static_cast<unsigned>(8 * bytesOf(stored))) : scalarType(ir, stored), value.lanes);
 }
 
 namespace {
@@ -86,27 +100,67 @@ llvm::Value* integerBinary(llvm::IRBuilderBase& ir, LoopOp op, llvm::Value* a, l
 }
 
 llvm::Value* binary(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* a, llvm::Value* b) {
-  return e.args[0]->type.scalar == Scalar::F32 ? floatBinary(ir, e.op, a, b) : integerBinary(ir, e.op, a, b);
+  return a->getType()->isFPOrFPVectorTy() ? floatBinary(ir, e.op, a, b) : integerBinary(ir, e.op, a, b);
 }
 
 llvm::Value* cast(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* a) {
   llvm::Type* type = irType(ir, e.type);
-  if (e.op == LoopOp::ToF32) return ir.CreateSIToFP(a, type);
-  if (e.op == LoopOp::ToI64) return ir.CreateSExt(a, type);
-  auto shaped = [&](llvm::Type* scalar) {
-    return e.type.lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, static_cast<unsigned>(e.type.lanes));
-  };
-  if (e.op == LoopOp::HalfF32)
-    return ir.CreateFPExt(ir.CreateBitCast(ir.CreateTrunc(a, shaped(ir.getInt16Ty())), shaped(ir.getHalfTy())), type);
-  if (e.op == LoopOp::F32Half)
-    return ir.CreateZExt(ir.CreateBitCast(ir.CreateFPTrunc(a, shaped(ir.getHalfTy())), shaped(ir.getInt16Ty())), type);
-  return ir.CreateBitCast(a, type);
+  Scalar from = e.args[0]->type.scalar;
+  auto shaped = [&](llvm::Type* scalar) { return inLanes(scalar, e.type.lanes); };
+  switch (e.op) {
+    case LoopOp::ToF32:
+    case LoopOp::ToF64: return a->getType()->isFPOrFPVectorTy() ? ir.CreateFPCast(a, type) : ir.CreateSIToFP(a, type);
+    case LoopOp::ToI32: return from == Scalar::U8 || from == Scalar::U16 ? ir.CreateZExt(a, type) : ir.CreateSExt(a, type);
+    case LoopOp::ToI64: return ir.CreateSExt(a, type);
+    case LoopOp::HalfF32:
+      if (from == Scalar::F16) return ir.CreateFPExt(a, type);
+      return ir.CreateFPExt(ir.CreateBitCast(ir.CreateTrunc(a, shaped(ir.getInt16Ty())), shaped(ir.getHalfTy())), type);
+    case LoopOp::F32Half:
+      return ir.CreateZExt(ir.CreateBitCast(ir.CreateFPTrunc(a, shaped(ir.getHalfTy())), shaped(ir.getInt16Ty())), type);
+    default: return ir.CreateBitCast(a, type);
+  }
 }
 
-llvm::Value* lookup(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* index, int vectorBits) {
+/// Lanes first, first + step ... of `a`.
+llvm::Value* everyOf(llvm::IRBuilderBase& ir, llvm::Value* a, int first, int step, int lanes) {
+  std::vector<int> pattern(static_cast<size_t>(lanes));
+  for (int i = 0; i < lanes; ++i) pattern[static_cast<size_t>(i)] = first + step * i;
+  return lanes == 1 ? ir.CreateExtractElement(a, static_cast<uint64_t>(first)) : ir.CreateShuffleVector(a, pattern);
+}
+
+/// Sums of products of four bytes: vpdpbusd where the contract has it and the lanes fill a register, else products of i32.
+llvm::Value* dot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, const Contract& contract) {
+  int sums = e.type.lanes, bits = 32 * sums;
+  bool isSigned = e.args[1]->type.scalar == Scalar::I8;
+  llvm::Intrinsic::ID instruction = llvm::Intrinsic::not_intrinsic;
+  if (bits == 512 && contract.has("avx512vnni")) instruction = llvm::Intrinsic::x86_avx512_vpdpbusd_512;
+  if (contract.has("avx512vnni") || contract.has("avxvnni")) {
+    if (bits == 256) instruction = llvm::Intrinsic::x86_avx512_vpdpbusd_256;
+    if (bits == 128) instruction = llvm::Intrinsic::x86_avx512_vpdpbusd_128;
+  }
+  if (instruction != llvm::Intrinsic::not_intrinsic) {
+    llvm::Type* words = args[0]->getType();
+    auto dot = [&](llvm::Value* sum, llvm::Value* a, llvm::Value* b) {
+      return ir.CreateIntrinsic(instruction, {}, {sum, ir.CreateBitCast(a, words), ir.CreateBitCast(b, words)});
+    };
+    if (!isSigned) return dot(args[0], args[1], args[2]);
+    // a + 128 has no sign; what it adds, 128 times the sum of b, is taken away.
+    llvm::Value* offset = llvm::ConstantInt::get(args[1]->getType(), 0x80);
+    llvm::Value* excess = dot(llvm::Constant::getNullValue(words), offset, args[2]);
+    return ir.CreateSub(dot(args[0], ir.CreateXor(args[1], offset), args[2]), excess);
+  }
+  llvm::Type* wide = inLanes(ir.getInt32Ty(), 4 * sums);
+  llvm::Value* products =
+      ir.CreateMul(isSigned ? ir.CreateSExt(args[1], wide) : ir.CreateZExt(args[1], wide), ir.CreateSExt(args[2], wide));
+  llvm::Value* total = args[0];
+  for (int i = 0; i < 4; ++i) total = ir.CreateAdd(total, everyOf(ir, products, i, 4, sums));
+  return total;
+}
+
+llvm::Value* lookup(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* index, const Contract& contract) {
   constexpr unsigned kWide = 16;
   auto lanes = static_cast<unsigned>(e.type.lanes), entries = static_cast<unsigned>(e.table.size());
-  if (vectorBits != 512 || lanes > kWide) {
+  if (!contract.isa().tableLookup || lanes > kWide) {
     llvm::Value* table = llvm::ConstantDataVector::get(ir.getContext(), e.table);
     index = ir.CreateAnd(index, llvm::ConstantInt::get(index->getType(), entries - 1));
     if (lanes == 1) return ir.CreateExtractElement(table, index);
@@ -165,7 +219,7 @@ llvm::Value* shuffle(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* a,
 
 }  // namespace
 
-llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, int vectorBits) {
+llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, const Contract& contract) {
   if (e.kind == LoopExpr::Kind::Const) return constant(ir, e);
   QUERN_CHECK_FOR(e.kind == LoopExpr::Kind::Op, "a node that is no value of values");
   switch (e.op) {
@@ -173,6 +227,8 @@ llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::
     case LoopOp::Abs:
     case LoopOp::Sqrt: return unary(ir, e, args[0]);
     case LoopOp::ToF32:
+    case LoopOp::ToF64:
+    case LoopOp::ToI32:
     case LoopOp::ToI64:
     case LoopOp::BitsF32:
     case LoopOp::BitsI32:
@@ -186,7 +242,8 @@ llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::
     case LoopOp::ReduceMax: return reduce(ir, e, LoopOp::Max, args[0]);
     case LoopOp::ReduceMin: return reduce(ir, e, LoopOp::Min, args[0]);
     case LoopOp::Shuffle: return shuffle(ir, e, args[0], args[1]);
-    case LoopOp::Lookup: return lookup(ir, e, args[0], vectorBits);
+    case LoopOp::Lookup: return lookup(ir, e, args[0], contract);
+    case LoopOp::Dot4: return dot4(ir, e, args, contract);
     default: return binary(ir, e, args[0], args[1]);
   }
 }

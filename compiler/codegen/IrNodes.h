@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/loops/LoopProgram.h"
+#include "compiler/target/Contract.h"
 
 #include <span>
 
@@ -15,10 +16,10 @@ namespace quern {
 
 /// As it is computed with.
 llvm::Type* irType(llvm::IRBuilderBase& ir, LoopType type);
-/// As it lies in memory.
-llvm::Type* memoryType(llvm::IRBuilderBase& ir, Stored stored, int lanes);
+/// As it lies in memory, where a load or store of it is of type `value`.
+llvm::Type* memoryType(llvm::IRBuilderBase& ir, Scalar stored, LoopType value);
 
-/// The node `e`, of any kind but Var, Load, RegGet and Call, at the builder's place. `args` are its operands; `vectorBits` the level's.
-llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, int vectorBits);
+/// The node `e`, of any kind but Var, Load and RegGet, at the builder's place. `args` are its operands.
+llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, const Contract& contract);
 
 }  // namespace quern

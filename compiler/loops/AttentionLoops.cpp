@@ -63,7 +63,7 @@ public:
     running.values = scratch("values", {s_.rows, op_.headDim.value});
     Value heads = op_.kvHeads.value;
     auto shared = [&](const char* name, std::vector<Value> shape) {
-      return b_.denseBuffer(name, Stored::F32, BufferRole::SharedScratch, std::move(shape));
+      return b_.denseBuffer(name, Scalar::F32, BufferRole::SharedScratch, std::move(shape));
     };
     BufferRef highest = shared("highest_parts", {heads, rows_, segments_}), sum = shared("sum_parts", {heads, rows_, segments_});
     BufferRef values = shared("values_parts", {heads, rows_, segments_, op_.headDim.value});
@@ -104,7 +104,7 @@ private:
   };
 
   BufferRef scratch(const std::string& name, std::vector<Value> shape) {
-    return b_.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, std::move(shape));
+    return b_.denseBuffer(name, Scalar::F32, BufferRole::ThreadScratch, std::move(shape));
   }
   AttentionState threadState(const std::string& prefix) {
     return {scratch(prefix + "highest", {s_.rows}), scratch(prefix + "sum", {s_.rows}), {}};

@@ -21,7 +21,7 @@ AttentionTile::AttentionTile(OpBuild& build, const AttentionOp& op, const Attent
   values = build.strided(inputs[2], BufferRole::In);
   out = build.strided(op.output(), BufferRole::Out);
   auto scratch = [&](const char* name, std::vector<Value> shape) {
-    return build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, std::move(shape));
+    return build.b.denseBuffer(name, Scalar::F32, BufferRole::ThreadScratch, std::move(shape));
   };
   scores_ = scratch("scores", {schedule.tiles, schedule.rows, kKeyTile});
   factors_ = scratch("factors", {schedule.tiles, schedule.rows});

@@ -24,7 +24,7 @@ ColumnReduce::ColumnReduce(OpBuild& build, const std::string& name, LoopOp op, i
       op_(op),
       lanes_(lanes),
       name_(name),
-      chains_(build.b.denseBuffer(name, Stored::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {}
+      chains_(build.b.denseBuffer(name, Scalar::F32, BufferRole::ThreadScratch, {kChains, kColumns})) {}
 
 void ColumnReduce::each(const Value& count, const Step& step) { build_.forVectors("j", 0, count, lanes_, 1, build_.masks(), step); }
 
@@ -63,7 +63,7 @@ void ColumnReduce::run(const Value& n, const Value& count, const RowValue& value
     each(count, [&](const Value& at, int lanes, const Value* mask) { finish(at, lanes, mask, folded(at, lanes, mask)); });
     return;
   }
-  if (!totals_) totals_ = b.denseBuffer(name_ + "_so_far", Stored::F32, BufferRole::ThreadScratch, {2, kColumns});
+  if (!totals_) totals_ = b.denseBuffer(name_ + "_so_far", Scalar::F32, BufferRole::ThreadScratch, {2, kColumns});
   each(count, [&](const Value& at, int lanes, const Value* mask) {
     for (int i : {0, 1}) b.store(*totals_, {i, at}, f32Const(0, lanes), mask);
   });

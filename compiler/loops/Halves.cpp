@@ -50,11 +50,11 @@ Value halfOfFloat(OpBuild& build, const Value& value) {
 
 Value loadFloats(OpBuild& build, const BufferRef& buffer, std::span<const Value> index, int lanes, const Value* mask) {
   Value raw = build.b.load(buffer, index, lanes, mask);
-  return buffer.element == Stored::U16 ? floatOfHalf(build, raw) : raw;
+  return buffer.element == Scalar::F16 ? floatOfHalf(build, raw) : raw;
 }
 
 void storeFloats(OpBuild& build, const BufferRef& buffer, std::span<const Value> index, const Value& value, const Value* mask) {
-  build.b.store(buffer, index, buffer.element == Stored::U16 ? halfOfFloat(build, build.b.let("value", value)) : value, mask);
+  build.b.store(buffer, index, buffer.element == Scalar::F16 ? halfOfFloat(build, build.b.let("value", value)) : value, mask);
 }
 
 }  // namespace quern

@@ -8,10 +8,10 @@
 
 namespace quern {
 
-LoopBuilder::LoopBuilder(std::string name, std::string isa) {
+LoopBuilder::LoopBuilder(std::string name, std::string level) {
   std::replace(name.begin(), name.end(), '"', '\'');  // the printed form quotes the name
   program_.name = std::move(name);
-  program_.isa = std::move(isa);
+  program_.contract.level = std::move(level);
 }
 
 std::string LoopBuilder::uniqueName(const std::string& name) {
@@ -53,12 +53,12 @@ static std::vector<LoopExprRef> exprsOf(std::span<const Value> values) {
   return exprs;
 }
 
-BufferRef LoopBuilder::buffer(std::string name, Stored element, BufferRole role, std::vector<Value> shape, std::vector<Value> strides) {
+BufferRef LoopBuilder::buffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape, std::vector<Value> strides) {
   program_.buffers.push_back({uniqueName(name), element, role, exprsOf(shape), exprsOf(strides)});
   return {static_cast<int>(program_.buffers.size()) - 1, element};
 }
 
-BufferRef LoopBuilder::denseBuffer(std::string name, Stored element, BufferRole role, std::vector<Value> shape) {
+BufferRef LoopBuilder::denseBuffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape) {
   std::vector<Value> strides(shape.size());
   Value stride = 1;
   for (size_t i = shape.size(); i > 0; --i) {
@@ -167,8 +167,8 @@ Value LoopBuilder::load(const BufferRef& buffer, std::span<const Value> index, i
   return made(std::move(expr));
 }
 
-Value LoopBuilder::loadAs(Stored stored, const BufferRef& buffer, std::span<const Value> index, int lanes) const {
-  QUERN_CHECK(buffer.element == Stored::U8);
+Value LoopBuilder::loadAs(Scalar stored, const BufferRef& buffer, std::span<const Value> index, int lanes) const {
+  QUERN_CHECK(buffer.element == Scalar::U8);
   LoopExpr expr = node(LoopExpr::Kind::Load, {valueOf(stored), lanes}, exprsOf(index));
   expr.id = buffer.id;
   expr.stored = stored;

@@ -23,20 +23,20 @@ struct RegArray {
 /// A buffer in a builder's hands: load and store through it.
 struct BufferRef {
   int id = -1;
-  Stored element = Stored::F32;
+  Scalar element = Scalar::F32;
 };
 
 /// Builds one LoopProgram. Names asked for are made unique.
 class LoopBuilder {
 public:
-  explicit LoopBuilder(std::string name, std::string isa);
+  LoopBuilder(std::string name, std::string level);
 
   /// A run-time dimension (QuernArgs.dims) or a stride parameter (QuernArgs.strides).
   Value dim(const std::string& name);
   Value strideParam(const std::string& name);
-  BufferRef buffer(std::string name, Stored element, BufferRole role, std::vector<Value> shape, std::vector<Value> strides);
+  BufferRef buffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape, std::vector<Value> strides);
   /// Dense row-major.
-  BufferRef denseBuffer(std::string name, Stored element, BufferRole role, std::vector<Value> shape);
+  BufferRef denseBuffer(std::string name, Scalar element, BufferRole role, std::vector<Value> shape);
 
   void phase(const Value& tasks, const std::function<void(Value task)>& body);
   void loop(const std::string& name, const Value& begin, const Value& end, const Value& step, const std::function<void(Value)>& body);
@@ -52,7 +52,7 @@ public:
     return load(buffer, std::span(index.begin(), index.size()), lanes, mask);
   }
   /// From a buffer of bytes: `lanes` of what `stored` says, from the byte that the last index names.
-  Value loadAs(Stored stored, const BufferRef& buffer, std::span<const Value> index, int lanes) const;
+  Value loadAs(Scalar stored, const BufferRef& buffer, std::span<const Value> index, int lanes) const;
   void store(const BufferRef& buffer, std::span<const Value> index, const Value& value, const Value* mask = nullptr);
   void store(const BufferRef& buffer, Index index, const Value& value, const Value* mask = nullptr) {
     store(buffer, std::span(index.begin(), index.size()), value, mask);

@@ -18,16 +18,29 @@ namespace quern {
 
 namespace {
 
-/// A value at run time: f32 and i32 lanes as bits, masks as 0 or 1, an index in `index`.
+/// A value at run time: of each lane its bits with zeros in front, masks as 0 or 1, an index in lane 0.
 struct Lanes {
-  uint32_t bits[kMaxLanes];
-  int64_t index = 0;
+  uint64_t bits[kMaxLanes];
+  int64_t index() const { return static_cast<int64_t>(bits[0]); }
+  void setIndex(int64_t value) { bits[0] = static_cast<uint64_t>(value); }
 };
 
-float asFloat(uint32_t bits) { return std::bit_cast<float>(bits); }
-uint32_t asBits(float value) { return std::bit_cast<uint32_t>(value); }
+float asFloat(uint64_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits)); }
+double asDouble(uint64_t bits) { return std::bit_cast<double>(bits); }
+uint64_t asBits(float value) { return std::bit_cast<uint32_t>(value); }
+uint64_t asBits(double value) { return std::bit_cast<uint64_t>(value); }
 
-float arithmetic(LoopOp op, float a, float b) {
+/// The whole number in a lane of 1, 2 or 4 bytes.
+int32_t wholeOf(Scalar scalar, uint64_t bits) {
+  switch (scalar) {
+    case Scalar::I8: return static_cast<int8_t>(bits);
+    case Scalar::I16: return static_cast<int16_t>(bits);
+    default: return static_cast<int32_t>(bits);
+  }
+}
+
+template <class Float>
+Float arithmetic(LoopOp op, Float a, Float b) {
   switch (op) {
     case LoopOp::Add: return a + b;
     case LoopOp::Sub: return a - b;
@@ -64,8 +77,8 @@ public:
   Interpreter(const LoopProgram& program, const LoopArgs& args, int64_t steps)
       : program_(program), vars_(program.vars.size()), regs_(program.regs.size()), steps_(steps) {
     QUERN_CHECK_FOR(args.dims.size() == program.dims.size() && args.strides.size() == program.strideParams.size(), program.name);
-    for (size_t i = 0; i < args.dims.size(); ++i) vars_[static_cast<size_t>(program.dims[i])].index = args.dims[i];
-    for (size_t i = 0; i < args.strides.size(); ++i) vars_[static_cast<size_t>(program.strideParams[i])].index = args.strides[i];
+    for (size_t i = 0; i < args.dims.size(); ++i) vars_[static_cast<size_t>(program.dims[i])].setIndex(args.dims[i]);
+    for (size_t i = 0; i < args.strides.size(); ++i) vars_[static_cast<size_t>(program.strideParams[i])].setIndex(args.strides[i]);
     size_t given = 0;
     for (const LoopBuffer& buffer : program.buffers) memory_.push_back(bind(buffer, args, given));
     for (size_t i = 0; i < program.regs.size(); ++i) {
@@ -79,7 +92,7 @@ public:
     for (const LoopPhase& phase : program_.phases) {
       int64_t tasks = index(phase.tasks);
       for (int64_t task = 0; task < tasks && goesOn(); ++task) {
-        vars_[static_cast<size_t>(phase.taskVar)].index = task;
+        vars_[static_cast<size_t>(phase.taskVar)].setIndex(task);
         block(phase.body);
       }
     }
@@ -120,7 +133,7 @@ private:
       elements = 0;
     }
     memory.elements = *elements;
-    scratch_.emplace_back(static_cast<size_t>(*elements), asBits(std::numeric_limits<float>::quiet_NaN()));
+    scratch_.emplace_back(static_cast<size_t>(*elements), std::bit_cast<uint32_t>(std::numeric_limits<float>::quiet_NaN()));
     memory.data = reinterpret_cast<std::byte*>(scratch_.back().data());
     return memory;
   }
@@ -128,7 +141,7 @@ private:
   int64_t index(const LoopExprRef& e) {
     Lanes out;
     eval(*e, out);
-    return out.index;
+    return out.index();
   }
 
   /// Address of an access of `lanes` consecutive elements of which those in `mask` (all, if null) are touched.
@@ -175,8 +188,10 @@ private:
     int lanes = e.type.lanes;
     switch (e.kind) {
       case LoopExpr::Kind::Const:
-        out.index = e.integer;
-        for (int i = 0; i < lanes; ++i) out.bits[i] = e.type.scalar == Scalar::F32 ? asBits(e.number) : static_cast<uint32_t>(e.integer);
+        for (int i = 0; i < lanes; ++i)
+          out.bits[i] = e.type.scalar == Scalar::F32   ? asBits(e.number)
+                        : e.type.scalar == Scalar::I64 ? static_cast<uint64_t>(e.integer)
+                                                       : static_cast<uint32_t>(e.integer);
         return;
       case LoopExpr::Kind::Var: out = vars_[static_cast<size_t>(e.id)]; return;
       case LoopExpr::Kind::RegGet: out = element(e.id, e.args, 0); return;
@@ -197,9 +212,9 @@ private:
     int each = bytesOf(e.stored), elements = e.type.lanes * each / memory_[static_cast<size_t>(e.id)].bytesEach;
     const std::byte* from = address(e.id, e.args, 0, elements, e.masked ? &mask : nullptr);
     for (int i = 0; i < e.type.lanes; ++i) {
-      uint32_t bits = 0;
+      uint64_t bits = 0;
       if (from != nullptr && (!e.masked || mask.bits[i] != 0)) std::memcpy(&bits, from + i * each, static_cast<size_t>(each));
-      out.bits[i] = e.stored == Stored::I8 ? static_cast<uint32_t>(static_cast<int8_t>(bits)) : bits;
+      out.bits[i] = e.type.scalar == Scalar::I32 ? static_cast<uint32_t>(wholeOf(e.stored, bits)) : bits;
     }
   }
 
@@ -210,24 +225,39 @@ private:
       for (int i = 0; i < lanes; ++i) out.bits[i] = bits(i);
     };
     switch (e.op) {
-      case LoopOp::Neg: return each([&](int i) { return a.bits[i] ^ 0x80000000u; });
-      case LoopOp::Abs: return each([&](int i) { return a.bits[i] & 0x7fffffffu; });
-      case LoopOp::Sqrt: return each([&](int i) { return asBits(std::sqrt(asFloat(a.bits[i]))); });
-      case LoopOp::ToF32:
+      case LoopOp::Neg: return each([&](int i) { return a.bits[i] ^ signOf(from.scalar); });
+      case LoopOp::Abs: return each([&](int i) { return a.bits[i] & ~signOf(from.scalar); });
+      case LoopOp::Sqrt:
         return each([&](int i) {
-          return asBits(static_cast<float>(from.scalar == Scalar::I64 ? a.index : static_cast<int64_t>(static_cast<int32_t>(a.bits[i]))));
+          return from.scalar == Scalar::F64 ? asBits(std::sqrt(asDouble(a.bits[i]))) : asBits(std::sqrt(asFloat(a.bits[i])));
         });
-      case LoopOp::ToI64: out.index = static_cast<int32_t>(a.bits[0]); return;
+      case LoopOp::ToF32: return each([&](int i) { return asBits(floatOf(from.scalar, a.bits[i])); });
+      case LoopOp::ToF64:
+        return each([&](int i) {
+          return asBits(from.scalar == Scalar::F32 ? static_cast<double>(asFloat(a.bits[i]))
+                                                   : static_cast<double>(wholeOf(from.scalar, a.bits[i])));
+        });
+      case LoopOp::ToI32: return each([&](int i) { return uint64_t{static_cast<uint32_t>(wholeOf(from.scalar, a.bits[i]))}; });
+      case LoopOp::ToI64: return out.setIndex(wholeOf(from.scalar, a.bits[0]));
       case LoopOp::BitsF32:
       case LoopOp::BitsI32: return each([&](int i) { return a.bits[i]; });
       case LoopOp::HalfF32: return each([&](int i) { return asBits(floatOfHalf(static_cast<uint16_t>(a.bits[i]))); });
-      case LoopOp::F32Half: return each([&](int i) { return uint32_t{halfOfFloat(asFloat(a.bits[i]))}; });
-      case LoopOp::Fma: return each([&](int i) { return asBits(std::fmaf(asFloat(a.bits[i]), asFloat(b.bits[i]), asFloat(c.bits[i]))); });
-      case LoopOp::Select:
-        out.index = a.bits[0] != 0 ? b.index : c.index;
-        return each([&](int i) { return a.bits[i] != 0 ? b.bits[i] : c.bits[i]; });
+      case LoopOp::F32Half: return each([&](int i) { return uint64_t{halfOfFloat(asFloat(a.bits[i]))}; });
+      case LoopOp::Fma:
+        return each([&](int i) {
+          return from.scalar == Scalar::F64 ? asBits(std::fma(asDouble(a.bits[i]), asDouble(b.bits[i]), asDouble(c.bits[i])))
+                                            : asBits(std::fmaf(asFloat(a.bits[i]), asFloat(b.bits[i]), asFloat(c.bits[i])));
+        });
+      case LoopOp::Dot4:
+        return each([&](int i) {
+          auto sum = static_cast<uint32_t>(a.bits[i]);
+          for (int j = 4 * i; j < 4 * i + 4; ++j)
+            sum += static_cast<uint32_t>(wholeOf(e.args[1]->type.scalar, b.bits[j]) * wholeOf(Scalar::I8, c.bits[j]));
+          return uint64_t{sum};
+        });
+      case LoopOp::Select: return each([&](int i) { return a.bits[i] != 0 ? b.bits[i] : c.bits[i]; });
       case LoopOp::Broadcast: return each([&](int) { return a.bits[0]; });
-      case LoopOp::Mask: return each([&](int i) { return uint32_t{i < a.index}; });
+      case LoopOp::Mask: return each([&](int i) { return uint64_t{i < a.index()}; });
       case LoopOp::ReduceAdd: return fold(LoopOp::Add, from.lanes, a, out);
       case LoopOp::ReduceMax: return fold(LoopOp::Max, from.lanes, a, out);
       case LoopOp::ReduceMin: return fold(LoopOp::Min, from.lanes, a, out);
@@ -241,6 +271,16 @@ private:
     }
   }
 
+  static uint64_t signOf(Scalar scalar) { return scalar == Scalar::F64 ? uint64_t{1} << 63 : uint64_t{1} << 31; }
+  static float floatOf(Scalar from, uint64_t bits) {
+    switch (from) {
+      case Scalar::F64: return static_cast<float>(asDouble(bits));
+      case Scalar::I64: return static_cast<float>(static_cast<int64_t>(bits));
+      case Scalar::BF16: return asFloat(bits << 16);
+      default: return static_cast<float>(wholeOf(from, bits));
+    }
+  }
+
   static void fold(LoopOp op, int lanes, Lanes folded, Lanes& out) {
     for (int half = lanes / 2; half >= 1; half /= 2)
       for (int i = 0; i < half; ++i) folded.bits[i] = asBits(arithmetic(op, asFloat(folded.bits[i]), asFloat(folded.bits[i + half])));
@@ -250,17 +290,20 @@ private:
   void binary(const LoopExpr& e, LoopType from, const Lanes& a, const Lanes& b, Lanes& out) {
     bool comparison = e.op >= LoopOp::Lt && e.op <= LoopOp::Ne;
     if (from.scalar == Scalar::I64) {
-      if (comparison) out.bits[0] = compare(e.op, a.index, b.index);
-      else out.index = indexArithmetic(e.op, a.index, b.index);
+      if (comparison) out.bits[0] = compare(e.op, a.index(), b.index());
+      else out.setIndex(indexArithmetic(e.op, a.index(), b.index()));
       return;
     }
     for (int i = 0; i < from.lanes; ++i) {
       if (from.scalar == Scalar::F32) {
         float x = asFloat(a.bits[i]), y = asFloat(b.bits[i]);
         out.bits[i] = comparison ? compare(e.op, x, y) : asBits(arithmetic(e.op, x, y));
+      } else if (from.scalar == Scalar::F64) {
+        double x = asDouble(a.bits[i]), y = asDouble(b.bits[i]);
+        out.bits[i] = comparison ? compare(e.op, x, y) : asBits(arithmetic(e.op, x, y));
       } else {
         out.bits[i] = comparison ? compare(e.op, static_cast<int32_t>(a.bits[i]), static_cast<int32_t>(b.bits[i]))
-                                 : integer32(e.op, a.bits[i], b.bits[i]);
+                                 : integer32(e.op, static_cast<uint32_t>(a.bits[i]), static_cast<uint32_t>(b.bits[i]));
       }
     }
   }
@@ -300,7 +343,7 @@ private:
       case LoopStmt::Kind::For: {
         int64_t end = index(s.args[1]), step = std::max<int64_t>(1, index(s.args[2]));
         for (std::optional<int64_t> i = index(s.args[0]); i && *i < end && goesOn(); i = checkedAdd(*i, step)) {
-          vars_[static_cast<size_t>(s.id)].index = *i;
+          vars_[static_cast<size_t>(s.id)].setIndex(*i);
           block(s.body);
         }
         return;

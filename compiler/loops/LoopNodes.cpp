@@ -17,6 +17,8 @@ std::string mixed(const LoopExpr& e, size_t from) {
     if (e.args[i]->type != e.args[from]->type) return fmt::format("mixes {} and {}", text(e.args[from]->type), text(e.args[i]->type));
   return "";
 }
+bool isFloat(LoopType type) { return type.scalar == Scalar::F32 || type.scalar == Scalar::F64; }
+bool isWhole(LoopType type) { return type.scalar == Scalar::I32 || type.scalar == Scalar::I64; }
 std::string unless(bool good, std::string_view why) { return good ? "" : std::string(why); }
 
 /// All arguments of one type, which the result has.
@@ -27,7 +29,7 @@ std::string alike(const LoopExpr& e, LoopType& type) {
 
 std::string floats(const LoopExpr& e, LoopType& type) {
   if (std::string why = alike(e, type); !why.empty()) return why;
-  return unless(type.scalar == Scalar::F32, "f32 is needed");
+  return unless(isFloat(type), "f32 or f64 is needed");
 }
 
 std::string maths(const LoopExpr& e, LoopType& type) {
@@ -38,13 +40,14 @@ std::string maths(const LoopExpr& e, LoopType& type) {
 /// + - * max min
 std::string arithmetic(const LoopExpr& e, LoopType& type) {
   if (std::string why = alike(e, type); !why.empty()) return why;
-  return unless(type.scalar != Scalar::Bool, "masks know & and | only");
+  if (type.scalar == Scalar::Bool) return "masks know & and | only";
+  return isFloat(type) || isWhole(type) ? "" : fmt::format("{} has no arithmetic", text(type.scalar));
 }
 
 /// / and, `whole`, %
 std::string division(const LoopExpr& e, LoopType& type, bool whole) {
   if (std::string why = arithmetic(e, type); !why.empty()) return why;
-  if (type.scalar == Scalar::F32) return unless(!whole, "an integer operator on f32");
+  if (isFloat(type)) return whole ? fmt::format("an integer operator on {}", text(type.scalar)) : "";
   if (type.scalar != Scalar::I64) return fmt::format("{} has no division", text(type.scalar));
   const int64_t* by = constantInt(e.args[1]);  // by 0: in the body of tasks of which there are none
   return unless(by == nullptr || *by >= 0, "a divisor of 0 or more is needed");
@@ -54,7 +57,8 @@ std::string remainder(const LoopExpr& e, LoopType& type) { return division(e, ty
 
 std::string bits(const LoopExpr& e, LoopType& type) {
   if (std::string why = alike(e, type); !why.empty()) return why;
-  return unless(type.scalar != Scalar::F32, "an integer operator on f32");
+  bool good = isWhole(type) || type.scalar == Scalar::Bool;
+  return good ? "" : fmt::format("an integer operator on {}", text(type.scalar));
 }
 std::string bitsOnly(const LoopExpr& e, LoopType& type) {
   if (std::string why = bits(e, type); !why.empty()) return why;
@@ -81,10 +85,17 @@ std::string cast(const LoopExpr& e, LoopType& type, Scalar to, std::initializer_
     if (given.scalar == each) return "";
   return fmt::format("cannot be made from {}", text(given));
 }
-std::string wholeToFloat(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F32, {Scalar::I32, Scalar::I64}); }
-std::string wordToFloat(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F32, {Scalar::I32}); }
+std::string toFloat(const LoopExpr& e, LoopType& type) {
+  return cast(e, type, Scalar::F32, {Scalar::I32, Scalar::I64, Scalar::F64, Scalar::BF16});
+}
+std::string toDouble(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F64, {Scalar::I32, Scalar::F32}); }
+std::string toWord(const LoopExpr& e, LoopType& type) {
+  return cast(e, type, Scalar::I32, {Scalar::I8, Scalar::U8, Scalar::I16, Scalar::U16});
+}
+std::string toIndex(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::I64, {Scalar::I32}); }
+std::string bitsToFloat(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F32, {Scalar::I32}); }
+std::string halfToFloat(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F32, {Scalar::I32, Scalar::F16}); }
 std::string floatToWord(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::I32, {Scalar::F32}); }
-std::string wordToIndex(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::I64, {Scalar::I32}); }
 
 std::string choice(const LoopExpr& e, LoopType& type) {
   LoopType condition = e.args[0]->type;
@@ -119,6 +130,15 @@ std::string shuffled(const LoopExpr& e, LoopType& type) {
   return "";
 }
 
+/// i32 lanes, and four neighbouring bytes for each: the first signed or not, the second signed.
+std::string bytesDotted(const LoopExpr& e, LoopType& type) {
+  LoopType a = e.args[1]->type, b = e.args[2]->type;
+  type = e.args[0]->type;
+  if (type.scalar != Scalar::I32) return "i32 sums are needed";
+  if (a.lanes != 4 * type.lanes || b.lanes != a.lanes) return fmt::format("four lanes for each of {} sums are needed", type.lanes);
+  return unless((a.scalar == Scalar::I8 || a.scalar == Scalar::U8) && b.scalar == Scalar::I8, "i8 or u8, and i8 are needed");
+}
+
 std::string looked(const LoopExpr& e, LoopType& type) {
   type = {Scalar::F32, e.args[0]->type.lanes};
   if (e.args[0]->type.scalar != Scalar::I32) return "an i32 index is needed";
@@ -147,11 +167,13 @@ constexpr std::array kNodes = {
     LoopNode{LoopOp::Le, "<=", 2, Notation::Infix, comparison},
     LoopNode{LoopOp::Eq, "==", 2, Notation::Infix, comparison},
     LoopNode{LoopOp::Ne, "!=", 2, Notation::Infix, comparison},
-    LoopNode{LoopOp::ToF32, "f32", 1, Notation::Call, wholeToFloat},
-    LoopNode{LoopOp::ToI64, "i64", 1, Notation::Call, wordToIndex},
-    LoopNode{LoopOp::BitsF32, "bits_f32", 1, Notation::Call, wordToFloat},
+    LoopNode{LoopOp::ToF32, "f32", 1, Notation::Call, toFloat},
+    LoopNode{LoopOp::ToF64, "f64", 1, Notation::Call, toDouble},
+    LoopNode{LoopOp::ToI32, "i32", 1, Notation::Call, toWord},
+    LoopNode{LoopOp::ToI64, "i64", 1, Notation::Call, toIndex},
+    LoopNode{LoopOp::BitsF32, "bits_f32", 1, Notation::Call, bitsToFloat},
     LoopNode{LoopOp::BitsI32, "bits_i32", 1, Notation::Call, floatToWord},
-    LoopNode{LoopOp::HalfF32, "half_f32", 1, Notation::Call, wordToFloat, &IsaLevel::halves, "half precision"},
+    LoopNode{LoopOp::HalfF32, "half_f32", 1, Notation::Call, halfToFloat, &IsaLevel::halves, "half precision"},
     LoopNode{LoopOp::F32Half, "f32_half", 1, Notation::Call, floatToWord, &IsaLevel::halves, "half precision"},
     LoopNode{LoopOp::Fma, "fma", 3, Notation::Call, floats, &IsaLevel::fma, "fma"},
     LoopNode{LoopOp::Select, "select", 3, Notation::Call, choice},
@@ -162,6 +184,7 @@ constexpr std::array kNodes = {
     LoopNode{LoopOp::ReduceMin, "reduce_min", 1, Notation::Call, folded},
     LoopNode{LoopOp::Shuffle, "shuffle", 2, Notation::Pattern, shuffled},
     LoopNode{LoopOp::Lookup, "lookup", 1, Notation::Table, looked},
+    LoopNode{LoopOp::Dot4, "dot4", 3, Notation::Call, bytesDotted},
     LoopNode{LoopOp::Exp, "exp", 1, Notation::Maths, maths},
     LoopNode{LoopOp::Log, "log", 1, Notation::Maths, maths},
     LoopNode{LoopOp::Tanh, "tanh", 1, Notation::Maths, maths},

@@ -34,7 +34,10 @@ public:
     program_.name = token_.text;
     expect(LoopToken::Kind::String, "the program's name in quotes");
     word("isa");
-    program_.isa = takeText(LoopToken::Kind::Name, "a base level such as x86-64-v3");
+    std::string contract = takeText(LoopToken::Kind::Name, "a base level such as x86-64-v3");
+    while (accept("+")) contract += "+" + takeText(LoopToken::Kind::Name, "a feature such as avx512vnni");
+    if (auto parsed = parseContract(contract)) program_.contract = std::move(*parsed);
+    else if (failed_.empty()) return badInput(fmt::format("{}:2: {}", escaped(file_), parsed.error().message));
     while (failed_.empty() && !isWord("phase")) declaration();
     while (failed_.empty() && isWord("phase")) phase();
     if (failed_.empty() && token_.kind != LoopToken::Kind::End) fail("'phase' or the end expected");
@@ -95,21 +98,18 @@ private:
   LoopType type() {
     std::string name = takeText(LoopToken::Kind::Name, "a type such as f32x8");
     size_t x = name.find('x');
-    std::string scalar = name.substr(0, x);
+    auto scalar = scalarNamed(std::string_view(name).substr(0, x));
     auto lanes = x == std::string::npos ? std::optional<int64_t>(1) : parseInt(name.substr(x + 1));
-    LoopType out{scalar == "f32" ? Scalar::F32 : scalar == "i32" ? Scalar::I32 : scalar == "i64" ? Scalar::I64 : Scalar::Bool, 1};
-    bool known = out.scalar != Scalar::Bool || scalar == "bool";
-    if (!known || !lanes || *lanes < 1 || *lanes > 64)
-      fail(fmt::format("'{}' is no type; f32, i32, i64, bool with x and 1 to 64 lanes expected", name));
-    out.lanes = static_cast<int>(lanes.value_or(1));
-    return out;
+    if (!scalar || !lanes || *lanes < 1 || *lanes > kMaxLanes)
+      fail(fmt::format("'{}' is no type; f32, i32, i64, bool ... with x and 1 to {} lanes expected", name, kMaxLanes));
+    return {scalar.value_or(Scalar::I64), static_cast<int>(lanes.value_or(1))};
   }
 
-  Stored stored() {
-    for (Stored each : {Stored::F32, Stored::I32, Stored::U16, Stored::U8, Stored::I8})
-      if (accept(text(each))) return each;
-    fail("f32, i32, u16, u8 or i8 expected");
-    return Stored::F32;
+  Scalar stored() {
+    auto scalar = token_.kind == LoopToken::Kind::Name ? scalarNamed(token_.text) : std::nullopt;
+    if (!scalar || bytesOf(*scalar) == 0) return fail("i8, u8, i16, u16, f16, bf16, i32, f32 or f64 expected"), Scalar::F32;
+    advance();
+    return *scalar;
   }
 
   // --- declarations
@@ -313,10 +313,14 @@ private:
     e.id = id;
     sign("[");
     e.args = exprs("]");
-    int lanes = accept(":") ? static_cast<int>(takeInt(1, 64, "lanes")) : 1;
+    std::optional<LoopType> asked;  // x[i]:i8x32 as it lies there, x[i]:32 as valueOf says
+    if (accept(":")) {
+      if (token_.kind == LoopToken::Kind::Name) asked = type();
+      else e.type.lanes = static_cast<int>(takeInt(1, kMaxLanes, "lanes"));
+    }
     e.stored = program_.buffers[static_cast<size_t>(id)].element;
     if (accept("as")) e.stored = stored();
-    e.type = {valueOf(e.stored), lanes};
+    e.type = asked.value_or(LoopType{valueOf(e.stored), e.type.lanes});
     return made(std::move(e));
   }
   /// 12 is i64, 12i and 12ix8 are i32, 1.5f and 1.5fx8 are f32.
@@ -333,7 +337,7 @@ private:
     std::string digits = all.substr(0, suffix);
     auto value = digits == "nan" ? std::optional<double>(__builtin_nan("")) : parseDouble(digits);
     auto whole = parseInt(digits);
-    bool good = count >= 1 && count <= 64 && (e.type.scalar == Scalar::F32 ? value.has_value() : whole.has_value());
+    bool good = count >= 1 && count <= kMaxLanes && (e.type.scalar == Scalar::F32 ? value.has_value() : whole.has_value());
     if (!good) return fail("a number such as 12, 12ix8 or 1.5fx8 expected"), integer(0);
     e.type.lanes = static_cast<int>(count);
     if (e.type.scalar == Scalar::F32) e.number = static_cast<float>(*value);

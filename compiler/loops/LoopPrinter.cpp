@@ -11,21 +11,38 @@ namespace quern {
 
 std::string_view nameOf(LoopOp op) { return op == LoopOp::None ? "" : nodeOf(op).name; }
 
-std::string_view text(Scalar scalar) {
-  constexpr std::array<std::string_view, 4> names = {"bool", "i32", "i64", "f32"};
-  return names[static_cast<size_t>(scalar)];
+namespace {
+struct ScalarRow {
+  std::string_view name;
+  int bytes;
+  Scalar loaded;
+};
+constexpr std::array<ScalarRow, 11> kScalars = {{{"bool", 0, Scalar::Bool},
+                                                 {"i8", 1, Scalar::I32},
+                                                 {"u8", 1, Scalar::I32},
+                                                 {"i16", 2, Scalar::I32},
+                                                 {"u16", 2, Scalar::I32},
+                                                 {"f16", 2, Scalar::I32},
+                                                 {"bf16", 2, Scalar::I32},
+                                                 {"i32", 4, Scalar::I32},
+                                                 {"i64", 0, Scalar::I64},
+                                                 {"f32", 4, Scalar::F32},
+                                                 {"f64", 8, Scalar::F64}}};
+}  // namespace
+
+std::string_view text(Scalar scalar) { return kScalars[static_cast<size_t>(scalar)].name; }
+int bytesOf(Scalar scalar) { return kScalars[static_cast<size_t>(scalar)].bytes; }
+Scalar valueOf(Scalar stored) { return kScalars[static_cast<size_t>(stored)].loaded; }
+
+std::optional<Scalar> scalarNamed(std::string_view name) {
+  for (size_t i = 0; i < kScalars.size(); ++i)
+    if (kScalars[i].name == name) return static_cast<Scalar>(i);
+  return std::nullopt;
 }
 
 std::string text(LoopType type) {
   return type.lanes == 1 ? std::string(text(type.scalar)) : fmt::format("{}x{}", text(type.scalar), type.lanes);
 }
-
-std::string_view text(Stored stored) {
-  constexpr std::array<std::string_view, 5> names = {"f32", "i32", "u16", "u8", "i8"};
-  return names[static_cast<size_t>(stored)];
-}
-
-int bytesOf(Stored stored) { return stored == Stored::U16 ? 2 : stored == Stored::U8 || stored == Stored::I8 ? 1 : 4; }
 
 std::string_view text(BufferRole role) {
   constexpr std::array<std::string_view, 6> names = {"in", "out", "inout", "packed", "shared", "thread"};
@@ -94,7 +111,8 @@ private:
   std::string load(const LoopExpr& e) const {
     size_t rank = e.args.size() - (e.masked ? 1 : 0);
     std::string out = access(e.id, e.args, 0, rank);
-    if (e.type.lanes > 1) out += fmt::format(":{}", e.type.lanes);
+    if (e.type.scalar != valueOf(e.stored)) out += ":" + text(e.type);
+    else if (e.type.lanes > 1) out += fmt::format(":{}", e.type.lanes);
     if (e.stored != program_.buffers[static_cast<size_t>(e.id)].element) out += fmt::format(" as {}", text(e.stored));
     return e.masked ? fmt::format("masked({}, {})", out, expr(e.args.back())) : out;
   }
@@ -151,7 +169,7 @@ std::string text(const LoopExprRef& expr, const LoopProgram& program) { return P
 
 std::string text(const LoopProgram& program) {
   Printer printer(program);
-  std::string out = fmt::format("loops \"{}\"\nisa {}\n", program.name, program.isa);
+  std::string out = fmt::format("loops \"{}\"\nisa {}\n", program.name, text(program.contract));
   for (int id : program.dims) out += fmt::format("dim {}\n", program.vars[static_cast<size_t>(id)].name);
   for (int id : program.strideParams) out += fmt::format("stride {}\n", program.vars[static_cast<size_t>(id)].name);
   for (const LoopBuffer& buffer : program.buffers)

@@ -18,23 +18,23 @@
 //   }
 #pragma once
 
+#include "compiler/target/Contract.h"
+
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace quern {
 
-enum class Scalar : uint8_t { Bool, I32, I64, F32 };
-
-/// What lies in memory. Loaded, f32 is f32 and everything else i32: u8 and u16 with zeros in front, i8 with its sign. A u16 buffer
-/// stores the low half of an i32.
-enum class Stored : uint8_t { F32, I32, U16, U8, I8 };
+/// What lanes are and what lies in memory. bool is a mask's lane, i64 an index; of these nothing lies in memory.
+enum class Scalar : uint8_t { Bool, I8, U8, I16, U16, F16, BF16, I32, I64, F32, F64 };
 
 inline constexpr int kMaxLanes = 64;
 
-/// A scalar (lanes 1) or a vector of at most kMaxLanes lanes. Bool vectors are masks; i64 is for indices and has one lane.
+/// A scalar (lanes 1) or a vector of at most kMaxLanes lanes. i64 has one. Arithmetic is of i32, i64, f32 and f64.
 struct LoopType {
   Scalar scalar = Scalar::I64;
   int lanes = 1;
@@ -65,6 +65,8 @@ enum class LoopOp : uint8_t {
   Eq,
   Ne,  // f32 comparisons are false on NaN, Ne is true
   ToF32,
+  ToF64,
+  ToI32,
   ToI64,
   BitsF32,
   BitsI32,
@@ -79,6 +81,7 @@ enum class LoopOp : uint8_t {
   ReduceMin,  // over the lanes by folding halves: v[i] op v[i + lanes/2], ... until one is left
   Shuffle,    // lane i is lane pattern[i] of args[0] followed by args[1]
   Lookup,     // table[args[0] modulo the table's size], lane by lane
+  Dot4,       // args[0] + the sum over four neighbours of args[1] times args[2], modulo 2^32
   Exp,
   Log,
   Tanh,
@@ -103,14 +106,14 @@ struct LoopExpr {
     Var,     ///< id: a dimension, stride, task, loop or let variable
     Load,    ///< buffer id at args (one index per dimension); lanes > 1: consecutive along the last. `masked`: the
              ///< last arg is a mask, lanes that are off read nothing and give 0. From a buffer of u8, `stored` may be
-             ///< anything: the last index is then where it begins, in bytes
+             ///< anything: the last index is then where it begins, in bytes. The type is valueOf(stored) or `stored` itself
     RegGet,  ///< register array id at args, which are constant once unrolled loops are
     Op,      ///< op of args
   };
   Kind kind = Kind::Const;
   LoopType type;
   LoopOp op = LoopOp::None;
-  Stored stored = Stored::F32;  ///< of Load
+  Scalar stored = Scalar::F32;  ///< of Load
   bool masked = false;
   int id = -1;
   int64_t integer = 0;
@@ -145,7 +148,7 @@ enum class BufferRole : uint8_t { In, Out, InOut, Packed, SharedScratch, ThreadS
 /// The verifier and the interpreter hold every access against `shape`: there is no reading past it.
 struct LoopBuffer {
   std::string name;
-  Stored element = Stored::F32;
+  Scalar element = Scalar::F32;
   BufferRole role = BufferRole::In;
   std::vector<LoopExprRef> shape;
   std::vector<LoopExprRef> strides;  ///< elements, one per dimension; the last is 1
@@ -173,7 +176,7 @@ struct LoopPhase {
 
 struct LoopProgram {
   std::string name;               ///< text of op and schedule it was built from
-  std::string isa;                ///< base level it may use, such as x86-64-v3
+  Contract contract;              ///< what it may use; written "isa x86-64-v4 + avx512vnni"
   std::vector<int> dims;          ///< variables bound to QuernArgs.dims, in order
   std::vector<int> strideParams;  ///< variables bound to QuernArgs.strides, in order
   std::vector<LoopVar> vars;
@@ -183,11 +186,13 @@ struct LoopProgram {
 };
 
 std::string_view text(Scalar scalar);
+std::optional<Scalar> scalarNamed(std::string_view name);
 std::string text(LoopType type);
-std::string_view text(Stored stored);
-/// What a load of it gives.
-constexpr Scalar valueOf(Stored stored) { return stored == Stored::F32 ? Scalar::F32 : Scalar::I32; }
-int bytesOf(Stored stored);
+/// Bytes in memory; 0 where none lies there.
+int bytesOf(Scalar scalar);
+/// What a load gives that asks for no type: u8, u16, f16 and bf16 as an i32 with zeros in front, i8 and i16 with their sign, others as they
+/// are. A store of such an i32 keeps its low part.
+Scalar valueOf(Scalar stored);
 std::string_view nameOf(LoopOp op);
 
 /// The value of an integer constant, nullptr for anything else.

@@ -27,8 +27,8 @@ public:
   explicit Verifier(const LoopProgram& program) : program_(program) {}
 
   Result<void> run() {
-    isa_ = findIsaLevel(program_.isa);
-    if (isa_ == nullptr) fail(fmt::format("isa {} is no base level", program_.isa));
+    isa_ = findIsaLevel(program_.contract.level);
+    if (isa_ == nullptr) fail(fmt::format("isa {} is no base level", program_.contract.level));
     if (program_.buffers.size() > kMaxBuffers) fail(fmt::format("{} buffers; at most {}", program_.buffers.size(), kMaxBuffers));
     for (int id : program_.dims) {
       inScope_.insert(id);
@@ -75,7 +75,7 @@ private:
   }
   /// The caller gives as many elements as the shape has: strides must not lead out of them.
   void denseScratch(const LoopBuffer& buffer) {
-    if (buffer.element != Stored::F32 && buffer.element != Stored::I32) fail(fmt::format("scratch {} is not f32 or i32", buffer.name));
+    if (buffer.element != Scalar::F32 && buffer.element != Scalar::I32) fail(fmt::format("scratch {} is not f32 or i32", buffer.name));
     for (const LoopExprRef& extent : buffer.shape) formula(extent);
     Value stride = 1;
     for (size_t i = buffer.shape.size(); i > 0 && failed_.empty(); --i) {
@@ -134,9 +134,9 @@ private:
         return;
       case LoopExpr::Kind::Load:
         access(e.id, e.args, 0, e.args.size() - (e.masked ? 1 : 0), "load");
-        if (Stored held = program_.buffers[static_cast<size_t>(e.id)].element; e.stored != held && held != Stored::U8)
+        if (Scalar held = program_.buffers[static_cast<size_t>(e.id)].element; e.stored != held && held != Scalar::U8)
           wrong(ref, fmt::format("is stored as {}", text(held)));
-        if (e.type.scalar != valueOf(e.stored))
+        if (e.type.scalar != valueOf(e.stored) && e.type.scalar != e.stored)
           wrong(ref, fmt::format("{} is loaded as {}", text(e.stored), text(LoopType{valueOf(e.stored), e.type.lanes})));
         if (e.masked) mask(e.args.back(), e.type.lanes);
         return;
@@ -216,7 +216,8 @@ private:
     const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(s.id)];
     access(s.id, s.args, 1, s.args.size() - 1 - (s.masked ? 1 : 0), "store");
     expr(s.args[0]);
-    if (s.args[0]->type.scalar != valueOf(buffer.element)) wrong(s.args[0], fmt::format("is not an element of {}", buffer.name));
+    if (Scalar given = s.args[0]->type.scalar; given != valueOf(buffer.element) && given != buffer.element)
+      wrong(s.args[0], fmt::format("is not an element of {}", buffer.name));
     if (s.masked) mask(s.args.back(), s.args[0]->type.lanes);
     if (s.masked && s.args[0]->type.lanes == 1) wrong(s.args[0], "a mask needs more than one lane");
     if (buffer.role == BufferRole::In || buffer.role == BufferRole::Packed)

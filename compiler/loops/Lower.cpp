@@ -31,7 +31,7 @@ Result<LoopProgram> lower(const OpDesc& op, const Schedule& schedule, const Targ
   build(into, op, schedule);
   LoopProgram program = into.b.take();
   // 3. Maths calls become polynomials.
-  program = expandMaths(std::move(program), target.isa().fma, target.isa().vectorBits == 512);
+  program = expandMaths(std::move(program), target.isa().fma, target.isa().tableLookup);
   // 4. Whatever comes out must be well-formed.
   if (auto good = verifyLoops(program); !good) return internalError(good.error().message);
   return program;
@@ -75,7 +75,7 @@ static std::string scratchText(const LoopProgram& program, BufferRole role) {
 static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& program, const OpDesc& op, const Schedule& schedule) {
   KernelBuffer out;
   out.name = buffer.name;
-  out.type = buffer.element == Stored::I32 ? ElementType::I32 : buffer.element == Stored::U16 ? ElementType::F16 : ElementType::F32;
+  out.type = elementTypeNamed(text(buffer.element)).value();
   out.use = buffer.role == BufferRole::Out ? BufferUse::Out : buffer.role == BufferRole::InOut ? BufferUse::InOut : BufferUse::In;
   for (const LoopExprRef& stride : buffer.strides) {
     bool runtime = stride->kind == LoopExpr::Kind::Var &&
@@ -94,7 +94,7 @@ KernelInfo kernelInfoOf(const LoopProgram& program, const OpDesc& op, const Sche
   KernelInfo info;
   info.op = text(op);
   info.schedule = text(schedule);
-  info.contract = program.isa;
+  info.contract = text(program.contract);
   info.order = orderOf(schedule);
   for (int id : program.dims) info.dims.push_back(program.vars[static_cast<size_t>(id)].name);
   for (const LoopBuffer& buffer : program.buffers)

@@ -58,14 +58,14 @@ void buildLoops(OpBuild& build, const MapOp& op, const MapSchedule& s) {
     operand.inner = !operand.axes.empty() && operand.axes.back() == last;
     if (shape.empty()) shape.push_back(1);
     operand.buffer =
-        b.denseBuffer(op.operands[i].name, Stored::F32, op.operands[i].name == op.inPlace ? BufferRole::InOut : BufferRole::In, shape);
+        b.denseBuffer(op.operands[i].name, Scalar::F32, op.operands[i].name == op.inPlace ? BufferRole::InOut : BufferRole::In, shape);
     operands.push_back(std::move(operand));
   }
   std::vector<Value> outShape;
   for (const Axis& axis : axes) outShape.push_back(axis.extent);
   size_t over = 0;
   while (over < operands.size() && op.operands[over].name != op.inPlace) ++over;
-  BufferRef out = over < operands.size() ? operands[over].buffer : b.denseBuffer("out", Stored::F32, BufferRole::Out, outShape);
+  BufferRef out = over < operands.size() ? operands[over].buffer : b.denseBuffer("out", Scalar::F32, BufferRole::Out, outShape);
 
   // Tasks: `chunk` elements each, whole rows where rows are short.
   Value rows = 1;

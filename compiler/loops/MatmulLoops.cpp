@@ -67,14 +67,14 @@ private:
     if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
     if (s_.convert == MatmulSchedule::ConvertScratch)
-      converted_ = b_.denseBuffer("converted", Stored::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
+      converted_ = b_.denseBuffer("converted", Scalar::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
     if (!s_.packsA()) return;
     // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
     int64_t depth = k_.constant() != nullptr ? std::clamp<int64_t>(*k_.constant(), 1, s_.kc) : s_.kc, step = roundUp(depth, 16) + 16;
-    aCopy_ = b_.buffer("rows", Stored::F32, BufferRole::ThreadScratch, {s_.mc, step}, {step, 1});
+    aCopy_ = b_.buffer("rows", Scalar::F32, BufferRole::ThreadScratch, {s_.mc, step}, {step, 1});
   }
   BufferRef panelBuffer(const std::string& name, BufferRole role) {
-    return b_.denseBuffer(name, Stored::F32, role, {batch_, panels_, k_, s_.panelWidth()});
+    return b_.denseBuffer(name, Scalar::F32, role, {batch_, panels_, k_, s_.panelWidth()});
   }
   Place withBatch(const Value& batch, Place rest) const {
     if (op_.batched) rest.insert(rest.begin(), batch);

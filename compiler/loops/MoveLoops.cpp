@@ -56,8 +56,8 @@ void buildLoops(OpBuild& build, const TransposeOp& op, const MoveSchedule& s) {
   size_t rank = t.extents.size(), last = rank - 1;
   std::vector<Value> outShape;
   for (size_t axis : t.perm) outShape.push_back(t.extents[axis]);
-  BufferRef x = b.denseBuffer("x", Stored::F32, BufferRole::In, t.extents);
-  BufferRef out = b.denseBuffer("out", Stored::F32, BufferRole::Out, outShape);
+  BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, t.extents);
+  BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, outShape);
   Value rows = 1;
   for (size_t i = 0; i < last; ++i) rows = rows * outShape[i];
   // Contiguous on both sides: whole vectors. Otherwise element by element along the result's rows.

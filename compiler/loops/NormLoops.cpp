@@ -23,8 +23,8 @@ public:
         view_(rowView(build, shape.tensor("x"), shape.x.size() - 1)) {
     x_ = rows("x", BufferRole::In);
     if (shape.residual) residual_ = rows("residual", BufferRole::In);
-    gain_ = b_.denseBuffer("gain", Stored::F32, BufferRole::In, {view_.n});
-    if (hasBias) bias_ = b_.denseBuffer("bias", Stored::F32, BufferRole::In, {view_.n});
+    gain_ = b_.denseBuffer("gain", Scalar::F32, BufferRole::In, {view_.n});
+    if (hasBias) bias_ = b_.denseBuffer("bias", Scalar::F32, BufferRole::In, {view_.n});
     out_ = rows("out", BufferRole::Out);
   }
 
@@ -92,7 +92,7 @@ private:
   // Where eps hides the squares: mean and squares below kHidden say that all are below 2^-29, and a scaled mean may have lost digits.
   static constexpr float kHidden = 0x1p-60f, kUpHidden = 0x1p40f;
 
-  BufferRef rows(const char* name, BufferRole role) { return b_.denseBuffer(name, Stored::F32, role, {view_.outer, view_.n}); }
+  BufferRef rows(const char* name, BufferRole role) { return b_.denseBuffer(name, Scalar::F32, role, {view_.outer, view_.n}); }
   void eachVector(const OpBuild::VectorStep& step) {
     build_.forVectors("j", 0, view_.n, lanes_, static_cast<int>(s_.unroll), build_.masks(), step);
   }

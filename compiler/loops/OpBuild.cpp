@@ -21,9 +21,10 @@ std::vector<Value> OpBuild::dimsOf(const TensorSpec& spec) const {
   return values;
 }
 
-static Stored storedOf(ElementType type) {
-  if (type == ElementType::F32) return Stored::F32;
-  return type == ElementType::I32 ? Stored::I32 : Stored::U16;
+static Scalar storedOf(ElementType type) {
+  auto scalar = scalarNamed(text(type));
+  QUERN_CHECK_FOR(scalar.has_value(), std::string(text(type)));  // blocks have a reader of their own (WeightLoops.h)
+  return *scalar;
 }
 
 BufferRef OpBuild::dense(const TensorSpec& spec, BufferRole role) {

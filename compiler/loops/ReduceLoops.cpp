@@ -74,8 +74,8 @@ struct Reduction {
 
   void alongLast() const {
     LoopBuilder& b = build.b;
-    BufferRef x = b.denseBuffer("x", Stored::F32, BufferRole::In, {view.outer, view.n});
-    BufferRef out = b.denseBuffer("out", Stored::F32, BufferRole::Out, {view.outer});
+    BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, {view.outer, view.n});
+    BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {view.outer});
     int together = lanes >= 8 && rowsEach >= lanes / 4 ? lanes / 4 : 1;
     const int64_t* known = view.n.constant();
     b.phase(ceilDivOf(view.outer, rowsEach), [&](const Value& task) {
@@ -100,8 +100,8 @@ struct Reduction {
 
   void alongOther() const {
     LoopBuilder& b = build.b;
-    BufferRef x = b.denseBuffer("x", Stored::F32, BufferRole::In, {view.outer, view.n, view.inner});
-    BufferRef out = b.denseBuffer("out", Stored::F32, BufferRole::Out, {view.outer, view.inner});
+    BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, {view.outer, view.n, view.inner});
+    BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {view.outer, view.inner});
     ColumnReduce total(build, "total", fn, lanes);
     forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
       auto load = [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); };

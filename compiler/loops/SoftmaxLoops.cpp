@@ -125,7 +125,7 @@ public:
         x_(x),
         out_(out),
         blocks_(ceilDivOf(view.n, kBlock)) {
-    auto parts = [&](const char* name) { return b_.denseBuffer(name, Stored::F32, BufferRole::SharedScratch, {view_.outer, blocks_}); };
+    auto parts = [&](const char* name) { return b_.denseBuffer(name, Scalar::F32, BufferRole::SharedScratch, {view_.outer, blocks_}); };
     highest_ = parts("highest_parts");
     sums_ = parts("sum_parts");
   }
@@ -213,8 +213,8 @@ static void wholeRow(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s, 
 static void lastAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s) {
   LoopBuilder& b = build.b;
   RowView view = rowView(build, op.inputs()[0], op.axisIndex());
-  BufferRef x = b.denseBuffer("x", Stored::F32, BufferRole::In, {view.outer, view.n});
-  BufferRef out = b.denseBuffer("out", Stored::F32, BufferRole::Out, {view.outer, view.n});
+  BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, {view.outer, view.n});
+  BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {view.outer, view.n});
   const int64_t* known = view.n.constant();
   bool canBeLong = op.causal == Causal::No && (known == nullptr || *known > kLongRow), canBeShort = known == nullptr || !canBeLong;
   auto whole = [&](const Value& row) { wholeRow(build, op, s, view, x, out, row); };
@@ -238,8 +238,8 @@ static void otherAxis(OpBuild& build, const SoftmaxOp& op, const RowSchedule& s)
   int lanes = static_cast<int>(s.lanes);
   RowView view = rowView(build, op.inputs()[0], op.axisIndex());
   std::vector<Value> shape = {view.outer, view.n, view.inner};
-  BufferRef x = b.denseBuffer("x", Stored::F32, BufferRole::In, shape), out = b.denseBuffer("out", Stored::F32, BufferRole::Out, shape);
-  BufferRef top = b.denseBuffer("top", Stored::F32, BufferRole::ThreadScratch, {kColumns});  // then 1 / sum
+  BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, shape), out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, shape);
+  BufferRef top = b.denseBuffer("top", Scalar::F32, BufferRole::ThreadScratch, {kColumns});  // then 1 / sum
   ColumnReduce highest(build, "max", LoopOp::Max, lanes), sum(build, "sum", LoopOp::Add, lanes);
   forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
     highest.run(

@@ -37,11 +37,11 @@ WeightReader::WeightReader(OpBuild& build, const std::string& name, ElementType 
       unroll_(s.unrollK),
       prefetch_(ceilDiv(s.prefetch, formatOf(type).block)) {
   const ElementFormat& format = formatOf(type);
-  packed_ = b_.denseBuffer(name, Stored::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * format.blockBytes});
+  packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * format.blockBytes});
 }
 
 /// `vector`'s columns of a part of the block that begins `offset` bytes per column into it and has `bytesEach` per column.
-Value WeightReader::part(const Block& block, size_t vector, Stored stored, const Value& offset, int64_t bytesEach) const {
+Value WeightReader::part(const Block& block, size_t vector, Scalar stored, const Value& offset, int64_t bytesEach) const {
   const WeightColumns& at = block.vectors[vector];
   const Value index[] = {block.batch, at.panel, block.index, offset * panel_ + at.column * bytesEach};
   return b_.loadAs(stored, packed_, index, lanes_);
@@ -59,7 +59,7 @@ void WeightReader::ahead(const Block& block, size_t vector, const Value& offset,
 std::vector<Value> WeightReader::halves(const Block& block, int64_t offset, const char* name) {
   std::vector<Value> all;
   for (size_t v = 0; v < block.vectors.size(); ++v)
-    all.push_back(b_.let(name, floatOfHalf(build_, part(block, v, Stored::U16, offset, 2))));
+    all.push_back(b_.let(name, floatOfHalf(build_, part(block, v, Scalar::U16, offset, 2))));
   return all;
 }
 
@@ -67,7 +67,7 @@ std::vector<Value> WeightReader::words(const Block& block, const Value& offset, 
   std::vector<Value> all;
   for (size_t v = 0; v < block.vectors.size(); ++v) {
     ahead(block, v, offset, 4);
-    all.push_back(b_.let(name, part(block, v, Stored::I32, offset, 4)));
+    all.push_back(b_.let(name, part(block, v, Scalar::I32, offset, 4)));
   }
   return all;
 }
@@ -76,7 +76,7 @@ std::vector<Value> WeightReader::words(const Block& block, const Value& offset, 
 /// repeat in it.
 Value WeightReader::chosen(const Value& word, int shift, int bits, float first) {
   int steps = bits == 4 ? 1 : 16;  // pairs of bits count in sixteens
-  if (build_.target.isa().vectorBits != 512) {
+  if (!build_.target.isa().tableLookup) {
     Value count = unary(LoopOp::ToF32,
                         bits == 4 ? bitsOf(word, shift, bits) : binary(LoopOp::Shl, bitsOf(word, shift, bits), i32Const(4, word.lanes())));
     return first == 0 ? count : count + f32Const(first, word.lanes());
@@ -108,7 +108,7 @@ void WeightReader::plain(const Block& block, const Value& k0, const Value& k1, c
     std::vector<Value> values;
     for (size_t v = 0; v < block.vectors.size(); ++v) {
       ahead(at, v, 0, 2);
-      Value bits = part(at, v, Stored::U16, 0, 2);
+      Value bits = part(at, v, Scalar::U16, 0, 2);
       values.push_back(b_.let("b", type_ == ElementType::F16 ? floatOfHalf(build_, bits) : floatOfBfloat(bits)));
     }
     body(k, values);
@@ -127,7 +127,7 @@ void WeightReader::q8_0(const Block& block, const Value& k, const Body& body) {
       std::vector<Value> values;
       for (size_t v = 0; v < d.size(); ++v) {
         ahead(block, v, 2 + i + u, 1);
-        values.push_back(b_.let("b", unary(LoopOp::ToF32, part(block, v, Stored::I8, 2 + i + u, 1)) * d[v]));
+        values.push_back(b_.let("b", unary(LoopOp::ToF32, part(block, v, Scalar::I8, 2 + i + u, 1)) * d[v]));
       }
       body(k + i + u, values);
     });
@@ -148,7 +148,7 @@ void WeightReader::q4_0(const Block& block, const Value& k, const Body& body) {
 
 void WeightReader::q4_K(const Block& block, const Value& k, const Body& body) {
   std::vector<Value> d = halves(block, 0, "d"), dmin = halves(block, 2, "dmin");
-  auto bytes = [&](size_t v, const Value& j) { return b_.let("bytes", part(block, v, Stored::U8, 4 + j, 1)); };
+  auto bytes = [&](size_t v, const Value& j) { return b_.let("bytes", part(block, v, Scalar::U8, 4 + j, 1)); };
   for (int half = 0; half < 2; ++half)  // sub-blocks 0 to 3, and 4 to 7: their six bits lie differently
     b_.loop("s", 4 * half, 4 * half + 4, 1, [&](const Value& s) {
       std::vector<Value> step, least;
@@ -175,7 +175,7 @@ void WeightReader::q6_K(const Block& block, const Value& k, const Body& body) {
   std::vector<Value> d = halves(block, 0, "d");
   b_.loop("s", 0, 16, 1, [&](const Value& s) {
     std::vector<Value> step;
-    for (size_t v = 0; v < d.size(); ++v) step.push_back(b_.let("step", unary(LoopOp::ToF32, part(block, v, Stored::I8, 2 + s, 1)) * d[v]));
+    for (size_t v = 0; v < d.size(); ++v) step.push_back(b_.let("step", unary(LoopOp::ToF32, part(block, v, Scalar::I8, 2 + s, 1)) * d[v]));
     std::vector<Value> high = words(block, 18 + 128 + s * 4, "high");
     for (int half = 0; half < 2; ++half) {
       std::vector<Value> low = words(block, 18 + (s * 2 + half) * 4, "low");

@@ -30,7 +30,7 @@ public:
 private:
   struct Block;  // of all vectors, at one block of k
 
-  Value part(const Block& block, size_t vector, Stored stored, const Value& offset, int64_t bytesEach) const;
+  Value part(const Block& block, size_t vector, Scalar stored, const Value& offset, int64_t bytesEach) const;
   void ahead(const Block& block, size_t vector, const Value& offset, int64_t bytesEach);
   std::vector<Value> halves(const Block& block, int64_t offset, const char* name);
   std::vector<Value> words(const Block& block, const Value& offset, const char* name);

@@ -63,7 +63,7 @@ void rowValues(ElementType type, const std::byte* row, int64_t elements, float* 
       case ElementType::Q4_0: q4_0(row, values); break;
       case ElementType::Q4_K: q4_K(row, values); break;
       case ElementType::Q6_K: q6_K(row, values); break;
-      case ElementType::I32: QUERN_CHECK_FOR(false, std::string(format.name));
+      default: QUERN_CHECK_FOR(false, std::string(format.name));  // no weights are stored so
     }
   }
 }

@@ -5,14 +5,19 @@
 
 namespace quern {
 
-static constexpr std::array<ElementFormat, 8> kFormats = {{{"f32", 1, 4},
-                                                           {"i32", 1, 4},
-                                                           {"f16", 1, 2},
-                                                           {"bf16", 1, 2},
-                                                           {"q8_0", 32, 34},
-                                                           {"q4_0", 32, 18},
-                                                           {"q4_K", 256, 144},
-                                                           {"q6_K", 256, 210}}};
+static constexpr std::array<ElementFormat, 13> kFormats = {{{"f32", 1, 4},
+                                                            {"i32", 1, 4},
+                                                            {"f16", 1, 2},
+                                                            {"bf16", 1, 2},
+                                                            {"q8_0", 32, 34},
+                                                            {"q4_0", 32, 18},
+                                                            {"q4_K", 256, 144},
+                                                            {"q6_K", 256, 210},
+                                                            {"i8", 1, 1},
+                                                            {"u8", 1, 1},
+                                                            {"i16", 1, 2},
+                                                            {"u16", 1, 2},
+                                                            {"f64", 1, 8}}};
 
 static constexpr auto kNames = [] {
   std::array<std::string_view, kFormats.size()> names;
@@ -23,6 +28,12 @@ static constexpr auto kNames = [] {
 const ElementFormat& formatOf(ElementType type) { return kFormats[static_cast<size_t>(type)]; }
 
 std::string_view text(ElementType type) { return formatOf(type).name; }
+
+std::optional<ElementType> elementTypeNamed(std::string_view name) {
+  for (size_t i = 0; i < kNames.size(); ++i)
+    if (kNames[i] == name) return static_cast<ElementType>(i);
+  return std::nullopt;
+}
 
 std::span<const std::string_view> elementTypeNames() { return kNames; }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -19,7 +20,7 @@ namespace quern {
 ///         has the nibble of byte 32 (g % 2) + i (low for g < 2) and bits 2 g, 2 g + 1 of byte i   value d scale (q - 32)
 ///
 /// Every value is an f32: only q4_K's subtraction rounds.
-enum class ElementType : uint8_t { F32, I32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K };
+enum class ElementType : uint8_t { F32, I32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K, I8, U8, I16, U16, F64 };
 
 struct ElementFormat {
   std::string_view name;
@@ -28,6 +29,7 @@ struct ElementFormat {
 };
 const ElementFormat& formatOf(ElementType type);
 std::string_view text(ElementType type);
+std::optional<ElementType> elementTypeNamed(std::string_view name);
 /// Names of all, in order.
 std::span<const std::string_view> elementTypeNames();
 

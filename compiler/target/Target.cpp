@@ -11,13 +11,21 @@
 namespace quern {
 
 static constexpr std::array<IsaLevel, 5> kLevels = {{
-    {"x86-64", "x86_64", "x86-64", "generic", 128, 16, false, false, LaneMasks::None, "sse2"},
-    {"x86-64-v2", "x86_64", "x86-64-v2", "generic", 128, 16, false, false, LaneMasks::None, "sse2,sse4.2"},
-    {"x86-64-v3", "x86_64", "x86-64-v3", "haswell", 256, 16, true, true, LaneMasks::Memory, "avx2,bmi2,f16c,fma,sse2,sse4.2"},
-    {"x86-64-v4", "x86_64", "x86-64-v4", "sapphirerapids", 512, 32, true, true, LaneMasks::Full,
+    {"x86-64", "x86_64", "x86-64", "generic", 128, 16, false, false, false, LaneMasks::None, "sse2"},
+    {"x86-64-v2", "x86_64", "x86-64-v2", "generic", 128, 16, false, false, false, LaneMasks::None, "sse2,sse4.2"},
+    {"x86-64-v3", "x86_64", "x86-64-v3", "haswell", 256, 16, true, true, false, LaneMasks::Memory, "avx2,bmi2,f16c,fma,sse2,sse4.2"},
+    {"x86-64-v4", "x86_64", "x86-64-v4", "sapphirerapids", 512, 32, true, true, true, LaneMasks::Full,
      "avx2,avx512bw,avx512cd,avx512dq,avx512f,avx512vl,bmi2,f16c,fma,sse2,sse4.2"},
-    {"aarch64", "aarch64", "generic", "neoverse-v1", 128, 32, true, true, LaneMasks::None, "neon"},
+    {"aarch64", "aarch64", "generic", "neoverse-v1", 128, 32, true, true, false, LaneMasks::None, "neon"},
 }};
+
+// Sorted.
+static constexpr std::array<std::string_view, 25> kFeatureNames = {
+    "amx-bf16", "amx-int8",   "amx-tile",   "avx",      "avx2",        "avx512bf16", "avx512bw", "avx512cd", "avx512dq",
+    "avx512f",  "avx512fp16", "avx512vbmi", "avx512vl", "avx512vnni",  "avxvnni",    "bmi2",     "dotprod",  "f16c",
+    "fma",      "gfni",       "i8mm",       "neon",     "prefetchwt1", "sse2",       "sse4.2"};
+
+bool isFeature(std::string_view name) { return std::binary_search(kFeatureNames.begin(), kFeatureNames.end(), name); }
 
 std::span<const IsaLevel> isaLevels() { return kLevels; }
 
@@ -66,6 +74,9 @@ Result<Target> targetFromKeys(const KeyValues& keys) {
   target.level = levels[reader.takeChoice("level", levels)];
   if (auto list = reader.take("features"); list && !list->empty()) target.features = split(*list, ',');
   std::sort(target.features.begin(), target.features.end());
+  for (const std::string& feature : target.features)
+    if (!isFeature(feature))
+      reader.fail(fmt::format("features={}: no such feature; features: {}", escapedShort(feature), fmt::join(kFeatureNames, " ")));
   constexpr int64_t kHuge = int64_t{1} << 40;
   target.l1Bytes = reader.takeInt("l1", target.l1Bytes, 1024, kHuge);
   target.l2Bytes = reader.takeInt("l2", target.l2Bytes, 1024, kHuge);

@@ -24,10 +24,14 @@ struct IsaLevel {
   int vectorBits;
   int vectorRegisters;
   bool fma;
-  bool halves;  ///< converts half precision in vectors
+  bool halves;       ///< converts half precision in vectors
+  bool tableLookup;  ///< finds sixteen f32 of a register by sixteen indices in one instruction
   LaneMasks masks;
   std::string_view requires_;  ///< features of the host that prove the level, comma-separated
 };
+
+/// Is this the name of a feature that code could need (LLVM's spelling)?
+bool isFeature(std::string_view name);
 
 std::span<const IsaLevel> isaLevels();
 const IsaLevel* findIsaLevel(std::string_view name);

@@ -36,7 +36,7 @@ public:
                              "decay.loops");
     INFO((parsed ? "" : parsed.error().message));
     REQUIRE(parsed);
-    program_ = expandMaths(std::move(*parsed), level.isa().fma, level.isa().vectorBits == 512);
+    program_ = expandMaths(std::move(*parsed), level.isa().fma, level.isa().tableLookup);
   }
   std::vector<float> operator()(const std::vector<float>& x) const {
     std::vector<float> in = x, out(64);

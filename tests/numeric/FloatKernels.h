@@ -24,7 +24,7 @@ inline LoopProgram programOf(std::string expression, const Target& target) {
   auto program = parseLoops(given, "test");
   INFO(given << (program ? "" : program.error().message));
   REQUIRE(program);
-  LoopProgram expanded = expandMaths(std::move(*program), target.isa().fma, target.isa().vectorBits == 512);
+  LoopProgram expanded = expandMaths(std::move(*program), target.isa().fma, target.isa().tableLookup);
   REQUIRE(verifyLoops(expanded));
   return expanded;
 }

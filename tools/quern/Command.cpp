@@ -108,16 +108,23 @@ static std::vector<std::string> interfaceOf(const LoopProgram& program) {
   return lines;
 }
 
-Result<LoopProgram> programFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target) {
+Result<LoopProgram> readLoops(const std::string& file) {
   auto bytes = readFile(file);
   if (!bytes) return bytes.error();
   auto program = parseLoops(*bytes, file);
   if (!program) return program;
   if (auto good = verifyLoops(*program); !good) return badInput(fmt::format("{}: {}", escaped(file), good.error().message));
+  return program;
+}
+
+Result<LoopProgram> programFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target) {
+  auto program = readLoops(file);
+  if (!program) return program;
   auto own = lower(op, schedule, target);
   if (!own) return own.error();
-  if (program->isa != own->isa)
-    return badInput(fmt::format("{}: isa is {}, {} is what {} runs", escaped(file), program->isa, own->isa, target.name));
+  if (auto lacking = program->contract.lackingOn(target); !lacking.empty())
+    return badInput(
+        fmt::format("{}: isa {} needs {}, which {} lacks", escaped(file), text(program->contract), join(lacking, " "), target.name));
   // Buffers of another shape would be read past their end.
   std::vector<std::string> wanted = interfaceOf(*own), given = interfaceOf(*program);
   for (size_t i = 0; i < std::max(wanted.size(), given.size()); ++i) {

@@ -40,6 +40,8 @@ Result<std::unique_ptr<KernelLibrary>> libraryOf(const CommandLine& line, bool m
 /// Errors   BadInput also where its operands or its isa are not the op's, or where the trial leaves a buffer.
 Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target,
                                   const DimValues& dims);
+/// A loop program that is well-formed. Errors: BadInput naming the file.
+Result<LoopProgram> readLoops(const std::string& file);
 Result<LoopProgram> programFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target);
 
 /// --schedule, else the file's own, else pinned, tuned, default. Errors: BadInput for a file's.

@@ -13,11 +13,11 @@
 namespace quern {
 
 const CommandInfo kShowInfo = {
-    "show", "OP [--stage schedule|space|signature|loops|llvm|llvm-opt|asm|reference] [--loops FILE]",
-    "the kernel at any stage, for any CPU",
+    "show", "OP|--loops FILE [--stage schedule|space|signature|loops|llvm|llvm-opt|asm|reference]", "the kernel at any stage, for any CPU",
     "  quern show matmul m=64 n=64 k=64\n"
     "  quern show \"softmax x=16x128\" --stage loops --cpu haswell\n"
-    "  quern show matmul m=64 n=64 k=64 --stage loops > k.loops; quern show matmul m=64 n=64 k=64 --loops k.loops --stage asm\n"};
+    "  quern show matmul m=64 n=64 k=64 --stage loops > k.loops; quern show matmul m=64 n=64 k=64 --loops k.loops --stage asm\n"
+    "  quern show --loops k.loops --stage llvm-opt\n"};
 
 namespace {
 
@@ -35,7 +35,7 @@ std::string mathsText(const Shown& shown) {
     if (key.key == "lanes") lanes = key.value;
   for (LoopOp fn : mathsOf(shown.op, shown.choice.schedule, shown.target))
     if (const MathsInfo* info = findMathsInfo(fn))
-      out += fmt::format("  {}\n", text(*info, static_cast<int>(parseInt(lanes).value_or(1)), isa.fma, isa.vectorBits == 512));
+      out += fmt::format("  {}\n", text(*info, static_cast<int>(parseInt(lanes).value_or(1)), isa.fma, isa.tableLookup));
   return out.empty() ? "" : "\nmaths\n" + out;
 }
 
@@ -91,6 +91,12 @@ Result<LoopProgram> programOf(const Shown& shown, const std::string& loopsFile) 
   return lower(shown.op, shown.choice.schedule, shown.target);
 }
 
+Result<std::string> emittedText(const LoopProgram& program, const std::string& stage) {
+  auto api = codegenModule();
+  if (!api) return api.error();
+  return (*api)->emitText(program, stage == "llvm" ? EmitStage::Llvm : stage == "llvm-opt" ? EmitStage::LlvmOpt : EmitStage::Asm);
+}
+
 Result<std::string> stageText(const std::string& stage, const Shown& shown, const std::string& loopsFile) {
   if (stage == "schedule") return scheduleText(shown);
   if (stage == "space") return spaceText(shown);
@@ -101,9 +107,16 @@ Result<std::string> stageText(const std::string& stage, const Shown& shown, cons
   if (stage == "signature")
     return text(kernelInfoOf(*program, shown.op, shown.choice.schedule)) +
            "call void quern_kernel(const QuernArgs* args, int64_t taskBegin, int64_t taskEnd)\n" + mathsText(shown);
-  auto api = codegenModule();
-  if (!api) return api.error();
-  return (*api)->emitText(*program, stage == "llvm" ? EmitStage::Llvm : stage == "llvm-opt" ? EmitStage::LlvmOpt : EmitStage::Asm);
+  return emittedText(*program, stage);
+}
+
+/// A program that stands for itself: of no op, for its own contract.
+Result<std::string> freeText(const std::string& stage, const std::string& loopsFile) {
+  if (stage != "loops" && stage != "llvm" && stage != "llvm-opt" && stage != "asm")
+    return badCommand(fmt::format("show: --stage {} needs an op; without one: loops, llvm, llvm-opt, asm", stage));
+  auto program = readLoops(loopsFile);
+  if (!program) return program.error();
+  return stage == "loops" ? text(*program) : emittedText(*program, stage);
 }
 
 }  // namespace
@@ -112,13 +125,19 @@ Result<int> runShow(std::vector<std::string> args) {
   CommandLine line(kShowInfo, std::move(args));
   line.common({"cpu", "schedule", "cache"})
       .value("stage", "STAGE", "schedule", "schedule, space, signature, loops, llvm, llvm-opt, asm, reference");
-  line.value("loops", "FILE", "", "this loop program in place of the generated one");
+  line.value("loops", "FILE", "", "this loop program in place of the generated one; without an op for the CPU that it names");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   const std::vector<std::string> stages = {"schedule", "space", "signature", "loops", "llvm", "llvm-opt", "asm", "reference"};
   std::string stage = line.get("stage");
   if (std::find(stages.begin(), stages.end(), stage) == stages.end())
     return badCommand(fmt::format("show: unknown stage '{}'{}; stages: {}", escaped(stage), didYouMean(stage, stages), join(stages, " ")));
+  if (line.words().empty() && line.has("loops")) {
+    auto shown = freeText(line.has("stage") ? stage : "loops", line.get("loops"));
+    if (!shown) return shown.error();
+    if (auto good = writeResult(*shown); !good) return good.error();
+    return 0;
+  }
   auto entry = opFromWords(line.words());
   if (!entry) return entry.error();
   auto library = libraryOf(line, false);

@@ -1,0 +1,139 @@
+// tests/numeric/NodesTest.cpp — nodes that no op uses yet: the interpreter and native code agree bit for bit, for every contract that this
+// host can run and for the element types of memory.
+#include "compiler/jit/CodegenModule.h"
+#include "compiler/loops/LoopInterpreter.h"
+#include "compiler/loops/LoopParser.h"
+#include "compiler/loops/LoopPrinter.h"
+#include "compiler/loops/LoopVerifier.h"
+#include "compiler/target/HostTarget.h"
+#include "tests/Support.h"
+
+#include <cstring>
+#include <fmt/format.h>
+#include <random>
+
+using namespace quern;
+
+namespace {
+
+constexpr int64_t kCount = 256;
+
+LoopProgram parsed(const std::string& given) {
+  INFO(given);
+  auto program = parseLoops(given, "nodes");
+  INFO((program ? "" : program.error().message));
+  REQUIRE(program);
+  auto good = verifyLoops(*program);
+  INFO((good ? "" : good.error().message));
+  REQUIRE(good);
+  auto again = parseLoops(text(*program), "again");
+  REQUIRE(again);
+  CHECK(text(*again) == text(*program));
+  return std::move(*program);
+}
+
+/// The last buffer after a run of one task, n = kCount; buffers of random bytes.
+std::vector<std::byte> native(const LoopProgram& program, std::vector<std::vector<std::byte>> memory) {
+  auto api = codegenModule();
+  REQUIRE(api);
+  auto object = (*api)->emitObject(program, kKernelSymbol);
+  REQUIRE(object);
+  auto code = (*api)->linkObject(*object, kKernelSymbol);
+  REQUIRE(code);
+  std::vector<void*> buffers;
+  for (auto& each : memory) buffers.push_back(each.data());
+  int64_t n = kCount;
+  QuernArgs args{};
+  args.buffers = buffers.data();
+  args.dims = &n;
+  code->entry(&args, 0, 1);
+  return memory.back();
+}
+std::vector<std::byte> interpreted(const LoopProgram& program, std::vector<std::vector<std::byte>> memory) {
+  LoopArgs args;
+  for (auto& each : memory) args.buffers.push_back(each.data());
+  args.dims = {kCount};
+  auto good = interpret(program, args);
+  INFO((good ? "" : good.error().message));
+  REQUIRE(good);
+  return memory.back();
+}
+
+std::vector<std::vector<std::byte>> drawn(std::initializer_list<size_t> bytes) {
+  std::mt19937 random(7);
+  std::vector<std::vector<std::byte>> memory;
+  for (size_t each : bytes) {
+    memory.emplace_back(each);
+    for (std::byte& byte : memory.back()) byte = static_cast<std::byte>(random());
+  }
+  // The extremes meet: -128 or 255 beside -128.
+  for (auto& each : memory) std::fill_n(each.begin(), 16, std::byte{0x80});
+  std::fill_n(memory[0].begin() + 8, 8, std::byte{0xff});
+  return memory;
+}
+
+}  // namespace
+
+TEST_CASE("sums of products of bytes, on every contract of this host") {
+  Target host = hostTarget();
+  int tried = 0;
+  for (const char* contract :
+       {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v3 + avxvnni", "x86-64-v4", "x86-64-v4 + avx512vnni", "aarch64"}) {
+    if (!parseContract(contract)->lackingOn(host).empty()) continue;
+    ++tried;
+    for (const char* type : {"i8", "u8"})
+      for (int lanes : {1, 2, 4, 8, 16}) {
+        INFO(contract << " " << type << " " << lanes);
+        LoopProgram program =
+            parsed(fmt::format("loops \"dot4\"\nisa {0}\ndim n\nbuffer a : {1} in [n] strides [1]\nbuffer b : i8 in [n] strides [1]\n"
+                               "buffer out : i32 inout [(n / 4)] strides [1]\nphase task tasks 1 {{\n  for j = 0 to n step {2} {{\n"
+                               "    store out[(j / 4)] = dot4(out[(j / 4)]:{3}, a[j]:{1}x{2}, b[j]:i8x{2})\n  }}\n}}\n",
+                               contract, type, 4 * lanes, lanes));
+        auto memory = drawn({kCount, kCount, kCount});
+        std::vector<std::byte> expected = memory[2];
+        for (size_t i = 0; i < kCount; ++i) {  // by hand
+          int32_t sum = 0;
+          std::memcpy(&sum, &expected[i / 4 * 4], 4);
+          int a = *type == 'i' ? static_cast<int8_t>(memory[0][i]) : static_cast<uint8_t>(memory[0][i]);
+          sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(a * static_cast<int8_t>(memory[1][i])));
+          std::memcpy(&expected[i / 4 * 4], &sum, 4);
+        }
+        CHECK(interpreted(program, memory) == expected);
+        CHECK(native(program, memory) == expected);
+      }
+  }
+  CHECK(tried > 0);
+}
+
+TEST_CASE("element types of memory, as they lie there and as they are loaded") {
+  Target host = hostTarget();
+  struct Case {
+    const char *in, *out, *value;
+  };
+  const Case cases[] = {{"i8", "i32", "i32(x[j]:i8x8)"},
+                        {"u8", "i32", "i32(x[j]:u8x8)"},
+                        {"i16", "i32", "i32(x[j]:i16x8)"},
+                        {"u16", "i32", "i32(x[j]:u16x8)"},
+                        {"i16", "i32", "x[j]:8"},
+                        {"bf16", "f32", "f32(x[j]:bf16x8)"},
+                        {"f64", "f64", "(x[j]:8 + x[j]:8)"},
+                        {"f64", "f64", "sqrt(abs(x[j]:8))"},
+                        {"f64", "f32", "f32(neg(x[j]:8))"},
+                        {"f32", "f64", "f64(x[j]:8)"},
+                        {"f64", "f64", "max(x[j]:8, f64(1ix8))"},
+                        {"i16", "i16", "x[j]:i16x8"},
+                        {"i32", "i16", "x[j]:8"},
+                        {"f16", "f16", "x[j]:8"},
+                        {"bf16", "bf16", "x[j]:bf16x8"},
+                        {"i8", "i32", "select((x[j]:8 < 0ix8), 1ix8, i32(x[j]:i8x8))"},
+                        {"i8", "i8", "shuffle(x[j]:i8x8, x[j]:i8x8; 7 6 5 4 3 2 1 8)"}};
+  for (const Case& one : cases) {
+    LoopProgram program = parsed(fmt::format(
+        "loops \"types\"\nisa {}\ndim n\nbuffer x : {} in [n] strides [1]\nbuffer out : {} out [n] strides [1]\nphase task tasks 1 {{\n"
+        "  for j = 0 to n step 8 {{ store out[j] = {} }}\n}}\n",
+        host.level, one.in, one.out, one.value));
+    INFO(one.in << " " << one.out << " " << one.value);
+    auto memory = drawn({8 * kCount, 8 * kCount});
+    CHECK(interpreted(program, memory) == native(program, memory));
+  }
+}
