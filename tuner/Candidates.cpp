@@ -1,5 +1,4 @@
 // tuner/Candidates.cpp — a space's combinations for one op, made one at a time: few enough are all seen, of more a fixed sample.
-#include "tuner/CostModel.h"
 #include "tuner/SearchSpace.h"
 
 #include <algorithm>
@@ -42,7 +41,7 @@ public:
 
 private:
   bool set(Schedule& schedule, const std::string& key, const std::string& value) const {
-    return setKey(schedule, key, value) && mayBecomeLegal(schedule, key, op_, target_);
+    return setKey(schedule, key, value) && mayBecomeLegal(schedule, key, target_);
   }
   bool stopped() { return stopped_ = stopped_ || (asked_++ % 256 == 0 && stop_.asked()); }
   void give(Schedule& schedule, const Visit& visit) {
@@ -98,8 +97,8 @@ public:
   bool seeFirst(const Schedule& schedule) { return seen_.insert(text(schedule)).second; }
   void add(Schedule schedule) {
     if (!seeFirst(schedule)) return;
-    double predicted = predictedCost(schedule, bound_, target_);
-    candidates_.push_back({std::move(schedule), predicted});
+    ScheduleCost cost = costOf(schedule, bound_, target_);
+    candidates_.push_back({std::move(schedule), cost});
   }
   bool legal(const Schedule& schedule, const Schedule& base) const {
     return validate(schedule, op_, target_) && orderOf(schedule) == orderOf(base) && enoughTasks(schedule, base, bound_);
@@ -107,7 +106,7 @@ public:
   const OpDesc& bound() const { return bound_; }
   std::vector<Candidate> inOrder() {
     std::stable_sort(candidates_.begin(), candidates_.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.predicted < b.predicted; });
+                     [](const Candidate& a, const Candidate& b) { return a.cost.cycles < b.cost.cycles; });
     return std::move(candidates_);
   }
   std::vector<Candidate> asAdded() { return std::move(candidates_); }
@@ -145,7 +144,7 @@ std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, 
       if (list.legal(schedule, base)) list.add(schedule);
     });
   // The best of each kind, then the others: what is timed at all differs in what matters.
-  std::vector<Candidate> ordered = {{base, predictedCost(base, list.bound(), target)}}, others;
+  std::vector<Candidate> ordered = {{base, costOf(base, list.bound(), target)}}, others;
   std::set<std::string> kinds;
   for (Candidate& candidate : list.inOrder())
     (kinds.insert(kindOf(candidate.schedule)).second ? ordered : others).push_back(std::move(candidate));

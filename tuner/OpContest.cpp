@@ -2,7 +2,6 @@
 #include "tuner/OpContest.h"
 
 #include "compiler/base/Log.h"
-#include "tuner/CostModel.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -55,7 +54,7 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
   candidates.resize(std::min(candidates.size(), plan.candidates - 1));
   if (before && *before != first_.schedule) {
     std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == *before; });
-    candidates.insert(candidates.begin(), {*before, predictedCost(*before, fixed(item_.op, item_.sample), library_.target())});
+    candidates.insert(candidates.begin(), {*before, costOf(*before, fixed(item_.op, item_.sample), library_.target())});
   }
   meetAll(candidates, progress);
   for (int round = 0; round < plan.rounds && outcome_.finished; ++round) {
@@ -70,7 +69,7 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
 }
 
 Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, const Schedule& base, TuneProgress progress) {
-  first_ = {base, predictedCost(base, fixed(item_.op, item_.sample), library_.target())};
+  first_ = {base, costOf(base, fixed(item_.op, item_.sample), library_.target())};
   if (auto ready = prepare(base); !ready) return unprepared(ready.error());
   candidates.resize(std::min(candidates.size(), planOf(options_.effort).narrow));
   meetAll(candidates, progress);
@@ -129,7 +128,7 @@ void OpContest::meetAll(const std::vector<Candidate>& candidates, TuneProgress& 
     ++progress.candidate;
     progress.speedup = outcome_.speedup;
     if (options_.progress) options_.progress(progress);
-    CandidateResult result{text(candidate.schedule), candidate.predicted / std::max(1e-30, first_.predicted), 0, ""};
+    CandidateResult result{text(candidate.schedule), candidate.cost.cycles / std::max(1e-30, first_.cost.cycles), 0, ""};
     result.outcome = meet(candidate, result.ratio);
     if (result.outcome.empty()) {  // cut short: the next run meets it
       outcome_.finished = false;
@@ -152,7 +151,7 @@ std::string OpContest::meet(const Candidate& candidate, double& ratio) {
   auto call = operands_.bind(*kernel, item_.sample);
   if (!call) return "not run: " + call.error().message;
   if (options_.effort == Effort::Estimate) {
-    if (candidate.predicted >= first_.predicted) return "predicted slower";
+    if (candidate.cost.cycles >= first_.cost.cycles) return "predicted slower";
     crown(candidate.schedule, std::move(*call));
     return "won";
   }

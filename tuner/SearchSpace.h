@@ -26,7 +26,7 @@ Result<SearchSpace> readSearchSpace(const std::string& nameOrPath);
 
 struct Candidate {
   Schedule schedule;
-  double predicted = 0;  ///< relative cost: smaller is better
+  ScheduleCost cost;
 };
 
 /// How many combinations a space has for an op, legal or not: in decimal, for there may be more than any integer holds.
@@ -38,7 +38,7 @@ struct SpaceSize {
 SpaceSize sizeOf(const SearchSpace& space, const OpDesc& op);
 
 /// Every legal combination of the space's values for this op, or a sample of so many (SpaceSize): the default schedule in front, then
-/// the best predicted of each kind (CostModel.h), then the others, best first.
+/// the best predicted of each kind (kindOf), then the others, best first.
 /// Keys the space does not name keep the default's value. Once `stop` is asked, what was found so far.
 std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target,
                                     const Stop& stop = {});

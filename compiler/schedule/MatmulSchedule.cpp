@@ -89,7 +89,8 @@ int64_t MatmulSchedule::prefetchFor(ElementType type) {
   return isQuantised(type) ? std::max<int64_t>(128, formatOf(type).block) : 0;
 }
 
-MatmulSchedule MatmulSchedule::byDefault(const MatmulOp& op, const Target& target) {
+MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& target) {
+  const auto& op = std::get<MatmulOp>(given);
   const IsaLevel& isa = target.isa();
   MatmulSchedule s;
   s.lanes = target.vectorLanes();
@@ -150,7 +151,8 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
 /// Elements of A that a task may copy: 16 MiB.
 static constexpr int64_t kMaxCopy = int64_t{1} << 22;
 
-Result<void> MatmulSchedule::validate(const MatmulOp& op, const Target& target) const {
+Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target) const {
+  const auto& op = std::get<MatmulOp>(given);
   const IsaLevel& isa = target.isa();
   ScheduleCheck check("matmul", target);
   check.lanes(lanes);

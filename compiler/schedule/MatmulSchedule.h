@@ -1,10 +1,8 @@
 // compiler/schedule/MatmulSchedule.h — how a matmul runs: register tile, cache blocks, packing.
 #pragma once
 
-#include "compiler/base/Result.h"
 #include "compiler/op/MatmulOp.h"
-#include "compiler/schedule/ScheduleField.h"
-#include "compiler/target/Target.h"
+#include "compiler/schedule/ScheduleFamily.h"
 
 namespace quern {
 
@@ -20,7 +18,9 @@ namespace quern {
 /// Packed B lies in panels of `panel` columns. A tile may span several panels (narrow m: more chains than one panel has) or
 /// a part of one, so that all row classes of a weight read the same copy of it. A weight of another type than f32 becomes f32 in
 /// registers wherever it is used (few rows: memory is read once, and nothing else), or once for all tiles of a task that share it.
-struct MatmulSchedule {
+struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
+  static constexpr OpClass kClass = OpClass::Contraction;
+  static constexpr std::string_view kName = "matmul";
   /// Bits of `pack`.
   enum Pack : int64_t { PackNone, PackB, PackA, PackAB };
   enum Walk : int64_t { WalkRows, WalkColumns, WalkHalves };
@@ -42,10 +42,24 @@ struct MatmulSchedule {
   int64_t chains() const { return int64_t{1} << order; }
 
   static const std::vector<ScheduleField<MatmulSchedule>>& fields();
-  static MatmulSchedule byDefault(const MatmulOp& op, const Target& target);
+  static MatmulSchedule byDefault(const OpDesc& op, const Target& target);
+  Result<void> validate(const OpDesc& op, const Target& target) const;
+  ScheduleCost cost(const OpDesc& op, const Target& target) const;
   /// Blocks that the user did not give are rounded up to the tile they must be a multiple of.
   void complete(const std::vector<std::string>& given);
-  Result<void> validate(const MatmulOp& op, const Target& target) const;
+  void fitTo(const OpDesc& op);
+  bool mayBecomeLegal(std::string_view key, const Target& target) const;
+  /// The tile and what is packed.
+  std::string kind() const;
+  /// False with fewer than eight tasks that are also fewer than `base` has: one thread may like large blocks, two would wait.
+  bool enoughTasks(const MatmulSchedule& base, const OpDesc& op) const;
+
+  static std::string rowDim(const OpDesc& op);
+  /// The same packed copy, the same numeric order.
+  bool sharesWeight(const MatmulSchedule& other) const;
+  /// Its panel spelled out, the least blocks.
+  MatmulSchedule forFewRows() const;
+  std::vector<std::pair<int64_t, MatmulSchedule>> rowClasses(const OpDesc& op, const Target& target) const;
   /// Cycles of one step of k in a tile of rows x vectors, roughly: what binds of fma slots, loads and latency.
   static double stepCycles(int64_t rows, int64_t vectors, const IsaLevel& isa);
   /// Steps ahead that a weight of this type is best prefetched where few rows use it.

@@ -5,8 +5,8 @@
 #include "compiler/base/Text.h"
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
+#include <type_traits>
 
 namespace quern {
 
@@ -63,8 +63,59 @@ bool setKey(Schedule& schedule, std::string_view key, std::string_view value) {
       schedule);
 }
 
+/// A schedule of the family that serves ops of this class: to ask what does not depend on its values.
+static Schedule familyOf(OpClass cls) {
+  Schedule found;
+  auto look = [&]<class... S>(std::type_identity<std::variant<S...>>) { ((S::kClass == cls ? void(found = S()) : void()), ...); };
+  look(std::type_identity<Schedule>());
+  return found;
+}
+
+/// Both of one family: what `ask` says of them; else false.
+template <class Ask>
+static bool alike(const Schedule& a, const Schedule& b, Ask ask) {
+  return a.index() == b.index() && std::visit([&]<class S>(const S& one) { return ask(one, std::get<S>(b)); }, a);
+}
+
 void complete(Schedule& schedule, const std::vector<std::string>& given) {
-  if (auto* matmul = std::get_if<MatmulSchedule>(&schedule)) matmul->complete(given);
+  std::visit([&](auto& s) { s.complete(given); }, schedule);
+}
+void fitToOp(Schedule& schedule, const OpDesc& op) {
+  std::visit([&](auto& s) { s.fitTo(op); }, schedule);
+}
+ScheduleCost costOf(const Schedule& schedule, const OpDesc& op, const Target& target) {
+  return std::visit([&](const auto& s) { return s.cost(op, target); }, schedule);
+}
+bool mayBecomeLegal(const Schedule& schedule, std::string_view key, const Target& target) {
+  return std::visit([&](const auto& s) { return s.mayBecomeLegal(key, target); }, schedule);
+}
+bool enoughTasks(const Schedule& schedule, const Schedule& base, const OpDesc& op) {
+  return alike(schedule, base, [&](const auto& one, const auto& other) { return one.enoughTasks(other, op); });
+}
+std::string kindOf(const Schedule& schedule) {
+  std::string kind = std::visit([](const auto& s) { return s.kind(); }, schedule);
+  return kind.empty() ? text(schedule) : kind;
+}
+bool sharesWeight(const Schedule& a, const Schedule& b) {
+  return alike(a, b, [](const auto& one, const auto& other) { return one.sharesWeight(other); });
+}
+Schedule forFewRows(const Schedule& base) {
+  return std::visit([](const auto& s) { return Schedule(s.forFewRows()); }, base);
+}
+
+std::string rowDimOf(const OpDesc& op) {
+  return std::visit([&]<class S>(const S&) { return S::rowDim(op); }, familyOf(classOf(op)));
+}
+
+std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target) {
+  std::vector<RowClass> classes;
+  if (rowDimOf(op).empty()) return classes;
+  std::visit(
+      [&](const auto& s) {
+        for (auto& [rows, few] : s.rowClasses(op, target)) classes.push_back({rows, std::move(few)});
+      },
+      base);
+  return classes;
 }
 
 Result<Schedule> parseSchedule(std::string_view given, const OpDesc& op, const Target& target) {
@@ -91,99 +142,20 @@ Result<Schedule> parseSchedule(std::string_view given, const OpDesc& op, const T
 }
 
 Schedule defaultSchedule(const OpDesc& op, const Target& target) {
-  switch (classOf(op)) {
-    case OpClass::Contraction: return MatmulSchedule::byDefault(std::get<MatmulOp>(op), target);
-    case OpClass::Pointwise: return MapSchedule::byDefault(op, target);
-    case OpClass::RowWise: return RowSchedule::byDefault(op, target);
-    case OpClass::Movement: return MoveSchedule::byDefault(op, target);
-    case OpClass::Attention: return AttentionSchedule::byDefault(op, target);
-  }
-  QUERN_CHECK(false);
-  return {};
-}
-
-std::string rowDimOf(const OpDesc& op) {
-  if (const auto* attention = std::get_if<AttentionOp>(&op)) return attention->q.any() ? "q" : "";
-  const auto* matmul = std::get_if<MatmulOp>(&op);
-  return matmul != nullptr && matmul->constB && matmul->m.any() && !matmul->ta ? "m" : "";
-}
-
-Schedule forFewRows(const Schedule& base) {
-  if (const auto* attention = std::get_if<AttentionSchedule>(&base)) return attention->forFewRows();
-  MatmulSchedule few = std::get<MatmulSchedule>(base);
-  few.panel = few.panelWidth();
-  few.nc = 1;  // a task for each group of columns
-  few.convert = MatmulSchedule::ConvertRegisters;
-  return few;
-}
-
-bool sharesWeight(const Schedule& a, const Schedule& b) {
-  if (a.index() == b.index() && std::holds_alternative<AttentionSchedule>(a)) return true;
-  const auto* x = std::get_if<MatmulSchedule>(&a);
-  const auto* y = std::get_if<MatmulSchedule>(&b);
-  return x != nullptr && y != nullptr && x->panelWidth() == y->panelWidth() && x->order == y->order;
-}
-
-struct NarrowTile {
-  int64_t rows, columns;
-};
-
-/// Tiles for few rows, the best first. A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
-/// A weight that is made f32 on the way takes one panel too, or a part of it: the wide kernel's way over scratch is never better.
-static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const MatmulOp& op) {
-  int64_t panel = wide.panelWidth();
-  std::vector<NarrowTile> tiles;
-  if (op.w == ElementType::F32) {
-    for (int64_t rows : {2, 1})
-      for (int64_t panels = 4; panels > 1; --panels) tiles.push_back({rows, panels * panel});
-    return tiles;
-  }
-  for (int64_t panels = 4; panels > 1; --panels)
-    for (int64_t rows : {2, 1}) tiles.push_back({rows, panels * panel});
-  for (int64_t vectors = panel / wide.lanes; vectors >= 1; --vectors)
-    for (int64_t rows : {2, 1})
-      if (panel % (vectors * wide.lanes) == 0) tiles.push_back({rows, vectors * wide.lanes});
-  return tiles;
-}
-
-std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target) {
-  if (rowDimOf(op).empty()) return {};
-  if (const auto* attention = std::get_if<AttentionOp>(&op)) {
-    Schedule few = std::get<AttentionSchedule>(base).forFewRows();
-    int64_t group = attention->heads.value / attention->kvHeads.value;
-    return validate(few, op, target) ? std::vector<RowClass>{{std::max<int64_t>(1, AttentionSchedule::kFewRows / group), few}}
-                                     : std::vector<RowClass>{};
-  }
-  const auto& wide = std::get<MatmulSchedule>(base);
-  if (wide.chains() > 1) return {};
-  const auto& matmul = std::get<MatmulOp>(op);
-  for (const NarrowTile& tile : narrowTiles(wide, matmul)) {
-    MatmulSchedule narrow = std::get<MatmulSchedule>(forFewRows(base));
-    narrow.mr = tile.rows;
-    narrow.mc = 32 * tile.rows;
-    narrow.nr = narrow.nc = tile.columns;
-    narrow.unrollK = matmul.w == ElementType::F32 ? 1 : 4;
-    narrow.convert = MatmulSchedule::ConvertRegisters;
-    narrow.prefetch = MatmulSchedule::prefetchFor(matmul.w);
-    if (validate(narrow, op, target)) return {{tile.rows, narrow}};
-  }
-  return {};
+  return std::visit([&]<class S>(const S&) { return Schedule(S::byDefault(op, target)); }, familyOf(classOf(op)));
 }
 
 Result<void> validate(const Schedule& schedule, const OpDesc& op, const Target& target) {
-  QUERN_CHECK_FOR(schedule.index() == static_cast<size_t>(classOf(op)), text(op));
-  if (const auto* matmul = std::get_if<MatmulSchedule>(&schedule)) return matmul->validate(std::get<MatmulOp>(op), target);
   return std::visit(
-      [&]<class S>(const S& s) -> Result<void> {
-        if constexpr (std::is_same_v<S, MatmulSchedule>) return {};
-        else return s.validate(op, target);
+      [&]<class S>(const S& s) {
+        QUERN_CHECK_FOR(S::kClass == classOf(op), text(op));
+        return s.validate(op, target);
       },
       schedule);
 }
 
 std::string_view familyName(OpClass cls) {
-  constexpr std::array<std::string_view, 5> names = {"matmul", "map", "row", "move", "attention"};
-  return names[static_cast<size_t>(cls)];
+  return std::visit([]<class S>(const S&) { return S::kName; }, familyOf(cls));
 }
 
 }  // namespace quern

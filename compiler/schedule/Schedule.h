@@ -1,14 +1,17 @@
 // compiler/schedule/Schedule.h — HOW to compute: a short list of small values that prints and replays.
 #pragma once
 
+#include "compiler/schedule/AttentionSchedule.h"
+#include "compiler/schedule/MapSchedule.h"
 #include "compiler/schedule/MatmulSchedule.h"
-#include "compiler/schedule/VectorSchedules.h"
+#include "compiler/schedule/MoveSchedule.h"
+#include "compiler/schedule/RowSchedule.h"
 
 #include <variant>
 
 namespace quern {
 
-/// One alternative per OpClass, in its order.
+/// The families: each serves one OpClass (ScheduleFamily.h). A new one is a word here.
 using Schedule = std::variant<MatmulSchedule, MapSchedule, RowSchedule, MoveSchedule, AttentionSchedule>;
 
 /// "mr=8 nr=48 mc=64 ...": every key, in the order of the fields.
@@ -52,6 +55,17 @@ std::vector<ScheduleKeyInfo> keysOf(const Schedule& schedule);
 
 /// Makes what was not `given` fit what was: blocks become multiples of the tile.
 void complete(Schedule& schedule, const std::vector<std::string>& given);
+
+/// All dimensions of `op` known.
+ScheduleCost costOf(const Schedule& schedule, const OpDesc& op, const Target& target);
+/// False where setting `key` has already made the schedule impossible whatever the later keys become.
+bool mayBecomeLegal(const Schedule& schedule, std::string_view key, const Target& target);
+/// Can threads share it as they share `base`?
+bool enoughTasks(const Schedule& schedule, const Schedule& base, const OpDesc& op);
+/// What makes candidates differ most; candidates of different kinds are tried first.
+std::string kindOf(const Schedule& schedule);
+/// Cuts blocks to what the op's sizes can use, so that different texts mean different kernels.
+void fitToOp(Schedule& schedule, const OpDesc& op);
 
 /// The value of the numeric key `order`: what bits a kernel gives. "seq" where the family has none.
 std::string orderOf(const Schedule& schedule);

@@ -66,8 +66,8 @@ Result<std::string> spaceText(const Shown& shown) {
   std::string out = fmt::format("# {} on {}: {} schedules, of {} combinations in {}, the default first, then best predicted first\n",
                                 text(shown.op), shown.target.name, candidates.size(), sizeOf(*space, shown.op).combinations, space->file);
   for (const Candidate& candidate : candidates)
-    out += fmt::format("{}  # predicted {:.3g} of the default's cost\n", text(candidate.schedule),
-                       candidate.predicted / candidates[0].predicted);
+    out += fmt::format("{}  # predicted {:.3g} of the default's cost: {}\n", text(candidate.schedule),
+                       candidate.cost.cycles / std::max(1e-30, candidates[0].cost.cycles), text(candidate.cost));
   return out;
 }
 

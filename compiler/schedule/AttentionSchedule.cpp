@@ -1,100 +1,14 @@
-// compiler/schedule/VectorSchedules.cpp — see VectorSchedules.h.
-#include "compiler/schedule/VectorSchedules.h"
+// compiler/schedule/AttentionSchedule.cpp — see AttentionSchedule.h.
+#include "compiler/schedule/AttentionSchedule.h"
 
 #include "compiler/base/Checked.h"
 #include "compiler/schedule/ScheduleCheck.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace quern {
-
-static constexpr int64_t kMaxTask = int64_t{1} << 40;
-
-/// Elements of the last axis, a guess where it is known only at call time.
-static int64_t rowLength(const OpDesc& op) {
-  TensorSpec input = inputsOf(op).back();
-  for (const TensorSpec& spec : inputsOf(op))
-    if (spec.dims.size() > input.dims.size()) input = spec;
-  if (input.dims.empty()) return 1;
-  return input.dims.back().any() ? 256 : std::max<int64_t>(1, input.dims.back().value);
-}
-
-/// Rows such that a task moves about 16 Ki elements: some microseconds, long beside handing it out.
-static int64_t rowsPerTask(const OpDesc& op) { return std::clamp<int64_t>(16384 / rowLength(op), 1, 1024); }
-
-const std::vector<ScheduleField<MapSchedule>>& MapSchedule::fields() {
-  static const std::vector<ScheduleField<MapSchedule>> all = {
-      {"lanes", &MapSchedule::lanes, "f32 elements of one vector", {}},
-      {"unroll", &MapSchedule::unroll, "vectors written out in the innermost loop", {}},
-      {"chunk", &MapSchedule::chunk, "elements of one task", {}},
-      {"tail", &MapSchedule::tail, "the last elements of a row: one masked vector, or one by one", {"mask", "scalar"}},
-  };
-  return all;
-}
-
-MapSchedule MapSchedule::byDefault(const OpDesc&, const Target& target) {
-  MapSchedule s;
-  s.lanes = target.vectorLanes();
-  s.unroll = target.isa().vectorRegisters == 32 ? 2 : 1;
-  s.tail = target.isa().masks == LaneMasks::None ? TailScalar : TailMask;
-  return s;
-}
-
-Result<void> MapSchedule::validate(const OpDesc&, const Target& target) const {
-  ScheduleCheck check("map", target);
-  check.lanes(lanes);
-  check.range("unroll", unroll, 1, 16);
-  check.range("chunk", chunk, 1, kMaxTask);
-  return check.finish();
-}
-
-const std::vector<ScheduleField<RowSchedule>>& RowSchedule::fields() {
-  static const std::vector<ScheduleField<RowSchedule>> all = {
-      {"lanes", &RowSchedule::lanes, "f32 elements of one vector", {}},
-      {"unroll", &RowSchedule::unroll, "vectors written out where a row is streamed", {}},
-      {"rows", &RowSchedule::rows, "rows of one task", {}},
-  };
-  return all;
-}
-
-RowSchedule RowSchedule::byDefault(const OpDesc& op, const Target& target) {
-  RowSchedule s;
-  s.lanes = target.vectorLanes();
-  s.unroll = 2;
-  s.rows = rowsPerTask(op);
-  return s;
-}
-
-Result<void> RowSchedule::validate(const OpDesc& op, const Target& target) const {
-  ScheduleCheck check(nameOf(op), target);
-  check.lanes(lanes);
-  check.range("unroll", unroll, 1, 16);
-  check.range("rows", rows, 1, kMaxTask);
-  return check.finish();
-}
-
-const std::vector<ScheduleField<MoveSchedule>>& MoveSchedule::fields() {
-  static const std::vector<ScheduleField<MoveSchedule>> all = {
-      {"lanes", &MoveSchedule::lanes, "elements of one vector", {}},
-      {"rows", &MoveSchedule::rows, "rows of one task", {}},
-  };
-  return all;
-}
-
-MoveSchedule MoveSchedule::byDefault(const OpDesc& op, const Target& target) {
-  MoveSchedule s;
-  s.lanes = target.vectorLanes();
-  s.rows = rowsPerTask(op);
-  return s;
-}
-
-Result<void> MoveSchedule::validate(const OpDesc& op, const Target& target) const {
-  ScheduleCheck check(nameOf(op), target);
-  check.lanes(lanes);
-  check.range("rows", rows, 1, kMaxTask);
-  return check.finish();
-}
 
 const std::vector<ScheduleField<AttentionSchedule>>& AttentionSchedule::fields() {
   static const std::vector<ScheduleField<AttentionSchedule>> all = {
@@ -171,6 +85,48 @@ Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& targ
   check.range("split", split, 0, 1);
   if (tiles > 1 && pack == PackKv) check.fail(fmt::format("tiles={} with pack=kv, which copies one tile", tiles));
   return check.finish();
+}
+
+ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) const {
+  constexpr double kExp = 18;  // instructions for a vector of scores
+  const auto& op = std::get<AttentionOp>(given);
+  int64_t group = op.heads.value / op.kvHeads.value;
+  auto queries = static_cast<double>(op.q.value * group), keys = static_cast<double>(op.kv.value),
+       width = static_cast<double>(op.headDim.value);
+  auto heads = static_cast<double>(op.kvHeads.value), vector = static_cast<double>(lanes), together = static_cast<double>(mr);
+  double seen = op.causal == Causal::No ? keys : keys - static_cast<double>(op.q.value - 1) / 2;  // by a query, on average
+  ScheduleCost cost;
+  double scored = kKeyTile * std::ceil(std::max(1.0, seen) / kKeyTile);
+  cost.waste = (scored - seen) / scored;
+  auto step = [](double loads, double chains) { return std::max({0.5, loads / 2, 4 / chains}); };  // cycles of one fma
+  // Scores: a copied tile has a vector of keys for each number of a query; in place a key's own vectors, whose sum is folded.
+  double inPlace =
+      width * step(1 / together + 1 / static_cast<double>(kr), 2 * together * static_cast<double>(kr)) + vector * std::log2(vector);
+  double scores = pack == PackKv ? width * step(1 / together + 0.5, 4 * together) : inPlace;
+  double atOnce = static_cast<double>(valuesAtOnce(static_cast<int>(mr), target));
+  double values = width * step(1 / together + 1 / atOnce, together * atOnce);
+  if (6 * mr > target.isa().vectorRegisters) scores *= 1.5;  // two chains for each of its scores: they spill
+  cost.slots = heads * queries * scored / vector * (scores + values + kExp / 2);
+  double passes = std::ceil(queries / static_cast<double>(rows));  // over the keys and values of a head
+  double bytes = 2 * keys * width * static_cast<double>(bytesOf(op.kvType, 1));
+  cost.bytes[levelFor(bytes, target)] = heads * passes * bytes;
+  if (pack == PackKv) {
+    cost.slots += heads * passes * 2 * keys * width / vector * 1.5;  // turned once
+    cost.bytes[0] += heads * passes * bytes;
+  }
+  double segments = split != 0 ? std::ceil(keys / static_cast<double>(kKeySegment)) : 1;
+  cost.cycles = overlapped(cost) + kTaskCycles * heads * passes * segments;
+  return cost;
+}
+
+std::string AttentionSchedule::rowDim(const OpDesc& op) { return std::get<AttentionOp>(op).q.any() ? "q" : ""; }
+
+std::vector<std::pair<int64_t, AttentionSchedule>> AttentionSchedule::rowClasses(const OpDesc& op, const Target& target) const {
+  const auto& attention = std::get<AttentionOp>(op);
+  AttentionSchedule few = forFewRows();
+  int64_t group = attention.heads.value / attention.kvHeads.value;
+  if (!few.validate(op, target)) return {};
+  return {{std::max<int64_t>(1, kFewRows / group), few}};
 }
 
 }  // namespace quern

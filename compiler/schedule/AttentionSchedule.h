@@ -1,0 +1,32 @@
+// compiler/schedule/AttentionSchedule.h — how attention runs.
+#pragma once
+
+#include "compiler/schedule/ScheduleFamily.h"
+
+namespace quern {
+
+/// attention: `rows` rows (queries of the heads that share keys) a task, mr rows at a time.
+struct AttentionSchedule : ScheduleFamily<AttentionSchedule> {
+  static constexpr OpClass kClass = OpClass::Attention;
+  static constexpr std::string_view kName = "attention";
+  enum Pack : int64_t { PackNone, PackKv };
+  int64_t lanes = 4, rows = 8, mr = 1, kr = 1, tiles = 1, pack = PackNone, split = 0;
+
+  static const std::vector<ScheduleField<AttentionSchedule>>& fields();
+  static AttentionSchedule byDefault(const OpDesc& op, const Target& target);
+  Result<void> validate(const OpDesc& op, const Target& target) const;
+  ScheduleCost cost(const OpDesc& op, const Target& target) const;
+  bool operator==(const AttentionSchedule&) const = default;
+
+  /// Rows up to which keys and values are better read in place.
+  static constexpr int64_t kFewRows = 16;
+  static std::string rowDim(const OpDesc& op);
+  bool sharesWeight(const AttentionSchedule& /*other*/) const { return true; }  // a cache is packed for no one
+  std::vector<std::pair<int64_t, AttentionSchedule>> rowClasses(const OpDesc& op, const Target& target) const;
+  /// This one for few rows: read in place, many tiles scored ahead, long caches split.
+  AttentionSchedule forFewRows() const;
+  /// Vectors of head_dim that are summed together, for `rowCount` rows in registers.
+  int64_t valuesAtOnce(int rowCount, const Target& target) const;
+};
+
+}  // namespace quern

@@ -1,0 +1,134 @@
+// compiler/schedule/MatmulSpace.cpp — MatmulSchedule: what it costs, which ones are worth trying, and those for few rows.
+#include "compiler/base/Checked.h"
+#include "compiler/schedule/MatmulSchedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+namespace quern {
+
+/// Cycles to read a vector of what lies in so many bytes.
+static double cyclesPerVector(double bytes, const Target& target) {
+  constexpr double kCycles[] = {0.5, 1.2, 4, 12};
+  return kCycles[levelFor(bytes, target)];
+}
+
+ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) const {
+  const auto& op = std::get<MatmulOp>(given);
+  auto d = [](int64_t value) { return static_cast<double>(std::max<int64_t>(1, value)); };
+  double m = static_cast<double>(op.m.value), k = static_cast<double>(op.k.value), batches = static_cast<double>(op.batch.value);
+  double vectors = d(nr / lanes), tileRows = d(std::min(mr, op.m.value)), n = d(roundUp(std::max<int64_t>(1, op.n.value), lanes));
+  double depth = std::min(d(kc), d(op.k.value));
+  double bytesEach = packsB() ? static_cast<double>(formatOf(op.w).blockBytes) / static_cast<double>(formatOf(op.w).block) : 4;
+  double panelBytes = bytesEach * depth * d(nr);
+  double loadVectors = vectors * std::max(1.0, 2 * cyclesPerVector(panelBytes + 4 * depth * tileRows, target));
+  // Per k and tile: fma slots, load slots (a broadcast is a load), and the latency of a chain (4 cycles).
+  double perStep = std::max({tileRows * vectors / 2, (loadVectors + tileRows) / 2, 4.0}) + 0.5 / d(unrollK);
+  if (!target.isa().fma) perStep *= 2;
+  double tilesN = std::ceil(n / d(nr)), fullM = std::floor(m / tileRows), leftM = m - fullM * tileRows;
+  double tiles = tilesN * (fullM + (leftM > 0 ? std::max(leftM / tileRows, 8 / (tileRows * vectors)) : 0));
+  ScheduleCost cost;
+  cost.slots = tiles * k * perStep * batches;
+  cost.waste = tiles > 0 ? std::max(0.0, 1 - m * static_cast<double>(op.n.value) / (tiles * tileRows * d(nr))) : 0;
+  double passes = std::max(1.0, std::ceil(k / depth)), c = (2 * passes - 1) * m * n;
+  double cycles = cost.slots / batches + c / d(lanes) * 1.5;
+  if (levelFor(4 * d(mc) * depth, target) > 1) cycles *= 1.15;
+  if (packsB() && !op.constB) cycles += n * k / d(op.tb ? 1 : lanes) * 2;
+  // Unpacked rows of B lie a page or more apart: translation misses grow with the depth of a pass.
+  if (!packsB() && n * 4 >= 2048) cycles *= 1.1 + depth / 4096;
+  double rowBlocks = std::ceil(m / d(mc)), tasks = rowBlocks * std::ceil(n / d(nc));
+  cost.cycles = (cycles + kTaskCycles * tasks) * batches;
+  double b = bytesEach * n * k, a = 4 * m * k;
+  cost.bytes[levelFor(panelBytes + 4 * depth * tileRows, target)] += batches * tiles * (panelBytes / depth + 4 * tileRows) * k;
+  cost.bytes[levelFor(b, target)] += batches * b * rowBlocks;
+  cost.bytes[levelFor(a + 4 * m * n, target)] += batches * (a * std::ceil(n / d(nc)) + 4 * c);
+  return cost;
+}
+
+bool MatmulSchedule::mayBecomeLegal(std::string_view key, const Target& target) const {
+  if (lanes < 1 || nr < 1 || mr < 1) return false;
+  if (key == "lanes") return lanes == target.vectorLanes();
+  if (key == "nr") return nr % lanes == 0;
+  int registers = target.isa().vectorRegisters;
+  if (key == "mr") return mr <= registers && mr * (nr / lanes) + nr / lanes + 1 <= registers;
+  return true;
+}
+
+static int64_t tasksOf(const MatmulSchedule& s, const MatmulOp& op) {
+  return op.batch.value * ceilDiv(op.m.value, s.mc) * ceilDiv(op.n.value, s.nc);
+}
+
+bool MatmulSchedule::enoughTasks(const MatmulSchedule& base, const OpDesc& op) const {
+  constexpr int64_t kEnough = 8;
+  const auto& matmul = std::get<MatmulOp>(op);
+  return tasksOf(*this, matmul) >= std::min(kEnough, tasksOf(base, matmul));
+}
+
+std::string MatmulSchedule::kind() const { return fmt::format("{} {} {} {}", mr, nr, lanes, pack); }
+
+void MatmulSchedule::fitTo(const OpDesc& op) {
+  if (std::min({lanes, mr, nr, mc, nc, kc}) < 1) return;  // validate says why not
+  const auto& matmul = std::get<MatmulOp>(op);
+  mr = std::min(mr, std::max<int64_t>(1, matmul.m.value));
+  nr = std::min(nr, roundUp(std::max<int64_t>(1, matmul.n.value), lanes));
+  kc = std::min(kc, std::max<int64_t>(1, matmul.k.value));
+  mc = roundUp(std::min(mc, std::max<int64_t>(1, matmul.m.value)), mr);
+  nc = roundUp(std::min(nc, std::max<int64_t>(1, matmul.n.value)), nr);
+  if (matmul.constB || matmul.tb) pack |= PackB;
+}
+
+std::string MatmulSchedule::rowDim(const OpDesc& op) {
+  const auto& matmul = std::get<MatmulOp>(op);
+  return matmul.constB && matmul.m.any() && !matmul.ta ? "m" : "";
+}
+
+bool MatmulSchedule::sharesWeight(const MatmulSchedule& other) const { return panelWidth() == other.panelWidth() && order == other.order; }
+
+MatmulSchedule MatmulSchedule::forFewRows() const {
+  MatmulSchedule few = *this;
+  few.panel = few.panelWidth();
+  few.nc = 1;  // a task for each group of columns
+  few.convert = ConvertRegisters;
+  return few;
+}
+
+struct NarrowTile {
+  int64_t rows, columns;
+};
+
+/// Tiles for few rows, the best first. A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
+/// A weight that is made f32 on the way takes one panel too, or a part of it: the wide kernel's way over scratch is never better.
+static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const MatmulOp& op) {
+  int64_t panel = wide.panelWidth();
+  std::vector<NarrowTile> tiles;
+  if (op.w == ElementType::F32) {
+    for (int64_t rows : {2, 1})
+      for (int64_t panels = 4; panels > 1; --panels) tiles.push_back({rows, panels * panel});
+    return tiles;
+  }
+  for (int64_t panels = 4; panels > 1; --panels)
+    for (int64_t rows : {2, 1}) tiles.push_back({rows, panels * panel});
+  for (int64_t vectors = panel / wide.lanes; vectors >= 1; --vectors)
+    for (int64_t rows : {2, 1})
+      if (panel % (vectors * wide.lanes) == 0) tiles.push_back({rows, vectors * wide.lanes});
+  return tiles;
+}
+
+std::vector<std::pair<int64_t, MatmulSchedule>> MatmulSchedule::rowClasses(const OpDesc& op, const Target& target) const {
+  if (chains() > 1) return {};
+  const auto& matmul = std::get<MatmulOp>(op);
+  for (const NarrowTile& tile : narrowTiles(*this, matmul)) {
+    MatmulSchedule narrow = forFewRows();
+    narrow.mr = tile.rows;
+    narrow.mc = 32 * tile.rows;
+    narrow.nr = narrow.nc = tile.columns;
+    narrow.unrollK = matmul.w == ElementType::F32 ? 1 : 4;
+    narrow.convert = ConvertRegisters;
+    narrow.prefetch = prefetchFor(matmul.w);
+    if (narrow.validate(op, target)) return {{tile.rows, narrow}};
+  }
+  return {};
+}
+
+}  // namespace quern

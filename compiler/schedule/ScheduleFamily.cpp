@@ -1,0 +1,18 @@
+// compiler/schedule/ScheduleFamily.cpp — see ScheduleFamily.h.
+#include "compiler/schedule/ScheduleFamily.h"
+
+#include <algorithm>
+
+namespace quern {
+
+int64_t rowLength(const OpDesc& op) {
+  TensorSpec input = inputsOf(op).back();
+  for (const TensorSpec& spec : inputsOf(op))
+    if (spec.dims.size() > input.dims.size()) input = spec;
+  if (input.dims.empty()) return 1;
+  return input.dims.back().any() ? 256 : std::max<int64_t>(1, input.dims.back().value);
+}
+
+int64_t rowsPerTask(const OpDesc& op) { return std::clamp<int64_t>(16384 / rowLength(op), 1, 1024); }
+
+}  // namespace quern
