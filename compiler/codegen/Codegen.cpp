@@ -2,6 +2,7 @@
 #include "compiler/codegen/Codegen.h"
 
 #include "compiler/base/ElfObject.h"
+#include "compiler/codegen/ContractCheck.h"
 #include "compiler/codegen/IrEmitter.h"
 #include "compiler/loops/LoopVerifier.h"
 #include "compiler/target/Target.h"
@@ -39,10 +40,14 @@ void initialiseTargets() {
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+    LLVMInitializeX86Disassembler();
     LLVMInitializeAArch64TargetInfo();
     LLVMInitializeAArch64Target();
     LLVMInitializeAArch64TargetMC();
     LLVMInitializeAArch64AsmPrinter();
+    LLVMInitializeAArch64AsmParser();
+    LLVMInitializeAArch64Disassembler();
   });
 }
 
@@ -155,6 +160,8 @@ Result<std::string> emitObject(const LoopProgram& program, const std::string& sy
   if (!object) return object;
   if (auto parsed = parseKernelObject(*object); !parsed)
     return internalError(fmt::format("'{}': {}", program.name, parsed.error().message));
+  if (auto good = checkContract(*object, program.contract); !good)
+    return internalError(fmt::format("'{}': {}", program.name, good.error().message));
   return object;
 }
 

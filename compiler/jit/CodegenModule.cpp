@@ -1,6 +1,7 @@
 // compiler/jit/CodegenModule.cpp — finding and loading the module; linked into programs, needs no LLVM.
 #include "compiler/jit/CodegenModule.h"
 
+#include "compiler/Fingerprint.h"
 #include "compiler/base/Log.h"
 #include "compiler/base/Module.h"
 #include "compiler/base/ProgramPath.h"
@@ -91,6 +92,11 @@ static Result<const CodegenApi*> load() {
     auto entry = reinterpret_cast<const CodegenApi* (*)()>(::dlsym(*module, "quernCodegenApi"));
     if (entry == nullptr || entry()->version != CodegenApi::kVersion) {
       reasons += fmt::format("; {} is of another version", path);
+      continue;
+    }
+    if (std::string_view(entry()->fingerprint) != kGeneratorFingerprint) {  // its kernels would be kept under our keys
+      reasons +=
+          fmt::format("; {} was built from other sources ({}, this program from {})", path, entry()->fingerprint, kGeneratorFingerprint);
       continue;
     }
     moduleLoaded = true;

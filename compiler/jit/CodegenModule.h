@@ -10,8 +10,9 @@ namespace quern {
 
 /// The module's functions: those of Codegen.h, Jit.h and Libraries.h.
 struct CodegenApi {
-  static constexpr int kVersion = 1;
+  static constexpr int kVersion = 2;
   int version;
+  const char* fingerprint;  ///< of the sources it was built from, as in the cache's keys: a module of others is refused
   Result<std::string> (*emitObject)(const LoopProgram& program, const std::string& symbol);
   Result<std::string> (*emitText)(const LoopProgram& program, EmitStage stage);
   Result<JitCode> (*linkObject)(const std::string& object, const std::string& symbol);

@@ -2,6 +2,7 @@
 //
 // LLVM's fatal errors do not return to it, and what it was building is in pieces then: whoever destroyed it would free what never was. So
 // the call is left by a jump, past all destructors; what it held is lost, and LLVM is not entered again in this process.
+#include "compiler/Fingerprint.h"
 #include "compiler/jit/CodegenModule.h"
 
 #include "compiler/ArgsHeader.h"
@@ -102,6 +103,7 @@ struct Guarded<function, kAlone> {
 extern "C" __attribute__((visibility("default"))) const quern::CodegenApi* quernCodegenApi() {
   using namespace quern;
   static const CodegenApi api = {CodegenApi::kVersion,
+                                 kGeneratorFingerprint,
                                  Guarded<emitObject>::call,
                                  Guarded<emitText>::call,
                                  Guarded<linkObject, true>::call,

@@ -8,10 +8,10 @@
 
 namespace quern {
 
-LoopBuilder::LoopBuilder(std::string name, std::string level) {
+LoopBuilder::LoopBuilder(std::string name, Contract contract) {
   std::replace(name.begin(), name.end(), '"', '\'');  // the printed form quotes the name
   program_.name = std::move(name);
-  program_.contract.level = std::move(level);
+  program_.contract = std::move(contract);
 }
 
 std::string LoopBuilder::uniqueName(const std::string& name) {

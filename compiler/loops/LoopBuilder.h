@@ -29,7 +29,7 @@ struct BufferRef {
 /// Builds one LoopProgram. Names asked for are made unique.
 class LoopBuilder {
 public:
-  LoopBuilder(std::string name, std::string level);
+  LoopBuilder(std::string name, Contract contract);
 
   /// A run-time dimension (QuernArgs.dims) or a stride parameter (QuernArgs.strides).
   Value dim(const std::string& name);

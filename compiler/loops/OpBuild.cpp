@@ -9,7 +9,7 @@
 namespace quern {
 
 OpBuild::OpBuild(const OpDesc& op, const Schedule& schedule, const Target& forTarget)
-    : b(fmt::format("{} | {}", text(op), text(schedule)), forTarget.level), target(forTarget) {
+    : b(fmt::format("{} | {}", text(op), text(schedule)), contractOf(schedule, op, forTarget)), target(forTarget) {
   for (const std::string& name : runtimeDims(op)) dims_.emplace(name, b.dim(name));
 }
 

@@ -83,6 +83,9 @@ void complete(Schedule& schedule, const std::vector<std::string>& given) {
 void fitToOp(Schedule& schedule, const OpDesc& op) {
   std::visit([&](auto& s) { s.fitTo(op); }, schedule);
 }
+Contract contractOf(const Schedule& schedule, const OpDesc& op, const Target& target) {
+  return {target.level, std::visit([&](const auto& s) { return s.needs(op); }, schedule)};
+}
 ScheduleCost costOf(const Schedule& schedule, const OpDesc& op, const Target& target) {
   return std::visit([&](const auto& s) { return s.cost(op, target); }, schedule);
 }
@@ -147,9 +150,13 @@ Schedule defaultSchedule(const OpDesc& op, const Target& target) {
 
 Result<void> validate(const Schedule& schedule, const OpDesc& op, const Target& target) {
   return std::visit(
-      [&]<class S>(const S& s) {
+      [&]<class S>(const S& s) -> Result<void> {
         QUERN_CHECK_FOR(S::kClass == classOf(op), text(op));
-        return s.validate(op, target);
+        if (auto good = s.validate(op, target); !good) return good;
+        std::vector<std::string> lacking = contractOf(s, op, target).lackingOn(target);
+        return lacking.empty()
+                   ? Result<void>()
+                   : infeasible(fmt::format("{} schedule: needs {}, which {} lacks", S::kName, join(lacking, " "), target.name));
       },
       schedule);
 }

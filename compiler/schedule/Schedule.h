@@ -56,6 +56,9 @@ std::vector<ScheduleKeyInfo> keysOf(const Schedule& schedule);
 /// Makes what was not `given` fit what was: blocks become multiples of the tile.
 void complete(Schedule& schedule, const std::vector<std::string>& given);
 
+/// What the kernel may use: the target's level, and the features that the schedule asks for.
+Contract contractOf(const Schedule& schedule, const OpDesc& op, const Target& target);
+
 /// All dimensions of `op` known.
 ScheduleCost costOf(const Schedule& schedule, const OpDesc& op, const Target& target);
 /// False where setting `key` has already made the schedule impossible whatever the later keys become.

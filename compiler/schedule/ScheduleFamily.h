@@ -5,7 +5,7 @@
 #include "compiler/op/OpDesc.h"
 #include "compiler/schedule/ScheduleCost.h"
 #include "compiler/schedule/ScheduleField.h"
-#include "compiler/target/Target.h"
+#include "compiler/target/Contract.h"
 
 #include <utility>
 
@@ -32,6 +32,9 @@ struct ScheduleFamily {
   std::string kind() const { return ""; }
   /// Can threads share it as they share `base`?
   bool enoughTasks(const S& /*base*/, const OpDesc& /*op*/) const { return true; }
+
+  /// Features beside the target's level that the code will use, sorted: the contract's.
+  std::vector<std::string> needs(const OpDesc& /*op*/) const { return {}; }
 
   // Row classes (Schedule.h).
   static std::string rowDim(const OpDesc& /*op*/) { return ""; }

@@ -7,6 +7,7 @@
 #include "compiler/Fingerprint.h"
 #include "compiler/store/ObjectLoader.h"
 #include "compiler/store/TuningRecord.h"
+#include "compiler/target/HostTarget.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -16,7 +17,7 @@ namespace quern {
 static constexpr std::string_view kMagic = "quern-kernel 1\n";
 
 KernelKey kernelKey(const OpDesc& op, const Schedule& schedule, const Target& target) {
-  return {text(op), text(schedule), target.level, kGeneratorFingerprint, kLlvmVersion, kAbiFingerprint};
+  return {text(op), text(schedule), text(contractOf(schedule, op, target)), kGeneratorFingerprint, kLlvmVersion, kAbiFingerprint};
 }
 
 /// Length-prefixed, so that no two lists of fields have the same bytes.
@@ -128,6 +129,11 @@ Result<KernelArtifact> parseArtifact(std::string_view bytes) {
 }
 
 Result<KernelRef> loadArtifact(const KernelArtifact& artifact, const std::string& origin) {
+  static const Target host = hostTarget();
+  auto contract = parseContract(artifact.info.contract);
+  if (!contract) return contract.error();
+  if (auto lacking = contract->lackingOn(host); !lacking.empty())
+    return machineLacks(fmt::format("{}: the kernel needs {}, which this CPU lacks", artifact.info.op, join(lacking, " ")));
   auto code = loadKernelObject(artifact.object);
   if (!code) return code.error();
   return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, origin, 0});

@@ -59,7 +59,26 @@ Result<Target> targetFromToml(const TomlValue& root, const std::string& file) {
   return target;
 }
 
+/// "host -avx512vnni -gfni": a target without some of its features. A level's own stay: it is the code's.
+static Result<Target> masked(const std::string& text) {
+  std::vector<std::string> words = split(text, ' ');
+  auto target = findTarget(words[0]);
+  if (!target) return target;
+  for (size_t i = 1; i < words.size(); ++i) {
+    std::string_view feature = std::string_view(words[i]).substr(std::min<size_t>(1, words[i].size()));
+    std::vector<std::string> levels = split(target->isa().requires_, ',');
+    if (!words[i].starts_with("-") || !isFeature(feature))
+      return badCommand(fmt::format("cpu '{}': '{}' is no feature to leave out, such as -avx512vnni", escaped(text), escaped(words[i])));
+    if (std::find(levels.begin(), levels.end(), feature) != levels.end())
+      return badCommand(fmt::format("cpu '{}': {} is part of {}; a lower level leaves it out", escaped(text), feature, target->level));
+    std::erase(target->features, feature);
+  }
+  target->name = join(words, "");
+  return target;
+}
+
 Result<Target> findTarget(const std::string& nameOrFile) {
+  if (nameOrFile.find(" -") != std::string::npos) return masked(nameOrFile);
   if (nameOrFile == "host") return hostTarget();
   auto path = findConfig("cpu", nameOrFile);
   if (!path) {

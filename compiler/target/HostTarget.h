@@ -21,7 +21,7 @@ FeatureTrial tryFeatures();
 
 /// A CPU file that was read. Errors: BadInput, naming `file`, line and column.
 Result<Target> targetFromToml(const TomlValue& root, const std::string& file);
-/// `host`, a name in configs/cpu/, or a TOML file.
+/// `host`, a name in configs/cpu/, or a TOML file; behind it features to leave out: "host -avx512vnni".
 /// Errors   BadCommand for an unknown name (with the known ones), BadInput for a bad file.
 Result<Target> findTarget(const std::string& nameOrFile);
 

@@ -19,12 +19,10 @@ namespace {
 /// May this entry's code run here, and was it made here?
 std::string standing(const KernelArtifact& artifact) {
   auto made = parseTarget(artifact.provenance);
-  const IsaLevel* level = findIsaLevel(artifact.key.contract);
-  if (!made || level == nullptr) return "unknown";
-  Target needed;
-  needed.level = level->name;
+  auto contract = parseContract(artifact.key.contract);
+  if (!made || !contract) return "unknown";
   Target host = hostTarget();
-  std::vector<std::string> lacking = host.lackingFor(needed);
+  std::vector<std::string> lacking = contract->lackingOn(host);
   if (!lacking.empty()) return "refused: needs " + join(lacking, " ");
   return made->model == host.model ? "exact" : "runs, tuned elsewhere (" + made->model + ")";
 }
