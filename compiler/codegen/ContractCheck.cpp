@@ -2,6 +2,7 @@
 #include "compiler/codegen/ContractCheck.h"
 
 #include "compiler/base/ElfObject.h"
+#include "compiler/codegen/X86Features.h"
 
 #include <fmt/format.h>
 #include <llvm/MC/MCAsmBackend.h>
@@ -21,6 +22,8 @@
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Support/SourceMgr.h>
 
+#include <algorithm>
+#include <functional>
 #include <set>
 
 namespace quern {
@@ -43,30 +46,29 @@ public:
     return std::unique_ptr<llvm::MCSubtargetInfo>(target_->createMCSubtargetInfo(triple_, name, features));
   }
 
-  /// One instruction of each opcode, as text, a line each. Errors: Internal.
-  Result<std::string> oneOfEach(std::string_view code) const {
+  using Seen = std::function<std::string(std::span<const uint8_t> bytes, const std::string& text)>;
+
+  /// Calls `seen` with the first instruction of each opcode, until it says something. Errors: Internal: that, or no instruction.
+  Result<void> oneOfEach(std::string_view code, const Seen& seen) const {
     auto any = cpu("", llvm::Triple(triple_).isAArch64() ? "+all" : "");  // x86 takes everything apart in any case
     llvm::MCContext context(llvm::Triple(triple_), assembly_.get(), registers_.get(), any.get());
     std::unique_ptr<llvm::MCDisassembler> disassembler(target_->createMCDisassembler(*any, context));
     std::unique_ptr<llvm::MCInstPrinter> printer(
         target_->createMCInstPrinter(llvm::Triple(triple_), assembly_->getAssemblerDialect(), *assembly_, *instructions_, *registers_));
     llvm::ArrayRef<uint8_t> bytes(reinterpret_cast<const uint8_t*>(code.data()), code.size());
-    std::set<unsigned> seen;
-    std::string lines;
-    for (uint64_t at = 0; at < bytes.size();) {
+    std::set<unsigned> known;
+    for (uint64_t at = 0, length = 0; at < bytes.size(); at += length) {
       llvm::MCInst instruction;
-      uint64_t length = 0;
       auto status = disassembler->getInstruction(instruction, length, bytes.slice(at), at, llvm::nulls());
       if (status != llvm::MCDisassembler::Success || length == 0)
         return internalError(fmt::format("byte {} of the code is no instruction", at));
-      if (seen.insert(instruction.getOpcode()).second) {
-        llvm::raw_string_ostream stream(lines);
-        printer->printInst(&instruction, at, "", *any, stream);
-        stream << "\n";
-      }
-      at += length;
+      if (!known.insert(instruction.getOpcode()).second) continue;
+      std::string text;
+      llvm::raw_string_ostream stream(text);
+      printer->printInst(&instruction, at, "", *any, stream);
+      if (std::string why = seen({bytes.data() + at, length}, text); !why.empty()) return internalError(why);
     }
-    return lines;
+    return {};
   }
 
   /// What the assembler of a CPU says of `lines` first; empty: nothing.
@@ -113,11 +115,24 @@ Result<void> checkContract(std::string_view object, const Contract& contract) {
   if (!parsed) return parsed.error();
   Machine machine(contract.isa());
   if (!machine.good()) return internalError(fmt::format("LLVM knows no {}", contract.isa().arch));
-  for (const auto& section : parsed->sections) {
+  Target least;
+  least.level = contract.level;
+  least.features = contract.features;
+  std::vector<std::string> all = least.allFeatures();
+  auto has = [&](std::string_view feature) { return std::binary_search(all.begin(), all.end(), feature); };
+  bool isX86 = contract.isa().arch == "x86_64";  // whose assembler knows no CPU
+  for (const ElfSection& section : parsed->sections) {
     if (!section.code) continue;
-    auto lines = machine.oneOfEach(section.bytes);
-    if (!lines) return lines.error();
-    if (std::string why = machine.refusal(*lines, contract); !why.empty())
+    std::string lines;
+    auto good = machine.oneOfEach(section.bytes, [&](std::span<const uint8_t> bytes, const std::string& line) -> std::string {
+      lines += line + "\n";
+      if (!isX86 || has(x86FeatureOf(bytes))) return "";
+      return fmt::format("the code is not of its contract {}: {} needs {}", text(contract), llvm::StringRef(line).trim().str(),
+                         x86FeatureOf(bytes));
+    });
+    if (!good) return good;
+    if (isX86) continue;
+    if (std::string why = machine.refusal(lines, contract); !why.empty())
       return internalError(fmt::format("the code is not of its contract {}: {}", text(contract), why));
   }
   return {};

@@ -8,9 +8,8 @@
 
 namespace quern {
 
-/// Takes the object's code apart and puts one instruction of each kind together again for a CPU that has what the contract says and no more.
+/// Takes the object's code apart and asks of one instruction of each kind whether a CPU with what the contract says, and no more, has it.
 /// Errors   Internal: the first that such a CPU does not have, or bytes that are no instruction.
-/// Cost     a millisecond: a kernel has some dozens of kinds.
 Result<void> checkContract(std::string_view object, const Contract& contract);
 
 }  // namespace quern

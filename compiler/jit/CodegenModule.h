@@ -3,12 +3,13 @@
 #pragma once
 
 #include "compiler/codegen/Codegen.h"
+#include "compiler/codegen/ContractCheck.h"
 #include "compiler/codegen/Libraries.h"
 #include "compiler/jit/Jit.h"
 
 namespace quern {
 
-/// The module's functions: those of Codegen.h, Jit.h and Libraries.h.
+/// The module's functions: those of Codegen.h, ContractCheck.h, Jit.h and Libraries.h.
 struct CodegenApi {
   static constexpr int kVersion = 2;
   int version;
@@ -16,6 +17,7 @@ struct CodegenApi {
   Result<std::string> (*emitObject)(const LoopProgram& program, const std::string& symbol);
   Result<std::string> (*emitText)(const LoopProgram& program, EmitStage stage);
   Result<JitCode> (*linkObject)(const std::string& object, const std::string& symbol);
+  Result<void> (*checkContract)(std::string_view object, const Contract& contract);
   Result<std::string> (*staticLibrary)(const std::vector<NamedObject>& objects);
   Result<std::string> (*sharedLibrary)(const std::vector<NamedObject>& objects, const std::string& soname);
   const char* argsHeader;  ///< the text of QuernArgs.h, for bundles

@@ -107,6 +107,7 @@ extern "C" __attribute__((visibility("default"))) const quern::CodegenApi* quern
                                  Guarded<emitObject>::call,
                                  Guarded<emitText>::call,
                                  Guarded<linkObject, true>::call,
+                                 Guarded<checkContract>::call,
                                  Guarded<staticLibrary>::call,
                                  Guarded<sharedLibrary>::call,
                                  kArgsHeader};

@@ -137,3 +137,34 @@ TEST_CASE("element types of memory, as they lie there and as they are loaded") {
     CHECK(interpreted(program, memory) == native(program, memory));
   }
 }
+
+TEST_CASE("code is held against its contract") {
+  auto api = codegenModule();
+  REQUIRE(api);
+  auto objectFor = [&](const std::string& contract, const std::string& value) {
+    LoopProgram program = parsed(fmt::format(
+        "loops \"contract\"\nisa {}\ndim n\nbuffer a : u8 in [n] strides [1]\nbuffer b : i8 in [n] strides [1]\n"
+        "buffer out : i32 inout [(n / 4)] strides [1]\nphase task tasks 1 {{\n  for j = 0 to n step 32 {{ store out[(j / 4)] = {} }}\n}}\n",
+        contract, value));
+    auto object = (*api)->emitObject(program, kKernelSymbol);
+    REQUIRE(object);
+    return *object;
+  };
+  auto said = [&](const std::string& object, const char* contract) {
+    auto good = (*api)->checkContract(object, *parseContract(contract));
+    return good ? "" : good.error().message;
+  };
+  std::string dot = "dot4(out[(j / 4)]:8, a[j]:u8x32, b[j]:i8x32)", sum = "(out[(j / 4)]:8 + out[(j / 4)]:8)";
+  std::string vnni = objectFor("x86-64-v3 + avxvnni", dot), wide = objectFor("x86-64-v4", dot), narrow = objectFor("x86-64-v3", sum);
+  CHECK(said(vnni, "x86-64-v3 + avxvnni") == "");
+  CHECK_THAT(said(vnni, "x86-64-v3"), Catch::Contains("vpdpbusd") && Catch::Contains("needs avxvnni"));
+  CHECK(said(wide, "x86-64-v4") == "");
+  CHECK_THAT(said(wide, "x86-64-v3"), Catch::Contains("not of its contract x86-64-v3"));
+  CHECK(said(narrow, "x86-64-v4") == "");
+  CHECK_THAT(said(narrow, "x86-64-v2"), Catch::Contains("needs avx2"));
+  std::string broken = narrow;
+  size_t code = broken.find("\xc5\xfd", 64);  // a VEX prefix
+  REQUIRE(code != std::string::npos);
+  broken.replace(code, 2, "\x06\x06");
+  CHECK_THAT(said(broken, "x86-64-v3"), Catch::Contains("is no instruction"));
+}

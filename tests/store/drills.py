@@ -232,6 +232,45 @@ def modules(folder):
         check(good, f"program {program_mode:o}, module {module_mode:o} in {folder_mode:o}: {done.returncode} {done.stderr.strip()}")
 
 
+    # Nor where it was built from other sources than the program, whose kernels would be kept under the program's keys.
+    for path, mode in ((program, 0o755), (module, 0o755), (here, 0o755)):
+        os.chmod(path, mode)
+    known = re.search(r'kGeneratorFingerprint = "(\w{16})"', open(os.path.join(os.path.dirname(quern), "..", "compiler", "Fingerprint.h")).read())[1].encode()
+    data = open(module, "rb").read()
+    check(known in data, "the module does not hold its fingerprint")
+    with open(module, "wb") as file:
+        file.write(data.replace(known, b"0123456789abcdef"))
+    done = subprocess.run([program, "eval", "softmax", os.path.join(folder, "x.npy"), "-o", os.path.join(folder, "y.npy"), "--cache", "none"],
+                          capture_output=True, text=True)
+    check(done.returncode == 4 and "was built from other sources (0123456789abcdef" in done.stderr, f"another fingerprint: {done.returncode} {done.stderr.strip()}")
+
+
+def wider(folder):
+    """A cache from a machine that has more: what its entries need is named."""
+    cache = os.path.join(folder, "wider")
+    kernels = os.path.join(cache, "kernels")
+    check(run(folder, cache)[0] == 0, "an evaluation to make an entry")
+    name, = os.listdir(kernels)
+    fields = entry_fields(open(os.path.join(kernels, name), "rb").read())
+    joined = lambda some: b"".join(b"%s %d\n%s\n" % (k, len(v), v) for k, v in some)
+    key = [(k, fields[k]) for k in (b"op", b"schedule", b"contract", b"generator", b"llvm", b"abi")]
+    check(hashlib.sha256(joined(key)).hexdigest()[:32] == name.split(".")[0], f"{name} is not the hash of its key")
+    needs = fields[b"contract"] + b" + amx-int8 + avx512fp16"
+    fields = {k: needs if k == b"contract" else v.replace(b"contract " + fields[b"contract"] + b"\n", b"contract " + needs + b"\n") for k, v in fields.items()}
+    body = b"quern-kernel 1\n" + joined(fields.items())
+    os.unlink(os.path.join(kernels, name))
+    name = hashlib.sha256(joined([(k, fields[k]) for k, _ in key])).hexdigest()[:32] + "." + name.split(".", 1)[1]
+    with open(os.path.join(kernels, name), "wb") as file:
+        file.write(body + hashlib.sha256(body).hexdigest().encode())
+    os.chmod(os.path.join(kernels, name), 0o600)
+    done = subprocess.run([quern, "cache", "list", "--cache", cache], capture_output=True, text=True)
+    features = subprocess.run([quern, "cpu", "--json", "-"], capture_output=True, text=True).stdout
+    if "avx512fp16" in features:
+        return
+    lacking = "refused: needs amx-int8 avx512fp16"
+    check(done.returncode == 0 and lacking in done.stdout, f"list: {done.returncode} {done.stdout} {done.stderr}")
+
+
 with tempfile.TemporaryDirectory() as folder:
     with open(os.path.join(folder, "x.npy"), "wb") as file:
         file.write(npy("(4, 32)", [i * 0.01 for i in range(128)]))
@@ -245,6 +284,7 @@ with tempfile.TemporaryDirectory() as folder:
     swapped(folder)
     pinned(folder)
     modules(folder)
+    wider(folder)
 
 print("\n".join(failed))
 print(f"{checks} checks, {len(failed)} wrong")

@@ -109,6 +109,39 @@ TEST_CASE("every op's keys in TOML give the op that its text gives") {
   }
 }
 
+TEST_CASE("contracts") {
+  for (const char* given : {"x86-64", "x86-64-v4", "x86-64-v4 + avx512bf16 + avx512vnni", "aarch64 + dotprod"})
+    CHECK(text(*parseContract(given)) == given);
+  CHECK(text(*parseContract("x86-64-v3+gfni + avxvnni")) == "x86-64-v3 + avxvnni + gfni");
+  for (const auto& [given, says] : {std::pair{"x86-64-v9", "is no base level; levels: x86-64 "},
+                                    {"x86-64-v3 + avx512_vnni", "'avx512_vnni' is no feature"},
+                                    {"x86-64-v3 + gfni + gfni", "'gfni' is no feature named once"},
+                                    {"", "is no base level"},
+                                    {"x86-64 +", "'' is no feature"}}) {
+    auto refused = parseContract(given);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find(says) != std::string::npos);
+  }
+  Target narrow = *parseTarget("narrow level=x86-64-v4 features=avx512bf16"),
+         wide = *parseTarget("wide level=x86-64-v4 features=avx512vnni,gfni");
+  CHECK(parseContract("x86-64-v4 + avx512vnni")->lackingOn(narrow) == std::vector<std::string>{"avx512vnni"});
+  CHECK(parseContract("x86-64-v4 + avx512vnni")->lackingOn(wide).empty());
+  CHECK(parseContract("x86-64-v3")->lackingOn(narrow).empty());
+  CHECK_FALSE(parseContract("aarch64")->lackingOn(wide).empty());
+  CHECK_FALSE(parseTarget("wrong level=x86-64-v4 features=avx512_vnni"));
+}
+
+TEST_CASE("a CPU without some of its features") {
+  auto whole = findTarget("zen5"), part = findTarget("zen5 -avx512vnni -gfni");
+  REQUIRE(whole);
+  REQUIRE(part);
+  CHECK(part->name == "zen5-avx512vnni-gfni");
+  CHECK(part->lackingFor(*whole) == std::vector<std::string>{"avx512vnni", "gfni"});
+  CHECK(whole->lackingFor(*part).empty());
+  CHECK(*parseTarget(text(*part)) == *part);
+  for (const char* wrong : {"zen5 -avx512_vnni", "zen5 -avx2", "zen5 -gfni gfni", "zen6 -gfni"}) CHECK_FALSE(findTarget(wrong));
+}
+
 TEST_CASE("formulas") {
   std::vector<std::string> names = {"m", "kv"};
   std::vector<int64_t> values = {100, 7};

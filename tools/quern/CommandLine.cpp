@@ -29,7 +29,8 @@ CommandLine& CommandLine::toggle(const std::string& name, const std::string& hel
 
 CommandLine& CommandLine::common(std::initializer_list<std::string_view> names) {
   for (std::string_view name : names) {
-    if (name == "cpu") value("cpu", "NAME|FILE", "host", "the CPU to compile for: host, a name in configs/cpu, or a TOML file; \"host -avx512vnni\" leaves features out");
+    if (name == "cpu")
+      value("cpu", "NAME|FILE", "host", "the CPU to compile for: host, a name in configs/cpu, or a TOML file; \"host -gfni\": without");
     if (name == "schedule")
       value("schedule", "TEXT", "", "\"mr=8 nr=48 ...\", default, or tuned (default: pinned, else tuned here, else default)");
     if (name == "cache") value("cache", "DIR[:DIR...]", "", "kernel cache: the first is written, the others only read; none: no cache");
