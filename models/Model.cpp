@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <set>
 
 namespace quern {
 
@@ -77,6 +78,15 @@ static KernelProvider remembering(const KernelProvider& kernels, std::map<std::s
   };
 }
 
+/// Each once, in the order of the steps.
+static std::vector<OpDesc> opsOf(ModelGraph& graph) {
+  std::set<std::string> seen;
+  std::vector<OpDesc> ops;
+  for (const PlanStep* step : graph.plan().kernelSteps())
+    if (seen.insert(text(step->op)).second) ops.push_back(step->op);
+  return ops;
+}
+
 Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
   std::string label = escaped(source.weights.label());
   if (options.context > source.config.context)
@@ -88,6 +98,7 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
   ModelGraph graph(own.weights, own.config, std::min(options.chunk, context), context, options.kvType);
   if (auto good = describe(own, graph); !good) return good.error();
   if (auto good = own.weights.checkAllUsed(); !good) return good.error();
+  if (options.foreseen) options.foreseen(opsOf(graph));
   std::map<std::string, KernelRef> known;
   KernelProvider once = remembering(kernels, known);
   auto memory = loadWeights(graph, own.weights, once, {options.threads, options.progress, options.note});

@@ -15,6 +15,8 @@ struct ModelOptions {
   ElementType kvType = ElementType::F32;  ///< or F16
   std::function<void(double done, double total)> progress;
   std::function<void(const std::string& line)> note;
+  /// Told every op once, before the provider is asked for the first: it may make their kernels side by side.
+  std::function<void(const std::vector<OpDesc>& ops)> foreseen;
 };
 
 /// The kernels a model runs, with how often per forward of `rows` token rows at `past` positions, all rows' logits wanted.

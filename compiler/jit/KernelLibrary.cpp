@@ -3,6 +3,7 @@
 
 #include "compiler/base/Check.h"
 #include "compiler/base/Log.h"
+#include "compiler/base/Thread.h"
 #include "compiler/jit/CodegenModule.h"
 #include "compiler/jit/CompileApart.h"
 #include "compiler/loops/Lower.h"
@@ -10,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
+#include <functional>
 
 namespace quern {
 
@@ -121,6 +123,41 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule,
     remember(name, *kernel);
     return kernel;
   });
+}
+
+/// body(0) to body(count - 1), in this order begun, by so many threads or as many as there are.
+static void sideBySide(size_t count, int threads, const std::function<void(size_t)>& body) {
+  constexpr size_t kStackBytes = 8 << 20;  // LLVM's passes recurse
+  std::atomic<size_t> next{0};
+  auto work = [&] {
+    for (size_t i = next++; i < count; i = next++) body(i);
+  };
+  std::vector<Thread> helpers;
+  for (int i = 1; i < threads && helpers.size() + 1 < count; ++i) {
+    auto helper = Thread::start(work, kStackBytes);
+    if (!helper) break;
+    helpers.push_back(std::move(*helper));
+  }
+  work();
+}
+
+void KernelLibrary::prepare(const std::vector<std::pair<OpDesc, Schedule>>& wanted, int threads) {
+  std::vector<char> found(wanted.size());
+  sideBySide(wanted.size(), threads, [&](size_t i) {
+    const auto& [op, schedule] = wanted[i];
+    KernelKey key = kernelKey(op, schedule, target_);
+    auto cached = cache_.enabled() ? fromCache(op, schedule, key) : Result<KernelRef>(KernelRef());
+    found[i] = cached && *cached != nullptr;
+    if (found[i]) remember(text(key), *cached);
+  });
+  std::vector<std::pair<double, size_t>> missing;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    if (found[i]) continue;
+    auto program = lower(wanted[i].first, wanted[i].second, target_);
+    missing.emplace_back(program ? -weightOf(*program) : 0, i);
+  }
+  std::sort(missing.begin(), missing.end());
+  sideBySide(missing.size(), threads, [&](size_t i) { (void)get(wanted[missing[i].second].first, wanted[missing[i].second].second); });
 }
 
 Result<KernelRef> KernelLibrary::obtain(const OpDesc& op, const Schedule& schedule, const KernelKey& key, const Stop& stop) {

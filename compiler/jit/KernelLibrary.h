@@ -41,6 +41,9 @@ public:
   Result<KernelRef> get(const OpDesc& op, const Schedule& schedule, const Stop& stop = {});
   Result<KernelRef> get(const OpDesc& op, const ScheduleChoice& choice);
   Result<KernelRef> get(const OpDesc& op);
+  /// Makes kernels side by side on so many threads, those that take longest to compile first; get() then finds them in memory. What goes
+  /// wrong get() says.
+  void prepare(const std::vector<std::pair<OpDesc, Schedule>>& wanted, int threads);
   /// Compiled now, neither kept nor stored: a candidate that may lose.
   Result<KernelRef> tryOut(const OpDesc& op, const Schedule& schedule, const Stop& stop = {});
 

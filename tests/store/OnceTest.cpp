@@ -37,6 +37,25 @@ TEST_CASE("sixteen threads make each kernel once") {
   }
 }
 
+TEST_CASE("kernels that are foreseen are made side by side, each once") {
+  for (bool withCache : {true, false}) {
+    Folder folder;
+    std::vector<std::string> caches = withCache ? std::vector<std::string>{folder.path} : std::vector<std::string>();
+    std::vector<std::pair<OpDesc, Schedule>> wanted;
+    for (const char* each : {"add a=*x8 b=8", "softmax x=*x37", "matmul m=64 n=64 k=64", "gelu x=100", "softmax x=*x37"})
+      wanted.emplace_back(op(each), defaultSchedule(op(each), hostTarget()));
+    for (int threads : {1, 3}) {
+      KernelLibrary library(hostTarget(), caches);
+      library.prepare(wanted, threads);
+      bool again = withCache && threads == 3;  // the first has filled the cache
+      CHECK(library.counts().compiled == (again ? 0 : 4));
+      for (const auto& [desc, schedule] : wanted) CHECK(library.get(desc, schedule));
+      CHECK(library.counts().compiled == (again ? 0 : 4));
+      CHECK(library.counts().reused >= 5);
+    }
+  }
+}
+
 TEST_CASE("two libraries on one cache, at the same time, compile a key once") {
   Folder folder;
   KernelLibrary one(hostTarget(), {folder.path}), two(hostTarget(), {folder.path});

@@ -8,8 +8,48 @@
 
 #include <cstdio>
 #include <fmt/format.h>
+#include <map>
 
 namespace quern {
+
+namespace {
+
+/// A model's kernels from a library. What an op runs with is decided once.
+class ModelKernels {
+public:
+  ModelKernels(KernelLibrary& library, int threads) : library_(library), threads_(threads) {}
+
+  void prepare(const std::vector<OpDesc>& ops) {
+    std::vector<std::pair<OpDesc, Schedule>> wanted;
+    for (const OpDesc& op : ops) {
+      auto choice = chosen(op);
+      if (!choice) continue;
+      wanted.emplace_back(op, choice->schedule);
+      for (const RowClass& few : choice->narrow) wanted.emplace_back(op, few.schedule);
+    }
+    library_.prepare(wanted, threads_);
+  }
+  Result<KernelRef> operator()(const OpDesc& op) {
+    auto choice = chosen(op);
+    return choice ? library_.get(op, *choice) : choice.error();
+  }
+
+private:
+  Result<ScheduleChoice> chosen(const OpDesc& op) {
+    auto [found, fresh] = choices_.try_emplace(text(op), ScheduleChoice{});
+    if (!fresh) return found->second;
+    auto choice = library_.choose(op);
+    if (choice) found->second = *choice;
+    else choices_.erase(found);
+    return choice;
+  }
+
+  KernelLibrary& library_;
+  int threads_;
+  std::map<std::string, ScheduleChoice> choices_;
+};
+
+}  // namespace
 
 KernelProvider kernelsFor(KernelLibrary& library, std::string schedule) {
   return [&library, schedule = std::move(schedule)](const OpDesc& op) -> Result<KernelRef> {
@@ -52,7 +92,9 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
   ProgressBar bar(wantsProgress(line), "loading", humanBytes);
   options.progress = [&](double done, double total) { bar.show(done, total); };
   if (!line.has("quiet")) options.note = [&bar](const std::string& said) { bar.clear(), std::fprintf(stderr, "%s\n", said.c_str()); };
-  auto model = Model::load(std::move(source), kernelsFor(*running.library), options);
+  auto kernels = std::make_shared<ModelKernels>(*running.library, options.threads);
+  options.foreseen = [kernels](const std::vector<OpDesc>& ops) { kernels->prepare(ops); };
+  auto model = Model::load(std::move(source), [kernels](const OpDesc& op) { return (*kernels)(op); }, options);
   if (!model) return model.error();
   running.model = std::move(*model);
   return running;
