@@ -30,7 +30,7 @@ namespace quern {
 
 namespace {
 
-/// LLVM's tables of one architecture.
+/// LLVM's tables of one architecture: made once, read by any thread.
 class Machine {
 public:
   explicit Machine(const IsaLevel& isa) : triple_(fmt::format("{}-unknown-linux-gnu", isa.arch)) {
@@ -40,21 +40,20 @@ public:
     registers_.reset(target_->createMCRegInfo(triple_));
     assembly_.reset(target_->createMCAsmInfo(*registers_, triple_, options_));
     instructions_.reset(target_->createMCInstrInfo());
+    any_ = cpu("", isa.arch == "aarch64" ? "+all" : "");  // x86 takes everything apart in any case
   }
   bool good() const { return target_ != nullptr; }
   std::unique_ptr<llvm::MCSubtargetInfo> cpu(const std::string& name, const std::string& features) const {
     return std::unique_ptr<llvm::MCSubtargetInfo>(target_->createMCSubtargetInfo(triple_, name, features));
   }
 
-  using Seen = std::function<std::string(std::span<const uint8_t> bytes, const std::string& text)>;
+  using Text = std::function<std::string()>;
+  using Seen = std::function<std::string(std::span<const uint8_t> bytes, const Text& text)>;
 
   /// Calls `seen` with the first instruction of each opcode, until it says something. Errors: Internal: that, or no instruction.
   Result<void> oneOfEach(std::string_view code, const Seen& seen) const {
-    auto any = cpu("", llvm::Triple(triple_).isAArch64() ? "+all" : "");  // x86 takes everything apart in any case
-    llvm::MCContext context(llvm::Triple(triple_), assembly_.get(), registers_.get(), any.get());
-    std::unique_ptr<llvm::MCDisassembler> disassembler(target_->createMCDisassembler(*any, context));
-    std::unique_ptr<llvm::MCInstPrinter> printer(
-        target_->createMCInstPrinter(llvm::Triple(triple_), assembly_->getAssemblerDialect(), *assembly_, *instructions_, *registers_));
+    llvm::MCContext context(llvm::Triple(triple_), assembly_.get(), registers_.get(), any_.get());
+    std::unique_ptr<llvm::MCDisassembler> disassembler(target_->createMCDisassembler(*any_, context));
     llvm::ArrayRef<uint8_t> bytes(reinterpret_cast<const uint8_t*>(code.data()), code.size());
     std::set<unsigned> known;
     for (uint64_t at = 0, length = 0; at < bytes.size(); at += length) {
@@ -63,12 +62,19 @@ public:
       if (status != llvm::MCDisassembler::Success || length == 0)
         return internalError(fmt::format("byte {} of the code is no instruction", at));
       if (!known.insert(instruction.getOpcode()).second) continue;
-      std::string text;
-      llvm::raw_string_ostream stream(text);
-      printer->printInst(&instruction, at, "", *any, stream);
-      if (std::string why = seen({bytes.data() + at, length}, text); !why.empty()) return internalError(why);
+      std::string why = seen({bytes.data() + at, length}, [&] { return textOf(instruction, at); });
+      if (!why.empty()) return internalError(why);
     }
     return {};
+  }
+
+  std::string textOf(const llvm::MCInst& instruction, uint64_t at) const {
+    std::unique_ptr<llvm::MCInstPrinter> printer(
+        target_->createMCInstPrinter(llvm::Triple(triple_), assembly_->getAssemblerDialect(), *assembly_, *instructions_, *registers_));
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    printer->printInst(&instruction, at, "", *any_, stream);
+    return llvm::StringRef(text).trim().str();
   }
 
   /// What the assembler of a CPU says of `lines` first; empty: nothing.
@@ -106,14 +112,20 @@ private:
   std::unique_ptr<llvm::MCRegisterInfo> registers_;
   std::unique_ptr<llvm::MCAsmInfo> assembly_;
   std::unique_ptr<llvm::MCInstrInfo> instructions_;
+  std::unique_ptr<llvm::MCSubtargetInfo> any_;
 };
+
+const Machine& machineOf(const IsaLevel& isa) {
+  static const Machine x86(*findIsaLevel("x86-64")), arm(*findIsaLevel("aarch64"));
+  return isa.arch == "aarch64" ? arm : x86;
+}
 
 }  // namespace
 
 Result<void> checkContract(std::string_view object, const Contract& contract) {
   auto parsed = parseKernelObject(object);
   if (!parsed) return parsed.error();
-  Machine machine(contract.isa());
+  const Machine& machine = machineOf(contract.isa());
   if (!machine.good()) return internalError(fmt::format("LLVM knows no {}", contract.isa().arch));
   Target least;
   least.level = contract.level;
@@ -124,11 +136,11 @@ Result<void> checkContract(std::string_view object, const Contract& contract) {
   for (const ElfSection& section : parsed->sections) {
     if (!section.code) continue;
     std::string lines;
-    auto good = machine.oneOfEach(section.bytes, [&](std::span<const uint8_t> bytes, const std::string& line) -> std::string {
-      lines += line + "\n";
-      if (!isX86 || has(x86FeatureOf(bytes))) return "";
-      return fmt::format("the code is not of its contract {}: {} needs {}", text(contract), llvm::StringRef(line).trim().str(),
-                         x86FeatureOf(bytes));
+    auto good = machine.oneOfEach(section.bytes, [&](std::span<const uint8_t> bytes, const Machine::Text& text) -> std::string {
+      if (!isX86) return lines += text() + "\n", "";
+      std::string_view feature = x86FeatureOf(bytes);
+      if (has(feature)) return "";
+      return fmt::format("the code is not of its contract {}: {} needs {}", quern::text(contract), text(), feature);
     });
     if (!good) return good;
     if (isX86) continue;
