@@ -7,6 +7,7 @@
 #include <llvm/IR/Intrinsics.h>
 #include <llvm/IR/IntrinsicsX86.h>
 
+#include <algorithm>
 #include <numeric>
 #include <vector>
 
@@ -128,7 +129,34 @@ llvm::Value* everyOf(llvm::IRBuilderBase& ir, llvm::Value* a, int first, int ste
   return lanes == 1 ? ir.CreateExtractElement(a, static_cast<uint64_t>(first)) : ir.CreateShuffleVector(a, pattern);
 }
 
-/// Sums of products of four bytes: vpdpbusd where the contract has it and the lanes fill a register, else products of i32.
+/// a[2 i] b[2 i] + a[2 i + 1] b[2 i + 1] of words, as i32: pmaddwd of whole registers on x86, which LLVM does not find by itself.
+llvm::Value* pairSums(llvm::IRBuilderBase& ir, llvm::Value* a, llvm::Value* b, const IsaLevel& isa) {
+  auto lanes = static_cast<int>(llvm::cast<llvm::FixedVectorType>(a->getType())->getNumElements());
+  int atOnce = std::min(lanes, isa.vectorBits / 16);
+  if (isa.arch != "x86_64" || atOnce < 8) {
+    llvm::Type* wide = inLanes(ir.getInt32Ty(), lanes / 2);
+    auto product = [&](int first) {
+      llvm::Value *x = everyOf(ir, a, first, 2, lanes / 2), *y = everyOf(ir, b, first, 2, lanes / 2);
+      return ir.CreateMul(ir.CreateSExt(x, wide), ir.CreateSExt(y, wide));
+    };
+    return ir.CreateAdd(product(0), product(1));
+  }
+  auto instruction = atOnce == 8    ? llvm::Intrinsic::x86_sse2_pmadd_wd
+                     : atOnce == 16 ? llvm::Intrinsic::x86_avx2_pmadd_wd
+                                    : llvm::Intrinsic::x86_avx512_pmaddw_d_512;
+  std::vector<llvm::Value*> parts;
+  for (int first = 0; first < lanes; first += atOnce)
+    parts.push_back(ir.CreateIntrinsic(instruction, {}, {everyOf(ir, a, first, 1, atOnce), everyOf(ir, b, first, 1, atOnce)}));
+  for (int each = atOnce / 2; parts.size() > 1; each *= 2) {
+    std::vector<int> both(static_cast<size_t>(2 * each));
+    std::iota(both.begin(), both.end(), 0);
+    for (size_t i = 0; i < parts.size() / 2; ++i) parts[i] = ir.CreateShuffleVector(parts[2 * i], parts[2 * i + 1], both);
+    parts.resize(parts.size() / 2);
+  }
+  return parts[0];
+}
+
+/// Sums of products of four bytes: vpdpbusd where the contract has it and the lanes fill a register, else of words.
 llvm::Value* dot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, const Contract& contract) {
   int sums = e.type.lanes, bits = 32 * sums;
   bool isSigned = e.args[1]->type.scalar == Scalar::I8;
@@ -149,11 +177,11 @@ llvm::Value* dot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Va
     llvm::Value* excess = dot(llvm::Constant::getNullValue(words), offset, args[2]);
     return ir.CreateSub(dot(args[0], ir.CreateXor(args[1], offset), args[2]), excess);
   }
-  llvm::Type* wide = inLanes(ir.getInt32Ty(), 4 * sums);
-  llvm::Value* products =
-      ir.CreateMul(isSigned ? ir.CreateSExt(args[1], wide) : ir.CreateZExt(args[1], wide), ir.CreateSExt(args[2], wide));
-  llvm::Value* total = args[0];
-  for (int i = 0; i < 4; ++i) total = ir.CreateAdd(total, everyOf(ir, products, i, 4, sums));
+  llvm::Type* words = inLanes(ir.getInt16Ty(), 4 * sums);
+  llvm::Value* a = isSigned ? ir.CreateSExt(args[1], words) : ir.CreateZExt(args[1], words);
+  llvm::Value* b = ir.CreateSExt(args[2], words);
+  llvm::Value* pairs = pairSums(ir, a, b, contract.isa());
+  llvm::Value* total = ir.CreateAdd(args[0], ir.CreateAdd(everyOf(ir, pairs, 0, 2, sums), everyOf(ir, pairs, 1, 2, sums)));
   return total;
 }
 

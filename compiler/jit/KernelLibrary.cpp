@@ -142,18 +142,16 @@ static void sideBySide(size_t count, int threads, const std::function<void(size_
 }
 
 void KernelLibrary::prepare(const std::vector<std::pair<OpDesc, Schedule>>& wanted, int threads) {
-  std::vector<char> found(wanted.size());
-  sideBySide(wanted.size(), threads, [&](size_t i) {
+  std::vector<std::pair<double, size_t>> missing;
+  for (size_t i = 0; i < wanted.size(); ++i) {  // on this thread: with the cache filled no other is started for nothing
     const auto& [op, schedule] = wanted[i];
     KernelKey key = kernelKey(op, schedule, target_);
     auto cached = cache_.enabled() ? fromCache(op, schedule, key) : Result<KernelRef>(KernelRef());
-    found[i] = cached && *cached != nullptr;
-    if (found[i]) remember(text(key), *cached);
-  });
-  std::vector<std::pair<double, size_t>> missing;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    if (found[i]) continue;
-    auto program = lower(wanted[i].first, wanted[i].second, target_);
+    if (cached && *cached != nullptr) {
+      remember(text(key), *cached);
+      continue;
+    }
+    auto program = lower(op, schedule, target_);
     missing.emplace_back(program ? -weightOf(*program) : 0, i);
   }
   std::sort(missing.begin(), missing.end());
