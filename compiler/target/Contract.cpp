@@ -50,11 +50,13 @@ Result<Contract> parseContract(std::string_view text) {
   }
   contract.level = parts[0];
   contract.features.assign(parts.begin() + 1, parts.end());
-  for (const std::string& feature : contract.features)
-    if (!isFeature(feature)) return wrong(feature, "feature that is known here");
   std::sort(contract.features.begin(), contract.features.end());
-  auto twice = std::adjacent_find(contract.features.begin(), contract.features.end());
-  if (twice != contract.features.end()) return wrong(*twice, "feature named once");
+  for (size_t i = 0; i < contract.features.size(); ++i) {
+    const std::string& feature = contract.features[i];
+    if (!isFeature(feature)) return wrong(feature, "feature; they have LLVM's names, such as avx512vnni");
+    if (i > 0 && contract.features[i - 1] == feature)
+      return badInput(fmt::format("contract '{}' names {} twice; once is right", escapedShort(text), feature));
+  }
   return contract;
 }
 

@@ -62,6 +62,7 @@ Result<Target> targetFromToml(const TomlValue& root, const std::string& file) {
 /// "host -avx512vnni -gfni": a target without some of its features. A level's own stay: it is the code's.
 static Result<Target> masked(const std::string& text) {
   std::vector<std::string> words = split(text, ' ');
+  std::erase(words, "");
   auto target = findTarget(words[0]);
   if (!target) return target;
   for (size_t i = 1; i < words.size(); ++i) {

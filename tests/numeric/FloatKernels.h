@@ -29,17 +29,22 @@ inline LoopProgram programOf(std::string expression, const Target& target) {
   return expanded;
 }
 
-inline KernelRef floatKernel(const std::string& expression, const Target& target) {
-  LoopProgram program = programOf(expression, target);
+inline JitCode compiled(const LoopProgram& program) {
   auto api = codegenModule();
   REQUIRE(api);
   auto object = (*api)->emitObject(program, kKernelSymbol);
   REQUIRE(object);
   auto code = (*api)->linkObject(*object, kKernelSymbol);
   REQUIRE(code);
+  return *code;
+}
+
+inline KernelRef floatKernel(const std::string& expression, const Target& target) {
+  LoopProgram program = programOf(expression, target);
+  JitCode code = compiled(program);
   OpDesc like = op("exp x=*");
   KernelInfo info = kernelInfoOf(program, like, defaultSchedule(like, target));
-  return std::make_shared<const CompiledKernel>(CompiledKernel{info, code->entry, code->owner, "test", 0});
+  return std::make_shared<const CompiledKernel>(CompiledKernel{info, code.entry, code.owner, "test", 0});
 }
 
 }  // namespace quern

@@ -1,12 +1,9 @@
 // tests/numeric/NodesTest.cpp — nodes that no op uses yet: the interpreter and native code agree bit for bit, for every contract that this
 // host can run and for the element types of memory.
-#include "compiler/jit/CodegenModule.h"
 #include "compiler/loops/LoopInterpreter.h"
-#include "compiler/loops/LoopParser.h"
 #include "compiler/loops/LoopPrinter.h"
-#include "compiler/loops/LoopVerifier.h"
 #include "compiler/target/HostTarget.h"
-#include "tests/Support.h"
+#include "tests/numeric/FloatKernels.h"
 
 #include <cstring>
 #include <fmt/format.h>
@@ -34,19 +31,14 @@ LoopProgram parsed(const std::string& given) {
 
 /// The last buffer after a run of one task, n = kCount; buffers of random bytes.
 std::vector<std::byte> native(const LoopProgram& program, std::vector<std::vector<std::byte>> memory) {
-  auto api = codegenModule();
-  REQUIRE(api);
-  auto object = (*api)->emitObject(program, kKernelSymbol);
-  REQUIRE(object);
-  auto code = (*api)->linkObject(*object, kKernelSymbol);
-  REQUIRE(code);
+  JitCode code = compiled(program);
   std::vector<void*> buffers;
   for (auto& each : memory) buffers.push_back(each.data());
   int64_t n = kCount;
   QuernArgs args{};
   args.buffers = buffers.data();
   args.dims = &n;
-  code->entry(&args, 0, 1);
+  code.entry(&args, 0, 1);
   return memory.back();
 }
 std::vector<std::byte> interpreted(const LoopProgram& program, std::vector<std::vector<std::byte>> memory) {

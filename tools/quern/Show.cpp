@@ -133,6 +133,8 @@ Result<int> runShow(std::vector<std::string> args) {
   if (std::find(stages.begin(), stages.end(), stage) == stages.end())
     return badCommand(fmt::format("show: unknown stage '{}'{}; stages: {}", escaped(stage), didYouMean(stage, stages), join(stages, " ")));
   if (line.words().empty() && line.has("loops")) {
+    for (const char* flag : {"cpu", "schedule", "cache"})
+      if (line.has(flag)) return badCommand(fmt::format("show: --{} goes with an op; a loop program alone names what it is for", flag));
     auto shown = freeText(line.has("stage") ? stage : "loops", line.get("loops"));
     if (!shown) return shown.error();
     if (auto good = writeResult(*shown); !good) return good.error();
