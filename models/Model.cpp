@@ -68,8 +68,8 @@ double ForwardCost::flops(const PlanSizes& sizes) const {
 }
 
 /// Each kernel is asked for once, though every layer runs it.
-static KernelProvider remembering(const KernelProvider& kernels, std::map<std::string, KernelRef>& known) {
-  return [&](const OpDesc& op) -> Result<KernelRef> {
+static KernelProvider remembering(const KernelProvider& kernels, std::map<std::string, KernelSet>& known) {
+  return [&](const OpDesc& op) -> Result<KernelSet> {
     std::string key = text(op);
     if (auto found = known.find(key); found != known.end()) return found->second;
     auto kernel = kernels(op);
@@ -99,7 +99,7 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
   if (auto good = describe(own, graph); !good) return good.error();
   if (auto good = own.weights.checkAllUsed(); !good) return good.error();
   if (options.foreseen) options.foreseen(opsOf(graph));
-  std::map<std::string, KernelRef> known;
+  std::map<std::string, KernelSet> known;
   KernelProvider once = remembering(kernels, known);
   auto memory = loadWeights(graph, own.weights, once, {options.threads, options.progress, options.note});
   if (!memory) return memory.error();

@@ -45,9 +45,10 @@ private:
       int64_t columns = 0;
       for (int64_t each : weight.columns) columns += each;
       if (weight.kind == GraphWeight::Kind::Packed) {
-        auto kernel = kernels_(weight.op);
-        if (!kernel) return kernel.error();
-        place.layout = (*kernel)->info.buffers[1].pack;
+        auto kernels = kernels_(weight.op);
+        if (!kernels) return kernels.error();
+        QUERN_CHECK_FOR(kernels->packing() != nullptr, text(weight.op));
+        place.layout = *kernels->packing();
         QUERN_CHECK_FOR(place.layout.panel > 0 && place.layout.columns == columns, text(weight.op));
         place.bytes = place.layout.bytes();
         perToken_ += place.bytes;

@@ -3,14 +3,14 @@
 
 #include "compiler/base/Result.h"
 #include "compiler/op/OpDesc.h"
-#include "compiler/store/KernelCall.h"
+#include "compiler/store/KernelSet.h"
 
 #include <functional>
 
 namespace quern {
 
-/// Gives the kernel that runs an op here. Called while a plan is made, never while it runs.
+/// Gives the kernels that run an op here. Called while a plan is made, never while it runs.
 /// Errors   what the source says: no such kernel in a bundle, a schedule that does not compile.
-using KernelProvider = std::function<Result<KernelRef>(const OpDesc& op)>;
+using KernelProvider = std::function<Result<KernelSet>(const OpDesc& op)>;
 
 }  // namespace quern

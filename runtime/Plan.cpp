@@ -85,13 +85,13 @@ Result<void> PlanBuilder::placeBuffers(Plan& plan) const {
 
 /// Kernel, strides and scratch of one step.
 Result<void> PlanBuilder::bindStep(Plan& plan, const PlanStep& step, const KernelProvider& kernels) const {
-  auto kernel = kernels(step.op);
-  if (!kernel) return kernel.error();
-  const KernelInfo& info = (*kernel)->info;
+  auto set = kernels(step.op);
+  if (!set) return set.error();
+  const KernelInfo& info = set->info();
   QUERN_CHECK_FOR(info.buffers.size() == step.operands.size() && info.dims.size() == step.dims.size(), info.op);
   Plan::Bound bound;
   bound.name = step.name;
-  bound.kernel = *kernel;
+  bound.kernels = *set;
   bound.dims = step.dims;
   bound.views = step.operands;
   bound.dimValues.resize(info.dims.size());
@@ -109,10 +109,10 @@ Result<void> PlanBuilder::bindStep(Plan& plan, const PlanStep& step, const Kerne
     values[info.dims[d]] = largest.back();
   }
   std::vector<std::pair<const KernelInfo*, std::vector<int64_t>>> infos = {{&info, largest}};
-  for (const auto& [rows, narrower] : (*kernel)->narrower) {
-    infos.emplace_back(&narrower->info, largest);
-    int64_t& most = infos.back().second[(*kernel)->rowDim];
-    most = std::min(most, rows);
+  for (const RowKernel& few : set->narrow) {
+    infos.emplace_back(&few.kernel->info, largest);
+    int64_t& most = infos.back().second[set->rowDim];
+    most = std::min(most, few.rows);
   }
   for (const auto& [each, dims] : infos) {
     auto shared = each->sharedScratchBytes.evaluate(dims), own = each->threadScratchBytes.evaluate(dims);
@@ -179,7 +179,7 @@ void Plan::run(Bound& step, const PlanSizes& sizes, const Outside& outside) {
   }
   if (none) return;
   for (size_t i = 0; i < step.views.size(); ++i) step.buffers[i] = addressOf(step.views[i], sizes, outside);
-  const CompiledKernel& kernel = step.kernel->forDims(step.dimValues);
+  const CompiledKernel& kernel = *step.kernels.forDims(step.dimValues);
   PhaseJob job{&kernel,
                {step.buffers.data(), step.dimValues.data(), step.strides.data(), nullptr, scratch_.data(), nullptr},
                scratch_.data() + sharedScratch_,
@@ -206,10 +206,10 @@ void Plan::run(const PlanSizes& sizes, const std::array<const void*, kMaxOutside
   for (auto& step : steps_) std::visit([&](auto& each) { run(each, sizes, outside); }, step);
 }
 
-std::vector<std::pair<std::string, KernelRef>> Plan::kernels() const {
-  std::vector<std::pair<std::string, KernelRef>> list;
+std::vector<std::pair<std::string, KernelSet>> Plan::kernels() const {
+  std::vector<std::pair<std::string, KernelSet>> list;
   for (const auto& each : steps_)
-    if (const auto* step = std::get_if<Bound>(&each)) list.emplace_back(step->name, step->kernel);
+    if (const auto* step = std::get_if<Bound>(&each)) list.emplace_back(step->name, step->kernels);
   return list;
 }
 

@@ -128,14 +128,14 @@ public:
   int threads() const { return pool_.threads(); }
   ThreadPool& pool() { return pool_; }
   /// Kernels in use, by step, for `--log dispatch` and tests.
-  std::vector<std::pair<std::string, KernelRef>> kernels() const;
+  std::vector<std::pair<std::string, KernelSet>> kernels() const;
 
 private:
   friend class PlanBuilder;
   /// A step with everything resolved but addresses that depend on the run.
   struct Bound {
     std::string name;
-    KernelRef kernel;
+    KernelSet kernels;
     std::vector<PlanDim> dims;
     std::vector<PlanView> views;
     std::vector<int64_t> dimValues, strides;

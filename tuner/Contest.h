@@ -4,6 +4,7 @@
 
 #include "compiler/jit/KernelLibrary.h"
 #include "compiler/op/Workload.h"
+#include "compiler/store/CallArguments.h"
 #include "tuner/KernelCheck.h"
 
 #include <memory>
@@ -13,30 +14,31 @@ namespace quern {
 /// Operands for timing: aligned, filled, one set for all candidates of an op (weights packed per layout).
 class TimingOperands {
 public:
-  /// Filling and packing them ends early once `stop` is asked.
-  explicit TimingOperands(const OpDesc& fixedOp, const Stop& stop = {});
-  /// A call of `kernel` on these operands, which up to `threads` threads may run. Errors: as KernelCall::make; Stopped.
-  Result<KernelCall> bind(const KernelRef& kernel, const DimValues& dims, int threads = 1);
+  /// `dims`: what the op leaves open. Filling and packing them ends early once `stop` is asked.
+  TimingOperands(const OpDesc& op, const DimValues& dims, const Stop& stop = {});
+  /// A call of `kernels` on these operands, which up to `threads` threads may run. Errors: as KernelCall::make; Stopped.
+  Result<KernelCall> bind(const KernelSet& kernels, int threads = 1);
 
   const CheckInputs& inputs() const { return inputs_; }
   /// Where kernels leave their result: the output's array, or with acc=1 the input C.
-  float* result() const;
+  float* result() const { return result_; }
 
 private:
-  OpDesc op_;
   Stop stop_;
   CheckInputs inputs_;
+  CallArguments arguments_;
   GuardedArray out_;
-  std::vector<std::pair<PackLayout, GuardedArray>> packed_;
+  std::vector<GuardedArray> packed_;
+  float* result_ = nullptr;
 };
 
 /// The default's verified outputs on hard inputs; every other schedule of the same order must reproduce their bits.
 class BitReference {
 public:
   /// Checks `kernel` against the double reference and keeps what it gives. Errors: Internal where it is wrong; Stopped.
-  static Result<BitReference> make(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const Stop& stop = {});
+  static Result<BitReference> make(const KernelSet& kernel, const OpDesc& op, const DimValues& dims, const Stop& stop = {});
   /// Empty: the same bits. Otherwise what differs. Errors: Stopped.
-  Result<std::string> differs(const KernelRef& kernel, const Stop& stop = {}) const;
+  Result<std::string> differs(const KernelSet& kernel, const Stop& stop = {}) const;
   /// Of every kernel that does not differ: these runs were compared with the reference, at these dimensions.
   const Certificate& certificate() const { return certificate_; }
 

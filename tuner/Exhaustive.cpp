@@ -56,11 +56,11 @@ public:
   FloatChecker(const FloatTruth& truth, size_t kernels)
       : truth_(truth), x_(kBatch), exact_(kBatch), limit_(kBatch), y_(kernels, std::vector<float>(kBatch)), reports_(kernels) {}
 
-  Result<void> bind(std::span<const KernelRef> kernels) {
+  Result<void> bind(std::span<const KernelSet> kernels) {
     const int64_t dims[] = {static_cast<int64_t>(kBatch)};
     for (size_t k = 0; k < kernels.size(); ++k) {
-      if (kernels[k]->info.dims.size() != 1 || kernels[k]->info.buffers.size() != 2)
-        return badInput(fmt::format("{}: every float can be tried on a kernel of [n] to [n] floats, any n", escaped(kernels[k]->info.op)));
+      if (kernels[k].info().dims.size() != 1 || kernels[k].info().buffers.size() != 2)
+        return badInput(fmt::format("{}: every float can be tried on a kernel of [n] to [n] floats, any n", escaped(kernels[k].info().op)));
       const Operand operands[] = {{x_.data(), {}}, {y_[k].data(), {}}};
       auto call = KernelCall::make(kernels[k], dims, operands);
       if (!call) return call.error();
@@ -133,9 +133,9 @@ void visitAll(FloatChecker& checker, Visits& visits) {
   }
 }
 
-ExhaustiveReport reportFor(const FloatTruth& truth, const KernelRef& kernel) {
+ExhaustiveReport reportFor(const FloatTruth& truth, const KernelSet& kernel) {
   ExhaustiveReport report;
-  const std::string& contract = kernel->info.contract;
+  const std::string& contract = kernel.info().contract;
   report.function = truth.name;
   report.level = contract.substr(0, contract.find_first_of(" ,"));
   const IsaLevel* level = findIsaLevel(report.level);
@@ -166,7 +166,7 @@ Result<FloatTruth> truthOf(const OpDesc& op) {
   return truthOf(map->expr->fn);
 }
 
-Result<std::vector<ExhaustiveReport>> checkEveryFloat(const FloatTruth& truth, std::span<const KernelRef> kernels, uint32_t stride,
+Result<std::vector<ExhaustiveReport>> checkEveryFloat(const FloatTruth& truth, std::span<const KernelSet> kernels, uint32_t stride,
                                                       const ExhaustiveProgress& progress) {
   std::vector<FloatChecker> checkers;
   auto threads = static_cast<unsigned>(usableCpus());

@@ -39,7 +39,7 @@ using ExhaustiveProgress = std::function<bool(double share)>;
 /// Cost     6 (relu) to 25 (erf) ns of one core a float with three kernels: one evaluation of the truth serves all, and kernels that
 ///          give the same bits are judged once.
 /// Errors   BadInput: a kernel of another shape.
-Result<std::vector<ExhaustiveReport>> checkEveryFloat(const FloatTruth& truth, std::span<const KernelRef> kernels, uint32_t stride,
+Result<std::vector<ExhaustiveReport>> checkEveryFloat(const FloatTruth& truth, std::span<const KernelSet> kernels, uint32_t stride,
                                                       const ExhaustiveProgress& progress = {});
 
 }  // namespace quern

@@ -4,7 +4,7 @@
 #include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
 #include "compiler/op/BlockValues.h"
-#include "compiler/store/WeightPacking.h"
+#include "compiler/store/CallArguments.h"
 #include "tuner/WeightInputs.h"
 
 #include <algorithm>
@@ -126,89 +126,70 @@ std::vector<float> gathered(ElementType type, const GuardedArray& from, const st
   return out;
 }
 
-/// The operands as the kernel takes them: weights packed, rows padded where it takes strides, the output last.
+/// The operands as the kernel takes them: weights packed, rows padded where it takes strides, a copy of what it adds to.
 class Binding {
 public:
-  Binding(const KernelInfo& info, const CheckInputs& inputs, const CheckRun& run, const Stop& stop)
-      : run_(run), stop_(stop), outShape_(outputOf(inputs.op).extents()), outType_(outputOf(inputs.op).type) {
-    for (size_t i = 0; i < info.buffers.size(); ++i) {
-      const KernelBuffer& buffer = info.buffers[i];
-      bool isInput = i < inputs.tensors.size();
-      if (buffer.use == BufferUse::Weight) pack(buffer, inputs.tensors[i]);
-      else if (isInput) input(buffer, inputs.tensors[i]);
-      else output(buffer);
-      if (buffer.use == BufferUse::Out || buffer.use == BufferUse::InOut) result_ = i;
-    }
+  Binding(const KernelInfo& info, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run)
+      : run_(run), shape_(outputOf(inputs.op).extents()), type_(outputOf(inputs.op).type), arguments_(inputs.op, dims) {
+    arguments_.packInto([this](int64_t bytes) {
+      return kept_.emplace_back(static_cast<size_t>(bytes), run_.flush, static_cast<size_t>(run_.offset) * 4).data();
+    });
+    for (size_t i = 0; i < info.buffers.size(); ++i) bind(i, info.buffers[i], inputs);
   }
-  const std::vector<Operand>& operands() const { return operands_; }
-  std::vector<float> result() const { return gathered(outType_, arrays_[result_], outShape_, extraOf_[result_]); }
-  bool keptBetweenRows() const { return paddingUntouched(outType_, arrays_[result_], outShape_, extraOf_[result_]); }
+  CallArguments& arguments() { return arguments_; }
+  std::vector<float> result() const { return gathered(type_, *result_, shape_, extra_); }
+  bool keptBetweenRows() const { return paddingUntouched(type_, *result_, shape_, extra_); }
 
 private:
-  void keep(GuardedArray array, std::vector<int64_t> strides, int64_t extra) {
-    operands_.push_back({array.data(), std::move(strides)});
-    arrays_.push_back(std::move(array));
-    extraOf_.push_back(extra);
-  }
-  void pack(const KernelBuffer& buffer, const TensorData& dense) {
-    GuardedArray array(static_cast<size_t>(buffer.pack.bytes()), run_.flush, static_cast<size_t>(run_.offset) * 4);
-    (void)packWeight(buffer.pack, dense.data, array.data(), stop_);  // who asked it to stop asks again
-    keep(std::move(array), {}, 0);
-  }
-  void input(const KernelBuffer& buffer, const TensorData& dense) {
+  void bind(size_t index, const KernelBuffer& buffer, const CheckInputs& inputs) {
     int64_t extra = buffer.strides > 0 ? run_.extraStride : 0;
-    if (extra > 0 || buffer.use == BufferUse::InOut) {
-      keep(padded(buffer.type, dense, extra, run_), paddedStrides(dense.shape, extra), extra);
-      return;
+    if (buffer.use == BufferUse::Out || buffer.use == BufferUse::InOut) {
+      extra_ = extra;
+      result_ = buffer.use == BufferUse::Out ? untouched(type_, shape_, extra, run_) : padded(type_, inputs.tensors[index], extra, run_);
+      arguments_.output(result_->data(), paddedStrides(shape_, extra));
+    } else if (buffer.use == BufferUse::Weight || extra == 0) {
+      arguments_.input(index, inputs.tensors[index].data);
+    } else {
+      const TensorData& dense = inputs.tensors[index];
+      arguments_.input(index, kept_.emplace_back(padded(buffer.type, dense, extra, run_)).data(), paddedStrides(dense.shape, extra));
     }
-    operands_.push_back({dense.data, denseStrides(dense.shape)});
-    arrays_.emplace_back(0, run_.flush);
-    extraOf_.push_back(0);
-  }
-  void output(const KernelBuffer& buffer) {
-    int64_t extra = buffer.strides > 0 ? run_.extraStride : 0;
-    keep(untouched(outType_, outShape_, extra, run_), paddedStrides(outShape_, extra), extra);
   }
 
   CheckRun run_;
-  Stop stop_;
-  std::vector<int64_t> outShape_;
-  ElementType outType_;
-  std::vector<Operand> operands_;
-  std::vector<GuardedArray> arrays_;
-  std::vector<int64_t> extraOf_;
-  size_t result_ = 0;
+  std::vector<int64_t> shape_;  ///< the result's
+  ElementType type_;
+  CallArguments arguments_;
+  std::vector<GuardedArray> kept_;
+  std::optional<GuardedArray> result_;
+  int64_t extra_ = 0;
 };
 
 }  // namespace
 
-Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
+Result<std::vector<float>> runKernel(const KernelSet& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
                                      const TaskRunner* runner, const Stop& stop) {
-  Binding binding(kernel->info, inputs, run, stop);
-  if (stop.asked()) return stoppedError(kernel->info.op);
-  std::vector<int64_t> values;
-  for (const std::string& name : kernel->info.dims) values.push_back(dims.at(name));
-  auto call = KernelCall::make(kernel, values, binding.operands(), runner == nullptr ? 1 : 8);
+  Binding binding(kernel.info(), inputs, dims, run);
+  auto call = binding.arguments().call(kernel, runner == nullptr ? 1 : 8, stop);
   if (!call) return call.error();
   if (runner != nullptr) call->run(*runner);
   else if (stop.possible()) call->run(inPieces(stop));
   else call->run();
-  if (stop.asked()) return stoppedError(kernel->info.op);
+  if (stop.asked()) return stoppedError(kernel.info().op);
   if (!binding.keptBetweenRows())
-    return internalError(fmt::format("{} [{}] wrote between the rows of its output", kernel->info.op, kernel->info.schedule));
+    return internalError(fmt::format("{} [{}] wrote between the rows of its output", kernel.info().op, kernel.info().schedule));
   return binding.result();
 }
 
-Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
+Result<RunResult> runOnce(const KernelSet& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
                           const TaskRunner* runner, const ReferenceScope& scope) {
   auto output = runKernel(kernel, inputs, dims, run, runner, scope.stop);
   if (!output) return output.error();
   RunResult result{std::move(*output), reference(inputs.op, inputs.tensors, kindOf(run.data), scope)};
-  if (scope.stop.asked()) return stoppedError(kernel->info.op);
+  if (scope.stop.asked()) return stoppedError(kernel.info().op);
   return result;
 }
 
-Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner,
+Result<RunResult> runOnce(const KernelSet& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run, const TaskRunner* runner,
                           const ReferenceScope& scope) {
   return runOnce(kernel, makeInputs(fixed(op, dims), run.data, run.seed, run.flush, run.offset, scope.stop), dims, run, runner, scope);
 }
@@ -241,7 +222,7 @@ void CheckReport::add(const CheckReport& other) {
   passed = passed && other.passed;
 }
 
-Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, const Stop& stop) {
+Result<CheckReport> checkKernel(const KernelSet& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, const Stop& stop) {
   OpDesc bound = fixed(op, dims);
   std::vector<CheckRun> runs = {{InputData::ZeroMean, seed, Flush::End, 0},
                                 {InputData::Integer, seed + 1, Flush::Begin, 1},

@@ -37,7 +37,7 @@ TaskRunner inPieces(const Stop& stop);
 
 /// Runs the kernel once on these inputs, which it leaves as they are.
 /// Errors   BadInput: dimensions that are too large. Internal: the kernel wrote between the rows of its output. Stopped.
-Result<std::vector<float>> runKernel(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
+Result<std::vector<float>> runKernel(const KernelSet& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
                                      const TaskRunner* runner = nullptr, const Stop& stop = {});
 
 /// What checks of large ops keep to: about a third of a second for each reference.
@@ -48,10 +48,10 @@ struct RunResult {
   std::vector<float> output;
   ReferenceResult expected;
 };
-Result<RunResult> runOnce(const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
+Result<RunResult> runOnce(const KernelSet& kernel, const CheckInputs& inputs, const DimValues& dims, const CheckRun& run,
                           const TaskRunner* runner = nullptr, const ReferenceScope& scope = {});
 /// On fresh inputs. `op`: the op it was built from, its run-time dimensions bound to `dims`.
-Result<RunResult> runOnce(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run,
+Result<RunResult> runOnce(const KernelSet& kernel, const OpDesc& op, const DimValues& dims, const CheckRun& run,
                           const TaskRunner* runner = nullptr, const ReferenceScope& scope = {});
 
 /// What was found over all cases of one kernel.
@@ -65,7 +65,7 @@ struct CheckReport {
 
 /// All data kinds, both flush sides, padded rows, on one set of dimensions; of large ops samples (affordableReference).
 /// Errors   Stopped.
-Result<CheckReport> checkKernel(const KernelRef& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, const Stop& stop = {});
+Result<CheckReport> checkKernel(const KernelSet& kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, const Stop& stop = {});
 
 /// Sizes around zero, one, a vector and a tile for each run-time dimension, `count` combinations drawn by `seed`.
 std::vector<DimValues> edgeSizes(const OpDesc& op, const Schedule& schedule, int count, uint64_t seed);

@@ -33,7 +33,7 @@ OpContest::OpContest(KernelLibrary& library, const WorkloadItem& item, const Tun
       options_(options),
       times_(times),
       long_(isLong(fixed(item.op, item.sample))),
-      operands_(fixed(item.op, item.sample), times.all) {
+      operands_(item.op, item.sample, times.all) {
   outcome_.op = text(item_.op);
 }
 
@@ -83,7 +83,7 @@ Result<TuneOutcome> OpContest::runAgain(const Schedule& winner) {
   if (auto ready = prepare(base); !ready) return unprepared(ready.error());
   auto kernel = library_.get(item_.op, winner, times_.all);
   if (!kernel) return kernel.error();
-  auto call = operands_.bind(*kernel, item_.sample);
+  auto call = operands_.bind(*kernel);
   if (!call) return call.error();
   crown(winner, std::move(*call));
   decide(base);
@@ -109,7 +109,7 @@ Result<void> OpContest::prepare(const Schedule& schedule) {
   auto bits = BitReference::make(*kernel, item_.op, item_.sample, times_.all);
   if (!bits) return bits.error();
   bits_ = std::move(*bits);
-  auto call = operands_.bind(*kernel, item_.sample);
+  auto call = operands_.bind(*kernel);
   if (!call) return call.error();
   best_ = std::make_unique<KernelCall>(*call);
   baseline_ = std::make_unique<KernelCall>(std::move(*call));
@@ -148,7 +148,7 @@ std::string OpContest::meet(const Candidate& candidate, double& ratio) {
   auto wrong = bits_.differs(*kernel, stop);
   if (!wrong) return stop.asked() ? "" : "not run: " + wrong.error().message;
   if (!wrong->empty()) return "wrong: " + *wrong;
-  auto call = operands_.bind(*kernel, item_.sample);
+  auto call = operands_.bind(*kernel);
   if (!call) return "not run: " + call.error().message;
   if (options_.effort == Effort::Estimate) {
     if (candidate.cost.cycles >= first_.cost.cycles) return "predicted slower";

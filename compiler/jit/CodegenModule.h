@@ -11,7 +11,7 @@ namespace quern {
 
 /// The module's functions: those of Codegen.h, ContractCheck.h, Jit.h and Libraries.h.
 struct CodegenApi {
-  static constexpr int kVersion = 2;
+  static constexpr int kVersion = 3;
   int version;
   const char* fingerprint;  ///< of the sources it was built from, as in the cache's keys: a module of others is refused
   Result<std::string> (*emitObject)(const LoopProgram& program, const std::string& symbol);
@@ -20,7 +20,6 @@ struct CodegenApi {
   Result<void> (*checkContract)(std::string_view object, const Contract& contract);
   Result<std::string> (*staticLibrary)(const std::vector<NamedObject>& objects);
   Result<std::string> (*sharedLibrary)(const std::vector<NamedObject>& objects, const std::string& soname);
-  const char* argsHeader;  ///< the text of QuernArgs.h, for bundles
 };
 
 /// Loads the module on the first call. Threads: may be called from any.

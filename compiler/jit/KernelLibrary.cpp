@@ -4,19 +4,53 @@
 #include "compiler/base/Check.h"
 #include "compiler/base/Log.h"
 #include "compiler/base/Thread.h"
-#include "compiler/jit/CodegenModule.h"
+#include "compiler/codegen/Codegen.h"
 #include "compiler/jit/CompileApart.h"
 #include "compiler/loops/Lower.h"
 
 #include <algorithm>
-#include <chrono>
 #include <fmt/format.h>
 #include <functional>
 
 namespace quern {
 
 KernelLibrary::KernelLibrary(Target target, std::vector<std::string> cacheDirectories)
-    : target_(std::move(target)), cache_(std::move(cacheDirectories)), tuning_(TuningDb::open(cache_.directories())) {}
+    : target_(std::move(target)),
+      cache_(std::move(cacheDirectories)),
+      tuning_(TuningDb::open(cache_.directories())),
+      cacheSource_(cache_, target_),
+      compiler_(cache_, target_) {}
+
+Result<void> KernelLibrary::useBundle(const std::string& directory) {
+  auto bundle = Bundle::open(directory, [this](const OpDesc& op, const Schedule& schedule) { return infoOf(op, schedule, target_); });
+  if (!bundle) return bundle.error();
+  bundle_ = std::make_unique<Bundle>(std::move(*bundle));
+  return {};
+}
+
+ScheduleChoice KernelLibrary::chosen(const OpDesc& op, Schedule schedule, std::string from) const {
+  ScheduleChoice choice{std::move(schedule), std::move(from), {}};
+  choice.narrow = rowClassesFor(op, choice);
+  return choice;
+}
+
+/// What the bundle says of an op; nothing where it has none for this CPU, or one whose schedules are no longer legal.
+std::optional<ScheduleChoice> KernelLibrary::bundled(const OpDesc& op) const {
+  if (bundle_ == nullptr) return std::nullopt;
+  const BundleManifest& manifest = bundle_->manifest();
+  for (const BundleSet& set : manifest.sets) {
+    if (set.op != text(op)) continue;
+    auto wide = parseSchedule(manifest.kernel(set.wide)->info.schedule, op, target_);
+    if (!wide || text(contractOf(*wide, op, target_)) != set.contract) continue;
+    ScheduleChoice choice{*wide, "bundle", {}};
+    for (const auto& [rows, symbol] : set.narrow)
+      if (auto few = parseSchedule(manifest.kernel(symbol)->info.schedule, op, target_)) choice.narrow.push_back({rows, *few});
+    logLine(LogTopic::Dispatch, fmt::format("{}: the bundle's schedule", text(op)));
+    return choice;
+  }
+  logLine(LogTopic::Dispatch, fmt::format("{}: not in the bundle for {}", text(op), target_.name));
+  return std::nullopt;
+}
 
 Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string& wanted) const {
   if (!wanted.empty() && wanted != "default" && wanted != "tuned") {
@@ -24,15 +58,15 @@ Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string
     if (!given) return given.error();
     return ScheduleChoice{*given, "given", {}};
   }
+  if (wanted.empty())
+    if (auto choice = bundled(op)) return *choice;
   if (wanted != "default") {
     if (auto choice = tuning_.choose(op, target_); choice && (wanted.empty() || !choice->pinned)) {
       auto schedule = parseSchedule(choice->schedule, op, target_);
       if (schedule) {
         logLine(LogTopic::Dispatch, fmt::format("{}: {} schedule of {}, {:.2f}x the default", text(op), choice->pinned ? "pinned" : "tuned",
                                                 choice->record.date, choice->record.ratio));
-        ScheduleChoice chosen{*schedule, choice->pinned ? "pinned" : "tuned", {}};
-        chosen.narrow = rowClassesFor(op, chosen);
-        return chosen;
+        return chosen(op, *schedule, choice->pinned ? "pinned" : "tuned");
       }
       logWarning(
           fmt::format("{}: the recorded schedule '{}' is no longer legal: {}", text(op), choice->schedule, schedule.error().message));
@@ -42,9 +76,7 @@ Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string
   }
   logLine(LogTopic::Dispatch, fmt::format("{}: default schedule, {}", text(op),
                                           wanted == "default" ? "asked for" : "nothing pinned or tuned on " + tuningCpu(target_)));
-  ScheduleChoice chosen{defaultSchedule(op, target_), "default", {}};
-  chosen.narrow = rowClassesFor(op, chosen);
-  return chosen;
+  return chosen(op, defaultSchedule(op, target_), "default");
 }
 
 std::vector<RowClass> KernelLibrary::rowClassesFor(const OpDesc& op, const ScheduleChoice& choice) const {
@@ -61,37 +93,19 @@ std::vector<RowClass> KernelLibrary::rowClassesFor(const OpDesc& op, const Sched
   return classes;
 }
 
-Result<KernelArtifact> KernelLibrary::compile(const OpDesc& op, const Schedule& schedule, double* milliseconds, const Stop& stop) const {
-  auto api = codegenModule();
-  if (!api) return api.error();
-  auto start = std::chrono::steady_clock::now();
-  auto program = lower(op, schedule, target_);
-  if (!program) return program.error();
-  auto object = emitObject(**api, *program, kKernelSymbol, stop.possible() ? stop : stop_);
-  if (!object) return object.error();
-  double took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  if (milliseconds != nullptr) *milliseconds = took;
-  KernelArtifact artifact;
-  artifact.key = kernelKey(op, schedule, target_);
-  artifact.info = kernelInfoOf(*program, op, schedule);
-  artifact.object = std::move(*object);
-  artifact.provenance = text(target_);
-  std::lock_guard lock(guard_);
-  ++counts_.compiled;
-  counts_.compileMs += took;
-  return artifact;
+Result<KernelArtifact> KernelLibrary::compile(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
+  return compileAs(kKernelSymbol, op, schedule, stop);
+}
+
+Result<KernelArtifact> KernelLibrary::compileAs(const std::string& symbol, const OpDesc& op, const Schedule& schedule, const Stop& stop) {
+  return compiler_.compile(op, schedule, stopOf(stop), symbol);
+}
+
+Result<KernelRef> KernelLibrary::tryOut(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
+  return compiler_.tryOut(op, schedule, stopOf(stop));
 }
 
 Result<void> KernelLibrary::store(const KernelArtifact& artifact) const { return cache_.put(artifact); }
-
-/// Fresh code goes through ORC, as everything compiled in this process does.
-static Result<KernelRef> linked(const KernelArtifact& artifact, double compileMs) {
-  auto api = codegenModule();
-  if (!api) return api.error();
-  auto code = (*api)->linkObject(artifact.object, kKernelSymbol);
-  if (!code) return code.error();
-  return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, "compiled", compileMs});
-}
 
 KernelRef KernelLibrary::inMemory(const std::string& name) {
   std::shared_ptr<const Kernels> all = loaded_.load();
@@ -108,7 +122,17 @@ void KernelLibrary::remember(const std::string& name, const KernelRef& kernel) {
   auto after = before == nullptr ? std::make_shared<Kernels>() : std::make_shared<Kernels>(*before);
   (*after)[name] = kernel;
   loaded_ = std::move(after);
-  if (kernel->origin == "cache") ++counts_.cached;
+  if (kernel->origin == "cache") ++cached_;
+}
+
+Result<KernelRef> KernelLibrary::fromSources(const KernelRequest& request, bool compile) {
+  KernelSource* sources[] = {bundle_.get(), cache_.enabled() ? &cacheSource_ : nullptr, compile ? &compiler_ : nullptr};
+  for (KernelSource* source : sources) {
+    if (source == nullptr) continue;
+    auto kernel = source->find(request);
+    if (!kernel || *kernel != nullptr) return kernel;
+  }
+  return KernelRef();
 }
 
 Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
@@ -117,7 +141,7 @@ Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule,
   if (KernelRef found = inMemory(name)) return found;
   return flights_.once(name, [&]() -> Result<KernelRef> {
     if (KernelRef found = inMemory(name)) return found;  // the flight before this one landed meanwhile
-    auto kernel = obtain(op, schedule, key, stop);
+    auto kernel = fromSources({op, schedule, key, stopOf(stop)}, true);
     if (!kernel) return kernel;
     logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", (*kernel)->info.op, (*kernel)->info.schedule, (*kernel)->origin));
     remember(name, *kernel);
@@ -146,9 +170,9 @@ void KernelLibrary::prepare(const std::vector<std::pair<OpDesc, Schedule>>& want
   for (size_t i = 0; i < wanted.size(); ++i) {  // on this thread: with the cache filled no other is started for nothing
     const auto& [op, schedule] = wanted[i];
     KernelKey key = kernelKey(op, schedule, target_);
-    auto cached = cache_.enabled() ? fromCache(op, schedule, key) : Result<KernelRef>(KernelRef());
-    if (cached && *cached != nullptr) {
-      remember(text(key), *cached);
+    auto ready = fromSources({op, schedule, key, stop_}, false);
+    if (ready && *ready != nullptr) {
+      remember(text(key), *ready);
       continue;
     }
     auto program = lower(op, schedule, target_);
@@ -158,75 +182,27 @@ void KernelLibrary::prepare(const std::vector<std::pair<OpDesc, Schedule>>& want
   sideBySide(missing.size(), threads, [&](size_t i) { (void)get(wanted[missing[i].second].first, wanted[missing[i].second].second); });
 }
 
-Result<KernelRef> KernelLibrary::obtain(const OpDesc& op, const Schedule& schedule, const KernelKey& key, const Stop& stop) {
-  if (!cache_.enabled()) return compiledAndStored(op, schedule, stop);
-  auto cached = fromCache(op, schedule, key);
-  if (!cached || *cached != nullptr) return cached;
-  const Stop& ends = stop.possible() ? stop : stop_;
-  auto claim = cache_.claim(key, ends);
-  if (ends.asked()) return stoppedError(key.op);
-  if (claim) cached = fromCache(op, schedule, key);  // whoever held the claim before has made it
-  if (!cached || *cached != nullptr) return cached;
-  logLine(LogTopic::Cache, fmt::format("miss {} | {}", key.op, key.schedule));
-  return compiledAndStored(op, schedule, stop);
-}
-
-Result<KernelRef> KernelLibrary::fromCache(const OpDesc& op, const Schedule& schedule, const KernelKey& key) {
-  auto artifact = cache_.find(key);
-  if (!artifact) return KernelRef();
-  // How a kernel is called decides what it reads and writes: that is taken from the compiler, never from a file.
-  auto program = lower(op, schedule, target_);
-  if (!program) return program.error();
-  if (artifact->info != kernelInfoOf(*program, op, schedule)) {
-    cache_.refuse(key, "what it says of its arguments is not what this kernel takes");
-    return KernelRef();
-  }
-  auto loaded = loadArtifact(*artifact, "cache");
-  if (loaded) logLine(LogTopic::Cache, fmt::format("hit  {} | {}", key.op, key.schedule));
-  if (loaded || loaded.error().code != ErrorCode::BadInput) return loaded;
-  cache_.refuse(key, loaded.error().message);
-  return KernelRef();
-}
-
-Result<KernelRef> KernelLibrary::compiledAndStored(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
-  double took = 0;
-  auto compiled = compile(op, schedule, &took, stop);
-  if (!compiled) return compiled.error();
-  auto kernel = linked(*compiled, took);
-  if (!kernel) return kernel;
-  logLine(LogTopic::Perf, fmt::format("compiled in {:.1f} ms: {}", took, compiled->key.op));
-  if (!cache_.enabled()) return kernel;
-  auto good = cache_.put(*compiled);
-  if (!good && !cache_.warnedOf(compiled->key) && !warned_.exchange(true))
-    logWarning(fmt::format("{}: kernels are compiled anew in every run", good.error().message));
-  return kernel;
-}
-
-Result<KernelRef> KernelLibrary::tryOut(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
-  double took = 0;
-  auto compiled = compile(op, schedule, &took, stop);
-  if (!compiled) return compiled.error();
-  return linked(*compiled, took);
-}
-
-Result<KernelRef> KernelLibrary::get(const OpDesc& op, const ScheduleChoice& choice) {
-  auto base = get(op, choice.schedule);
-  if (!base || choice.narrow.empty()) return base;
-  CompiledKernel whole = **base;
-  whole.rowDim = static_cast<size_t>(std::find(whole.info.dims.begin(), whole.info.dims.end(), rowDimOf(op)) - whole.info.dims.begin());
-  QUERN_CHECK_FOR(whole.rowDim < whole.info.dims.size(), whole.info.op);
+Result<KernelSet> KernelLibrary::kernels(const OpDesc& op, const ScheduleChoice& choice) {
+  auto wide = get(op, choice.schedule);
+  if (!wide) return wide.error();
+  KernelSet set(*wide);
+  set.from = choice.from;
+  if (choice.narrow.empty()) return set;
+  const std::vector<std::string>& dims = set.info().dims;
+  set.rowDim = static_cast<size_t>(std::find(dims.begin(), dims.end(), rowDimOf(op)) - dims.begin());
+  QUERN_CHECK_FOR(set.rowDim < dims.size(), set.info().op);
   for (const RowClass& rowClass : choice.narrow) {
     auto kernel = get(op, rowClass.schedule);
-    if (!kernel) return kernel;
-    whole.narrower.emplace_back(rowClass.rows, *kernel);
+    if (!kernel) return kernel.error();
+    set.narrow.push_back({rowClass.rows, *kernel});
   }
-  return std::make_shared<const CompiledKernel>(std::move(whole));
+  return set;
 }
 
-Result<KernelRef> KernelLibrary::get(const OpDesc& op) {
-  auto choice = choose(op);
+Result<KernelSet> KernelLibrary::kernels(const OpDesc& op, const std::string& wanted) {
+  auto choice = choose(op, wanted);
   if (!choice) return choice.error();
-  return get(op, *choice);
+  return kernels(op, *choice);
 }
 
 void KernelLibrary::forget() {
@@ -236,9 +212,7 @@ void KernelLibrary::forget() {
 
 LibraryCounts KernelLibrary::counts() const {
   std::lock_guard lock(guard_);
-  LibraryCounts counts = counts_;
-  counts.reused = reused_;
-  return counts;
+  return {compiler_.compiled(), cached_, reused_, compiler_.compileMs()};
 }
 
 }  // namespace quern

@@ -1,9 +1,11 @@
-// compiler/jit/KernelLibrary.h — kernels for ops: from memory, from the cache, or compiled now and put there.
+// compiler/jit/KernelLibrary.h — kernels for ops: from memory, a bundle, the cache, or compiled now and put there.
 #pragma once
 
 #include "compiler/base/Stop.h"
+#include "compiler/jit/KernelSources.h"
 #include "compiler/jit/SingleFlight.h"
-#include "compiler/store/KernelCache.h"
+#include "compiler/store/Bundle.h"
+#include "compiler/store/KernelCall.h"
 #include "compiler/store/TuningDb.h"
 
 #include <atomic>
@@ -16,7 +18,7 @@ namespace quern {
 /// Which schedule an op runs with, and why.
 struct ScheduleChoice {
   Schedule schedule;
-  std::string from;              ///< "pinned", "tuned", "default", "given"
+  std::string from;              ///< "bundle", "pinned", "tuned", "default", "given"
   std::vector<RowClass> narrow;  ///< for few rows, where the op has row classes and no schedule was given
 };
 
@@ -31,16 +33,20 @@ class KernelLibrary {
 public:
   KernelLibrary(Target target, std::vector<std::string> cacheDirectories);
 
-  /// `wanted`: empty (pinned, else tuned here, else default), "default", "tuned", or schedule text.
+  /// Kernels and the choice among them come from this bundle first. Before any other call. Errors: as Bundle::open.
+  Result<void> useBundle(const std::string& directory);
+
+  /// `wanted`: empty (the bundle's, else pinned, else tuned here, else default), "default", "tuned", or schedule text.
   /// Errors   BadCommand: schedule text that is illegal, "tuned" where nothing was tuned.
   Result<ScheduleChoice> choose(const OpDesc& op, const std::string& wanted = "") const;
 
-  /// The kernel: in memory, else from the cache, else compiled and stored, once however many threads and processes ask. What is in
-  /// memory is found without a lock. Compiling ends early, with the error kStopped, once `stop` is asked, or what stopWith was given.
-  /// Errors: what lowering or codegen say.
+  /// What the op runs with: the kernels of its choice. Errors: as choose and get.
+  Result<KernelSet> kernels(const OpDesc& op, const std::string& wanted = "");
+  Result<KernelSet> kernels(const OpDesc& op, const ScheduleChoice& choice);
+  /// One kernel: in memory, else from the sources in their order (bundle, cache, compiler), once however many threads and processes ask.
+  /// What is in memory is found without a lock. Compiling ends early, with the error kStopped, once `stop` is asked, or what stopWith
+  /// was given. Errors: what lowering or codegen say.
   Result<KernelRef> get(const OpDesc& op, const Schedule& schedule, const Stop& stop = {});
-  Result<KernelRef> get(const OpDesc& op, const ScheduleChoice& choice);
-  Result<KernelRef> get(const OpDesc& op);
   /// Makes kernels side by side on so many threads, those that take longest to compile first; get() then finds them in memory. What goes
   /// wrong get() says.
   void prepare(const std::vector<std::pair<OpDesc, Schedule>>& wanted, int threads);
@@ -48,7 +54,9 @@ public:
   Result<KernelRef> tryOut(const OpDesc& op, const Schedule& schedule, const Stop& stop = {});
 
   /// Compiles, past every cache.
-  Result<KernelArtifact> compile(const OpDesc& op, const Schedule& schedule, double* milliseconds = nullptr, const Stop& stop = {}) const;
+  Result<KernelArtifact> compile(const OpDesc& op, const Schedule& schedule, const Stop& stop = {});
+  /// The same with a name of its own for the object's one function.
+  Result<KernelArtifact> compileAs(const std::string& symbol, const OpDesc& op, const Schedule& schedule, const Stop& stop = {});
   /// Stores an artifact under its key, with a new certificate and record.
   Result<void> store(const KernelArtifact& artifact) const;
   /// What every compilation of this library listens to that is given nothing else.
@@ -65,23 +73,26 @@ private:
   using Kernels = std::map<std::string, KernelRef>;
 
   std::vector<RowClass> rowClassesFor(const OpDesc& op, const ScheduleChoice& choice) const;
+  std::optional<ScheduleChoice> bundled(const OpDesc& op) const;
+  ScheduleChoice chosen(const OpDesc& op, Schedule schedule, std::string from) const;
   KernelRef inMemory(const std::string& name);
   void remember(const std::string& name, const KernelRef& kernel);
-  Result<KernelRef> obtain(const OpDesc& op, const Schedule& schedule, const KernelKey& key, const Stop& stop);
-  /// nullptr: a miss. Errors: Machine.
-  Result<KernelRef> fromCache(const OpDesc& op, const Schedule& schedule, const KernelKey& key);
-  Result<KernelRef> compiledAndStored(const OpDesc& op, const Schedule& schedule, const Stop& stop);
+  /// Asks the sources, the compiler only if `compile`. nullptr: none has it.
+  Result<KernelRef> fromSources(const KernelRequest& request, bool compile);
+  const Stop& stopOf(const Stop& stop) const { return stop.possible() ? stop : stop_; }
 
   Target target_;
   Stop stop_;
   KernelCache cache_;
   TuningDb tuning_;
+  std::unique_ptr<Bundle> bundle_;  ///< null: none
+  CacheSource cacheSource_;
+  CompilerSource compiler_;
   mutable std::mutex guard_;
   std::atomic<std::shared_ptr<const Kernels>> loaded_;  ///< replaced whole, under guard_
   SingleFlight<Result<KernelRef>> flights_;
-  std::atomic<bool> warned_{false};  ///< of a cache that cannot be written: once
   std::atomic<int64_t> reused_{0};
-  mutable LibraryCounts counts_;
+  int64_t cached_ = 0;
 };
 
 }  // namespace quern

@@ -5,7 +5,6 @@
 #include "compiler/Fingerprint.h"
 #include "compiler/jit/CodegenModule.h"
 
-#include "compiler/ArgsHeader.h"
 #include "compiler/base/Check.h"
 
 #include <llvm/Support/ErrorHandling.h>
@@ -102,15 +101,9 @@ struct Guarded<function, kAlone> {
 
 extern "C" __attribute__((visibility("default"))) const quern::CodegenApi* quernCodegenApi() {
   using namespace quern;
-  static const CodegenApi api = {CodegenApi::kVersion,
-                                 kGeneratorFingerprint,
-                                 Guarded<emitObject>::call,
-                                 Guarded<emitText>::call,
-                                 Guarded<linkObject, true>::call,
-                                 Guarded<checkContract>::call,
-                                 Guarded<staticLibrary>::call,
-                                 Guarded<sharedLibrary>::call,
-                                 kArgsHeader};
+  static const CodegenApi api = {CodegenApi::kVersion,         kGeneratorFingerprint,           Guarded<emitObject>::call,
+                                 Guarded<emitText>::call,      Guarded<linkObject, true>::call, Guarded<checkContract>::call,
+                                 Guarded<staticLibrary>::call, Guarded<sharedLibrary>::call};
   static const bool installed = [] {
     llvm::install_fatal_error_handler([](void*, const char* reason, bool) { leave(false, reason); });
     llvm::install_bad_alloc_error_handler([](void*, const char*, bool) { leave(true, ""); });

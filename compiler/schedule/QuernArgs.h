@@ -31,20 +31,6 @@ typedef struct QuernArgs {
  * 0 .. p0-1, phase 1 has p0 .. p0+p1-1, ...; all of a phase must be done before the next begins. */
 typedef void QuernKernel(const QuernArgs* args, int64_t taskBegin, int64_t taskEnd);
 
-/* Packs a weight for a buffer line with panel=, depth=, columns=, batch=, transposed=: `packed` takes
- * batch * ceil(columns / panel) * depth * panel floats. `source` is row-major [batch, depth, columns], or
- * [batch, columns, depth] where transposed, dense. */
-static inline void quern_pack_weight(float* packed, const float* source, int64_t panel, int64_t depth, int64_t columns, int64_t batch,
-                                     int transposed) {
-  for (int64_t b = 0; b < batch; ++b, source += depth * columns)
-    for (int64_t p = 0; p * panel < columns; ++p)
-      for (int64_t k = 0; k < depth; ++k)
-        for (int64_t c = 0; c < panel; ++c, ++packed) {
-          int64_t n = p * panel + c;
-          *packed = n >= columns ? 0.0f : transposed ? source[n * depth + k] : source[k * columns + n];
-        }
-}
-
 #ifdef __cplusplus
 }
 #endif

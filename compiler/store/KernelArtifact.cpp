@@ -136,7 +136,7 @@ Result<KernelRef> loadArtifact(const KernelArtifact& artifact, const std::string
     return machineLacks(fmt::format("{}: the kernel needs {}, which this CPU lacks", artifact.info.op, join(lacking, " ")));
   auto code = loadKernelObject(artifact.object);
   if (!code) return code.error();
-  return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, origin, 0});
+  return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, origin, 0, artifact.certificate});
 }
 
 }  // namespace quern

@@ -3,9 +3,8 @@
 
 #include "compiler/base/Result.h"
 #include "compiler/op/OpDesc.h"
-#include "compiler/schedule/KernelInfo.h"
 #include "compiler/schedule/Schedule.h"
-#include "compiler/store/KernelCall.h"
+#include "compiler/store/KernelSet.h"
 
 #include <string>
 
@@ -27,16 +26,6 @@ KernelKey kernelKey(const OpDesc& op, const Schedule& schedule, const Target& ta
 std::string text(const KernelKey& key);
 /// What files of a key are called: 32 hexadecimal digits. Errors: as sha256.
 Result<std::string> hashOf(const KernelKey& key);
-
-/// Evidence that this kernel, by itself, was compared with the reference before it was stored. What it was decided to be in the
-/// course of that ("winner", "pinned", "few rows") is said, and so is where: both are one line of text.
-struct Certificate {
-  int64_t cases = 0;          ///< comparisons that passed; 0: never verified
-  double worstOverLimit = 0;  ///< largest error over its limit: at most 1
-  std::string as;             ///< what it was verified as
-  std::string of;             ///< sizes and inputs it was compared at
-  bool operator==(const Certificate&) const = default;
-};
 
 struct KernelArtifact {
   KernelKey key;

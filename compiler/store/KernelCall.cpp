@@ -24,16 +24,12 @@ static std::shared_ptr<std::byte[]> alignedBytes(int64_t bytes) {
   return {raw, [](std::byte* dead) { ::operator delete(dead, kLine); }};
 }
 
-const CompiledKernel& CompiledKernel::forDims(std::span<const int64_t> dims) const {
-  for (const auto& [most, kernel] : narrower)
-    if (dims[rowDim] <= most) return *kernel;
-  return *this;
-}
-
-Result<KernelCall> KernelCall::make(KernelRef whole, std::span<const int64_t> dims, std::span<const Operand> operands, int threads) {
-  KernelRef kernel(whole, &whole->forDims(dims));
+Result<KernelCall> KernelCall::make(const KernelSet& kernels, std::span<const int64_t> dims, std::span<const Operand> operands,
+                                    int threads) {
+  QUERN_CHECK_FOR(dims.size() == kernels.info().dims.size(), kernels.info().op);
+  KernelRef kernel = kernels.forDims(dims);
   const KernelInfo& info = kernel->info;
-  QUERN_CHECK_FOR(dims.size() == info.dims.size() && operands.size() == info.buffers.size(), info.op);
+  QUERN_CHECK_FOR(operands.size() == info.buffers.size(), info.op);
   KernelCall call;
   call.dims_.assign(dims.begin(), dims.end());
   for (size_t i = 0; i < operands.size(); ++i) {

@@ -2,8 +2,7 @@
 #pragma once
 
 #include "compiler/base/Result.h"
-#include "compiler/schedule/KernelInfo.h"
-#include "compiler/schedule/QuernArgs.h"
+#include "compiler/store/KernelSet.h"
 
 #include <functional>
 #include <memory>
@@ -13,26 +12,11 @@
 
 namespace quern {
 
-/// A kernel that can be called, wherever its code came from.
-struct CompiledKernel {
-  KernelInfo info;
-  QuernKernel* entry = nullptr;
-  std::shared_ptr<void> owner;  ///< keeps the code mapped
-  std::string origin;           ///< "compiled", "cache", "bundle": for --log dispatch
-  double compileMs = 0;
-  /// Kernels of the same op, weight layout and order for calls with few rows: {at most so many, kernel}, fewest first.
-  std::vector<std::pair<int64_t, std::shared_ptr<const CompiledKernel>>> narrower;
-  size_t rowDim = 0;  ///< which of info.dims counts the rows, where there are narrower ones
-
-  /// The one for a call with these dimensions: this, or the first of `narrower` that takes as many rows.
-  const CompiledKernel& forDims(std::span<const int64_t> dims) const;
-};
-using KernelRef = std::shared_ptr<const CompiledKernel>;
-
 /// An operand: its address and, where the kernel takes strides for it, its leading strides in elements.
 struct Operand {
   const void* data = nullptr;
   std::vector<int64_t> strides;
+  int64_t bytes = 0;  ///< that lie there, where the caller knows: the interpreter holds accesses against it
 };
 
 /// Leading strides of a dense row-major shape.
@@ -46,7 +30,8 @@ class KernelCall {
 public:
   /// `dims` in the order of info.dims; one operand per info.buffers. `threads`: how many may run tasks at once.
   /// Errors   BadInput: dimensions whose task count or scratch overflows.
-  static Result<KernelCall> make(KernelRef kernel, std::span<const int64_t> dims, std::span<const Operand> operands, int threads = 1);
+  static Result<KernelCall> make(const KernelSet& kernels, std::span<const int64_t> dims, std::span<const Operand> operands,
+                                 int threads = 1);
 
   /// Another address for one operand, laid out like the one before.
   void setOperand(size_t index, const void* data) { buffers_[index] = data; }

@@ -33,7 +33,7 @@ private:
   struct Decision;
   Decision decide(const OpDesc& op, const Target& target) const;
 
-  std::string directory_;          ///< written; empty: none
+  std::string directory_;           ///< written; empty: none
   std::vector<RecordLines> files_;  ///< the first has the last word
   std::vector<TuningRecord> added_;
 };

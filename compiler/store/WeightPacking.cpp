@@ -3,93 +3,28 @@
 
 #include "compiler/base/Check.h"
 #include "compiler/op/BlockValues.h"
+#include "compiler/schedule/QuernPack.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace quern {
 
-namespace {
-
-uint32_t byteAt(const std::byte* bytes, int64_t i) { return static_cast<uint32_t>(bytes[i]); }
-
-/// A block of q4_0's nibbles, element i in the low one of byte i and 16 + i in the high one, as four words of eight.
-std::array<uint32_t, 4> wordsOfQ4(const std::byte* nibbles) {
-  std::array<uint32_t, 4> words{};
-  for (int i = 0; i < 16; ++i) {
-    uint32_t byte = byteAt(nibbles, i);
-    words[static_cast<size_t>(i / 8)] |= (byte & 15) << (4 * (i % 8));
-    words[static_cast<size_t>(2 + i / 8)] |= (byte >> 4) << (4 * (i % 8));
+int packType(ElementType type) {
+  switch (type) {
+    case ElementType::F16: return QUERN_F16;
+    case ElementType::BF16: return QUERN_BF16;
+    case ElementType::Q8_0: return QUERN_Q8_0;
+    case ElementType::Q4_0: return QUERN_Q4_0;
+    case ElementType::Q4_K: return QUERN_Q4_K;
+    case ElementType::Q6_K: return QUERN_Q6_K;
+    default: QUERN_CHECK(type == ElementType::F32); return QUERN_F32;
   }
-  return words;
 }
 
-/// Writes one block of one column into its panel. `block` is where the block of all columns begins.
-class BlockWriter {
-public:
-  BlockWriter(int64_t panel, int64_t column) : panel_(panel), column_(column) {}
+namespace {
 
-  void write(ElementType type, const std::byte* from, std::byte* block) {
-    at_ = block;
-    switch (type) {
-      case ElementType::Q8_0:
-        put(from, 2);
-        for (int k = 0; k < 32; ++k) put(from + 2 + k, 1);
-        return;
-      case ElementType::Q4_0:
-        put(from, 2);
-        for (uint32_t word : wordsOfQ4(from + 2)) put(word);
-        return;
-      case ElementType::Q4_K: return q4K(from);
-      case ElementType::Q6_K: return q6K(from);
-      default: put(from, formatOf(type).blockBytes);
-    }
-  }
-
-private:
-  void put(const std::byte* value, int64_t bytes) {
-    std::memcpy(at_ + column_ * bytes, value, static_cast<size_t>(bytes));
-    at_ += panel_ * bytes;
-  }
-  void put(uint32_t word) { put(reinterpret_cast<const std::byte*>(&word), 4); }
-
-  void q4K(const std::byte* from) {
-    put(from, 2);
-    put(from + 2, 2);
-    for (int i = 0; i < 12; ++i) put(from + 4 + i, 1);
-    const std::byte* nibbles = from + 16;
-    for (int s = 0; s < 8; ++s)  // sub-blocks of 32: low nibbles of 32 bytes, then the high ones of the same
-      for (int w = 0; w < 4; ++w) {
-        uint32_t word = 0;
-        for (int i = 0; i < 8; ++i) word |= ((byteAt(nibbles, 32 * (s / 2) + 8 * w + i) >> (4 * (s % 2))) & 15) << (4 * i);
-        put(word);
-      }
-  }
-
-  void q6K(const std::byte* from) {
-    const std::byte *low = from, *high = from + 128;
-    put(from + 208, 2);
-    for (int s = 0; s < 16; ++s) put(from + 192 + s, 1);
-    auto lowAt = [&](int k) { return (byteAt(low, 64 * (k / 128) + 32 * (k / 32 % 2) + k % 32) >> (4 * (k / 64 % 2))) & 15; };
-    auto highAt = [&](int k) { return (byteAt(high, 32 * (k / 128) + k % 32) >> (2 * (k / 32 % 4))) & 3; };
-    for (int w = 0; w < 32; ++w) {
-      uint32_t word = 0;
-      for (int i = 0; i < 8; ++i) word |= lowAt(8 * w + i) << (4 * i);
-      put(word);
-    }
-    for (int w = 0; w < 16; ++w) {
-      uint32_t word = 0;
-      for (int i = 0; i < 16; ++i) word |= highAt(16 * w + i) << (2 * i);
-      put(word);
-    }
-  }
-
-  int64_t panel_, column_;
-  std::byte* at_ = nullptr;
-};
-
-/// The inverse of BlockWriter: one block of one column, as it was stored.
+/// The inverse of quern_pack_block: one block of one column, as it was stored.
 class BlockReader {
 public:
   BlockReader(int64_t panel, int64_t column) : panel_(panel), column_(column) {}
@@ -158,9 +93,9 @@ void packColumn(const PackLayout& layout, const std::byte* row, int64_t column, 
   const ElementFormat& format = formatOf(layout.type);
   if (format.blockBytes == 4) return copyColumn<uint32_t>(row, layout.depth, layout.panel, column, panel);
   if (format.blockBytes == 2) return copyColumn<uint16_t>(row, layout.depth, layout.panel, column, panel);
-  BlockWriter writer(layout.panel, column);
+  int type = packType(layout.type);
   for (int64_t b = 0; b < layout.depth / format.block; ++b)
-    writer.write(layout.type, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel);
+    quern_pack_block(type, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel, layout.panel, column);
 }
 
 }  // namespace
@@ -189,9 +124,9 @@ void packPanels(const PackLayout& layout, std::span<const WeightPiece> pieces, i
 }
 
 void packedColumn(const PackLayout& layout, const std::byte* packed, int64_t n, float* values) {
-  constexpr int64_t kMostBytes = 256;
+  constexpr int64_t kMostBlockBytes = 256;
   const ElementFormat& format = formatOf(layout.type);
-  std::byte block[kMostBytes];
+  std::byte block[kMostBlockBytes];
   BlockReader reader(layout.panel, n % layout.panel);
   const std::byte* panel = packed + n / layout.panel * layout.panelBytes();
   for (int64_t b = 0; b < layout.depth / format.block; ++b) {

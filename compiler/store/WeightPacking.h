@@ -20,6 +20,9 @@ struct WeightPiece {
 /// `packed` is where panel 0 lies. Threads may pack panels of their own.
 void packPanels(const PackLayout& layout, std::span<const WeightPiece> pieces, int64_t begin, int64_t end, std::byte* packed);
 
+/// The type as QuernPack.h numbers it: of weights that kernels read.
+int packType(ElementType type);
+
 /// All of a weight that lies dense: [batch,k,n], or [batch,n,k] where transposed. `packed` has layout.bytes().
 /// False where `stop` was asked before all of it was packed.
 bool packWeight(const PackLayout& layout, const void* source, void* packed, const Stop& stop = {});

@@ -17,7 +17,7 @@ using namespace quern;
 namespace {
 
 KernelProvider providerOf(KernelLibrary& library) {
-  return [&library](const OpDesc& desc) { return library.get(desc); };
+  return [&library](const OpDesc& desc) { return library.kernels(desc); };
 }
 
 using Vec = std::vector<double>;

@@ -182,7 +182,7 @@ KernelLibrary& kernelsOf(const Target& target) {
 
 std::unique_ptr<Model> loadedModel(const std::string& path, const ModelOptions& options, const Target& target) {
   KernelLibrary& library = kernelsOf(target);
-  return need(Model::load(need(openModelFiles(path)), [&library](const OpDesc& desc) { return library.get(desc); }, options));
+  return need(Model::load(need(openModelFiles(path)), [&library](const OpDesc& desc) { return library.kernels(desc); }, options));
 }
 
 std::vector<float> allLogits(Model& model, std::span<const int32_t> ids, int64_t past) {

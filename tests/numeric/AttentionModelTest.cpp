@@ -149,7 +149,7 @@ std::vector<std::vector<float>> modelled(const Prompt& prompt, const Model& mode
 }
 
 /// The first row of the kernel that is not the model's, "" where all are.
-std::string wrongRow(const KernelRef& kernel, const Prompt& prompt, const std::vector<std::vector<float>>& expected) {
+std::string wrongRow(const KernelSet& kernel, const Prompt& prompt, const std::vector<std::vector<float>>& expected) {
   for (size_t i = 0; i < expected.size(); ++i) {
     std::string wrong = differing(expected[i], run(kernel, prompt, prompt.piece(kRows[i], kRows[i] + 1)));
     if (!wrong.empty()) return fmt::format("row {}: {}", kRows[i], wrong);
@@ -192,10 +192,10 @@ TEST_CASE("attention's order is what it is said to be, to the bit") {
         auto many = library.get(prompt.desc, defaultSchedule(prompt.desc, level));
         REQUIRE(many);
         auto expected = modelled(prompt, model);
-        for (const KernelRef& kernel : {*many, kernelOf(library, prompt.desc)}) {
+        for (const KernelSet& kernel : {KernelSet(*many), kernelOf(library, prompt.desc)}) {
           std::string wrong = wrongRow(kernel, prompt, expected);
-          INFO(text(prompt.desc) << " [" << kernel->info.schedule << "] on " << level.level << ", " << kDataNames[static_cast<size_t>(data)]
-                                 << " data: " << wrong);
+          INFO(text(prompt.desc) << " [" << kernel.info().schedule << "] on " << level.level << ", "
+                                 << kDataNames[static_cast<size_t>(data)] << " data: " << wrong);
           CHECK(wrong.empty());
           ++cases;
         }
@@ -218,7 +218,7 @@ TEST_CASE("another order is noticed") {
   KernelLibrary library(level, {});
   Prompt plain = promptOf("head_dim=40", Data::Plain), even = promptOf("head_dim=40", Data::Level),
          huge = promptOf("head_dim=40", Data::Huge);
-  KernelRef kernel = kernelOf(library, plain.desc);
+  KernelSet kernel = kernelOf(library, plain.desc);
   for (const Prompt* prompt : {&plain, &even, &huge}) CHECK(wrongRow(kernel, *prompt, modelled(*prompt, Model(level))).empty());
   for (const Prompt* prompt : {&plain, &even}) {
     CHECK_FALSE(wrongRow(kernel, *prompt, modelled(*prompt, Model(level, {32, 2048, 16}))).empty());

@@ -86,7 +86,7 @@ private:
 };
 
 /// One piece against the same rows of the whole prompt.
-void checkPiece(const KernelRef& kernel, const Prompt& prompt, const std::vector<float>& expected, const Piece& piece, size_t turn,
+void checkPiece(const KernelSet& kernel, const Prompt& prompt, const std::vector<float>& expected, const Piece& piece, size_t turn,
                 Pools& pools, Tally& tally) {
   Placement placement = placementOf(turn);
   ThreadPool* pool = pools.at(turn);
@@ -98,7 +98,7 @@ void checkPiece(const KernelRef& kernel, const Prompt& prompt, const std::vector
 }
 
 /// Keys and values from `poisoned` on are NaN: rows that do not see them keep their bits, those that do are NaN.
-void checkFuture(const KernelRef& kernel, const Prompt& prompt, const std::vector<float>& expected, const Piece& piece, int64_t poisoned,
+void checkFuture(const KernelSet& kernel, const Prompt& prompt, const std::vector<float>& expected, const Piece& piece, int64_t poisoned,
                  size_t turn, Tally& tally) {
   INFO(text(piece) << ", NaN from key " << poisoned << " on, " << text(placementOf(turn)));
   std::vector<float> got = run(kernel, prompt, piece, placementOf(turn), nullptr, poisoned);
@@ -142,7 +142,7 @@ void checkDrawn(KernelLibrary& library, const Prompt& prompt, const std::vector<
 }
 
 /// All rows, `rows` at a time, while the cache grows.
-std::string chunkedWrong(const KernelRef& kernel, const Prompt& prompt, const std::vector<float>& expected, int64_t from, int64_t rows,
+std::string chunkedWrong(const KernelSet& kernel, const Prompt& prompt, const std::vector<float>& expected, int64_t from, int64_t rows,
                          const Placement& placement, ThreadPool* pool) {
   Cache cache(prompt, kTokens, placement);
   for (int64_t begin = from; begin < prompt.queries; begin += rows) {
@@ -194,7 +194,7 @@ TEST_CASE("a prompt in chunks or token by token, while the cache grows, has the 
     for (size_t i = 0; i < prompts().size(); ++i) {
       const Prompt& prompt = prompts()[i];
       if (prompt.op.causal != Causal::LastRowSeesAll) continue;
-      KernelRef kernel = kernelOf(level.library, prompt.desc);
+      KernelSet kernel = kernelOf(level.library, prompt.desc);
       for (int64_t rows : {1, 3, 64, 100}) {
         // Token by token costs a call each: one op all the way, the others where the second segment begins.
         int64_t from = rows >= 64 || i == 0 ? 0 : 2000;
@@ -218,17 +218,17 @@ TEST_CASE("kernels for few rows, and with sizes compiled in, give the bits of th
     for (size_t i = 0; i < prompts().size(); ++i) {
       const Prompt& prompt = prompts()[i];
       INFO(text(prompt.desc) << " on " << level.library.target().level);
-      KernelRef kernel = kernelOf(level.library, prompt.desc);
-      REQUIRE_FALSE(kernel->narrower.empty());
+      KernelSet kernel = kernelOf(level.library, prompt.desc);
+      REQUIRE_FALSE(kernel.narrow.empty());
       std::vector<Piece> pieces = piecesOf(prompt);
       for (size_t j = 0; j < pieces.size(); ++j) {
         const std::vector<int64_t> dims = {pieces[j].end - pieces[j].begin, pieces[j].kv};
-        narrow += &kernel->forDims(dims) != kernel.get();
+        narrow += kernel.forDims(dims) != kernel.wide;
         checkPiece(kernel, prompt, level.whole[i], pieces[j], j, pools, tally);
       }
       for (size_t j = static_cast<size_t>(tally.kernels) % 12; j < pieces.size(); j += 12) {
-        KernelRef compiledIn = kernelOf(level.library, fixed(prompt.desc, prompt.dims(pieces[j])));
-        checkScratch(compiledIn->info, {});
+        KernelSet compiledIn = kernelOf(level.library, fixed(prompt.desc, prompt.dims(pieces[j])));
+        checkScratch(compiledIn.info(), {});
         for (size_t turn : {j, j + 1}) checkPiece(compiledIn, prompt, level.whole[i], pieces[j], turn, pools, tally);
         ++tally.kernels;
       }
@@ -263,7 +263,7 @@ TEST_CASE("a key that is not the right one, or seen too early, is noticed") {
   KernelLibrary library(hostTarget(), {});
   Prompt prompt("heads=2 kv_heads=1 head_dim=7 causal=1", 100, 100, kSeed);
   std::vector<float> expected = wholeBits(library, prompt);
-  KernelRef kernel = kernelOf(library, prompt.desc), all = kernelOf(library, op("attention q=* kv=* heads=2 kv_heads=1 head_dim=7"));
+  KernelSet kernel = kernelOf(library, prompt.desc), all = kernelOf(library, op("attention q=* kv=* heads=2 kv_heads=1 head_dim=7"));
   CHECK(chunkedWrong(kernel, prompt, expected, 0, 64, {}, nullptr).empty());
   CHECK_FALSE(chunkedWrong(all, prompt, expected, 0, 64, {}, nullptr).empty());
   prompt.k[3] = std::nextafter(prompt.k[3], 2.0f);

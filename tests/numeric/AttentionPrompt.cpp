@@ -75,14 +75,14 @@ void Cache::poison(int64_t begin) {
       for (const GuardedArray* array : {&k_, &v_}) std::fill_n(array->i32() + rows_.at(t, h), rows_.width, kUntouched);
 }
 
-std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement,
+std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement,
                        ThreadPool* pool) {
   int64_t heads = prompt.op.heads.value, width = prompt.op.headDim.value, count = piece.end - piece.begin;
   Rows rows = tokenMajor(count, heads, width, placement.headMajor ? 0 : placement.spare);
   GuardedArray query = untouched(rows, placement.flush), out = untouched(rows, placement.flush);
   copyRows(prompt.q.data() + piece.begin * heads * width, rows, query, 0, count);
   std::vector<int64_t> dims;
-  for (const std::string& name : kernel->info.dims) dims.push_back(prompt.dims(piece).at(name));
+  for (const std::string& name : kernel.info().dims) dims.push_back(prompt.dims(piece).at(name));
   std::vector<int64_t> strides = {rows.tokenStride, rows.headStride};
   const Operand operands[] = {{query.data(), strides}, cache.keys(), cache.values(), {out.data(), strides}};
   auto call = KernelCall::make(kernel, dims, operands, pool == nullptr ? 1 : pool->threads());
@@ -101,7 +101,7 @@ std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piec
   return dense;
 }
 
-std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement, ThreadPool* pool,
+std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement, ThreadPool* pool,
                        int64_t poisoned) {
   Cache cache(prompt, piece.kv, placement);
   cache.grow(piece.kv);

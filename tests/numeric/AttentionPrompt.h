@@ -68,10 +68,10 @@ private:
 };
 
 /// Dense rows of the output. What lies between the rows of the output must stay as it was.
-std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement,
+std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement,
                        ThreadPool* pool = nullptr);
 /// On a cache of just the keys of the piece; from `poisoned` on they are NaN.
-std::vector<float> run(const KernelRef& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement = {},
+std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement = {},
                        ThreadPool* pool = nullptr, int64_t poisoned = -1);
 
 /// A legal schedule out of all keys and many values of each.

@@ -107,7 +107,7 @@ struct Tally {
 };
 
 /// One shape on plain data, and on data with NaN and Inf strewn in, at both ends of the mapping.
-void checkShape(const KernelRef& kernel, const OpDesc& desc, const DimValues& dims, size_t turn, Tally& tally) {
+void checkShape(const KernelSet& kernel, const OpDesc& desc, const DimValues& dims, size_t turn, Tally& tally) {
   const CheckRun runs[] = {
       {InputData::ZeroMean, kSeed + turn, turn % 2 == 0 ? Flush::End : Flush::Begin, 0, static_cast<int64_t>(turn % 3 == 2)},
       {InputData::Specials, kSeed + turn, turn % 2 == 0 ? Flush::Begin : Flush::End, 0, 0}};
@@ -129,7 +129,7 @@ void checkShape(const KernelRef& kernel, const OpDesc& desc, const DimValues& di
 /// All shapes of one rank that the op takes; those that agree in its run-time dimensions once.
 void checkOp(KernelLibrary& library, const std::string& given, size_t rank, Tally& tally) {
   OpDesc desc = op(given);
-  KernelRef kernel = kernelOf(library, desc);
+  KernelSet kernel = kernelOf(library, desc);
   INFO("on " << library.target().level);
   std::set<DimValues> done;
   for (const auto& shape : shapesOf(rank)) {

@@ -96,7 +96,7 @@ TEST_CASE("the check notices a wrong kernel") {
   // A kernel of another op in its place: if this passes, nothing above tested anything.
   KernelLibrary library(hostTarget(), {});
   OpDesc right = op("add a=* b=*"), wrong = op("mul a=* b=*");
-  auto kernel = library.get(wrong);
+  auto kernel = library.kernels(wrong);
   REQUIRE(kernel);
   auto report = checkKernel(*kernel, right, {{"d0", 33}}, 1);
   REQUIRE(report);

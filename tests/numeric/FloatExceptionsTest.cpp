@@ -85,12 +85,12 @@ TaskRunner watched(const std::function<void(const std::function<void()>&)>& arou
   return [around](int64_t count, const std::function<void(int, int64_t, int64_t)>& task) { around([&] { task(0, 0, count); }); };
 }
 
-void eachRun(const std::function<void(const KernelRef&, const OpDesc&, const DimValues&, InputData, const std::string&)>& body) {
+void eachRun(const std::function<void(const KernelSet&, const OpDesc&, const DimValues&, InputData, const std::string&)>& body) {
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
     for (bool products : {false, true})
       for (const char* text : products ? std::span<const char* const>(kProducts) : std::span<const char* const>(kOps)) {
-        KernelRef kernel = kernelOf(library, op(text));
+        KernelSet kernel = kernelOf(library, op(text));
         for (InputData data : {InputData::ZeroMean, InputData::Offset, InputData::Same, InputData::Tiny, InputData::Huge})
           for (int which : {0, 1})
             body(kernel, op(text), sizesOf(op(text), which), data,
@@ -103,7 +103,7 @@ void eachRun(const std::function<void(const KernelRef&, const OpDesc&, const Dim
 
 TEST_CASE("a kernel leaves the flags as they were") {
   int64_t runs = 0;
-  eachRun([&](const KernelRef& kernel, const OpDesc& desc, const DimValues& dims, InputData data, const std::string& what) {
+  eachRun([&](const KernelSet& kernel, const OpDesc& desc, const DimValues& dims, InputData data, const std::string& what) {
     CheckInputs inputs = makeInputs(fixed(desc, dims), data, kSeed);
     bool raised = false;
     TaskRunner runner = watched([&](const std::function<void()>& task) {
@@ -123,7 +123,7 @@ TEST_CASE("a kernel leaves the flags as they were") {
 
 TEST_CASE("a caller with the trap unmasked is not stopped") {
   int64_t runs = 0;
-  eachRun([&](const KernelRef& kernel, const OpDesc& desc, const DimValues& dims, InputData data, const std::string& what) {
+  eachRun([&](const KernelSet& kernel, const OpDesc& desc, const DimValues& dims, InputData data, const std::string& what) {
     if (++runs % 7 != 0) return;
     pid_t child = ::fork();
     REQUIRE(child >= 0);

@@ -39,7 +39,7 @@ inline JitCode compiled(const LoopProgram& program) {
   return *code;
 }
 
-inline KernelRef floatKernel(const std::string& expression, const Target& target) {
+inline KernelSet floatKernel(const std::string& expression, const Target& target) {
   LoopProgram program = programOf(expression, target);
   JitCode code = compiled(program);
   OpDesc like = op("exp x=*");

@@ -13,8 +13,8 @@
 namespace quern {
 
 /// The kernel of an op as every caller gets it: the default schedule, kernels of few rows with it.
-inline KernelRef kernelOf(KernelLibrary& library, const OpDesc& desc) {
-  auto kernel = library.get(desc);
+inline KernelSet kernelOf(KernelLibrary& library, const OpDesc& desc) {
+  auto kernel = library.kernels(desc);
   INFO(text(desc) << " on " << library.target().level << (kernel ? "" : ": " + kernel.error().message));
   REQUIRE(kernel);
   return *kernel;

@@ -22,7 +22,7 @@ void checkAll(const std::vector<Case>& cases, std::initializer_list<InputData> k
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
     for (const Case& one : cases) {
-      KernelRef kernel = kernelOf(library, op(one.op));
+      KernelSet kernel = kernelOf(library, op(one.op));
       for (InputData data : kinds) {
         auto run = runOnce(kernel, op(one.op), one.dims, {data, kSeed, Flush::End});
         REQUIRE(run);
@@ -134,7 +134,7 @@ TEST_CASE("a row that is taken again scaled leaves those beside it alone") {
       bool columns = std::string(form).find("axis=0") != std::string::npos;
       DimValues dims = openDims(desc, {{"d0", columns ? 70 : 11}, {"d1", columns ? 11 : 70}});
       CheckInputs inputs = makeInputs(fixed(desc, dims), InputData::Tiny, kSeed);
-      KernelRef kernel = kernelOf(library, desc);
+      KernelSet kernel = kernelOf(library, desc);
       auto before = runKernel(kernel, inputs, dims, {});
       for (int64_t j = 0; j < 70; ++j) inputs.arrays[0].f32()[columns ? j * 11 + 4 : 4 * 70 + j] = 3e38f;
       auto after = runKernel(kernel, inputs, dims, {});

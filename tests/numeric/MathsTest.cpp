@@ -31,7 +31,7 @@ double declaredUlp(const ExhaustiveReport& report) {
 }
 
 /// A row for each level, printed when the function is done.
-void checkOnEveryLevel(const FloatTruth& truth, const std::vector<KernelRef>& kernels, uint64_t floats) {
+void checkOnEveryLevel(const FloatTruth& truth, const std::vector<KernelSet>& kernels, uint64_t floats) {
   REQUIRE(!kernels.empty());
   auto reports = checkEveryFloat(truth, kernels, strideAsked());
   REQUIRE(reports);
@@ -45,8 +45,8 @@ void checkOnEveryLevel(const FloatTruth& truth, const std::vector<KernelRef>& ke
   }
 }
 
-ExhaustiveReport reportOf(const FloatTruth& truth, const KernelRef& kernel) {
-  auto reports = checkEveryFloat(truth, std::vector<KernelRef>{kernel}, kStride);
+ExhaustiveReport reportOf(const FloatTruth& truth, const KernelSet& kernel) {
+  auto reports = checkEveryFloat(truth, std::vector<KernelSet>{kernel}, kStride);
   REQUIRE(reports);
   return reports->at(0);
 }
@@ -62,7 +62,7 @@ TEST_CASE("maths functions keep their bounds") {
     OpDesc desc = op("map expr=" + std::string(name) + "(x) x=*");
     auto truth = truthOf(desc);
     REQUIRE(truth);
-    std::vector<KernelRef> kernels;
+    std::vector<KernelSet> kernels;
     for (const auto& library : libraries) {
       auto kernel = library->get(desc, defaultSchedule(desc, library->target()));
       REQUIRE(kernel);
@@ -73,7 +73,7 @@ TEST_CASE("maths functions keep their bounds") {
 }
 
 TEST_CASE("decay keeps its bound for every x <= 0") {
-  std::vector<KernelRef> kernels;
+  std::vector<KernelSet> kernels;
   for (const Target& target : runnableLevels()) kernels.push_back(floatKernel("decay(v)", target));
   checkOnEveryLevel(truthOfDecay(), kernels, uint64_t{1} << 31);
 }
@@ -107,7 +107,7 @@ TEST_CASE("a function that is wrong somewhere is found") {
 
 TEST_CASE("kernels checked together are judged one by one") {
   Target target = runnableLevels().at(0);
-  std::vector<KernelRef> kernels;
+  std::vector<KernelSet> kernels;
   for (const char* expression : {"exp(v)", "(exp(v) * 1.0000004fx@)", "exp(v)"}) kernels.push_back(floatKernel(expression, target));
   auto reports = checkEveryFloat(truthOf(ScalarFn::Exp), kernels, kStride);
   REQUIRE(reports);
@@ -117,7 +117,7 @@ TEST_CASE("kernels checked together are judged one by one") {
 }
 
 TEST_CASE("a run that is stopped proves nothing") {
-  std::vector<KernelRef> kernels = {floatKernel("exp(v)", runnableLevels().at(0))};
+  std::vector<KernelSet> kernels = {floatKernel("exp(v)", runnableLevels().at(0))};
   auto reports = checkEveryFloat(truthOf(ScalarFn::Exp), kernels, 1, [](double) { return false; });
   REQUIRE(reports);
   CHECK(reports->at(0).stopped);

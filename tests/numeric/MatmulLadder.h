@@ -52,7 +52,7 @@ struct LadderKernel {
   OpDesc op;
   Schedule schedule;
   Target level;
-  KernelRef kernel;
+  KernelSet kernel;
 };
 LadderKernel compiled(KernelLibrary& library, const OpDesc& op, const Schedule& schedule);
 std::string text(const LadderKernel& kernel, const DimValues& dims, const CheckRun& run);

@@ -67,7 +67,7 @@ struct ModeRun {
   bool kept(const Mode& mode) const { return (mxcsr & ~kStatusBits) == mode.mxcsr && x87 == mode.x87; }
 };
 
-ModeRun runIn(const Mode& mode, const KernelRef& kernel, const CheckInputs& inputs, const DimValues& dims,
+ModeRun runIn(const Mode& mode, const KernelSet& kernel, const CheckInputs& inputs, const DimValues& dims,
               const TaskRunner* runner = nullptr) {
   ModeRun run;
   Result<std::vector<float>> output = std::vector<float>();
@@ -142,7 +142,7 @@ TEST_CASE("kernels of every family leave the control words, and compute in the c
     KernelLibrary library(level, {});
     for (const Family& family : families()) {
       OpDesc desc = op(family.op);
-      KernelRef kernel = kernelOf(library, desc);
+      KernelSet kernel = kernelOf(library, desc);
       CheckInputs inputs = makeInputs(fixed(desc, family.dims), InputData::ZeroMean, kSeed);
       std::vector<float> usual = runIn(kModes[0], kernel, inputs, family.dims).output;
       bool anyMoved = false;
@@ -169,7 +169,7 @@ TEST_CASE("denormals count in the default mode, and are flushed where the caller
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
     OpDesc desc = op("add a=* b=*");
-    KernelRef kernel = kernelOf(library, desc);
+    KernelSet kernel = kernelOf(library, desc);
     CheckInputs inputs = makeInputs(fixed(desc, {{"d0", 67}}), InputData::ZeroMean, kSeed);
     for (size_t i = 0; i < 67; ++i) inputs.arrays[0].f32()[i] = inputs.arrays[1].f32()[i] = 1e-40f;
     ThreadPool pool(3);
@@ -201,7 +201,7 @@ TEST_CASE("a pool's threads run with the caller's MXCSR, job by job") {
 TEST_CASE("a kernel that changes a control word is noticed") {
   KernelLibrary library(hostTarget(), {});
   OpDesc desc = op("add a=* b=*");
-  CompiledKernel spoiling = *kernelOf(library, desc);
+  CompiledKernel spoiling = *kernelOf(library, desc).wide;
   CheckInputs inputs = makeInputs(fixed(desc, {{"d0", 5}}), InputData::ZeroMean, kSeed);
   spoiling.entry = [](const QuernArgs*, int64_t, int64_t) { _mm_setcsr(_mm_getcsr() | 0x40); };
   CHECK_FALSE(runIn(kModes[0], std::make_shared<const CompiledKernel>(spoiling), inputs, {{"d0", 5}}).kept(kModes[0]));

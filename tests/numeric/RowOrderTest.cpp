@@ -52,7 +52,7 @@ TEST_CASE("rows have the same bits for any schedule, size form and thread count"
       CheckInputs inputs = makeInputs(known, InputData::ZeroMean, kSeed);
       auto expected = runKernel(kernelOf(library, desc), inputs, one.dims, {});
       REQUIRE(expected);
-      auto same = [&](const KernelRef& kernel, const DimValues& dims, const TaskRunner* runner, const std::string& what) {
+      auto same = [&](const KernelSet& kernel, const DimValues& dims, const TaskRunner* runner, const std::string& what) {
         auto got = runKernel(kernel, inputs, dims, {}, runner);
         REQUIRE(got);
         INFO(one.op << " on " << level.level << ", " << what);
@@ -77,7 +77,7 @@ TEST_CASE("rows have the same bits for any schedule, size form and thread count"
 TEST_CASE("a long row with special values") {
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
-    KernelRef kernel = kernelOf(library, op("softmax x=*x*"));
+    KernelSet kernel = kernelOf(library, op("softmax x=*x*"));
     constexpr int64_t kColumns = 70001;
     DimValues dims = {{"d0", 3}, {"d1", kColumns}};
     CheckInputs inputs = makeInputs(fixed(op("softmax x=*x*"), dims), InputData::ZeroMean, kSeed);

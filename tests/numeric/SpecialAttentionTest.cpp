@@ -128,7 +128,7 @@ TEST_CASE("special values in attention reach the rows that see them, and no othe
       for (auto [causal, key] : kCausal) {
         std::string form = formOf(width, key);
         OpDesc desc = op(form);
-        KernelRef compiled = kernelOf(library, desc);
+        KernelSet compiled = kernelOf(library, desc);
         for (int64_t kv : keysFor(width)) {
           INFO(form << ", " << kv << " keys, on " << level.level);
           AttentionSize shape{causal, kv, width};
@@ -152,7 +152,7 @@ TEST_CASE("rows of attention that see no key are zeros") {
     for (int64_t width : {3, 16, 130})
       for (auto [causal, key] : kCausal) {
         OpDesc desc = op(formOf(width, key));
-        KernelRef compiled = kernelOf(library, desc);
+        KernelSet compiled = kernelOf(library, desc);
         for (int64_t kv : {0, 1, 3}) {
           AttentionSize shape{causal, kv, width};
           SpecialKernel kernel(compiled, desc, {{"q", kQueries}, {"kv", kv}}, kSeed);

@@ -55,7 +55,7 @@ using LineRule = std::function<Want(std::span<const float> line, int64_t row, in
 /// Everything that is run of one kernel at one length; cells are named so that each is counted once.
 class LineCheck {
 public:
-  LineCheck(const KernelRef& kernel, const OpDesc& desc, Lines lines, bool reduces, const DimValues& dims)
+  LineCheck(const KernelSet& kernel, const OpDesc& desc, Lines lines, bool reduces, const DimValues& dims)
       : kernel_(kernel, desc, dims, kSeed, lines.length % 2), op_(text(desc)), lines_(lines), reduces_(reduces) {}
 
   void run(const Plant& plant, int64_t line, const LineRule& rule, std::set<std::string>& cells, int64_t& runs) {
@@ -127,7 +127,7 @@ TEST_CASE("special values in one line of a softmax") {
                              "softmax x=*x* causal=topleft", "softmax x=*x* axis=0"}) {
       OpDesc desc = op(form);
       const auto& softmax = std::get<SoftmaxOp>(desc);
-      KernelRef kernel = kernelOf(library, desc);
+      KernelSet kernel = kernelOf(library, desc);
       INFO("on " << level.level);
       for (int64_t length : kLengths) {
         Lines lines{softmax.axisIndex() == 0, kRows, length};
@@ -147,7 +147,7 @@ TEST_CASE("rows of a softmax that nothing is seen of are zeros, of a NaN too") {
   for (const Target& level : runnableLevels()) {
     KernelLibrary library(level, {});
     OpDesc desc = op("softmax x=*x*x* causal=1");
-    KernelRef kernel = kernelOf(library, desc);
+    KernelSet kernel = kernelOf(library, desc);
     for (int64_t columns : kLengths) {
       int64_t rows = columns + 3;
       SpecialKernel masked(kernel, desc, {{"d0", 2}, {"d1", rows}, {"d2", columns}}, kSeed);
@@ -173,7 +173,7 @@ TEST_CASE("special values in one line of a reduction") {
       for (int axis : {0, 1}) {
         OpDesc desc = op(fmt::format("reduce x=*x* axis={} f={}", axis, fn));
         const auto& reduce = std::get<ReduceOp>(desc);
-        KernelRef kernel = kernelOf(library, desc);
+        KernelSet kernel = kernelOf(library, desc);
         INFO("on " << level.level);
         for (int64_t length : kLengths) {
           Lines lines{axis == 0, kRows, length};
@@ -216,7 +216,7 @@ TEST_CASE("special values in one row, in the gain and in the bias of a norm") {
       for (int64_t width : kLengths) {
         OpDesc desc = op(fmt::format("{} x=*x{}", name, width));
         bool centred = std::holds_alternative<LayerNormOp>(desc);
-        KernelRef kernel = kernelOf(library, desc);
+        KernelSet kernel = kernelOf(library, desc);
         INFO("on " << level.level);
         LineCheck check(kernel, desc, {false, kRows, width}, false, {{"d0", kRows}});
         for (const Plant& plant : plants()) {

@@ -12,7 +12,7 @@ std::vector<int64_t> placesIn(int64_t length) {
   return {places.begin(), places.end()};
 }
 
-SpecialKernel::SpecialKernel(KernelRef kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, int64_t offset)
+SpecialKernel::SpecialKernel(KernelSet kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, int64_t offset)
     : kernel_(std::move(kernel)),
       dims_(dims),
       run_{InputData::Specials, seed, Flush::End, 0, offset},

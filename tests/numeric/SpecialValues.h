@@ -35,7 +35,7 @@ enum class Want : uint8_t {
 class SpecialKernel {
 public:
   /// `offset`: elements between an operand and the unmapped page at its end.
-  SpecialKernel(KernelRef kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, int64_t offset = 0);
+  SpecialKernel(KernelSet kernel, const OpDesc& op, const DimValues& dims, uint64_t seed, int64_t offset = 0);
 
   /// Operand i, for reading; what is written into it is gone with the next run.
   float* input(size_t i) const { return inputs_.arrays[i].f32(); }
@@ -46,7 +46,7 @@ public:
   std::string wrongWith(const std::function<void(const SpecialKernel&)>& plant, const std::function<Want(size_t)>& want);
 
 private:
-  KernelRef kernel_;
+  KernelSet kernel_;
   DimValues dims_;
   CheckRun run_;
   CheckInputs inputs_;

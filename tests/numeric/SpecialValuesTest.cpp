@@ -158,7 +158,7 @@ TEST_CASE("special values through every elementwise function, in every lane") {
     KernelLibrary library(level, {});
     for (const Column& column : columns) {
       OpDesc desc = op(column.op);
-      KernelRef kernel = kernelOf(library, desc);
+      KernelSet kernel = kernelOf(library, desc);
       for (int64_t length : kLengths) {
         SpecialKernel placed(kernel, desc, {{"d0", length}}, kSeed, length % 2);
         for (const auto& [values, word] : column.cells)

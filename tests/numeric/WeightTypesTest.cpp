@@ -28,10 +28,11 @@ std::vector<float> floatsOf(ElementType type, const std::vector<std::byte>& byte
 }
 
 /// out [m,n] of one call: A, the stored weight, its operands dense.
-std::vector<float> product(const KernelRef& kernel, int64_t m, int64_t n, const std::vector<float>& a, const void* weight, int64_t depth,
+std::vector<float> product(const KernelSet& kernel, int64_t m, int64_t n, const std::vector<float>& a, const void* weight, int64_t depth,
                            const TaskRunner* runner) {
-  std::vector<std::byte> packed(static_cast<size_t>(kernel->info.buffers[1].pack.bytes()));
-  packWeight(kernel->info.buffers[1].pack, weight, packed.data());
+  REQUIRE(kernel.packing() != nullptr);
+  std::vector<std::byte> packed(static_cast<size_t>(kernel.packing()->bytes()));
+  packWeight(*kernel.packing(), weight, packed.data());
   std::vector<float> out(static_cast<size_t>(m * n), NAN);
   const int64_t dims[] = {m};
   const Operand operands[] = {{a.data(), {depth}}, {packed.data(), {}}, {out.data(), {n}}};
@@ -69,14 +70,14 @@ TEST_CASE("products with a weight of any type have the bits of its f32") {
   std::mt19937_64 random(11);
   for (const Target& target : runnableLevels()) {
     KernelLibrary library(target, {});
-    KernelRef plain = kernelOf(library, op("matmul m=* n=115 k=512 tb=1 const=b"));
+    KernelSet plain = kernelOf(library, op("matmul m=* n=115 k=512 tb=1 const=b"));
     ThreadPool pool(3);
     TaskRunner runner = runnerOf(pool);
     for (ElementType type : kTypes) {
       OpDesc desc = op("matmul m=* n=115 k=512 tb=1 const=b w=" + std::string(text(type)));
       std::vector<std::byte> stored = blocksOf(type, n * k, InputData::ZeroMean, 5);
       std::vector<float> values = floatsOf(type, stored, n * k);
-      std::vector<KernelRef> kernels = {kernelOf(library, desc)};
+      std::vector<KernelSet> kernels = {kernelOf(library, desc)};
       for (const char* keys : {"convert=registers mr=1 kc=256 unroll_k=3", "convert=registers mr=2 mc=6 prefetch=256",
                                "convert=scratch mr=3 kc=256 mc=9 nc=32", "convert=scratch pack=ab unroll_k=1"}) {
         int64_t lanes = target.vectorLanes();
@@ -93,8 +94,8 @@ TEST_CASE("products with a weight of any type have the bits of its f32") {
         std::vector<float> a(static_cast<size_t>(m * k));
         for (float& each : a) each = drawn(InputData::ZeroMean, random);
         std::vector<float> expected = product(plain, m, n, a, values.data(), k, nullptr);
-        for (const KernelRef& kernel : kernels) {
-          INFO(kernel->info.op << " | " << kernel->info.schedule << " m=" << m << " on " << target.name);
+        for (const KernelSet& kernel : kernels) {
+          INFO(kernel.info().op << " | " << kernel.info().schedule << " m=" << m << " on " << target.name);
           CHECK(differing(expected, product(kernel, m, n, a, stored.data(), k, m % 2 == 0 ? &runner : nullptr)) == "");
           ++compared;
         }

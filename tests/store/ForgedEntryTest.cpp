@@ -22,20 +22,20 @@ void expectRebuilt(const std::string& what, const std::string& forged) {
   INFO(what);
   Folder folder;
   OpDesc desc = op(kOp);
-  REQUIRE(KernelLibrary(hostTarget(), {folder.path}).get(desc));
+  REQUIRE(KernelLibrary(hostTarget(), {folder.path}).kernels(desc));
   std::string entry = KernelCache({folder.path}).files().at(0).path;
   REQUIRE(writeFileAtomically(entry, forged));
   REQUIRE(::chmod(entry.c_str(), 0600) == 0);
   Warnings said;
-  auto kernel = KernelLibrary(hostTarget(), {folder.path}).get(desc);
-  auto again = KernelLibrary(hostTarget(), {folder.path}).get(desc);
+  auto kernel = KernelLibrary(hostTarget(), {folder.path}).kernels(desc);
+  auto again = KernelLibrary(hostTarget(), {folder.path}).kernels(desc);
   INFO(said.text());
   REQUIRE(kernel);
-  CHECK((*kernel)->origin == "compiled");
+  CHECK(kernel->wide->origin == "compiled");
   CHECK(said.count() == 1);
   CHECK(said.text().find(entry.substr(entry.rfind('/'))) != std::string::npos);
   REQUIRE(again);
-  CHECK((*again)->origin == "cache");
+  CHECK(again->wide->origin == "cache");
 }
 
 std::string withHash(std::string bytes) {

@@ -102,7 +102,7 @@ struct Cache {
 
   KernelRef kernel() {
     KernelLibrary library(hostTarget(), {top});
-    auto kernel = library.get(desc);
+    auto kernel = library.get(desc, defaultSchedule(desc, library.target()));
     REQUIRE(kernel);
     return *kernel;
   }

@@ -84,8 +84,8 @@ TEST_CASE("verifying a large product is done in seconds, and ends when it is ask
     if (!bits) CHECK(bits.error().code == kStopped);
     if (seconds == 0) CHECK_FALSE(bits);
   }
-  TimingOperands operands(desc);
-  auto call = operands.bind(*kernel, {});
+  TimingOperands operands(desc, {});
+  auto call = operands.bind(*kernel);
   REQUIRE(call);
   double start = nowSeconds();
   TaskRunner pieces = inPieces(Stop().within(0.02));

@@ -62,7 +62,7 @@ Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, 
 
 Result<int> runBench(std::vector<std::string> args) {
   CommandLine line(kBenchInfo, std::move(args));
-  line.common({"cpu", "schedule", "cache", "json", "threads"})
+  line.common({"cpu", "schedule", "cache", "bundle", "json", "threads"})
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "the recorded workloads of a baseline");
   modelFlag(line, "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models")

@@ -18,10 +18,10 @@ double msSince(double start) { return (nowSeconds() - start) * 1e3; }
 
 /// Kernels from `from`, with the schedules that `chooser` has.
 KernelProvider providerOf(KernelLibrary& from, const KernelLibrary& chooser, const std::string& wanted) {
-  return [&from, &chooser, wanted](const OpDesc& op) -> Result<KernelRef> {
+  return [&from, &chooser, wanted](const OpDesc& op) -> Result<KernelSet> {
     auto choice = chooser.choose(op, wanted);
     if (!choice) return choice.error();
-    return from.get(op, *choice);
+    return from.kernels(op, *choice);
   };
 }
 

@@ -28,18 +28,15 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   const CommandLine& line = settings.line;
   DimValues dims;
   for (const std::string& name : runtimeDims(entry.op)) dims[name] = 64;
-  auto choice = chooseFor(library, entry, line);
-  if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target(), dims)
-                                  : library.get(entry.op, *choice);
-  if (!kernel) return kernel.error();
+  auto kernels = kernelsFor(library, entry, line, dims);
+  if (!kernels) return kernels.error();
   auto plain = library.get(entry.op, defaultSchedule(entry.op, library.target()));
   if (!plain) return plain.error();
   OpDesc bound = fixed(entry.op, dims);
   if (auto fits = checkMemory(bound, settings.peers.empty() ? 3 : 5); !fits) return fits.error();
   int threads = worthSharing(flopsOf(bound)) ? settings.pool.threads() : 1;
-  TimingOperands operands(bound, settings.stop);
-  auto call = operands.bind(*kernel, dims, threads), other = operands.bind(*plain, dims, threads);
+  TimingOperands operands(entry.op, dims, settings.stop);
+  auto call = operands.bind(*kernels, threads), other = operands.bind(*plain, threads);
   if (!call) return call.error();
   if (!other) return other.error();
   TaskRunner runner = runnerOf(settings.pool), pieces = inPieces(settings.stop);
@@ -56,8 +53,8 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   row.op = text(entry.op);
   row.cpu = library.target().name;
   row.threads = threads;
-  row.schedule = text(choice->schedule);
-  row.scheduleFrom = line.has("loops") ? line.get("loops") : choice->from;
+  row.schedule = kernels->info().schedule;
+  row.scheduleFrom = kernels->from;
   row.warmNs = timing.b;
   row.tunedSpeedup = 1 / timing.ratio.median;
   if (!dims.empty()) row.note = "at 64 each";

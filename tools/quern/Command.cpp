@@ -4,13 +4,7 @@
 #include "compiler/base/Files.h"
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
-#include "compiler/jit/CodegenModule.h"
-#include "compiler/loops/LoopInterpreter.h"
-#include "compiler/loops/LoopParser.h"
-#include "compiler/loops/LoopPrinter.h"
-#include "compiler/loops/LoopVerifier.h"
-#include "compiler/loops/Lower.h"
-#include "compiler/store/KernelCall.h"
+#include "compiler/jit/LoopsKernel.h"
 #include "compiler/target/HostMemory.h"
 #include "compiler/target/HostTarget.h"
 
@@ -94,84 +88,10 @@ Result<std::unique_ptr<KernelLibrary>> libraryOf(const CommandLine& line, bool m
   std::vector<std::string> caches = cacheDirectories(line.get("cache"));
   if (mustRun && caches.empty() && line.get("cache").empty())
     logWarning("no cache: neither HOME nor XDG_CACHE_HOME is set, so kernels are compiled anew in every run; --cache DIR names a folder");
-  return std::make_unique<KernelLibrary>(std::move(*target), std::move(caches));
-}
-
-/// The operands of a program as text: names, roles, shapes, strides, in order.
-static std::vector<std::string> interfaceOf(const LoopProgram& program) {
-  std::vector<std::string> lines;
-  for (const std::string& line : split(text(program), '\n')) {
-    bool operand =
-        line.starts_with("buffer ") && line.find(" shared [") == std::string::npos && line.find(" thread [") == std::string::npos;
-    if (operand || line.starts_with("dim ") || line.starts_with("stride ")) lines.push_back(line);
-  }
-  return lines;
-}
-
-Result<LoopProgram> readLoops(const std::string& file) {
-  auto bytes = readFile(file);
-  if (!bytes) return bytes.error();
-  auto program = parseLoops(*bytes, file);
-  if (!program) return program;
-  if (auto good = verifyLoops(*program); !good) return badInput(fmt::format("{}: {}", escaped(file), good.error().message));
-  return program;
-}
-
-Result<LoopProgram> programFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target) {
-  auto program = readLoops(file);
-  if (!program) return program;
-  auto own = lower(op, schedule, target);
-  if (!own) return own.error();
-  if (auto lacking = program->contract.lackingOn(target); !lacking.empty())
-    return badInput(
-        fmt::format("{}: isa {} needs {}, which {} lacks", escaped(file), text(program->contract), join(lacking, " "), target.name));
-  // Buffers of another shape would be read past their end.
-  std::vector<std::string> wanted = interfaceOf(*own), given = interfaceOf(*program);
-  for (size_t i = 0; i < std::max(wanted.size(), given.size()); ++i) {
-    std::string expected = i < wanted.size() ? wanted[i] : "nothing", found = i < given.size() ? given[i] : "nothing";
-    if (expected != found)
-      return badInput(fmt::format("{}: has '{}' where {} needs '{}'", escaped(file), escaped(found), text(op), expected));
-  }
-  return program;
-}
-
-/// What the first two or three seconds of interpreting a program on zeros show: an access outside its buffers above all.
-static Result<void> tryLoops(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims) {
-  constexpr int64_t kSteps = 20'000'000;
-  std::vector<TensorSpec> specs = inputsOf(bound);
-  std::vector<std::unique_ptr<void, void (*)(void*)>> memory;
-  LoopArgs args;
-  for (const std::string& name : info.dims) args.dims.push_back(dims.at(name));
-  for (size_t i = 0; i < info.buffers.size(); ++i) {
-    const KernelBuffer& buffer = info.buffers[i];
-    TensorSpec spec = i < specs.size() ? specs[i] : outputOf(bound);
-    int64_t bytes = buffer.use == BufferUse::Weight ? buffer.pack.bytes() : bytesOf(spec.type, spec.elements());
-    memory.emplace_back(std::calloc(static_cast<size_t>(std::max<int64_t>(1, bytes)), 1), std::free);
-    if (memory.back() == nullptr) return machineLacks(fmt::format("{} bytes for {} are not to be had", bytes, buffer.name));
-    args.buffers.push_back(memory.back().get());
-    args.elements.push_back(bytes / bytesOf(program.buffers[i].element));
-    std::vector<int64_t> strides = denseStrides(spec.extents());
-    args.strides.insert(args.strides.end(), strides.begin(), strides.begin() + buffer.strides);
-  }
-  return interpretSome(program, args, kSteps);
-}
-
-Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target,
-                                  const DimValues& dims) {
-  auto program = programFromLoops(file, op, schedule, target);
-  if (!program) return program.error();
-  KernelInfo info = kernelInfoOf(*program, op, schedule);
-  OpDesc bound = fixed(op, dims);
-  if (auto good = tryLoops(*program, info, bound, dims); !good)
-    return good.error().code == ErrorCode::BadInput ? badInput(fmt::format("{}: {}", escaped(file), good.error().message)) : good.error();
-  auto api = codegenModule();
-  if (!api) return api.error();
-  auto object = (*api)->emitObject(*program, kKernelSymbol);
-  if (!object && object.error().code == ErrorCode::Machine) return object.error();
-  if (!object) return badInput(fmt::format("{}: {}", escaped(file), object.error().message));
-  auto code = (*api)->linkObject(*object, kKernelSymbol);
-  if (!code) return code.error();
-  return std::make_shared<const CompiledKernel>(CompiledKernel{info, code->entry, code->owner, file, 0});
+  auto library = std::make_unique<KernelLibrary>(std::move(*target), std::move(caches));
+  if (line.has("bundle"))
+    if (auto good = library->useBundle(line.get("bundle")); !good) return good.error();
+  return library;
 }
 
 Result<void> writeOut(std::string_view text) {
@@ -190,6 +110,13 @@ Result<ScheduleChoice> chooseFor(const KernelLibrary& library, const OpEntry& en
   auto choice = library.choose(entry.op, entry.schedule);
   if (!choice) return badInput(fmt::format("{}: op '{}': {}", entry.at, escaped(entry.id), choice.error().message));
   return choice;
+}
+
+Result<KernelSet> kernelsFor(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const DimValues& dims) {
+  auto choice = chooseFor(library, entry, line);
+  if (!choice) return choice.error();
+  if (line.has("loops")) return kernelsFromLoops(line.get("loops"), entry.op, choice->schedule, library.target(), dims);
+  return library.kernels(entry.op, *choice);
 }
 
 void sayIfBusy(double coreShare, const std::string& so) {

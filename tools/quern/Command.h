@@ -2,7 +2,6 @@
 #pragma once
 
 #include "compiler/jit/KernelLibrary.h"
-#include "compiler/loops/LoopProgram.h"
 #include "compiler/op/OpFile.h"
 #include "tools/quern/CommandLine.h"
 #include "tools/quern/Interrupt.h"
@@ -33,19 +32,15 @@ Result<OpFile> readSuite(const std::string& nameOrPath);
 /// --cpu; with `mustRun`, a CPU that this machine contains. Errors: Machine naming what is missing.
 Result<Target> targetOf(const CommandLine& line, bool mustRun);
 
-/// The library for --cpu and --cache.
+/// The library for --cpu, --cache and --bundle.
 Result<std::unique_ptr<KernelLibrary>> libraryOf(const CommandLine& line, bool mustRun);
-
-/// The kernel of a `--loops FILE`: parsed, verified, tried out for the dimensions it is to run for, and linked; never cached.
-/// Errors   BadInput also where its operands or its isa are not the op's, or where the trial leaves a buffer.
-Result<KernelRef> kernelFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target,
-                                  const DimValues& dims);
-/// A loop program that is well-formed. Errors: BadInput naming the file.
-Result<LoopProgram> readLoops(const std::string& file);
-Result<LoopProgram> programFromLoops(const std::string& file, const OpDesc& op, const Schedule& schedule, const Target& target);
 
 /// --schedule, else the file's own, else pinned, tuned, default. Errors: BadInput for a file's.
 Result<ScheduleChoice> chooseFor(const KernelLibrary& library, const OpEntry& entry, const CommandLine& line);
+
+/// What an op runs with as the flags say it: a `--loops FILE`, tried out for `dims`, or the kernels of chooseFor.
+/// Errors   as chooseFor, KernelLibrary::kernels, kernelsFromLoops.
+Result<KernelSet> kernelsFor(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const DimValues& dims);
 
 /// A warning where a thread that only computed had less than a core: others run on all of them. `so`: what that means here.
 void sayIfBusy(double coreShare, const std::string& so);

@@ -34,6 +34,7 @@ CommandLine& CommandLine::common(std::initializer_list<std::string_view> names) 
     if (name == "schedule")
       value("schedule", "TEXT", "", "\"mr=8 nr=48 ...\", default, or tuned (default: pinned, else tuned here, else default)");
     if (name == "cache") value("cache", "DIR[:DIR...]", "", "kernel cache: the first is written, the others only read; none: no cache");
+    if (name == "bundle") value("bundle", "DIR", "", "kernels of this bundle (quern emit) before any others");
     if (name == "json") value("json", "FILE", "", "results as JSON; - is stdout");
     if (name == "threads") value("threads", "N", "0", "threads (default: the CPUs this process may use)", 't');
   }

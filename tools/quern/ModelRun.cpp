@@ -29,9 +29,9 @@ public:
     }
     library_.prepare(wanted, threads_);
   }
-  Result<KernelRef> operator()(const OpDesc& op) {
+  Result<KernelSet> operator()(const OpDesc& op) {
     auto choice = chosen(op);
-    return choice ? library_.get(op, *choice) : choice.error();
+    return choice ? library_.kernels(op, *choice) : Result<KernelSet>(choice.error());
   }
 
 private:
@@ -52,18 +52,14 @@ private:
 }  // namespace
 
 KernelProvider kernelsFor(KernelLibrary& library, std::string schedule) {
-  return [&library, schedule = std::move(schedule)](const OpDesc& op) -> Result<KernelRef> {
-    auto choice = library.choose(op, schedule);
-    if (!choice) return choice.error();
-    return library.get(op, *choice);
-  };
+  return [&library, schedule = std::move(schedule)](const OpDesc& op) { return library.kernels(op, schedule); };
 }
 
 CommandLine& modelFlags(CommandLine& line) {
   modelFlag(line, "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
   line.value("context", "N", "0", "positions of the KV cache (default: the model's own)", 'c');
   line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32 or f16");
-  return line.common({"cpu", "cache", "threads"});
+  return line.common({"cpu", "cache", "bundle", "threads"});
 }
 
 std::string tokensText(double count) { return fmt::format("{:.0f} tokens", count); }

@@ -1,6 +1,7 @@
 // tools/quern/Show.cpp — `quern show OP --stage S`: the kernel at any stage, for any CPU.
 #include "compiler/base/Text.h"
 #include "compiler/jit/CodegenModule.h"
+#include "compiler/jit/LoopsKernel.h"
 #include "compiler/loops/LoopPrinter.h"
 #include "compiler/loops/Lower.h"
 #include "compiler/loops/MathFunctions.h"
@@ -87,7 +88,7 @@ std::string referenceText(const OpDesc& op) {
 }
 
 Result<LoopProgram> programOf(const Shown& shown, const std::string& loopsFile) {
-  if (!loopsFile.empty()) return programFromLoops(loopsFile, shown.op, shown.choice.schedule, shown.target);
+  if (!loopsFile.empty()) return readLoopsFor(loopsFile, shown.op, shown.choice.schedule, shown.target);
   return lower(shown.op, shown.choice.schedule, shown.target);
 }
 
@@ -147,7 +148,7 @@ Result<int> runShow(std::vector<std::string> args) {
   auto choice = chooseFor(**library, *entry, line);
   if (!choice) return choice.error();
   if (line.has("loops"))
-    if (auto read = programFromLoops(line.get("loops"), entry->op, choice->schedule, (*library)->target()); !read) return read.error();
+    if (auto read = readLoopsFor(line.get("loops"), entry->op, choice->schedule, (*library)->target()); !read) return read.error();
   auto shown = stageText(stage, {entry->op, *choice, (*library)->target()}, line.get("loops"));
   if (!shown) return shown.error();
   if (auto good = writeResult(*shown); !good) return good.error();

@@ -39,14 +39,13 @@ DimValues edgeOf(const OpDesc& op) {
 Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const Stop& stop) {
   auto choice = chooseFor(library, entry, line);
   if (!choice) return choice.error();
-  auto kernel = line.has("loops") ? kernelFromLoops(line.get("loops"), entry.op, choice->schedule, library.target(), edgeOf(entry.op))
-                                  : library.get(entry.op, *choice);
-  if (!kernel) return kernel.error();
+  auto kernels = kernelsFor(library, entry, line, edgeOf(entry.op));
+  if (!kernels) return kernels.error();
   CheckReport report;
   constexpr double kCopies = 8;  // inputs, padded copies, and the reference in double with its limits
   if (runtimeDims(entry.op).empty()) {
     if (auto fits = checkMemory(entry.op, kCopies); !fits) return fits.error();
-    auto checked = checkKernel(*kernel, entry.op, {}, kSeed, stop);
+    auto checked = checkKernel(*kernels, entry.op, {}, kSeed, stop);
     if (!checked) return checked;
     report.add(*checked);
   }
@@ -83,7 +82,7 @@ std::string tableOf(const std::vector<Row>& rows) {
 
 Result<int> runVerify(std::vector<std::string> args) {
   CommandLine line(kVerifyInfo, std::move(args));
-  line.common({"cpu", "schedule", "cache", "json"}).value("suite", "FILE", "", "every op of a suite");
+  line.common({"cpu", "schedule", "cache", "bundle", "json"}).value("suite", "FILE", "", "every op of a suite");
   line.value("loops", "FILE", "", "this loop program in place of the generated one");
   line.toggle("exhaustive", "functions of one argument over all 2^32 floats, on every level within --cpu (a minute each on two cores)");
   line.value("stride", "N", "1", "with --exhaustive: every Nth float");

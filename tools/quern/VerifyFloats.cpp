@@ -31,17 +31,17 @@ Result<std::vector<std::unique_ptr<KernelLibrary>>> librariesOf(const CommandLin
 }
 
 /// The op's kernels for any size. A schedule that was given is for --cpu; the narrower levels take what is chosen for them.
-Result<std::vector<KernelRef>> kernelsOf(std::span<const std::unique_ptr<KernelLibrary>> libraries, const OpEntry& entry,
+Result<std::vector<KernelSet>> kernelsOf(std::span<const std::unique_ptr<KernelLibrary>> libraries, const OpEntry& entry,
                                          const CommandLine& line) {
-  std::vector<KernelRef> kernels;
+  std::vector<KernelSet> kernels;
   OpEntry any = entry;
   std::get<MapOp>(any.op).operands[0].shape = {Dim{Dim::kAny}};
   for (const auto& library : libraries) {
     auto choice = library == libraries.back() ? chooseFor(*library, any, line) : library->choose(any.op);
     if (!choice) return choice.error();
-    auto kernel = library->get(any.op, *choice);
-    if (!kernel) return kernel.error();
-    kernels.push_back(std::move(*kernel));
+    auto set = library->kernels(any.op, *choice);
+    if (!set) return set.error();
+    kernels.push_back(std::move(*set));
   }
   return kernels;
 }
@@ -65,6 +65,7 @@ std::string jsonOf(std::span<const std::pair<std::string, ExhaustiveReport>> row
 
 Result<int> verifyFloats(const std::vector<OpEntry>& entries, const CommandLine& line) {
   if (line.has("loops")) return badCommand("verify: --exhaustive runs generated kernels and does not go with --loops");
+  if (line.has("bundle")) return badCommand("verify: --exhaustive runs kernels of several levels and does not go with --bundle");
   auto stride = line.number("stride", 1, 1 << 24);
   if (!stride) return stride.error();
   for (const OpEntry& entry : entries)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/op/Workload.h"
+#include "compiler/store/KernelCall.h"
 #include "runtime/KernelProvider.h"
 #include "runtime/Memory.h"
 

@@ -16,11 +16,7 @@ Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& reco
   std::unique_ptr<RecordedLoop> loop(new RecordedLoop(record, library, schedule));
   auto config = configOf(record, seed);
   if (!config) return config.error();
-  KernelProvider kernels = [&library, schedule](const OpDesc& op) -> Result<KernelRef> {
-    auto choice = library.choose(op, schedule);
-    if (!choice) return choice.error();
-    return library.get(op, *choice);
-  };
+  KernelProvider kernels = [&library, schedule](const OpDesc& op) { return library.kernels(op, schedule); };
   if (auto ready = loop->kernelsMs(library); !ready) return ready.error();  // compiling is cold's, not create's
   double start = nowSeconds();
   ModelOptions options;
@@ -72,8 +68,8 @@ Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
   for (const WorkloadItem& item : workload->items) {
     auto choice = library_.choose(item.op, schedule_);
     if (!choice) return choice.error();
-    auto kernel = from.get(item.op, *choice);
-    if (!kernel) return kernel.error();
+    auto kernels = from.kernels(item.op, *choice);
+    if (!kernels) return kernels.error();
   }
   return (nowSeconds() - start) * 1e3;
 }

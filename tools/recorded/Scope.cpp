@@ -2,7 +2,7 @@
 #include "tools/recorded/Scope.h"
 
 #include "compiler/base/Text.h"
-#include "compiler/store/WeightPacking.h"
+#include "compiler/store/CallArguments.h"
 #include "tools/recorded/DotNetRandom.h"
 #include "tools/recorded/Gradients.h"
 
@@ -81,11 +81,10 @@ public:
 
 private:
   Result<void> prepare(const KernelProvider& kernels) {
-    auto kernel = kernels(op_);
-    if (!kernel) return kernel.error();
-    kernel_ = *kernel;
-    packed_.clear();
-    auto call = bind(result_.data());
+    auto set = kernels(op_);
+    if (!set) return set.error();
+    kernels_ = *set;
+    auto call = bind();
     if (!call) return call.error();
     call_ = std::make_unique<KernelCall>(std::move(*call));
     return {};
@@ -101,11 +100,11 @@ private:
       }
       // A result of its own for every call, as recorded.
       FloatArray fresh(result_.size());
-      call_->setOperand(kernel_->info.buffers.size() - 1, fresh.data());
+      call_->setOperand(kernels_.info().buffers.size() - 1, fresh.data());
       call_->run();
       if (i + 1 == row_.calls) std::copy_n(fresh.data(), result_.size(), result_.data());
     }
-    call_->setOperand(kernel_->info.buffers.size() - 1, result_.data());
+    call_->setOperand(kernels_.info().buffers.size() - 1, result_.data());
   }
 
   std::vector<std::string> wrong() const {
@@ -126,30 +125,22 @@ private:
     return messages;
   }
 
-  Result<KernelCall> bind(float* result) {
-    std::vector<TensorSpec> specs = inputsOf(op_);
-    std::vector<Operand> operands;
-    for (size_t i = 0; i < kernel_->info.buffers.size(); ++i) {
-      const KernelBuffer& buffer = kernel_->info.buffers[i];
-      if (i >= specs.size()) operands.push_back({result, denseStrides(outputOf(op_).extents())});
-      else if (buffer.use == BufferUse::Weight) operands.push_back({weight(i, buffer.pack), {}});
-      else operands.push_back({inputs_[i].data(), denseStrides(specs[i].extents())});
-    }
-    return KernelCall::make(kernel_, {}, operands);
-  }
-  const float* weight(size_t input, const PackLayout& layout) {
-    if (packed_.empty()) {
-      packed_.resize(static_cast<size_t>(layout.bytes() / 4));
-      packWeight(layout, inputs_[input].data(), packed_.data());
-    }
-    return packed_.data();
+  Result<KernelCall> bind() {
+    CallArguments arguments(op_, {});
+    for (size_t i = 0; i < inputs_.size(); ++i) arguments.input(i, inputs_[i].data());
+    if (!accumulatedInput(kernels_.info())) arguments.output(result_.data());
+    arguments.packInto([this](int64_t bytes) {
+      packed_.assign(static_cast<size_t>(bytes / 4), 0.0f);
+      return packed_.data();
+    });
+    return arguments.call(kernels_);
   }
 
   RecordRow row_;
   OpDesc op_;
   std::vector<FloatArray> inputs_;
   FloatArray result_, packed_;
-  KernelRef kernel_;
+  KernelSet kernels_;
   std::unique_ptr<KernelCall> call_;
 };
 

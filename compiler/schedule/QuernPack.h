@@ -1,0 +1,130 @@
+/* compiler/schedule/QuernPack.h — how a weight is packed for the kernels that read it. Plain C; shipped with every bundle. */
+#ifndef QUERN_PACK_H
+#define QUERN_PACK_H
+
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What a weight's elements are; the blocks of the quantised ones are GGUF's. */
+enum { QUERN_F32, QUERN_F16, QUERN_BF16, QUERN_Q8_0, QUERN_Q4_0, QUERN_Q4_K, QUERN_Q6_K };
+
+/* A buffer line's panel=, depth=, columns=, batch=, transposed= and type=.
+ *
+ *   packed        batch x panels of `panel` columns, the last panel filled up with zero bytes
+ *   a panel       block after block along depth
+ *   a block       each of its parts for all columns of the panel: a vector along columns is one load
+ *
+ *   depth 0   | part 0: column 0, 1, ... panel-1 | part 1: column 0, 1, ... panel-1 | ...
+ *   depth 1   | part 0: ...                                     (q4_K, q6_K: 256 of depth a block; q8_0, q4_0: 32; others: 1)
+ */
+typedef struct QuernPack {
+  int64_t panel, depth, columns, batch;
+  int transposed; /* the source is stored [columns, depth] */
+  int type;
+} QuernPack;
+
+static inline int64_t quern_block_depth(int type) { return type >= QUERN_Q4_K ? 256 : type >= QUERN_Q8_0 ? 32 : 1; }
+static inline int64_t quern_block_bytes(int type) {
+  static const unsigned char bytes[] = {4, 2, 2, 34, 18, 144, 210};
+  return bytes[type];
+}
+static inline int64_t quern_panel_bytes(const QuernPack* pack) {
+  return pack->panel * (pack->depth / quern_block_depth(pack->type)) * quern_block_bytes(pack->type);
+}
+static inline int64_t quern_packed_bytes(const QuernPack* pack) {
+  return pack->batch * ((pack->columns + pack->panel - 1) / pack->panel) * quern_panel_bytes(pack);
+}
+
+/* Puts one part of one column in its place and returns where the next part of the column goes. */
+static inline unsigned char* quern_put_part(unsigned char* at, int64_t panel, int64_t column, const void* part, int64_t bytes) {
+  memcpy(at + column * bytes, part, (size_t)bytes);
+  return at + panel * bytes;
+}
+
+/* q4_0: the half d, then nibbles[4]: word w holds element 8 w + i in bits 4 i. */
+static inline void quern_pack_q4_0(const unsigned char* from, unsigned char* at, int64_t panel, int64_t column) {
+  uint32_t words[4] = {0, 0, 0, 0};
+  for (int i = 0; i < 16; ++i) {
+    words[i / 8] |= (uint32_t)(from[2 + i] & 15) << (4 * (i % 8));
+    words[2 + i / 8] |= (uint32_t)(from[2 + i] >> 4) << (4 * (i % 8));
+  }
+  at = quern_put_part(at, panel, column, from, 2);
+  for (int w = 0; w < 4; ++w) at = quern_put_part(at, panel, column, &words[w], 4);
+}
+
+/* q4_K: d, dmin, scales[12] bytes, nibbles[32] as in q4_0. */
+static inline void quern_pack_q4_k(const unsigned char* from, unsigned char* at, int64_t panel, int64_t column) {
+  at = quern_put_part(at, panel, column, from, 2);
+  at = quern_put_part(at, panel, column, from + 2, 2);
+  for (int i = 0; i < 12; ++i) at = quern_put_part(at, panel, column, from + 4 + i, 1);
+  for (int s = 0; s < 8; ++s) /* sub-blocks of 32: low nibbles of 32 bytes, then the high ones of the same */
+    for (int w = 0; w < 4; ++w) {
+      uint32_t word = 0;
+      for (int i = 0; i < 8; ++i) word |= (uint32_t)((from[16 + 32 * (s / 2) + 8 * w + i] >> (4 * (s % 2))) & 15) << (4 * i);
+      at = quern_put_part(at, panel, column, &word, 4);
+    }
+}
+
+/* q6_K: d, scales[16] int8, low[32]: nibbles as in q4_0, high[16]: word w holds the two bits of element 16 w + i in bits 2 i. */
+static inline void quern_pack_q6_k(const unsigned char* from, unsigned char* at, int64_t panel, int64_t column) {
+  const unsigned char* high = from + 128;
+  at = quern_put_part(at, panel, column, from + 208, 2);
+  for (int s = 0; s < 16; ++s) at = quern_put_part(at, panel, column, from + 192 + s, 1);
+  for (int w = 0; w < 32; ++w) {
+    uint32_t word = 0;
+    for (int i = 0; i < 8; ++i) {
+      int k = 8 * w + i;
+      word |= (uint32_t)((from[64 * (k / 128) + 32 * (k / 32 % 2) + k % 32] >> (4 * (k / 64 % 2))) & 15) << (4 * i);
+    }
+    at = quern_put_part(at, panel, column, &word, 4);
+  }
+  for (int w = 0; w < 16; ++w) {
+    uint32_t word = 0;
+    for (int i = 0; i < 16; ++i) {
+      int k = 16 * w + i;
+      word |= (uint32_t)((high[32 * (k / 128) + k % 32] >> (2 * (k / 32 % 4))) & 3) << (2 * i);
+    }
+    at = quern_put_part(at, panel, column, &word, 4);
+  }
+}
+
+/* One block of one column. `at` is where the block of all columns begins. */
+static inline void quern_pack_block(int type, const void* source, void* block, int64_t panel, int64_t column) {
+  const unsigned char* from = (const unsigned char*)source;
+  unsigned char* at = (unsigned char*)block;
+  if (type == QUERN_Q4_0) quern_pack_q4_0(from, at, panel, column);
+  else if (type == QUERN_Q4_K) quern_pack_q4_k(from, at, panel, column);
+  else if (type == QUERN_Q6_K) quern_pack_q6_k(from, at, panel, column);
+  else if (type == QUERN_Q8_0) { /* d, then the 32 int8 */
+    at = quern_put_part(at, panel, column, from, 2);
+    for (int k = 0; k < 32; ++k) at = quern_put_part(at, panel, column, from + 2 + k, 1);
+  } else {
+    quern_put_part(at, panel, column, from, quern_block_bytes(type));
+  }
+}
+
+/* Packs a weight: `packed` takes quern_packed_bytes(pack). `source` is dense, [batch, depth, columns], or [batch, columns, depth] where
+ * transposed (quantised weights always are). */
+static inline void quern_pack_weight(const QuernPack* pack, void* packed, const void* source) {
+  const unsigned char* from = (const unsigned char*)source;
+  unsigned char* to = (unsigned char*)packed;
+  int64_t bytes = quern_block_bytes(pack->type), blocks = pack->depth / quern_block_depth(pack->type);
+  memset(packed, 0, (size_t)quern_packed_bytes(pack));
+  for (int64_t b = 0; b < pack->batch; ++b, from += blocks * pack->columns * bytes)
+    for (int64_t p = 0; p * pack->panel < pack->columns; ++p, to += quern_panel_bytes(pack))
+      for (int64_t c = 0; c < pack->panel && p * pack->panel + c < pack->columns; ++c)
+        for (int64_t k = 0; k < blocks; ++k) {
+          int64_t n = p * pack->panel + c;
+          quern_pack_block(pack->type, from + (pack->transposed ? n * blocks + k : k * pack->columns + n) * bytes,
+                           to + k * bytes * pack->panel, pack->panel, c);
+        }
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,164 @@
+// compiler/store/Bundle.cpp — see Bundle.h.
+#include "compiler/store/Bundle.h"
+
+#include "compiler/Fingerprint.h"
+#include "compiler/base/Sha256.h"
+#include "compiler/base/Text.h"
+#include "compiler/base/Toml.h"
+
+#include <algorithm>
+#include <cctype>
+#include <fmt/format.h>
+
+namespace quern {
+
+static constexpr int64_t kFormat = 2, kMostBytes = int64_t{1} << 26;
+
+const BundleKernel* BundleManifest::kernel(std::string_view symbol) const {
+  auto found = std::find_if(kernels.begin(), kernels.end(), [&](const BundleKernel& one) { return one.symbol == symbol; });
+  return found == kernels.end() ? nullptr : &*found;
+}
+
+std::string text(const BundleManifest& manifest) {
+  std::string out = fmt::format(
+      "{}: every kernel of the bundle, and which of them run an op.\nformat = {}\nabi = {}  # how they are called: quern_args.h\n",
+      kManifestStart, kFormat, tomlQuoted(kAbiFingerprint));
+  for (const BundleKernel& kernel : manifest.kernels)
+    out += fmt::format("\n[[kernel]]\nsymbol = {}\nop = {}\nschedule = {}\ncontract = {}\nobject = {}\nsha256 = {}\ninfo = {}\n",
+                       tomlQuoted(kernel.symbol), tomlQuoted(kernel.info.op), tomlQuoted(kernel.info.schedule),
+                       tomlQuoted(kernel.info.contract), tomlQuoted(kernel.symbol + ".o"), tomlQuoted(kernel.hash),
+                       tomlQuoted(text(kernel.info)));
+  for (const BundleSet& set : manifest.sets) {
+    out += fmt::format("\n[[set]]\nsymbol = {}\nop = {}\ncontract = {}\nwide = {}\n", tomlQuoted(set.symbol), tomlQuoted(set.op),
+                       tomlQuoted(set.contract), tomlQuoted(set.wide));
+    std::string rows, symbols;
+    for (const auto& [most, symbol] : set.narrow) {
+      rows += fmt::format("{}{}", rows.empty() ? "" : ", ", most);
+      symbols += fmt::format("{}{}", symbols.empty() ? "" : ", ", tomlQuoted(symbol));
+    }
+    if (!set.narrow.empty())
+      out += fmt::format("row_dim = {}\nrows = [{}]  # at most so many, for each of `narrow`\nnarrow = [{}]\n",
+                         tomlQuoted(manifest.kernel(set.wide)->info.dims[set.rowDim]), rows, symbols);
+  }
+  return out;
+}
+
+static BundleKernel takeKernel(TomlReader& reader) {
+  BundleKernel kernel;
+  kernel.symbol = reader.needString("symbol");
+  kernel.hash = reader.needString("sha256");
+  auto info = parseKernelInfo(reader.needString("info"));
+  if (info) kernel.info = std::move(*info);
+  else reader.fail(nullptr, info.error().message);
+  std::string object = reader.needString("object");
+  bool plain = std::all_of(kernel.symbol.begin(), kernel.symbol.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+  if (!plain) reader.fail(reader.table().find("symbol"), "symbol is not the name of a C function");
+  if (object != kernel.symbol + ".o") reader.fail(reader.table().find("object"), "is not the symbol with .o behind it");
+  for (const char* key : {"op", "schedule", "contract"}) {  // for readers; `info` says the same
+    const std::string& same = key == std::string_view("op")         ? kernel.info.op
+                              : key == std::string_view("schedule") ? kernel.info.schedule
+                                                                    : kernel.info.contract;
+    if (reader.needString(key) != same) reader.fail(reader.table().find(key), fmt::format("{} is not what info says", key));
+  }
+  return kernel;
+}
+
+static BundleSet takeSet(TomlReader& reader, const BundleManifest& manifest) {
+  BundleSet set;
+  set.symbol = reader.needString("symbol");
+  set.op = reader.needString("op");
+  set.contract = reader.needString("contract");
+  set.wide = reader.needString("wide");
+  std::vector<std::string> symbols = reader.takeStrings("narrow");
+  std::vector<double> rows = reader.takeNumbers("rows");
+  if (rows.size() != symbols.size()) reader.fail(reader.table().find("rows"), "rows and narrow have different lengths");
+  for (size_t i = 0; i < std::min(rows.size(), symbols.size()); ++i) {
+    bool ascends = rows[i] >= 1 && rows[i] < 1e9 && (i == 0 || rows[i] > rows[i - 1]);
+    if (!ascends) reader.fail(reader.table().find("rows"), "rows: whole numbers above 0, ascending, are needed");
+    else set.narrow.emplace_back(static_cast<int64_t>(rows[i]), symbols[i]);
+  }
+  std::optional<std::string> rowDim = reader.takeString("row_dim");
+  if (rowDim.has_value() == symbols.empty()) reader.fail(nullptr, "row_dim belongs to narrow: both or none");
+  if (const BundleKernel* wide = manifest.kernel(set.wide); wide != nullptr && rowDim) {
+    const std::vector<std::string>& dims = wide->info.dims;
+    set.rowDim = static_cast<size_t>(std::find(dims.begin(), dims.end(), *rowDim) - dims.begin());
+    if (set.rowDim == dims.size())
+      reader.fail(reader.table().find("row_dim"), fmt::format("'{}' is no dim of the kernel", escaped(*rowDim)));
+  }
+  symbols.push_back(set.wide);
+  for (const std::string& symbol : symbols) {
+    const BundleKernel* kernel = manifest.kernel(symbol);
+    if (kernel == nullptr) reader.fail(nullptr, fmt::format("kernel '{}' is not in the manifest", escaped(symbol)));
+    else if (kernel->info.op != set.op) reader.fail(nullptr, fmt::format("kernel '{}' is of another op", escaped(symbol)));
+  }
+  return set;
+}
+
+Result<BundleManifest> parseManifest(std::string_view given, const std::string& file) {
+  auto root = parseToml(given, file);
+  if (!root) return root.error();
+  TomlReader reader(*root, file);
+  int64_t format = reader.takeInt("format", std::nullopt, 0, 1 << 20);
+  if (format != kFormat) {
+    reader.fail(root->find("format"), fmt::format("a bundle of format {}; this program reads {}: emit it again", format, kFormat));
+    return reader.finish().error();
+  }
+  if (reader.needString("abi") != kAbiFingerprint) reader.fail(root->find("abi"), "its kernels are called in another way: emit it again");
+  BundleManifest manifest;
+  for (const TomlValue* table : reader.takeTables("kernel")) {
+    TomlReader each(*table, file);
+    manifest.kernels.push_back(takeKernel(each));
+    if (auto good = each.finish(); !good) return good.error();
+  }
+  for (const TomlValue* table : reader.takeTables("set")) {
+    TomlReader each(*table, file);
+    manifest.sets.push_back(takeSet(each, manifest));
+    if (auto good = each.finish(); !good) return good.error();
+  }
+  if (auto good = reader.finish(); !good) return good.error();
+  return manifest;
+}
+
+Result<Bundle> Bundle::open(const std::string& directory, InfoOf infoOf) {
+  auto folder = TrustedFolder::open(directory);
+  if (!folder) return folder.error();
+  auto bytes = *folder ? (*folder)->read("manifest.toml", kMostBytes) : Result<std::optional<std::string>>(std::nullopt);
+  if (!bytes) return bytes.error();
+  if (!*bytes) return badInput(fmt::format("{}: no bundle: it has no manifest.toml; quern emit ... -o writes one", escaped(directory)));
+  auto manifest = parseManifest(**bytes, directory + "/manifest.toml");
+  if (!manifest) return manifest.error();
+  return Bundle(std::move(**folder), std::move(*manifest), std::move(infoOf));
+}
+
+const BundleSet* Bundle::setOf(const std::string& op, const std::string& contract) const {
+  for (const BundleSet& set : manifest_.sets)
+    if (set.op == op && set.contract == contract) return &set;
+  return nullptr;
+}
+
+Result<KernelRef> Bundle::find(const KernelRequest& request) {
+  const KernelKey& key = request.key;
+  for (const BundleKernel& kernel : manifest_.kernels) {
+    if (kernel.info.op != key.op || kernel.info.schedule != key.schedule || kernel.info.contract != key.contract) continue;
+    std::string name = kernel.symbol + ".o", path = folder_.path() + "/" + name;
+    auto own = infoOf_(request.op, request.schedule);
+    if (!own) return own.error();
+    if (*own != kernel.info)
+      return badInput(fmt::format("{}: what the manifest says of its arguments is not what this kernel takes", path));
+    auto object = folder_.read(name, kMostBytes);
+    if (!object) return object.error();
+    if (!*object) return badInput(fmt::format("{}: is not there, though the manifest names it", path));
+    auto hash = sha256(**object);
+    if (!hash) return hash.error();
+    if (*hash != kernel.hash) return badInput(fmt::format("{}: is not the object that the manifest names: its SHA-256 differs", path));
+    KernelArtifact artifact;
+    artifact.key = key;
+    artifact.info = kernel.info;
+    artifact.object = std::move(**object);
+    auto loaded = loadArtifact(artifact, "bundle");
+    return loaded ? loaded : Error{loaded.error().code, path + ": " + loaded.error().message};
+  }
+  return KernelRef();
+}
+
+}  // namespace quern

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""tests/cli/bundle.py QUERN — a bundle of an op of any row count: a C program runs its kernels of few and of many rows on weights of every
+type, packed by the bundle's own header; `--bundle` runs the same; what is wrong with a bundle is said."""
+import os
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+
+quern = os.path.abspath(sys.argv[1])
+checks = 0
+N, K, ROWS = 40, 256, (1, 7, 300)
+# Elements and bytes of a block.
+TYPES = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18), "q4_K": (256, 144), "q6_K": (256, 210)}
+
+C_PROGRAM = """
+#include "bundle/kernels.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static void* slurp(const char* name, size_t bytes) {
+  void* data = malloc(bytes);
+  FILE* file = fopen(name, "rb");
+  if (!data || !file || fread(data, 1, bytes, file) != bytes) exit(2);
+  fclose(file);
+  return data;
+}
+
+int main(void) {
+  const int64_t rows[] = {ROWS};
+  float* a = slurp("a.bin", 300 * K * sizeof(float));
+  void* weight = slurp("w.bin", WEIGHT_BYTES);
+  void* packed = malloc((size_t)quern_packed_bytes(&NAME_packing));
+  quern_pack_weight(&NAME_packing, packed, weight);
+  FILE* result = fopen("out.bin", "wb");
+  for (int i = 0; i < 3; ++i) {
+    const int64_t dims[] = {rows[i]}, strides[] = {K, N};
+    float* out = malloc((size_t)rows[i] * N * sizeof(float));
+    const void* buffers[] = {a, packed, out};
+    QuernArgs args = {buffers, dims, strides, 0, malloc((size_t)NAME_shared_scratch(dims) + 1), malloc((size_t)NAME_thread_scratch(dims) + 1)};
+    int64_t first = 0;
+    for (int phase = 0; NAME_phase_tasks(dims, phase) > 0; ++phase) {
+      int64_t tasks = NAME_phase_tasks(dims, phase);
+      for (int64_t t = 0; t < tasks; ++t) NAME_kernel(dims)(&args, first + t, first + t + 1); /* a task at a time */
+      first += tasks;
+    }
+    if (first != NAME_tasks(dims) || fwrite(out, sizeof(float), (size_t)rows[i] * N, result) != (size_t)rows[i] * N) return 3;
+    const int64_t one[] = {1}, many[] = {300};
+    if (NAME_kernel(one) == NAME_kernel(many)) return 4; /* few rows have a kernel of their own */
+  }
+  return fclose(result);
+}
+"""
+
+
+def expect(good, what):
+    global checks
+    checks += 1
+    if not good:
+        sys.exit(f"tests/cli/bundle.py: {what}")
+
+
+def run(*arguments, status=0):
+    done = subprocess.run([quern, *arguments], capture_output=True, text=True)
+    expect(done.returncode == status, f"quern {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def half(bytes_):
+    return struct.unpack("<e", bytes_)[0]
+
+
+def block(kind, draw):
+    """The bytes of one random block and its values."""
+    scale = struct.pack("<e", draw.uniform(0.01, 0.1))
+    if kind == "f32":
+        data = struct.pack("<f", draw.uniform(-1, 1))
+        return data, list(struct.unpack("<f", data))
+    if kind == "f16":
+        data = struct.pack("<e", draw.uniform(-1, 1))
+        return data, [half(data)]
+    if kind == "bf16":
+        data = struct.pack("<f", draw.uniform(-1, 1))[2:]
+        return data, list(struct.unpack("<f", b"\0\0" + data))
+    if kind == "q8_0":
+        codes = [draw.randint(-127, 127) for _ in range(32)]
+        return scale + struct.pack("<32b", *codes), [half(scale) * q for q in codes]
+    if kind == "q4_0":
+        codes = draw.randbytes(16)
+        return scale + codes, [half(scale) * (q - 8) for q in [b & 15 for b in codes] + [b >> 4 for b in codes]]
+    if kind == "q4_K":
+        least, packed, codes = struct.pack("<e", draw.uniform(0.01, 0.1)), draw.randbytes(12), draw.randbytes(128)
+        values = []
+        for s in range(8):
+            high = packed[4 + s] if s >= 4 else 0
+            d = packed[s] & 63 if s < 4 else (high & 15) | (packed[s - 4] >> 6 << 4)
+            m = packed[4 + s] & 63 if s < 4 else (high >> 4) | (packed[s] >> 6 << 4)
+            values += [half(scale) * d * ((codes[32 * (s // 2) + i] >> 4 * (s % 2)) & 15) - half(least) * m for i in range(32)]
+        return scale + least + packed + codes, values
+    low, high, scales = draw.randbytes(128), draw.randbytes(64), [draw.randint(-63, 63) for _ in range(16)]
+    values = []
+    for k in range(256):
+        h, g, i = k // 128, k // 32 % 4, k % 32
+        q = ((low[64 * h + 32 * (g % 2) + i] >> 4 * (g // 2)) & 15) | (((high[32 * h + i] >> 2 * g) & 3) << 4)
+        values.append(half(scale) * scales[k // 16] * (q - 32))
+    return low + high + struct.pack("<16b", *scales) + scale, values
+
+
+def npy(name, shape, values):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({', '.join(map(str, shape))},), }}"
+    header += " " * (63 - (len(header) + 10) % 64) + "\n"
+    with open(name, "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values))
+
+
+def one_type(kind):
+    draw = random.Random(20261128)
+    op = f"matmul m=* n={N} k={K} const=b tb=1" + ("" if kind == "f32" else f" w={kind}")
+    run("emit", op, "-o", "bundle", "--cache", "none")
+    elements, size = TYPES[kind]
+    a = [struct.unpack("<f", struct.pack("<f", draw.uniform(-1, 1)))[0] for _ in range(300 * K)]
+    open("a.bin", "wb").write(struct.pack(f"<{len(a)}f", *a))
+    columns, stored = [], b""
+    for _ in range(N):
+        blocks = [block(kind, draw) for _ in range(K // elements)]
+        stored += b"".join(data for data, _ in blocks)
+        columns.append([value for _, values in blocks for value in values])
+    open("w.bin", "wb").write(stored)
+    name = next(line.split('"')[1] for line in open("bundle/manifest.toml").read().split("[[set]]")[1].split("\n") if line.startswith("symbol"))
+    program = C_PROGRAM.replace("ROWS", ", ".join(map(str, ROWS))).replace("WEIGHT_BYTES", str(N * K // elements * size))
+    for old, new in (("NAME", name), ("* K", f"* {K}"), ("{K, N}", f"{{{K}, {N}}}"), ("* N", f"* {N}")):
+        program = program.replace(old, new)
+    open("call.c", "w").write(program)
+    subprocess.run(["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "call.c", "bundle/libquern_kernels.a", "-o", "call"], check=True)
+    done = subprocess.run(["./call"])
+    expect(done.returncode == 0, f"{kind}: the C program ends with {done.returncode}")
+    floats = open("out.bin", "rb").read()
+    expect(len(floats) == 4 * N * sum(ROWS), f"{kind}: {len(floats)} bytes")
+    parts, at = [], 0
+    for rows in ROWS:
+        parts.append(floats[at:at + 4 * rows * N])
+        at += 4 * rows * N
+    for few, many in ((0, 1), (1, 2)):
+        expect(parts[many].startswith(parts[few]), f"{kind}: a row of {ROWS[many]} has other bits than in a call of {ROWS[few]}")
+    seven = struct.unpack(f"<{7 * N}f", parts[1])
+    for r in range(7):
+        row = a[r * K:(r + 1) * K]
+        for n, column in enumerate(columns):
+            exact = sum(x * w for x, w in zip(row, column))
+            limit = (K + 2) * 2.0**-24 * sum(abs(x * w) for x, w in zip(row, column))
+            expect(abs(seven[r * N + n] - exact) <= limit, f"{kind}: row {r} column {n} is {seven[r * N + n]}, {exact} +- {limit} is right")
+    expect(any(abs(v) > 1 for v in seven), f"{kind}: not all zero")
+
+
+def with_flag():
+    """eval, verify and bench take kernels out of a bundle; one that is damaged is refused, not passed over."""
+    op = f"matmul m=* n={N} k={K} const=b tb=1"
+    run("emit", op, "-o", "kept", "--cache", "none")
+    draw = random.Random(7)
+    npy("a.npy", (7, K), [draw.uniform(-1, 1) for _ in range(7 * K)])
+    npy("b.npy", (N, K), [draw.uniform(-1, 1) for _ in range(N * K)])
+    run("eval", op, "a.npy", "b.npy", "-o", "plain.npy", "--cache", "none")
+    said = run("eval", op, "a.npy", "b.npy", "-o", "bundled.npy", "--cache", "none", "--bundle", "kept", "--log", "dispatch").stderr
+    expect("from bundle" in said and "compiled" not in said and "schedule (bundle)" in said, said)
+    expect(open("plain.npy", "rb").read() == open("bundled.npy", "rb").read(), "the same bits")
+    said = run("eval", "add", "a.npy", "a.npy", "-o", "sum.npy", "--cache", "none", "--bundle", "kept", "--log", "dispatch").stderr
+    expect("not in the bundle" in said and "from compiled" in said, said)
+    manifest = open("kept/manifest.toml").read()
+    objects = sorted(name for name in os.listdir("kept") if name.endswith(".o"))
+    for name in objects:
+        data = open(f"kept/{name}", "rb").read()
+        open(f"kept/{name}", "wb").write(data[:-1] + bytes([data[-1] ^ 1]))
+    run_bundle = ("eval", op, "a.npy", "b.npy", "-o", "x.npy", "--cache", "none", "--bundle", "kept")
+    expect("is not the object that the manifest names" in run(*run_bundle, status=3).stderr, "a changed object")
+    os.remove(f"kept/{objects[0]}")
+    for name in objects[1:]:
+        os.remove(f"kept/{name}")
+    expect("is not there, though the manifest names it" in run(*run_bundle, status=3).stderr, "an object that is gone")
+    for old, new, why in (("format = 2", "format = 1", "a bundle of format 1"), ("abi = \"", "abi = \"0", "called in another way"),
+                          ("symbol = \"quern_", "symbol = \"../quern_", "symbol is not the name of a C function"), ("wide = \"", "wide = \"no", "is not in the manifest"),
+                          ("strides=1", "strides=2", "is not what this kernel takes"), ("rows = [1", "rows = [0", "ascending")):
+        expect(old in manifest, f"the manifest has {old}")
+        open("kept/manifest.toml", "w").write(manifest.replace(old, new))
+        expect(why in (said := run(*run_bundle, status=3).stderr), f"{why}: {said}")
+    os.chmod("kept", 0o777)
+    expect("kept" in run(*run_bundle, status=3).stderr, "a folder that others may write")
+    expect("no bundle" in run(*run_bundle[:-1], "nowhere", status=3).stderr, "no folder")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    for kind in TYPES:
+        one_type(kind)
+    with_flag()
+print(f"{checks} checks passed")
