@@ -65,7 +65,7 @@ def main():
         file.writelines(lines)
     if given.against is None:
         return
-    before, after = ({tuple(line.split("\t")[:2]): line.split("\t")[2:] for line in side} for side in (open(given.against, encoding="utf-8"), lines))
+    before, after = ({tuple(line.split("\t")[:3]): line.split("\t")[3] for line in side} for side in (open(given.against, encoding="utf-8"), lines))
     others = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
     for key in others:
         print("\t".join(key), "another" if key in before and key in after else "gone" if key in before else "new", sep="\t")
