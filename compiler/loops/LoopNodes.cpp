@@ -1,11 +1,11 @@
-// compiler/loops/LoopNodes.cpp — see LoopNodes.h. The table is at the end.
+// compiler/loops/LoopNodes.cpp — see LoopNodes.h. What each takes and gives; the list is LoopNodeList.h.
 #include "compiler/loops/LoopNodes.h"
 
+#include "compiler/Activations.h"
 #include "compiler/base/Check.h"
 #include "compiler/base/Text.h"
 #include "compiler/target/Target.h"
 
-#include <array>
 #include <fmt/format.h>
 
 namespace quern {
@@ -32,7 +32,7 @@ std::string floats(const LoopExpr& e, LoopType& type) {
   return unless(isFloat(type), "f32 or f64 is needed");
 }
 
-std::string maths(const LoopExpr& e, LoopType& type) {
+std::string mathsCall(const LoopExpr& e, LoopType& type) {
   type = e.args[0]->type;
   return "a maths call that was not expanded";
 }
@@ -146,61 +146,18 @@ std::string looked(const LoopExpr& e, LoopType& type) {
   return good ? "" : fmt::format("{} entries; 16 or 32 are needed", e.table.size());
 }
 
-constexpr std::array kNodes = {
-    LoopNode{LoopOp::Neg, "neg", 1, Notation::Call, floats},
-    LoopNode{LoopOp::Abs, "abs", 1, Notation::Call, floats},
-    LoopNode{LoopOp::Sqrt, "sqrt", 1, Notation::Call, floats},
-    LoopNode{LoopOp::Add, "+", 2, Notation::Infix, arithmetic},
-    LoopNode{LoopOp::Sub, "-", 2, Notation::Infix, arithmetic},
-    LoopNode{LoopOp::Mul, "*", 2, Notation::Infix, arithmetic},
-    LoopNode{LoopOp::Div, "/", 2, Notation::Infix, quotient},
-    LoopNode{LoopOp::Rem, "%", 2, Notation::Infix, remainder},
-    LoopNode{LoopOp::Max, "max", 2, Notation::Call, arithmetic},
-    LoopNode{LoopOp::Min, "min", 2, Notation::Call, arithmetic},
-    LoopNode{LoopOp::And, "&", 2, Notation::Infix, bits},
-    LoopNode{LoopOp::Or, "|", 2, Notation::Infix, bits},
-    LoopNode{LoopOp::Xor, "^", 2, Notation::Infix, bitsOnly},
-    LoopNode{LoopOp::Shl, "<<", 2, Notation::Infix, shift},
-    LoopNode{LoopOp::Ashr, ">>", 2, Notation::Infix, shift},
-    LoopNode{LoopOp::Lshr, ">>>", 2, Notation::Infix, shift},
-    LoopNode{LoopOp::Lt, "<", 2, Notation::Infix, comparison},
-    LoopNode{LoopOp::Le, "<=", 2, Notation::Infix, comparison},
-    LoopNode{LoopOp::Eq, "==", 2, Notation::Infix, comparison},
-    LoopNode{LoopOp::Ne, "!=", 2, Notation::Infix, comparison},
-    LoopNode{LoopOp::ToF32, "f32", 1, Notation::Call, toFloat},
-    LoopNode{LoopOp::ToF64, "f64", 1, Notation::Call, toDouble},
-    LoopNode{LoopOp::ToI32, "i32", 1, Notation::Call, toWord},
-    LoopNode{LoopOp::ToI64, "i64", 1, Notation::Call, toIndex},
-    LoopNode{LoopOp::BitsF32, "bits_f32", 1, Notation::Call, bitsToFloat},
-    LoopNode{LoopOp::BitsI32, "bits_i32", 1, Notation::Call, floatToWord},
-    LoopNode{LoopOp::HalfF32, "half_f32", 1, Notation::Call, halfToFloat, &IsaLevel::halves, "half precision"},
-    LoopNode{LoopOp::F32Half, "f32_half", 1, Notation::Call, floatToWord, &IsaLevel::halves, "half precision"},
-    LoopNode{LoopOp::Fma, "fma", 3, Notation::Call, floats, &IsaLevel::fma, "fma"},
-    LoopNode{LoopOp::Select, "select", 3, Notation::Call, choice},
-    LoopNode{LoopOp::Broadcast, "broadcast", 1, Notation::Lanes, everyLane},
-    LoopNode{LoopOp::Mask, "mask", 1, Notation::Lanes, lanesBelow},
-    LoopNode{LoopOp::ReduceAdd, "reduce_add", 1, Notation::Call, folded},
-    LoopNode{LoopOp::ReduceMax, "reduce_max", 1, Notation::Call, folded},
-    LoopNode{LoopOp::ReduceMin, "reduce_min", 1, Notation::Call, folded},
-    LoopNode{LoopOp::Shuffle, "shuffle", 2, Notation::Pattern, shuffled},
-    LoopNode{LoopOp::Lookup, "lookup", 1, Notation::Table, looked},
-    LoopNode{LoopOp::Dot4, "dot4", 3, Notation::Call, bytesDotted},
-    LoopNode{LoopOp::Exp, "exp", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::Log, "log", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::Tanh, "tanh", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::Erf, "erf", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::Sigmoid, "sigmoid", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::Relu, "relu", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::Silu, "silu", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::Rsqrt, "rsqrt", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::GeluErf, "gelu_erf", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::GeluTanh, "gelu_tanh", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::GeluSigmoid, "gelu_sigmoid", 1, Notation::Maths, maths},
-    LoopNode{LoopOp::Decay, "decay", 1, Notation::Maths, maths},
+constexpr LoopNode kNodes[] = {
+#define QUERN_NODE(Name, written, arity, notation, rule, needs, needed) \
+  LoopNode{LoopOp::Name, written, arity, Notation::notation, rule, needs, needed},
+    QUERN_LOOP_NODES(QUERN_NODE)
+#undef QUERN_NODE
+#define QUERN_NODE(Name) LoopNode{LoopOp::Name, maths::Name::kInfo.name, 1, Notation::Maths, mathsCall},
+        QUERN_ACTIVATIONS(QUERN_NODE)
+#undef QUERN_NODE
 };
 
 constexpr bool inOrder() {
-  for (size_t i = 0; i < kNodes.size(); ++i)
+  for (size_t i = 0; i < std::size(kNodes); ++i)
     if (static_cast<size_t>(kNodes[i].op) != i + 1) return false;  // LoopOp::None is 0
   return true;
 }

@@ -1,7 +1,4 @@
-// compiler/loops/LoopNodes.h — the nodes that make a value of values, one row each: how they are written, what they take and give.
-//
-// A new node is a word in LoopOp (LoopProgram.h), a row here, a case in LoopInterpreter.cpp and one in codegen/IrNodes.cpp. Printer,
-// parser, verifier and builders read the row.
+// compiler/loops/LoopNodes.h — the rows of LoopNodeList.h as data, and finding them.
 #pragma once
 
 #include "compiler/loops/LoopProgram.h"

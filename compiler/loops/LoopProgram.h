@@ -18,6 +18,7 @@
 //   }
 #pragma once
 
+#include "compiler/loops/LoopNodeList.h"
 #include "compiler/target/Contract.h"
 
 #include <cstdint>
@@ -39,61 +40,6 @@ struct LoopType {
   Scalar scalar = Scalar::I64;
   int lanes = 1;
   bool operator==(const LoopType&) const = default;
-};
-
-/// Nodes that make a value of values. What each takes and gives, and how it is written: its row in LoopNodes.cpp.
-enum class LoopOp : uint8_t {
-  None,
-  Neg,
-  Abs,
-  Sqrt,
-  Add,
-  Sub,
-  Mul,
-  Div,
-  Rem,  // i64 Div and Rem on non-negative values
-  Max,
-  Min,  // f32: a > b ? a : b, NaN if either is
-  And,
-  Or,
-  Xor,
-  Shl,
-  Ashr,
-  Lshr,
-  Lt,
-  Le,
-  Eq,
-  Ne,  // f32 comparisons are false on NaN, Ne is true
-  ToF32,
-  ToF64,
-  ToI32,
-  ToI64,
-  BitsF32,
-  BitsI32,
-  HalfF32,
-  F32Half,    // an IEEE half in the low bits of an i32, exactly; to nearest even
-  Fma,        // args[0] * args[1] + args[2], rounded once
-  Select,     // args[0] ? args[1] : args[2]
-  Broadcast,  // args[0] in every lane
-  Mask,       // lane i is on iff i < args[0]
-  ReduceAdd,
-  ReduceMax,
-  ReduceMin,  // over the lanes by folding halves: v[i] op v[i + lanes/2], ... until one is left
-  Shuffle,    // lane i is lane pattern[i] of args[0] followed by args[1]
-  Lookup,     // table[args[0] modulo the table's size], lane by lane
-  Dot4,       // args[0] + the sum over four neighbours of args[1] times args[2], modulo 2^32
-  Exp,
-  Log,
-  Tanh,
-  Erf,
-  Sigmoid,
-  Relu,
-  Silu,
-  Rsqrt,
-  GeluErf,
-  GeluTanh,
-  GeluSigmoid,
-  Decay,  // maths: gone after ExpandMaths
 };
 
 struct LoopExpr;

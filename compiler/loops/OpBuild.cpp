@@ -1,6 +1,7 @@
 // compiler/loops/OpBuild.cpp — see OpBuild.h.
 #include "compiler/loops/OpBuild.h"
 
+#include "compiler/ActivationList.h"
 #include "compiler/base/Check.h"
 
 #include <fmt/format.h>
@@ -63,26 +64,21 @@ void OpBuild::forVectors(const std::string& name, const Value& begin, const Valu
   else b.when(lessThan(vectorEnd, end), tail);
 }
 
-static LoopOp callOpOf(ScalarFn fn) {
-  switch (fn) {
-    case ScalarFn::Rsqrt: return LoopOp::Rsqrt;
-    case ScalarFn::Exp: return LoopOp::Exp;
-    case ScalarFn::Log: return LoopOp::Log;
-    case ScalarFn::Tanh: return LoopOp::Tanh;
-    case ScalarFn::Erf: return LoopOp::Erf;
-    case ScalarFn::Sigmoid: return LoopOp::Sigmoid;
-    case ScalarFn::Relu: return LoopOp::Relu;
-    case ScalarFn::Silu: return LoopOp::Silu;
-    case ScalarFn::GeluErf: return LoopOp::GeluErf;
-    case ScalarFn::GeluTanh: return LoopOp::GeluTanh;
-    case ScalarFn::GeluSigmoid: return LoopOp::GeluSigmoid;
-    default: return LoopOp::None;
-  }
-}
-
-static LoopOp plainOpOf(ScalarFn fn) {
-  constexpr LoopOp ops[] = {LoopOp::Add, LoopOp::Sub, LoopOp::Mul, LoopOp::Div, LoopOp::Neg,
-                            LoopOp::Max, LoopOp::Min, LoopOp::Abs, LoopOp::Sqrt};
+/// The node that a function of the expression language is.
+static LoopOp nodeOf(ScalarFn fn) {
+  constexpr LoopOp ops[] = {LoopOp::Add,
+                            LoopOp::Sub,
+                            LoopOp::Mul,
+                            LoopOp::Div,
+                            LoopOp::Neg,
+                            LoopOp::Max,
+                            LoopOp::Min,
+                            LoopOp::Abs,
+                            LoopOp::Sqrt,
+#define QUERN_FN(Name) LoopOp::Name,
+                            QUERN_ACTIVATIONS(QUERN_FN)
+#undef QUERN_FN
+  };
   return ops[static_cast<size_t>(fn)];
 }
 
@@ -91,9 +87,8 @@ Value OpBuild::scalarExpr(const ScalarExpr& expr, int lanes, const std::function
   if (expr.kind == ScalarExpr::Kind::Operand) return operand(expr.operand);
   std::vector<Value> args;
   for (const ScalarExprRef& arg : expr.args) args.push_back(b.let("e", scalarExpr(*arg, lanes, operand)));
-  if (LoopOp call = callOpOf(expr.fn); call != LoopOp::None) return unary(call, args[0]);
-  LoopOp plain = plainOpOf(expr.fn);
-  return args.size() == 1 ? unary(plain, args[0]) : binary(plain, args[0], args[1]);
+  LoopOp op = nodeOf(expr.fn);
+  return args.size() == 1 ? unary(op, args[0]) : binary(op, args[0], args[1]);
 }
 
 RowReduce::RowReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes, const Value& columns)

@@ -20,17 +20,6 @@ constexpr std::array<Binary, 6> kBinary = {{{"add", ScalarFn::Add},
                                             {"div", ScalarFn::Div},
                                             {"max", ScalarFn::Max},
                                             {"min", ScalarFn::Min}}};
-constexpr std::array<Binary, 11> kUnary = {{{"exp", ScalarFn::Exp},
-                                            {"log", ScalarFn::Log},
-                                            {"tanh", ScalarFn::Tanh},
-                                            {"erf", ScalarFn::Erf},
-                                            {"sigmoid", ScalarFn::Sigmoid},
-                                            {"relu", ScalarFn::Relu},
-                                            {"silu", ScalarFn::Silu},
-                                            {"sqrt", ScalarFn::Sqrt},
-                                            {"rsqrt", ScalarFn::Rsqrt},
-                                            {"abs", ScalarFn::Abs},
-                                            {"neg", ScalarFn::Neg}}};
 constexpr std::array<Binary, 3> kGelu = {{{"erf", ScalarFn::GeluErf}, {"tanh", ScalarFn::GeluTanh}, {"sigmoid", ScalarFn::GeluSigmoid}}};
 
 template <size_t N>
@@ -45,6 +34,13 @@ const Binary* withFn(const std::array<Binary, N>& table, ScalarFn fn) {
   return found == table.end() ? nullptr : &*found;
 }
 
+/// Every function of one argument is a spelling, but the forms of gelu.
+bool isUnary(const ScalarFnInfo& fn) { return fn.arity == 1 && withFn(kGelu, fn.fn) == nullptr; }
+const ScalarFnInfo* unaryNamed(std::string_view name) {
+  const ScalarFnInfo* fn = findScalarFn(name);
+  return fn != nullptr && isUnary(*fn) ? fn : nullptr;
+}
+
 }  // namespace
 
 const std::vector<MapSpelling>& mapSpellings() {
@@ -52,13 +48,14 @@ const std::vector<MapSpelling>& mapSpellings() {
     std::vector<MapSpelling> rows;
     for (const Binary& row : kBinary) rows.push_back({row.name, "a=SHAPE b=SHAPE", info(row.fn).formula, "a, b"});
     rows.push_back({"gelu", "x=SHAPE [form=erf|tanh|sigmoid]", "x times the normal distribution function, or an approximation", "x"});
-    for (const Binary& row : kUnary) rows.push_back({row.name, "x=SHAPE", info(row.fn).formula, "x"});
+    for (const ScalarFnInfo& fn : scalarFns())
+      if (isUnary(fn)) rows.push_back({fn.name, "x=SHAPE", fn.formula, "x"});
     return rows;
   }();
   return all;
 }
 
-bool isMapSpelling(std::string_view name) { return name == "gelu" || named(kBinary, name) != nullptr || named(kUnary, name) != nullptr; }
+bool isMapSpelling(std::string_view name) { return name == "gelu" || named(kBinary, name) != nullptr || unaryNamed(name) != nullptr; }
 
 MapOp readMapSpelling(std::string_view name, KeyReader& reader) {
   MapOp op;
@@ -68,7 +65,7 @@ MapOp readMapSpelling(std::string_view name, KeyReader& reader) {
     return op;
   }
   op.operands = {{"x", takeShape(reader, "x")}};
-  const Binary* unary = named(kUnary, name);
+  const ScalarFnInfo* unary = unaryNamed(name);
   ScalarFn fn = unary != nullptr ? unary->fn : kGelu[reader.takeChoice("form", {"erf", "tanh", "sigmoid"})].fn;
   op.expr = scalarCall(fn, {scalarOperand("x")});
   return op;
@@ -94,10 +91,8 @@ std::optional<KeyValues> spellingOf(const MapOp& op) {
     return out;
   }
   if (expr.args.size() != 1 || expr.args[0]->operand != "x") return std::nullopt;
-  const Binary* unary = withFn(kUnary, expr.fn);
   const Binary* gelu = withFn(kGelu, expr.fn);
-  if (unary == nullptr && gelu == nullptr) return std::nullopt;
-  out.head = unary != nullptr ? unary->name : "gelu";
+  out.head = gelu == nullptr ? info(expr.fn).name : "gelu";
   out.set("x", text(op.operands[0].shape));
   if (gelu != nullptr && gelu->fn != ScalarFn::GeluErf) out.set("form", std::string(gelu->name));
   return out;

@@ -1,40 +1,40 @@
 // compiler/op/ScalarExpr.cpp — the table of functions, printing and walking. Parsing: ScalarExprParser.cpp.
 #include "compiler/op/ScalarExpr.h"
 
+#include "compiler/Activations.h"
 #include "compiler/base/Check.h"
 #include "compiler/base/Text.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <fmt/format.h>
 
 namespace quern {
 
-static constexpr std::array<ScalarFnInfo, 20> kFns = {{
-    {ScalarFn::Add, "+", 2, 1, "a + b"},
-    {ScalarFn::Sub, "-", 2, 1, "a - b"},
-    {ScalarFn::Mul, "*", 2, 1, "a * b"},
-    {ScalarFn::Div, "/", 2, 1, "a / b"},
-    {ScalarFn::Neg, "neg", 1, 1, "-x"},
-    {ScalarFn::Max, "max", 2, 1, "a > b ? a : b, NaN if either is"},
-    {ScalarFn::Min, "min", 2, 1, "a < b ? a : b, NaN if either is"},
-    {ScalarFn::Abs, "abs", 1, 1, "|x|"},
-    {ScalarFn::Sqrt, "sqrt", 1, 1, "square root"},
-    {ScalarFn::Rsqrt, "rsqrt", 1, 2, "1 / sqrt(x)"},
-    {ScalarFn::Exp, "exp", 1, 1, "e^x"},
-    {ScalarFn::Log, "log", 1, 1, "natural logarithm"},
-    {ScalarFn::Tanh, "tanh", 1, 1, "hyperbolic tangent"},
-    {ScalarFn::Erf, "erf", 1, 1, "2/sqrt(pi) * integral of exp(-t^2) from 0 to x"},
-    {ScalarFn::Sigmoid, "sigmoid", 1, 3, "1 / (1 + exp(-x))"},
-    {ScalarFn::Relu, "relu", 1, 1, "max(x, 0), NaN stays NaN"},
-    {ScalarFn::Silu, "silu", 1, 4, "x * sigmoid(x)"},
-    {ScalarFn::GeluErf, "gelu_erf", 1, 5, "x * (1 + erf(x / sqrt 2)) / 2"},
-    {ScalarFn::GeluTanh, "gelu_tanh", 1, 8, "x * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2"},
-    {ScalarFn::GeluSigmoid, "gelu_sigmoid", 1, 5, "x * sigmoid(1.702 x)"},
-}};
+static constexpr ScalarFnInfo kFns[] = {{ScalarFn::Add, "+", 2, 1, "a + b", nullptr},
+                                        {ScalarFn::Sub, "-", 2, 1, "a - b", nullptr},
+                                        {ScalarFn::Mul, "*", 2, 1, "a * b", nullptr},
+                                        {ScalarFn::Div, "/", 2, 1, "a / b", nullptr},
+                                        {ScalarFn::Neg, "neg", 1, 1, "-x", nullptr},
+                                        {ScalarFn::Max, "max", 2, 1, "a > b ? a : b, NaN if either is", nullptr},
+                                        {ScalarFn::Min, "min", 2, 1, "a < b ? a : b, NaN if either is", nullptr},
+                                        {ScalarFn::Abs, "abs", 1, 1, "|x|", nullptr},
+                                        {ScalarFn::Sqrt, "sqrt", 1, 1, "square root", nullptr},
+#define QUERN_FN(Name) \
+  {ScalarFn::Name, maths::Name::kInfo.name, 1, maths::Name::kInfo.flops, maths::Name::kInfo.formula, &maths::Name::kInfo},
+                                        QUERN_ACTIVATIONS(QUERN_FN)
+#undef QUERN_FN
+};
 
-std::span<const ScalarFnInfo> scalarFns() { return kFns; }
+std::span<const ScalarFnInfo> scalarFns() {
+  static const std::vector<ScalarFnInfo> all = [] {
+    std::vector<ScalarFnInfo> rows;
+    for (const ScalarFnInfo& fn : kFns)
+      if (fn.isOperator() || !fn.activation->internal) rows.push_back(fn);
+    return rows;
+  }();
+  return all;
+}
 
 const ScalarFnInfo& info(ScalarFn fn) {
   const ScalarFnInfo& found = kFns[static_cast<size_t>(fn)];
@@ -43,7 +43,7 @@ const ScalarFnInfo& info(ScalarFn fn) {
 }
 
 const ScalarFnInfo* findScalarFn(std::string_view name) {
-  for (const ScalarFnInfo& fn : kFns)
+  for (const ScalarFnInfo& fn : scalarFns())
     if (fn.name == name && fn.fn > ScalarFn::Div) return &fn;
   return nullptr;
 }

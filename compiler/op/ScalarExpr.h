@@ -1,6 +1,7 @@
 // compiler/op/ScalarExpr.h — elementwise expressions: what `map` computes and what a matmul's epilogue applies.
 #pragma once
 
+#include "compiler/ActivationList.h"
 #include "compiler/base/Result.h"
 
 #include <memory>
@@ -10,6 +11,8 @@
 #include <vector>
 
 namespace quern {
+
+struct ActivationInfo;
 
 /// Every function of the expression language; operators are functions with a sign for a name.
 /// Numeric  each operator and each function rounds once to f32 (nothing is contracted); limits: DESIGN §3.
@@ -23,17 +26,9 @@ enum class ScalarFn : uint8_t {
   Min,
   Abs,
   Sqrt,
-  Rsqrt,
-  Exp,
-  Log,
-  Tanh,
-  Erf,
-  Sigmoid,
-  Relu,
-  Silu,
-  GeluErf,
-  GeluTanh,
-  GeluSigmoid,
+#define QUERN_FN(Name) Name,
+  QUERN_ACTIVATIONS(QUERN_FN)  // activations/Name.h
+#undef QUERN_FN
 };
 
 struct ScalarFnInfo {
@@ -42,8 +37,11 @@ struct ScalarFnInfo {
   int arity;
   int flops;  ///< operations of the formula itself, counted once per element (not those of its polynomial)
   std::string_view formula;
+  const ActivationInfo* activation;  ///< null: an operator
+  bool isOperator() const { return activation == nullptr; }
 };
 
+/// Those of the expression language, operators first.
 std::span<const ScalarFnInfo> scalarFns();
 const ScalarFnInfo& info(ScalarFn fn);
 /// nullptr where there is no such function.

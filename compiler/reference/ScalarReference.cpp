@@ -1,6 +1,7 @@
 // compiler/reference/ScalarReference.cpp — see ScalarReference.h.
 #include "compiler/reference/ScalarReference.h"
 
+#include "compiler/Activations.h"
 #include "compiler/base/Check.h"
 
 #include <algorithm>
@@ -10,9 +11,6 @@
 namespace quern {
 
 static constexpr double kLargest = std::numeric_limits<float>::max();
-
-static double normalCdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
-static double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
 
 double exactFn(ScalarFn fn, double a, double b) {
   switch (fn) {
@@ -25,17 +23,10 @@ double exactFn(ScalarFn fn, double a, double b) {
     case ScalarFn::Min: return std::isnan(a) ? a : a < b ? a : b;
     case ScalarFn::Abs: return std::fabs(a);
     case ScalarFn::Sqrt: return std::sqrt(a);
-    case ScalarFn::Rsqrt: return 1 / std::sqrt(a);
-    case ScalarFn::Exp: return std::exp(a);
-    case ScalarFn::Log: return std::log(a);
-    case ScalarFn::Tanh: return std::tanh(a);
-    case ScalarFn::Erf: return std::erf(a);
-    case ScalarFn::Sigmoid: return sigmoid(a);
-    case ScalarFn::Relu: return a < 0 ? 0.0 : a;
-    case ScalarFn::Silu: return a * sigmoid(a);
-    case ScalarFn::GeluErf: return a * normalCdf(a);
-    case ScalarFn::GeluTanh: return a * sigmoid(2 * std::sqrt(2 / M_PI) * (a + 0.044715 * a * a * a));
-    case ScalarFn::GeluSigmoid: return a * sigmoid(1.702 * a);
+#define QUERN_FN(Name) \
+  case ScalarFn::Name: return maths::Name::exact(a);
+      QUERN_ACTIVATIONS(QUERN_FN)
+#undef QUERN_FN
   }
   QUERN_CHECK(false);
   return 0;
@@ -43,39 +34,24 @@ double exactFn(ScalarFn fn, double a, double b) {
 
 double ownLimit(ScalarFn fn, double v) {
   constexpr double kSmallestNormal = 0x1p-126;
-  switch (fn) {
-    case ScalarFn::Neg:
-    case ScalarFn::Max:
-    case ScalarFn::Min:
-    case ScalarFn::Abs:
-    case ScalarFn::Relu: return 0;
-    case ScalarFn::Add:
-    case ScalarFn::Sub:
-    case ScalarFn::Mul:
-    case ScalarFn::Div:
-    case ScalarFn::Sqrt: return 0.5 * ulpOf(v);
-    case ScalarFn::Silu:
-    case ScalarFn::GeluErf:
-    case ScalarFn::GeluTanh:
-    case ScalarFn::GeluSigmoid: return std::max(4 * ulpOf(v), 0x1p-26);
-    default: return std::fabs(v) < kSmallestNormal ? kSmallestNormal : 2 * ulpOf(v);
+  if (const ActivationInfo* info = quern::info(fn).activation) {
+    if (info->ulps == 0) return 0;
+    if (info->tiny > 0) return std::max(info->ulps * ulpOf(v), info->tiny);
+    return std::fabs(v) < kSmallestNormal ? kSmallestNormal : info->ulps * ulpOf(v);
   }
+  bool exact = fn == ScalarFn::Neg || fn == ScalarFn::Max || fn == ScalarFn::Min || fn == ScalarFn::Abs;
+  return exact ? 0 : 0.5 * ulpOf(v);
 }
 
 /// The most the exact function changes when its argument moves by e around x.
 static double slopeError(ScalarFn fn, double x, double v, double e) {
   if (e == 0) return 0;
   switch (fn) {
-    case ScalarFn::Sigmoid: return 0.25 * e;
-    case ScalarFn::Exp: return v * std::expm1(e);
-    case ScalarFn::Log: return x > e ? std::log(x / (x - e)) : INFINITY;
     case ScalarFn::Sqrt: return x > e ? v - std::sqrt(x - e) : std::sqrt(std::max(0.0, x) + e);
-    case ScalarFn::Rsqrt: return x > e ? 1 / std::sqrt(x - e) - v : INFINITY;
-    case ScalarFn::Erf:
-    case ScalarFn::GeluErf:
-    case ScalarFn::GeluTanh:
-    case ScalarFn::GeluSigmoid:
-    case ScalarFn::Silu: return 1.13 * e;
+#define QUERN_FN(Name) \
+  case ScalarFn::Name: return maths::Name::slopeError(x, v, e);
+      QUERN_ACTIVATIONS(QUERN_FN)
+#undef QUERN_FN
     default: return e;
   }
 }

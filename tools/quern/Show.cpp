@@ -35,7 +35,7 @@ std::string mathsText(const Shown& shown) {
   for (const ScheduleKeyInfo& key : keysOf(shown.choice.schedule))
     if (key.key == "lanes") lanes = key.value;
   for (LoopOp fn : mathsOf(shown.op, shown.choice.schedule, shown.target))
-    if (const MathsInfo* info = findMathsInfo(fn))
+    if (const ActivationInfo* info = mathsInfo(fn))
       out += fmt::format("  {}\n", text(*info, static_cast<int>(parseInt(lanes).value_or(1)), isa.fma, isa.tableLookup));
   return out.empty() ? "" : "\nmaths\n" + out;
 }

@@ -1,6 +1,6 @@
-// compiler/loops/TailTables.cpp — see TailTables.h. Coefficients: Sollya's fpminimax on each interval, on the first with
+// compiler/op/activations/TailTables.cpp — see TailTables.h. Coefficients: Sollya's fpminimax on each interval, on the first with
 // constant 0. The gelus' and silu's are within 0.29 (tanh) to 0.17 (silu) of their limit, tanh within 0.32 ulp.
-#include "compiler/loops/TailTables.h"
+#include "compiler/op/activations/TailTables.h"
 
 namespace quern {
 

@@ -1,4 +1,4 @@
-// compiler/loops/TailTables.h — the gelus and silu as max(x, 0) - h(|x|), tanh as h(|x|) with x's sign, h a polynomial for
+// compiler/op/activations/TailTables.h — the gelus and silu as max(x, 0) - h(|x|), tanh as h(|x|) with x's sign, h a polynomial for
 // each of 32 intervals: where 32 entries fit in two registers and one instruction looks sixteen of them up, that is a third of the
 // arithmetic of an exponential.
 #pragma once
