@@ -4,7 +4,7 @@
 #include "compiler/base/ElfObject.h"
 #include "compiler/codegen/ContractCheck.h"
 #include "compiler/codegen/IrEmitter.h"
-#include "compiler/loops/LoopVerifier.h"
+#include "compiler/loops/ir/LoopVerifier.h"
 #include "compiler/target/Target.h"
 
 #include <fmt/format.h>

@@ -1,7 +1,7 @@
 // compiler/codegen/IrEmitter.h — LoopProgram -> LLVM IR.
 #pragma once
 
-#include "compiler/loops/LoopProgram.h"
+#include "compiler/loops/ir/LoopProgram.h"
 
 #include <string>
 

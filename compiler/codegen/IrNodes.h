@@ -1,7 +1,7 @@
 // compiler/codegen/IrNodes.h — what becomes of the loop IR's types and of its nodes that compute a value from values.
 #pragma once
 
-#include "compiler/loops/LoopProgram.h"
+#include "compiler/loops/ir/LoopProgram.h"
 #include "compiler/target/Contract.h"
 
 #include <span>

@@ -4,9 +4,9 @@
 #include "compiler/base/InputFile.h"
 #include "compiler/base/Text.h"
 #include "compiler/jit/CodegenModule.h"
-#include "compiler/loops/LoopParser.h"
-#include "compiler/loops/LoopPrinter.h"
-#include "compiler/loops/LoopVerifier.h"
+#include "compiler/loops/ir/LoopParser.h"
+#include "compiler/loops/ir/LoopPrinter.h"
+#include "compiler/loops/ir/LoopVerifier.h"
 #include "compiler/loops/Lower.h"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // compiler/jit/LoopsKernel.h — a loop program that somebody wrote or changed, as the kernel of an op: `--loops FILE`.
 #pragma once
 
-#include "compiler/loops/LoopInterpreter.h"
+#include "compiler/loops/ir/LoopInterpreter.h"
 #include "compiler/store/CallArguments.h"
 
 namespace quern {

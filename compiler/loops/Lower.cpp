@@ -2,11 +2,11 @@
 #include "compiler/loops/Lower.h"
 
 #include "compiler/base/Check.h"
-#include "compiler/loops/ExpandMaths.h"
-#include "compiler/loops/LoopNodes.h"
-#include "compiler/loops/LoopPrinter.h"
-#include "compiler/loops/LoopVerifier.h"
-#include "compiler/loops/OpLoops.h"
+#include "compiler/loops/maths/ExpandMaths.h"
+#include "compiler/loops/ir/LoopNodes.h"
+#include "compiler/loops/ir/LoopPrinter.h"
+#include "compiler/loops/ir/LoopVerifier.h"
+#include "compiler/loops/ops/OpLoops.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -17,7 +17,7 @@ namespace quern {
 static void build(OpBuild& into, const OpDesc& op, const Schedule& schedule) {
   std::visit(
       [&]<class Op, class S>(const Op& o, const S& s) {
-        if constexpr (requires { buildLoops(into, o, s); }) buildLoops(into, o, s);
+        if constexpr (std::is_same_v<S, ScheduleFor<Op>>) buildLoops(into, o, s);
         else QUERN_CHECK_FOR(false, text(op));
       },
       op, schedule);

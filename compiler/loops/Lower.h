@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/base/Result.h"
-#include "compiler/loops/LoopProgram.h"
+#include "compiler/loops/ir/LoopProgram.h"
 #include "compiler/op/OpDesc.h"
 #include "compiler/schedule/KernelInfo.h"
 #include "compiler/schedule/Schedule.h"

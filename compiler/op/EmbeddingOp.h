@@ -25,6 +25,8 @@ struct EmbeddingOp {
   EmbeddingOp fixed(const DimValues& values) const;
   EmbeddingOp withRuntimeDims() const;
   double flops() const { return 0; }
+  /// Of the table: only the rows asked for are read.
+  double unreadBytes() const { return 4.0 * static_cast<double>(d.value) * static_cast<double>(v.value - t.value); }
 };
 
 }  // namespace quern

@@ -169,8 +169,11 @@ double minBytesOf(const OpDesc& op) {
   tensors.push_back(outputOf(op));
   double bytes = 0;
   for (const TensorSpec& tensor : tensors) bytes += static_cast<double>(bytesOf(tensor.type, tensor.elements()));
-  if (const EmbeddingOp* gather = std::get_if<EmbeddingOp>(&op))  // only the rows asked for are read
-    bytes += 4.0 * static_cast<double>(gather->d.value) * static_cast<double>(gather->t.value - gather->v.value);
+  std::visit(
+      [&]<class Op>(const Op& o) {
+        if constexpr (requires { o.unreadBytes(); }) bytes -= o.unreadBytes();
+      },
+      op);
   return bytes;
 }
 

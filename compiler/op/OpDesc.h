@@ -1,4 +1,4 @@
-// compiler/op/OpDesc.h — the list of ops, and what every op description can do. Adding an op is a line here.
+// compiler/op/OpDesc.h — the list of ops, and what every op description can do. How to add one: README.md.
 #pragma once
 
 #include "compiler/op/AttentionOp.h"
@@ -16,9 +16,17 @@
 
 namespace quern {
 
+/// Every op: what the rooms above declare for each (referenceOf, buildLoops). A new one is a word here and an include above.
+#define QUERN_OPS(First, Other)                                                                                                           \
+  First(MatmulOp) Other(MapOp) Other(SoftmaxOp) Other(ReduceOp) Other(LayerNormOp) Other(RmsNormOp) Other(EmbeddingOp) Other(TransposeOp) \
+      Other(RopeOp) Other(CastOp) Other(AttentionOp)
+
+#define QUERN_FIRST(Op) Op
+#define QUERN_OTHER(Op) , Op
 /// WHAT to compute, as a value. parse(text(x)) == x.
-using OpDesc =
-    std::variant<MatmulOp, MapOp, SoftmaxOp, ReduceOp, LayerNormOp, RmsNormOp, EmbeddingOp, TransposeOp, RopeOp, CastOp, AttentionOp>;
+using OpDesc = std::variant<QUERN_OPS(QUERN_FIRST, QUERN_OTHER)>;
+#undef QUERN_FIRST
+#undef QUERN_OTHER
 
 /// Parses and validates. Errors: BadCommand naming op, key, value and what would be right.
 Result<OpDesc> parseOp(std::string_view text);

@@ -14,12 +14,8 @@ std::string text(const KernelInfo& info) {
   std::string out = fmt::format("op {}\nschedule {}\ncontract {}\norder {}\n", info.op, info.schedule, info.contract, info.order);
   for (const std::string& dim : info.dims) out += fmt::format("dim {}\n", dim);
   for (const KernelBuffer& buffer : info.buffers) {
-    out += fmt::format("buffer {} use={} type={} strides={}", buffer.name, kUses[static_cast<size_t>(buffer.use)], text(buffer.type),
-                       buffer.strides);
-    const PackLayout& pack = buffer.pack;
-    if (pack.panel != 0)
-      out += fmt::format(" panel={} depth={} columns={} batch={} transposed={}", pack.panel, pack.depth, pack.columns, pack.batch,
-                         pack.transposed ? 1 : 0);
+    out += fmt::format("buffer {} use={} strides={} ", buffer.name, kUses[static_cast<size_t>(buffer.use)], buffer.strides);
+    out += buffer.pack.panel != 0 ? text(buffer.pack) : fmt::format("type={}", text(buffer.type));
     out += "\n";
   }
   for (const Formula& phase : info.phases) out += fmt::format("phase {}\n", phase.text());
@@ -30,19 +26,13 @@ static Result<KernelBuffer> parseBuffer(std::string_view line) {
   auto keys = parseKeyValues(line, "kernel info: buffer", true);
   if (!keys) return keys.error();
   KeyReader reader(*keys, "kernel info: buffer " + keys->head);
-  constexpr int64_t kMax = int64_t{1} << 40;
   KernelBuffer buffer;
   buffer.name = keys->head;
   buffer.use = static_cast<BufferUse>(reader.takeChoice("use", {"in", "out", "inout", "weight"}));
-  std::span<const std::string_view> types = elementTypeNames();
-  buffer.type = static_cast<ElementType>(reader.takeChoice("type", {types.begin(), types.end()}));
   buffer.strides = static_cast<int>(reader.takeInt("strides", 0, 0, 8));
-  buffer.pack.panel = reader.takeInt("panel", 0, 0, 4096);
-  buffer.pack.depth = reader.takeInt("depth", 0, 0, kMax);
-  buffer.pack.columns = reader.takeInt("columns", 0, 0, kMax);
-  buffer.pack.batch = reader.takeInt("batch", 1, 0, kMax);
-  buffer.pack.transposed = reader.takeFlag("transposed");
-  if (buffer.pack.panel != 0) buffer.pack.type = buffer.type;
+  buffer.pack = takePackLayout(reader);
+  buffer.type = buffer.pack.type;
+  if (buffer.pack.panel == 0) buffer.pack.type = ElementType::F32;
   if (auto good = reader.finish(); !good) return good.error();
   return buffer;
 }

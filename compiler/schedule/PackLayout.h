@@ -2,12 +2,22 @@
 #pragma once
 
 #include "compiler/base/Checked.h"
+#include "compiler/base/Keys.h"
 #include "compiler/op/ElementType.h"
 
 namespace quern {
 
 /// Panels of `panel` columns, the last one padded with zero bytes; in a panel block after block of k; in a block each part for all columns,
 /// so that a vector along columns is one load (P = panel; q4_K and q6_K: 256 k a block, q8_0 and q4_0: 32, the others 1):
+///
+///     columns   0        P        2P  ...   n          in memory, panel after panel:
+///            +--------+--------+------+--+
+///      k 0   | block  |        |      |00|            panel 0: | block 0 | block 1 | ... |   panel 1: | ...
+///            | 0      |        |      |00|
+///            +--------+        |      |00|            block 0: | d of columns 0 .. P-1 | word 0 of columns 0 .. P-1 | word 1 ... |
+///            | block  |        |      |00|
+///      k K   | 1      |        |      |00|            (00: the last panel's columns beyond n)
+///            +--------+--------+------+--+
 ///
 ///   f32, f16, bf16   values[P]
 ///   q8_0             d[P] halves, q[32][P] int8
@@ -27,5 +37,12 @@ struct PackLayout {
   int64_t bytes() const { return batch * panels() * panelBytes(); }
   bool operator==(const PackLayout&) const = default;
 };
+
+/// "type=q4_0 panel=24 depth=768 columns=3072 batch=1 transposed=1"; parsePackLayout(text(x)) == x.
+std::string text(const PackLayout& layout);
+/// Errors   BadInput naming the key.
+Result<PackLayout> parsePackLayout(std::string_view text);
+/// The same keys among others of a line.
+PackLayout takePackLayout(KeyReader& reader);
 
 }  // namespace quern

@@ -7,12 +7,23 @@
 #include "compiler/schedule/MoveSchedule.h"
 #include "compiler/schedule/RowSchedule.h"
 
+#include <algorithm>
 #include <variant>
 
 namespace quern {
 
 /// The families: each serves one OpClass (ScheduleFamily.h). A new one is a word here.
 using Schedule = std::variant<MatmulSchedule, MapSchedule, RowSchedule, MoveSchedule, AttentionSchedule>;
+
+template <class Op, class... Families>
+consteval auto familyFor(const std::variant<Families...>*) {
+  constexpr bool kServes[] = {(Families::kClass == Op::kClass)...};
+  constexpr size_t kAt = std::find(std::begin(kServes), std::end(kServes), true) - std::begin(kServes);
+  return std::variant_alternative_t<kAt, std::variant<Families...>>{};
+}
+/// The schedules of one op's class.
+template <class Op>
+using ScheduleFor = decltype(familyFor<Op>(static_cast<const Schedule*>(nullptr)));
 
 /// "mr=8 nr=48 mc=64 ...": every key, in the order of the fields.
 std::string text(const Schedule& schedule);

@@ -1,15 +1,18 @@
 // models/arch/Architecture.cpp — the list.
 #include "models/arch/Architecture.h"
 
-#include "models/arch/Gpt2.h"
-#include "models/arch/Llama.h"
-
-#include <array>
+#include "models/ArchitectureList.h"
 
 namespace quern {
 
+#define QUERN_ARCHITECTURE(Name) Architecture make##Name();
+QUERN_ARCHITECTURES(QUERN_ARCHITECTURE)
+#undef QUERN_ARCHITECTURE
+
 std::span<const Architecture> architectures() {
-  static const std::array<Architecture, 2> all = {llamaArchitecture(), gpt2Architecture()};
+#define QUERN_ARCHITECTURE(Name) make##Name(),
+  static const Architecture all[] = {QUERN_ARCHITECTURES(QUERN_ARCHITECTURE)};
+#undef QUERN_ARCHITECTURE
   return all;
 }
 

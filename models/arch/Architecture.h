@@ -13,7 +13,8 @@ struct HfName {
   std::string_view name, modelType;
 };
 
-/// How one family of models is recognised, read and built. Adding one is a file and a line in Architecture.cpp.
+/// How one family of models is recognised, read and built. Adding one is arch/NAME.cpp, which defines
+/// Architecture makeNAME(), and a word in the list of models/meson.build.
 struct Architecture {
   std::string_view name;
   std::span<const std::string_view> ggufNames;  ///< of general.architecture

@@ -2,8 +2,7 @@
 //
 //   x = x + Wproj Attn(Wqkv n),     n = LayerNorm(x)
 //   x = x + Wdown gelu(Wup n),      n = LayerNorm(x)      each linear with a bias where the weights have one
-#include "models/arch/Gpt2.h"
-
+#include "models/arch/Architecture.h"
 #include "models/arch/GgufSizes.h"
 #include "models/arch/KnownKeys.h"
 #include "models/arch/Needed.h"
@@ -121,6 +120,6 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
 
 }  // namespace
 
-Architecture gpt2Architecture() { return {"gpt2", kGgufNames, kHfNames, kHfWeights, kIgnored, readGguf, readHf, build}; }
+Architecture makeGpt2() { return {"gpt2", kGgufNames, kHfNames, kHfWeights, kIgnored, readGguf, readHf, build}; }
 
 }  // namespace quern

@@ -3,8 +3,7 @@
 //
 //   x = x + Wo Attn(rope(Wq n), rope(Wk n), Wv n),  n = RmsNorm(x)
 //   x = x + Wdown (silu(Wgate n) * Wup n),          n = RmsNorm(x)
-#include "models/arch/Llama.h"
-
+#include "models/arch/Architecture.h"
 #include "models/arch/GgufSizes.h"
 #include "models/arch/KnownKeys.h"
 #include "models/arch/Needed.h"
@@ -152,6 +151,6 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
 
 }  // namespace
 
-Architecture llamaArchitecture() { return {"llama", kGgufNames, kHfNames, kHfWeights, kIgnored, readGguf, readHf, build}; }
+Architecture makeLlama() { return {"llama", kGgufNames, kHfNames, kHfWeights, kIgnored, readGguf, readHf, build}; }
 
 }  // namespace quern

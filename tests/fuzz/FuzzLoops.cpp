@@ -1,9 +1,9 @@
 // tests/fuzz/FuzzLoops.cpp — any text as a loop program: refused in plain words, or printed and read back it is the same, and the
 // interpreter runs it and leaves no buffer. Built by run.
-#include "compiler/loops/LoopInterpreter.h"
-#include "compiler/loops/LoopParser.h"
-#include "compiler/loops/LoopPrinter.h"
-#include "compiler/loops/LoopVerifier.h"
+#include "compiler/loops/ir/LoopInterpreter.h"
+#include "compiler/loops/ir/LoopParser.h"
+#include "compiler/loops/ir/LoopPrinter.h"
+#include "compiler/loops/ir/LoopVerifier.h"
 #include "tests/fuzz/FuzzSupport.h"
 
 using namespace quern;

@@ -1,6 +1,6 @@
 // tests/golden/GoldenTest.cpp — printed loop programs, one file per case. QUERN_UPDATE_GOLDEN=1 rewrites them.
 #include "compiler/base/Files.h"
-#include "compiler/loops/LoopPrinter.h"
+#include "compiler/loops/ir/LoopPrinter.h"
 #include "compiler/loops/Lower.h"
 #include "tests/Folders.h"
 #include "tests/Support.h"

@@ -1,8 +1,8 @@
 // tests/numeric/AttentionModelTest.cpp — attention's order, written out one scalar operation at a time (loops/AttentionTile.h), against
 // the kernels to the last bit. Only the exponential is the compiler's own.
-#include "compiler/loops/ExpandMaths.h"
-#include "compiler/loops/LoopInterpreter.h"
-#include "compiler/loops/LoopParser.h"
+#include "compiler/loops/maths/ExpandMaths.h"
+#include "compiler/loops/ir/LoopInterpreter.h"
+#include "compiler/loops/ir/LoopParser.h"
 #include "tests/numeric/AttentionPrompt.h"
 
 #include <algorithm>

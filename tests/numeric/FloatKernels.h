@@ -2,9 +2,9 @@
 #pragma once
 
 #include "compiler/jit/CodegenModule.h"
-#include "compiler/loops/ExpandMaths.h"
-#include "compiler/loops/LoopParser.h"
-#include "compiler/loops/LoopVerifier.h"
+#include "compiler/loops/maths/ExpandMaths.h"
+#include "compiler/loops/ir/LoopParser.h"
+#include "compiler/loops/ir/LoopVerifier.h"
 #include "compiler/loops/Lower.h"
 #include "tests/Support.h"
 

@@ -1,7 +1,7 @@
 // tests/numeric/Interpreted.h — a kernel's loop program run by the interpreter, on the inputs that checkKernel makes.
 #pragma once
 
-#include "compiler/loops/LoopProgram.h"
+#include "compiler/loops/ir/LoopProgram.h"
 #include "tuner/KernelCheck.h"
 
 namespace quern {

@@ -1,8 +1,8 @@
 // tests/numeric/InterpreterTest.cpp — the interpreter and the native code agree bit for bit, on every ISA level the host
 // has; the interpreter holds every access against its buffer; schedules of one order agree bit for bit.
-#include "compiler/loops/LoopInterpreter.h"
-#include "compiler/loops/LoopParser.h"
-#include "compiler/loops/LoopPrinter.h"
+#include "compiler/loops/ir/LoopInterpreter.h"
+#include "compiler/loops/ir/LoopParser.h"
+#include "compiler/loops/ir/LoopPrinter.h"
 #include "compiler/loops/Lower.h"
 #include "tests/Support.h"
 #include "tests/numeric/Interpreted.h"

@@ -2,7 +2,7 @@
 // default, all 2^32 with QUERN_TEST_STRIDE=1 (under --deep). What they are held against has its own test: TruthTest.
 #include "compiler/Activations.h"
 #include "compiler/base/Text.h"
-#include "compiler/loops/MathFunctions.h"
+#include "compiler/loops/maths/MathFunctions.h"
 #include "tests/numeric/FloatKernels.h"
 #include "tuner/Exhaustive.h"
 

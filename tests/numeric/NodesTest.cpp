@@ -1,7 +1,7 @@
 // tests/numeric/NodesTest.cpp — nodes that no op uses yet: the interpreter and native code agree bit for bit, for every contract that this
 // host can run and for the element types of memory.
-#include "compiler/loops/LoopInterpreter.h"
-#include "compiler/loops/LoopPrinter.h"
+#include "compiler/loops/ir/LoopInterpreter.h"
+#include "compiler/loops/ir/LoopPrinter.h"
 #include "compiler/target/HostTarget.h"
 #include "tests/numeric/FloatKernels.h"
 

@@ -1,8 +1,8 @@
 // tests/unit/LoopRefusalsTest.cpp — loop programs that people write: what cannot run, or would take the machine, is refused in plain words;
 // what leaves its buffers is found by a trial.
-#include "compiler/loops/LoopInterpreter.h"
-#include "compiler/loops/LoopParser.h"
-#include "compiler/loops/LoopVerifier.h"
+#include "compiler/loops/ir/LoopInterpreter.h"
+#include "compiler/loops/ir/LoopParser.h"
+#include "compiler/loops/ir/LoopVerifier.h"
 #include "tests/Support.h"
 
 using namespace quern;

@@ -1,16 +1,21 @@
-// tools/quern/Commands.cpp — the list of commands. Adding one is a line here and a file.
-#include "tools/quern/Command.h"
+// tools/quern/Commands.cpp — the list of commands, in the order of the overview. Adding one is a word here and a file in commands/.
+#include "tools/quern/Commands.h"
+
+/// X(name) for each nameCommand() of commands/.
+#define QUERN_COMMANDS(X) \
+  X(cpu)                  \
+  X(ops) X(show) X(eval) X(verify) X(tune) X(bench) X(compare) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) X(perplexity)
 
 namespace quern {
 
+#define QUERN_COMMAND(name) Command name##Command();
+QUERN_COMMANDS(QUERN_COMMAND)
+#undef QUERN_COMMAND
+
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = {
-      {kCpuInfo, runCpu},           {kOpsInfo, runOps},         {kShowInfo, runShow},
-      {kEvalInfo, runEval},         {kVerifyInfo, runVerify},   {kTuneInfo, runTune},
-      {kBenchInfo, runBench},       {kCompareInfo, runCompare}, {kCacheInfo, runCache},
-      {kEmitInfo, runEmit},         {kInfoInfo, runInfo},       {kTokenizeInfo, runTokenize},
-      {kGenerateInfo, runGenerate}, {kLogitsInfo, runLogits},   {kPerplexityInfo, runPerplexity},
-  };
+#define QUERN_COMMAND(name) name##Command(),
+  static const std::vector<Command> all = {QUERN_COMMANDS(QUERN_COMMAND)};
+#undef QUERN_COMMAND
   return all;
 }
 

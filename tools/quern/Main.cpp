@@ -2,8 +2,8 @@
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "tools/Program.h"
-#include "tools/quern/Command.h"
-#include "tools/quern/CutFiles.h"
+#include "tools/quern/Commands.h"
+#include "tools/quern/cli/CutFiles.h"
 
 #include <cstdio>
 #include <fmt/format.h>

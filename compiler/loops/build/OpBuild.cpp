@@ -1,0 +1,148 @@
+// compiler/loops/build/OpBuild.cpp — see OpBuild.h.
+#include "compiler/loops/build/OpBuild.h"
+
+#include "compiler/ActivationList.h"
+#include "compiler/base/Check.h"
+
+#include <fmt/format.h>
+#include <limits>
+
+namespace quern {
+
+OpBuild::OpBuild(const OpDesc& op, const Schedule& schedule, const Target& forTarget)
+    : b(fmt::format("{} | {}", text(op), text(schedule)), contractOf(schedule, op, forTarget)), target(forTarget) {
+  for (const std::string& name : runtimeDims(op)) dims_.emplace(name, b.dim(name));
+}
+
+Value OpBuild::dim(const TensorDim& dim) const { return dim.any() ? dims_.at(dim.name) : Value(dim.value); }
+
+std::vector<Value> OpBuild::dimsOf(const TensorSpec& spec) const {
+  std::vector<Value> values;
+  for (const TensorDim& each : spec.dims) values.push_back(dim(each));
+  return values;
+}
+
+static Scalar storedOf(ElementType type) {
+  auto scalar = scalarNamed(text(type));
+  QUERN_CHECK_FOR(scalar.has_value(), std::string(text(type)));  // blocks have a reader of their own (WeightLoops.h)
+  return *scalar;
+}
+
+BufferRef OpBuild::dense(const TensorSpec& spec, BufferRole role) {
+  return b.denseBuffer(spec.name, storedOf(spec.type), role, dimsOf(spec));
+}
+
+BufferRef OpBuild::strided(const TensorSpec& spec, BufferRole role) {
+  std::vector<Value> strides;
+  for (size_t i = 0; i + 1 < spec.dims.size(); ++i) strides.push_back(b.strideParam(fmt::format("{}_s{}", spec.name, i)));
+  if (!spec.dims.empty()) strides.push_back(1);
+  return b.buffer(spec.name, storedOf(spec.type), role, dimsOf(spec), std::move(strides));
+}
+
+Value OpBuild::mulAdd(const Value& x, const Value& y, const Value& z) const { return fma() ? fmaOf(x, y, z) : x * y + z; }
+
+void OpBuild::forVectors(const std::string& name, const Value& begin, const Value& count, int lanes, int unroll, bool maskTail,
+                         const VectorStep& step) {
+  int64_t wide = int64_t{lanes} * unroll;
+  Value wideEnd = unroll > 1 ? b.let(name + "_wide", begin + count / wide * wide) : begin;
+  b.loop(name, begin, wideEnd, wide,
+         [&](const Value& at) { b.unroll(name + "_u", unroll, [&](const Value& u) { step(at + u * lanes, lanes, nullptr); }); });
+  Value vectorEnd = b.let(name + "_full", begin + count / int64_t{lanes} * lanes);
+  b.loop(name, wideEnd, vectorEnd, lanes, [&](const Value& at) { step(at, lanes, nullptr); });
+  if (lanes == 1) return;
+  Value end = begin + count, rest = count % int64_t{lanes};
+  if (rest.isConstant(0)) return;
+  if (!maskTail) {
+    b.loop(name, vectorEnd, end, 1, [&](const Value& at) { step(at, 1, nullptr); });
+    return;
+  }
+  auto tail = [&] {
+    Value mask = b.let(name + "_mask", maskOf(rest, lanes));
+    step(vectorEnd, lanes, &mask);
+  };
+  if (rest.constant() != nullptr) tail();
+  else b.when(lessThan(vectorEnd, end), tail);
+}
+
+/// The node that a function of the expression language is.
+static LoopOp nodeOf(ScalarFn fn) {
+  constexpr LoopOp ops[] = {LoopOp::Add,
+                            LoopOp::Sub,
+                            LoopOp::Mul,
+                            LoopOp::Div,
+                            LoopOp::Neg,
+                            LoopOp::Max,
+                            LoopOp::Min,
+                            LoopOp::Abs,
+                            LoopOp::Sqrt,
+#define QUERN_FN(Name) LoopOp::Name,
+                            QUERN_ACTIVATIONS(QUERN_FN)
+#undef QUERN_FN
+  };
+  return ops[static_cast<size_t>(fn)];
+}
+
+Value OpBuild::scalarExpr(const ScalarExpr& expr, int lanes, const std::function<Value(const std::string&)>& operand) {
+  if (expr.kind == ScalarExpr::Kind::Number) return f32Const(expr.number, lanes);
+  if (expr.kind == ScalarExpr::Kind::Operand) return operand(expr.operand);
+  std::vector<Value> args;
+  for (const ScalarExprRef& arg : expr.args) args.push_back(b.let("e", scalarExpr(*arg, lanes, operand)));
+  LoopOp op = nodeOf(expr.fn);
+  return args.size() == 1 ? unary(op, args[0]) : binary(op, args[0], args[1]);
+}
+
+RowReduce::RowReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes, const Value& columns)
+    : build_(build), name_(name), op_(op), lanes_(lanes), registers_(kPartials / lanes), columns_(columns) {
+  partials_ = build.b.reg(name, {registers_}, identity());
+}
+
+Value RowReduce::identity() const {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  return f32Const(op_ == LoopOp::Add ? 0.0f : op_ == LoopOp::Max ? -kInf : kInf, lanes_);
+}
+
+void RowReduce::run(const std::function<Value(const Value&, const Value*)>& value) {
+  runWith([&](const Value& acc, const Value& at, const Value* mask) {
+    Value v = value(at, mask);
+    if (mask != nullptr) v = selectOf(*mask, v, identity());
+    return binary(op_, acc, v);
+  });
+}
+
+void RowReduce::runWith(const std::function<Value(const Value&, const Value&, const Value*)>& step) {
+  LoopBuilder& b = build_.b;
+  auto one = [&](const Value& q, const Value& at, const Value* mask) { b.set(partials_, {q}, step(b.get(partials_, {q}), at, mask)); };
+  Value bulk = b.let(name_ + "_bulk", columns_ / kPartials * kPartials);
+  b.loop(name_ + "_j", 0, bulk, kPartials,
+         [&](const Value& j) { b.unroll(name_ + "_q", registers_, [&](const Value& q) { one(q, j + q * lanes_, nullptr); }); });
+  Value rest = b.let(name_ + "_rest", columns_ - bulk);
+  for (int64_t q = 0; q < registers_; ++q) {
+    Value left = rest - q * lanes_;
+    auto masked = [&] {
+      Value mask = b.let(name_ + "_mask", maskOf(left, lanes_));
+      one(q, bulk + q * lanes_, &mask);
+    };
+    const int64_t* known = left.constant();
+    if (known == nullptr) b.when(lessThan(0, left), masked);
+    else if (*known >= lanes_) one(q, bulk + q * lanes_, nullptr);
+    else if (*known > 0) masked();
+  }
+}
+
+Value RowReduce::foldToVector(const std::function<Value(const Value&, const Value&)>& combine) {
+  LoopBuilder& b = build_.b;
+  // Registers that no column reaches hold the identity: leaving them out changes no bit (no partial is ever -0).
+  const int64_t* known = columns_.constant();
+  int64_t used = known == nullptr ? registers_ : std::min<int64_t>(registers_, (*known + lanes_ - 1) / lanes_);
+  for (int half = registers_ / 2; half >= 1; half /= 2)
+    for (int64_t i = 0; i < half && i + half < used; ++i)
+      b.set(partials_, {i}, combine(b.get(partials_, {i}), b.get(partials_, {i + half})));
+  return b.let(name_, b.get(partials_, {0}));
+}
+
+Value RowReduce::fold() {
+  Value vector = foldToVector([this](const Value& x, const Value& y) { return binary(op_, x, y); });
+  return build_.b.let(name_, reduceOf(op_, vector));
+}
+
+}  // namespace quern

@@ -1,0 +1,65 @@
+// compiler/loops/ir/LoopNodeList.h — the nodes that make a value of values, one row each: how they are written, what they take and give.
+//
+// A new node is a row here, a case in LoopInterpreter.cpp and one in codegen/IrNodes.cpp (and a rule in LoopNodes.cpp where none of those
+// there says what it takes). Printer, parser, verifier and builders read the row. Functions of one float, which are gone after ExpandMaths,
+// are op/activations/.
+#pragma once
+
+#include "compiler/ActivationList.h"
+
+#include <cstdint>
+
+/// X(name in LoopOp, as it is written, arity, Notation, rule, what a level must have, its name)
+#define QUERN_LOOP_NODES(X) \
+  X(Neg, "neg", 1, Call, floats, nullptr, "") \
+  X(Abs, "abs", 1, Call, floats, nullptr, "") \
+  X(Sqrt, "sqrt", 1, Call, floats, nullptr, "") \
+  X(Add, "+", 2, Infix, arithmetic, nullptr, "") \
+  X(Sub, "-", 2, Infix, arithmetic, nullptr, "") \
+  X(Mul, "*", 2, Infix, arithmetic, nullptr, "") \
+  X(Div, "/", 2, Infix, quotient, nullptr, "") /* of i64: of values not below 0 */ \
+  X(Rem, "%", 2, Infix, remainder, nullptr, "") /* of values not below 0 */ \
+  X(Max, "max", 2, Call, arithmetic, nullptr, "") /* a > b ? a : b, NaN if either is */ \
+  X(Min, "min", 2, Call, arithmetic, nullptr, "") /* a < b ? a : b, NaN if either is */ \
+  X(And, "&", 2, Infix, bits, nullptr, "") \
+  X(Or, "|", 2, Infix, bits, nullptr, "") \
+  X(Xor, "^", 2, Infix, bitsOnly, nullptr, "") \
+  X(Shl, "<<", 2, Infix, shift, nullptr, "") \
+  X(Ashr, ">>", 2, Infix, shift, nullptr, "") \
+  X(Lshr, ">>>", 2, Infix, shift, nullptr, "") \
+  X(Lt, "<", 2, Infix, comparison, nullptr, "") /* of f32: false on NaN, as the next two */ \
+  X(Le, "<=", 2, Infix, comparison, nullptr, "") \
+  X(Eq, "==", 2, Infix, comparison, nullptr, "") \
+  X(Ne, "!=", 2, Infix, comparison, nullptr, "") /* true on NaN */ \
+  X(ToF32, "f32", 1, Call, toFloat, nullptr, "") \
+  X(ToF64, "f64", 1, Call, toDouble, nullptr, "") \
+  X(ToI32, "i32", 1, Call, toWord, nullptr, "") \
+  X(ToI64, "i64", 1, Call, toIndex, nullptr, "") \
+  X(BitsF32, "bits_f32", 1, Call, bitsToFloat, nullptr, "") \
+  X(BitsI32, "bits_i32", 1, Call, floatToWord, nullptr, "") \
+  X(HalfF32, "half_f32", 1, Call, halfToFloat, &IsaLevel::halves, "half precision") /* an IEEE half in the low bits of an i32, exactly */ \
+  X(F32Half, "f32_half", 1, Call, floatToWord, &IsaLevel::halves, "half precision") /* to nearest even */ \
+  X(Fma, "fma", 3, Call, floats, &IsaLevel::fma, "fma") /* a * b + c, rounded once */ \
+  X(Select, "select", 3, Call, choice, nullptr, "") /* a ? b : c */ \
+  X(Broadcast, "broadcast", 1, Lanes, everyLane, nullptr, "") /* a in every lane */ \
+  X(Mask, "mask", 1, Lanes, lanesBelow, nullptr, "") /* lane i is on iff i < a */ \
+  X(ReduceAdd, "reduce_add", 1, Call, folded, nullptr, "") /* halves folded: v[i] op v[i + lanes/2], ... until one is left */ \
+  X(ReduceMax, "reduce_max", 1, Call, folded, nullptr, "") \
+  X(ReduceMin, "reduce_min", 1, Call, folded, nullptr, "") \
+  X(Shuffle, "shuffle", 2, Pattern, shuffled, nullptr, "") /* lane i is lane pattern[i] of a followed by b */ \
+  X(Lookup, "lookup", 1, Table, looked, nullptr, "") /* table[a modulo the table's size], lane by lane */ \
+  X(Dot4, "dot4", 3, Call, bytesDotted, nullptr, "") /* a + the sum over four neighbours of b times c, modulo 2^32 */
+
+namespace quern {
+
+enum class LoopOp : uint8_t {
+  None,
+#define QUERN_NODE(Name, ...) Name,
+  QUERN_LOOP_NODES(QUERN_NODE)
+#undef QUERN_NODE
+#define QUERN_NODE(Name) Name,
+  QUERN_ACTIVATIONS(QUERN_NODE)
+#undef QUERN_NODE
+};
+
+}  // namespace quern

@@ -1,0 +1,147 @@
+// compiler/loops/ir/LoopProgram.h — the loop IR, and its manual: what a kernel does, with every tile, lane and fma explicit.
+//
+// A program is buffers, run-time dimensions, and one to three phases of independent tasks. Between phases there is a
+// barrier. It prints (LoopPrinter.h), parses (LoopParser.h), verifies (LoopVerifier.h), runs without LLVM
+// (LoopInterpreter.h) and is emitted (codegen/): interpreter and native code agree bit for bit.
+//
+//   loops "matmul m=* n=32 k=64"
+//   isa x86-64-v3
+//   dim m
+//   buffer A : f32 in [m, 64] strides [A_s0, 1]
+//   phase tasks=ceildiv(m, 4) task=t {
+//     let i = (t * 4)
+//     reg acc[4][2] : f32x8 = 0fx8
+//     for k = 0 to 64 {
+//       unroll r = 0 to 4 { set acc[r][0] = fma(broadcast8(A[(i + r), k]), B[k, 0]:8, acc[r][0]) }
+//     }
+//     store C[i, 0] = acc[0][0]
+//   }
+#pragma once
+
+#include "compiler/loops/ir/LoopNodeList.h"
+#include "compiler/target/Contract.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+/// What lanes are and what lies in memory. bool is a mask's lane, i64 an index; of these nothing lies in memory.
+enum class Scalar : uint8_t { Bool, I8, U8, I16, U16, F16, BF16, I32, I64, F32, F64 };
+
+inline constexpr int kMaxLanes = 64;
+
+/// A scalar (lanes 1) or a vector of at most kMaxLanes lanes. i64 has one. Arithmetic is of i32, i64, f32 and f64.
+struct LoopType {
+  Scalar scalar = Scalar::I64;
+  int lanes = 1;
+  bool operator==(const LoopType&) const = default;
+};
+
+struct LoopExpr;
+using LoopExprRef = std::shared_ptr<const LoopExpr>;
+
+/// A value. Immutable; trees share subtrees freely.
+struct LoopExpr {
+  enum class Kind : uint8_t {
+    Const,   ///< number (f32) or integer, in every lane
+    Var,     ///< id: a dimension, stride, task, loop or let variable
+    Load,    ///< buffer id at args (one index per dimension); lanes > 1: consecutive along the last. `masked`: the
+             ///< last arg is a mask, lanes that are off read nothing and give 0. From a buffer of u8, `stored` may be
+             ///< anything: the last index is then where it begins, in bytes. The type is valueOf(stored) or `stored` itself
+    RegGet,  ///< register array id at args, which are constant once unrolled loops are
+    Op,      ///< op of args
+  };
+  Kind kind = Kind::Const;
+  LoopType type;
+  LoopOp op = LoopOp::None;
+  Scalar stored = Scalar::F32;  ///< of Load
+  bool masked = false;
+  int id = -1;
+  int64_t integer = 0;
+  float number = 0;
+  std::vector<LoopExprRef> args;
+  std::vector<int> pattern;
+  std::vector<float> table;
+};
+
+/// A step. Blocks are vectors of statements; names are unique in a program and scoped to their block.
+struct LoopStmt {
+  enum class Kind : uint8_t {
+    For,       ///< id from args[0] to below args[1], step args[2]; unrolled: repeated at emission, constant bounds
+    Let,       ///< id = args[0], once
+    Store,     ///< buffer id at args[1..rank] = args[0]; `masked`: the last arg is a mask
+    Reg,       ///< declares register array id, every element args[0]
+    Set,       ///< register array id at args[1..] = args[0]
+    If,        ///< args[0] scalar Bool ? body : otherwise
+    Prefetch,  ///< the line of buffer id at args, to be read; never faults
+  };
+  Kind kind = Kind::Let;
+  bool unrolled = false;
+  bool masked = false;
+  int id = -1;
+  std::vector<LoopExprRef> args;
+  std::vector<LoopStmt> body, otherwise;
+};
+
+enum class BufferRole : uint8_t { In, Out, InOut, Packed, SharedScratch, ThreadScratch };
+
+/// Memory. In, Out, InOut: the caller's tensors in KernelInfo order. Packed: a weight in the layout KernelInfo names.
+/// The verifier and the interpreter hold every access against `shape`: there is no reading past it.
+struct LoopBuffer {
+  std::string name;
+  Scalar element = Scalar::F32;
+  BufferRole role = BufferRole::In;
+  std::vector<LoopExprRef> shape;
+  std::vector<LoopExprRef> strides;  ///< elements, one per dimension; the last is 1
+
+  bool isScratch() const { return role == BufferRole::SharedScratch || role == BufferRole::ThreadScratch; }
+};
+
+struct LoopVar {
+  std::string name;
+  LoopType type;
+};
+
+/// A register array: elements of `type`, dims known at emission, indices constant then.
+struct LoopReg {
+  std::string name;
+  LoopType type;
+  std::vector<int> dims;
+};
+
+struct LoopPhase {
+  LoopExprRef tasks;
+  int taskVar = -1;
+  std::vector<LoopStmt> body;
+};
+
+struct LoopProgram {
+  std::string name;               ///< text of op and schedule it was built from
+  Contract contract;              ///< what it may use; written "isa x86-64-v4 + avx512vnni"
+  std::vector<int> dims;          ///< variables bound to QuernArgs.dims, in order
+  std::vector<int> strideParams;  ///< variables bound to QuernArgs.strides, in order
+  std::vector<LoopVar> vars;
+  std::vector<LoopReg> regs;
+  std::vector<LoopBuffer> buffers;
+  std::vector<LoopPhase> phases;
+};
+
+std::string_view text(Scalar scalar);
+std::optional<Scalar> scalarNamed(std::string_view name);
+std::string text(LoopType type);
+/// Bytes in memory; 0 where none lies there.
+int bytesOf(Scalar scalar);
+/// What a load gives that asks for no type: u8, u16, f16 and bf16 as an i32 with zeros in front, i8 and i16 with their sign, others as they
+/// are. A store of such an i32 keeps its low part.
+Scalar valueOf(Scalar stored);
+std::string_view nameOf(LoopOp op);
+
+/// The value of an integer constant, nullptr for anything else.
+const int64_t* constantInt(const LoopExprRef& expr);
+
+}  // namespace quern

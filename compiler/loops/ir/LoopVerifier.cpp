@@ -1,0 +1,239 @@
+// compiler/loops/ir/LoopVerifier.cpp — see LoopVerifier.h.
+#include "compiler/loops/ir/LoopVerifier.h"
+
+#include "compiler/base/Formula.h"
+#include "compiler/base/Text.h"
+#include "compiler/loops/ir/LoopNodes.h"
+#include "compiler/loops/ir/LoopPrinter.h"
+#include "compiler/loops/ir/Unrolled.h"
+#include "compiler/loops/ir/Value.h"
+#include "compiler/target/Target.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <set>
+
+namespace quern {
+
+namespace {
+
+constexpr LoopType kIndex{Scalar::I64, 1};
+// What one function can hold: more is a mistake, or meant to take the machine's memory. Ours have a tenth of each.
+constexpr size_t kMaxBuffers = 64;
+constexpr int64_t kMaxRegisters = 4096;
+
+class Verifier {
+public:
+  explicit Verifier(const LoopProgram& program) : program_(program) {}
+
+  Result<void> run() {
+    isa_ = findIsaLevel(program_.contract.level);
+    if (isa_ == nullptr) fail(fmt::format("isa {} is no base level", program_.contract.level));
+    if (program_.buffers.size() > kMaxBuffers) fail(fmt::format("{} buffers; at most {}", program_.buffers.size(), kMaxBuffers));
+    for (int id : program_.dims) {
+      inScope_.insert(id);
+      dimNames_.push_back(program_.vars[static_cast<size_t>(id)].name);
+    }
+    for (int id : program_.strideParams) inScope_.insert(id);
+    for (const LoopBuffer& buffer : program_.buffers) {
+      if (buffer.shape.size() != buffer.strides.size())
+        fail(fmt::format("buffer {} has {} dimensions and {} strides", buffer.name, buffer.shape.size(), buffer.strides.size()));
+      for (const auto* list : {&buffer.shape, &buffer.strides})
+        for (const LoopExprRef& e : *list) index(e);
+      if (buffer.isScratch()) denseScratch(buffer);
+    }
+    if (program_.phases.empty() || program_.phases.size() > 3) fail(fmt::format("{} phases; 1 to 3 are needed", program_.phases.size()));
+    for (const LoopPhase& phase : program_.phases) {
+      index(phase.tasks);
+      formula(phase.tasks);
+      inScope_.insert(phase.taskVar);
+      block(phase.body);
+      inScope_.erase(phase.taskVar);
+    }
+    if (failed_.empty())
+      if (auto good = checkWrittenOut(program_); !good) failed_ = good.error().message;
+    if (!failed_.empty()) return badInput(fmt::format("loop program '{}': {}", escapedShort(program_.name), failed_));
+    return {};
+  }
+
+private:
+  void fail(std::string why) {
+    if (failed_.empty()) failed_ = std::move(why);
+  }
+  void wrong(const LoopExprRef& e, std::string_view why) { fail(fmt::format("{}: {}", escapedShort(text(e, program_)), why)); }
+
+  void index(const LoopExprRef& e) {
+    expr(e);
+    if (e->type != kIndex) wrong(e, fmt::format("is {}, i64 is needed", text(e->type)));
+  }
+
+  /// What the caller works out before the kernel runs.
+  void formula(const LoopExprRef& e) {
+    if (!failed_.empty()) return;
+    if (auto parsed = Formula::parse(text(e, program_), dimNames_); !parsed)
+      wrong(e, "a formula of the dimensions (+ - * / % min max) is needed");
+  }
+  /// The caller gives as many elements as the shape has: strides must not lead out of them.
+  void denseScratch(const LoopBuffer& buffer) {
+    if (buffer.element != Scalar::F32 && buffer.element != Scalar::I32) fail(fmt::format("scratch {} is not f32 or i32", buffer.name));
+    for (const LoopExprRef& extent : buffer.shape) formula(extent);
+    Value stride = 1;
+    for (size_t i = buffer.shape.size(); i > 0 && failed_.empty(); --i) {
+      if (text(buffer.strides[i - 1], program_) != text(stride.expr(), program_))
+        fail(fmt::format("scratch {}: stride {} is {}, {} is needed", buffer.name, i - 1,
+                         escapedShort(text(buffer.strides[i - 1], program_)), text(stride.expr(), program_)));
+      stride = stride * Value(buffer.shape[i - 1]);
+    }
+  }
+
+  /// Does `e` depend only on constants and on the variables of unrolled loops?
+  bool isUnrolledConstant(const LoopExprRef& e) const {
+    if (e->kind == LoopExpr::Kind::Const) return true;
+    if (e->kind == LoopExpr::Kind::Var) return unrolled_.count(e->id) != 0;
+    if (e->kind != LoopExpr::Kind::Op || e->args.size() != 2) return false;
+    return isUnrolledConstant(e->args[0]) && isUnrolledConstant(e->args[1]);
+  }
+
+  void access(int id, const std::vector<LoopExprRef>& args, size_t from, size_t rank, std::string_view what) {
+    if (id < 0 || static_cast<size_t>(id) >= program_.buffers.size())
+      return fail(fmt::format("{} of buffer {}; there are {}", what, id, program_.buffers.size()));
+    const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(id)];
+    if (rank != buffer.shape.size())
+      return fail(fmt::format("{} of {} with {} indices; it has {} dimensions", what, buffer.name, rank, buffer.shape.size()));
+    for (size_t i = from; i < from + rank; ++i) index(args[i]);
+  }
+  void regAccess(int id, const std::vector<LoopExprRef>& args, size_t from) {
+    if (id < 0 || static_cast<size_t>(id) >= program_.regs.size())
+      return fail(fmt::format("register array {}; there are {}", id, program_.regs.size()));
+    const LoopReg& reg = program_.regs[static_cast<size_t>(id)];
+    if (regs_.count(id) == 0) fail(fmt::format("register array {} is used outside its block", reg.name));
+    if (args.size() - from != reg.dims.size())
+      fail(fmt::format("register array {} with {} indices; it has {}", reg.name, args.size() - from, reg.dims.size()));
+    for (size_t i = from; i < args.size(); ++i) {
+      index(args[i]);
+      if (!isUnrolledConstant(args[i])) wrong(args[i], "a register index must be constant or an unrolled loop's");
+    }
+  }
+  void mask(const LoopExprRef& m, int lanes) {
+    expr(m);
+    if (m->type != LoopType{Scalar::Bool, lanes}) wrong(m, fmt::format("is {}, a mask of {} lanes is needed", text(m->type), lanes));
+  }
+
+  void expr(const LoopExprRef& ref) {
+    const LoopExpr& e = *ref;
+    if (!failed_.empty()) return;
+    if (e.type.scalar == Scalar::I64 && e.type.lanes != 1) return wrong(ref, "i64 has one lane");
+    if (e.masked && e.type.lanes == 1) return wrong(ref, "a mask needs more than one lane");
+    switch (e.kind) {
+      case LoopExpr::Kind::Const:
+        if (e.type.scalar == Scalar::I32 && e.integer != static_cast<int32_t>(e.integer)) wrong(ref, "does not fit i32");
+        return;
+      case LoopExpr::Kind::Var:
+        if (inScope_.count(e.id) == 0) wrong(ref, "is used outside its block");
+        if (e.type != program_.vars[static_cast<size_t>(e.id)].type) wrong(ref, "has another type than its declaration");
+        return;
+      case LoopExpr::Kind::Load:
+        access(e.id, e.args, 0, e.args.size() - (e.masked ? 1 : 0), "load");
+        if (Scalar held = program_.buffers[static_cast<size_t>(e.id)].element; e.stored != held && held != Scalar::U8)
+          wrong(ref, fmt::format("is stored as {}", text(held)));
+        if (e.type.scalar != valueOf(e.stored) && e.type.scalar != e.stored)
+          wrong(ref, fmt::format("{} is loaded as {}", text(e.stored), text(LoopType{valueOf(e.stored), e.type.lanes})));
+        if (e.masked) mask(e.args.back(), e.type.lanes);
+        return;
+      case LoopExpr::Kind::RegGet: return regAccess(e.id, e.args, 0);
+      case LoopExpr::Kind::Op: break;
+    }
+    for (const LoopExprRef& arg : e.args) expr(arg);
+    if (failed_.empty()) operation(ref);
+  }
+
+  void operation(const LoopExprRef& ref) {
+    const LoopExpr& e = *ref;
+    const LoopNode& node = nodeOf(e.op);
+    if (e.args.size() != static_cast<size_t>(node.arity))
+      return wrong(ref, fmt::format("{} arguments; {} are needed", e.args.size(), node.arity));
+    LoopType type = e.type;
+    if (std::string why = node.type(e, type); !why.empty()) return wrong(ref, why);
+    if (type != e.type) return wrong(ref, fmt::format("is {}, {} is needed", text(e.type), text(type)));
+    if (type.scalar == Scalar::I64 && type.lanes != 1) return wrong(ref, "i64 has one lane");
+    if (node.needs != nullptr && isa_ != nullptr && !(isa_->*node.needs)) wrong(ref, fmt::format("{} has no {}", isa_->name, node.needed));
+  }
+
+  void block(const std::vector<LoopStmt>& stmts) {
+    std::set<int> varsBefore = inScope_, regsBefore = regs_;
+    for (const LoopStmt& stmt : stmts)
+      if (failed_.empty()) statement(stmt);
+    inScope_ = std::move(varsBefore);
+    regs_ = std::move(regsBefore);
+  }
+
+  void statement(const LoopStmt& s) {
+    switch (s.kind) {
+      case LoopStmt::Kind::For: {
+        for (const LoopExprRef& e : s.args) {
+          index(e);
+          if (s.unrolled && !isUnrolledConstant(e)) wrong(e, "an unrolled loop needs constant bounds");
+        }
+        if (const int64_t* step = constantInt(s.args[2]); !s.unrolled && (step == nullptr || *step < 1))
+          wrong(s.args[2], "a loop needs a constant step above 0");
+        inScope_.insert(s.id);
+        if (s.unrolled) unrolled_.insert(s.id);
+        block(s.body);
+        inScope_.erase(s.id);
+        return;
+      }
+      case LoopStmt::Kind::Let:
+        expr(s.args[0]);
+        inScope_.insert(s.id);
+        return;
+      case LoopStmt::Kind::Store: return store(s);
+      case LoopStmt::Kind::Reg:
+        expr(s.args[0]);
+        if (s.args[0]->type != program_.regs[static_cast<size_t>(s.id)].type) wrong(s.args[0], "is not of the register array's type");
+        declared(program_.regs[static_cast<size_t>(s.id)]);
+        regs_.insert(s.id);
+        return;
+      case LoopStmt::Kind::Set:
+        expr(s.args[0]);
+        regAccess(s.id, s.args, 1);
+        if (s.args[0]->type != program_.regs[static_cast<size_t>(s.id)].type) wrong(s.args[0], "is not of the register array's type");
+        return;
+      case LoopStmt::Kind::If:
+        mask(s.args[0], 1);
+        block(s.body);
+        block(s.otherwise);
+        return;
+      case LoopStmt::Kind::Prefetch: return access(s.id, s.args, 0, s.args.size(), "prefetch");
+    }
+  }
+  void declared(const LoopReg& reg) {
+    int64_t elements = 1;
+    for (int dim : reg.dims) elements = std::min(elements * dim, kMaxRegisters + 1);
+    registers_ += elements;
+    if (registers_ > kMaxRegisters) fail(fmt::format("more than {} registers with {}", kMaxRegisters, reg.name));
+  }
+  void store(const LoopStmt& s) {
+    const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(s.id)];
+    access(s.id, s.args, 1, s.args.size() - 1 - (s.masked ? 1 : 0), "store");
+    expr(s.args[0]);
+    if (Scalar given = s.args[0]->type.scalar; given != valueOf(buffer.element) && given != buffer.element)
+      wrong(s.args[0], fmt::format("is not an element of {}", buffer.name));
+    if (s.masked) mask(s.args.back(), s.args[0]->type.lanes);
+    if (s.masked && s.args[0]->type.lanes == 1) wrong(s.args[0], "a mask needs more than one lane");
+    if (buffer.role == BufferRole::In || buffer.role == BufferRole::Packed)
+      fail(fmt::format("store to {}, which is read only", buffer.name));
+  }
+
+  const LoopProgram& program_;
+  const IsaLevel* isa_ = nullptr;
+  std::vector<std::string> dimNames_;
+  int64_t registers_ = 0;
+  std::set<int> inScope_, regs_, unrolled_;
+  std::string failed_;
+};
+
+}  // namespace
+
+Result<void> verifyLoops(const LoopProgram& program) { return Verifier(program).run(); }
+
+}  // namespace quern

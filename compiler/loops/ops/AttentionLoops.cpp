@@ -1,0 +1,207 @@
+// compiler/loops/ops/AttentionLoops.cpp — attention: blocks of rows of one key/value head run over tiles of keys; segments of keys are
+// merged as they are done, or, with split=1, by a phase of its own once all tasks have theirs.
+#include "compiler/loops/ops/AttentionTile.h"
+#include "compiler/loops/ops/OpLoops.h"
+#include "compiler/loops/build/RowLoops.h"
+
+#include <algorithm>
+
+namespace quern {
+
+namespace {
+
+/// Row r of a key/value head g is query r / group of head g group + r % group: rows of one query lie together.
+class Attention {
+public:
+  Attention(OpBuild& build, const AttentionOp& op, const AttentionSchedule& s)
+      : build_(build),
+        b_(build.b),
+        op_(op),
+        s_(s),
+        tile_(build, op, s),
+        group_(op.heads.value / op.kvHeads.value),
+        queries_(build.dim(op.inputs()[0].dims[0])),
+        keys_(build.dim(op.inputs()[1].dims[0])),
+        rows_(queries_ * group_),
+        segments_(maxOf(ceilDivOf(keys_, kKeySegment), 1)) {}
+
+  /// One phase: every task does all segments of its rows; where there may be several, they meet in the result.
+  void whole() {
+    AttentionState running = threadState("");
+    running.values = scratch("values", {s_.rows, op_.headDim.value});
+    if (segments_.isConstant(1)) {
+      eachBlock(1, [&](const Block& block, const Value&) {
+        tile_.clear(running, block.rows);
+        segmentOf(running, block, 0);
+        b_.loop("r", 0, block.rows, 1, [&](const Value& r) { finish(running, r, {r}, placeOf(block, r)); });
+      });
+      return;
+    }
+    AttentionState merged = threadState("merged_");
+    merged.values = tile_.out;
+    eachBlock(1, [&](const Block& block, const Value&) {
+      auto eachRow = [&](const std::function<void(const Value&, const RowPlace&)>& body) {
+        b_.loop("r", 0, block.rows, 1, [&](const Value& r) { body(r, placeOf(block, r)); });
+      };
+      eachRow([&](const Value& r, const RowPlace& row) { tile_.clear(merged, r, {row.query, row.head}); });
+      b_.loop("segment", 0, segments_, 1, [&](const Value& segment) {
+        tile_.clear(running, block.rows);
+        segmentOf(running, block, segment);
+        eachRow([&](const Value& r, const RowPlace& row) {
+          b_.when(lessThan(segment * kKeySegment, limitOf(row.query)), [&] {
+            tile_.merge(merged, r, {row.query, row.head}, {b_.load(running.highest, {r}), b_.load(running.sum, {r}), running.values, {r}});
+          });
+        });
+      });
+      eachRow([&](const Value& r, const RowPlace& row) { finish(merged, r, {row.query, row.head}, row); });
+    });
+  }
+
+  /// Two phases: tasks of one segment each, then the merge of each row.
+  void split() {
+    AttentionState running = threadState("");
+    running.values = scratch("values", {s_.rows, op_.headDim.value});
+    Value heads = op_.kvHeads.value;
+    auto shared = [&](const char* name, std::vector<Value> shape) {
+      return b_.denseBuffer(name, Scalar::F32, BufferRole::SharedScratch, std::move(shape));
+    };
+    BufferRef highest = shared("highest_parts", {heads, rows_, segments_}), sum = shared("sum_parts", {heads, rows_, segments_});
+    BufferRef values = shared("values_parts", {heads, rows_, segments_, op_.headDim.value});
+    eachBlock(segments_, [&](const Block& block, const Value& segment) {
+      tile_.clear(running, block.rows);
+      segmentOf(running, block, segment);
+      b_.loop("r", 0, block.rows, 1, [&](const Value& r) {
+        Value row = b_.let("row", block.row0 + r);
+        b_.store(highest, {block.kvHead, row, segment}, b_.load(running.highest, {r}));
+        b_.store(sum, {block.kvHead, row, segment}, b_.load(running.sum, {r}));
+        tile_.columns([&](const Value& at, int lanes, const Value* mask) {
+          b_.store(values, {block.kvHead, row, segment, at}, b_.load(running.values, {r, at}, lanes, mask), mask);
+        });
+      });
+    });
+    b_.phase(heads * rows_, [&](const Value& task) {
+      Block block{b_.let("g", task / rows_), b_.let("row", task % rows_), 1};
+      RowPlace row = placeOf(block, 0);
+      tile_.clear(running, 1);
+      b_.loop("segment", 0, ceilDivOf(limitOf(row.query), kKeySegment), 1, [&](const Value& segment) {
+        tile_.merge(running, 0, {0},
+                    {b_.load(highest, {block.kvHead, block.row0, segment}),
+                     b_.load(sum, {block.kvHead, block.row0, segment}),
+                     values,
+                     {block.kvHead, block.row0, segment}});
+      });
+      finish(running, 0, {0}, row);
+    });
+  }
+
+private:
+  /// Rows [row0, row0 + rows) of a key/value head.
+  struct Block {
+    Value kvHead, row0, rows;
+  };
+  struct RowPlace {
+    Value query, head;
+  };
+
+  BufferRef scratch(const std::string& name, std::vector<Value> shape) {
+    return b_.denseBuffer(name, Scalar::F32, BufferRole::ThreadScratch, std::move(shape));
+  }
+  AttentionState threadState(const std::string& prefix) {
+    return {scratch(prefix + "highest", {s_.rows}), scratch(prefix + "sum", {s_.rows}), {}};
+  }
+
+  RowPlace placeOf(const Block& block, const Value& r) {
+    Value row = b_.let("row", block.row0 + r);
+    return {b_.let("query", row / group_), group_ == 1 ? block.kvHead : b_.let("head", block.kvHead * group_ + row % group_)};
+  }
+
+  /// How many keys the query sees.
+  Value limitOf(const Value& query) {
+    if (op_.causal == Causal::No) return keys_;
+    Value limit = op_.causal == Causal::TopLeft ? query + 1 : query + 1 + (keys_ - queries_);
+    return b_.let("limit", minOf(maxOf(limit, 0), keys_));
+  }
+
+  /// The phase of tasks (key/value head, block of rows, segment of `segments`).
+  void eachBlock(const Value& segments, const std::function<void(const Block&, const Value&)>& body) {
+    Value blocks = ceilDivOf(rows_, s_.rows);
+    b_.phase(blocks * op_.kvHeads.value * segments, [&](const Value& task) {
+      Value segment = segments.isConstant(1) ? Value(0) : b_.let("part", task % segments);
+      Value which = segments.isConstant(1) ? task : b_.let("block", task / segments);
+      Value row0 = b_.let("row0", which % blocks * s_.rows);
+      body({b_.let("g", which / blocks), row0, b_.let("rows", minOf(s_.rows, rows_ - row0))}, segment);
+    });
+  }
+
+  /// Tiles of one segment, each for all rows of the block: keys and values of a tile stay near. `tiles` of them are scored before
+  /// their values are added, so that few rows do not wait for each tile's exponentials.
+  void segmentOf(const AttentionState& state, const Block& block, const Value& segment) {
+    Value begin = b_.let("begin", segment * kKeySegment);
+    Value end = b_.let("end", minOf(begin + kKeySegment, limitOf(placeOf(block, block.rows - 1).query)));
+    b_.loop("chunk", begin, end, s_.tiles * kKeyTile, [&](const Value& chunk) {
+      auto eachTile = [&](const std::function<void(const Value&)>& body) {
+        b_.loop("tile", chunk, s_.tiles == 1 ? chunk + 1 : minOf(chunk + s_.tiles * kKeyTile, end), kKeyTile, [&](const Value& tile0) {
+          tile_.at(block.kvHead, tile0, s_.tiles == 1 ? Value(0) : b_.let("slot", (tile0 - chunk) / kKeyTile));
+          body(b_.let("keys", minOf(end - tile0, kKeyTile)));
+        });
+      };
+      eachTile([&](const Value& keys) {
+        tile_.takeKeys(keys);
+        eachGroup(block, [&](const AttentionRows& rows) { tile_.score(state, rows); });
+      });
+      eachTile([&](const Value& keys) {
+        tile_.takeValues(keys);
+        eachGroup(block, [&](const AttentionRows& rows) { tile_.weigh(state, rows); });
+      });
+    });
+  }
+
+  /// mr rows together, the rest one by one.
+  void eachGroup(const Block& block, const std::function<void(const AttentionRows&)>& body) {
+    Value groups = b_.let("groups", block.rows / s_.mr * s_.mr);
+    b_.loop("r", 0, groups, s_.mr, [&](const Value& r) { body(rowsAt(block, r, static_cast<int>(s_.mr))); });
+    if (s_.mr > 1) b_.loop("r", groups, block.rows, 1, [&](const Value& r) { body(rowsAt(block, r, 1)); });
+  }
+
+  AttentionRows rowsAt(const Block& block, const Value& r, int together) {
+    AttentionRows rows{together, r, {}, {}, {}};
+    for (int u = 0; u < together; ++u) {
+      RowPlace place = placeOf(block, r + u);
+      rows.query.push_back(place.query);
+      rows.head.push_back(place.head);
+      rows.limit.push_back(limitOf(place.query));
+    }
+    return rows;
+  }
+
+  /// out = values / sum; zeros for a row that sees no key.
+  void finish(const AttentionState& state, const Value& place, const std::vector<Value>& index, const RowPlace& row) {
+    Value any = lessThan(0, limitOf(row.query));
+    Value inverse = b_.let("inverse", selectOf(any, f32Const(1) / b_.load(state.sum, {place}), f32Const(0)));
+    tile_.columns([&](const Value& at, int lanes, const Value* mask) {
+      std::vector<Value> from = index;
+      from.push_back(at);
+      // + 0: a single segment ends as a merge of one does, without a negative zero
+      b_.store(tile_.out, {row.query, row.head, at},
+               build_.mulAdd(b_.load(state.values, from, lanes, mask), broadcast(inverse, lanes), f32Const(0, lanes)), mask);
+    });
+  }
+
+  OpBuild& build_;
+  LoopBuilder& b_;
+  const AttentionOp& op_;
+  const AttentionSchedule& s_;
+  AttentionTile tile_;
+  int64_t group_;
+  Value queries_, keys_, rows_, segments_;
+};
+
+}  // namespace
+
+void buildLoops(OpBuild& build, const AttentionOp& op, const AttentionSchedule& s) {
+  Attention attention(build, op, s);
+  if (s.split != 0) attention.split();
+  else attention.whole();
+}
+
+}  // namespace quern

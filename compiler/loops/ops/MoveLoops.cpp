@@ -1,0 +1,82 @@
+// compiler/loops/ops/MoveLoops.cpp — embedding and transpose: copies, vectors where both sides are contiguous.
+#include "compiler/loops/ops/OpLoops.h"
+#include "compiler/loops/build/RowLoops.h"
+
+#include <algorithm>
+
+namespace quern {
+
+void buildLoops(OpBuild& build, const EmbeddingOp& op, const MoveSchedule& s) {
+  LoopBuilder& b = build.b;
+  std::vector<TensorSpec> inputs = op.inputs();
+  BufferRef ids = build.dense(inputs[0], BufferRole::In);
+  BufferRef table = build.dense(inputs[1], BufferRole::In);
+  BufferRef out = build.dense(op.output(), BufferRole::Out);
+  forRows(build, build.dim(inputs[0].dims[0]), s.rows, [&](const Value& row) {
+    Value id = b.let("id", unary(LoopOp::ToI64, b.load(ids, {row})));
+    build.forVectors(
+        "j", 0, build.dim(inputs[1].dims[1]), static_cast<int>(s.lanes), 1, build.masks(),
+        [&](const Value& at, int lanes, const Value* mask) { b.store(out, {row, at}, b.load(table, {id, at}, lanes, mask), mask); });
+  });
+}
+
+/// Axes of x that stay neighbours in the result are one axis.
+struct MergedTranspose {
+  std::vector<Value> extents;  ///< of x
+  std::vector<size_t> perm;
+};
+
+static MergedTranspose merged(const OpBuild& build, const TransposeOp& op) {
+  std::vector<TensorDim> dims = op.inputs()[0].dims;
+  std::vector<std::vector<size_t>> groups;  // in the result's order
+  for (int axis : op.perm) {
+    auto a = static_cast<size_t>(axis);
+    if (dims[a].value == 1) continue;
+    if (!groups.empty() && groups.back().back() + 1 == a) groups.back().push_back(a);
+    else groups.push_back({a});
+  }
+  if (groups.empty()) groups.push_back({0});
+  std::vector<size_t> order(groups.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](size_t x, size_t y) { return groups[x][0] < groups[y][0]; });
+  MergedTranspose out;
+  out.perm.resize(groups.size());
+  for (size_t place = 0; place < order.size(); ++place) {
+    Value extent = 1;
+    for (size_t axis : groups[order[place]]) extent = extent * build.dim(dims[axis]);
+    out.extents.push_back(extent);
+    out.perm[order[place]] = place;
+  }
+  return out;
+}
+
+void buildLoops(OpBuild& build, const TransposeOp& op, const MoveSchedule& s) {
+  LoopBuilder& b = build.b;
+  MergedTranspose t = merged(build, op);
+  size_t rank = t.extents.size(), last = rank - 1;
+  std::vector<Value> outShape;
+  for (size_t axis : t.perm) outShape.push_back(t.extents[axis]);
+  BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, t.extents);
+  BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, outShape);
+  Value rows = 1;
+  for (size_t i = 0; i < last; ++i) rows = rows * outShape[i];
+  // Contiguous on both sides: whole vectors. Otherwise element by element along the result's rows.
+  bool contiguous = t.perm[last] == last;
+  int lanes = contiguous ? static_cast<int>(s.lanes) : 1;
+  forRows(build, rows, s.rows, [&](const Value& row) {
+    std::vector<Value> place(rank);
+    Value rest = row;
+    for (size_t i = last; i > 0; --i) {
+      place[i - 1] = i == 1 ? rest : b.let("i", rest % outShape[i - 1]);
+      if (i > 1) rest = b.let("rest", rest / outShape[i - 1]);
+    }
+    build.forVectors("j", 0, outShape[last], lanes, 1, build.masks(), [&](const Value& at, int width, const Value* mask) {
+      std::vector<Value> from(rank);
+      place[last] = at;
+      for (size_t i = 0; i < rank; ++i) from[t.perm[i]] = place[i];
+      b.store(out, place, b.load(x, from, width, mask), mask);
+    });
+  });
+}
+
+}  // namespace quern

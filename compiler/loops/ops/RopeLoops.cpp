@@ -1,0 +1,115 @@
+// compiler/loops/ops/RopeLoops.cpp — rope and cast: rows that are read, turned or rounded, and written elsewhere.
+#include "compiler/loops/build/Halves.h"
+#include "compiler/loops/ops/OpLoops.h"
+#include "compiler/loops/build/RowLoops.h"
+
+namespace quern {
+
+namespace {
+
+/// One rope being built; a row is one head of one position.
+class Rope {
+public:
+  Rope(OpBuild& build, const RopeOp& op, const MoveSchedule& s) : build_(build), b_(build.b), op_(op), s_(s) {
+    std::vector<TensorSpec> inputs = op.inputs();
+    x_ = build.strided(inputs[0], BufferRole::In);
+    angles_ = build.dense(inputs[1], BufferRole::In);
+    out_ = build.strided(op.output(), BufferRole::Out);
+  }
+
+  void run() {
+    int64_t heads = op_.x[1].value, pairs = op_.x[2].value / 2;
+    Value rows = build_.dim(op_.inputs()[0].dims[0]);
+    forRows(build_, rows, s_.rows, [&](const Value& row) {
+      b_.loop("h", 0, heads, 1, [&](const Value& head) {
+        build_.forVectors("i", 0, pairs, static_cast<int>(s_.lanes), 1, build_.masks(), [&](const Value& i, int lanes, const Value* mask) {
+          Value cosine = b_.let("cos", b_.load(angles_, {row, i}, lanes, mask)),
+                sine = b_.let("sin", b_.load(angles_, {row, i + pairs}, lanes, mask));
+          if (op_.pairs == RopePairs::Half) half(row, head, i, {cosine, sine}, mask);
+          else if (lanes == 1) one(row, head, i, {cosine, sine});
+          else adjacent(row, head, i, {cosine, sine});
+        });
+      });
+    });
+  }
+
+private:
+  struct Angle {
+    Value cosine, sine;
+  };
+  Value first(const Value& a, const Value& b, const Angle& angle) {
+    return build_.mulAdd(a, angle.cosine, unary(LoopOp::Neg, b * angle.sine));
+  }
+  Value second(const Value& a, const Value& b, const Angle& angle) { return build_.mulAdd(b, angle.cosine, a * angle.sine); }
+
+  void half(const Value& row, const Value& head, const Value& i, const Angle& angle, const Value* mask) {
+    int64_t pairs = op_.x[2].value / 2;
+    int lanes = angle.cosine.lanes();
+    Value a = b_.let("a", b_.load(x_, {row, head, i}, lanes, mask)), b = b_.let("b", b_.load(x_, {row, head, i + pairs}, lanes, mask));
+    storeFloats(build_, out_, {row, head, i}, first(a, b, angle), mask);
+    storeFloats(build_, out_, {row, head, i + pairs}, second(a, b, angle), mask);
+  }
+
+  void one(const Value& row, const Value& head, const Value& i, const Angle& angle) {
+    Value a = b_.let("a", b_.load(x_, {row, head, i * 2})), b = b_.let("b", b_.load(x_, {row, head, i * 2 + 1}));
+    storeFloats(build_, out_, {row, head, i * 2}, first(a, b, angle), nullptr);
+    storeFloats(build_, out_, {row, head, i * 2 + 1}, second(a, b, angle), nullptr);
+  }
+
+  /// Two vectors of neighbours are parted, turned, and joined again. The masks of a tail count elements, not pairs.
+  void adjacent(const Value& row, const Value& head, const Value& i, const Angle& angle) {
+    int lanes = angle.cosine.lanes();
+    int64_t width = op_.x[2].value;
+    Value at = i * 2;
+    bool partial = width % (2 * lanes) != 0;
+    Value low = maskOf(width - at, lanes), high = maskOf(width - at - lanes, lanes);
+    Value v0 = b_.let("v", b_.load(x_, {row, head, at}, lanes, partial ? &low : nullptr));
+    Value v1 = b_.let("v", b_.load(x_, {row, head, at + lanes}, lanes, partial ? &high : nullptr));
+    std::vector<int> evens, odds, lower, upper;
+    for (int l = 0; l < lanes; ++l) {
+      evens.push_back(2 * l);
+      odds.push_back(2 * l + 1);
+      lower.push_back(l / 2 + (l % 2) * lanes);
+      upper.push_back(lanes / 2 + l / 2 + (l % 2) * lanes);
+    }
+    Value a = b_.let("a", shuffleOf(v0, v1, evens)), b = b_.let("b", shuffleOf(v0, v1, odds));
+    Value turnedA = b_.let("a", first(a, b, angle)), turnedB = b_.let("b", second(a, b, angle));
+    storeFloats(build_, out_, {row, head, at}, shuffleOf(turnedA, turnedB, lower), partial ? &low : nullptr);
+    storeFloats(build_, out_, {row, head, at + lanes}, shuffleOf(turnedA, turnedB, upper), partial ? &high : nullptr);
+  }
+
+  OpBuild& build_;
+  LoopBuilder& b_;
+  const RopeOp& op_;
+  const MoveSchedule& s_;
+  BufferRef x_, angles_, out_;
+};
+
+}  // namespace
+
+void buildLoops(OpBuild& build, const RopeOp& op, const MoveSchedule& s) { Rope(build, op, s).run(); }
+
+void buildLoops(OpBuild& build, const CastOp& op, const MoveSchedule& s) {
+  LoopBuilder& b = build.b;
+  TensorSpec x = op.inputs()[0];
+  BufferRef from = build.strided(x, BufferRole::In), to = build.strided(op.output(), BufferRole::Out);
+  std::vector<Value> extents = build.dimsOf(x);
+  size_t last = extents.size() - 1;
+  Value rows = 1;
+  for (size_t i = 0; i < last; ++i) rows = rows * extents[i];
+  forRows(build, rows, s.rows, [&](const Value& row) {
+    std::vector<Value> place(extents.size());
+    Value rest = row;
+    for (size_t i = last; i > 0; --i) {
+      place[i - 1] = i == 1 ? rest : b.let("i", rest % extents[i - 1]);
+      if (i > 1) rest = b.let("rest", rest / extents[i - 1]);
+    }
+    build.forVectors("j", 0, extents[last], static_cast<int>(s.lanes), 1, build.masks(),
+                     [&](const Value& at, int lanes, const Value* mask) {
+                       place[last] = at;
+                       storeFloats(build, to, place, loadFloats(build, from, place, lanes, mask), mask);
+                     });
+  });
+}
+
+}  // namespace quern

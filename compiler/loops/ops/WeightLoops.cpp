@@ -1,0 +1,194 @@
+// compiler/loops/ops/WeightLoops.cpp — see WeightLoops.h. Every value is exactly the f32 of op/ElementType.h: scale times a small whole
+// number, both exact, so that a product with it has the bits of a product with the weight in f32.
+#include "compiler/loops/ops/WeightLoops.h"
+
+#include "compiler/base/Checked.h"
+#include "compiler/loops/build/Halves.h"
+
+#include <array>
+
+namespace quern {
+
+struct WeightReader::Block {
+  Value batch, index;  ///< index: of the block along k
+  std::span<const WeightColumns> vectors;
+};
+
+namespace {
+
+Value bitsOf(const Value& word, int shift, int bits) {
+  Value moved = shift == 0 ? word : binary(LoopOp::Lshr, word, i32Const(shift, word.lanes()));
+  return binary(LoopOp::And, moved, i32Const((1 << bits) - 1, word.lanes()));
+}
+
+Value joined(const Value& low, const Value& high, int shift) {
+  return binary(LoopOp::Or, low, binary(LoopOp::Shl, high, i32Const(shift, high.lanes())));
+}
+
+}  // namespace
+
+WeightReader::WeightReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels,
+                           const Value& k, const MatmulSchedule& s)
+    : build_(build),
+      b_(build.b),
+      type_(type),
+      panel_(s.panelWidth()),
+      lanes_(static_cast<int>(s.lanes)),
+      unroll_(s.unrollK),
+      prefetch_(ceilDiv(s.prefetch, formatOf(type).block)) {
+  const ElementFormat& format = formatOf(type);
+  packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * format.blockBytes});
+}
+
+/// `vector`'s columns of a part of the block that begins `offset` bytes per column into it and has `bytesEach` per column.
+Value WeightReader::part(const Block& block, size_t vector, Scalar stored, const Value& offset, int64_t bytesEach) const {
+  const WeightColumns& at = block.vectors[vector];
+  const Value index[] = {block.batch, at.panel, block.index, offset * panel_ + at.column * bytesEach};
+  return b_.loadAs(stored, packed_, index, lanes_);
+}
+
+/// Asks for the line that a later block has where this one has a vector's part; vectors of few bytes share lines.
+void WeightReader::ahead(const Block& block, size_t vector, const Value& offset, int64_t bytesEach) {
+  const WeightColumns& at = block.vectors[vector];
+  constexpr int64_t kLine = 64;
+  if (prefetch_ == 0 || static_cast<int64_t>(vector) * lanes_ * bytesEach % kLine != 0) return;
+  const Value index[] = {block.batch, at.panel, block.index + prefetch_, offset * panel_ + at.column * bytesEach};
+  b_.prefetch(packed_, index);
+}
+
+std::vector<Value> WeightReader::halves(const Block& block, int64_t offset, const char* name) {
+  std::vector<Value> all;
+  for (size_t v = 0; v < block.vectors.size(); ++v)
+    all.push_back(b_.let(name, floatOfHalf(build_, part(block, v, Scalar::U16, offset, 2))));
+  return all;
+}
+
+std::vector<Value> WeightReader::words(const Block& block, const Value& offset, const char* name) {
+  std::vector<Value> all;
+  for (size_t v = 0; v < block.vectors.size(); ++v) {
+    ahead(block, v, offset, 4);
+    all.push_back(b_.let(name, part(block, v, Scalar::I32, offset, 4)));
+  }
+  return all;
+}
+
+/// A table of sixteen does it in one look-up where that is one instruction, which takes the index modulo 16 by itself; pairs of bits
+/// repeat in it.
+Value WeightReader::chosen(const Value& word, int shift, int bits, float first) {
+  int steps = bits == 4 ? 1 : 16;  // pairs of bits count in sixteens
+  if (!build_.target.isa().tableLookup) {
+    Value count = unary(LoopOp::ToF32,
+                        bits == 4 ? bitsOf(word, shift, bits) : binary(LoopOp::Shl, bitsOf(word, shift, bits), i32Const(4, word.lanes())));
+    return first == 0 ? count : count + f32Const(first, word.lanes());
+  }
+  std::array<float, 16> table{};
+  for (int i = 0; i < 16; ++i) table[static_cast<size_t>(i)] = first + static_cast<float>((i % (1 << bits)) * steps);
+  return lookupOf(shift == 0 ? word : binary(LoopOp::Lshr, word, i32Const(shift, word.lanes())), table);
+}
+
+void WeightReader::forDepth(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1,
+                            const Body& body) {
+  int64_t depth = formatOf(type_).block;
+  if (depth == 1) return plain({batch, {}, vectors}, k0, k1, body);
+  b_.loop("block", k0 / depth, k1 / depth, 1, [&](const Value& index) {
+    Block block{batch, index, vectors};
+    Value k = b_.let("k", index * depth);
+    switch (type_) {
+      case ElementType::Q8_0: return q8_0(block, k, body);
+      case ElementType::Q4_0: return q4_0(block, k, body);
+      case ElementType::Q4_K: return q4_K(block, k, body);
+      default: return q6_K(block, k, body);
+    }
+  });
+}
+
+void WeightReader::plain(const Block& block, const Value& k0, const Value& k1, const Body& body) {
+  auto step = [&](const Value& k) {
+    Block at{block.batch, k, block.vectors};
+    std::vector<Value> values;
+    for (size_t v = 0; v < block.vectors.size(); ++v) {
+      ahead(at, v, 0, 2);
+      Value bits = part(at, v, Scalar::U16, 0, 2);
+      values.push_back(b_.let("b", type_ == ElementType::F16 ? floatOfHalf(build_, bits) : floatOfBfloat(bits)));
+    }
+    body(k, values);
+  };
+  Value bulk = unroll_ == 1 ? k1 : b_.let("k_bulk", k0 + (k1 - k0) / unroll_ * unroll_);
+  b_.loop("k", k0, bulk, unroll_, [&](const Value& k) { b_.unroll("u", unroll_, [&](const Value& u) { step(k + u); }); });
+  if (unroll_ > 1) b_.loop("k", bulk, k1, 1, step);
+}
+
+void WeightReader::q8_0(const Block& block, const Value& k, const Body& body) {
+  std::vector<Value> d = halves(block, 0, "d");
+  int64_t unroll = unroll_;
+  while (32 % unroll != 0) --unroll;
+  b_.loop("i", 0, 32, unroll, [&](const Value& i) {
+    b_.unroll("u", unroll, [&](const Value& u) {
+      std::vector<Value> values;
+      for (size_t v = 0; v < d.size(); ++v) {
+        ahead(block, v, 2 + i + u, 1);
+        values.push_back(b_.let("b", unary(LoopOp::ToF32, part(block, v, Scalar::I8, 2 + i + u, 1)) * d[v]));
+      }
+      body(k + i + u, values);
+    });
+  });
+}
+
+void WeightReader::q4_0(const Block& block, const Value& k, const Body& body) {
+  std::vector<Value> d = halves(block, 0, "d");
+  b_.loop("w", 0, 4, 1, [&](const Value& w) {
+    std::vector<Value> word = words(block, 2 + w * 4, "nibbles");
+    for (int i = 0; i < 8; ++i) {
+      std::vector<Value> values;
+      for (size_t v = 0; v < d.size(); ++v) values.push_back(b_.let("b", chosen(word[v], 4 * i, 4, -8) * d[v]));
+      body(k + w * 8 + i, values);
+    }
+  });
+}
+
+void WeightReader::q4_K(const Block& block, const Value& k, const Body& body) {
+  std::vector<Value> d = halves(block, 0, "d"), dmin = halves(block, 2, "dmin");
+  auto bytes = [&](size_t v, const Value& j) { return b_.let("bytes", part(block, v, Scalar::U8, 4 + j, 1)); };
+  for (int half = 0; half < 2; ++half)  // sub-blocks 0 to 3, and 4 to 7: their six bits lie differently
+    b_.loop("s", 4 * half, 4 * half + 4, 1, [&](const Value& s) {
+      std::vector<Value> step, least;
+      for (size_t v = 0; v < d.size(); ++v) {
+        Value own = bytes(v, half == 0 ? s : s + 4), other = bytes(v, half == 0 ? s + 4 : s);
+        Value scale = half == 0 ? bitsOf(own, 0, 6) : joined(bitsOf(own, 0, 4), bitsOf(bytes(v, s - 4), 6, 2), 4);
+        Value minimum = half == 0 ? bitsOf(other, 0, 6) : joined(bitsOf(own, 4, 4), bitsOf(other, 6, 2), 4);
+        step.push_back(b_.let("step", unary(LoopOp::ToF32, scale) * d[v]));
+        least.push_back(b_.let("least", unary(LoopOp::ToF32, minimum) * dmin[v]));
+      }
+      b_.loop("w", 0, 4, 1, [&](const Value& w) {
+        std::vector<Value> word = words(block, 16 + (s * 4 + w) * 4, "nibbles");
+        for (int i = 0; i < 8; ++i) {
+          std::vector<Value> values;
+          for (size_t v = 0; v < d.size(); ++v)
+            values.push_back(b_.let("b", build_.mulAdd(chosen(word[v], 4 * i, 4, 0), step[v], unary(LoopOp::Neg, least[v]))));
+          body(k + s * 32 + w * 8 + i, values);
+        }
+      });
+    });
+}
+
+void WeightReader::q6_K(const Block& block, const Value& k, const Body& body) {
+  std::vector<Value> d = halves(block, 0, "d");
+  b_.loop("s", 0, 16, 1, [&](const Value& s) {
+    std::vector<Value> step;
+    for (size_t v = 0; v < d.size(); ++v) step.push_back(b_.let("step", unary(LoopOp::ToF32, part(block, v, Scalar::I8, 2 + s, 1)) * d[v]));
+    std::vector<Value> high = words(block, 18 + 128 + s * 4, "high");
+    for (int half = 0; half < 2; ++half) {
+      std::vector<Value> low = words(block, 18 + (s * 2 + half) * 4, "low");
+      for (int i = 0; i < 8; ++i) {
+        std::vector<Value> values;
+        for (size_t v = 0; v < d.size(); ++v) {
+          Value whole = chosen(low[v], 4 * i, 4, 0) + chosen(high[v], 2 * (8 * half + i), 2, -32);
+          values.push_back(b_.let("b", whole * step[v]));
+        }
+        body(k + s * 16 + 8 * half + i, values);
+      }
+    }
+  });
+}
+
+}  // namespace quern

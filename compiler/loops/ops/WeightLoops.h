@@ -1,0 +1,56 @@
+// compiler/loops/ops/WeightLoops.h — a packed weight that is not f32, as f32 vectors: schedule/PackLayout.h says how it lies.
+#pragma once
+
+#include "compiler/loops/build/OpBuild.h"
+#include "compiler/schedule/MatmulSchedule.h"
+
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace quern {
+
+/// Where a vector of columns lies: its panel, and its first column there.
+struct WeightColumns {
+  Value panel, column;
+};
+
+/// Reads the values of some vectors of columns, k after k.
+class WeightReader {
+public:
+  /// Of a product: batch x panels panels by k, read with the schedule's lanes, unroll_k and prefetch. Declares the operand `name`.
+  WeightReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k,
+               const MatmulSchedule& schedule);
+
+  /// body(k, values) for k = k0 .. k1 - 1 ascending, one f32 vector for each of `vectors`; k0 and k1 are multiples of the
+  /// block.
+  using Body = std::function<void(const Value& k, const std::vector<Value>& values)>;
+  void forDepth(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1, const Body& body);
+
+private:
+  struct Block;  // of all vectors, at one block of k
+
+  Value part(const Block& block, size_t vector, Scalar stored, const Value& offset, int64_t bytesEach) const;
+  void ahead(const Block& block, size_t vector, const Value& offset, int64_t bytesEach);
+  std::vector<Value> halves(const Block& block, int64_t offset, const char* name);
+  std::vector<Value> words(const Block& block, const Value& offset, const char* name);
+  /// first + the `bits` bits of word from `shift` on, times 16 where they are two.
+  Value chosen(const Value& word, int shift, int bits, float first);
+
+  void plain(const Block& block, const Value& k0, const Value& k1, const Body& body);
+  void q8_0(const Block& block, const Value& k, const Body& body);
+  void q4_0(const Block& block, const Value& k, const Body& body);
+  void q4_K(const Block& block, const Value& k, const Body& body);
+  void q6_K(const Block& block, const Value& k, const Body& body);
+
+  OpBuild& build_;
+  LoopBuilder& b_;
+  ElementType type_;
+  int64_t panel_;
+  int lanes_;
+  int64_t unroll_;
+  int64_t prefetch_;  ///< blocks
+  BufferRef packed_;
+};
+
+}  // namespace quern

@@ -1,0 +1,127 @@
+// tools/quern/bench/ModelBench.cpp — see ModelBench.h.
+#include "tools/quern/bench/ModelBench.h"
+
+#include "compiler/base/Check.h"
+#include "compiler/base/Text.h"
+#include "tools/quern/bench/Allocations.h"
+#include "tools/quern/cli/ModelRun.h"
+#include "tools/quern/cli/Progress.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <optional>
+
+namespace quern {
+
+namespace {
+
+constexpr double kSeconds = 2.0;
+
+/// One model being timed.
+class Bench {
+public:
+  Bench(Model& model, const ForwardCost& cost, const ModelBenchPlan& plan, std::function<bool()> stopped)
+      : model_(model), cost_(cost), plan_(plan), stopped_(std::move(stopped)), logits_(static_cast<size_t>(model.config().vocab)) {
+    for (int64_t i = 0; i < model.context(); ++i) ids_.push_back(static_cast<int32_t>(i * 7919 % model.config().vocab));
+  }
+
+  /// `bytesPerSecond`: of the level that the weights are read from, measured now.
+  BenchRow row(bool prompt, const std::function<double()>& bytesPerSecond, int threads) {
+    int64_t depth = std::min(plan_.depth, model_.context() - 1), asked = prompt ? plan_.prefill : plan_.decode,
+            count = std::min(asked, model_.context() - depth);
+    auto run = [&] { forward(prompt, depth, count); };
+    BenchRow row;
+    row.id = fmt::format("{}{}{}", prompt ? "pp" : "tg", count, depth > 0 ? fmt::format("@d{}", depth) : "");
+    row.op = model_.config().name;
+    row.threads = threads;
+    row.scheduleFrom = "tuned or default";
+    if (count < asked || depth < plan_.depth) row.note = fmt::format("cut to the context of {}", model_.context());
+    if (depth > 0) check(model_.forward(std::span(ids_).first(static_cast<size_t>(depth)), 0, 0, nullptr));
+    run();
+    int64_t before = allocatedBytes();
+    run();
+    row.allocatedBytes = allocatedBytes() - before;
+    double bytes = model_.decodeBytes() + (static_cast<double>(depth) + static_cast<double>(count) / 2) * model_.cacheBytesPerPosition();
+    if (prompt) {
+      row.warmNs = timeCall(run, kSeconds);
+      row.leastNs = [flops = cost_.flops({count, depth, 1}), threads](const Ceilings& of) { return flops / of.fmaGflops / threads; };
+    } else {
+      row.ceilingPercent = timeBeside(row, run, [&] { return bytes * static_cast<double>(count) / bytesPerSecond(); });
+      if (!std::isfinite(row.ceilingPercent)) row.ceilingPercent = 0;  // no memory to measure the rate with
+    }
+    row.tokensPerS = static_cast<double>(count) / (row.warmNs.median / 1e9);
+    row.rate = *row.tokensPerS;
+    row.rateUnit = "tokens/s";
+    return row;
+  }
+
+private:
+  /// Runs and ceilings in turn, for both drift: the median of the ratios in percent. `leastSeconds`: what a run takes at the ceiling.
+  double timeBeside(BenchRow& row, const std::function<void()>& run, const std::function<double()>& leastSeconds) {
+    std::vector<double> times, percents;
+    for (double start = nowSeconds(); !stopped_() && (times.size() < 5 || nowSeconds() - start < kSeconds);) {
+      double begin = nowSeconds();
+      run();
+      times.push_back((nowSeconds() - begin) * 1e9);
+      percents.push_back(100 * leastSeconds() * 1e9 / times.back());
+    }
+    if (times.empty()) return 0;
+    row.warmNs = spreadOf(times);
+    return spreadOf(percents).median;
+  }
+
+  static void check(const Result<int64_t>& done) { QUERN_CHECK(static_cast<bool>(done)); }
+
+  /// Does nothing any more once it is to stop: what is timed then is thrown away.
+  void forward(bool prompt, int64_t depth, int64_t count) {
+    std::span<const int32_t> ids = std::span(ids_).subspan(static_cast<size_t>(depth), static_cast<size_t>(count));
+    if (prompt && !stopped_()) check(model_.forward(ids, depth, 1, logits_.data()));
+    for (int64_t i = 0; !prompt && i < count && !stopped_(); ++i)
+      check(model_.forward(ids.subspan(static_cast<size_t>(i), 1), depth + i, 1, logits_.data()));
+  }
+
+  Model& model_;
+  const ForwardCost& cost_;
+  const ModelBenchPlan& plan_;
+  std::function<bool()> stopped_;
+  std::vector<float> logits_;
+  std::vector<int32_t> ids_;
+};
+
+}  // namespace
+
+Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource source, const ModelBenchPlan& plan, const Ceilings& ceilings,
+                                         const BenchSettings& settings) {
+  ModelOptions options;
+  options.threads = settings.threads;
+  options.kvType = plan.kvType;
+  options.context = std::min(
+      source.config.context,
+      plan.depth + std::max({plan.prefill, plan.decode, int64_t{1}}));  // a model made for many positions is timed with those it needs
+  std::optional<ProgressBar> bar(std::in_place, settings.progress != nullptr, "loading", humanBytes);
+  options.progress = [&](double done, double total) { bar->show(done, total); };
+  auto cost = ForwardCost::of(source);
+  if (!cost) return cost.error();
+  auto model = Model::load(std::move(source), kernelsFor(library, settings.schedule), options);
+  if (!model) return model.error();
+  bar.reset();
+  // What fits in a cache is read from there, by each thread.
+  size_t level = ceilings.levelOf((*model)->decodeBytes());
+  std::optional<MemoryReaders> memory;
+  if (level == 3) memory.emplace(library.target(), settings.threads);
+  auto bandwidth = [&] { return 1e9 * (memory ? memory->readGBs() : ceilings.readGBs[level] * settings.threads); };
+  auto stopped = [&] { return settings.stop.asked(); };
+  Bench bench(**model, *cost, plan, stopped);
+  std::vector<BenchRow> rows;
+  for (bool prompt : {true, false}) {
+    if ((prompt ? plan.prefill : plan.decode) == 0) continue;
+    BenchRow row = bench.row(prompt, bandwidth, settings.threads);
+    if (stopped()) break;
+    row.cpu = library.target().name;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace quern

@@ -1,0 +1,25 @@
+// tools/quern/bench/ModelBench.h — prefill and decode rates of a model, from files or with random weights.
+#pragma once
+
+#include "compiler/jit/KernelLibrary.h"
+#include "models/Model.h"
+#include "tools/quern/bench/BenchBaseline.h"
+
+namespace quern {
+
+/// What of a model is timed.
+struct ModelBenchPlan {
+  int64_t prefill = 512, decode = 128;  ///< tokens; 0: not
+  int64_t depth = 0;                    ///< positions in the cache before either
+  ElementType kvType = ElementType::F32;
+};
+
+/// Rows ppN (a prompt of N tokens, the last one's logits) and tgN (N tokens one by one), as llama-bench names them, with @dD behind a
+/// cache of
+/// depth D; cut to the context, with a note. Percent of the ceiling: flops of the fma rate for prompts, and for single tokens the bytes of
+/// weights and cache of the memory's read rate on all threads.
+/// Errors   as Model::load.
+Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource source, const ModelBenchPlan& plan, const Ceilings& ceilings,
+                                         const BenchSettings& settings);
+
+}  // namespace quern

@@ -1,0 +1,40 @@
+// tools/quern/cli/ModelRun.h — a model from its name on the command line to one that runs: what generate, logits and perplexity share.
+#pragma once
+
+#include "models/Model.h"
+#include "models/tokenizer/ModelTokenizer.h"
+#include "tools/quern/cli/Words.h"
+
+namespace quern {
+
+/// Kernels from a library: pinned, tuned or default, or what `schedule` says.
+KernelProvider kernelsFor(KernelLibrary& library, std::string schedule = "");
+
+/// Flags --model -m, --ignore-key, --threads, --kv, --context -c, --cpu, --cache.
+CommandLine& modelFlags(CommandLine& line);
+
+/// A model with its library, which outlives it.
+struct RunningModel {
+  std::unique_ptr<KernelLibrary> library;
+  std::unique_ptr<Model> model;
+};
+
+/// Loads what modelFlags say, with a progress bar on a terminal.
+/// Errors   BadCommand: flags; what openModel, Model::load say.
+Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk = 512);
+/// The same from files that are open.
+Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int64_t chunk = 512);
+
+/// "512 tokens".
+std::string tokensText(double count);
+
+/// model.forward of `ids` from position 0, with a progress bar; ends behind the chunk in which a signal came. Returns how many went
+/// through.
+/// Errors   as Model::forward.
+Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits,
+                             const Stop& interrupted);
+
+/// "1,2,3". Errors: BadCommand naming the flag and what is no id.
+Result<std::vector<int32_t>> idsOf(const std::string& flag, const std::string& text);
+
+}  // namespace quern

@@ -1,0 +1,184 @@
+// tools/quern/commands/Bench.cpp — `quern bench`: times ops, suites, and recorded workloads.
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+#include "compiler/jit/CodegenModule.h"
+#include "compiler/target/UsableCpus.h"
+#include "runtime/ThreadPool.h"
+#include "tools/quern/bench/BenchBaseline.h"
+#include "tools/quern/bench/BenchOp.h"
+#include "tools/quern/bench/BenchPeers.h"
+#include "tools/quern/commands/Command.h"
+#include "tools/quern/bench/ModelBench.h"
+#include "tools/quern/cli/ModelOpen.h"
+
+#include <cstdio>
+#include <fmt/format.h>
+
+namespace quern {
+
+static const CommandInfo kBenchInfo = {
+    "bench", "OP|--suite FILE|--baseline FILE|--model M [--against PEERS] [--record OUT.toml]",
+    "times ops, suites, models and recorded workloads, against this machine's ceilings",
+    "  quern bench --baseline smallmind\n  quern bench matmul m=512 n=512 k=512 const=b\n"
+    "  quern bench --suite transformer-f32 --json -\n  quern bench matmul m=128 n=768 k=768 const=b ep=bias --against "
+    "onednn,openblas,blis,eigen --threads 1\n  quern bench softmax x=32x512 --against onednn --threads 1\n  quern bench --baseline "
+    "smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
+
+namespace {
+
+void showProgress(const std::string& what, size_t done, size_t all, double started) {
+  double spent = nowSeconds() - started;
+  double left = done == 0 ? 0 : spent / static_cast<double>(done) * static_cast<double>(all - done);
+  std::fprintf(stderr, "\r\033[K[%zu/%zu] %s%s", done + 1, all, what.c_str(),
+               done == 0 ? "" : fmt::format(", {:.0f} s left", left).c_str());
+}
+
+Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
+  if (line.has("suite")) {
+    auto suite = readSuite(line.get("suite"));
+    if (!suite) return suite.error();
+    return std::move(suite->entries);
+  }
+  auto entry = opFromWords(line.words());
+  if (!entry) return entry.error();
+  return std::vector<OpEntry>{std::move(*entry)};
+}
+
+Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, const Ceilings& ceilings, const Target& target, int threads,
+                    const std::string& footer) {
+  if (line.has("json")) {
+    Json list = Json::array();
+    for (const BenchRow& row : rows) list.push_back(jsonOf(row));
+    Json json = {{"machine", {{"cpu", target.name}, {"model", target.model}, {"level", target.level}, {"threads", threads}}},
+                 {"ceilings", jsonOf(ceilings)},
+                 {"rows", list}};
+    if (auto good = writeResult(jsonText(json), line.get("json")); !good) return good;
+  }
+  if (line.get("json") == "-") return {};
+  return writeResult(tableOf(rows) + footer);
+}
+
+}  // namespace
+
+static Result<int> runBench(std::vector<std::string> args) {
+  CommandLine line(kBenchInfo, std::move(args));
+  line.common({"cpu", "schedule", "cache", "bundle", "json", "threads"})
+      .value("suite", "FILE", "", "every op of a suite")
+      .value("baseline", "FILE", "", "the recorded workloads of a baseline");
+  modelFlag(line, "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models")
+      .value("prefill", "N", "512", "prompt tokens of the pp row")
+      .value("decode", "N", "128", "tokens of the tg row")
+      .value("depth", "N", "0", "positions in the cache before either");
+  line.value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32 or f16");
+  line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)")
+      .value("loops", "FILE", "", "this loop program in place of the generated one");
+  line.value("against", "PEERS", "",
+             "other libraries in the same run (with an op or --suite): openblas, blis, eigen (matmul), onednn (also unary and binary maps, "
+             "softmax, layernorm, reduce); tools/peers/install gets them");
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
+  if (kinds != 1) return badCommand("bench: one of an op, --suite, --baseline and --model");
+  for (const char* flag : {"prefill", "decode", "depth", "kv", "ignore-key"})
+    if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("bench: --{} goes with --model", flag));
+  if (line.has("loops") && line.words().empty()) return badCommand("bench: --loops goes with one op");
+  if (line.has("record") && !line.has("baseline")) return badCommand("bench: --record goes with --baseline");
+  if (line.has("against") && !line.has("suite") && line.words().empty()) return badCommand("bench: --against goes with an op or --suite");
+  ModelBenchPlan modelPlan;
+  for (auto [flag, into] : {std::pair{"prefill", &modelPlan.prefill}, {"decode", &modelPlan.decode}, {"depth", &modelPlan.depth}}) {
+    auto count = line.number(flag, 0, 1 << 24);
+    if (!count) return count.error();
+    *into = *count;
+  }
+  if (line.has("model") && modelPlan.prefill == 0 && modelPlan.decode == 0)
+    return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
+  if (std::string kv = line.get("kv"); kv == "f16") modelPlan.kvType = ElementType::F16;
+  else if (kv != "f32") return badCommand(fmt::format("bench: --kv {} is not f32 or f16", escaped(kv)));
+  std::vector<std::string> against;
+  if (line.has("against")) {
+    auto names = peerNames(line.get("against"));
+    if (!names) return names.error();
+    against = std::move(*names);
+  }
+  auto threads = line.number("threads", 0, 1024);
+  if (!threads) return threads.error();
+  BenchSettings settings;
+  settings.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
+  settings.schedule = line.get("schedule");
+  double started = nowSeconds();
+  settings.stop = interruption();
+  if (wantsProgress(line))
+    settings.progress = [started](const std::string& what, size_t done, size_t all) { showProgress(what, done, all, started); };
+  auto library = libraryOf(line, true);
+  if (!library) return library.error();
+  // What can be wrong with the input is found before anything is measured.
+  std::vector<OpEntry> entries;
+  RecordFile baseline;
+  std::optional<ModelSource> source;
+  if (line.has("baseline")) {
+    auto path = findConfig("baselines", line.get("baseline"));
+    if (!path) return path.error();
+    auto record = readRecordFile(*path);
+    if (!record) return record.error();
+    baseline = std::move(*record);
+  } else if (line.has("model")) {
+    auto read = openModelOf(line);
+    if (!read) return read.error();
+    source = std::move(*read);
+  } else {
+    auto read = entriesOf(line);
+    if (!read) return read.error();
+    entries = std::move(*read);
+  }
+  if (line.has("baseline"))
+    if (auto api = codegenModule(); !api) return api.error();  // loaded now, so that no row's cold figure pays for it
+  std::vector<Peer> peers = loadPeers(against, (*library)->target(), settings.threads);
+  (*library)->stopWith(settings.stop);
+  Ceilings ceilings = measureCeilings((*library)->target(), 1, settings.stop);
+  sayIfBusy(ceilings.coreShare, "the figures below are lower than the machine's");
+  std::vector<BenchRow> rows;
+  auto ceilingsText = [&] {
+    return fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n",
+                       ceilings.fmaGflops, ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
+  };
+  std::string footer;
+  std::vector<std::string> wrong;
+  if (line.has("baseline")) {
+    auto run = benchBaseline(**library, baseline, ceilings, settings);
+    if (!run) return run.error();
+    rows = run->rows;
+    wrong = run->wrong;
+    footer = baselineFooter(baseline, *run, (*library)->target());
+    if (line.has("record"))
+      if (auto good = writeFileAtomically(line.get("record"), text(run->record)); !good) return good.error();
+  } else if (line.has("model")) {
+    auto made = benchModel(**library, std::move(*source), modelPlan, ceilings, settings);
+    if (!made) return made.error();
+    rows = std::move(*made);
+    footer = ceilingsText();
+  } else {
+    ThreadPool pool(settings.threads);
+    OpBenchSettings opSettings{line, ceilings, peers, pool, settings.stop};
+    for (size_t i = 0; i < entries.size() && !settings.stop.asked(); ++i) {
+      if (settings.progress && entries.size() > 1) settings.progress(text(entries[i].op), i, entries.size());
+      auto row = benchOp(**library, entries[i], opSettings);
+      if (!row && settings.stop.asked()) break;
+      if (!row) return row.error();
+      rows.push_back(std::move(*row));
+    }
+    footer = ceilingsText() + againstFooter(rows);
+  }
+  if (settings.progress) std::fprintf(stderr, "\r\033[K");
+  for (BenchRow& row : rows) holdAgainst(row, ceilings);
+  if (auto good = report(line, rows, ceilings, (*library)->target(), settings.threads, footer); !good) return good.error();
+  for (const std::string& message : wrong) std::fprintf(stderr, "quern: %s\n", message.c_str());
+  if (settings.stop.asked()) {
+    std::fprintf(stderr, "quern: interrupted: the rows above were measured\n");
+    return interruptedStatus();
+  }
+  return wrong.empty() ? 0 : 1;
+}
+
+Command benchCommand() { return {kBenchInfo, runBench}; }
+
+}  // namespace quern

@@ -1,0 +1,209 @@
+// tools/quern/commands/Emit.cpp — `quern emit`: a bundle of kernels that runs without a compiler.
+#include "compiler/ArgsHeader.h"
+#include "compiler/PackHeader.h"
+#include "compiler/base/Files.h"
+#include "compiler/base/Sha256.h"
+#include "compiler/base/Text.h"
+#include "compiler/base/Toml.h"
+#include "compiler/jit/CodegenModule.h"
+#include "compiler/target/HostTarget.h"
+#include "tools/quern/commands/BundleHeader.h"
+#include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/ModelOpen.h"
+#include "tools/quern/commands/Workloads.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <filesystem>
+#include <fmt/format.h>
+#include <map>
+
+namespace quern {
+
+static const CommandInfo kEmitInfo = {
+    "emit", "OP|--suite FILE|--model M -o DIR [--cpu A,B,...]", "a bundle: objects, static and shared library, C header, manifest",
+    "  quern emit matmul m=64 n=64 k=64 -o bundle\n  quern emit --suite transformer-f32 -o bundle --cpu haswell,skylake-avx512\n"};
+
+namespace {
+
+/// quern_matmul_m64_n64_k64: readable.
+std::string symbolOf(const OpDesc& op) {
+  std::string name = "quern_";
+  for (char c : text(op)) {
+    bool word = std::isalnum(static_cast<unsigned char>(c)) != 0;
+    if (word) name += c;
+    else if (c == '*') name += "any";
+    else if (c != '=' && name.back() != '_') name += '_';
+  }
+  while (name.back() == '_') name.pop_back();
+  return name.substr(0, 80);
+}
+
+/// The manifest being filled: each kernel once, however many sets it is in.
+class BundleMaker {
+public:
+  /// The kernels that the library would run the op with. Errors: what choosing and compiling say.
+  Result<void> add(KernelLibrary& library, const OpDesc& op, const ScheduleChoice& choice) {
+    auto wide = kernel(library, op, choice.schedule);
+    if (!wide) return wide.error();
+    const KernelInfo& info = manifest_.kernel(*wide)->info;
+    BundleSet set{"", info.op, info.contract, *wide, {}, 0};
+    set.rowDim = static_cast<size_t>(std::find(info.dims.begin(), info.dims.end(), rowDimOf(op)) - info.dims.begin());
+    for (const RowClass& few : choice.narrow) {
+      auto symbol = kernel(library, op, few.schedule);
+      if (!symbol) return symbol.error();
+      set.narrow.emplace_back(few.rows, *symbol);
+    }
+    for (const BundleSet& other : manifest_.sets)
+      if (other.op == set.op && other.contract == set.contract) return {};  // an earlier CPU of the same kind
+    set.symbol = nameOf(op, *wide);
+    manifest_.sets.push_back(std::move(set));
+    return {};
+  }
+  const BundleManifest& manifest() const { return manifest_; }
+
+private:
+  /// Its symbol: unique through a piece of the key's hash.
+  Result<std::string> kernel(KernelLibrary& library, const OpDesc& op, const Schedule& schedule) {
+    auto key = hashOf(kernelKey(op, schedule, library.target()));
+    if (!key) return key.error();
+    std::string symbol = symbolOf(op) + "_" + key->substr(0, 8);
+    if (manifest_.kernel(symbol) != nullptr) return symbol;
+    auto artifact = library.compileAs(symbol, op, schedule);
+    if (!artifact) return artifact.error();
+    auto hash = sha256(artifact->object);
+    if (!hash) return hash.error();
+    manifest_.kernels.push_back({symbol, artifact->info, *hash, std::move(artifact->object)});
+    return symbol;
+  }
+  /// The op's; its wide kernel's where another set has that already: on another CPU, or of an op that begins the same.
+  std::string nameOf(const OpDesc& op, const std::string& wide) const {
+    std::string name = symbolOf(op);
+    for (const BundleSet& set : manifest_.sets)
+      if (set.symbol == name) return wide + "_set";
+    return name;
+  }
+
+  BundleManifest manifest_;
+};
+
+Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
+  int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("model");
+  if (kinds != 1) return badCommand("emit: one of an op, --suite and --model");
+  if (auto good = checkModelFlag(line); !good) return good.error();
+  std::vector<OpEntry> entries;
+  if (line.has("suite")) {
+    auto suite = readSuite(line.get("suite"));
+    if (!suite) return suite.error();
+    return std::move(suite->entries);
+  }
+  if (line.has("model")) {
+    auto source = openModelOf(line);
+    if (!source) return source.error();
+    auto workload = modelWorkload(*source);
+    if (!workload) return workload.error();
+    for (const WorkloadItem& item : workload->items) entries.push_back({"", item.op, "", ""});
+    return entries;
+  }
+  auto entry = opFromWords(line.words());
+  if (!entry) return entry.error();
+  entries.push_back(std::move(*entry));
+  return entries;
+}
+
+/// The manifest of the bundle in a folder; "" where there is none.
+/// Errors   BadInput: files of others would be written over.
+Result<std::string> bundleIn(const std::string& directory) {
+  auto manifest = readFile(directory + "/manifest.toml");
+  if (manifest && manifest->starts_with(kManifestStart)) return manifest;
+  if (!manifest && manifest.error().code == ErrorCode::Machine) return manifest.error();
+  for (const char* name : {"manifest.toml", "kernels.h", "quern_args.h", "quern_pack.h"})
+    if (std::error_code none; std::filesystem::exists(directory + "/" + name, none))
+      return badInput(fmt::format("{}/{}: is there and of no bundle of quern's; name a new folder", escaped(directory), name));
+  return std::string();
+}
+
+/// Objects and libraries of the bundle before that are not of this one.
+void removeOthers(const std::string& directory, const std::string& manifest,
+                  const std::vector<std::pair<std::string, std::string>>& files) {
+  std::error_code failed;  // what stays is in no manifest
+  for (const auto& entry : std::filesystem::directory_iterator(directory, failed)) {
+    std::string name = entry.path().filename().string();
+    bool theirs =
+        manifest.find(fmt::format("object = {}\n", tomlQuoted(name))) != std::string::npos || name.starts_with("libquern_kernels");
+    bool ours = std::any_of(files.begin(), files.end(), [&](const auto& file) { return file.first == name; });
+    if (theirs && !ours) std::filesystem::remove(entry.path(), failed);
+  }
+}
+
+/// Writes everything; libraries one per architecture (the first architecture's have the plain name).
+Result<void> writeBundle(const std::string& directory, const BundleManifest& bundle) {
+  auto api = codegenModule();
+  if (!api) return api.error();
+  std::map<std::string, std::vector<NamedObject>> byArch;
+  for (const BundleKernel& kernel : bundle.kernels)
+    byArch[std::string(findIsaLevel(kernel.info.contract)->arch)].push_back({kernel.symbol + ".o", kernel.object});
+  std::vector<std::pair<std::string, std::string>> files = {
+      {"kernels.h", bundleHeader(bundle)}, {"manifest.toml", text(bundle)}, {"quern_args.h", kArgsHeader}, {"quern_pack.h", kPackHeader}};
+  for (const auto& [arch, objects] : byArch) {
+    std::string name = byArch.size() == 1 ? "libquern_kernels" : "libquern_kernels-" + arch;
+    auto archive = (*api)->staticLibrary(objects);
+    if (!archive) return archive.error();
+    auto shared = (*api)->sharedLibrary(objects, name + ".so");
+    if (!shared) return shared.error();
+    files.emplace_back(name + ".a", std::move(*archive));
+    files.emplace_back(name + ".so", std::move(*shared));
+    for (const NamedObject& object : objects) files.emplace_back(object.name, object.bytes);
+  }
+  auto before = bundleIn(directory);
+  if (!before) return before.error();
+  if (auto good = makeDirectories(directory); !good) return good;
+  for (const auto& [name, bytes] : files)
+    if (auto good = writeFileAtomically(directory + "/" + name, bytes); !good) return good;
+  removeOthers(directory, *before, files);
+  return {};
+}
+
+}  // namespace
+
+static Result<int> runEmit(std::vector<std::string> args) {
+  CommandLine line(kEmitInfo, std::move(args));
+  line.common({"cache", "schedule"})
+      .value("cpu", "A,B,...", "host", "the CPUs to compile for")
+      .value("suite", "FILE", "", "every op of a suite");
+  modelFlag(line, "every op of a model").value("output", "DIR", "", "where the bundle goes", 'o');
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  if (!line.has("output")) return badCommand("emit: -o DIR is missing");
+  if (auto good = bundleIn(line.get("output")); !good) return good.error();
+  auto entries = entriesOf(line);
+  if (!entries) return entries.error();
+  BundleMaker maker;
+  size_t done = 0;
+  std::vector<std::string> cpus = split(line.get("cpu"), ',');
+  for (const std::string& name : cpus)
+    if (auto known = findTarget(name); !known) return known.error();
+  for (const std::string& name : cpus) {
+    auto target = findTarget(name);
+    if (!target) return target.error();
+    KernelLibrary library(*target, cacheDirectories(line.get("cache")));
+    for (const OpEntry& entry : *entries) {
+      auto choice = chooseFor(library, entry, line);
+      if (!choice) return choice.error();
+      if (auto good = maker.add(library, entry.op, *choice); !good) return good.error();
+      if (wantsProgress(line) && cpus.size() * entries->size() > 1)
+        std::fprintf(stderr, "\r\033[Kemit %zu/%zu", ++done, cpus.size() * entries->size());
+    }
+  }
+  if (done > 0) std::fprintf(stderr, "\r\033[K");
+  if (auto good = writeBundle(line.get("output"), maker.manifest()); !good) return good.error();
+  size_t count = maker.manifest().kernels.size();
+  if (auto good = writeResult(fmt::format("{} kernel{} written to {}\n", count, count == 1 ? "" : "s", line.get("output"))); !good)
+    return good.error();
+  return 0;
+}
+
+Command emitCommand() { return {kEmitInfo, runEmit}; }
+
+}  // namespace quern

@@ -1,0 +1,256 @@
+// tools/quern/commands/Generate.cpp — `quern generate`: text, or ids, as a model goes on.
+#include "compiler/base/Text.h"
+#include "models/Sampler.h"
+#include "models/tokenizer/EndIds.h"
+#include "models/tokenizer/TextStream.h"
+#include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/ModelOpen.h"
+#include "tools/quern/cli/ModelRun.h"
+#include "tools/quern/cli/TextInput.h"
+#include "tuner/measure/Timing.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fmt/format.h>
+#include <random>
+#include <unistd.h>
+
+namespace quern {
+
+static const CommandInfo kGenerateInfo = {"generate", "-m M [-p PROMPT|-f FILE|--ids 1,2,3] [-n N]", "text as a model goes on",
+                                          "  quern generate -m model.gguf -p \"Once upon a time\" -n 100\n"
+                                          "  quern generate -m folder -f prompt.txt --temp 0 --kv f16\n"
+                                          "  quern generate -m model.gguf --ids 1,403,407 --print-ids --seed 7\n"};
+
+namespace {
+
+/// What the command line asks for.
+struct Request {
+  std::string prompt;
+  std::vector<int32_t> ids;
+  std::vector<int32_t> ends;  ///< by the model's files, whatever a tokenizer knows
+  bool hasIds = false, printIds = false, echo = false;
+  int64_t count = -1;  ///< new ids at most; -1: until the text ends or the context is full
+  SamplerOptions sampler;
+};
+
+Result<double> numberOf(const CommandLine& line, const std::string& flag) {
+  auto value = parseDouble(line.get(flag));
+  if (!value) return badCommand(fmt::format("generate: --{} {} is not a number", flag, escaped(line.get(flag))));
+  return *value;
+}
+
+/// -1 asks for a random one, as no --seed does.
+bool seedGiven(const CommandLine& line) { return line.has("seed") && line.get("seed") != "-1"; }
+
+Result<SamplerOptions> samplerOf(const CommandLine& line) {
+  SamplerOptions options;
+  if (line.has("temp") && line.has("temperature")) return badCommand("generate: --temp and --temperature are the same; one of them");
+  for (auto [flag, into] : {std::pair{line.has("temperature") ? "temperature" : "temp", &options.temperature},
+                            {"top-p", &options.topP},
+                            {"min-p", &options.minP},
+                            {"repeat-penalty", &options.repeatPenalty}}) {
+    auto value = numberOf(line, flag);
+    if (!value) return value.error();
+    *into = *value;
+  }
+  auto topK = line.number("top-k", 0, INT32_MAX), last = line.number("repeat-last", 0, 65536), seed = line.number("seed", -1, INT64_MAX);
+  if (!topK) return topK.error();
+  if (!last) return last.error();
+  options.topK = *topK;
+  options.repeatLast = *last;
+  if (line.has("seed") && !seed) return seed.error();
+  if (seedGiven(line)) {
+    options.seed = static_cast<uint64_t>(*seed);
+  } else {
+    options.seed = std::random_device()() & 0x7fffffff;
+  }
+  if (auto good = checkSampler(options); !good) return badCommand(fmt::format("--{}", good.error().message));
+  return options;
+}
+
+Result<Request> requestOf(const CommandLine& line) {
+  Request request;
+  int given = line.has("prompt") + line.has("file") + line.has("ids");
+  if (given > 1) return badCommand("generate: one of --prompt, --file and --ids");
+  if (line.has("special") && line.has("ids")) return badCommand("generate: --special is about text; --ids are taken as they are");
+  if (!line.words().empty()) return badCommand(fmt::format("generate: '{}' goes behind --prompt", escaped(line.words()[0])));
+  request.prompt = line.get("prompt");
+  if (line.has("file")) {
+    auto text = readText(line.get("file"));
+    if (!text) return text.error();
+    request.prompt = std::move(*text);
+  }
+  request.hasIds = line.has("ids");
+  if (request.hasIds) {
+    auto ids = idsOf("ids", line.get("ids"));
+    if (!ids) return ids.error();
+    request.ids = std::move(*ids);
+  }
+  request.printIds = line.has("print-ids");
+  request.echo = line.has("echo");
+  if (line.has("number")) {
+    auto count = line.number("number", -2, int64_t{1} << 24);
+    if (!count) return count.error();
+    request.count = std::max<int64_t>(*count, -1);
+  }
+  auto sampler = samplerOf(line);
+  if (!sampler) return sampler.error();
+  request.sampler = *sampler;
+  return request;
+}
+
+/// One text being made.
+class Generation {
+public:
+  Generation(const CommandLine& line, Model& model, const Tokenizer* tokenizer, const Request& request, Sampler sampler, int64_t tokens)
+      : line_(line),
+        model_(model),
+        tokenizer_(tokenizer),
+        request_(request),
+        sampler_(std::move(sampler)),
+        tokens_(tokens),
+        logits_(static_cast<size_t>(model.config().vocab)) {
+    if (tokenizer != nullptr && !request.printIds)
+      stream_.emplace(*tokenizer, request.echo || std::all_of(request.ids.begin(), request.ids.end(),
+                                                              [&](int32_t id) { return tokenizer->isControl(id); }));
+  }
+
+  /// Errors   BadInput: a prompt longer than the context; NaN in the logits.
+  Result<int> run(const Stop& interrupted) {
+    started_ = nowSeconds();
+    int64_t prompt = promptTokens();
+    if (prompt == 0) return badCommand("generate: the prompt has no tokens, and the model begins no text by itself; --prompt or --ids");
+    if (prompt > model_.context()) return badInput(fmt::format("the prompt has {} tokens, the context {}", prompt, model_.context()));
+    for (int32_t id : request_.ids) sampler_.accept(id);
+    if (request_.echo)
+      for (int32_t id : request_.ids)
+        if (auto good = show(id); !good) return good.error();
+    auto through = forwardShown(line_, model_, request_.ids, 1, logits_.data(), interrupted);
+    if (!through) return through.error();
+    through_ = *through;
+    prefilled_ = nowSeconds();
+    int64_t most = request_.count >= 0 ? request_.count : INT64_MAX;
+    for (int64_t past = prompt; through_ == prompt && made_ < most && !interrupted.asked(); ++past) {
+      auto next = sampler_.next(std::span(logits_).first(static_cast<size_t>(tokens_)));
+      if (!next)
+        return badInput(fmt::format("{}: {}; `quern info --check` says whether its weights are numbers",
+                                    escaped(model_.source().weights.label()), next.error().message));
+      if (made_ == 0) first_ = nowSeconds();
+      if (isEnd(*next)) break;
+      ++made_;
+      sampler_.accept(*next);
+      if (auto good = show(*next); !good) return good.error();
+      if (made_ == most || past == model_.context()) break;
+      const int32_t id[] = {*next};
+      if (auto good = model_.forward(id, past, 1, logits_.data()); !good) return good.error();
+    }
+    if (stream_)
+      if (auto good = writeOut(stream_->flush()); !good) return good.error();
+    if (auto good = writeOut("\n"); !good) return good.error();
+    ended_ = nowSeconds();
+    return interrupted.asked() ? interruptedStatus() : 0;
+  }
+
+  std::string timings(double programStart) const {
+    auto rate = [](int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; };
+    std::string out = fmt::format("prefill {} tokens in {}, {:.1f} tokens/s", through_, humanTime((prefilled_ - started_) * 1e9),
+                                  rate(through_, prefilled_ - started_));
+    if (made_ > 1)
+      out += fmt::format("; decode {} in {}, {:.1f} tokens/s", made_ - 1, humanTime((ended_ - first_) * 1e9),
+                         rate(made_ - 1, ended_ - first_));
+    if (first_ > 0) out += fmt::format("; first token {} after the start", humanTime((first_ - programStart) * 1e9));
+    if (promptTokens() + made_ > model_.context()) out += fmt::format("\nthe context of {} is full", model_.context());
+    if (!seedGiven(line_) && request_.sampler.temperature > 0) out += fmt::format("\nseed {}", request_.sampler.seed);
+    return out;
+  }
+
+private:
+  bool isEnd(int32_t id) const {
+    return (tokenizer_ != nullptr && tokenizer_->isEnd(id)) ||
+           std::find(request_.ends.begin(), request_.ends.end(), id) != request_.ends.end();
+  }
+  int64_t promptTokens() const { return static_cast<int64_t>(request_.ids.size()); }
+
+  Result<void> show(int32_t id) {
+    if (!stream_) return writeOut(fmt::format("{}{}", shown_++ == 0 ? "" : ",", id));
+    auto text = stream_->add(id);
+    return text ? writeOut(*text) : Result<void>(text.error());
+  }
+
+  const CommandLine& line_;
+  Model& model_;
+  const Tokenizer* tokenizer_;
+  const Request& request_;
+  Sampler sampler_;
+  int64_t tokens_;  ///< that can be drawn: the rows of a padded table stand for none
+  std::vector<float> logits_;
+  std::optional<TextStream> stream_;
+  int64_t through_ = 0, made_ = 0, shown_ = 0;  ///< of the prompt; new; printed
+  double started_ = 0, prefilled_ = 0, first_ = 0, ended_ = 0;
+};
+
+}  // namespace
+
+static Result<int> runGenerate(std::vector<std::string> args) {
+  double programStart = nowSeconds();
+  CommandLine line(kGenerateInfo, std::move(args));
+  modelFlags(line)
+      .value("prompt", "TEXT", "", "what the text begins with", 'p')
+      .value("file", "FILE", "", "the prompt is in this file; -: in stdin", 'f')
+      .value("ids", "1,2,3", "", "the prompt as token ids, taken as they are");
+  line.value("number", "N", "", "new tokens at most (default, and -1: until the text ends or the context is full)", 'n');
+  line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest")
+      .value("temperature", "T", "", "the same")
+      .value("top-k", "K", "40", "of the K likeliest; 0: of all")
+      .value("top-p", "P", "0.95", "of the likeliest that sum to P; 1: of all");
+  line.value("min-p", "P", "0.05", "of those at least P times as likely as the likeliest; 0: of all")
+      .value("repeat-penalty", "R", "1", "of tokens just seen; 1: none");
+  line.value("repeat-last", "N", "64", "how many tokens back the penalty sees")
+      .value("seed", "S", "", "of the random numbers (default, and -1: a random one, said at the end)", 's');
+  line.toggle("echo", "the prompt first")
+      .toggle("special", "control tokens spelled in the prompt are read as themselves")
+      .toggle("print-ids", "ids instead of text");
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  auto request = requestOf(line);
+  if (!request) return request.error();
+  if (!line.has("model")) return badCommand("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models");
+  auto source = openModelOf(line);
+  if (!source) return source.error();
+  std::optional<Tokenizer> tokenizer;
+  bool needsText = !request->hasIds || !request->printIds;
+  if (source->files != nullptr &&
+      (!request->hasIds || source->files->format() == WeightFormat::Gguf || !source->files->tokenizerPath().empty())) {
+    auto read = readModelTokenizer(*source->files);
+    if (!read && needsText) return read.error();
+    if (read) tokenizer.emplace(std::move(*read));
+  }
+  if (source->files != nullptr) {
+    auto ends = endIdsOf(*source->files);
+    if (!ends) return ends.error();
+    request->ends = std::move(*ends);
+  }
+  if (!tokenizer && needsText)
+    return badInput(fmt::format("{}: has no tokenizer: --ids with --print-ids work, text does not", escaped(line.get("model"))));
+  if (!request->hasIds) {
+    auto ids = tokenizer->encode(request->prompt, {.parseSpecial = line.has("special")});
+    if (!ids) return ids.error();
+    request->ids = std::move(*ids);
+    if (request->ids.empty() && tokenizer->bos() >= 0) request->ids = {tokenizer->bos()};
+  }
+  auto running = loadModel(line, std::move(*source));
+  if (!running) return running.error();
+  int64_t rows = running->model->config().vocab;
+  int64_t tokens = tokenizer ? std::min<int64_t>(tokenizer->size(), rows) : rows;  // either may have some that the other lacks
+  auto sampler = Sampler::make(request->sampler, tokens);
+  if (!sampler) return sampler.error();
+  Generation generation(line, *running->model, tokenizer ? &*tokenizer : nullptr, *request, std::move(*sampler), tokens);
+  auto status = generation.run(interruption());  // until here a signal ends the program: there is nothing to keep
+  if (status && !line.has("quiet")) std::fprintf(stderr, "%s\n", generation.timings(programStart).c_str());
+  return status;
+}
+
+Command generateCommand() { return {kGenerateInfo, runGenerate}; }
+
+}  // namespace quern

@@ -1,0 +1,157 @@
+// tools/quern/commands/ModelFacts.cpp — see ModelFacts.h.
+#include "tools/quern/commands/ModelFacts.h"
+
+#include "compiler/base/Text.h"
+#include "models/Model.h"
+#include "models/files/WeightValues.h"
+#include "models/tokenizer/ModelTokenizer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+#include <map>
+
+namespace quern {
+
+static constexpr int64_t kMostSize = int64_t{1} << 40;
+
+/// What a getter found; its error joins the reasons.
+template <class T>
+static std::optional<T> taken(Result<std::optional<T>> found, ModelFacts& facts) {
+  if (found) return *found;
+  facts.refused.push_back(found.error().message);
+  return std::nullopt;
+}
+
+static void readMetadata(const Metadata& metadata, ModelFacts& facts) {
+  facts.architecture = taken(metadata.string("general.architecture"), facts).value_or("");
+  facts.name = taken(metadata.string("general.name"), facts).value_or("");
+  if (facts.architecture.empty()) facts.refused.push_back(fmt::format("{}: has no 'general.architecture'", escapedShort(metadata.file())));
+  auto size = [&](const char* key) { return taken(metadata.integer(facts.architecture + "." + key, 0, kMostSize), facts); };
+  facts.context = size("context_length");
+  facts.width = size("embedding_length");
+  facts.layers = size("block_count");
+  facts.heads = size("attention.head_count");
+  facts.kvHeads = size("attention.head_count_kv");
+  facts.hidden = size("feed_forward_length");
+  facts.vocab = size("vocab_size");
+  facts.tokenizer = taken(metadata.string("tokenizer.ggml.model"), facts).value_or("");
+  auto tokens = metadata.strings("tokenizer.ggml.tokens");
+  if (!tokens) facts.refused.push_back(tokens.error().message);
+  else if (!tokens->empty()) facts.tokens = static_cast<int64_t>(tokens->size());
+  if (!facts.vocab) facts.vocab = facts.tokens;
+}
+
+static void readConfig(const WeightFiles& files, ModelFacts& facts) {
+  JsonFields fields(files.configPath(), *files.config());
+  facts.architecture = taken(fields.string("model_type"), facts).value_or("");
+  facts.name = taken(fields.string("_name_or_path"), facts).value_or("");
+  const JsonValue* names = files.config()->find("architectures");
+  const auto* list = names == nullptr ? nullptr : names->as<JsonArray>();
+  bool named = facts.architecture.empty() && list != nullptr && !list->empty() && list->front().as<std::string>() != nullptr;
+  if (named) facts.architecture = *list->front().as<std::string>();
+  auto size = [&](std::initializer_list<const char*> keys) {  // GPT-2's names and everybody else's
+    for (const char* key : keys)
+      if (auto value = taken(fields.integer(key, 0, kMostSize), facts)) return value;
+    return std::optional<int64_t>();
+  };
+  facts.context = size({"max_position_embeddings", "n_positions", "n_ctx"});
+  facts.width = size({"hidden_size", "n_embd"});
+  facts.layers = size({"num_hidden_layers", "n_layer"});
+  facts.heads = size({"num_attention_heads", "n_head"});
+  facts.kvHeads = size({"num_key_value_heads"});
+  facts.hidden = size({"intermediate_size", "n_inner"});
+  facts.vocab = size({"vocab_size"});
+  if (!files.tokenizerPath().empty()) facts.tokenizer = "tokenizer.json";
+}
+
+/// Types that no command reads values of, each with one tensor as an example.
+static void refuseTypes(const WeightFiles& files, ModelFacts& facts) {
+  std::map<TensorType, std::pair<const FileTensor*, size_t>> found;
+  for (const FileTensor& tensor : files.tensors())
+    if (!checkConvertible(tensor.type)) {
+      auto& [first, count] = found[tensor.type];
+      if (count++ == 0) first = &tensor;
+    }
+  for (const auto& [type, those] : found)
+    facts.refused.push_back(fmt::format(
+        "{}: {} of type {}, such as '{}': {}", escapedShort(files.files()[static_cast<size_t>(those.first->file)].path()),
+        counted(those.second, "tensor"), nameOf(type), escapedShort(those.first->name), checkConvertible(type).error().message));
+}
+
+/// What an architecture says of these sizes and tensors.
+static void refuseModel(const WeightFiles& files, ModelFacts& facts) {
+  // The description points into the files and does not outlive them.
+  auto source = describeModel(std::shared_ptr<const WeightFiles>(&files, [](const WeightFiles*) {}));
+  auto good = source ? checkModel(*source) : Result<void>(source.error());
+  if (source) facts.context = source->config.context;  // sliding windows cut it
+  if (!good) facts.refused.push_back(good.error().message);
+}
+
+/// What the tokenizer's reader says; and how many tokens there are where only it knows.
+static void refuseTokenizer(const WeightFiles& files, ModelFacts& facts) {
+  auto tokenizer = readModelTokenizer(files);
+  if (tokenizer && !facts.tokens) facts.tokens = tokenizer->size();
+  if (tokenizer || std::count(facts.refused.begin(), facts.refused.end(), tokenizer.error().message) > 0) return;
+  facts.refused.push_back(tokenizer.error().message);
+}
+
+ModelFacts factsOf(const WeightFiles& files) {
+  ModelFacts facts;
+  if (files.format() == WeightFormat::Gguf) readMetadata(files.metadata(), facts);
+  else readConfig(files, facts);
+  for (const FileTensor& tensor : files.tensors()) facts.parameters += tensor.elements();
+  refuseTypes(files, facts);
+  if (files.tensors().empty())
+    facts.refused.push_back(fmt::format("{}: has no tensors: it can tokenize, but not run", escapedShort(files.path())));
+  else if (facts.refused.empty()) refuseModel(files, facts);
+  if (facts.tokenizer.empty())
+    facts.refused.push_back(fmt::format("{}: has no tokenizer: only ids work, text does not", escapedShort(files.path())));
+  else refuseTokenizer(files, facts);
+  return facts;
+}
+
+ModelFacts factsOf(const ModelConfig& config) {
+  ModelFacts facts;
+  facts.architecture = config.architecture;
+  facts.name = config.name;
+  facts.context = config.context;
+  facts.width = config.width;
+  facts.layers = config.layers;
+  facts.heads = config.heads;
+  facts.hidden = config.hidden;
+  facts.vocab = config.vocab;
+  int64_t w = config.width, h = config.hidden;
+  int64_t block = 2 * w + (3 * w * w + 3 * w) + (w * w + w) + 2 * w + (w * h + h) + (h * w + w);  // norm, qkv, proj, norm, fc1, fc2
+  facts.parameters = (config.vocab + config.context) * w + config.layers * block + 2 * w + config.vocab * w;
+  return facts;
+}
+
+void checkTensor(const FileTensor& tensor, WeightCheck& check) {
+  if (!checkConvertible(tensor.type)) {
+    check.skipped.push_back(tensor.name);
+    return;
+  }
+  ++check.tensors;
+  int64_t elements = tensor.elements(), step = 4096;  // whole blocks of every type
+  const TensorTypeInfo& info = infoOf(tensor.type);
+  std::vector<float> values(static_cast<size_t>(step));
+  BadWeight bad{tensor.name, 0, 0, 0};
+  for (int64_t first = 0; first < elements; first += step) {
+    int64_t count = std::min(step, elements - first);
+    auto good = toFloats(tensor.type, tensor.data + first / info.blockElements * info.blockBytes, count, values.data());
+    for (int64_t i = 0; good && i < count; ++i) {
+      float value = values[static_cast<size_t>(i)];
+      if (std::isfinite(value)) continue;
+      if (bad.count++ == 0) {
+        bad.index = first + i;
+        bad.value = std::isnan(value) ? std::numeric_limits<float>::quiet_NaN() : value;  // without a sign
+      }
+    }
+  }
+  check.values += elements;
+  if (bad.count > 0) check.bad.push_back(std::move(bad));
+}
+
+}  // namespace quern

@@ -1,0 +1,61 @@
+// tools/quern/commands/ModelFacts.h — what `info` says of a model: its sizes as far as its files tell, and what stands against it.
+#pragma once
+
+#include "models/ModelConfig.h"
+#include "models/files/WeightFiles.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+struct ModelFacts {
+  std::string architecture, name;
+  std::optional<int64_t> context, width, layers, heads, kvHeads, hidden, vocab;
+  std::string tokenizer;             ///< "gpt2", "llama", "tokenizer.json" ...; "": none
+  std::optional<int64_t> tokens;     ///< of the tokenizer
+  int64_t parameters = 0;            ///< elements of all tensors
+  std::vector<std::string> refused;  ///< each a reason why a command would refuse the model or a part of it
+};
+
+/// What files say, and whether reading them as a model and as a tokenizer would be refused.
+ModelFacts factsOf(const WeightFiles& files);
+/// A name in configs/models.
+ModelFacts factsOf(const ModelConfig& config);
+
+/// One weight that is not finite.
+struct BadWeight {
+  std::string tensor;
+  int64_t index = 0;  ///< of the first such element
+  float value = 0;
+  int64_t count = 0;  ///< of such elements in this tensor
+};
+
+struct WeightCheck {
+  int64_t tensors = 0, values = 0;
+  std::vector<std::string> skipped;  ///< tensors whose type has no floats or cannot be converted
+  std::vector<BadWeight> bad;        ///< the first and the number of each tensor that has any
+};
+
+/// Reads every tensor. `progress` gets the bytes read so far.
+template <class Progress>
+WeightCheck checkWeights(const WeightFiles& files, Progress progress);
+
+/// One tensor's part of it: adds to `check`.
+void checkTensor(const FileTensor& tensor, WeightCheck& check);
+
+template <class Progress>
+WeightCheck checkWeights(const WeightFiles& files, Progress progress) {
+  WeightCheck check;
+  int64_t done = 0;
+  for (const FileTensor& tensor : files.tensors()) {
+    checkTensor(tensor, check);
+    files.drop(tensor);
+    progress(done += tensor.bytes);
+  }
+  return check;
+}
+
+}  // namespace quern

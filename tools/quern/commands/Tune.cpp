@@ -1,0 +1,209 @@
+// tools/quern/commands/Tune.cpp — `quern tune`: finds the fastest schedules for this CPU and keeps them.
+#include "compiler/base/Log.h"
+#include "compiler/base/Text.h"
+#include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Json.h"
+#include "tools/quern/cli/ModelOpen.h"
+#include "tools/quern/commands/Workloads.h"
+#include "tuner/Tuner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fmt/format.h>
+#include <set>
+
+namespace quern {
+
+static const CommandInfo kTuneInfo = {
+    "tune", "[OP|--suite FILE|--baseline FILE|--model M] [--budget 60s] [--effort estimate|measure|patient|exhaustive]",
+    "tunes into the cache; Ctrl-C keeps what is done, the same command resumes",
+    "  quern tune                                 the recorded baseline's ops and models\n"
+    "  quern tune matmul m=512 n=512 k=512 const=b --effort patient\n"
+    "  quern tune --suite transformer-f32 --budget 60s\n"
+    "  quern tune matmul m=64 n=64 k=64 --pin \"mr=8 nr=32\"; quern tune matmul m=64 n=64 k=64 --unpin\n"};
+
+namespace {
+
+/// "60s", "2m", "500ms", "90".
+Result<double> parseSeconds(const std::string& given) {
+  const std::pair<std::string_view, double> units[] = {{"ms", 1e-3}, {"s", 1}, {"m", 60}, {"h", 3600}, {"", 1}};
+  for (auto [unit, scale] : units) {
+    if (!given.ends_with(unit)) continue;
+    auto value = parseDouble(std::string_view(given).substr(0, given.size() - unit.size()));
+    if (value && *value > 0 && std::isfinite(*value)) return *value * scale;
+    break;
+  }
+  return badCommand(fmt::format("tune: --budget {} is not a time such as 60s or 2m", escaped(given)));
+}
+
+void showProgress(const TuneProgress& p) {
+  std::string left = p.secondsLeft > 0 ? fmt::format(", {:.0f} s left", p.secondsLeft) : "";
+  std::fprintf(stderr, "\r\033[K[%zu/%zu] %s  %zu/%zu candidates, %.2fx the default%s", p.op + 1, p.ops, p.name.substr(0, 60).c_str(),
+               p.candidate, p.candidates, p.speedup, left.c_str());
+}
+
+/// A row's first cell: a ratio only where something was measured against the default.
+std::string speedText(const TuneOutcome& o) {
+  if (o.skipped) return "tuned before";
+  if (!o.reached) return "not reached";
+  return o.candidates.empty() ? "default" : fmt::format("{:.2f}x", o.speedup);
+}
+
+std::string tableOf(const std::vector<TuneOutcome>& outcomes) {
+  std::string out = "speed vs default  one call   tried  op | schedule\n";
+  for (const TuneOutcome& o : outcomes) {
+    bool blank = o.skipped || !o.reached;
+    out += fmt::format("{:>16}  {:>9}  {:>6}  {}", speedText(o),
+                       blank            ? ""
+                       : o.medianNs > 0 ? humanTime(o.medianNs)
+                                        : "-",
+                       blank ? "" : std::to_string(o.candidates.size()), o.op);
+    out += blank ? "\n" : fmt::format(" | {}{}\n", o.schedule, o.finished ? "" : "  (cut short)");
+  }
+  return out;
+}
+
+Json jsonOf(const std::vector<TuneOutcome>& outcomes) {
+  Json rows = Json::array();
+  for (const TuneOutcome& o : outcomes) {
+    Json candidates = Json::array();
+    for (const CandidateResult& c : o.candidates)
+      candidates.push_back({{"schedule", c.schedule}, {"predicted", c.predicted}, {"ratio", c.ratio}, {"outcome", c.outcome}});
+    rows.push_back({{"op", o.op},
+                    {"schedule", o.schedule},
+                    {"speedup", o.speedup},
+                    {"warm_ns", o.medianNs},
+                    {"reached", o.reached},
+                    {"finished", o.finished},
+                    {"skipped", o.skipped},
+                    {"candidates", candidates}});
+  }
+  return {{"rows", rows}};
+}
+
+Result<Workload> workloadOf(const CommandLine& line) {
+  if (auto good = checkModelFlag(line); !good) return good.error();
+  int given = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
+  if (given > 1) return badCommand("tune: one of an op, --suite, --baseline and --model");
+  if (line.has("suite")) return suiteWorkload(line.get("suite"));
+  if (!line.words().empty()) {
+    auto entry = opFromWords(line.words());
+    if (!entry) return entry.error();
+    return opWorkload(entry->op);
+  }
+  if (line.has("model")) {
+    auto source = openModelOf(line);
+    return source ? modelWorkload(*source) : Result<Workload>(source.error());
+  }
+  return baselineWorkload(line.has("baseline") ? line.get("baseline") : "smallmind");
+}
+
+/// Says what is odd about a space before it is searched: so many combinations that only a sample is looked at.
+void noteSpace(const SearchSpace& space, const Workload& workload) {
+  std::set<OpClass> noted;
+  for (const WorkloadItem& item : workload.items) {
+    SpaceSize size = sizeOf(space, item.op);
+    if (size.all || !noted.insert(classOf(item.op)).second) continue;
+    std::fprintf(stderr, "quern: %s has %s combinations for %s: a fixed sample of at most %zu is looked at\n", escaped(space.file).c_str(),
+                 size.combinations.c_str(), std::string(familyName(classOf(item.op))).c_str(), size.most);
+  }
+}
+
+/// Ops that no other schedule was legal for, and a machine on which winners may be luck.
+void warnAbout(const std::vector<TuneOutcome>& outcomes, const SearchSpace& space, const Target& target) {
+  double timed = 0, had = 0;
+  for (const TuneOutcome& o : outcomes) {
+    timed += o.timedSeconds;
+    had += o.coreSeconds;
+    if (o.skipped || !o.finished || !o.candidates.empty()) continue;
+    auto op = parseOp(o.op);
+    std::string why = op ? whyNoneIsLegal(space, *op, target) : "";
+    logWarning(fmt::format("{}: no other schedule of {} is legal for it{}", o.op, escaped(space.file), why.empty() ? "" : ": " + why));
+  }
+  constexpr double kLeast = 0.1;  // seconds that say something
+  if (timed > kLeast) sayIfBusy(had / timed, "winners may be luck; tune again (--again) when it is quiet");
+}
+
+/// What the run did not get to, and how to go on. `last`: interrupted, or the budget ended.
+void sayWhatIsLeft(const std::vector<TuneOutcome>& outcomes, const std::string& last) {
+  auto count = [&](auto&& is) { return static_cast<size_t>(std::count_if(outcomes.begin(), outcomes.end(), is)); };
+  size_t done = count([](const TuneOutcome& o) { return o.skipped || o.finished; }),
+         unreached = count([](const TuneOutcome& o) { return !o.reached; });
+  if (done == outcomes.size() && last != "interrupted") return;
+  std::string rest =
+      unreached == 0 ? ""
+                     : fmt::format("; {} not reached, {} default schedule", unreached, unreached == 1 ? "it runs its" : "they run their");
+  std::fprintf(stderr, "quern: %s: %zu of %s tuned%s; the same command goes on\n", last.c_str(), done,
+               counted(outcomes.size(), "op").c_str(), rest.c_str());
+}
+
+Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library, const Stop& stop) {
+  if (line.words().empty()) return badCommand("tune: --pin and --unpin need an OP");
+  auto entry = opFromWords(line.words());
+  if (!entry) return entry.error();
+  if (line.has("unpin"))
+    if (auto pinned = library.tuning().choose(entry->op, library.target()); !pinned || !pinned->pinned)
+      return badCommand(fmt::format("tune: {} is not pinned", text(entry->op)));
+  auto good = line.has("unpin") ? unpinSchedule(library, entry->op) : pinSchedule(library, entry->op, line.get("pin"), stop);
+  if (!good) return good.error();
+  if (auto written = writeResult(fmt::format("{} {}\n", line.has("unpin") ? "unpinned" : "verified and pinned", text(entry->op))); !written)
+    return written.error();
+  return 0;
+}
+
+}  // namespace
+
+static Result<int> runTune(std::vector<std::string> args) {
+  CommandLine line(kTuneInfo, std::move(args));
+  line.common({"cpu", "cache", "json"})
+      .value("suite", "FILE", "", "every op of a suite")
+      .value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
+  modelFlag(line, "every op of a model")
+      .value("budget", "TIME", "", "at most this long (60s, 2m)")
+      .value("effort", "E", "measure", "estimate (records nothing), measure, patient, exhaustive");
+  line.value("space", "FILE", "default", "search space: a name in configs/tune or a TOML file")
+      .value("pin", "SCHEDULE", "", "verify this schedule and always use it for OP")
+      .toggle("unpin", "free OP again");
+  line.toggle("again", "also what has been tuned before");
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  TuneOptions options;
+  auto effort = parseEffort(line.get("effort"));
+  if (!effort) return effort.error();
+  options.effort = *effort;
+  if (line.has("budget")) {
+    auto seconds = parseSeconds(line.get("budget"));
+    if (!seconds) return seconds.error();
+    options.budgetSeconds = *seconds;
+  }
+  auto library = libraryOf(line, true);
+  if (!library) return library.error();
+  Stop interrupted = interruption();
+  if (line.has("pin") || line.has("unpin")) return pinOrUnpin(line, **library, interrupted);
+  auto workload = workloadOf(line);
+  if (!workload) return workload.error();
+  auto space = readSearchSpace(line.get("space"));
+  if (!space) return space.error();
+  options.stop = interrupted;
+  options.retune = line.has("again") || !line.words().empty();
+  if (wantsProgress(line)) options.progress = showProgress;
+  for (const WorkloadItem& item : workload->items)
+    if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits.error();
+  noteSpace(*space, *workload);
+  if (!(*library)->cache().enabled()) logWarning("without a cache what is tuned is shown and not kept");
+  auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
+  if (options.progress) std::fprintf(stderr, "\r\033[K");
+  if (!outcomes) return outcomes.error();
+  warnAbout(*outcomes, *space, (*library)->target());
+  if (line.has("json"))
+    if (auto good = writeResult(jsonText(jsonOf(*outcomes)), line.get("json")); !good) return good.error();
+  if (line.get("json") != "-")
+    if (auto good = writeResult(tableOf(*outcomes)); !good) return good.error();
+  sayWhatIsLeft(*outcomes, interrupted.asked() ? "interrupted" : "the budget ended");
+  return interrupted.asked() ? interruptedStatus() : 0;
+}
+
+Command tuneCommand() { return {kTuneInfo, runTune}; }
+
+}  // namespace quern

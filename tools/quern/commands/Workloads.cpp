@@ -1,0 +1,94 @@
+// tools/quern/commands/Workloads.cpp — see Workloads.h.
+#include "tools/quern/commands/Workloads.h"
+
+#include "compiler/base/Files.h"
+#include "compiler/base/Text.h"
+#include "compiler/op/OpFile.h"
+#include "tools/recorded/Gradients.h"
+#include "models/Model.h"
+#include "tools/recorded/NamedModel.h"
+#include "tools/recorded/RecordedModels.h"
+
+#include <fmt/format.h>
+#include <set>
+
+namespace quern {
+
+/// Rows in flight that a run-time dimension is tuned at when nothing says better.
+static constexpr int64_t kSampleRows = 32;
+
+static WorkloadItem itemOf(const OpDesc& op, double priority) {
+  WorkloadItem item{op, {}, 1, CacheState::Hot, priority};
+  for (const std::string& name : runtimeDims(op)) item.sample[name] = kSampleRows;
+  return item;
+}
+
+Workload opWorkload(const OpDesc& op) { return {text(op), {itemOf(op, 1)}}; }
+
+Result<Workload> suiteWorkload(const std::string& nameOrPath) {
+  auto path = findConfig("suites", nameOrPath);
+  if (!path) return path.error();
+  auto file = readOpFile(*path);
+  if (!file) return file.error();
+  Workload workload{file->name, {}};
+  for (const OpEntry& entry : file->entries) workload.items.push_back(itemOf(entry.op, 1));
+  return workload;
+}
+
+/// The ops of one row: its own, or those of its workload. Errors: BadInput naming row and field.
+static Result<std::vector<OpDesc>> opsOf(const RecordRow& row) {
+  auto size = [&](const char* name) { return row.sizes.count(name) != 0 ? row.sizes.at(name) : int64_t{0}; };
+  if (row.workload == "op") {
+    auto op = parseOp(row.op);
+    if (!op) return badInput(fmt::format("{}: row '{}': {}", row.at, escaped(row.id), op.error().message));
+    return std::vector<OpDesc>{*op};
+  }
+  bool sized = size("m") > 0 && size("k") > 0 && size("n") > 0;
+  if (row.workload == "matmul-backward" && sized) return MatmulGradient::ops(size("m"), size("k"), size("n"));
+  if (row.workload == "two-layer-step" && sized && size("h") > 0) {
+    std::vector<OpDesc> ops = MatmulGradient::ops(size("m"), size("h"), size("n"));
+    ops.push_back(MatmulGradient::ops(size("m"), size("k"), size("h"))[0]);
+    return ops;
+  }
+  return badInput(fmt::format(
+      "{}: row '{}': workload '{}' is not known or lacks sizes; known: op, matmul-backward (m, k, n), two-layer-step (m, k, h, n)", row.at,
+      escaped(row.id), escaped(row.workload)));
+}
+
+/// Appends without repeating an op: the first, which has the higher priority, stays.
+static void addOnce(Workload& workload, std::set<std::string>& seen, WorkloadItem item) {
+  if (seen.insert(text(item.op)).second) workload.items.push_back(std::move(item));
+}
+
+Result<Workload> baselineWorkload(const std::string& nameOrPath) {
+  auto path = findConfig("baselines", nameOrPath);
+  if (!path) return path.error();
+  auto record = readRecordFile(*path);
+  if (!record) return record.error();
+  Workload workload{record->name, {}};
+  std::set<std::string> seen;
+  auto longest = [](const Columns& ms) { return ms.count("baseline") != 0 ? ms.at("baseline") : ms.empty() ? 0 : ms.begin()->second; };
+  for (const RecordModel& model : record->models) {
+    auto config = configOf(model, record->seed);
+    if (!config) return config.error();
+    // The recorded forwards run prompt .. prompt + steps - 1 rows: tune in the middle of them.
+    auto forward = workloadOf(randomModel(*config, false), model.prompt + model.steps / 2);
+    if (!forward) return forward.error();
+    for (WorkloadItem item : forward->items) {
+      item.priority = longest(model.ms);
+      addOnce(workload, seen, std::move(item));
+    }
+  }
+  for (const RecordRow& row : record->rows) {
+    auto ops = opsOf(row);
+    if (!ops) return ops.error();
+    for (const OpDesc& op : *ops) addOnce(workload, seen, itemOf(op, longest(row.ms)));
+  }
+  return workload;
+}
+
+Result<Workload> modelWorkload(const ModelSource& source) {
+  return workloadOf(source, std::min<int64_t>(kSampleRows, source.config.context));
+}
+
+}  // namespace quern
