@@ -29,12 +29,14 @@ void ModelGraph::fail(Error error) {
   if (status_) status_ = std::move(error);
 }
 
-OpDesc ModelGraph::op(const std::string& given) {
-  auto parsed = parseOp(given);
-  if (parsed) return *parsed;
-  fail(badInput(fmt::format("{}: {}", escaped(weights_.label()), parsed.error().message)));
-  return {};
+OpDesc ModelGraph::checked(OpDesc op) {
+  auto good = std::visit([](const auto& o) { return o.validate(); }, op);
+  if (!good) fail(badInput(fmt::format("{}: {}", escaped(weights_.label()), good.error().message)));
+  return op;
 }
+
+/// Any number of rows of so many elements.
+static Shape rowsOf(int64_t width) { return {Dim{Dim::kAny}, Dim{width}}; }
 
 const Weight* ModelGraph::take(const std::string& name, std::initializer_list<int64_t> shape) {
   auto weight = weights_.take(name, std::span(shape.begin(), shape.size()));
@@ -88,35 +90,52 @@ GraphRows ModelGraph::plusPositions(const GraphRows& x, const std::string& table
   PlanBuffer positions = plan_.constant();
   list_.push_back({GraphWeight::Kind::Floats, positions, {}, ElementType::F32, {weight}, {c_.context * c_.width}, 1});
   GraphRows out = fresh(c_.width, x);
-  plan_.step({"position",
-              op(fmt::format("add a=*x{} b=*x{}", c_.width, c_.width)),
-              {x.dim},
-              {view(x), {positions, 0, {}, c_.width, PlanOrigin::Past}, view(out)}});
+  plan_.step(
+      {"position",
+       checked(MapOp{
+           scalarCall(ScalarFn::Add, {scalarOperand("a"), scalarOperand("b")}), {{"a", rowsOf(c_.width)}, {"b", rowsOf(c_.width)}}, ""}),
+       {x.dim},
+       {view(x), {positions, 0, {}, c_.width, PlanOrigin::Past}, view(out)}});
   return out;
 }
 
 GraphRows ModelGraph::rmsNorm(const GraphRows& x, const std::string& gain) {
   GraphRows out = fresh(x.width, x);
   PlanBuffer gains = floats(gain, x.width);
-  plan_.step({gain, op(fmt::format("rmsnorm x=*x{} eps={}", x.width, shortest(c_.eps))), {x.dim}, {view(x), {gains}, view(out)}});
+  plan_.step({gain, checked(RmsNormOp{{rowsOf(x.width), c_.eps}}), {x.dim}, {view(x), {gains}, view(out)}});
   return out;
 }
 
 GraphRows ModelGraph::layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias) {
   GraphRows out = fresh(x.width, x);
   PlanBuffer gains = floats(gain, x.width), biases = floats(bias, x.width);
-  plan_.step(
-      {gain, op(fmt::format("layernorm x=*x{} eps={}", x.width, shortest(c_.eps))), {x.dim}, {view(x), {gains}, {biases}, view(out)}});
+  plan_.step({gain, checked(LayerNormOp{{rowsOf(x.width), c_.eps}}), {x.dim}, {view(x), {gains}, {biases}, view(out)}});
   return out;
 }
 
-/// What follows the product: without its bias where there is none, and nothing where nothing is left.
-static std::string endOf(const LinearEnd& end, bool biased) {
-  if (end.ep.empty()) return biased ? "x + bias" : "";
-  size_t at = end.ep.find("x + bias");
-  if (biased || at == std::string::npos) return end.ep;
-  std::string rest = end.ep.substr(at + 8), bare = fmt::format("{}x{}", end.ep.substr(0, at), rest);
-  return bare == "x" ? "" : bare;
+ScalarFn ModelGraph::function(const std::string& name) {
+  const ScalarFnInfo* fn = findScalarFn(name);
+  if (fn != nullptr && fn->arity == 1) return fn->fn;
+  fail(badInput(fmt::format("{}: '{}' is no function that kernels know", escaped(weights_.label()), escaped(name))));
+  return ScalarFn::Neg;
+}
+
+LinearEnd addedTo(const GraphRows& residual) {
+  return {scalarCall(ScalarFn::Add, {scalarOperand("x"), scalarOperand("residual")}), {{"residual", residual}}};
+}
+
+LinearEnd activated(ScalarFn fn) { return {scalarCall(fn, {scalarOperand("x")}), {}}; }
+
+LinearEnd gatedBy(ScalarFn fn, const GraphRows& gate) {
+  return {scalarCall(ScalarFn::Mul, {scalarCall(fn, {scalarOperand("gate")}), scalarOperand("x")}), {{"gate", gate}}};
+}
+
+/// What follows the product: with its bias, where it has one. Null: nothing does.
+static ScalarExprRef epilogueOf(const LinearEnd& end, bool biased) {
+  ScalarExprRef x = scalarOperand("x");
+  ScalarExprRef product = biased ? scalarCall(ScalarFn::Add, {x, scalarOperand("bias")}) : x;
+  if (end.ep == nullptr) return biased ? product : nullptr;
+  return substituted(end.ep, "x", product);
 }
 
 PlanBuffer ModelGraph::biases(const std::vector<std::string>& names, const std::vector<int64_t>& widths) {
@@ -135,19 +154,23 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
     return fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()),
                                      escapedShort(first.stored), nameOf(first.type))));
   bool biased = std::any_of(parts.biases.begin(), parts.biases.end(), [&](const std::string& each) { return weights_.has(each); });
-  std::string ep = endOf(end, biased), given = fmt::format("matmul m=* n={} k={}{} const=b", out.width, x.width, inOut ? "" : " tb=1");
-  if (*type != ElementType::F32) given += fmt::format(" w={}", text(*type));
-  if (!ep.empty()) given += fmt::format(" ep=\"{}\"", ep);
+  MatmulOp matmul;
+  matmul.m = {Dim::kAny};
+  matmul.n = {out.width};
+  matmul.k = {x.width};
+  matmul.tb = !inOut;
+  matmul.constB = true;
+  matmul.w = *type;
+  matmul.ep = epilogueOf(end, biased);
   std::map<std::string, PlanView> operands;
   for (const auto& [name, rows] : end.operands) {
     operands[name] = view(rows);
-    if (name != "residual") given += fmt::format(" {}=*x{}", name, rows.width);
+    if (name != "residual") matmul.operandShapes.emplace_back(name, rowsOf(rows.width));
   }
   if (biased) operands["bias"] = {biases(parts.biases, parts.widths)};
-  GraphWeight weight{GraphWeight::Kind::Packed, plan_.constant(), op(given), *type, parts.weights, parts.widths, x.width};
+  GraphWeight weight{GraphWeight::Kind::Packed, plan_.constant(), checked(matmul), *type, parts.weights, parts.widths, x.width};
   if (!status_) return;
   PlanStep step{first.stored, weight.op, {x.dim}, {view(x), {weight.buffer}}};
-  const auto& matmul = std::get<MatmulOp>(weight.op);
   if (matmul.ep != nullptr)
     for (const std::string& name : operandsOf(*matmul.ep))
       if (auto found = operands.find(name); found != operands.end()) step.operands.push_back(found->second);
@@ -187,27 +210,24 @@ GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const Gr
   int64_t heads = c_.heads, keyHeads = c_.keyHeads(), size = c_.headDim(), row = keyHeads * size;
   GraphRows query = q;
   PlanBuffer keys = plan_.perPosition(row, kvType_), values = plan_.perPosition(row, kvType_);
-  std::string to = kvType_ == ElementType::F32 ? "" : fmt::format(" to={}", text(kvType_));
   PlanView keysNow{keys, 0, {row, size}, row, PlanOrigin::Past, kvType_}, valuesNow{values, 0, {row}, row, PlanOrigin::Past, kvType_};
   if (rotate) {
     if (!rotates_) angles_ = plan_.constant();
     rotates_ = true;
-    const char* pairs = c_.rope.pairs == RopePairs::Adjacent ? "adjacent" : "half";
+    auto rope = [&](int64_t count, ElementType to) { return checked(RopeOp{{Dim{Dim::kAny}, Dim{count}, Dim{size}}, c_.rope.pairs, to}); };
     PlanView angles{angles_, 0, {}, size, PlanOrigin::Past};
     query = fresh(heads * size, q);
-    plan_.step(
-        {"rope.q", op(fmt::format("rope x=*x{}x{} pairs={}", heads, size, pairs)), {q.dim}, {headsView(q), angles, headsView(query)}});
-    plan_.step(
-        {"rope.k", op(fmt::format("rope x=*x{}x{} pairs={}{}", keyHeads, size, pairs, to)), {k.dim}, {headsView(k), angles, keysNow}});
+    plan_.step({"rope.q", rope(heads, ElementType::F32), {q.dim}, {headsView(q), angles, headsView(query)}});
+    plan_.step({"rope.k", rope(keyHeads, kvType_), {k.dim}, {headsView(k), angles, keysNow}});
   } else {
     keysNow.strides = {row};
-    plan_.step({"keys", op(fmt::format("cast x=*x{}{}", row, to)), {k.dim}, {view(k), keysNow}});
+    plan_.step({"keys", checked(CastOp{rowsOf(row), ElementType::F32, kvType_}), {k.dim}, {view(k), keysNow}});
   }
-  plan_.step({"values", op(fmt::format("cast x=*x{}{}", row, to)), {v.dim}, {view(v), valuesNow}});
+  plan_.step({"values", checked(CastOp{rowsOf(row), ElementType::F32, kvType_}), {v.dim}, {view(v), valuesNow}});
   GraphRows out = fresh(heads * size, q);
-  std::string kind = kvType_ == ElementType::F32 ? "" : fmt::format(" kv_type={}", text(kvType_));
+  Dim any{Dim::kAny};
   plan_.step({"attention",
-              op(fmt::format("attention heads={} kv_heads={} head_dim={} q=* kv=* causal=1{}", heads, keyHeads, size, kind)),
+              checked(AttentionOp{Dim{heads}, Dim{keyHeads}, Dim{size}, any, any, kvType_, Causal::LastRowSeesAll}),
               {q.dim, PlanDim::Positions},
               {headsView(query),
                {keys, 0, {row, size}, row, PlanOrigin::First, kvType_},

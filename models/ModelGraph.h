@@ -38,11 +38,16 @@ struct GraphGather {
   size_t weight = 0;  ///< of the graph
 };
 
-/// How a linear layer ends. The expression is in x, the product, in the grammar of `ep`.
+/// How a linear layer ends: an expression of x, the product with its bias, where there is one.
 struct LinearEnd {
-  std::string ep;                                           ///< "" or such as "gelu_tanh(x + bias) + residual"
-  std::vector<std::pair<std::string, GraphRows>> operands;  ///< of ep, apart from bias
+  ScalarExprRef ep;                                         ///< null: x itself
+  std::vector<std::pair<std::string, GraphRows>> operands;  ///< of ep, apart from x
 };
+/// x + residual.
+LinearEnd addedTo(const GraphRows& residual);
+/// fn(x), and fn(gate) * x.
+LinearEnd activated(ScalarFn fn);
+LinearEnd gatedBy(ScalarFn fn, const GraphRows& gate);
 
 /// Errors are kept: the first one is what status() says, and what is built after it means nothing.
 class ModelGraph {
@@ -70,6 +75,8 @@ public:
   /// Logits of a head [vocab,width]; `head` may be the table that embedding() was given.
   void logits(const GraphRows& x, const std::string& head);
 
+  /// A function of one number by its name in expressions.
+  ScalarFn function(const std::string& name);
   static GraphRows part(const GraphRows& x, int64_t column, int64_t width);
   bool has(const std::string& name) const { return weights_.has(name); }
   /// A weight that is there but means nothing here.
@@ -101,7 +108,8 @@ private:
   GraphRows fresh(int64_t width, const GraphRows& like);
   static PlanView view(const GraphRows& x, ElementType type = ElementType::F32);
   PlanView headsView(const GraphRows& x) const;
-  OpDesc op(const std::string& given);
+  /// The op, where it is one. What is wrong with it is kept.
+  OpDesc checked(OpDesc op);
   void fail(Error error);
 
   Weights& weights_;

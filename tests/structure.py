@@ -87,6 +87,48 @@ def check_manners(path, lines, wrong):
             wrong.append(f"{path}:{number}: a library ends the program; an error is a value, a broken invariant QUERN_CHECK")
 
 
+def count_names(root, files, wrong):
+    """How many files know a thing by name: what adding one costs (compiler/README.md)."""
+    texts = {}
+    for path in files:
+        if path.endswith((".h", ".cpp", ".build", ".in")) and not path.startswith("tests/"):
+            with open(os.path.join(root, path), encoding="utf-8") as file:
+                texts[path] = file.read()
+    product = {path: text for path, text in texts.items() if path.endswith((".h", ".cpp")) and path.startswith(("compiler/", "tuner/", "runtime/"))}
+    models = {path: text for path, text in texts.items() if path.endswith((".h", ".cpp")) and path.startswith("models/") and "tokenizer/" not in path}
+
+    def at_most(kind, name, pattern, most, where):
+        found = sorted(path for path, text in where.items() if re.search(pattern, text))
+        if not 1 <= len(found) <= most:
+            wrong.append(f"{kind} {name} is named by {len(found)} files, {most} are enough: {' '.join(found)}")
+        return 1
+
+    counted = 0
+    # Those with a schedule family or a spelling of their own have its files too.
+    for name in re.findall(r"(?:First|Other)\((\w+)\)", texts["compiler/op/OpDesc.h"]):
+        if name not in ("MatmulOp", "MapOp", "AttentionOp"):
+            counted += at_most("op", name, rf"\b{name}\b", 5, product)
+    # Decay is softmax's and attention's, the reference is told of it; the gelus are forms of one spelling; sigmoid is part of others.
+    shared = {"Decay": 3, "Exp": 2, "Sigmoid": 4, "GeluErf": 2, "GeluTanh": 2, "GeluSigmoid": 2}
+    for name in re.search(r"^activations = \[(.*)\]", texts["compiler/meson.build"], re.M).group(1).replace("'", "").split(", "):
+        pattern = rf"\b(LoopOp|ScalarFn|maths)::{name}\b|activations/{name}\.h"
+        counted += at_most("activation", name, pattern, shared.get(name, 1), product)
+    rooms = {path: text for path, text in product.items() if path.startswith(("compiler/loops/ir/", "compiler/codegen/")) and not path.endswith("ir/Value.cpp")}
+    indices = ("Add", "Sub", "Mul", "Div", "Rem", "Max", "Min")  # the verifier works them out as well
+    for name in re.findall(r"^  X\((\w+), \"", texts["compiler/loops/ir/LoopNodeList.h"], re.M):
+        counted += at_most("node", name, rf"\bLoopOp::{name}\b|X\({name}, ", 4 if name in indices else 3, rooms)
+    for name in re.search(r"^architectures = \[(.*)\]", texts["models/meson.build"], re.M).group(1).replace("'", "").split(", "):
+        counted += at_most("architecture", name, rf"\bmake{name}\b|arch/{name}\.|\"{name.lower()}\"", 2 if name == "Gpt2" else 1,
+                           models)
+    cpus = [os.path.basename(path)[:-5] for path in files if path.startswith("configs/cpu/") and path.endswith(".toml")]
+    for name in cpus:
+        found = [path for path, text in product.items() if f'"{name}"' in text and path != "compiler/target/Target.cpp"]  # levels, and LLVM's models of them
+        counted += 1
+        if found and not name.startswith("x86-64"):
+            wrong.append(f"CPU {name} is named by {' '.join(found)}: its file in configs/cpu is enough")
+    return counted
+
+
 def main():
     root = sys.argv[1]
     listed = subprocess.run(["git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True, check=True)
@@ -111,9 +153,10 @@ def main():
             wrong += [f"{path}:{i}: {len(line)} characters, at most {LINE_CHARACTERS}" for i, line in enumerate(lines, 1) if len(line) > LINE_CHARACTERS]
             if not lines[0].startswith(("// " + path, "/* " + path)):
                 wrong.append(f"{path}:1: opens with its own path and what it is")
+    counted = count_names(root, files, wrong)
     print("\n".join(long_files + wrong))
-    print(f"{sources} sources, {len(wrong)} wrong")
-    sys.exit(1 if wrong or sources < 50 else 0)
+    print(f"{sources} sources, {counted} things counted, {len(wrong)} wrong")
+    sys.exit(1 if wrong or sources < 50 or counted < 60 else 0)
 
 
 main()

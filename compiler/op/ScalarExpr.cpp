@@ -91,6 +91,14 @@ bool sameExpr(const ScalarExprRef& a, const ScalarExprRef& b) {
   return true;
 }
 
+ScalarExprRef substituted(const ScalarExprRef& expr, std::string_view operand, const ScalarExprRef& by) {
+  if (expr->kind == ScalarExpr::Kind::Operand) return expr->operand == operand ? by : expr;
+  if (expr->kind != ScalarExpr::Kind::Call) return expr;
+  std::vector<ScalarExprRef> args;
+  for (const ScalarExprRef& arg : expr->args) args.push_back(substituted(arg, operand, by));
+  return scalarCall(expr->fn, std::move(args));
+}
+
 static void collectOperands(const ScalarExpr& expr, std::vector<std::string>& names) {
   if (expr.kind == ScalarExpr::Kind::Operand && std::find(names.begin(), names.end(), expr.operand) == names.end())
     names.push_back(expr.operand);

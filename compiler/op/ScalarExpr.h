@@ -68,6 +68,8 @@ ScalarExprRef scalarCall(ScalarFn fn, std::vector<ScalarExprRef> args);
 Result<ScalarExprRef> parseScalarExpr(std::string_view text);
 /// parse(text(x)) has the same tree as x.
 std::string text(const ScalarExpr& expr);
+/// `expr` with another expression in the place of an operand.
+ScalarExprRef substituted(const ScalarExprRef& expr, std::string_view operand, const ScalarExprRef& by);
 bool sameExpr(const ScalarExprRef& a, const ScalarExprRef& b);
 /// Operand names in the order they first appear.
 std::vector<std::string> operandsOf(const ScalarExpr& expr);

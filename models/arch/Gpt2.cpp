@@ -101,16 +101,17 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
 
 void build(ModelGraph& g, const ModelConfig& c, bool hf) {
   int64_t d = c.width;
+  ScalarFn gelu = g.function("gelu_" + c.gelu);
   bool inOut = hf;  // Hugging Face keeps GPT-2's linears as [in,out]
   GraphRows x = g.plusPositions(g.embedding("token_embd.weight"), "position_embd.weight");
   for (int64_t i = 0; i < c.layers; ++i) {
     std::string blk = fmt::format("blk.{}.", i);
     GraphRows qkv = g.linear(g.layerNorm(x, blk + "attn_norm.weight", blk + "attn_norm.bias"), {{blk + "attn_qkv", 3 * d}}, {}, inOut);
     GraphRows attended = g.attention(g.part(qkv, 0, d), g.part(qkv, d, d), g.part(qkv, 2 * d, d), false);
-    x = g.linear(attended, {{blk + "attn_output", d}}, {"x + bias + residual", {{"residual", x}}}, inOut);
+    x = g.linear(attended, {{blk + "attn_output", d}}, addedTo(x), inOut);
     GraphRows normed = g.layerNorm(x, blk + "ffn_norm.weight", blk + "ffn_norm.bias");
-    GraphRows inner = g.linear(normed, {{blk + "ffn_up", c.hidden}}, {fmt::format("gelu_{}(x + bias)", c.gelu), {}}, inOut);
-    x = g.linear(inner, {{blk + "ffn_down", d}}, {"x + bias + residual", {{"residual", x}}}, inOut);
+    GraphRows inner = g.linear(normed, {{blk + "ffn_up", c.hidden}}, activated(gelu), inOut);
+    x = g.linear(inner, {{blk + "ffn_down", d}}, addedTo(x), inOut);
     if (!g.status()) return;
   }
   bool untied = !c.tied && (hf || g.has("output.weight"));  // GGUF says by its absence that the head is tied

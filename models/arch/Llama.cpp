@@ -137,11 +137,11 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
     std::string blk = fmt::format("blk.{}.", i);
     GraphRows qkv = g.linear(g.rmsNorm(x, blk + "attn_norm.weight"), {{blk + "attn_q", q}, {blk + "attn_k", kv}, {blk + "attn_v", kv}});
     GraphRows attended = g.attention(g.part(qkv, 0, q), g.part(qkv, q, kv), g.part(qkv, q + kv, kv), true);
-    x = g.linear(attended, {{blk + "attn_output", c.width}}, {"x + bias + residual", {{"residual", x}}});
+    x = g.linear(attended, {{blk + "attn_output", c.width}}, addedTo(x));
     GraphRows normed = g.rmsNorm(x, blk + "ffn_norm.weight");
     GraphRows gate = g.linear(normed, {{blk + "ffn_gate", c.hidden}});
-    GraphRows inner = g.linear(normed, {{blk + "ffn_up", c.hidden}}, {"silu(gate) * (x + bias)", {{"gate", gate}}});
-    x = g.linear(inner, {{blk + "ffn_down", c.width}}, {"x + bias + residual", {{"residual", x}}});
+    GraphRows inner = g.linear(normed, {{blk + "ffn_up", c.hidden}}, gatedBy(ScalarFn::Silu, gate));
+    x = g.linear(inner, {{blk + "ffn_down", c.width}}, addedTo(x));
     if (!g.status()) return;
   }
   bool untied = !c.tied && (hf || g.has("output.weight"));  // GGUF says by its absence that the head is tied

@@ -163,6 +163,21 @@ TEST_CASE("formulas") {
   CHECK_FALSE(Formula::parse(std::string(100, '('), names));
 }
 
+TEST_CASE("layouts of weights") {
+  for (ElementType type : {ElementType::F32, ElementType::BF16, ElementType::Q4_0, ElementType::Q6_K})
+    for (const PackLayout& layout : {PackLayout{24, 768, 3072, 1, true, type}, PackLayout{16, 256, 7, 12, false, type}, PackLayout{}}) {
+      auto again = parsePackLayout(text(layout));
+      INFO(text(layout) << (again ? "" : ": " + again.error().message));
+      REQUIRE(again);
+      CHECK(*again == layout);
+    }
+  CHECK(text(PackLayout{24, 768, 3072, 1, true, ElementType::Q4_0}) == "type=q4_0 panel=24 depth=768 columns=3072 batch=1 transposed=1");
+  for (const char* bad : {"type=q5_0 panel=8", "panel=x", "panel=5000", "depth=-1", "lanes=4", "transposed=2"}) {
+    INFO(bad);
+    CHECK_FALSE(parsePackLayout(bad));
+  }
+}
+
 TEST_CASE("tuning records go both ways") {
   TuningRecord record{TuningRecord::Kind::Tuned,
                       "map expr='a + b' a=3 b=3",
