@@ -137,11 +137,17 @@ Result<KernelRef> KernelLibrary::fromSources(const KernelRequest& request, bool 
 
 Result<KernelRef> KernelLibrary::get(const OpDesc& op, const Schedule& schedule, const Stop& stop) {
   KernelKey key = kernelKey(op, schedule, target_);
-  std::string name = text(key);
-  if (KernelRef found = inMemory(name)) return found;
+  if (KernelRef found = inMemory(text(key))) return found;
+  KernelRequest request{op, schedule, key, stopOf(stop)};
+  return onceFrom(request, [&] { return fromSources(request, true); });
+}
+
+template <class Source>
+Result<KernelRef> KernelLibrary::onceFrom(const KernelRequest& request, const Source& source) {
+  std::string name = text(request.key);
   return flights_.once(name, [&]() -> Result<KernelRef> {
     if (KernelRef found = inMemory(name)) return found;  // the flight before this one landed meanwhile
-    auto kernel = fromSources({op, schedule, key, stopOf(stop)}, true);
+    Result<KernelRef> kernel = source();
     if (!kernel) return kernel;
     logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", (*kernel)->info.op, (*kernel)->info.schedule, (*kernel)->origin));
     remember(name, *kernel);
@@ -179,7 +185,14 @@ void KernelLibrary::prepare(const std::vector<std::pair<OpDesc, Schedule>>& want
     missing.emplace_back(program ? -weightOf(*program) : 0, i);
   }
   std::sort(missing.begin(), missing.end());
-  sideBySide(missing.size(), threads, [&](size_t i) { (void)get(wanted[missing[i].second].first, wanted[missing[i].second].second); });
+  if (missing.empty()) return;
+  WorkQueue stores;  // while an entry is synced the next one is compiled
+  sideBySide(missing.size(), threads, [&](size_t i) {
+    const auto& [op, schedule] = wanted[missing[i].second];
+    KernelKey key = kernelKey(op, schedule, target_);
+    KernelRequest request{op, schedule, key, stop_};
+    (void)onceFrom(request, [&] { return compiler_.make(request, &stores); });
+  });
 }
 
 Result<KernelSet> KernelLibrary::kernels(const OpDesc& op, const ScheduleChoice& choice) {

@@ -79,6 +79,9 @@ private:
   void remember(const std::string& name, const KernelRef& kernel);
   /// Asks the sources, the compiler only if `compile`. nullptr: none has it.
   Result<KernelRef> fromSources(const KernelRequest& request, bool compile);
+  /// Once however many threads ask; kept in memory.
+  template <class Source>
+  Result<KernelRef> onceFrom(const KernelRequest& request, const Source& source);
   const Stop& stopOf(const Stop& stop) const { return stop.possible() ? stop : stop_; }
 
   Target target_;

@@ -34,18 +34,6 @@ Result<KernelRef> CacheSource::find(const KernelRequest& request) {
   return KernelRef();
 }
 
-Result<KernelRef> CompilerSource::find(const KernelRequest& request) {
-  if (!cache_.enabled()) return compileAndStore(request);
-  auto claim = cache_.claim(request.key, request.stop);
-  if (request.stop.asked()) return stoppedError(request.key.op);
-  if (claim) {  // whoever held the claim before has made it
-    auto cached = made_.find(request);
-    if (!cached || *cached != nullptr) return cached;
-  }
-  logLine(LogTopic::Cache, fmt::format("miss {} | {}", request.key.op, request.key.schedule));
-  return compileAndStore(request);
-}
-
 Result<KernelArtifact> CompilerSource::compile(const OpDesc& op, const Schedule& schedule, const Stop& stop, const std::string& symbol,
                                                double& milliseconds) {
   auto api = codegenModule();
@@ -87,7 +75,16 @@ Result<KernelRef> CompilerSource::tryOut(const OpDesc& op, const Schedule& sched
   return linked(*compiled, milliseconds);
 }
 
-Result<KernelRef> CompilerSource::compileAndStore(const KernelRequest& request) {
+Result<KernelRef> CompilerSource::make(const KernelRequest& request, WorkQueue* later) {
+  std::optional<KeyClaim> claim = cache_.enabled() ? cache_.claim(request.key, request.stop) : std::nullopt;
+  if (cache_.enabled()) {
+    if (request.stop.asked()) return stoppedError(request.key.op);
+    if (claim) {  // whoever held the claim before has made it
+      auto cached = made_.find(request);
+      if (!cached || *cached != nullptr) return cached;
+    }
+    logLine(LogTopic::Cache, fmt::format("miss {} | {}", request.key.op, request.key.schedule));
+  }
   double milliseconds = 0;
   auto compiled = compile(request.op, request.schedule, request.stop, kKernelSymbol, milliseconds);
   if (!compiled) return compiled.error();
@@ -95,10 +92,17 @@ Result<KernelRef> CompilerSource::compileAndStore(const KernelRequest& request) 
   if (!kernel) return kernel;
   logLine(LogTopic::Perf, fmt::format("compiled in {:.1f} ms: {}", milliseconds, compiled->key.op));
   if (!cache_.enabled()) return kernel;
-  auto good = cache_.put(*compiled);
-  if (!good && !cache_.warnedOf(compiled->key) && !warned_.exchange(true))
-    logWarning(fmt::format("{}: kernels are compiled anew in every run", good.error().message));
+  if (later == nullptr) return store(*compiled), kernel;
+  // Both are held until the entry is there.
+  auto held = std::make_shared<std::pair<KernelArtifact, std::optional<KeyClaim>>>(std::move(*compiled), std::move(claim));
+  later->add([this, held] { store(held->first); });
   return kernel;
+}
+
+void CompilerSource::store(const KernelArtifact& artifact) {
+  auto good = cache_.put(artifact);
+  if (!good && !cache_.warnedOf(artifact.key) && !warned_.exchange(true))
+    logWarning(fmt::format("{}: kernels are compiled anew in every run", good.error().message));
 }
 
 }  // namespace quern

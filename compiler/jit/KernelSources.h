@@ -1,6 +1,7 @@
 // compiler/jit/KernelSources.h — the last two places that a library asks for a kernel: the cache, and the compiler behind it.
 #pragma once
 
+#include "compiler/jit/WorkQueue.h"
 #include "compiler/store/KernelCache.h"
 #include "compiler/store/KernelSource.h"
 
@@ -26,7 +27,9 @@ private:
 class CompilerSource : public KernelSource {
 public:
   CompilerSource(const KernelCache& cache, const Target& target) : cache_(cache), target_(target), made_(cache, target) {}
-  Result<KernelRef> find(const KernelRequest& request) override;
+  Result<KernelRef> find(const KernelRequest& request) override { return make(request, nullptr); }
+  /// The same; the entry is written by `later`, for as long as which others go on waiting for it.
+  Result<KernelRef> make(const KernelRequest& request, WorkQueue* later);
 
   /// Compiles, past every cache. `symbol`: what the object's one function is called. Errors: what lowering and codegen say; Stopped.
   Result<KernelArtifact> compile(const OpDesc& op, const Schedule& schedule, const Stop& stop, const std::string& symbol);
@@ -37,7 +40,7 @@ public:
   double compileMs() const { return 1e-3 * static_cast<double>(compileUs_); }
 
 private:
-  Result<KernelRef> compileAndStore(const KernelRequest& request);
+  void store(const KernelArtifact& artifact);
   Result<KernelArtifact> compile(const OpDesc& op, const Schedule& schedule, const Stop& stop, const std::string& symbol,
                                  double& milliseconds);
 

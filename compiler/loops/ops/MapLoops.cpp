@@ -40,77 +40,97 @@ struct Operand {
   Value still;
 };
 
-}  // namespace
+/// Builds one map; `axes_` are the output's after merging.
+class MapLoops {
+public:
+  MapLoops(OpBuild& build, const MapOp& op, const MapSchedule& s)
+      : build_(build), b_(build.b), op_(op), s_(s), axes_(mergedAxes(build, op)), last_(axes_.size() - 1) {
+    for (size_t i = 0; i < op.operands.size(); ++i) operands_.push_back(operandOf(i));
+    std::vector<Value> shape;
+    for (const Axis& axis : axes_) shape.push_back(axis.extent);
+    size_t over = 0;
+    while (over < operands_.size() && op.operands[over].name != op.inPlace) ++over;
+    out_ = over < operands_.size() ? operands_[over].buffer : b_.denseBuffer("out", Scalar::F32, BufferRole::Out, shape);
+  }
 
-void buildLoops(OpBuild& build, const MapOp& op, const MapSchedule& s) {
-  LoopBuilder& b = build.b;
-  std::vector<Axis> axes = mergedAxes(build, op);
-  size_t last = axes.size() - 1;
-  std::vector<Operand> operands;
-  for (size_t i = 0; i < op.operands.size(); ++i) {
+  /// Tasks: `chunk` elements each, whole rows where rows are short.
+  void run() {
+    Value rows = 1;
+    for (size_t axis = 0; axis < last_; ++axis) rows = rows * axes_[axis].extent;
+    const int64_t* width = axes_[last_].extent.constant();
+    int64_t step = s_.lanes * s_.unroll;
+    int64_t columns = std::max<int64_t>(step, s_.chunk / step * step);
+    int64_t rowsEach = std::max<int64_t>(1, s_.chunk / std::max<int64_t>(1, width != nullptr ? *width : 256));
+    bool wholeRows = last_ > 0 && width != nullptr && *width <= 2 * columns;
+    Value strips = wholeRows ? Value(1) : ceilDivOf(axes_[last_].extent, columns);
+    if (!wholeRows) rowsEach = 1;
+    b_.phase(ceilDivOf(rows, rowsEach) * strips, [&](const Value& task) {
+      Value firstRow = b_.let("row0", task / strips * rowsEach);
+      Value begin = wholeRows ? Value(0) : b_.let("begin", task % strips * columns);
+      Value count = wholeRows ? axes_[last_].extent : b_.let("count", minOf(columns, axes_[last_].extent - begin));
+      b_.loop("row", firstRow, rowsEach == 1 ? firstRow + 1 : minOf(firstRow + rowsEach, rows), 1,
+              [&](const Value& row) { rowPart(row, begin, count); });
+    });
+  }
+
+private:
+  Operand operandOf(size_t i) {
     Operand operand;
     std::vector<Value> shape;
-    for (size_t axis = 0; axis < axes.size(); ++axis) {
-      if (!axes[axis].present[i]) continue;
+    for (size_t axis = 0; axis < axes_.size(); ++axis) {
+      if (!axes_[axis].present[i]) continue;
       operand.axes.push_back(axis);
-      shape.push_back(axes[axis].extent);
+      shape.push_back(axes_[axis].extent);
     }
-    operand.inner = !operand.axes.empty() && operand.axes.back() == last;
+    operand.inner = !operand.axes.empty() && operand.axes.back() == last_;
     if (shape.empty()) shape.push_back(1);
-    operand.buffer =
-        b.denseBuffer(op.operands[i].name, Scalar::F32, op.operands[i].name == op.inPlace ? BufferRole::InOut : BufferRole::In, shape);
-    operands.push_back(std::move(operand));
+    const std::string& name = op_.operands[i].name;
+    operand.buffer = b_.denseBuffer(name, Scalar::F32, name == op_.inPlace ? BufferRole::InOut : BufferRole::In, shape);
+    return operand;
   }
-  std::vector<Value> outShape;
-  for (const Axis& axis : axes) outShape.push_back(axis.extent);
-  size_t over = 0;
-  while (over < operands.size() && op.operands[over].name != op.inPlace) ++over;
-  BufferRef out = over < operands.size() ? operands[over].buffer : b.denseBuffer("out", Scalar::F32, BufferRole::Out, outShape);
 
-  // Tasks: `chunk` elements each, whole rows where rows are short.
-  Value rows = 1;
-  for (size_t axis = 0; axis < last; ++axis) rows = rows * axes[axis].extent;
-  const int64_t* width = axes[last].extent.constant();
-  int64_t step = s.lanes * s.unroll;
-  int64_t columns = std::max<int64_t>(step, s.chunk / step * step);
-  int64_t rowsEach = std::max<int64_t>(1, s.chunk / std::max<int64_t>(1, width != nullptr ? *width : 256));
-  bool wholeRows = last > 0 && width != nullptr && *width <= 2 * columns;
-  Value strips = wholeRows ? Value(1) : ceilDivOf(axes[last].extent, columns);
-  if (!wholeRows) rowsEach = 1;
+  /// Columns [begin, begin + count) of one row of the merged axes.
+  void rowPart(const Value& row, const Value& begin, const Value& count) {
+    std::vector<Value> index(axes_.size());
+    Value rest = row;
+    for (size_t axis = last_; axis > 0; --axis) {
+      index[axis - 1] = axis == 1 ? rest : b_.let("i", rest % axes_[axis - 1].extent);
+      if (axis > 1) rest = b_.let("rest", rest / axes_[axis - 1].extent);
+    }
+    auto at = [&](const std::vector<size_t>& which, const Value& column) {
+      std::vector<Value> place;
+      for (size_t axis : which) place.push_back(axis == last_ ? column : index[axis]);
+      if (place.empty()) place.emplace_back(0);
+      return place;
+    };
+    for (Operand& operand : operands_)
+      if (!operand.inner) operand.still = b_.let("still", b_.load(operand.buffer, at(operand.axes, 0), 1));
+    std::vector<size_t> all(axes_.size());
+    for (size_t axis = 0; axis < axes_.size(); ++axis) all[axis] = axis;
+    build_.forVectors("j", begin, count, static_cast<int>(s_.lanes), static_cast<int>(s_.unroll), s_.tail == MapSchedule::TailMask,
+                      [&](const Value& column, int lanes, const Value* mask) {
+                        Value value = build_.scalarExpr(*op_.expr, lanes, [&](const std::string& name) {
+                          size_t i = 0;
+                          while (op_.operands[i].name != name) ++i;
+                          if (!operands_[i].inner) return broadcast(operands_[i].still, lanes);
+                          return b_.load(operands_[i].buffer, at(operands_[i].axes, column), lanes, mask);
+                        });
+                        b_.store(out_, at(all, column), value, mask);
+                      });
+  }
 
-  b.phase(ceilDivOf(rows, rowsEach) * strips, [&](const Value& task) {
-    Value firstRow = b.let("row0", task / strips * rowsEach);
-    Value begin = wholeRows ? Value(0) : b.let("begin", task % strips * columns);
-    Value count = wholeRows ? axes[last].extent : b.let("count", minOf(columns, axes[last].extent - begin));
-    b.loop("row", firstRow, rowsEach == 1 ? firstRow + 1 : minOf(firstRow + rowsEach, rows), 1, [&](const Value& row) {
-      std::vector<Value> index(axes.size());
-      Value rest = row;
-      for (size_t axis = last; axis > 0; --axis) {
-        index[axis - 1] = axis == 1 ? rest : b.let("i", rest % axes[axis - 1].extent);
-        if (axis > 1) rest = b.let("rest", rest / axes[axis - 1].extent);
-      }
-      auto at = [&](const std::vector<size_t>& which, const Value& column) {
-        std::vector<Value> place;
-        for (size_t axis : which) place.push_back(axis == last ? column : index[axis]);
-        if (place.empty()) place.emplace_back(0);
-        return place;
-      };
-      for (Operand& operand : operands)
-        if (!operand.inner) operand.still = b.let("still", b.load(operand.buffer, at(operand.axes, 0), 1));
-      std::vector<size_t> all(axes.size());
-      for (size_t axis = 0; axis < axes.size(); ++axis) all[axis] = axis;
-      build.forVectors("j", begin, count, static_cast<int>(s.lanes), static_cast<int>(s.unroll), s.tail == MapSchedule::TailMask,
-                       [&](const Value& column, int lanes, const Value* mask) {
-                         Value value = build.scalarExpr(*op.expr, lanes, [&](const std::string& name) {
-                           size_t i = 0;
-                           while (op.operands[i].name != name) ++i;
-                           if (!operands[i].inner) return broadcast(operands[i].still, lanes);
-                           return b.load(operands[i].buffer, at(operands[i].axes, column), lanes, mask);
-                         });
-                         b.store(out, at(all, column), value, mask);
-                       });
-    });
-  });
-}
+  OpBuild& build_;
+  LoopBuilder& b_;
+  const MapOp& op_;
+  const MapSchedule& s_;
+  std::vector<Axis> axes_;
+  size_t last_;
+  std::vector<Operand> operands_;
+  BufferRef out_;
+};
+
+}  // namespace
+
+void buildLoops(OpBuild& build, const MapOp& op, const MapSchedule& s) { MapLoops(build, op, s).run(); }
 
 }  // namespace quern

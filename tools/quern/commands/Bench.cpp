@@ -58,10 +58,7 @@ Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, 
   return writeResult(tableOf(rows) + footer);
 }
 
-}  // namespace
-
-static Result<int> runBench(std::vector<std::string> args) {
-  CommandLine line(kBenchInfo, std::move(args));
+void addFlags(CommandLine& line) {
   line.common({"cpu", "schedule", "cache", "bundle", "json", "threads"})
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "the recorded workloads of a baseline");
@@ -75,8 +72,10 @@ static Result<int> runBench(std::vector<std::string> args) {
   line.value("against", "PEERS", "",
              "other libraries in the same run (with an op or --suite): openblas, blis, eigen (matmul), onednn (also unary and binary maps, "
              "softmax, layernorm, reduce); tools/peers/install gets them");
-  auto go = ready(line);
-  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+}
+
+/// Flags that do not go together.
+Result<void> checkFlags(const CommandLine& line) {
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
   if (kinds != 1) return badCommand("bench: one of an op, --suite, --baseline and --model");
   for (const char* flag : {"prefill", "decode", "depth", "kv", "ignore-key"})
@@ -84,99 +83,155 @@ static Result<int> runBench(std::vector<std::string> args) {
   if (line.has("loops") && line.words().empty()) return badCommand("bench: --loops goes with one op");
   if (line.has("record") && !line.has("baseline")) return badCommand("bench: --record goes with --baseline");
   if (line.has("against") && !line.has("suite") && line.words().empty()) return badCommand("bench: --against goes with an op or --suite");
+  return {};
+}
+
+/// What is timed, read before anything is measured: what can be wrong with it is found first.
+struct BenchInputs {
+  std::vector<OpEntry> entries;
+  std::optional<RecordFile> baseline;
+  std::optional<ModelSource> model;
   ModelBenchPlan modelPlan;
-  for (auto [flag, into] : {std::pair{"prefill", &modelPlan.prefill}, {"decode", &modelPlan.decode}, {"depth", &modelPlan.depth}}) {
+  std::vector<std::string> against;
+};
+
+Result<ModelBenchPlan> modelPlanOf(const CommandLine& line) {
+  ModelBenchPlan plan;
+  for (auto [flag, into] : {std::pair{"prefill", &plan.prefill}, {"decode", &plan.decode}, {"depth", &plan.depth}}) {
     auto count = line.number(flag, 0, 1 << 24);
     if (!count) return count.error();
     *into = *count;
   }
-  if (line.has("model") && modelPlan.prefill == 0 && modelPlan.decode == 0)
+  if (line.has("model") && plan.prefill == 0 && plan.decode == 0)
     return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
-  if (std::string kv = line.get("kv"); kv == "f16") modelPlan.kvType = ElementType::F16;
+  if (std::string kv = line.get("kv"); kv == "f16") plan.kvType = ElementType::F16;
   else if (kv != "f32") return badCommand(fmt::format("bench: --kv {} is not f32 or f16", escaped(kv)));
-  std::vector<std::string> against;
-  if (line.has("against")) {
-    auto names = peerNames(line.get("against"));
-    if (!names) return names.error();
-    against = std::move(*names);
-  }
-  auto threads = line.number("threads", 0, 1024);
-  if (!threads) return threads.error();
-  BenchSettings settings;
-  settings.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
-  settings.schedule = line.get("schedule");
-  double started = nowSeconds();
-  settings.stop = interruption();
-  if (wantsProgress(line))
-    settings.progress = [started](const std::string& what, size_t done, size_t all) { showProgress(what, done, all, started); };
-  auto library = libraryOf(line, true);
-  if (!library) return library.error();
-  // What can be wrong with the input is found before anything is measured.
-  std::vector<OpEntry> entries;
-  RecordFile baseline;
-  std::optional<ModelSource> source;
+  return plan;
+}
+
+/// The flags' part of it; files are read by readFiles.
+Result<BenchInputs> inputsOf(const CommandLine& line) {
+  BenchInputs inputs;
+  auto plan = modelPlanOf(line);
+  if (!plan) return plan.error();
+  inputs.modelPlan = *plan;
+  if (!line.has("against")) return inputs;
+  auto names = peerNames(line.get("against"));
+  if (!names) return names.error();
+  inputs.against = std::move(*names);
+  return inputs;
+}
+
+Result<void> readFiles(const CommandLine& line, BenchInputs& inputs) {
   if (line.has("baseline")) {
     auto path = findConfig("baselines", line.get("baseline"));
     if (!path) return path.error();
     auto record = readRecordFile(*path);
     if (!record) return record.error();
-    baseline = std::move(*record);
-  } else if (line.has("model")) {
-    auto read = openModelOf(line);
-    if (!read) return read.error();
-    source = std::move(*read);
-  } else {
-    auto read = entriesOf(line);
-    if (!read) return read.error();
-    entries = std::move(*read);
+    inputs.baseline = std::move(*record);
+    auto api = codegenModule();  // loaded now, so that no row's cold figure pays for it
+    return api ? Result<void>() : Result<void>(api.error());
   }
-  if (line.has("baseline"))
-    if (auto api = codegenModule(); !api) return api.error();  // loaded now, so that no row's cold figure pays for it
-  std::vector<Peer> peers = loadPeers(against, (*library)->target(), settings.threads);
-  (*library)->stopWith(settings.stop);
-  Ceilings ceilings = measureCeilings((*library)->target(), 1, settings.stop);
-  sayIfBusy(ceilings.coreShare, "the figures below are lower than the machine's");
+  if (line.has("model")) {
+    auto source = openModelOf(line);
+    if (!source) return source.error();
+    inputs.model = std::move(*source);
+    return {};
+  }
+  auto entries = entriesOf(line);
+  if (!entries) return entries.error();
+  inputs.entries = std::move(*entries);
+  return {};
+}
+
+std::string textOf(const Ceilings& ceilings) {
+  return fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n",
+                     ceilings.fmaGflops, ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
+}
+
+/// What was measured.
+struct BenchOutcome {
   std::vector<BenchRow> rows;
-  auto ceilingsText = [&] {
-    return fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n",
-                       ceilings.fmaGflops, ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
-  };
   std::string footer;
-  std::vector<std::string> wrong;
-  if (line.has("baseline")) {
-    auto run = benchBaseline(**library, baseline, ceilings, settings);
+  std::vector<std::string> wrong;  ///< of the recorded workloads: what does not agree with the recording
+};
+
+Result<std::vector<BenchRow>> benchOps(KernelLibrary& library, const std::vector<OpEntry>& entries, const CommandLine& line,
+                                       const std::vector<Peer>& peers, Ceilings& ceilings, const BenchSettings& settings) {
+  ThreadPool pool(settings.threads);
+  OpBenchSettings opSettings{line, ceilings, peers, pool, settings.stop};
+  std::vector<BenchRow> rows;
+  for (size_t i = 0; i < entries.size() && !settings.stop.asked(); ++i) {
+    if (settings.progress && entries.size() > 1) settings.progress(text(entries[i].op), i, entries.size());
+    auto row = benchOp(library, entries[i], opSettings);
+    if (!row && settings.stop.asked()) break;
+    if (!row) return row.error();
+    rows.push_back(std::move(*row));
+  }
+  return rows;
+}
+
+Result<BenchOutcome> measured(KernelLibrary& library, BenchInputs inputs, const CommandLine& line, Ceilings& ceilings,
+                              const std::vector<Peer>& peers, const BenchSettings& settings) {
+  if (inputs.baseline) {
+    auto run = benchBaseline(library, *inputs.baseline, ceilings, settings);
     if (!run) return run.error();
-    rows = run->rows;
-    wrong = run->wrong;
-    footer = baselineFooter(baseline, *run, (*library)->target());
     if (line.has("record"))
       if (auto good = writeFileAtomically(line.get("record"), text(run->record)); !good) return good.error();
-  } else if (line.has("model")) {
-    auto made = benchModel(**library, std::move(*source), modelPlan, ceilings, settings);
-    if (!made) return made.error();
-    rows = std::move(*made);
-    footer = ceilingsText();
-  } else {
-    ThreadPool pool(settings.threads);
-    OpBenchSettings opSettings{line, ceilings, peers, pool, settings.stop};
-    for (size_t i = 0; i < entries.size() && !settings.stop.asked(); ++i) {
-      if (settings.progress && entries.size() > 1) settings.progress(text(entries[i].op), i, entries.size());
-      auto row = benchOp(**library, entries[i], opSettings);
-      if (!row && settings.stop.asked()) break;
-      if (!row) return row.error();
-      rows.push_back(std::move(*row));
-    }
-    footer = ceilingsText() + againstFooter(rows);
+    return BenchOutcome{run->rows, baselineFooter(*inputs.baseline, *run, library.target()), run->wrong};
   }
-  if (settings.progress) std::fprintf(stderr, "\r\033[K");
-  for (BenchRow& row : rows) holdAgainst(row, ceilings);
-  if (auto good = report(line, rows, ceilings, (*library)->target(), settings.threads, footer); !good) return good.error();
-  for (const std::string& message : wrong) std::fprintf(stderr, "quern: %s\n", message.c_str());
-  if (settings.stop.asked()) {
+  auto rows = inputs.model ? benchModel(library, std::move(*inputs.model), inputs.modelPlan, ceilings, settings)
+                           : benchOps(library, inputs.entries, line, peers, ceilings, settings);
+  if (!rows) return rows.error();
+  std::string footer = textOf(ceilings) + (inputs.entries.empty() ? "" : againstFooter(*rows));
+  return BenchOutcome{std::move(*rows), std::move(footer), {}};
+}
+
+Result<BenchSettings> settingsOf(const CommandLine& line) {
+  auto threads = line.number("threads", 0, 1024);
+  if (!threads) return threads.error();
+  BenchSettings settings;
+  settings.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
+  settings.schedule = line.get("schedule");
+  settings.stop = interruption();
+  if (wantsProgress(line))
+    settings.progress = [started = nowSeconds()](const std::string& what, size_t done, size_t all) {
+      showProgress(what, done, all, started);
+    };
+  return settings;
+}
+
+}  // namespace
+
+static Result<int> runBench(std::vector<std::string> args) {
+  CommandLine line(kBenchInfo, std::move(args));
+  addFlags(line);
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  if (auto good = checkFlags(line); !good) return good.error();
+  auto inputs = inputsOf(line);
+  if (!inputs) return inputs.error();
+  auto settings = settingsOf(line);
+  if (!settings) return settings.error();
+  auto library = libraryOf(line, true);
+  if (!library) return library.error();
+  if (auto good = readFiles(line, *inputs); !good) return good.error();
+  const Target& target = (*library)->target();
+  std::vector<Peer> peers = loadPeers(inputs->against, target, settings->threads);
+  (*library)->stopWith(settings->stop);
+  Ceilings ceilings = measureCeilings(target, 1, settings->stop);
+  sayIfBusy(ceilings.coreShare, "the figures below are lower than the machine's");
+  auto outcome = measured(**library, std::move(*inputs), line, ceilings, peers, *settings);
+  if (!outcome) return outcome.error();
+  if (settings->progress) std::fprintf(stderr, "\r\033[K");
+  for (BenchRow& row : outcome->rows) holdAgainst(row, ceilings);
+  if (auto good = report(line, outcome->rows, ceilings, target, settings->threads, outcome->footer); !good) return good.error();
+  for (const std::string& message : outcome->wrong) std::fprintf(stderr, "quern: %s\n", message.c_str());
+  if (settings->stop.asked()) {
     std::fprintf(stderr, "quern: interrupted: the rows above were measured\n");
     return interruptedStatus();
   }
-  return wrong.empty() ? 0 : 1;
+  return outcome->wrong.empty() ? 0 : 1;
 }
 
 Command benchCommand() { return {kBenchInfo, runBench}; }
