@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/loops/ir/LoopInterpreter.h"
+#include "compiler/schedule/Schedule.h"
 #include "compiler/store/CallArguments.h"
 
 namespace quern {
