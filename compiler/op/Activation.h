@@ -5,8 +5,8 @@
 //   exact        the function in double, within 2^-40
 //   slopeError   the most it changes when its argument moves by e around x, where it is v: how errors grow through expressions
 //   kShortcut    optional: where it needs no libm
-//   expand       branch-free vector arithmetic, for any lane count, with what loops/MathFunctions.h offers. Every float is taken: NaN gives
-//                NaN, Inf and overflow are as the formula says, denormal results are rounded once more
+//   expand       branch-free vector arithmetic, for any lane count, with what loops/maths/MathFunctions.h offers. Every float is taken:
+//                NaN gives NaN, Inf and overflow are as the formula says, denormal results are rounded once more
 // The tests hold each against its bounds on every level, its derivative and its shortcut against `exact`.
 #pragma once
 
@@ -22,8 +22,8 @@ struct ActivationInfo {
   std::string_view formula;     ///< for people
   std::string_view derivative;  ///< in x, in the expression language
   int flops = 1;                ///< operations of the formula itself, not those of its polynomial
-  /// What a kernel may err at the exact value v, in ulp (0: the rounded value and no other): DESIGN §3. `tiny`: an error of that much is
-  /// allowed anywhere; 0: where v is no normal float 2^-126 is.
+  /// What a kernel may err at the exact value v, in ulp (0: the rounded value and no other): compiler/README.md, Error limits. `tiny`: an
+  /// error of that much is allowed anywhere; 0: where v is no normal float 2^-126 is.
   double ulps = 2, tiny = 0;
   /// What `expand` is declared to err, in ulp: with fma, without, and where 32 table entries are looked up by one instruction.
   struct {

@@ -15,7 +15,7 @@ namespace quern {
 struct ActivationInfo;
 
 /// Every function of the expression language; operators are functions with a sign for a name.
-/// Numeric  each operator and each function rounds once to f32 (nothing is contracted); limits: DESIGN §3.
+/// Numeric  each operator and each function rounds once to f32 (nothing is contracted); limits: compiler/README.md.
 enum class ScalarFn : uint8_t {
   Add,
   Sub,

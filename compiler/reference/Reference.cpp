@@ -24,7 +24,8 @@ static double ratioOf(double expected, double limit, double actual) {
   if (std::isnan(expected)) return std::isnan(actual) ? 0 : INFINITY;
   if (std::isnan(actual)) return INFINITY;
   if (static_cast<double>(static_cast<float>(expected)) == actual) return 0;
-  if (std::isinf(expected) || std::isinf(actual)) {
+  if (std::isinf(expected)) return std::isinf(limit) ? 0 : INFINITY;  // the same Inf has passed above
+  if (std::isinf(actual)) {
     // A finite value too large for f32 rounds to Inf.
     return std::fabs(expected) + limit > 0x1.fffffep127 && std::signbit(expected) == std::signbit(actual) ? 0 : INFINITY;
   }

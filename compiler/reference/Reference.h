@@ -13,7 +13,7 @@ namespace quern {
 inline constexpr double kEps = 1.0 / (1 << 23);
 inline constexpr double kU = 1.0 / (1 << 24);
 
-/// What is known of the inputs; it decides which limit of DESIGN §3 holds.
+/// What is known of the inputs; it decides which limit holds (compiler/README.md, Error limits).
 enum class DataKind : uint8_t {
   ZeroMean,  ///< uniform in [-1, 1]: sums err by a few eps of sum|x|
   Any,       ///< nothing: the a priori bounds

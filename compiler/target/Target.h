@@ -1,4 +1,4 @@
-// compiler/target/Target.h — CPUs as values. Reading their files: TargetFile.h; the CPU at hand: HostTarget.h.
+// compiler/target/Target.h — CPUs as values. Reading their files, and the CPU at hand: HostTarget.h.
 #pragma once
 
 #include "compiler/base/Keys.h"

@@ -167,6 +167,20 @@ with tempfile.TemporaryDirectory() as folder:
     slower = run("compare", "smallmind:current", "smallmind:baseline", "--format", "summary").stdout.splitlines()[0]
     expect(not slower.endswith(" 0 slower") and not slower.startswith("19 "), f"summary: {slower}")
 
+    # The example in the IR's manual is a program.
+    manual = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../compiler/loops/ir/LoopProgram.h")).read()
+    lines = [line[3:] for line in manual[:manual.index("#pragma once")].split("\n") if line.startswith("//   ")]
+    open("manual.loops", "w").write("\n".join(lines) + "\n")
+    expect("phase t tasks ((m + 3) / 4)" in run("show", "--loops", "manual.loops").stdout, "the manual's example")
+    expect("vfmadd" in run("show", "--loops", "manual.loops", "--stage", "asm").stdout, "its code")
+
+    # verify --loops of any size: a clamped sum is found wrong, also where Inf is right.
+    program = run("show", "add a=*x* b=*x*", "--stage", "loops", "--cpu", "haswell").stdout
+    open("good.loops", "w").write(program)
+    expect("yes" in run("verify", "add a=*x* b=*x*", "--loops", "good.loops", "--cpu", "haswell").stdout, "verify --loops of any size")
+    for limit in ("0.5fx8", "3.4028235e+38fx8"):
+        open("bad.loops", "w").write(re.sub(r"\((e\w* \+ e\w*)\)", rf"min((\1), {limit})", program))
+        expect("NO" in run("verify", "add a=*x* b=*x*", "--loops", "bad.loops", "--cpu", "haswell", status=1).stdout, limit)
     # emit: a plain C program calls an emitted kernel; repeated, the bundle has the same bytes.
     op = "matmul m=2 n=2 k=3 ep=bias"
     run("emit", op, "-o", "one")

@@ -1,6 +1,5 @@
-// tests/model/FamiliesTest.cpp — every architecture and its variants, from GGUF and from Hugging Face folders, against an independent
-// forward in
-// double.
+// tests/model/FamiliesTest.cpp — every architecture and its variants, from GGUF and from Hugging Face folders, against an
+// independent forward in double.
 #include "models/RopeAngles.h"
 #include "tests/model/ReferenceDecoder.h"
 

@@ -102,3 +102,22 @@ TEST_CASE("the check notices a wrong kernel") {
   REQUIRE(report);
   CHECK_FALSE(report->passed);
 }
+
+TEST_CASE("where Inf is right nothing else is") {
+  constexpr double kInf = std::numeric_limits<double>::infinity(), kNan = std::numeric_limits<double>::quiet_NaN();
+  constexpr float kTop = std::numeric_limits<float>::max(), kInfF = std::numeric_limits<float>::infinity();
+  auto worst = [](double right, double limit, float got) { return compare({{right}, {limit}}, std::vector<float>{got}).worst; };
+  for (double limit : {0.0, 1.0, 1e300}) {
+    CHECK(worst(kInf, limit, kInfF) == 0);
+    CHECK(worst(-kInf, limit, -kInfF) == 0);
+    for (float wrong : {0.0f, 5.0f, kTop, -kInfF}) CHECK(worst(kInf, limit, wrong) == kInf);
+    for (float wrong : {-0.0f, -1.0f, -kTop, kInfF}) CHECK(worst(-kInf, limit, wrong) == kInf);
+    CHECK(worst(kNan, limit, kInfF) == kInf);
+    CHECK(worst(1.0, limit, std::numeric_limits<float>::quiet_NaN()) == kInf);
+  }
+  // A finite value may be too large for f32, by itself or within its limit.
+  CHECK(worst(1e39, 0, kInfF) == 0);
+  CHECK(worst(1e39, 0, -kInfF) == kInf);
+  CHECK(worst(3e38, 0.5e38, kInfF) == 0);
+  CHECK(worst(3e38, 0, kInfF) == kInf);
+}

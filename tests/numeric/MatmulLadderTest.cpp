@@ -1,5 +1,5 @@
 // tests/numeric/MatmulLadderTest.cpp — every form of matmul x the size ladder x drawn schedules x every ISA level of the
-// host: whole numbers exact to the last bit, real data within DESIGN's limits. 500 cases, or QUERN_TEST_CASES (--deep).
+// host: whole numbers exact to the last bit, real data within the limits. 500 cases, or QUERN_TEST_CASES (--deep).
 #include "tests/numeric/MatmulLadder.h"
 
 #include <algorithm>

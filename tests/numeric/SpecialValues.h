@@ -54,7 +54,7 @@ private:
   std::vector<float> clean_;
 };
 
-/// What softmax makes of element j of a line of which the first `visible` count: the rule of DESIGN's special values.
+/// What softmax makes of element j of a line of which the first `visible` count: its rule for special values.
 Want softmaxWant(std::span<const float> line, int64_t visible, int64_t j);
 
 /// How many of `columns` row `row` of `rows` sees: causal=1, causal=topleft, or all.

@@ -45,8 +45,9 @@ void OpBuild::forVectors(const std::string& name, const Value& begin, const Valu
                          const VectorStep& step) {
   int64_t wide = int64_t{lanes} * unroll;
   Value wideEnd = unroll > 1 ? b.let(name + "_wide", begin + count / wide * wide) : begin;
-  b.loop(name, begin, wideEnd, wide,
-         [&](const Value& at) { b.unroll(name + "_u", unroll, [&](const Value& u) { step(at + u * lanes, lanes, nullptr); }); });
+  if (unroll > 1)
+    b.loop(name, begin, wideEnd, wide,
+           [&](const Value& at) { b.unroll(name + "_u", unroll, [&](const Value& u) { step(at + u * lanes, lanes, nullptr); }); });
   Value vectorEnd = b.let(name + "_full", begin + count / int64_t{lanes} * lanes);
   b.loop(name, wideEnd, vectorEnd, lanes, [&](const Value& at) { step(at, lanes, nullptr); });
   if (lanes == 1) return;

@@ -47,7 +47,8 @@ Float arithmetic(LoopOp op, Float a, Float b) {
     case LoopOp::Mul: return a * b;
     case LoopOp::Div: return a / b;
     case LoopOp::Max: return a != a ? a : a > b ? a : b;
-    default: return a != a ? a : a < b ? a : b;
+    case LoopOp::Min: return a != a ? a : a < b ? a : b;
+    default: QUERN_CHECK_FOR(false, std::string(nameOf(op))); return a;
   }
 }
 
@@ -68,7 +69,8 @@ uint32_t integer32(LoopOp op, uint32_t a, uint32_t b) {
     case LoopOp::Xor: return a ^ b;
     case LoopOp::Shl: return a << (b & 31);
     case LoopOp::Ashr: return static_cast<uint32_t>(x >> (b & 31));
-    default: return a >> (b & 31);
+    case LoopOp::Lshr: return a >> (b & 31);
+    default: QUERN_CHECK_FOR(false, std::string(nameOf(op))); return a;
   }
 }
 
@@ -326,7 +328,8 @@ private:
       case LoopOp::Xor: return a ^ b;
       case LoopOp::Shl: return static_cast<int64_t>(x << y);
       case LoopOp::Lshr: return static_cast<int64_t>(x >> y);
-      default: return a >> b;
+      case LoopOp::Ashr: return a >> b;
+      default: QUERN_CHECK_FOR(false, std::string(nameOf(op))); return a;
     }
   }
 

@@ -10,6 +10,11 @@
 #include <cstdint>
 
 /// X(name in LoopOp, as it is written, arity, Notation, rule, what a level must have, its name)
+///
+/// Notation  Infix (a + b); Call fma(a, b, c); Lanes broadcast16(a): the result's lanes; Pattern shuffle(a, b; 0 2 4); Table
+/// rule      what it takes and gives (LoopNodes.cpp). floats: f32 or f64, all alike; arithmetic: those, i32, i64; bits, bitsOnly: integers
+///           (and masks); comparison: gives a mask; choice: a mask and two alike; folded: f32 lanes to one; to...: casts
+/// the level's: a flag of IsaLevel (target/Target.h) without which no program may have it
 #define QUERN_LOOP_NODES(X) \
   X(Neg, "neg", 1, Call, floats, nullptr, "") \
   X(Abs, "abs", 1, Call, floats, nullptr, "") \

@@ -4,18 +4,30 @@
 // barrier. It prints (LoopPrinter.h), parses (LoopParser.h), verifies (LoopVerifier.h), runs without LLVM
 // (LoopInterpreter.h) and is emitted (codegen/): interpreter and native code agree bit for bit.
 //
-//   loops "matmul m=* n=32 k=64"
+//   loops "rows of A [m, 24] times a vector, and a ninth of what is above 1"
 //   isa x86-64-v3
 //   dim m
-//   buffer A : f32 in [m, 64] strides [A_s0, 1]
-//   phase tasks=ceildiv(m, 4) task=t {
-//     let i = (t * 4)
-//     reg acc[4][2] : f32x8 = 0fx8
-//     for k = 0 to 64 {
-//       unroll r = 0 to 4 { set acc[r][0] = fma(broadcast8(A[(i + r), k]), B[k, 0]:8, acc[r][0]) }
+//   stride A_s0
+//   buffer A : f32 in [m, 24] strides [A_s0, 1]
+//   buffer x : f32 in [24] strides [1]
+//   buffer out : f32 out [m] strides [1]
+//   phase t tasks ((m + 3) / 4) {
+//     for i = (t * 4) to min(((t * 4) + 4), m) {
+//       reg acc[1] : f32x8 = 0fx8
+//       unroll k = 0 to 24 step 8 {
+//         set acc[0] = fma(A[i, k]:8, x[k]:8, acc[0])
+//       }
+//       let sum = reduce_add(acc[0])
+//       if (1f < sum) {
+//         store out[i] = (sum / 9f)
+//       } else {
+//         store out[i] = sum
+//       }
 //     }
-//     store C[i, 0] = acc[0][0]
 //   }
+//
+// Loads and stores of lanes: A[i, k]:8, masked(A[i, k]:8, mask8(n)), store out[i] = v if mask. Roles of buffers: in, out, inout, packed,
+// shared, thread.
 #pragma once
 
 #include "compiler/loops/ir/LoopNodeList.h"

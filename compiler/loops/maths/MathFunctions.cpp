@@ -97,11 +97,12 @@ Value MathFunctions::over(const Value& numerator, const Value& divisor, Accuracy
   return mulAdd(mulAdd(minus, q, n), r, q);
 }
 
+static constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;  // 9 bits of ln 2, and the rest
+/// q of log(1 + f) = f + f^2 q(f) for 1 + f in [sqrt 1/2, sqrt 2).
+static constexpr std::array<float, 10> kLogTail = {7.08590299e-2f, -0.117370196f, 0.117695831f,  -0.123885348f, 0.142335951f,
+                                                   -0.166693538f,  0.200014576f,  -0.249999791f, 0.333333224f,  -0.5f};
+
 Value MathFunctions::log(const Value& x) const {
-  constexpr float kLn2High = 0.693359375f;
-  constexpr float kLn2Low = -2.12194440e-4f;
-  constexpr std::array<float, 10> q = {7.08590299e-2f, -0.117370196f, 0.117695831f,  -0.123885348f, 0.142335951f,
-                                       -0.166693538f,  0.200014576f,  -0.249999791f, 0.333333224f,  -0.5f};
   constexpr float kInf = std::numeric_limits<float>::infinity();
   Value tiny = let_("log_tiny", below(x, 1.17549435e-38f));  // denormals: scaled by 2^23 first
   Value scaled = let_("log_x", selectOf(tiny, x * number(x, 8388608.0f), x));
@@ -111,12 +112,20 @@ Value MathFunctions::log(const Value& x) const {
   Value mantissa = binary(LoopOp::And, offset, integer(x, 0x007FFFFF)) + integer(x, 0x3F3504F3);
   Value f = let_("log_f", floats(mantissa) - number(x, 1.0f));
   Value e = let_("log_e", unary(LoopOp::ToF32, exponent));
-  Value tail = mulAdd(f * f, horner(f, q), e * number(x, kLn2Low));
+  Value tail = mulAdd(f * f, horner(f, kLogTail), e * number(x, kLn2Low));
   Value sum = mulAdd(e, number(x, kLn2High), f + tail);
   Value good = selectOf(binary(LoopOp::Eq, x, number(x, kInf)), x, sum);
   Value orZero = selectOf(binary(LoopOp::Eq, x, number(x, 0.0f)), number(x, -kInf), good);
   Value nan = number(x, std::numeric_limits<float>::quiet_NaN());
   return selectOf(below(x, 0.0f), nan, selectOf(binary(LoopOp::Ne, x, x), x, orZero));
+}
+
+Value MathFunctions::logOfOnePlus(const Value& e) const {
+  // Above sqrt 2 - 1 half of 1 + e is taken: (e - 1) / 2 has all its bits.
+  Value one = number(e, 1.0f), far = let_("log1_far", lessThan(number(e, 0.414213562f), e));
+  Value f = let_("log1_f", select(far, (e - one) * number(e, 0.5f), e)), k = let_("log1_k", select(far, one, number(e, 0.0f)));
+  Value tail = mulAdd(f * f, horner(f, kLogTail), k * number(e, kLn2Low));
+  return mulAdd(k, number(e, kLn2High), f + tail);
 }
 
 Value MathFunctions::productLow(const Value& a, const Value& b, const Value& product) const {

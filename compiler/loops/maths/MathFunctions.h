@@ -59,6 +59,8 @@ public:
   /// exp(x + low); `low` may be a null value.
   Value exp(const Value& x, const Value& low = {}, Accuracy accuracy = Accuracy::Usual) const;
   Value log(const Value& x) const;
+  /// log(1 + e) for e in [0, 1], without the rounding of 1 + e.
+  Value logOfOnePlus(const Value& e) const;
   /// times / (1 + exp(-(y + low))), without losing the tail where y is negative; `low` may be a null value.
   Value timesSigmoid(const Value& times, const Value& y, const Value& low) const;
   /// x phi(x) where phi(-a) = 2^q(a) is the upper tail of a symmetric distribution: max(x, 0) - |x| 2^q(|x|), one exponential and

@@ -84,7 +84,7 @@ std::string referenceText(const OpDesc& op) {
   for (const TensorSpec& spec : inputsOf(op)) line("input", spec);
   line("output", outputOf(op));
   if (runtimeDims(op).empty()) out += fmt::format("  {:.6g} flop, {} at least moved\n", flopsOf(op), humanBytes(minBytesOf(op)));
-  return out + "  computed in double by compiler/reference; limits: README of compiler/\n";
+  return out + "  computed in double by compiler/reference; limits: compiler/README.md, Error limits\n";
 }
 
 Result<LoopProgram> programOf(const Shown& shown, const std::string& loopsFile) {

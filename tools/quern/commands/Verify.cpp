@@ -49,12 +49,15 @@ Result<CheckReport> verifyOp(KernelLibrary& library, const OpEntry& entry, const
     if (!checked) return checked;
     report.add(*checked);
   }
-  OpDesc anySize = runtimeDims(entry.op).empty() ? withRuntimeDims(entry.op) : entry.op;
-  if (line.has("loops") || !validate(choice->schedule, anySize, library.target())) return report;
-  auto edge = library.get(anySize, choice->schedule);
-  if (!edge) return edge.error();
+  bool open = !runtimeDims(entry.op).empty(), loops = line.has("loops");
+  OpDesc anySize = open ? entry.op : withRuntimeDims(entry.op);
+  if ((loops && !open) || !validate(choice->schedule, anySize, library.target())) return report;
+  if (!loops) kernels = library.kernels(anySize, ScheduleChoice{choice->schedule, choice->from, {}});
+  if (!kernels) return kernels.error();
   for (const DimValues& sizes : edgeSizes(anySize, choice->schedule, kEdgeCases, kSeed)) {
-    auto checked = checkKernel(*edge, anySize, sizes, kSeed, stop);
+    if (loops) kernels = kernelsFor(library, entry, line, sizes);  // tried out by the interpreter for each
+    if (!kernels) return kernels.error();
+    auto checked = checkKernel(*kernels, anySize, sizes, kSeed, stop);
     if (!checked) return checked;
     report.add(*checked);
   }
