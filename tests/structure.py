@@ -20,6 +20,8 @@ ROOMS = {
     "compiler/codegen": ["compiler/loops/ir", "compiler/target", "compiler/base"],
     "compiler/store": ["compiler/schedule", "compiler/target", "compiler/op", "compiler/base"],
     "compiler/jit": ["compiler/codegen", "compiler/store", "compiler/loops", "compiler/schedule", "compiler/target", "compiler/op", "compiler/base"],
+    "tuner/check": ["compiler"],
+    "tuner/measure": ["compiler"],
     "tuner": ["compiler"],
     "runtime": ["compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
     "models/files": ["compiler/op", "compiler/base"],

@@ -46,18 +46,20 @@ Result<TuneOutcome> OpContest::unprepared(const Error& why) {
 Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional<Schedule>& before, TuneProgress progress) {
   Schedule base = defaultSchedule(item_.op, library_.target());
   if (auto ready = prepare(base); !ready) return unprepared(ready.error());
-  std::vector<Candidate> candidates = candidatesOf(space, item_.op, item_.sample, library_.target(), times_.candidates);
+  bool given = !options_.candidates.empty();
+  std::vector<Candidate> candidates =
+      given ? givenCandidates(base) : candidatesOf(space, item_.op, item_.sample, library_.target(), times_.candidates);
   first_ = candidates[0];
   seen_ = {text(first_.schedule)};
   EffortPlan plan = planOf(options_.effort);
   candidates.erase(candidates.begin());
-  candidates.resize(std::min(candidates.size(), plan.candidates - 1));
+  if (!given) candidates.resize(std::min(candidates.size(), plan.candidates - 1));
   if (before && *before != first_.schedule) {
     std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == *before; });
     candidates.insert(candidates.begin(), {*before, costOf(*before, fixed(item_.op, item_.sample), library_.target())});
   }
   meetAll(candidates, progress);
-  for (int round = 0; round < plan.rounds && outcome_.finished; ++round) {
+  for (int round = 0; !given && round < plan.rounds && outcome_.finished; ++round) {
     std::string winner = outcome_.schedule;
     // Each key around the winner so far; a win moves on from there.
     meetAll(neighboursOf(space, bestSchedule_, item_.op, item_.sample, library_.target(), seen_, times_.candidates), progress);
@@ -66,6 +68,17 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
   outcome_.finished = outcome_.finished && !times_.candidates.asked();
   decide(first_.schedule);
   return outcome_;
+}
+
+/// The default, then what was given, in its order, each once.
+std::vector<Candidate> OpContest::givenCandidates(const Schedule& base) const {
+  OpDesc bound = fixed(item_.op, item_.sample);
+  std::vector<Candidate> candidates = {{base, costOf(base, bound, library_.target())}};
+  for (const Schedule& schedule : options_.candidates) {
+    bool known = std::any_of(candidates.begin(), candidates.end(), [&](const Candidate& each) { return each.schedule == schedule; });
+    if (!known) candidates.push_back({schedule, costOf(schedule, bound, library_.target())});
+  }
+  return candidates;
 }
 
 Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, const Schedule& base, TuneProgress progress) {
@@ -98,7 +111,9 @@ TuningRecord OpContest::record() const {
           outcome_.speedup,
           outcome_.medianNs,
           static_cast<int64_t>(outcome_.candidates.size()),
-          std::string(outcome_.finished ? text(options_.effort) : kPartialEffort),
+          std::string(!outcome_.finished            ? kPartialEffort
+                      : options_.candidates.empty() ? text(options_.effort)
+                                                    : kGivenEffort),
           timestamp(),
           0};
 }

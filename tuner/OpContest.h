@@ -1,8 +1,9 @@
 // tuner/OpContest.h — one op being tuned: the incumbent meets the candidates in the order of their predicted cost.
 #pragma once
 
-#include "tuner/Contest.h"
+#include "tuner/TimingOperands.h"
 #include "tuner/Tuner.h"
+#include "tuner/check/BitReference.h"
 
 #include <memory>
 #include <set>
@@ -48,6 +49,7 @@ public:
   TuningRecord record() const;
 
 private:
+  std::vector<Candidate> givenCandidates(const Schedule& base) const;
   Result<void> prepare(const Schedule& schedule);
   void meetAll(const std::vector<Candidate>& candidates, TuneProgress& progress);
   std::string meet(const Candidate& candidate, double& ratio);

@@ -3,7 +3,7 @@
 
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
-#include "tuner/Certify.h"
+#include "tuner/check/Certify.h"
 #include "tuner/OpContest.h"
 
 #include <algorithm>
@@ -95,10 +95,10 @@ Result<void> keep(KernelLibrary& library, const WorkloadItem& item, const OpCont
   return {};
 }
 
-/// What an earlier run found that was cut short, where it is still legal.
-std::optional<Schedule> partialOf(KernelLibrary& library, const OpDesc& op) {
+/// What an earlier run found, where it is still legal: one that was cut short, or (`any`) whatever is recorded.
+std::optional<Schedule> foundBefore(KernelLibrary& library, const OpDesc& op, bool any) {
   auto choice = library.tuning().choose(op, library.target());
-  if (!choice || choice->record.effort != kPartialEffort) return std::nullopt;
+  if (!choice || choice->pinned || (!any && choice->record.effort != kPartialEffort)) return std::nullopt;
   auto schedule = parseSchedule(choice->schedule, op, library.target());
   return schedule ? std::optional(*schedule) : std::nullopt;
 }
@@ -114,7 +114,7 @@ bool alreadyTuned(KernelLibrary& library, const OpDesc& op, Effort effort) {
 Result<TuneOutcome> tuneOne(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
                             const TuneTimes& times, const TuneProgress& progress) {
   OpContest contest(library, item, options, times);
-  auto outcome = contest.run(space, partialOf(library, item.op), progress);
+  auto outcome = contest.run(space, foundBefore(library, item.op, !options.candidates.empty()), progress);
   if (!outcome || !outcome->reached) return outcome;
   auto few = tuneRowClasses(library, space, item, contest.winner(), options, times, progress);
   if (!few) return few.error();

@@ -39,6 +39,8 @@ struct TuneOptions {
   /// Times two kernels on the same operands: `b` over `a`. Injected by tests.
   std::function<PairTiming(KernelCall& a, KernelCall& b, double seconds)> timePair;
   bool retune = false;  ///< also ops that are already tuned
+  /// These and what is recorded meet the default, in place of the space's and whatever the effort affords: somebody else's search.
+  std::vector<Schedule> candidates;
 };
 
 struct TuneOutcome {
@@ -55,6 +57,8 @@ struct TuneOutcome {
 
 /// The effort in the record of an op that was cut short: its winner so far runs, and the next run of any effort goes on from it.
 inline constexpr std::string_view kPartialEffort = "partial";
+/// The effort in the record of an op that given candidates were tried on: a run of any effort looks again.
+inline constexpr std::string_view kGivenEffort = "candidates";
 
 /// Tunes one op at its sample dimensions. The winner and its record go into the library's cache and records; of an
 /// Effort::Estimate nothing is recorded, since nothing was timed.

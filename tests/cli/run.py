@@ -181,6 +181,24 @@ with tempfile.TemporaryDirectory() as folder:
     for limit in ("0.5fx8", "3.4028235e+38fx8"):
         open("bad.loops", "w").write(re.sub(r"\((e\w* \+ e\w*)\)", rf"min((\1), {limit})", program))
         expect("NO" in run("verify", "add a=*x* b=*x*", "--loops", "bad.loops", "--cpu", "haswell", status=1).stdout, limit)
+    # Pieces for one's own search: the space as JSON, two schedules in turn.
+    space = json.loads(run("show", "matmul m=64 n=64 k=64", "--stage", "space", "--json", "-", "--cpu", "haswell").stdout)
+    lines = run("show", "matmul m=64 n=64 k=64", "--stage", "space", "--cpu", "haswell").stdout.split("\n")[1:-1]
+    expect([row["schedule"] for row in space["schedules"]] == [line.split("  #")[0] for line in lines] and len(lines) > 20, "the same space")
+    expect(space["schedules"][0]["predicted"] == 1 and all(row["cycles"] > 0 for row in space["schedules"]) and int(space["combinations"]) > len(lines), "its costs")
+    two = json.loads(run("bench", "matmul m=96 n=96 k=96", "--schedule", "default", "--schedule", "mr=1 nr=8 lanes=8 pack=none", "--cpu", "haswell", "--threads", "1", "--json", "-").stdout)
+    expect(two["ratio"]["low"] <= two["ratio"]["median"] <= two["ratio"]["high"] and two["verdict"] == "the first is faster" and "mr=1" in two["second"]["schedule"], two)
+    op = "matmul m=40 n=40 k=40"
+    open("mine.txt", "w").write("# mine\nmr=1 nr=8 lanes=8 pack=none\nmr=2 nr=16 lanes=8  # wide\n\n")
+    tuned = json.loads(run("tune", op, "--candidates", "mine.txt", "--cpu", "haswell", "--quiet", "--json", "-", "--cache", "given").stdout)["rows"][0]
+    expect([row["schedule"].split(" mc=")[0] for row in tuned["candidates"]] == ["mr=1 nr=8", "mr=2 nr=16"] and tuned["finished"], tuned)
+    expect(all(row["outcome"] in ("won", "slower", "no difference") for row in tuned["candidates"]), tuned)
+    expect("effort=candidates" in open("given/records.txt").read(), "its record")
+    open("mine.txt", "w").write("mr=2 nr=16 lanes=8\nmr=two\n")
+    expect("mine.txt:2: " in run("tune", op, "--candidates", "mine.txt", "--cpu", "haswell", status=3).stderr, "a bad line")
+    expect("goes with an op" in run("tune", "--suite", "maths", "--candidates", "mine.txt", status=2).stderr, "a suite")
+    expect("two meet" in run("bench", "add a=8 b=8", *["--schedule", "default"] * 3, status=2).stderr, "three schedules")
+
     # emit: a plain C program calls an emitted kernel; repeated, the bundle has the same bytes.
     op = "matmul m=2 n=2 k=3 ep=bias"
     run("emit", op, "-o", "one")

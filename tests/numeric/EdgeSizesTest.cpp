@@ -1,7 +1,7 @@
 // tests/numeric/EdgeSizesTest.cpp — every op x edge sizes x sampled schedules x every ISA level of the host, against the
 // reference: guard pages on both sides, padded rows, whole-number data exact, special values.
 #include "tests/Support.h"
-#include "tuner/KernelCheck.h"
+#include "tuner/check/KernelCheck.h"
 #include "tuner/SearchSpace.h"
 
 #include <iostream>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/loops/ir/LoopProgram.h"
-#include "tuner/KernelCheck.h"
+#include "tuner/check/KernelCheck.h"
 
 namespace quern {
 

@@ -6,7 +6,7 @@
 #include "compiler/loops/Lower.h"
 #include "tests/Support.h"
 #include "tests/numeric/Interpreted.h"
-#include "tuner/KernelCheck.h"
+#include "tuner/check/KernelCheck.h"
 #include "tuner/SearchSpace.h"
 
 #include <cmath>

@@ -4,7 +4,7 @@
 #include "compiler/base/Text.h"
 #include "runtime/ThreadPool.h"
 #include "tests/Support.h"
-#include "tuner/KernelCheck.h"
+#include "tuner/check/KernelCheck.h"
 
 #include <cstring>
 #include <fmt/format.h>

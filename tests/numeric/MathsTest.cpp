@@ -4,7 +4,7 @@
 #include "compiler/base/Text.h"
 #include "compiler/loops/maths/MathFunctions.h"
 #include "tests/numeric/FloatKernels.h"
-#include "tuner/Exhaustive.h"
+#include "tuner/check/Exhaustive.h"
 
 #include <bit>
 #include <cstdlib>

@@ -4,7 +4,7 @@
 #include "compiler/store/KernelArtifact.h"
 #include "compiler/store/KernelCache.h"
 #include "tests/store/StoreSupport.h"
-#include "tuner/KernelCheck.h"
+#include "tuner/check/KernelCheck.h"
 
 #include <cstdlib>
 #include <sys/stat.h>

@@ -2,7 +2,8 @@
 #include "compiler/jit/CompileApart.h"
 #include "compiler/loops/Lower.h"
 #include "tests/Support.h"
-#include "tuner/Contest.h"
+#include "tuner/TimingOperands.h"
+#include "tuner/check/BitReference.h"
 #include "tuner/measure/Ceilings.h"
 #include "tuner/measure/Timing.h"
 

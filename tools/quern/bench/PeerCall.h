@@ -3,7 +3,7 @@
 
 #include "compiler/op/OpDesc.h"
 #include "tools/peers/Peer.h"
-#include "tuner/KernelCheck.h"
+#include "tuner/check/KernelCheck.h"
 
 #include <string>
 #include <variant>

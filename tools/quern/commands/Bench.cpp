@@ -20,7 +20,8 @@ static const CommandInfo kBenchInfo = {
     "bench", "OP|--suite FILE|--baseline FILE|--model M [--against PEERS] [--record OUT.toml]",
     "times ops, suites, models and recorded workloads, against this machine's ceilings",
     "  quern bench --baseline smallmind\n  quern bench matmul m=512 n=512 k=512 const=b\n"
-    "  quern bench --suite transformer-f32 --json -\n  quern bench matmul m=128 n=768 k=768 const=b ep=bias --against "
+    "  quern bench --suite transformer-f32 --json -\n  quern bench matmul m=512 n=512 k=512 --schedule default --schedule \"mr=6 "
+    "nr=16\"\n  quern bench matmul m=128 n=768 k=768 const=b ep=bias --against "
     "onednn,openblas,blis,eigen --threads 1\n  quern bench softmax x=32x512 --against onednn --threads 1\n  quern bench --baseline "
     "smallmind --record run.toml; quern compare smallmind:baseline run.toml\n"};
 
@@ -59,7 +60,9 @@ Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, 
 }
 
 void addFlags(CommandLine& line) {
-  line.common({"cpu", "schedule", "cache", "bundle", "json", "threads"})
+  line.common({"cpu", "cache", "bundle", "json", "threads"})
+      .list("schedule", "TEXT",
+            "\"mr=8 nr=48 ...\", default, or tuned (default: pinned, else tuned here, else default); twice: one against the other")
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "the recorded workloads of a baseline");
   modelFlag(line, "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models")
@@ -80,6 +83,11 @@ Result<void> checkFlags(const CommandLine& line) {
   if (kinds != 1) return badCommand("bench: one of an op, --suite, --baseline and --model");
   for (const char* flag : {"prefill", "decode", "depth", "kv", "ignore-key"})
     if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("bench: --{} goes with --model", flag));
+  if (size_t schedules = line.all("schedule").size(); schedules > 1) {
+    if (schedules > 2) return badCommand(fmt::format("bench: --schedule is given {} times; two meet at a time", schedules));
+    for (const char* flag : {"loops", "against", "suite", "baseline", "model"})
+      if (line.has(flag)) return badCommand(fmt::format("bench: two schedules of one op meet; --{} does not go with that", flag));
+  }
   if (line.has("loops") && line.words().empty()) return badCommand("bench: --loops goes with one op");
   if (line.has("record") && !line.has("baseline")) return badCommand("bench: --record goes with --baseline");
   if (line.has("against") && !line.has("suite") && line.words().empty()) return badCommand("bench: --against goes with an op or --suite");
@@ -187,6 +195,20 @@ Result<BenchOutcome> measured(KernelLibrary& library, BenchInputs inputs, const 
   return BenchOutcome{std::move(*rows), std::move(footer), {}};
 }
 
+/// Two schedules of one op.
+Result<int> runTwo(KernelLibrary& library, const OpEntry& entry, const CommandLine& line, const BenchSettings& settings) {
+  ThreadPool pool(settings.threads);
+  Ceilings none;
+  library.stopWith(settings.stop);
+  auto two = benchTwo(library, entry, line.all("schedule"), {line, none, {}, pool, settings.stop});
+  if (!two) return two.error();
+  if (line.has("json"))
+    if (auto good = writeResult(jsonText(jsonOf(*two)), line.get("json")); !good) return good.error();
+  if (line.get("json") != "-")
+    if (auto good = writeResult(text(*two)); !good) return good.error();
+  return 0;
+}
+
 Result<BenchSettings> settingsOf(const CommandLine& line) {
   auto threads = line.number("threads", 0, 1024);
   if (!threads) return threads.error();
@@ -216,6 +238,7 @@ static Result<int> runBench(std::vector<std::string> args) {
   auto library = libraryOf(line, true);
   if (!library) return library.error();
   if (auto good = readFiles(line, *inputs); !good) return good.error();
+  if (line.all("schedule").size() > 1) return runTwo(**library, inputs->entries.at(0), line, *settings);
   const Target& target = (*library)->target();
   std::vector<Peer> peers = loadPeers(inputs->against, target, settings->threads);
   (*library)->stopWith(settings->stop);

@@ -5,6 +5,7 @@
 #include "compiler/loops/ir/LoopPrinter.h"
 #include "compiler/loops/Lower.h"
 #include "compiler/loops/maths/MathFunctions.h"
+#include "tools/quern/cli/Json.h"
 #include "tools/quern/commands/Command.h"
 #include "tuner/SearchSpace.h"
 
@@ -72,6 +73,28 @@ Result<std::string> spaceText(const Shown& shown) {
   return out;
 }
 
+/// The same for programs: every schedule with what it should cost.
+Result<std::string> spaceJson(const Shown& shown) {
+  auto space = readSearchSpace("default");
+  if (!space) return space.error();
+  std::vector<Candidate> candidates = candidatesOf(*space, shown.op, sampleOf(shown.op), shown.target);
+  Json list = Json::array();
+  for (const Candidate& candidate : candidates) {
+    const ScheduleCost& cost = candidate.cost;
+    list.push_back({{"schedule", text(candidate.schedule)},
+                    {"predicted", cost.cycles / std::max(1e-30, candidates[0].cost.cycles)},
+                    {"cycles", cost.cycles},
+                    {"slots", cost.slots},
+                    {"bytes", {{"l1", cost.bytes[0]}, {"l2", cost.bytes[1]}, {"l3", cost.bytes[2]}, {"memory", cost.bytes[3]}}},
+                    {"waste", cost.waste}});
+  }
+  return jsonText({{"op", text(shown.op)},
+                   {"cpu", shown.target.name},
+                   {"combinations", sizeOf(*space, shown.op).combinations},
+                   {"space", space->file},
+                   {"schedules", list}});
+}
+
 std::string referenceText(const OpDesc& op) {
   std::string out = fmt::format("{}\n", text(op));
   for (const OpListing& row : listOps())
@@ -124,7 +147,7 @@ Result<std::string> freeText(const std::string& stage, const std::string& loopsF
 
 static Result<int> runShow(std::vector<std::string> args) {
   CommandLine line(kShowInfo, std::move(args));
-  line.common({"cpu", "schedule", "cache"})
+  line.common({"cpu", "schedule", "cache", "json"})
       .value("stage", "STAGE", "schedule", "schedule, space, signature, loops, llvm, llvm-opt, asm, reference");
   line.value("loops", "FILE", "", "this loop program in place of the generated one; without an op for the CPU that it names");
   auto go = ready(line);
@@ -133,6 +156,7 @@ static Result<int> runShow(std::vector<std::string> args) {
   std::string stage = line.get("stage");
   if (std::find(stages.begin(), stages.end(), stage) == stages.end())
     return badCommand(fmt::format("show: unknown stage '{}'{}; stages: {}", escaped(stage), didYouMean(stage, stages), join(stages, " ")));
+  if (line.has("json") && stage != "space") return badCommand("show: --json goes with --stage space");
   if (line.words().empty() && line.has("loops")) {
     for (const char* flag : {"cpu", "schedule", "cache"})
       if (line.has(flag)) return badCommand(fmt::format("show: --{} goes with an op; a loop program alone names what it is for", flag));
@@ -149,6 +173,12 @@ static Result<int> runShow(std::vector<std::string> args) {
   if (!choice) return choice.error();
   if (line.has("loops"))
     if (auto read = readLoopsFor(line.get("loops"), entry->op, choice->schedule, (*library)->target()); !read) return read.error();
+  if (line.has("json")) {
+    auto json = spaceJson({entry->op, *choice, (*library)->target()});
+    if (!json) return json.error();
+    auto good = writeResult(*json, line.get("json"));
+    return good ? Result<int>(0) : Result<int>(good.error());
+  }
   auto shown = stageText(stage, {entry->op, *choice, (*library)->target()}, line.get("loops"));
   if (!shown) return shown.error();
   if (auto good = writeResult(*shown); !good) return good.error();

@@ -1,4 +1,5 @@
 // tools/quern/commands/Tune.cpp — `quern tune`: finds the fastest schedules for this CPU and keeps them.
+#include "compiler/base/InputFile.h"
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "tools/quern/commands/Command.h"
@@ -138,6 +139,26 @@ void sayWhatIsLeft(const std::vector<TuneOutcome>& outcomes, const std::string& 
                counted(outcomes.size(), "op").c_str(), rest.c_str());
 }
 
+/// Schedules of an op, one a line; what stands behind # is a remark, as in `show --stage space`.
+/// Errors   BadInput naming file and line.
+Result<std::vector<Schedule>> readCandidates(const std::string& file, const OpDesc& op, const Target& target) {
+  auto bytes = readFile(file);
+  if (!bytes) return bytes.error();
+  std::vector<Schedule> schedules;
+  std::vector<std::string> lines = split(*bytes, '\n');
+  for (size_t i = 0; i < lines.size(); ++i) {
+    std::string given(trim(std::string_view(lines[i]).substr(0, lines[i].find('#'))));
+    if (given.empty()) continue;
+    auto schedule = parseSchedule(given, op, target);
+    if (!schedule) return badInput(fmt::format("{}:{}: {}", escaped(file), i + 1, schedule.error().message));
+    schedules.push_back(*schedule);
+  }
+  if (schedules.empty())
+    return badInput(
+        fmt::format("{}: no schedule in it; one a line is needed, such as: {}", escaped(file), text(defaultSchedule(op, target))));
+  return schedules;
+}
+
 Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library, const Stop& stop) {
   if (line.words().empty()) return badCommand("tune: --pin and --unpin need an OP");
   auto entry = opFromWords(line.words());
@@ -166,6 +187,7 @@ static Result<int> runTune(std::vector<std::string> args) {
       .value("pin", "SCHEDULE", "", "verify this schedule and always use it for OP")
       .toggle("unpin", "free OP again");
   line.toggle("again", "also what has been tuned before");
+  line.value("candidates", "FILE", "", "of OP: these schedules, one a line, in place of the space's; verified and timed like those");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   TuneOptions options;
@@ -185,6 +207,14 @@ static Result<int> runTune(std::vector<std::string> args) {
   if (!workload) return workload.error();
   auto space = readSearchSpace(line.get("space"));
   if (!space) return space.error();
+  if (line.has("candidates")) {
+    if (line.words().empty()) return badCommand("tune: --candidates goes with an op");
+    for (const char* flag : {"effort", "space"})
+      if (line.has(flag)) return badCommand(fmt::format("tune: --candidates says what is tried; --{} does not go with that", flag));
+    auto given = readCandidates(line.get("candidates"), workload->items.at(0).op, (*library)->target());
+    if (!given) return given.error();
+    options.candidates = std::move(*given);
+  }
   options.stop = interrupted;
   options.retune = line.has("again") || !line.words().empty();
   if (wantsProgress(line)) options.progress = showProgress;

@@ -2,7 +2,7 @@
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/cli/Json.h"
 #include "tools/quern/commands/VerifyFloats.h"
-#include "tuner/KernelCheck.h"
+#include "tuner/check/KernelCheck.h"
 
 #include <chrono>
 #include <cstdio>

@@ -3,7 +3,7 @@
 
 #include "compiler/target/HostTarget.h"
 #include "tools/quern/cli/Json.h"
-#include "tuner/Exhaustive.h"
+#include "tuner/check/Exhaustive.h"
 
 #include <algorithm>
 #include <chrono>

@@ -1,27 +1,12 @@
-// tuner/Contest.cpp — see Contest.h.
-#include "tuner/Contest.h"
+// tuner/check/BitReference.cpp — see BitReference.h.
+#include "tuner/check/BitReference.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 
 namespace quern {
-
-TimingOperands::TimingOperands(const OpDesc& op, const DimValues& dims, const Stop& stop)
-    : stop_(stop),
-      inputs_(makeInputs(fixed(op, dims), InputData::ZeroMean, 1, Flush::Begin, 0, stop)),
-      arguments_(inputs_.op, dims),
-      out_(static_cast<size_t>(outputOf(inputs_.op).elements()) * 4, Flush::Begin),
-      result_(out_.f32()) {
-  for (size_t i = 0; i < inputs_.tensors.size(); ++i) arguments_.input(i, inputs_.tensors[i].data);
-  const auto* matmul = std::get_if<MatmulOp>(&inputs_.op);
-  constexpr size_t kC = 2;  // after A and B
-  if (matmul != nullptr && matmul->acc) result_ = inputs_.arrays[kC].f32();
-  else arguments_.output(out_.data());
-  arguments_.packInto([this](int64_t bytes) { return packed_.emplace_back(static_cast<size_t>(bytes), Flush::Begin).data(); });
-}
-
-Result<KernelCall> TimingOperands::bind(const KernelSet& kernels, int threads) { return arguments_.call(kernels, threads, stop_); }
 
 /// Ordinary data flush with the end of a page, hard data flush with the beginning and in padded rows.
 static const CheckRun kRuns[] = {{InputData::ZeroMean, 11, Flush::End, 0}, {InputData::Specials, 12, Flush::Begin, 7}};

@@ -1,7 +1,7 @@
-// tuner/Certify.cpp — see Certify.h.
-#include "tuner/Certify.h"
+// tuner/check/Certify.cpp — see Certify.h.
+#include "tuner/check/Certify.h"
 
-#include "tuner/KernelCheck.h"
+#include "tuner/check/KernelCheck.h"
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
-// tuner/WeightInputs.cpp — see WeightInputs.h.
-#include "tuner/WeightInputs.h"
+// tuner/check/WeightInputs.cpp — see WeightInputs.h.
+#include "tuner/check/WeightInputs.h"
 
 #include "compiler/base/Half.h"
 

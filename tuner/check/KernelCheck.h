@@ -1,12 +1,12 @@
-// tuner/KernelCheck.h — is a kernel right? Against the double reference, flush against unmapped pages, on plain and on
+// tuner/check/KernelCheck.h — is a kernel right? Against the double reference, flush against unmapped pages, on plain and on
 // special values, at odd sizes. The tuner asks before it times; `quern verify` and the tests ask the same.
 #pragma once
 
 #include "compiler/reference/Reference.h"
 #include "compiler/schedule/Schedule.h"
 #include "compiler/store/KernelCall.h"
-#include "tuner/GuardedArray.h"
-#include "tuner/WeightInputs.h"
+#include "tuner/check/GuardedArray.h"
+#include "tuner/check/WeightInputs.h"
 
 #include <string>
 #include <vector>

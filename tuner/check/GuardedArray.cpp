@@ -1,5 +1,5 @@
-// tuner/GuardedArray.cpp — see GuardedArray.h.
-#include "tuner/GuardedArray.h"
+// tuner/check/GuardedArray.cpp — see GuardedArray.h.
+#include "tuner/check/GuardedArray.h"
 
 #include <new>
 #include <sys/mman.h>

@@ -1,4 +1,4 @@
-// tuner/GuardedArray.h — memory that ends (or begins) at an unmapped page: reading past an operand is a crash, not luck.
+// tuner/check/GuardedArray.h — memory that ends (or begins) at an unmapped page: reading past an operand is a crash, not luck.
 #pragma once
 
 #include <cstddef>

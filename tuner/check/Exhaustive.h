@@ -1,4 +1,4 @@
-// tuner/Exhaustive.h — a function of one argument over every float there is, on several kernels at once.
+// tuner/check/Exhaustive.h — a function of one argument over every float there is, on several kernels at once.
 #pragma once
 
 #include "compiler/op/OpDesc.h"

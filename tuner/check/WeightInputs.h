@@ -1,4 +1,4 @@
-// tuner/WeightInputs.h — what checks put into inputs: numbers of a kind, and blocks of quantised weights of the same kind.
+// tuner/check/WeightInputs.h — what checks put into inputs: numbers of a kind, and blocks of quantised weights of the same kind.
 #pragma once
 
 #include "compiler/op/ElementType.h"

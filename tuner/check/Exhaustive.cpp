@@ -1,5 +1,5 @@
-// tuner/Exhaustive.cpp — see Exhaustive.h.
-#include "tuner/Exhaustive.h"
+// tuner/check/Exhaustive.cpp — see Exhaustive.h.
+#include "tuner/check/Exhaustive.h"
 
 #include "compiler/base/Text.h"
 #include "compiler/base/Thread.h"

@@ -1,4 +1,4 @@
-// tuner/Certify.h — evidence for each kernel that an op will run: verified by itself, and written into its entry.
+// tuner/check/Certify.h — evidence for each kernel that an op will run: verified by itself, and written into its entry.
 #pragma once
 
 #include "compiler/jit/KernelLibrary.h"

@@ -1,11 +1,11 @@
-// tuner/KernelCheck.cpp — see KernelCheck.h.
-#include "tuner/KernelCheck.h"
+// tuner/check/KernelCheck.cpp — see KernelCheck.h.
+#include "tuner/check/KernelCheck.h"
 
 #include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
 #include "compiler/op/BlockValues.h"
 #include "compiler/store/CallArguments.h"
-#include "tuner/WeightInputs.h"
+#include "tuner/check/WeightInputs.h"
 
 #include <algorithm>
 #include <cstring>
