@@ -11,6 +11,7 @@ class TimingOperands {
 public:
   /// `dims`: what the op leaves open. Filling and packing them ends early once `stop` is asked.
   TimingOperands(const OpDesc& op, const DimValues& dims, const Stop& stop = {});
+  TimingOperands(const TimingOperands&) = delete;  // packed weights are put where this is
   /// A call of `kernels` on these operands, which up to `threads` threads may run. Errors: as KernelCall::make; Stopped.
   Result<KernelCall> bind(const KernelSet& kernels, int threads = 1);
 

@@ -123,6 +123,7 @@ void KernelLibrary::remember(const std::string& name, const KernelRef& kernel) {
   (*after)[name] = kernel;
   loaded_ = std::move(after);
   if (kernel->origin == "cache") ++cached_;
+  logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", kernel->info.op, kernel->info.schedule, kernel->origin));
 }
 
 Result<KernelRef> KernelLibrary::fromSources(const KernelRequest& request, bool compile) {
@@ -149,7 +150,6 @@ Result<KernelRef> KernelLibrary::onceFrom(const KernelRequest& request, const So
     if (KernelRef found = inMemory(name)) return found;  // the flight before this one landed meanwhile
     Result<KernelRef> kernel = source();
     if (!kernel) return kernel;
-    logLine(LogTopic::Dispatch, fmt::format("{} | {} from {}", (*kernel)->info.op, (*kernel)->info.schedule, (*kernel)->origin));
     remember(name, *kernel);
     return kernel;
   });

@@ -130,12 +130,6 @@ Result<Bundle> Bundle::open(const std::string& directory, InfoOf infoOf) {
   return Bundle(std::move(**folder), std::move(*manifest), std::move(infoOf));
 }
 
-const BundleSet* Bundle::setOf(const std::string& op, const std::string& contract) const {
-  for (const BundleSet& set : manifest_.sets)
-    if (set.op == op && set.contract == contract) return &set;
-  return nullptr;
-}
-
 Result<KernelRef> Bundle::find(const KernelRequest& request) {
   const KernelKey& key = request.key;
   for (const BundleKernel& kernel : manifest_.kernels) {

@@ -46,8 +46,6 @@ public:
   /// Errors   BadInput: no bundle there, one that others may have written, a manifest that is wrong.
   static Result<Bundle> open(const std::string& directory, InfoOf infoOf);
 
-  /// The set of an op for a contract; nullptr: it has none.
-  const BundleSet* setOf(const std::string& op, const std::string& contract) const;
   const BundleManifest& manifest() const { return manifest_; }
   /// Errors   BadInput: the object is not what the manifest says. Nobody would expect another kernel to run then.
   Result<KernelRef> find(const KernelRequest& request) override;

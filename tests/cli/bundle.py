@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tests/cli/bundle.py QUERN — a bundle of an op of any row count: a C program runs its kernels of few and of many rows on weights of every
 type, packed by the bundle's own header; `--bundle` runs the same; what is wrong with a bundle is said."""
+import json
 import os
 import random
 import struct
@@ -188,9 +189,22 @@ def with_flag():
     expect("no bundle" in run(*run_bundle[:-1], "nowhere", status=3).stderr, "no folder")
 
 
+def whole_model():
+    """A model runs on its bundle: no kernel is compiled, and the log says where each comes from."""
+    model = ("--model", "smallmind-small", "--cache", "none")
+    run("emit", *model, "-o", "model")
+    done = run("bench", *model, "--prefill", "3", "--decode", "2", "--threads", "1", "--bundle", "model", "--log", "dispatch", "--json", "-")
+    expect(all(row["schedule_from"] == "bundle" for row in json.loads(done.stdout)["rows"]), done.stdout)
+    kernels = len([name for name in os.listdir("model") if name.endswith(".o")])
+    expect(done.stderr.count("from bundle") == kernels > 8 and "from compiled" not in done.stderr, f"{kernels} kernels: {done.stderr}")
+    plain = run("bench", *model, "--prefill", "3", "--decode", "2", "--threads", "1", "--json", "-")
+    expect(all(row["schedule_from"] == "default" for row in json.loads(plain.stdout)["rows"]), plain.stdout)
+
+
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     for kind in TYPES:
         one_type(kind)
     with_flag()
+    whole_model()
 print(f"{checks} checks passed")

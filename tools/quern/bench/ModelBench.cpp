@@ -11,6 +11,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <optional>
+#include <set>
 
 namespace quern {
 
@@ -35,7 +36,7 @@ public:
     row.id = fmt::format("{}{}{}", prompt ? "pp" : "tg", count, depth > 0 ? fmt::format("@d{}", depth) : "");
     row.op = model_.config().name;
     row.threads = threads;
-    row.scheduleFrom = "tuned or default";
+    row.scheduleFrom = schedulesFrom();
     if (count < asked || depth < plan_.depth) row.note = fmt::format("cut to the context of {}", model_.context());
     if (depth > 0) check(model_.forward(std::span(ids_).first(static_cast<size_t>(depth)), 0, 0, nullptr));
     run();
@@ -57,6 +58,12 @@ public:
   }
 
 private:
+  /// "bundle, default": where the schedules of its kernels come from.
+  std::string schedulesFrom() const {
+    std::set<std::string> from;
+    for (const auto& [step, kernels] : model_.plan().kernels()) from.insert(kernels.from);
+    return fmt::format("{}", fmt::join(from, ", "));
+  }
   /// Runs and ceilings in turn, for both drift: the median of the ratios in percent. `leastSeconds`: what a run takes at the ceiling.
   double timeBeside(BenchRow& row, const std::function<void()>& run, const std::function<double()>& leastSeconds) {
     std::vector<double> times, percents;

@@ -23,7 +23,9 @@ namespace quern {
 
 static const CommandInfo kEmitInfo = {
     "emit", "OP|--suite FILE|--model M -o DIR [--cpu A,B,...]", "a bundle: objects, static and shared library, C header, manifest",
-    "  quern emit matmul m=64 n=64 k=64 -o bundle\n  quern emit --suite transformer-f32 -o bundle --cpu haswell,skylake-avx512\n"};
+    "  quern emit matmul m=64 n=64 k=64 -o bundle\n"
+    "  quern emit \"matmul m=* n=768 k=768 const=b tb=1 w=q4_0\" -o bundle    kernels for few rows and for many; bundle/kernels.h says how "
+    "to call them\n  quern emit --suite transformer-f32 -o bundle --cpu haswell,skylake-avx512\n"};
 
 namespace {
 
