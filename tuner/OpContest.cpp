@@ -8,32 +8,19 @@
 
 namespace quern {
 
-/// A ratio's upper end must lie below this to count as a win.
-static constexpr double kClearWin = 0.985;
-
 EffortPlan planOf(Effort effort) {
   switch (effort) {
-    case Effort::Estimate: return {2, 0, 0, 0};
-    case Effort::Measure: return {16, 1, 0.02, 4};
-    case Effort::Patient: return {60, 3, 0.08, 16};
+    case Effort::Estimate: return {2, 0, 0, 0, 0};
+    case Effort::Measure: return {16, 1, 0.05, 0.3, 4};
+    case Effort::Patient: return {60, 3, 0.2, 1, 16};
     case Effort::Exhaustive: break;
   }
-  return {1000000, 10, 0.08, 1000000};
+  return {1000000, 10, 0.2, 1, 1000000};
 }
 
-/// Calls of more than some hundredths of a second.
-static bool isLong(const OpDesc& bound) {
-  constexpr double kManyFlops = 1e9, kManyBytes = 2e8;
-  return flopsOf(bound) > kManyFlops || minBytesOf(bound) > kManyBytes;
-}
-
-OpContest::OpContest(KernelLibrary& library, const WorkloadItem& item, const TuneOptions& options, const TuneTimes& times)
-    : library_(library),
-      item_(item),
-      options_(options),
-      times_(times),
-      long_(isLong(fixed(item.op, item.sample))),
-      operands_(item.op, item.sample, times.all) {
+OpContest::OpContest(KernelLibrary& library, CompilePool& pool, const WorkloadItem& item, const TuneOptions& options,
+                     const TuneTimes& times)
+    : library_(library), pool_(pool), item_(item), options_(options), times_(times), operands_(item.op, item.sample, times.all) {
   outcome_.op = text(item_.op);
 }
 
@@ -49,25 +36,23 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
   bool given = !options_.candidates.empty();
   std::vector<Candidate> candidates =
       given ? givenCandidates(base) : candidatesOf(space, item_.op, item_.sample, library_.target(), times_.candidates);
-  first_ = candidates[0];
-  seen_ = {text(first_.schedule)};
   EffortPlan plan = planOf(options_.effort);
+  baseCycles_ = candidates[0].cost.cycles;
   candidates.erase(candidates.begin());
   if (!given) candidates.resize(std::min(candidates.size(), plan.candidates - 1));
-  if (before && *before != first_.schedule) {
+  if (before && *before != base) {
     std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == *before; });
     candidates.insert(candidates.begin(), {*before, costOf(*before, fixed(item_.op, item_.sample), library_.target())});
   }
-  meetAll(candidates, progress);
-  for (int round = 0; !given && round < plan.rounds && outcome_.finished; ++round) {
-    std::string winner = outcome_.schedule;
+  bool whole = stage(candidates, progress);
+  for (int round = 0; whole && !given && round < plan.rounds; ++round) {
+    Schedule center = winner_;
     // Each key around the winner so far; a win moves on from there.
-    meetAll(neighboursOf(space, bestSchedule_, item_.op, item_.sample, library_.target(), seen_, times_.candidates), progress);
-    if (outcome_.schedule == winner) break;
+    whole = stage(neighboursOf(space, winner_, item_.op, item_.sample, library_.target(), seen_, times_.candidates), progress);
+    if (winner_ == center) break;
   }
-  outcome_.finished = outcome_.finished && !times_.candidates.asked();
-  decide(first_.schedule);
-  return outcome_;
+  outcome_.finished = whole && !times_.candidates.asked();
+  return ended();
 }
 
 /// The default, then what was given, in its order, each once.
@@ -82,24 +67,24 @@ std::vector<Candidate> OpContest::givenCandidates(const Schedule& base) const {
 }
 
 Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, const Schedule& base, TuneProgress progress) {
-  first_ = {base, costOf(base, fixed(item_.op, item_.sample), library_.target())};
   if (auto ready = prepare(base); !ready) return unprepared(ready.error());
   candidates.resize(std::min(candidates.size(), planOf(options_.effort).narrow));
-  meetAll(candidates, progress);
-  decide(base);
-  return outcome_;
+  outcome_.finished = stage(candidates, progress);
+  return ended();
 }
 
 Result<TuneOutcome> OpContest::runAgain(const Schedule& winner) {
-  Schedule base = defaultSchedule(item_.op, library_.target());
-  first_ = {base, 1};
-  if (auto ready = prepare(base); !ready) return unprepared(ready.error());
-  auto kernel = library_.get(item_.op, winner, times_.all);
-  if (!kernel) return kernel.error();
-  auto call = operands_.bind(*kernel);
-  if (!call) return call.error();
-  crown(winner, std::move(*call));
-  decide(base);
+  if (auto ready = prepare(defaultSchedule(item_.op, library_.target())); !ready) return unprepared(ready.error());
+  TuneProgress progress;
+  outcome_.finished = admit(std::vector<Candidate>{{winner, {}}}, progress);
+  if (!entrants_.empty()) best_ = entrants_.front();
+  return ended();
+}
+
+Result<TuneOutcome> OpContest::ended() {
+  if (broken_) return *broken_;
+  if (auto good = decide(); !good) return good.error();
+  outcome_.schedule = text(winner_);
   return outcome_;
 }
 
@@ -124,97 +109,191 @@ Result<void> OpContest::prepare(const Schedule& schedule) {
   auto bits = BitReference::make(*kernel, item_.op, item_.sample, times_.all);
   if (!bits) return bits.error();
   bits_ = std::move(*bits);
-  auto call = operands_.bind(*kernel);
-  if (!call) return call.error();
-  best_ = std::make_unique<KernelCall>(*call);
-  baseline_ = std::make_unique<KernelCall>(std::move(*call));
+  worker_ = std::make_unique<TrialWorker>(KernelSet(*kernel), item_.op, item_.sample, operands_, bits_,
+                                          TrialOptions{options_.patienceSeconds, options_.plant});
+  base_ = winner_ = schedule;
+  baseCycles_ = costOf(schedule, fixed(item_.op, item_.sample), library_.target()).cycles;
+  seen_ = {text(schedule)};
   outcome_.schedule = text(schedule);
-  bestSchedule_ = schedule;
   return {};
 }
 
-void OpContest::meetAll(const std::vector<Candidate>& candidates, TuneProgress& progress) {
+bool OpContest::stage(const std::vector<Candidate>& candidates, TuneProgress& progress) {
+  EffortPlan plan = planOf(options_.effort);
+  HalvingRules rules;
+  rules.mostPairs = affordable(plan.longestSeconds, 2 * rules.firstPairs, rules.mostPairs);
+  halving_ = std::make_unique<Halving>(rules);
+  entrants_.clear();
+  if (best_) {  // times drift: it meets the newcomers now
+    entrants_.push_back(*best_);
+    halving_->join();
+  }
   progress.candidates += candidates.size();
-  for (const Candidate& candidate : candidates) {
-    if (times_.candidates.asked()) {
-      outcome_.finished = false;
-      return;
-    }
+  constexpr size_t kBatch = 16;
+  bool whole = true;
+  for (size_t at = 0; whole && at < candidates.size(); at += kBatch) {
+    whole = admit({candidates.data() + at, std::min(kBatch, candidates.size() - at)}, progress);
+    whole = runTurns(true) && whole;
+  }
+  whole = whole && runTurns(false);
+  settle();
+  return whole;
+}
+
+bool OpContest::admit(std::span<const Candidate> batch, TuneProgress& progress) {
+  std::vector<Schedule> schedules;
+  for (const Candidate& candidate : batch) schedules.push_back(candidate.schedule);
+  bool first = objects_.empty();
+  if (first) schedules.push_back(base_);  // to know its code by
+  std::vector<Result<KernelArtifact>> compiled = pool_.compile(item_.op, schedules, times_.candidates);
+  if (first && compiled.back()) objects_.emplace(compiled.back()->object, "the default");
+  for (size_t i = 0; i < batch.size(); ++i) {
     ++progress.candidate;
     progress.speedup = outcome_.speedup;
     if (options_.progress) options_.progress(progress);
-    CandidateResult result{text(candidate.schedule), candidate.cost.cycles / std::max(1e-30, first_.cost.cycles), 0, ""};
-    result.outcome = meet(candidate, result.ratio);
-    if (result.outcome.empty()) {  // cut short: the next run meets it
-      outcome_.finished = false;
-      return;
+    if (times_.candidates.asked()) return false;
+    CandidateResult result{text(schedules[i]), batch[i].cost.cycles / std::max(1e-30, baseCycles_), {}, 0, ""};
+    if (!compiled[i]) {
+      result.outcome = "not compiled: " + compiled[i].error().message;
+    } else if (auto same = objects_.find(compiled[i]->object); same != objects_.end()) {
+      result.outcome = "same code as " + same->second;
+    } else {
+      auto wrong = worker_->check(*compiled[i], times_.candidates);
+      if (!wrong && times_.candidates.asked()) return false;  // the next run meets it
+      if (!wrong) return broken_ = wrong.error(), false;
+      result.outcome = wrong->empty() || wrong->starts_with("wrong") ? *wrong : "failed: " + *wrong;
+      objects_.emplace(compiled[i]->object, result.schedule);
     }
     seen_.insert(result.schedule);
-    logLine(LogTopic::Tune, fmt::format("{} | {}: {} ({:.3f})", outcome_.op, result.schedule, result.outcome, result.ratio));
-    outcome_.candidates.push_back(std::move(result));
+    outcome_.candidates.push_back(result);
+    if (!result.outcome.empty()) {
+      logLine(LogTopic::Tune, fmt::format("{} | {}: {}", outcome_.op, result.schedule, result.outcome));
+      continue;
+    }
+    entrants_.push_back({schedules[i], std::move(*compiled[i]), outcome_.candidates.size() - 1});
+    if (halving_) halving_->join();
   }
+  return true;
 }
 
-/// Compiles, verifies, times. Returns what became of it; nothing where time was over before that was known.
-std::string OpContest::meet(const Candidate& candidate, double& ratio) {
-  const Stop& stop = times_.candidates;
-  auto kernel = library_.tryOut(item_.op, candidate.schedule, stop);
-  if (!kernel) return stop.asked() ? "" : "not compiled: " + kernel.error().message;
-  auto wrong = bits_.differs(*kernel, stop);
-  if (!wrong) return stop.asked() ? "" : "not run: " + wrong.error().message;
-  if (!wrong->empty()) return "wrong: " + *wrong;
-  auto call = operands_.bind(*kernel);
-  if (!call) return "not run: " + call.error().message;
+bool OpContest::runTurns(bool more) {
+  if (options_.effort == Effort::Estimate) return true;
+  while (auto turn = halving_->next(more)) {
+    if (times_.candidates.asked()) return false;
+    Entrant& entrant = entrants_[turn->who];
+    auto samples = timed(&entrant.kernel, turn->pairs);
+    if (!samples && times_.candidates.asked()) return false;
+    if (!samples && samples.error().code != ErrorCode::Internal) return broken_ = samples.error(), false;
+    if (!samples) {
+      halving_->leave(turn->who);
+      outcome_.candidates[entrant.result].outcome = "failed: " + samples.error().message;
+      continue;
+    }
+    halving_->took(turn->who, ratiosOf(*samples));
+  }
+  return true;
+}
+
+/// After a stage: who is the best so far, and what is known of the others.
+void OpContest::settle() {
   if (options_.effort == Effort::Estimate) {
-    if (candidate.cost.cycles >= first_.cost.cycles) return "predicted slower";
-    crown(candidate.schedule, std::move(*call));
-    return "won";
+    for (Entrant& entrant : entrants_) {
+      bool better = outcome_.candidates[entrant.result].predicted < 1 && !best_;
+      outcome_.candidates[entrant.result].outcome = better ? "won" : "predicted slower";
+      if (better) best_ = entrant, winner_ = entrant.schedule;
+    }
+    return;
   }
-  PairTiming timing = contest(*best_, *call, stop);
-  if (stop.asked()) return "";
-  ratio = timing.ratio.median;
-  // Only a clear win changes the incumbent: the whole interval below one, and by more than drift would give.
-  if (timing.ratio.high >= kClearWin) return timing.ratio.low > 1 ? "slower" : "no difference";
-  crown(candidate.schedule, std::move(*call));
-  return "won";
+  auto first = halving_->best();
+  bool better = first && halving_->ratio(*first).median < 1;
+  for (size_t who = 0; who < entrants_.size(); ++who) {
+    CandidateResult& result = outcome_.candidates[entrants_[who].result];
+    if (result.outcome.starts_with("failed")) continue;
+    result.ratio = halving_->ratio(who);
+    result.pairs = static_cast<int>(halving_->ratios(who).size());
+    result.outcome = result.pairs == 0 ? "not timed" : result.ratio.low > 1 ? "slower" : result.ratio.high < 1 ? "beaten" : "no difference";
+    logLine(LogTopic::Tune, fmt::format("{} | {}: {} ({:.3f}, {:.3f} to {:.3f})", outcome_.op, result.schedule, result.outcome,
+                                        result.ratio.median, result.ratio.low, result.ratio.high));
+  }
+  best_.reset();
+  winner_ = base_;
+  if (!better) return;
+  best_ = entrants_[*first];
+  winner_ = best_->schedule;
+  outcome_.speedup = 1 / halving_->ratio(*first).median;
 }
 
-PairTiming OpContest::contest(KernelCall& a, KernelCall& b, const Stop& stop, double longer) {
-  double seconds = planOf(options_.effort).contestSeconds * longer;
-  if (options_.timePair) return options_.timePair(a, b, seconds);
-  TaskRunner pieces = inPieces(stop);
-  auto timed = [&](KernelCall& call) -> TimedCall {
-    if (long_) return [&] { call.run(pieces); };
-    return [&] { call.run(); };
-  };
-  double began = nowSeconds(), had = threadSeconds();
-  PairTiming timing = timePair(timed(a), timed(b), seconds, 1.1, {}, stop);
-  outcome_.timedSeconds += nowSeconds() - began;
-  outcome_.coreSeconds += threadSeconds() - had;
-  return timing;
+Result<PairSamples> OpContest::timed(const KernelArtifact* challenger, int pairs) {
+  Result<PairSamples> samples = options_.timePairs
+                                    ? options_.timePairs(text(base_), challenger == nullptr ? text(base_) : challenger->key.schedule, pairs)
+                                    : worker_->time(challenger, pairs, times_.all);
+  if (!samples) return samples;
+  if (times_.all.asked()) return stoppedError(outcome_.op);
+  outcome_.timedSeconds += samples->wallSeconds;
+  outcome_.coreSeconds += samples->coreSeconds;
+  baseNs_ = spreadOf(samples->a).median;
+  return samples;
 }
 
-void OpContest::crown(const Schedule& schedule, KernelCall call) {
-  best_ = std::make_unique<KernelCall>(std::move(call));
-  bestSchedule_ = schedule;
-  outcome_.schedule = text(schedule);
+/// Pairs of blocks that fit into so many seconds, as the base was timed last.
+int OpContest::affordable(double seconds, int least, int most) const {
+  double pair = 2 * std::max(kBlockSeconds, baseNs_ * 1e-9);
+  return static_cast<int>(std::clamp(seconds / pair, static_cast<double>(least), static_cast<double>(most)));
 }
 
-/// The winner meets `base` once more: longer than in the contests, because this decides what runs. Without evidence the base stays.
-void OpContest::decide(const Schedule& base) {
-  if (options_.effort == Effort::Estimate) return;
-  constexpr double kFinal = 4;
-  bool isBase = bestSchedule_ == base;
-  PairTiming timing = contest(*baseline_, *best_, times_.all, isBase ? 1 : kFinal);
-  bool cut = times_.all.asked();
-  outcome_.finished = outcome_.finished && !cut;
-  outcome_.medianNs = cut ? 0 : timing.b.median;
-  outcome_.speedup = isBase || cut ? 1 : 1 / timing.ratio.median;
-  if (isBase || (!cut && timing.ratio.high < kClearWin)) return;
-  bestSchedule_ = base;
-  outcome_.schedule = text(base);
+/// The winner meets the base once more: verified on other data than before, and timed until it is decided. Without evidence the base stays.
+Result<void> OpContest::decide() {
+  if (options_.effort == Effort::Estimate) return {};
+  if (best_) {
+    auto wrong = worker_->checkAgain(best_->kernel, best_->schedule, times_.all);
+    if (!wrong && !times_.all.asked()) return wrong.error();
+    CandidateResult& result = outcome_.candidates[best_->result];
+    if (wrong && !wrong->empty()) {
+      result.outcome = wrong->starts_with("wrong") ? *wrong : "failed: " + *wrong;
+      logWarning(fmt::format("{} | {}: {}, after it was timed", outcome_.op, result.schedule, result.outcome));
+      best_.reset();
+    }
+  }
+  if (!best_) return baseStays(), Result<void>();
+  auto verdict = duel(best_->kernel);
+  if (!verdict && verdict.error().code != kStopped) return verdict.error();
+  CandidateResult& result = outcome_.candidates[best_->result];
+  if (verdict && *verdict == Verdict::Faster) {
+    winner_ = best_->schedule;
+    result.outcome = "won";
+    return {};
+  }
+  outcome_.finished = outcome_.finished && verdict;
+  best_.reset();
+  baseStays();
+  return {};
+}
+
+/// Not compared any more: what one call of it takes.
+void OpContest::baseStays() {
+  winner_ = base_;
   outcome_.speedup = 1;
-  outcome_.medianNs = cut ? 0 : timing.a.median;
+  constexpr int kPairs = 5;
+  auto samples = timed(nullptr, kPairs);
+  outcome_.medianNs = samples ? spreadOf(samples->a).median : 0;
+  outcome_.finished = outcome_.finished && samples;
+}
+
+Result<Verdict> OpContest::duel(const KernelArtifact& challenger) {
+  DuelRules rules;
+  rules.mostPairs = affordable(planOf(options_.effort).duelSeconds, rules.leastPairs, rules.mostPairs);
+  Duel duel(rules);
+  std::vector<double> ns;
+  while (int pairs = duel.wants()) {
+    auto samples = timed(&challenger, pairs);
+    if (!samples) return samples.error();
+    duel.took(ratiosOf(*samples));
+    ns.insert(ns.end(), samples->b.begin(), samples->b.end());
+  }
+  outcome_.medianNs = spreadOf(ns).median;
+  outcome_.speedup = 1 / duel.ratio().median;
+  outcome_.ratio = duel.ratio();
+  return duel.verdict();
 }
 
 }  // namespace quern

@@ -1,9 +1,14 @@
-// tuner/OpContest.h — one op being tuned: the incumbent meets the candidates in the order of their predicted cost.
+// tuner/OpContest.h — one op being tuned: candidates compiled, verified and timed in worker processes; what is decided is Halving's and
+// Duel's affair.
 #pragma once
 
 #include "tuner/TimingOperands.h"
 #include "tuner/Tuner.h"
 #include "tuner/check/BitReference.h"
+#include "tuner/search/Duel.h"
+#include "tuner/search/Halving.h"
+#include "tuner/worker/CompilePool.h"
+#include "tuner/worker/TrialWorker.h"
 
 #include <memory>
 #include <set>
@@ -18,17 +23,18 @@ struct TuneTimes {
 
 /// What each effort affords.
 struct EffortPlan {
-  size_t candidates;  ///< timed
-  int rounds;         ///< of neighbours tried around the winner
-  double contestSeconds;
-  size_t narrow;  ///< candidates for each number of few rows
+  size_t candidates;      ///< compiled, verified and timed
+  int rounds;             ///< of neighbours tried around the winner
+  double longestSeconds;  ///< of timing one candidate among the others
+  double duelSeconds;     ///< of the winner's meeting with the default, where it stays open
+  size_t narrow;          ///< candidates for each number of few rows
 };
 EffortPlan planOf(Effort effort);
 
 /// Once. Nothing is recorded: what was found is in the outcome, the record and the certificate.
 class OpContest {
 public:
-  OpContest(KernelLibrary& library, const WorkloadItem& item, const TuneOptions& options, const TuneTimes& times);
+  OpContest(KernelLibrary& library, CompilePool& pool, const WorkloadItem& item, const TuneOptions& options, const TuneTimes& times);
 
   /// The default against the space. `before`: a schedule that an earlier run, cut short, had found; it is met first.
   /// Errors   What compiling the default says; Internal where the default itself is wrong. An outcome that was not `reached` where
@@ -39,7 +45,7 @@ public:
   /// `winner` against the default, nothing else.
   Result<TuneOutcome> runAgain(const Schedule& winner);
 
-  const Schedule& winner() const { return bestSchedule_; }
+  const Schedule& winner() const { return winner_; }
   /// Of the winner: it gave, bit for bit, what was compared with the reference. `as`: what it was verified as.
   Certificate certificate(const std::string& as) const {
     Certificate own = bits_.certificate();
@@ -49,27 +55,47 @@ public:
   TuningRecord record() const;
 
 private:
+  /// A candidate that compiles and is right, in the present stage.
+  struct Entrant {
+    Schedule schedule;
+    KernelArtifact kernel;
+    size_t result;  ///< in outcome_.candidates
+  };
+
   std::vector<Candidate> givenCandidates(const Schedule& base) const;
   Result<void> prepare(const Schedule& schedule);
-  void meetAll(const std::vector<Candidate>& candidates, TuneProgress& progress);
-  std::string meet(const Candidate& candidate, double& ratio);
-  PairTiming contest(KernelCall& a, KernelCall& b, const Stop& stop, double longer = 1);
-  void crown(const Schedule& schedule, KernelCall call);
-  void decide(const Schedule& base);
+  /// These against each other; the best so far is among them. False: time was over.
+  bool stage(const std::vector<Candidate>& candidates, TuneProgress& progress);
+  /// Compiles and verifies a batch; those that may be timed join.
+  bool admit(std::span<const Candidate> batch, TuneProgress& progress);
+  bool runTurns(bool more);
+  void settle();
+  Result<PairSamples> timed(const KernelArtifact* challenger, int pairs);
+  int affordable(double seconds, int least, int most) const;
+  Result<void> decide();
+  Result<Verdict> duel(const KernelArtifact& challenger);
+  void baseStays();
   /// What run() and its kin return where the default was not ready: not reached in time, or the error.
   Result<TuneOutcome> unprepared(const Error& why);
+  Result<TuneOutcome> ended();
 
   KernelLibrary& library_;
+  CompilePool& pool_;
   const WorkloadItem& item_;
   const TuneOptions& options_;
   TuneTimes times_;
-  bool long_;  ///< is a single call: it runs in pieces
   TimingOperands operands_;
   BitReference bits_;
-  std::unique_ptr<KernelCall> baseline_, best_;
-  Candidate first_;             ///< the default
-  std::set<std::string> seen_;  ///< schedules met
-  Schedule bestSchedule_;
+  std::unique_ptr<TrialWorker> worker_;
+  Schedule base_, winner_;       ///< what is measured against; the best so far
+  double baseCycles_ = 1;        ///< its predicted cost
+  double baseNs_ = 0;            ///< one call, as it was timed last
+  std::optional<Entrant> best_;  ///< nothing: the base
+  std::vector<Entrant> entrants_;
+  std::unique_ptr<Halving> halving_;
+  std::map<std::string, std::string> objects_;  ///< code met so far, and whose it is
+  std::set<std::string> seen_;                  ///< schedules met
+  std::optional<Error> broken_;                 ///< the machine has no workers
   TuneOutcome outcome_;
 };
 

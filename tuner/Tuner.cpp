@@ -3,6 +3,7 @@
 
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
+#include "compiler/target/UsableCpus.h"
 #include "tuner/check/Certify.h"
 #include "tuner/OpContest.h"
 
@@ -46,8 +47,9 @@ struct RowClassRecords {
 
 /// For an op with row classes, after its own contest: at each of kFewRows the winner meets what may be faster there. The records
 /// of the last rows where nothing is are left out: beyond them the winner runs.
-Result<RowClassRecords> tuneRowClasses(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const Schedule& base,
-                                       const TuneOptions& options, const TuneTimes& times, const TuneProgress& progress) {
+Result<RowClassRecords> tuneRowClasses(KernelLibrary& library, CompilePool& pool, const SearchSpace& space, const WorkloadItem& item,
+                                       const Schedule& base, const TuneOptions& options, const TuneTimes& times,
+                                       const TuneProgress& progress) {
   RowClassRecords out;
   std::string rowDim = rowDimOf(item.op);
   if (rowDim.empty() || options.effort == Effort::Estimate) return out;
@@ -56,7 +58,7 @@ Result<RowClassRecords> tuneRowClasses(KernelLibrary& library, const SearchSpace
     if (times.candidates.asked()) return out.finished = false, out;
     WorkloadItem few = item;
     few.sample[rowDim] = rows;
-    OpContest contest(library, few, options, times);
+    OpContest contest(library, pool, few, options, times);
     auto outcome =
         contest.runNarrow(narrowCandidatesOf(space, base, few.op, few.sample, library.target(), times.candidates), base, progress);
     if (!outcome) return outcome.error();
@@ -111,12 +113,12 @@ bool alreadyTuned(KernelLibrary& library, const OpDesc& op, Effort effort) {
   return choice->pinned || (done && *done >= effort);
 }
 
-Result<TuneOutcome> tuneOne(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
-                            const TuneTimes& times, const TuneProgress& progress) {
-  OpContest contest(library, item, options, times);
+Result<TuneOutcome> tuneOne(KernelLibrary& library, CompilePool& pool, const SearchSpace& space, const WorkloadItem& item,
+                            const TuneOptions& options, const TuneTimes& times, const TuneProgress& progress) {
+  OpContest contest(library, pool, item, options, times);
   auto outcome = contest.run(space, foundBefore(library, item.op, !options.candidates.empty()), progress);
   if (!outcome || !outcome->reached) return outcome;
-  auto few = tuneRowClasses(library, space, item, contest.winner(), options, times, progress);
+  auto few = tuneRowClasses(library, pool, space, item, contest.winner(), options, times, progress);
   if (!few) return few.error();
   outcome->finished = outcome->finished && few->finished;
   // Cut short, it is worth writing down only where nothing better is known: a finished record stays.
@@ -131,11 +133,12 @@ Result<TuneOutcome> tuneOne(KernelLibrary& library, const SearchSpace& space, co
 
 /// Meets the default once more, some time later and on fresh operands: whether a schedule wins may hang on which pages its weights
 /// got and on what else ran. One that no longer does gives way to the default.
-Result<void> confirm(KernelLibrary& library, const WorkloadItem& item, const TuneOptions& options, const Stop& stop, TuneOutcome& outcome) {
+Result<void> confirm(KernelLibrary& library, CompilePool& pool, const WorkloadItem& item, const TuneOptions& options, const Stop& stop,
+                     TuneOutcome& outcome) {
   Schedule base = defaultSchedule(item.op, library.target());
   auto schedule = parseSchedule(outcome.schedule, item.op, library.target());
   if (!schedule || *schedule == base) return {};
-  OpContest contest(library, item, options, {stop, stop});
+  OpContest contest(library, pool, item, options, {stop, stop});
   auto decided = contest.runAgain(*schedule);
   if (stop.asked()) return {};  // as it was decided before
   if (!decided) return decided.error();
@@ -163,7 +166,8 @@ TuneOutcome notReached(const WorkloadItem& item) {
 Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options) {
   Stop stop = options.stop;
   if (options.budgetSeconds > 0) stop = stop.within(options.budgetSeconds);
-  return tuneOne(library, space, item, options, {stop, stop}, {0, 1, text(item.op), 0, 0, 1, 0});
+  CompilePool pool(library, usableCpus());
+  return tuneOne(library, pool, space, item, options, {stop, stop}, {0, 1, text(item.op), 0, 0, 1, 0});
 }
 
 Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload,
@@ -171,6 +175,7 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
   std::stable_sort(workload.items.begin(), workload.items.end(),
                    [](const WorkloadItem& a, const WorkloadItem& b) { return a.priority > b.priority; });
   std::vector<TuneOutcome> outcomes;
+  CompilePool pool(library, usableCpus());
   double start = nowSeconds();
   Stop all = options.stop;
   bool budget = options.budgetSeconds > 0;
@@ -195,13 +200,13 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
     Stop share = budget ? all.within(std::max(left / remaining * 2, kLeastShare)) : all;
     double pace = outcomes.empty() ? 0 : (nowSeconds() - start) / static_cast<double>(outcomes.size()) * remaining;
     TuneProgress progress{i, workload.items.size(), text(item.op), 0, 0, 1, budget ? left : pace};
-    auto outcome = tuneOne(library, space, item, options, {share, all}, progress);
+    auto outcome = tuneOne(library, pool, space, item, options, {share, all}, progress);
     if (!outcome) return outcome.error();
     outcomes.push_back(std::move(*outcome));
   }
   for (size_t i = 0; i < outcomes.size() && options.effort != Effort::Estimate && !all.asked(); ++i)
     if (!outcomes[i].skipped && outcomes[i].speedup != 1)
-      if (auto good = confirm(library, workload.items[i], options, all, outcomes[i]); !good) return good.error();
+      if (auto good = confirm(library, pool, workload.items[i], options, all, outcomes[i]); !good) return good.error();
   return outcomes;
 }
 

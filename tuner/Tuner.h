@@ -19,8 +19,11 @@ std::string_view text(Effort effort);
 struct CandidateResult {
   std::string schedule;
   double predicted = 0;  ///< of the default's cost
-  double ratio = 0;      ///< its time over the incumbent's; 0: not timed
-  std::string outcome;   ///< "won", "slower", "no difference", "not compiled: ...", "wrong: ...", "out of time"
+  Spread ratio;          ///< its time over the default's; median 0: not timed
+  int pairs = 0;         ///< of blocks that the ratio is from
+  /// "won", "beaten" (faster than the default, and not the winner), "no difference", "slower", "same code as SCHEDULE", "wrong: ...",
+  /// "not compiled: ...", "failed: ...".
+  std::string outcome;
 };
 
 struct TuneProgress {
@@ -36,8 +39,11 @@ struct TuneOptions {
   double budgetSeconds = 0;  ///< 0: none
   Stop stop;                 ///< asked: stop, keeping what is done
   std::function<void(const TuneProgress&)> progress;
-  /// Times two kernels on the same operands: `b` over `a`. Injected by tests.
-  std::function<PairTiming(KernelCall& a, KernelCall& b, double seconds)> timePair;
+  /// In place of the clock: so many pairs of blocks of the default (a) and the challenger (b). Injected by tests.
+  std::function<PairSamples(const std::string& anchor, const std::string& challenger, int pairs)> timePairs;
+  double patienceSeconds = 10;  ///< what a candidate may take longer than the default before it is given up
+  /// What runs in a worker in a candidate's place. Injected by tests.
+  std::function<KernelRef(const KernelRef& real)> plant;
   bool retune = false;  ///< also ops that are already tuned
   /// These and what is recorded meet the default, in place of the space's and whatever the effort affords: somebody else's search.
   std::vector<Schedule> candidates;
@@ -47,6 +53,7 @@ struct TuneOutcome {
   std::string op;
   std::string schedule;
   double speedup = 1;  ///< default's time over the winner's
+  Spread ratio;        ///< of the winner's last meeting with the default: its time over the default's
   double medianNs = 0;
   double timedSeconds = 0, coreSeconds = 0;  ///< spent in timing; of it, those that the thread had a core
   bool reached = true;                       ///< false: time was over before the default was verified; it runs, and nothing else is known

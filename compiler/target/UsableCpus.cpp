@@ -58,6 +58,14 @@ static int maskedCpus() {
   return 1;
 }
 
+int lastUsableCpu() {
+  cpu_set_t mask;
+  if (::sched_getaffinity(0, sizeof mask, &mask) != 0) return -1;
+  int last = CPU_SETSIZE - 1;
+  while (last >= 0 && !CPU_ISSET(static_cast<size_t>(last), &mask)) --last;
+  return last;
+}
+
 int usableCpus() {
   int cpus = maskedCpus();
   if (auto quota = cpuQuota()) cpus = static_cast<int>(std::min<double>(cpus, std::ceil(*quota - 1e-6)));

@@ -15,6 +15,11 @@ enum class Flush : uint8_t { End, Begin };
 class GuardedArray {
 public:
   GuardedArray(size_t bytes, Flush flush, size_t gap = 0);
+  /// The same, seen by processes that are forked from this one too: what they write is read here.
+  static GuardedArray shared(size_t bytes) { return GuardedArray(bytes, Flush::End, 0, true); }
+
+  /// From now on whoever writes here is stopped by the machine.
+  void makeReadOnly() const;
 
   void* data() const { return data_; }
   float* f32() const { return static_cast<float*>(data_); }
@@ -22,9 +27,11 @@ public:
   size_t bytes() const { return bytes_; }
 
 private:
+  GuardedArray(size_t bytes, Flush flush, size_t gap, bool shared);
+
   std::shared_ptr<void> mapping_;
-  void* data_ = nullptr;
-  size_t bytes_ = 0;
+  void *inner_ = nullptr, *data_ = nullptr;  ///< between the unmapped pages; the elements
+  size_t innerBytes_ = 0, bytes_ = 0;
 };
 
 }  // namespace quern

@@ -9,24 +9,12 @@
 
 namespace quern {
 
-static constexpr double kBlockSeconds = 200e-6;  // long beside the clock (30 ns) and short beside a scheduler's slice
-
 double nowSeconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double threadSeconds() {
   timespec now{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
-Spread spreadOf(std::vector<double> samples) {
-  if (samples.empty()) return {};
-  std::sort(samples.begin(), samples.end());
-  auto n = static_cast<double>(samples.size());
-  // Ranks n/2 -+ 0.98 sqrt(n): the binomial interval of the median.
-  auto rank = [&](double r) { return samples[static_cast<size_t>(std::clamp(r, 0.0, n - 1))]; };
-  double half = 0.98 * std::sqrt(n);
-  return {samples[samples.size() / 2], rank(std::floor(n / 2 - half)), rank(std::ceil(n / 2 + half))};
 }
 
 static double blockSeconds(const TimedCall& call, int64_t calls) {
@@ -73,6 +61,28 @@ PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds,
     if (ratios.size() == 5 && spreadOf(ratios).median > hopeless) break;
   }
   return {spreadOf(std::move(samplesA)), spreadOf(std::move(samplesB)), spreadOf(std::move(ratios))};
+}
+
+PairSamples samplePairs(const TimedCall& a, int64_t callsA, const TimedCall& b, int64_t callsB, int pairs) {
+  PairSamples samples;
+  double began = nowSeconds(), had = threadSeconds();
+  auto block = [](const TimedCall& call, int64_t calls) { return blockSeconds(call, calls) / static_cast<double>(calls) * 1e9; };
+  for (int pair = 0; pair < pairs; ++pair) {
+    bool aFirst = pair % 2 == 0;
+    double first = aFirst ? block(a, callsA) : block(b, callsB);
+    double second = aFirst ? block(b, callsB) : block(a, callsA);
+    samples.a.push_back(aFirst ? first : second);
+    samples.b.push_back(aFirst ? second : first);
+  }
+  samples.wallSeconds = nowSeconds() - began;
+  samples.coreSeconds = threadSeconds() - had;
+  return samples;
+}
+
+std::vector<double> ratiosOf(const PairSamples& samples) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < samples.a.size(); ++i) ratios.push_back(samples.b[i] / samples.a[i]);
+  return ratios;
 }
 
 }  // namespace quern

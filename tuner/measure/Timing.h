@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/base/Stop.h"
+#include "tuner/measure/Spread.h"
 
 #include <functional>
 #include <optional>
@@ -16,12 +17,6 @@ double nowSeconds();
 
 /// Seconds that this thread has had of a core.
 double threadSeconds();
-
-/// The middle of a sample and the order statistics around it that hold the true median with about 95 %.
-struct Spread {
-  double median = 0, low = 0, high = 0;
-};
-Spread spreadOf(std::vector<double> samples);
 
 /// How many calls make a block of at least `blockSeconds`: doubled until they do (at least one).
 int64_t calibrate(const TimedCall& call, double blockSeconds, const Stop& stop = {});
@@ -39,5 +34,18 @@ struct PairTiming {
 /// Once `stop` is asked the figures are those of what was timed before: nothing to decide by.
 PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds, double hopeless = 1e9,
                     std::optional<double> settleSeconds = {}, const Stop& stop = {});
+
+/// Blocks of two things, alternating: ns of one call.
+struct PairSamples {
+  std::vector<double> a, b;
+  double wallSeconds = 0, coreSeconds = 0;  ///< spent on it; of it, those that this thread had a core
+};
+/// So many pairs of blocks of `callsA` and `callsB` calls (of calibrate). The order turns in every pair, so that neither always runs in
+/// the other's wake.
+PairSamples samplePairs(const TimedCall& a, int64_t callsA, const TimedCall& b, int64_t callsB, int pairs);
+/// b over a, pair by pair.
+std::vector<double> ratiosOf(const PairSamples& samples);
+/// Seconds of a block: long beside the clock (30 ns) and short beside a scheduler's slice.
+inline constexpr double kBlockSeconds = 200e-6;
 
 }  // namespace quern

@@ -70,7 +70,13 @@ Json jsonOf(const std::vector<TuneOutcome>& outcomes) {
   for (const TuneOutcome& o : outcomes) {
     Json candidates = Json::array();
     for (const CandidateResult& c : o.candidates)
-      candidates.push_back({{"schedule", c.schedule}, {"predicted", c.predicted}, {"ratio", c.ratio}, {"outcome", c.outcome}});
+      candidates.push_back({{"schedule", c.schedule},
+                            {"predicted", c.predicted},
+                            {"ratio", c.ratio.median},
+                            {"low", c.ratio.low},
+                            {"high", c.ratio.high},
+                            {"pairs", c.pairs},
+                            {"outcome", c.outcome}});
     rows.push_back({{"op", o.op},
                     {"schedule", o.schedule},
                     {"speedup", o.speedup},
