@@ -22,6 +22,9 @@ ROOMS = {
     "compiler/jit": ["compiler/codegen", "compiler/store", "compiler/loops", "compiler/schedule", "compiler/target", "compiler/op", "compiler/base"],
     "tuner/check": ["compiler"],
     "tuner/measure": ["compiler"],
+    "tuner/records": ["compiler"],
+    "tuner/search": ["tuner/measure", "compiler"],
+    "tuner/worker": ["tuner/check", "tuner/measure", "compiler"],
     "tuner": ["compiler"],
     "runtime": ["compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
     "models/files": ["compiler/op", "compiler/base"],
@@ -76,7 +79,7 @@ def check_includes(root, path, wrong):
 
 
 def check_manners(path, lines, wrong):
-    """A library neither prints nor ends the program; a child of its own fork ends by _exit, or is ended."""
+    """A library neither prints nor ends the program; a child of its own fork ends by _exit, or is ended, alone or with its group."""
     if not path.startswith(LIBRARIES) or path == BROKEN_INVARIANT:
         return
     forks = any("fork(" in line for line in lines)
@@ -85,7 +88,7 @@ def check_manners(path, lines, wrong):
         if PRINTS.search(code):
             wrong.append(f"{path}:{number}: a library prints; compiler/base/Log.h takes what is to be said")
         ends = ENDS.search(code)
-        if ends and not (forks and (ends.group(1) == "_exit" or "kill(child, " in code)):
+        if ends and not (forks and (ends.group(1) == "_exit" or re.search(r"\bkill\(-?(child|pid_), ", code))):
             wrong.append(f"{path}:{number}: a library ends the program; an error is a value, a broken invariant QUERN_CHECK")
 
 

@@ -2,6 +2,7 @@
 #include "tuner/OpContest.h"
 
 #include "compiler/base/Log.h"
+#include "compiler/base/Sha256.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -18,9 +19,20 @@ EffortPlan planOf(Effort effort) {
   return {1000000, 10, 0.2, 1, 1000000};
 }
 
-OpContest::OpContest(KernelLibrary& library, CompilePool& pool, const WorkloadItem& item, const TuneOptions& options,
-                     const TuneTimes& times)
-    : library_(library), pool_(pool), item_(item), options_(options), times_(times), operands_(item.op, item.sample, times.all) {
+static std::string hashOf(const std::string& object) {
+  constexpr size_t kLetters = 16;
+  auto hash = sha256(object);
+  return hash ? hash->substr(0, kLetters) : object;
+}
+
+OpContest::OpContest(const Tools& tools, const WorkloadItem& item, const TuneOptions& options, const TuneTimes& times)
+    : library_(tools.library),
+      pool_(tools.pool),
+      journal_(tools.journal),
+      item_(item),
+      options_(options),
+      times_(times),
+      operands_(item.op, item.sample, times.all) {
   outcome_.op = text(item_.op);
 }
 
@@ -40,7 +52,7 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
   baseCycles_ = candidates[0].cost.cycles;
   candidates.erase(candidates.begin());
   if (!given) candidates.resize(std::min(candidates.size(), plan.candidates - 1));
-  if (before && *before != base) {
+  if (before && *before != base && (given || !log_->continues())) {
     std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == *before; });
     candidates.insert(candidates.begin(), {*before, costOf(*before, fixed(item_.op, item_.sample), library_.target())});
   }
@@ -67,14 +79,14 @@ std::vector<Candidate> OpContest::givenCandidates(const Schedule& base) const {
 }
 
 Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, const Schedule& base, TuneProgress progress) {
-  if (auto ready = prepare(base); !ready) return unprepared(ready.error());
+  if (auto ready = prepare(base, " rows"); !ready) return unprepared(ready.error());
   candidates.resize(std::min(candidates.size(), planOf(options_.effort).narrow));
   outcome_.finished = stage(candidates, progress);
   return ended();
 }
 
 Result<TuneOutcome> OpContest::runAgain(const Schedule& winner) {
-  if (auto ready = prepare(defaultSchedule(item_.op, library_.target())); !ready) return unprepared(ready.error());
+  if (auto ready = prepare(defaultSchedule(item_.op, library_.target()), " confirm"); !ready) return unprepared(ready.error());
   TuneProgress progress;
   outcome_.finished = admit(std::vector<Candidate>{{winner, {}}}, progress);
   if (!entrants_.empty()) best_ = entrants_.front();
@@ -103,7 +115,7 @@ TuningRecord OpContest::record() const {
           0};
 }
 
-Result<void> OpContest::prepare(const Schedule& schedule) {
+Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part) {
   auto kernel = library_.get(item_.op, schedule, times_.all);
   if (!kernel) return kernel.error();
   auto bits = BitReference::make(*kernel, item_.op, item_.sample, times_.all);
@@ -115,6 +127,12 @@ Result<void> OpContest::prepare(const Schedule& schedule) {
   baseCycles_ = costOf(schedule, fixed(item_.op, item_.sample), library_.target()).cycles;
   seen_ = {text(schedule)};
   outcome_.schedule = text(schedule);
+  std::string at;
+  for (const std::string& dim : runtimeDims(item_.op)) at += fmt::format("{}{}={}", at.empty() ? "" : " ", dim, item_.sample.at(dim));
+  std::string_view effort = options_.candidates.empty() ? text(options_.effort) : kGivenEffort;
+  log_ = std::make_shared<RunLog>(
+      journal_, TuneQuestion{outcome_.op, at, text(schedule), tuningCpu(library_.target()),
+                             kernelKey(item_.op, schedule, library_.target()).generator, fmt::format("{}{}", effort, part)});
   return {};
 }
 
@@ -140,40 +158,75 @@ bool OpContest::stage(const std::vector<Candidate>& candidates, TuneProgress& pr
   return whole;
 }
 
+/// Of each that the journal does not know: its kernel, or why there is none.
+std::vector<std::optional<Result<KernelArtifact>>> OpContest::compileUnknown(const std::vector<Schedule>& schedules) {
+  std::vector<Schedule> unknown;
+  for (const Schedule& schedule : schedules)
+    if (log_->met(text(schedule)) == nullptr) unknown.push_back(schedule);
+  bool base = !baseCodeKnown_ && !unknown.empty();
+  if (base) unknown.push_back(base_);  // to know its code by
+  std::vector<Result<KernelArtifact>> compiled = pool_.compile(item_.op, unknown, times_.candidates);
+  if (base && compiled.back()) objects_.emplace(hashOf(compiled.back()->object), "the default");
+  baseCodeKnown_ = baseCodeKnown_ || base;
+  std::vector<std::optional<Result<KernelArtifact>>> results;
+  size_t next = 0;
+  for (const Schedule& schedule : schedules) {
+    results.emplace_back();
+    if (log_->met(text(schedule)) == nullptr) results.back().emplace(std::move(compiled[next++]));
+  }
+  return results;
+}
+
+/// Is it new code, and right? False: that is not known; time is over, or the machine has no workers.
+bool OpContest::judge(CandidateResult& result, const Result<KernelArtifact>& compiled) {
+  if (!compiled) return result.outcome = "not compiled: " + compiled.error().message, true;
+  result.object = hashOf(compiled->object);
+  if (auto same = objects_.find(result.object); same != objects_.end()) return result.outcome = "same code as " + same->second, true;
+  auto wrong = worker_->check(*compiled, times_.candidates);
+  if (!wrong && !times_.candidates.asked()) broken_ = wrong.error();
+  if (!wrong) return false;
+  result.outcome = wrong->empty() || wrong->starts_with("wrong") ? *wrong : "failed: " + *wrong;
+  return true;
+}
+
 bool OpContest::admit(std::span<const Candidate> batch, TuneProgress& progress) {
   std::vector<Schedule> schedules;
   for (const Candidate& candidate : batch) schedules.push_back(candidate.schedule);
-  bool first = objects_.empty();
-  if (first) schedules.push_back(base_);  // to know its code by
-  std::vector<Result<KernelArtifact>> compiled = pool_.compile(item_.op, schedules, times_.candidates);
-  if (first && compiled.back()) objects_.emplace(compiled.back()->object, "the default");
+  auto compiled = compileUnknown(schedules);
   for (size_t i = 0; i < batch.size(); ++i) {
     ++progress.candidate;
     progress.speedup = outcome_.speedup;
     if (options_.progress) options_.progress(progress);
     if (times_.candidates.asked()) return false;
-    CandidateResult result{text(schedules[i]), batch[i].cost.cycles / std::max(1e-30, baseCycles_), {}, 0, ""};
+    CandidateResult result{text(schedules[i]), batch[i].cost.cycles / std::max(1e-30, baseCycles_), {}, 0, "", ""};
     if (!compiled[i]) {
-      result.outcome = "not compiled: " + compiled[i].error().message;
-    } else if (auto same = objects_.find(compiled[i]->object); same != objects_.end()) {
-      result.outcome = "same code as " + same->second;
+      const JournalLine& known = *log_->met(result.schedule);
+      result.outcome = known.outcome, result.object = known.object;
     } else {
-      auto wrong = worker_->check(*compiled[i], times_.candidates);
-      if (!wrong && times_.candidates.asked()) return false;  // the next run meets it
-      if (!wrong) return broken_ = wrong.error(), false;
-      result.outcome = wrong->empty() || wrong->starts_with("wrong") ? *wrong : "failed: " + *wrong;
-      objects_.emplace(compiled[i]->object, result.schedule);
+      if (!judge(result, *compiled[i])) return false;  // the next run meets it
+      JournalLine line;
+      line.schedule = result.schedule, line.predicted = result.predicted, line.object = result.object, line.outcome = result.outcome;
+      if (!noted(log_->add(line))) return false;
     }
+    if (!result.object.empty()) objects_.emplace(result.object, result.schedule);
     seen_.insert(result.schedule);
     outcome_.candidates.push_back(result);
     if (!result.outcome.empty()) {
       logLine(LogTopic::Tune, fmt::format("{} | {}: {}", outcome_.op, result.schedule, result.outcome));
       continue;
     }
-    entrants_.push_back({schedules[i], std::move(*compiled[i]), outcome_.candidates.size() - 1});
+    Entrant entrant{schedules[i], std::nullopt, outcome_.candidates.size() - 1};
+    if (compiled[i]) entrant.kernel = std::move(**compiled[i]);
+    entrants_.push_back(std::move(entrant));
     if (halving_) halving_->join();
   }
   return true;
+}
+
+/// What cannot be written down ends the search: it would be lost.
+bool OpContest::noted(const Result<void>& written) {
+  if (!written) broken_ = written.error();
+  return static_cast<bool>(written);
 }
 
 bool OpContest::runTurns(bool more) {
@@ -181,15 +234,19 @@ bool OpContest::runTurns(bool more) {
   while (auto turn = halving_->next(more)) {
     if (times_.candidates.asked()) return false;
     Entrant& entrant = entrants_[turn->who];
-    auto samples = timed(&entrant.kernel, turn->pairs);
-    if (!samples && times_.candidates.asked()) return false;
-    if (!samples && samples.error().code != ErrorCode::Internal) return broken_ = samples.error(), false;
-    if (!samples) {
-      halving_->leave(turn->who);
-      outcome_.candidates[entrant.result].outcome = "failed: " + samples.error().message;
+    auto came = timed(&entrant, turn->pairs);
+    if (!came && (came.error().code == kStopped || times_.candidates.asked())) return false;
+    if (!came && came.error().code != ErrorCode::Internal) return broken_ = came.error(), false;
+    if (came) {
+      halving_->took(turn->who, came->ratios);
       continue;
     }
-    halving_->took(turn->who, ratiosOf(*samples));
+    halving_->leave(turn->who);
+    CandidateResult& result = outcome_.candidates[entrant.result];
+    result.outcome = "failed: " + came.error().message;
+    JournalLine line;
+    line.schedule = result.schedule, line.predicted = result.predicted, line.object = result.object, line.outcome = result.outcome;
+    if (!noted(log_->add(line))) return false;
   }
   return true;
 }
@@ -223,16 +280,50 @@ void OpContest::settle() {
   outcome_.speedup = 1 / halving_->ratio(*first).median;
 }
 
-Result<PairSamples> OpContest::timed(const KernelArtifact* challenger, int pairs) {
-  Result<PairSamples> samples = options_.timePairs
-                                    ? options_.timePairs(text(base_), challenger == nullptr ? text(base_) : challenger->key.schedule, pairs)
-                                    : worker_->time(challenger, pairs, times_.all);
-  if (!samples) return samples;
+Result<const KernelArtifact*> OpContest::kernelOf(Entrant& entrant) {
+  if (!entrant.kernel) {
+    auto compiled = pool_.compile(item_.op, std::span(&entrant.schedule, 1), times_.all);
+    if (!compiled[0]) return compiled[0].error();
+    entrant.kernel = std::move(*compiled[0]);
+  }
+  return &*entrant.kernel;
+}
+
+/// From the journal, else from the clock and into the journal.
+Result<OpContest::Turn> OpContest::timed(Entrant* challenger, int pairs) {
+  std::string schedule = challenger == nullptr ? text(base_) : text(challenger->schedule);
+  Turn turn;
+  if (auto known = log_->nextTurn(schedule, pairs)) {
+    turn = {known->ratios, known->ns};
+  } else {
+    auto fresh = timedNow(challenger, pairs);
+    if (!fresh) return fresh;
+    turn = std::move(*fresh);
+    JournalLine line;
+    line.kind = JournalLine::Kind::Turn;
+    line.schedule = schedule, line.ratios = turn.ratios, line.ns = turn.ns;
+    if (auto good = log_->add(line); !good) return good.error();
+  }
+  baseNs_ = turn.ns;
+  return turn;
+}
+
+Result<OpContest::Turn> OpContest::timedNow(Entrant* challenger, int pairs) {
+  Result<PairSamples> samples = PairSamples();
+  if (options_.timePairs) {
+    samples = options_.timePairs(text(base_), challenger == nullptr ? text(base_) : text(challenger->schedule), pairs);
+  } else {
+    auto kernel = challenger == nullptr ? Result<const KernelArtifact*>(nullptr) : kernelOf(*challenger);
+    if (!kernel) return kernel.error();
+    samples = worker_->time(*kernel, pairs, times_.all);
+  }
   if (times_.all.asked()) return stoppedError(outcome_.op);
+  if (!samples) return samples.error();
   outcome_.timedSeconds += samples->wallSeconds;
   outcome_.coreSeconds += samples->coreSeconds;
-  baseNs_ = spreadOf(samples->a).median;
-  return samples;
+  Turn turn{ratiosOf(*samples), rounded(spreadOf(samples->a).median)};
+  for (double& ratio : turn.ratios) ratio = rounded(ratio);
+  return turn;
 }
 
 /// Pairs of blocks that fit into so many seconds, as the base was timed last.
@@ -241,21 +332,36 @@ int OpContest::affordable(double seconds, int least, int most) const {
   return static_cast<int>(std::clamp(seconds / pair, static_cast<double>(least), static_cast<double>(most)));
 }
 
+/// On other data than before it was timed. Empty: right.
+Result<std::string> OpContest::verifiedAgain(Entrant& entrant) {
+  if (auto known = log_->again(text(entrant.schedule))) return *known;
+  auto kernel = kernelOf(entrant);
+  if (!kernel) return kernel.error();
+  auto wrong = worker_->checkAgain(**kernel, entrant.schedule, times_.all);
+  if (!wrong) return wrong;
+  JournalLine line;
+  line.kind = JournalLine::Kind::Again;
+  line.schedule = text(entrant.schedule);
+  line.outcome = wrong->empty() || wrong->starts_with("wrong") ? *wrong : "failed: " + *wrong;
+  if (auto good = log_->add(line); !good) return good.error();
+  return line.outcome;
+}
+
 /// The winner meets the base once more: verified on other data than before, and timed until it is decided. Without evidence the base stays.
 Result<void> OpContest::decide() {
   if (options_.effort == Effort::Estimate) return {};
   if (best_) {
-    auto wrong = worker_->checkAgain(best_->kernel, best_->schedule, times_.all);
+    auto wrong = verifiedAgain(*best_);
     if (!wrong && !times_.all.asked()) return wrong.error();
     CandidateResult& result = outcome_.candidates[best_->result];
     if (wrong && !wrong->empty()) {
-      result.outcome = wrong->starts_with("wrong") ? *wrong : "failed: " + *wrong;
+      result.outcome = *wrong;
       logWarning(fmt::format("{} | {}: {}, after it was timed", outcome_.op, result.schedule, result.outcome));
       best_.reset();
     }
   }
   if (!best_) return baseStays(), Result<void>();
-  auto verdict = duel(best_->kernel);
+  auto verdict = duel(*best_);
   if (!verdict && verdict.error().code != kStopped) return verdict.error();
   CandidateResult& result = outcome_.candidates[best_->result];
   if (verdict && *verdict == Verdict::Faster) {
@@ -274,26 +380,35 @@ void OpContest::baseStays() {
   winner_ = base_;
   outcome_.speedup = 1;
   constexpr int kPairs = 5;
-  auto samples = timed(nullptr, kPairs);
-  outcome_.medianNs = samples ? spreadOf(samples->a).median : 0;
-  outcome_.finished = outcome_.finished && samples;
+  auto turn = timed(nullptr, kPairs);
+  outcome_.medianNs = turn ? turn->ns : 0;
+  outcome_.finished = outcome_.finished && turn;
 }
 
-Result<Verdict> OpContest::duel(const KernelArtifact& challenger) {
+Result<Verdict> OpContest::duel(Entrant& challenger) {
   DuelRules rules;
   rules.mostPairs = affordable(planOf(options_.effort).duelSeconds, rules.leastPairs, rules.mostPairs);
   Duel duel(rules);
   std::vector<double> ns;
   while (int pairs = duel.wants()) {
-    auto samples = timed(&challenger, pairs);
-    if (!samples) return samples.error();
-    duel.took(ratiosOf(*samples));
-    ns.insert(ns.end(), samples->b.begin(), samples->b.end());
+    auto turn = timed(&challenger, pairs);
+    if (!turn) return turn.error();
+    duel.took(turn->ratios);
+    ns.push_back(turn->ns);
   }
-  outcome_.medianNs = spreadOf(ns).median;
-  outcome_.speedup = 1 / duel.ratio().median;
   outcome_.ratio = duel.ratio();
+  outcome_.speedup = 1 / duel.ratio().median;
+  outcome_.medianNs = spreadOf(ns).median * duel.ratio().median;
   return duel.verdict();
+}
+
+OpContest::Closing OpContest::closing() const {
+  if (!outcome_.finished || options_.effort == Effort::Estimate) return [] { return Result<void>(); };
+  JournalLine line;
+  line.schedule = outcome_.schedule, line.ns = outcome_.medianNs;
+  bool base = winner_ == base_;
+  line.ratio = base ? 1 : outcome_.ratio.median, line.low = base ? 1 : outcome_.ratio.low, line.high = base ? 1 : outcome_.ratio.high;
+  return [log = log_, line] { return log->end(line); };
 }
 
 }  // namespace quern

@@ -2,9 +2,10 @@
 // Duel's affair.
 #pragma once
 
-#include "tuner/TimingOperands.h"
+#include "tuner/check/TimingOperands.h"
 #include "tuner/Tuner.h"
 #include "tuner/check/BitReference.h"
+#include "tuner/records/Journal.h"
 #include "tuner/search/Duel.h"
 #include "tuner/search/Halving.h"
 #include "tuner/worker/CompilePool.h"
@@ -34,7 +35,13 @@ EffortPlan planOf(Effort effort);
 /// Once. Nothing is recorded: what was found is in the outcome, the record and the certificate.
 class OpContest {
 public:
-  OpContest(KernelLibrary& library, CompilePool& pool, const WorkloadItem& item, const TuneOptions& options, const TuneTimes& times);
+  /// What a contest works with; all of it outlives it.
+  struct Tools {
+    KernelLibrary& library;
+    CompilePool& pool;
+    Journal& journal;
+  };
+  OpContest(const Tools& tools, const WorkloadItem& item, const TuneOptions& options, const TuneTimes& times);
 
   /// The default against the space. `before`: a schedule that an earlier run, cut short, had found; it is met first.
   /// Errors   What compiling the default says; Internal where the default itself is wrong. An outcome that was not `reached` where
@@ -44,6 +51,10 @@ public:
   Result<TuneOutcome> runNarrow(std::vector<Candidate> candidates, const Schedule& base, TuneProgress progress);
   /// `winner` against the default, nothing else.
   Result<TuneOutcome> runAgain(const Schedule& winner);
+
+  /// To be called when what was found is kept: the journal's run ends. May outlive the contest.
+  using Closing = std::function<Result<void>()>;
+  Closing closing() const;
 
   const Schedule& winner() const { return winner_; }
   /// Of the winner: it gave, bit for bit, what was compared with the reference. `as`: what it was verified as.
@@ -58,22 +69,35 @@ private:
   /// A candidate that compiles and is right, in the present stage.
   struct Entrant {
     Schedule schedule;
-    KernelArtifact kernel;
-    size_t result;  ///< in outcome_.candidates
+    std::optional<KernelArtifact> kernel;  ///< nothing: a run before this one had it; compiled when it is needed
+    size_t result;                         ///< in outcome_.candidates
+  };
+  /// What came of timing.
+  struct Turn {
+    std::vector<double> ratios;
+    double ns = 0;  ///< one call of the base
   };
 
   std::vector<Candidate> givenCandidates(const Schedule& base) const;
-  Result<void> prepare(const Schedule& schedule);
+  /// `part`: of the question, what of the op it is about; empty: all of it.
+  Result<void> prepare(const Schedule& schedule, std::string_view part = "");
   /// These against each other; the best so far is among them. False: time was over.
   bool stage(const std::vector<Candidate>& candidates, TuneProgress& progress);
   /// Compiles and verifies a batch; those that may be timed join.
   bool admit(std::span<const Candidate> batch, TuneProgress& progress);
+  std::vector<std::optional<Result<KernelArtifact>>> compileUnknown(const std::vector<Schedule>& schedules);
+  bool judge(CandidateResult& result, const Result<KernelArtifact>& compiled);
+  bool noted(const Result<void>& written);
   bool runTurns(bool more);
   void settle();
-  Result<PairSamples> timed(const KernelArtifact* challenger, int pairs);
+  /// nullptr: the base against itself.
+  Result<Turn> timed(Entrant* challenger, int pairs);
+  Result<Turn> timedNow(Entrant* challenger, int pairs);
+  Result<const KernelArtifact*> kernelOf(Entrant& entrant);
+  Result<std::string> verifiedAgain(Entrant& entrant);
   int affordable(double seconds, int least, int most) const;
   Result<void> decide();
-  Result<Verdict> duel(const KernelArtifact& challenger);
+  Result<Verdict> duel(Entrant& challenger);
   void baseStays();
   /// What run() and its kin return where the default was not ready: not reached in time, or the error.
   Result<TuneOutcome> unprepared(const Error& why);
@@ -81,21 +105,24 @@ private:
 
   KernelLibrary& library_;
   CompilePool& pool_;
+  Journal& journal_;
   const WorkloadItem& item_;
   const TuneOptions& options_;
   TuneTimes times_;
   TimingOperands operands_;
   BitReference bits_;
   std::unique_ptr<TrialWorker> worker_;
+  std::shared_ptr<RunLog> log_;
   Schedule base_, winner_;       ///< what is measured against; the best so far
   double baseCycles_ = 1;        ///< its predicted cost
   double baseNs_ = 0;            ///< one call, as it was timed last
   std::optional<Entrant> best_;  ///< nothing: the base
   std::vector<Entrant> entrants_;
   std::unique_ptr<Halving> halving_;
-  std::map<std::string, std::string> objects_;  ///< code met so far, and whose it is
-  std::set<std::string> seen_;                  ///< schedules met
-  std::optional<Error> broken_;                 ///< the machine has no workers
+  std::map<std::string, std::string> objects_;  ///< hashes of code met so far, and whose it is
+  bool baseCodeKnown_ = false;
+  std::set<std::string> seen_;   ///< schedules met
+  std::optional<Error> broken_;  ///< the machine has no workers
   TuneOutcome outcome_;
 };
 

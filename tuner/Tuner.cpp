@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 #include <fmt/format.h>
 
 namespace quern {
@@ -24,15 +23,6 @@ Result<Effort> parseEffort(const std::string& given) {
   return badCommand(fmt::format("--effort {}: efforts are estimate, measure, patient, exhaustive", escaped(given)));
 }
 
-std::string timestamp() {
-  std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return text;
-}
-
 namespace {
 
 /// Rows at which few-row schedules are tried; each decides for the rows above the one before.
@@ -42,12 +32,13 @@ constexpr int64_t kFewRows[] = {1, 2, 4, 8, 16};
 struct RowClassRecords {
   std::vector<TuningRecord> records;
   std::vector<std::pair<Schedule, Certificate>> verified;
+  std::vector<OpContest::Closing> closings;
   bool finished = true;
 };
 
 /// For an op with row classes, after its own contest: at each of kFewRows the winner meets what may be faster there. The records
 /// of the last rows where nothing is are left out: beyond them the winner runs.
-Result<RowClassRecords> tuneRowClasses(KernelLibrary& library, CompilePool& pool, const SearchSpace& space, const WorkloadItem& item,
+Result<RowClassRecords> tuneRowClasses(const OpContest::Tools& tools, const SearchSpace& space, const WorkloadItem& item,
                                        const Schedule& base, const TuneOptions& options, const TuneTimes& times,
                                        const TuneProgress& progress) {
   RowClassRecords out;
@@ -58,14 +49,15 @@ Result<RowClassRecords> tuneRowClasses(KernelLibrary& library, CompilePool& pool
     if (times.candidates.asked()) return out.finished = false, out;
     WorkloadItem few = item;
     few.sample[rowDim] = rows;
-    OpContest contest(library, pool, few, options, times);
+    OpContest contest(tools, few, options, times);
     auto outcome =
-        contest.runNarrow(narrowCandidatesOf(space, base, few.op, few.sample, library.target(), times.candidates), base, progress);
+        contest.runNarrow(narrowCandidatesOf(space, base, few.op, few.sample, tools.library.target(), times.candidates), base, progress);
     if (!outcome) return outcome.error();
     if (!outcome->reached || outcome->medianNs == 0) return out.finished = false, out;
     TuningRecord record = contest.record();
     record.rows = rows;
     out.records.push_back(std::move(record));
+    out.closings.push_back(contest.closing());
     out.verified.emplace_back(contest.winner(), contest.certificate("few rows"));
     out.finished = out.finished && outcome->finished;
     if (outcome->schedule != text(base)) needed = out.records.size();
@@ -113,12 +105,13 @@ bool alreadyTuned(KernelLibrary& library, const OpDesc& op, Effort effort) {
   return choice->pinned || (done && *done >= effort);
 }
 
-Result<TuneOutcome> tuneOne(KernelLibrary& library, CompilePool& pool, const SearchSpace& space, const WorkloadItem& item,
-                            const TuneOptions& options, const TuneTimes& times, const TuneProgress& progress) {
-  OpContest contest(library, pool, item, options, times);
+Result<TuneOutcome> tuneOne(const OpContest::Tools& tools, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
+                            const TuneTimes& times, const TuneProgress& progress) {
+  KernelLibrary& library = tools.library;
+  OpContest contest(tools, item, options, times);
   auto outcome = contest.run(space, foundBefore(library, item.op, !options.candidates.empty()), progress);
   if (!outcome || !outcome->reached) return outcome;
-  auto few = tuneRowClasses(library, pool, space, item, contest.winner(), options, times, progress);
+  auto few = tuneRowClasses(tools, space, item, contest.winner(), options, times, progress);
   if (!few) return few.error();
   outcome->finished = outcome->finished && few->finished;
   // Cut short, it is worth writing down only where nothing better is known: a finished record stays.
@@ -128,21 +121,26 @@ Result<TuneOutcome> tuneOne(KernelLibrary& library, CompilePool& pool, const Sea
   auto kept = keep(library, item, contest, *outcome, *few, times.all);
   if (!kept && kept.error().code == kStopped) outcome->finished = false;
   else if (!kept) return kept.error();
+  if (!outcome->finished) return outcome;  // the journal's runs stay open: the next run goes on with them
+  few->closings.push_back(contest.closing());
+  for (const OpContest::Closing& close : few->closings)
+    if (auto good = close(); !good) return good.error();
   return outcome;
 }
 
 /// Meets the default once more, some time later and on fresh operands: whether a schedule wins may hang on which pages its weights
 /// got and on what else ran. One that no longer does gives way to the default.
-Result<void> confirm(KernelLibrary& library, CompilePool& pool, const WorkloadItem& item, const TuneOptions& options, const Stop& stop,
+Result<void> confirm(const OpContest::Tools& tools, const WorkloadItem& item, const TuneOptions& options, const Stop& stop,
                      TuneOutcome& outcome) {
+  KernelLibrary& library = tools.library;
   Schedule base = defaultSchedule(item.op, library.target());
   auto schedule = parseSchedule(outcome.schedule, item.op, library.target());
   if (!schedule || *schedule == base) return {};
-  OpContest contest(library, pool, item, options, {stop, stop});
+  OpContest contest(tools, item, options, {stop, stop});
   auto decided = contest.runAgain(*schedule);
   if (stop.asked()) return {};  // as it was decided before
   if (!decided) return decided.error();
-  if (decided->schedule == outcome.schedule) return {};
+  if (decided->schedule == outcome.schedule) return contest.closing()();
   logLine(LogTopic::Tune, fmt::format("{} | {}: did not win again", outcome.op, outcome.schedule));
   outcome.schedule = decided->schedule;
   outcome.speedup = 1;
@@ -151,7 +149,16 @@ Result<void> confirm(KernelLibrary& library, CompilePool& pool, const WorkloadIt
   TuningRecord record = contest.record();
   record.candidates = static_cast<int64_t>(outcome.candidates.size());
   if (!outcome.finished) record.effort = kPartialEffort;
-  return library.tuning().add(record);
+  if (auto good = library.tuning().add(record); !good) return good;
+  return contest.closing()();
+}
+
+/// Beside the records; a journal that cannot be read is left alone, and nothing is added to it.
+Journal journalOf(const KernelLibrary& library) {
+  auto journal = Journal::open(library.cache().enabled() ? library.cache().directories()[0] : "");
+  if (journal) return std::move(*journal);
+  logWarning(journal.error().message + "; it is not used");
+  return *Journal::open("");
 }
 
 TuneOutcome notReached(const WorkloadItem& item) {
@@ -166,8 +173,9 @@ TuneOutcome notReached(const WorkloadItem& item) {
 Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options) {
   Stop stop = options.stop;
   if (options.budgetSeconds > 0) stop = stop.within(options.budgetSeconds);
+  Journal journal = journalOf(library);
   CompilePool pool(library, usableCpus());
-  return tuneOne(library, pool, space, item, options, {stop, stop}, {0, 1, text(item.op), 0, 0, 1, 0});
+  return tuneOne({library, pool, journal}, space, item, options, {stop, stop}, {0, 1, text(item.op), 0, 0, 1, 0});
 }
 
 Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload,
@@ -175,7 +183,9 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
   std::stable_sort(workload.items.begin(), workload.items.end(),
                    [](const WorkloadItem& a, const WorkloadItem& b) { return a.priority > b.priority; });
   std::vector<TuneOutcome> outcomes;
+  Journal journal = journalOf(library);
   CompilePool pool(library, usableCpus());
+  OpContest::Tools tools{library, pool, journal};
   double start = nowSeconds();
   Stop all = options.stop;
   bool budget = options.budgetSeconds > 0;
@@ -200,13 +210,13 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
     Stop share = budget ? all.within(std::max(left / remaining * 2, kLeastShare)) : all;
     double pace = outcomes.empty() ? 0 : (nowSeconds() - start) / static_cast<double>(outcomes.size()) * remaining;
     TuneProgress progress{i, workload.items.size(), text(item.op), 0, 0, 1, budget ? left : pace};
-    auto outcome = tuneOne(library, pool, space, item, options, {share, all}, progress);
+    auto outcome = tuneOne(tools, space, item, options, {share, all}, progress);
     if (!outcome) return outcome.error();
     outcomes.push_back(std::move(*outcome));
   }
   for (size_t i = 0; i < outcomes.size() && options.effort != Effort::Estimate && !all.asked(); ++i)
     if (!outcomes[i].skipped && outcomes[i].speedup != 1)
-      if (auto good = confirm(library, pool, workload.items[i], options, all, outcomes[i]); !good) return good.error();
+      if (auto good = confirm(tools, workload.items[i], options, all, outcomes[i]); !good) return good.error();
   return outcomes;
 }
 

@@ -24,6 +24,7 @@ struct CandidateResult {
   /// "won", "beaten" (faster than the default, and not the winner), "no difference", "slower", "same code as SCHEDULE", "wrong: ...",
   /// "not compiled: ...", "failed: ...".
   std::string outcome;
+  std::string object;  ///< hash of its code
 };
 
 struct TuneProgress {
@@ -80,8 +81,5 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
 /// Verifies one schedule, and what it runs for few rows, and pins it; or frees the op again.
 Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule, const Stop& stop = {});
 Result<void> unpinSchedule(KernelLibrary& library, const OpDesc& op);
-
-/// Now, as records have it: 2026-11-22T08:00:00Z.
-std::string timestamp();
 
 }  // namespace quern

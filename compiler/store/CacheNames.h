@@ -12,8 +12,10 @@ namespace quern {
 inline constexpr const char* kEntryFolder = "kernels";
 inline constexpr const char* kEntryEnding = ".qk";
 inline constexpr const char* kRecordFile = "records.txt";
+inline constexpr const char* kJournalFile = "journal.txt";
 inline constexpr int64_t kMostEntryBytes = int64_t{64} << 20;
 inline constexpr int64_t kMostRecordBytes = int64_t{1} << 30;
+inline constexpr int64_t kMostJournalBytes = int64_t{1} << 28;
 
 /// The folder with a cache directory's entries; nullopt: not there. Errors: as TrustedFolder::open.
 Result<std::optional<TrustedFolder>> trustedEntries(const std::string& directory);

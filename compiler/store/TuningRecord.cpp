@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <ctime>
 #include <fmt/format.h>
 
 namespace quern {
@@ -87,6 +88,15 @@ Result<TuningRecord> parseRecordLine(std::string_view line) {
   if (!whole) return whole.error();
   if (*whole != line) return badInput("tuning record: its checksum does not match");
   return parseTuningRecord(line.substr(0, at));
+}
+
+std::string timestamp() {
+  std::time_t now = std::time(nullptr);
+  std::tm utc{};
+  ::gmtime_r(&now, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
 }
 
 std::string tuningCpu(const Target& target) {

@@ -34,6 +34,8 @@ Result<std::string> withChecksum(const std::string& line);
 /// A line of the file: its checksum, if it has one (older programs wrote none), and every field. Errors: as parseTuningRecord.
 Result<TuningRecord> parseRecordLine(std::string_view line);
 
+/// Now, as records have it: 2026-11-22T08:00:00Z.
+std::string timestamp();
 /// What records are filed under: what the code may use and where it was measured.
 std::string tuningCpu(const Target& target);
 /// A text as it stands between the quotes of a record: no quotes, nothing that ends a line or moves a terminal's cursor.

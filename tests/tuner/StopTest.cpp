@@ -2,7 +2,7 @@
 #include "compiler/jit/CompileApart.h"
 #include "compiler/loops/Lower.h"
 #include "tests/Support.h"
-#include "tuner/TimingOperands.h"
+#include "tuner/check/TimingOperands.h"
 #include "tuner/check/BitReference.h"
 #include "tuner/measure/Ceilings.h"
 #include "tuner/measure/Timing.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/store/KernelArtifact.h"
-#include "tuner/TimingOperands.h"
+#include "tuner/check/TimingOperands.h"
 #include "tuner/check/BitReference.h"
 #include "tuner/measure/Timing.h"
 #include "tuner/worker/WorkerProcess.h"

@@ -31,6 +31,7 @@ struct FrameHead {
   uint64_t magic, number, length, checksum;
 };
 constexpr uint64_t kMagic = 0x71756572'6e667261;
+constexpr int kErrors = 2;  ///< where a process says what went wrong; in a worker, the file in memory
 constexpr uint64_t kLongestFrame = uint64_t{64} << 20;
 
 /// FNV-1a: against accidents.
@@ -86,9 +87,8 @@ void settle(pid_t parent, const WorkerLimits& limits, int printed) {
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_FSIZE, kPrinted);
   if (int64_t has = addressSpace(); has > 0) limit(RLIMIT_AS, static_cast<rlim_t>(has + limits.memoryBytes));
-  ::dup2(printed, STDOUT_FILENO);
-  ::dup2(printed, STDERR_FILENO);
-  if (int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC); null >= 0) ::dup2(null, STDIN_FILENO);
+  if (int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC); null >= 0) ::dup2(null, 0);
+  for (int standard : {1, kErrors}) ::dup2(printed, standard);
   if (limits.cpu >= 0) {
     cpu_set_t one;
     CPU_ZERO(&one);
@@ -149,8 +149,7 @@ void WorkerProcess::serve(int from, int to) {
     try {
       answer = serve_(request);
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "%s\n", error.what());
-      std::fflush(stderr);
+      writeAll(kErrors, error.what());
       ::_exit(1);
     }
     if (!writeAll(to, framed(head.number, answer))) ::_exit(1);

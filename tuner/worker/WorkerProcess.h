@@ -35,7 +35,7 @@ public:
 
   /// Sends a request, to a new process where none runs. Errors: Machine, where no process is to be had.
   Result<void> post(std::string_view request, double seconds);
-  /// The answer to what was posted; nullopt: not within so many milliseconds. After an error the process is gone, and nothing is left of it.
+  /// The answer to what was posted; nullopt: not within so many milliseconds. After an error nothing is left of the process.
   /// Errors   Internal: how it died ("crashed: SIGSEGV"), that it took longer than post() allowed, that what came is no answer.
   std::optional<Result<std::string>> answer(int patienceMs);
   /// Both. Errors: those of both; Stopped, with the process ended.

@@ -2,7 +2,7 @@
 #include "tools/quern/bench/BenchOp.h"
 
 #include "tools/quern/bench/BenchPeers.h"
-#include "tuner/TimingOperands.h"
+#include "tuner/check/TimingOperands.h"
 
 #include <fmt/format.h>
 

@@ -3,7 +3,7 @@
 
 #include "tools/quern/bench/BenchRow.h"
 #include "tools/quern/bench/Peers.h"
-#include "tuner/TimingOperands.h"
+#include "tuner/check/TimingOperands.h"
 
 namespace quern {
 

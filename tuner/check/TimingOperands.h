@@ -1,4 +1,4 @@
-// tuner/TimingOperands.h — one set of operands for all candidates of an op.
+// tuner/check/TimingOperands.h — one set of operands for all candidates of an op.
 #pragma once
 
 #include "compiler/store/CallArguments.h"

@@ -1,5 +1,5 @@
-// tuner/TimingOperands.cpp — see TimingOperands.h.
-#include "tuner/TimingOperands.h"
+// tuner/check/TimingOperands.cpp — see TimingOperands.h.
+#include "tuner/check/TimingOperands.h"
 
 namespace quern {
 

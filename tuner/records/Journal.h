@@ -1,0 +1,63 @@
+// tuner/records/Journal.h — the tuner's memory: what was found is on disk before it is used, and a run that was ended goes on from there.
+#pragma once
+
+#include "tuner/records/JournalLine.h"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// journal.txt of a cache directory: only ever appended to, each line with a checksum and synced. Lines that are torn, damaged or of a
+/// form that this program does not know are set aside, which is said once.
+class Journal {
+public:
+  /// Of a directory that need not exist yet; empty: none, nothing is kept. Errors: BadInput, as TrustedFolder's.
+  static Result<Journal> open(const std::string& directory);
+
+  /// Every good line, oldest first, of all runs whose question `wanted` takes.
+  std::vector<JournalLine> lines(const std::function<bool(const TuneQuestion&)>& wanted) const;
+  /// Writes lines, all or a first part of them. Without a directory nothing. Errors: Machine.
+  Result<void> add(const std::vector<JournalLine>& lines);
+  const std::string& directory() const { return directory_; }
+
+private:
+  std::string directory_;
+  std::vector<std::string> text_;  ///< without checksums; what is added comes behind
+};
+
+/// One run of a contest as the journal has it: what is recorded is taken from there, in its order; what is new is written.
+class RunLog {
+public:
+  /// Goes on with the newest run about this question that has no end, or begins one.
+  RunLog(Journal& journal, const TuneQuestion& question);
+
+  bool continues() const { return continues_; }
+  /// What became of a candidate in this run; one that crashed, was wrong or did not compile in any run of the same generator.
+  const JournalLine* met(const std::string& schedule) const;
+  /// The next recorded turn of so many pairs; none: it has to be timed.
+  std::optional<JournalLine> nextTurn(const std::string& schedule, int pairs);
+  std::optional<std::string> again(const std::string& schedule) const;
+
+  /// Errors: as Journal::add. The line's run is filled in.
+  Result<void> add(JournalLine line);
+  /// A run that found its answer, which is kept elsewhere by now.
+  Result<void> end(JournalLine line);
+
+private:
+  Journal& journal_;
+  TuneQuestion question_;
+  std::string id_;
+  bool begun_ = false;  ///< its first line is written
+  bool continues_ = false;
+  std::map<std::string, JournalLine> met_;
+  std::map<std::string, std::deque<JournalLine>> turns_;
+  std::map<std::string, std::string> again_;
+};
+
+}  // namespace quern
