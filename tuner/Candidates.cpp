@@ -2,9 +2,21 @@
 #include "tuner/SearchSpace.h"
 
 #include <algorithm>
+#include <boost/multiprecision/cpp_int.hpp>
+#include <cctype>
 #include <random>
 
 namespace quern {
+
+std::string ruleOf(const std::string& message) {
+  std::string rule;
+  for (char c : message.substr(0, message.find(';'))) {
+    bool digit = std::isdigit(static_cast<unsigned char>(c)) != 0;
+    if (!digit) rule += c;
+    else if (rule.empty() || rule.back() != 'N') rule += 'N';
+  }
+  return rule;
+}
 
 namespace {
 
@@ -16,7 +28,15 @@ const KeyChoices* choicesOf(const std::map<std::string, KeyChoices>& families, c
   return family == families.end() ? nullptr : &family->second;
 }
 
-/// The combinations of some keys' values over a base. A key none of whose values may become legal keeps the base's.
+using Count = boost::multiprecision::cpp_int;
+
+Count productOf(const KeyChoices& choices, size_t from = 0) {
+  Count product = 1;
+  for (size_t i = from; i < choices.size(); ++i) product *= choices[i].second.size();
+  return product;
+}
+
+/// The combinations of some keys' values over a base. A key none of whose values may become legal keeps the base's, and counts as one.
 class Combinations {
 public:
   using Visit = std::function<void(Schedule&)>;
@@ -32,12 +52,16 @@ public:
       for (Schedule& schedule : all) give(schedule, visit);
       return;
     }
+    pruned_.clear();
     std::mt19937_64 random(1);  // the same sample every time
     for (size_t i = 0; i < kMostCombinations && !stopped(); ++i) {
       Schedule schedule = drawn(random);
       give(schedule, visit);
     }
   }
+  /// Of those that were not visited: how many each key ruled out, whatever the later keys are.
+  const std::map<std::string, int64_t>& pruned() const { return pruned_; }
+  size_t visited() const { return visited_; }
 
 private:
   bool set(Schedule& schedule, const std::string& key, const std::string& value) const {
@@ -46,6 +70,7 @@ private:
   bool stopped() { return stopped_ = stopped_ || (asked_++ % 256 == 0 && stop_.asked()); }
   void give(Schedule& schedule, const Visit& visit) {
     if (stopped()) return;
+    ++visited_;
     complete(schedule, given_);
     visit(schedule);
   }
@@ -56,14 +81,17 @@ private:
     if (stopped()) return true;
     if (depth == choices_.size()) return all.push_back(schedule), true;
     const auto& [key, values] = choices_[depth];
-    bool any = false;
+    size_t out = 0;
     for (const std::string& value : values) {
       Schedule next = schedule;
-      if (!set(next, key, value)) continue;
-      any = true;
-      if (!descend(next, depth + 1, all)) return false;
+      if (!set(next, key, value)) ++out;
+      else if (!descend(next, depth + 1, all)) return false;
     }
-    return any || descend(schedule, depth + 1, all);
+    bool none = out == values.size();
+    if (out > 0)
+      pruned_[key + ": no legal schedule, whatever the other keys are"] +=
+          static_cast<int64_t>(Count(out - none) * productOf(choices_, depth + 1));
+    return !none || descend(schedule, depth + 1, all);
   }
 
   Schedule drawn(std::mt19937_64& random) const {
@@ -85,7 +113,8 @@ private:
   const Target& target_;
   const Stop& stop_;
   std::vector<std::string> given_;
-  size_t nodes_ = 0, asked_ = 0;
+  std::map<std::string, int64_t> pruned_;
+  size_t nodes_ = 0, asked_ = 0, visited_ = 0;
   bool stopped_ = false;  ///< once asked to, for good
 };
 
@@ -95,13 +124,18 @@ public:
   CandidateList(const OpDesc& op, const DimValues& sample, const Target& target) : op_(op), bound_(fixed(op, sample)), target_(target) {}
 
   bool seeFirst(const Schedule& schedule) { return seen_.insert(text(schedule)).second; }
-  void add(Schedule schedule) {
-    if (!seeFirst(schedule)) return;
+  /// False: it is one that was added before.
+  bool add(Schedule schedule) {
+    if (!seeFirst(schedule)) return false;
     ScheduleCost cost = costOf(schedule, bound_, target_);
     candidates_.push_back({std::move(schedule), cost});
+    return true;
   }
-  bool legal(const Schedule& schedule, const Schedule& base) const {
-    return validate(schedule, op_, target_) && orderOf(schedule) == orderOf(base) && enoughTasks(schedule, base, bound_);
+  /// Empty: legal, and to be compared with `base`.
+  std::string whyNot(const Schedule& schedule, const Schedule& base) const {
+    if (auto valid = validate(schedule, op_, target_); !valid) return ruleOf(valid.error().message);
+    if (orderOf(schedule) != orderOf(base)) return "another numeric order than the default's";
+    return enoughTasks(schedule, base, bound_) ? "" : "too few tasks for several threads";
   }
   const OpDesc& bound() const { return bound_; }
   std::vector<Candidate> inOrder() {
@@ -133,23 +167,37 @@ std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedu
   return list.inOrder();
 }
 
-std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target,
-                                    const Stop& stop) {
+SpaceAccount accountOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target, const Stop& stop) {
+  SpaceAccount account{"1", {}, "0", {}};
   Schedule base = defaultSchedule(op, target);
   CandidateList list(op, sample, target);
   list.seeFirst(base);
-  if (const KeyChoices* choices = choicesOf(space.families, op))
-    Combinations(base, *choices, op, target, stop).each([&](Schedule& schedule) {
+  if (const KeyChoices* choices = choicesOf(space.families, op)) {
+    Combinations combinations(base, *choices, op, target, stop);
+    combinations.each([&](Schedule& schedule) {
       fitToOp(schedule, list.bound());
-      if (list.legal(schedule, base)) list.add(schedule);
+      std::string why = list.whyNot(schedule, base);
+      if (why.empty() && !list.add(schedule)) why = "the same schedule as another combination";
+      if (!why.empty()) ++account.pruned[why];
     });
+    Count rest = productOf(*choices) - combinations.visited();
+    for (const auto& [rule, count] : combinations.pruned()) account.pruned[rule] += count, rest -= count;
+    account.combinations = productOf(*choices).str();
+    account.neverEnumerated = rest.str();
+  }
   // The best of each kind, then the others: what is timed at all differs in what matters.
-  std::vector<Candidate> ordered = {{base, costOf(base, list.bound(), target)}}, others;
+  std::vector<Candidate> others;
+  account.candidates = {{base, costOf(base, list.bound(), target)}};
   std::set<std::string> kinds;
   for (Candidate& candidate : list.inOrder())
-    (kinds.insert(kindOf(candidate.schedule)).second ? ordered : others).push_back(std::move(candidate));
-  std::move(others.begin(), others.end(), std::back_inserter(ordered));
-  return ordered;
+    (kinds.insert(kindOf(candidate.schedule)).second ? account.candidates : others).push_back(std::move(candidate));
+  std::move(others.begin(), others.end(), std::back_inserter(account.candidates));
+  return account;
+}
+
+std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target,
+                                    const Stop& stop) {
+  return accountOf(space, op, sample, target, stop).candidates;
 }
 
 std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample,
@@ -164,7 +212,7 @@ std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& be
       setKey(next, key, value);
       complete(next, {key});
       fitToOp(next, list.bound());
-      if (list.legal(next, best) && seen.count(text(next)) == 0) list.add(std::move(next));
+      if (list.whyNot(next, best).empty() && seen.count(text(next)) == 0) list.add(std::move(next));
     }
   return list.asAdded();
 }
@@ -186,25 +234,9 @@ std::vector<std::string> legalValues(const SearchSpace& space, const Schedule& s
 }
 
 SpaceSize sizeOf(const SearchSpace& space, const OpDesc& op) {
-  std::vector<int> digits = {1};  // the least significant first
   const KeyChoices* choices = choicesOf(space.families, op);
-  bool all = true;
-  double product = 1;
-  if (choices != nullptr)
-    for (const auto& choice : *choices) {
-      uint64_t carry = 0;
-      for (int& digit : digits) {
-        carry += static_cast<uint64_t>(digit) * choice.second.size();
-        digit = static_cast<int>(carry % 10);
-        carry /= 10;
-      }
-      for (; carry > 0; carry /= 10) digits.push_back(static_cast<int>(carry % 10));
-      product *= static_cast<double>(choice.second.size());
-    }
-  all = product <= static_cast<double>(kMostCombinations);
-  SpaceSize size{"", kMostCombinations, all};
-  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit) size.combinations += static_cast<char>('0' + *digit);
-  return size;
+  Count product = choices == nullptr ? Count(1) : productOf(*choices);
+  return {product.str(), kMostCombinations, product <= kMostCombinations};
 }
 
 std::string whyNoneIsLegal(const SearchSpace& space, const OpDesc& op, const Target& target) {

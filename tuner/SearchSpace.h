@@ -37,9 +37,20 @@ struct SpaceSize {
 };
 SpaceSize sizeOf(const SearchSpace& space, const OpDesc& op);
 
-/// Every legal combination of the space's values for this op, or a sample of so many (SpaceSize): the default schedule in front, then
-/// the best predicted of each kind (kindOf), then the others, best first.
+/// What becomes of a space's combinations for one op: each is pruned by a rule, or a schedule of its own, or never enumerated.
+struct SpaceAccount {
+  std::string combinations;  ///< of the space's values, legal or not: in decimal
+  /// How many each rule took: why no kernel has them, with N for numbers; "the same schedule as another combination"; and so on.
+  std::map<std::string, int64_t> pruned;
+  std::string neverEnumerated;  ///< in decimal: those outside the fixed sample of a space that is too large
+  /// The default schedule in front, then the best predicted of each kind (kindOf), then the others, best first.
+  std::vector<Candidate> candidates;
+};
+/// A message as a rule: numbers are N, and hints on what would be right are left out.
+std::string ruleOf(const std::string& message);
 /// Keys the space does not name keep the default's value. Once `stop` is asked, what was found so far.
+SpaceAccount accountOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target, const Stop& stop = {});
+/// Its candidates.
 std::vector<Candidate> candidatesOf(const SearchSpace& space, const OpDesc& op, const DimValues& sample, const Target& target,
                                     const Stop& stop = {});
 

@@ -1,0 +1,163 @@
+// tuner/Explain.cpp — see Explain.h.
+#include "tuner/Explain.h"
+
+#include "compiler/base/Text.h"
+
+#include <algorithm>
+#include <boost/multiprecision/cpp_int.hpp>
+#include <cmath>
+#include <fmt/format.h>
+#include <limits>
+#include <numeric>
+#include <set>
+
+namespace quern {
+
+namespace {
+
+/// What the journal says of one op on one CPU with this generator: of each schedule the newest of everything.
+struct Known {
+  std::map<std::string, JournalLine> met;
+  std::map<std::string, std::vector<double>> ratios;  ///< against the default, in the newest run that timed it
+  std::map<std::string, std::string> again;           ///< found wrong after it was timed
+  double ns = 0;
+  std::string date;
+};
+
+Known knownOf(const Journal& journal, const TuneQuestion& asked) {
+  Known known;
+  std::map<std::string, std::string> timedIn;  // schedule: the run its ratios are of
+  // Only of the op as a whole: what was tried for few rows is timed against another kernel at other sizes.
+  auto wanted = [&](const TuneQuestion& q) {
+    return q.op == asked.op && q.cpu == asked.cpu && q.generator == asked.generator && q.anchor == asked.anchor &&
+           q.effort.find(' ') == std::string::npos;
+  };
+  for (JournalLine& line : journal.lines(wanted)) {
+    if (line.kind == JournalLine::Kind::Run) known.date = line.date;
+    if (line.kind == JournalLine::Kind::Met) known.met[line.schedule] = line;
+    if (line.kind == JournalLine::Kind::Again && !line.outcome.empty()) known.again[line.schedule] = line.outcome;
+    if (line.kind != JournalLine::Kind::Turn) continue;
+    std::vector<double>& ratios = known.ratios[line.schedule];
+    if (timedIn[line.schedule] != line.run) ratios.clear();
+    timedIn[line.schedule] = line.run;
+    ratios.insert(ratios.end(), line.ratios.begin(), line.ratios.end());
+    known.ns = line.ns;
+  }
+  return known;
+}
+
+std::string judged(const Spread& ratio) {
+  return ratio.median == 0 ? "met, not timed" : ratio.high < 1 ? "faster" : ratio.low > 1 ? "slower" : "no difference";
+}
+
+/// A schedule that is out: its reason, numbers left out, so that reasons can be counted.
+std::string reasonOf(const std::string& outcome) {
+  if (outcome.starts_with("same code as")) return "same code as another schedule";
+  if (outcome.starts_with("wrong")) return "wrong";
+  std::string reason = ruleOf(outcome);
+  constexpr size_t kLong = 60;
+  return reason.substr(0, kLong);
+}
+
+/// Ranks from 1; those that are equal share the mean of theirs.
+std::vector<double> ranksOf(const std::vector<double>& values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
+  std::vector<double> ranks(values.size());
+  for (size_t at = 0; at < order.size();) {
+    size_t end = at;
+    while (end < order.size() && values[order[end]] == values[order[at]]) ++end;
+    for (size_t i = at; i < end; ++i) ranks[order[i]] = static_cast<double>(at + end + 1) / 2;
+    at = end;
+  }
+  return ranks;
+}
+
+}  // namespace
+
+double spearmanOf(const std::vector<std::pair<double, double>>& pairs) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  if (pairs.size() < 3) return kNone;
+  std::vector<double> first, second;
+  for (auto [a, b] : pairs) first.push_back(a), second.push_back(b);
+  std::vector<double> a = ranksOf(first), b = ranksOf(second);
+  double mean = static_cast<double>(pairs.size() + 1) / 2, ab = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    ab += (a[i] - mean) * (b[i] - mean);
+    aa += (a[i] - mean) * (a[i] - mean);
+    bb += (b[i] - mean) * (b[i] - mean);
+  }
+  return aa == 0 || bb == 0 ? kNone : ab / std::sqrt(aa * bb);
+}
+
+Bound boundOf(const ScheduleCost& cost) {
+  constexpr const char* kLevels[] = {"reads from L1", "reads from L2", "reads from L3", "reads from memory"};
+  double total = std::max(cost.cycles, 1e-30);
+  Bound bound{"arithmetic and loads from registers and L1", cost.slots / total};
+  for (size_t level = 0; level < cost.bytes.size(); ++level)
+    if (double part = cyclesOf(cost.bytes[level], level) / total; part > bound.part) bound = {kLevels[level], part};
+  double rest = (total - overlapped(cost)) / total;
+  if (rest > bound.part) bound = {"handing out tasks", rest};
+  bound.part = std::min(bound.part, 1.0);
+  return bound;
+}
+
+Result<Explanation> explain(KernelLibrary& library, const SearchSpace& space, const OpDesc& op, const Journal& journal) {
+  Explanation e;
+  e.op = op;
+  auto choice = library.choose(op);
+  if (!choice) return choice.error();
+  e.choice = *choice;
+  const Target& target = library.target();
+  Schedule base = defaultSchedule(op, target);
+  TuneQuestion asked{text(op), "", text(base), tuningCpu(target), kernelKey(op, base, target).generator, ""};
+  constexpr int64_t kSample = 32;
+  for (const std::string& dim : runtimeDims(op)) {
+    e.sample[dim] = kSample;
+    e.at += fmt::format("{}{}={}", e.at.empty() ? "" : " ", dim, kSample);
+  }
+  e.account = accountOf(space, op, e.sample, target);
+  e.rows = library.tuning().rowClasses(op, target);
+  OpDesc bound = fixed(op, e.sample);
+  e.cost = costOf(choice->schedule, bound, target);
+  e.defaultCost = costOf(base, bound, target);
+
+  Known known = knownOf(journal, asked);
+  e.ns = known.ns;
+  e.date = known.date;
+  std::vector<std::pair<double, double>> timed;
+  for (const auto& [schedule, met] : known.met) {
+    ExplainedCandidate candidate{schedule, met.predicted, spreadOf(known.ratios[schedule]), known.ratios[schedule].size(), met.outcome};
+    if (auto wrong = known.again.find(schedule); wrong != known.again.end()) candidate.outcome = wrong->second;
+    if (candidate.outcome.empty()) candidate.outcome = judged(candidate.ratio);
+    else candidate.ratio = {};
+    bool out = candidate.ratio.median == 0 && candidate.outcome != "met, not timed";
+    if (out) ++e.failed[reasonOf(candidate.outcome)];
+    else if (candidate.ratio.median > 0) timed.emplace_back(candidate.predicted, candidate.ratio.median);
+    e.candidates.push_back(std::move(candidate));
+  }
+  if (!timed.empty()) e.candidates.push_back({text(base), 1, {1, 1, 1}, 0, "default"});
+  e.spearman = spearmanOf(timed);
+  std::stable_sort(e.candidates.begin(), e.candidates.end(), [](const ExplainedCandidate& a, const ExplainedCandidate& b) {
+    auto key = [](const ExplainedCandidate& c) { return c.ratio.median > 0 ? c.ratio.median : std::numeric_limits<double>::infinity(); };
+    return key(a) < key(b);
+  });
+
+  // The counts. The default is no combination, nor are those that were tried around winners.
+  using Count = boost::multiprecision::cpp_int;
+  std::set<std::string> combinations;
+  for (size_t i = 1; i < e.account.candidates.size(); ++i) combinations.insert(text(e.account.candidates[i].schedule));
+  e.outside = 1;
+  for (const auto& [schedule, met] : known.met) e.outside += combinations.contains(schedule) ? 0 : 1;
+  e.measured = static_cast<int64_t>(timed.size()) + (timed.empty() ? 0 : 1);
+  Count pruned = 0, failed = 0, all = Count(e.account.combinations) + e.outside;
+  for (const auto& [rule, count] : e.account.pruned) pruned += count;
+  for (const auto& [reason, count] : e.failed) failed += count;
+  e.space = all.str();
+  e.pruned = pruned.str();
+  e.untried = Count(all - pruned - failed - e.measured).str();
+  return e;
+}
+
+}  // namespace quern

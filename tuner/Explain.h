@@ -1,0 +1,55 @@
+// tuner/Explain.h — why an op runs with the schedule it runs with: its space, what became of every schedule, what binds the winner.
+#pragma once
+
+#include "compiler/jit/KernelLibrary.h"
+#include "tuner/SearchSpace.h"
+#include "tuner/measure/Spread.h"
+#include "tuner/records/Journal.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// A schedule that was met.
+struct ExplainedCandidate {
+  std::string schedule;
+  double predicted = 0;  ///< of the default's cost
+  Spread ratio;          ///< its time over the default's; median 0: not timed
+  size_t pairs = 0;
+  std::string outcome;  ///< "default", "faster", "no difference", "slower", "met, not timed", or why it is out
+};
+
+struct Explanation {
+  OpDesc op;
+  ScheduleChoice choice;
+  std::string at;  ///< run-time dimensions that were timed, or stand for them
+  SpaceAccount account;
+  std::map<std::string, int64_t> failed;       ///< by reason, with N for numbers
+  int64_t measured = 0;                        ///< with the default, if anything was timed against it
+  std::string space, pruned, untried;          ///< in decimal; space = pruned + failed + measured + untried
+  int64_t outside = 0;                         ///< of the space: the default, and schedules tried around winners, that are no combination
+  std::vector<ExplainedCandidate> candidates;  ///< those that were met: fastest first, then those that are out
+  std::vector<TuningRecord> rows;              ///< what was decided for few rows
+  double ns = 0;                               ///< one call of the default, as it was timed last; 0: never
+  std::string date;                            ///< when it was tuned last
+  double spearman = 0;                         ///< of predicted and measured over what was timed; NaN: fewer than three
+  ScheduleCost cost, defaultCost;              ///< predicted, of the choice and of the default
+  DimValues sample;
+};
+
+/// From the space, the records and the journal; nothing is timed. Errors: as KernelLibrary::choose.
+Result<Explanation> explain(KernelLibrary& library, const SearchSpace& space, const OpDesc& op, const Journal& journal);
+
+/// What most of a predicted cost is: "arithmetic", "reads from L2", "handing out tasks", and its part of it, 0 to 1.
+struct Bound {
+  std::string what;
+  double part = 0;
+};
+Bound boundOf(const ScheduleCost& cost);
+
+/// Rank correlation; NaN for fewer than three, or where all are alike.
+double spearmanOf(const std::vector<std::pair<double, double>>& pairs);
+
+}  // namespace quern
