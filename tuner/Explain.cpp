@@ -2,6 +2,7 @@
 #include "tuner/Explain.h"
 
 #include "compiler/base/Text.h"
+#include "compiler/op/Workload.h"
 
 #include <algorithm>
 #include <boost/multiprecision/cpp_int.hpp>
@@ -112,11 +113,8 @@ Result<Explanation> explain(KernelLibrary& library, const SearchSpace& space, co
   const Target& target = library.target();
   Schedule base = defaultSchedule(op, target);
   TuneQuestion asked{text(op), "", text(base), tuningCpu(target), kernelKey(op, base, target).generator, ""};
-  constexpr int64_t kSample = 32;
-  for (const std::string& dim : runtimeDims(op)) {
-    e.sample[dim] = kSample;
-    e.at += fmt::format("{}{}={}", e.at.empty() ? "" : " ", dim, kSample);
-  }
+  e.sample = usualDims(op);
+  e.at = text(e.sample);
   e.account = accountOf(space, op, e.sample, target);
   e.rows = library.tuning().rowClasses(op, target);
   OpDesc bound = fixed(op, e.sample);

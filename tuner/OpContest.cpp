@@ -3,6 +3,7 @@
 
 #include "compiler/base/Log.h"
 #include "compiler/base/Sha256.h"
+#include "tuner/Transfer.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -34,6 +35,7 @@ OpContest::OpContest(const Tools& tools, const WorkloadItem& item, const TuneOpt
       times_(times),
       operands_(item.op, item.sample, times.all) {
   outcome_.op = text(item_.op);
+  outcome_.calls = item_.calls;
 }
 
 Result<TuneOutcome> OpContest::unprepared(const Error& why) {
@@ -52,9 +54,11 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
   baseCycles_ = candidates[0].cost.cycles;
   candidates.erase(candidates.begin());
   if (!given) candidates.resize(std::min(candidates.size(), plan.candidates - 1));
-  if (before && *before != base && (given || !log_->continues())) {
-    std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == *before; });
-    candidates.insert(candidates.begin(), {*before, costOf(*before, fixed(item_.op, item_.sample), library_.target())});
+  std::vector<Schedule> first = given ? std::vector<Schedule>() : foundElsewhere(library_, journal_, item_.op);
+  if (before && *before != base && (given || !log_->continues())) first.insert(first.begin(), *before);
+  for (auto schedule = first.rbegin(); schedule != first.rend(); ++schedule) {
+    std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == *schedule; });
+    candidates.insert(candidates.begin(), {*schedule, costOf(*schedule, fixed(item_.op, item_.sample), library_.target())});
   }
   bool whole = stage(candidates, progress);
   for (int round = 0; whole && !given && round < plan.rounds; ++round) {
@@ -97,6 +101,7 @@ Result<TuneOutcome> OpContest::ended() {
   if (broken_) return *broken_;
   if (auto good = decide(); !good) return good.error();
   outcome_.schedule = text(winner_);
+  if (noise_.wallSeconds() > 0) outcome_.noise = noise_.noise().why();
   return outcome_;
 }
 
@@ -112,7 +117,8 @@ TuningRecord OpContest::record() const {
                       : options_.candidates.empty() ? text(options_.effort)
                                                     : kGivenEffort),
           timestamp(),
-          0};
+          0,
+          !outcome_.noise.empty()};
 }
 
 Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part) {
@@ -127,8 +133,7 @@ Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part)
   baseCycles_ = costOf(schedule, fixed(item_.op, item_.sample), library_.target()).cycles;
   seen_ = {text(schedule)};
   outcome_.schedule = text(schedule);
-  std::string at;
-  for (const std::string& dim : runtimeDims(item_.op)) at += fmt::format("{}{}={}", at.empty() ? "" : " ", dim, item_.sample.at(dim));
+  std::string at = text(item_.sample);
   std::string_view effort = options_.candidates.empty() ? text(options_.effort) : kGivenEffort;
   log_ = std::make_shared<RunLog>(
       journal_, TuneQuestion{outcome_.op, at, text(schedule), tuningCpu(library_.target()),
@@ -272,6 +277,7 @@ void OpContest::settle() {
     logLine(LogTopic::Tune, fmt::format("{} | {}: {} ({:.3f}, {:.3f} to {:.3f})", outcome_.op, result.schedule, result.outcome,
                                         result.ratio.median, result.ratio.low, result.ratio.high));
   }
+  if (first) outcome_.ratio = halving_->ratio(*first);  // where the base stays: how near the best came
   best_.reset();
   winner_ = base_;
   if (!better) return;
@@ -319,8 +325,7 @@ Result<OpContest::Turn> OpContest::timedNow(Entrant* challenger, int pairs) {
   }
   if (times_.all.asked()) return stoppedError(outcome_.op);
   if (!samples) return samples.error();
-  outcome_.timedSeconds += samples->wallSeconds;
-  outcome_.coreSeconds += samples->coreSeconds;
+  noise_.turn(samples->wallSeconds, samples->coreSeconds, samples->probeNs);
   Turn turn{ratiosOf(*samples), rounded(spreadOf(samples->a).median)};
   for (double& ratio : turn.ratios) ratio = rounded(ratio);
   return turn;

@@ -5,6 +5,7 @@
 #include "tuner/check/TimingOperands.h"
 #include "tuner/Tuner.h"
 #include "tuner/check/BitReference.h"
+#include "tuner/measure/Noise.h"
 #include "tuner/records/Journal.h"
 #include "tuner/search/Duel.h"
 #include "tuner/search/Halving.h"
@@ -121,7 +122,8 @@ private:
   std::unique_ptr<Halving> halving_;
   std::map<std::string, std::string> objects_;  ///< hashes of code met so far, and whose it is
   bool baseCodeKnown_ = false;
-  std::set<std::string> seen_;   ///< schedules met
+  std::set<std::string> seen_;  ///< schedules met
+  NoiseWatch noise_;
   std::optional<Error> broken_;  ///< the machine has no workers
   TuneOutcome outcome_;
 };

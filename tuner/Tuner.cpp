@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <fmt/format.h>
+#include <numeric>
 
 namespace quern {
 
@@ -71,9 +72,9 @@ Result<void> keep(KernelLibrary& library, const WorkloadItem& item, const OpCont
                   const RowClassRecords& few, const Stop& stop) {
   TuningRecord record = contest.record();
   if (!outcome.finished) record.effort = kPartialEffort;
-  if (auto good = library.tuning().add(record); !good) return good;
-  for (const TuningRecord& one : few.records)
-    if (auto good = library.tuning().add(one); !good) return good;
+  std::vector<TuningRecord> records = {record};
+  records.insert(records.end(), few.records.begin(), few.records.end());
+  if (auto good = library.tuning().add(records); !good) return good;
   if (auto kept = library.get(item.op, contest.winner(), stop); !kept) return kept.error();
   if (auto good = keepCertificate(library, item.op, contest.winner(), contest.certificate("winner"), text(record)); !good) return good;
   auto choice = library.choose(item.op);
@@ -153,12 +154,36 @@ Result<void> confirm(const OpContest::Tools& tools, const WorkloadItem& item, co
   return contest.closing()();
 }
 
-/// Beside the records; a journal that cannot be read is left alone, and nothing is added to it.
-Journal journalOf(const KernelLibrary& library) {
-  auto journal = Journal::open(library.cache().enabled() ? library.cache().directories()[0] : "");
-  if (journal) return std::move(*journal);
-  logWarning(journal.error().message + "; it is not used");
-  return *Journal::open("");
+/// What each op's time counts for: calls times what one should take.
+std::vector<double> weightsOf(const Workload& workload, const Target& target) {
+  std::vector<double> weights;
+  for (const WorkloadItem& item : workload.items) {
+    OpDesc bound = fixed(item.op, item.sample);
+    weights.push_back(std::max(1.0, item.calls * costOf(defaultSchedule(item.op, target), bound, target).cycles));
+  }
+  return weights;
+}
+
+/// Seconds for op `i` of those that are left: an even share, and one by its weight; what it does not use the next ones have.
+double shareOf(const std::vector<double>& weights, size_t i, double left) {
+  constexpr double kLeastShare = 0.3;
+  auto begin = weights.begin() + static_cast<std::ptrdiff_t>(i);
+  double sum = std::accumulate(begin, weights.end(), 0.0), even = 1 / static_cast<double>(weights.size() - i);
+  return std::max(kLeastShare, left * std::min(1.0, even + weights[i] / sum));
+}
+
+/// As it was recorded.
+TuneOutcome knownBefore(KernelLibrary& library, const WorkloadItem& item) {
+  TuneOutcome out;
+  out.op = text(item.op);
+  out.skipped = true;
+  out.calls = item.calls;
+  auto choice = library.tuning().choose(item.op, library.target());
+  if (!choice) return out;
+  out.schedule = choice->schedule;
+  out.speedup = choice->record.ratio;
+  out.medianNs = choice->record.medianNs;
+  return out;
 }
 
 TuneOutcome notReached(const WorkloadItem& item) {
@@ -170,12 +195,20 @@ TuneOutcome notReached(const WorkloadItem& item) {
 
 }  // namespace
 
+Journal journalOf(const KernelLibrary& library) {
+  auto journal = Journal::open(library.cache().enabled() ? library.cache().directories()[0] : "");
+  if (journal) return std::move(*journal);
+  logWarning(journal.error().message + "; it is not used");
+  return *Journal::open("");
+}
+
 Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options) {
   Stop stop = options.stop;
   if (options.budgetSeconds > 0) stop = stop.within(options.budgetSeconds);
-  Journal journal = journalOf(library);
+  Journal own = options.journal == nullptr ? journalOf(library) : Journal();
   CompilePool pool(library, usableCpus());
-  return tuneOne({library, pool, journal}, space, item, options, {stop, stop}, {0, 1, text(item.op), 0, 0, 1, 0});
+  return tuneOne({library, pool, options.journal == nullptr ? own : *options.journal}, space, item, options, {stop, stop},
+                 {0, 1, text(item.op), 0, 0, 1, 0});
 }
 
 Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload,
@@ -183,31 +216,27 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
   std::stable_sort(workload.items.begin(), workload.items.end(),
                    [](const WorkloadItem& a, const WorkloadItem& b) { return a.priority > b.priority; });
   std::vector<TuneOutcome> outcomes;
-  Journal journal = journalOf(library);
+  Journal own = options.journal == nullptr ? journalOf(library) : Journal();
   CompilePool pool(library, usableCpus());
-  OpContest::Tools tools{library, pool, journal};
+  OpContest::Tools tools{library, pool, options.journal == nullptr ? own : *options.journal};
   double start = nowSeconds();
   Stop all = options.stop;
   bool budget = options.budgetSeconds > 0;
+  std::vector<double> weights = weightsOf(workload, library.target());
   if (budget) all = all.within(options.budgetSeconds);
   for (size_t i = 0; i < workload.items.size(); ++i) {
     const WorkloadItem& item = workload.items[i];
     if (!options.retune && alreadyTuned(library, item.op, options.effort)) {
-      TuneOutcome skipped;
-      skipped.op = text(item.op);
-      skipped.skipped = true;
-      outcomes.push_back(std::move(skipped));
+      outcomes.push_back(knownBefore(library, item));
       continue;
     }
     if (all.asked()) {
       outcomes.push_back(notReached(item));
       continue;
     }
-    // Every op left gets its share of the time left; what one does not use the next ones have.
-    constexpr double kLeastShare = 0.3;
     double left = budget ? all.secondsLeft() : 0;
     auto remaining = static_cast<double>(workload.items.size() - i);
-    Stop share = budget ? all.within(std::max(left / remaining * 2, kLeastShare)) : all;
+    Stop share = budget ? all.within(shareOf(weights, i, left)) : all;
     double pace = outcomes.empty() ? 0 : (nowSeconds() - start) / static_cast<double>(outcomes.size()) * remaining;
     TuneProgress progress{i, workload.items.size(), text(item.op), 0, 0, 1, budget ? left : pace};
     auto outcome = tuneOne(tools, space, item, options, {share, all}, progress);
@@ -215,7 +244,7 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
     outcomes.push_back(std::move(*outcome));
   }
   for (size_t i = 0; i < outcomes.size() && options.effort != Effort::Estimate && !all.asked(); ++i)
-    if (!outcomes[i].skipped && outcomes[i].speedup != 1)
+    if (!outcomes[i].skipped && outcomes[i].reached && outcomes[i].speedup != 1)
       if (auto good = confirm(tools, workload.items[i], options, all, outcomes[i]); !good) return good.error();
   return outcomes;
 }

@@ -5,6 +5,7 @@
 #include "compiler/op/Workload.h"
 #include "tuner/SearchSpace.h"
 #include "tuner/measure/Timing.h"
+#include "tuner/records/Journal.h"
 
 #include <functional>
 
@@ -42,6 +43,7 @@ struct TuneOptions {
   std::function<void(const TuneProgress&)> progress;
   /// In place of the clock: so many pairs of blocks of the default (a) and the challenger (b). Injected by tests.
   std::function<PairSamples(const std::string& anchor, const std::string& challenger, int pairs)> timePairs;
+  Journal* journal = nullptr;   ///< null: the one of the library's cache
   double patienceSeconds = 10;  ///< what a candidate may take longer than the default before it is given up
   /// What runs in a worker in a candidate's place. Injected by tests.
   std::function<KernelRef(const KernelRef& real)> plant;
@@ -56,12 +58,16 @@ struct TuneOutcome {
   double speedup = 1;  ///< default's time over the winner's
   Spread ratio;        ///< of the winner's last meeting with the default: its time over the default's
   double medianNs = 0;
-  double timedSeconds = 0, coreSeconds = 0;  ///< spent in timing; of it, those that the thread had a core
-  bool reached = true;                       ///< false: time was over before the default was verified; it runs, and nothing else is known
-  bool finished = true;                      ///< false: interrupted or out of time before all candidates were seen
-  bool skipped = false;                      ///< already tuned
+  double calls = 1;      ///< of the op in its workload
+  std::string noise;     ///< why the figures decide nothing small: what else the machine did; empty: it was quiet
+  bool reached = true;   ///< false: time was over before the default was verified; it runs, and nothing else is known
+  bool finished = true;  ///< false: interrupted or out of time before all candidates were seen
+  bool skipped = false;  ///< already tuned
   std::vector<CandidateResult> candidates;
 };
+
+/// The journal beside the library's records; where it cannot be read, or there is no cache, one that lasts as long as the process.
+Journal journalOf(const KernelLibrary& library);
 
 /// The effort in the record of an op that was cut short: its winner so far runs, and the next run of any effort goes on from it.
 inline constexpr std::string_view kPartialEffort = "partial";

@@ -26,6 +26,22 @@ struct Workload {
   std::vector<WorkloadItem> items;
 };
 
+/// Rows of a short prompt.
+inline constexpr int64_t kUsualRows = 32;
+/// Run-time dimensions as they are tuned where nothing says better: so many of each.
+inline DimValues usualDims(const OpDesc& op) {
+  DimValues dims;
+  for (const std::string& name : runtimeDims(op)) dims[name] = kUsualRows;
+  return dims;
+}
+
+/// "m=32 kv=25"
+inline std::string text(const DimValues& dims) {
+  std::string out;
+  for (const auto& [name, value] : dims) out += (out.empty() ? "" : " ") + name + "=" + std::to_string(value);
+  return out;
+}
+
 inline std::string_view text(CacheState state) { return state == CacheState::Hot ? "hot" : "cold-weights"; }
 
 }  // namespace quern

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <map>
+#include <set>
 
 namespace quern {
 
@@ -78,14 +79,31 @@ std::vector<TuningRecord> TuningDb::rowClasses(const OpDesc& op, const Target& t
   return list;
 }
 
-Result<void> TuningDb::add(const TuningRecord& record) {
+std::vector<TuningRecord> TuningDb::elsewhere(const OpDesc& op, const Target& target) const {
+  std::string name = recordValue(text(op)), here = recordValue(tuningCpu(target));
+  std::vector<TuningRecord> list;
+  std::set<std::string> cpus = {here};
+  for (const RecordLines& file : files_)
+    file.visit(
+        name, [](TuningRecord::Kind kind) { return kind == TuningRecord::Kind::Tuned; },
+        [&](TuningRecord record) {
+          if (record.rows == 0 && cpus.insert(record.cpu).second) list.push_back(std::move(record));
+        });
+  return list;
+}
+
+Result<void> TuningDb::add(const std::vector<TuningRecord>& records) {
   if (directory_.empty()) return machineLacks("there is no cache directory to keep tuning records in");
   auto folder = TrustedFolder::make(directory_);
   if (!folder) return folder.error();
-  auto line = withChecksum(text(record));
-  if (!line) return line.error();
-  if (auto good = folder->append(kRecordFile, *line); !good) return good;
-  added_.push_back(record);
+  std::string lines;
+  for (const TuningRecord& record : records) {
+    auto line = withChecksum(text(record));
+    if (!line) return line.error();
+    lines += (lines.empty() ? "" : "\n") + *line;
+  }
+  if (auto good = folder->append(kRecordFile, lines); !good) return good;
+  added_.insert(added_.end(), records.begin(), records.end());
   return {};
 }
 

@@ -26,8 +26,13 @@ public:
   /// What was tuned for few rows, fewest first. A new decision about the whole op voids these.
   std::vector<TuningRecord> rowClasses(const OpDesc& op, const Target& target) const;
 
+  /// What was tuned for this op on other CPUs, the newest of each: it decides nothing here.
+  std::vector<TuningRecord> elsewhere(const OpDesc& op, const Target& target) const;
+
   /// Appends to the first directory and takes effect here. Errors: Machine.
-  Result<void> add(const TuningRecord& record);
+  Result<void> add(const TuningRecord& record) { return add(std::vector<TuningRecord>{record}); }
+  /// Several in one write: what belongs together is there together, or not at all.
+  Result<void> add(const std::vector<TuningRecord>& records);
 
 private:
   struct Decision;

@@ -29,9 +29,10 @@ std::string recordValue(std::string_view text) {
 
 std::string text(const TuningRecord& r) {
   std::string rows = r.rows > 0 ? fmt::format(" rows={}", r.rows) : "";
-  return fmt::format("{} op=\"{}\"{} cpu=\"{}\" schedule=\"{}\" ratio={} median_ns={} candidates={} effort={} date={}",
+  std::string confidence = r.lowConfidence ? " confidence=low" : "";
+  return fmt::format("{} op=\"{}\"{} cpu=\"{}\" schedule=\"{}\" ratio={} median_ns={} candidates={} effort={}{} date={}",
                      kindNames()[static_cast<size_t>(r.kind)], recordValue(r.op), rows, recordValue(r.cpu), recordValue(r.schedule),
-                     shortest(r.ratio), shortest(r.medianNs), r.candidates, r.effort.empty() ? "-" : r.effort, r.date);
+                     shortest(r.ratio), shortest(r.medianNs), r.candidates, r.effort.empty() ? "-" : r.effort, confidence, r.date);
 }
 
 /// "2026-01-31T12:34:56Z": a date cut short is another text.
@@ -68,6 +69,7 @@ Result<TuningRecord> parseTuningRecord(std::string_view line) {
   r.medianNs = time("median_ns", 0);
   r.candidates = reader.takeInt("candidates", 0, 0, INT64_MAX);
   r.effort = reader.takeOr("effort", "-");
+  r.lowConfidence = reader.takeChoice("confidence", {"-", "low"}) == 1;
   r.date = reader.takeOr("date", "");
   if (r.op.empty() || r.cpu.empty() || !isTimestamp(r.date)) reader.fail("op, cpu or date is missing: a torn line");
   if (r.rows > 0 && !measured) reader.fail("rows= of what was not tuned");

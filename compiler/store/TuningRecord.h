@@ -21,8 +21,9 @@ struct TuningRecord {
   double medianNs = 0;     ///< of one call
   int64_t candidates = 0;  ///< timed
   std::string effort;
-  std::string date;  ///< ISO 8601, UTC
-  int64_t rows = 0;  ///< decides for calls with at most so many rows; 0: for all that no other decides
+  std::string date;            ///< ISO 8601, UTC
+  int64_t rows = 0;            ///< decides for calls with at most so many rows; 0: for all that no other decides
+  bool lowConfidence = false;  ///< the machine was not quiet when it was decided
 };
 
 std::string text(const TuningRecord& record);

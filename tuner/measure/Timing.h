@@ -39,6 +39,7 @@ PairTiming timePair(const TimedCall& a, const TimedCall& b, double totalSeconds,
 struct PairSamples {
   std::vector<double> a, b;
   double wallSeconds = 0, coreSeconds = 0;  ///< spent on it; of it, those that this thread had a core
+  double probeNs = 0;                       ///< frequencyProbeNs (Noise.h) before it; 0: not asked
 };
 /// So many pairs of blocks of `callsA` and `callsB` calls (of calibrate). The order turns in every pair, so that neither always runs in
 /// the other's wake.

@@ -66,16 +66,18 @@ std::vector<JournalLine> Journal::lines(const std::function<bool(const TuneQuest
 }
 
 Result<void> Journal::add(const std::vector<JournalLine>& lines) {
-  if (directory_.empty() || lines.empty()) return {};
+  if (lines.empty()) return {};
   std::string all;
   for (const JournalLine& line : lines) {
     auto whole = withChecksum(text(line));
     if (!whole) return whole.error();
     all += (all.empty() ? "" : "\n") + *whole;
   }
-  auto folder = TrustedFolder::make(directory_);
-  if (!folder) return folder.error();
-  if (auto good = folder->append(kJournalFile, all); !good) return good;
+  if (!directory_.empty()) {
+    auto folder = TrustedFolder::make(directory_);
+    if (!folder) return folder.error();
+    if (auto good = folder->append(kJournalFile, all); !good) return good;
+  }
   for (const JournalLine& line : lines) text_.push_back(text(line));
   return {};
 }

@@ -17,12 +17,14 @@ namespace quern {
 /// form that this program does not know are set aside, which is said once.
 class Journal {
 public:
-  /// Of a directory that need not exist yet; empty: none, nothing is kept. Errors: BadInput, as TrustedFolder's.
+  /// One that lasts as long as the process.
+  Journal() = default;
+  /// Of a directory that need not exist yet; empty: none. Errors: BadInput, as TrustedFolder's.
   static Result<Journal> open(const std::string& directory);
 
   /// Every good line, oldest first, of all runs whose question `wanted` takes.
   std::vector<JournalLine> lines(const std::function<bool(const TuneQuestion&)>& wanted) const;
-  /// Writes lines, all or a first part of them. Without a directory nothing. Errors: Machine.
+  /// Writes lines, all or a first part of them. Errors: Machine.
   Result<void> add(const std::vector<JournalLine>& lines);
   const std::string& directory() const { return directory_; }
 

@@ -3,6 +3,7 @@
 
 #include "compiler/target/HostTarget.h"
 #include "compiler/target/UsableCpus.h"
+#include "tuner/measure/Noise.h"
 
 #include <algorithm>
 #include <charconv>
@@ -98,13 +99,14 @@ Result<PairSamples> TrialWorker::time(const KernelArtifact* challenger, int pair
   auto answer =
       ask(fmt::format("time\n{}\n{}", challenger == nullptr ? "" : challenger->key.schedule, pairs), patience(block * pairs), stop);
   if (!answer) return answer.error();
-  // wallSeconds coreSeconds, then a and b in turn: bytes of doubles.
+  // wallSeconds coreSeconds probeNs, then a and b in turn: bytes of doubles.
   std::vector<double> numbers(answer->size() / sizeof(double));
   std::memcpy(numbers.data(), answer->data(), numbers.size() * sizeof(double));
-  if (numbers.size() != 2 + 2 * static_cast<size_t>(pairs)) return internalError("answered rubbish");
+  constexpr size_t kHead = 3;
+  if (numbers.size() != kHead + 2 * static_cast<size_t>(pairs)) return internalError("answered rubbish");
   PairSamples samples;
-  samples.wallSeconds = numbers[0], samples.coreSeconds = numbers[1];
-  for (size_t i = 2; i < numbers.size(); i += 2) {
+  samples.wallSeconds = numbers[0], samples.coreSeconds = numbers[1], samples.probeNs = numbers[2];
+  for (size_t i = kHead; i < numbers.size(); i += 2) {
     samples.a.push_back(numbers[i]);
     samples.b.push_back(numbers[i + 1]);
     bool times = numbers[i] > 0 && numbers[i + 1] > 0;
@@ -180,7 +182,7 @@ std::string TrialWorker::serveTime(const std::string& challenger, int pairs) {
   if (a.calls == 0) a.calls = calibrate(callA, kBlockSeconds);
   if (b.calls == 0) b.calls = calibrate(callB, kBlockSeconds);
   PairSamples samples = samplePairs(callA, a.calls, callB, b.calls, pairs);
-  std::vector<double> numbers = {samples.wallSeconds, samples.coreSeconds};
+  std::vector<double> numbers = {samples.wallSeconds, samples.coreSeconds, frequencyProbeNs()};
   for (size_t i = 0; i < samples.a.size(); ++i) numbers.insert(numbers.end(), {samples.a[i], samples.b[i]});
   return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(double)};
 }

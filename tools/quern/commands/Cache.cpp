@@ -5,6 +5,7 @@
 #include "compiler/target/HostTarget.h"
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/cli/Json.h"
+#include "tuner/records/Merge.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -12,8 +13,9 @@
 namespace quern {
 
 static const CommandInfo kCacheInfo = {
-    "cache", "path|list|verify|export FILE|import FILE", "the kernel cache: where, what, and moving it",
-    "  quern cache list\n  quern cache export kernels.qks; quern cache import kernels.qks --cache ./other\n"};
+    "cache", "path|list|verify|export FILE|import FILE|merge DIR...", "the kernel cache: where, what, and moving it",
+    "  quern cache list\n  quern cache export kernels.qks; quern cache import kernels.qks --cache ./other\n"
+    "  quern cache merge part1 part2              what other machines and shards tuned: decisions, journals, kernels\n"};
 
 namespace {
 
@@ -108,6 +110,26 @@ Result<int> verify(const KernelCache& cache, const CommandLine& line) {
   return bad == 0 && records.bad == 0 ? 0 : 1;
 }
 
+Result<int> merge(const std::vector<std::string>& words, const CommandLine& line) {
+  std::vector<std::string> directories = cacheDirectories(line.get("cache")), from(words.begin() + 1, words.end());
+  if (from.empty()) return badCommand("cache merge: the cache directories to take over are needed");
+  if (directories.empty()) return badCommand("cache merge: there is no cache to merge them into");
+  auto counts = mergeCaches(directories[0], from);
+  if (!counts) return counts.error();
+  std::string out =
+      fmt::format("{}: {} of ops taken over, {} as new here; {} of journals, {}\n", escaped(directories[0]),
+                  counted(static_cast<size_t>(counts->records), "decision"), counts->older,
+                  counted(static_cast<size_t>(counts->lines), "line"), counted(static_cast<size_t>(counts->kernels), "kernel"));
+  if (counts->damaged > 0) out += fmt::format("{} set aside: torn or damaged\n", counted(static_cast<size_t>(counts->damaged), "line"));
+  Json json = {{"decisions", counts->records},
+               {"older", counts->older},
+               {"journal_lines", counts->lines},
+               {"kernels", counts->kernels},
+               {"damaged", counts->damaged}};
+  if (auto good = say(line, out, json); !good) return good.error();
+  return 0;
+}
+
 }  // namespace
 
 static Result<int> runCache(std::vector<std::string> args) {
@@ -116,11 +138,12 @@ static Result<int> runCache(std::vector<std::string> args) {
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   const std::vector<std::string>& words = line.words();
-  const std::vector<std::string> actions = {"path", "list", "verify", "export", "import"};
+  const std::vector<std::string> actions = {"path", "list", "verify", "export", "import", "merge"};
   std::string action = words.empty() ? "" : words[0];
   if (std::find(actions.begin(), actions.end(), action) == actions.end())
     return badCommand(
         fmt::format("cache: '{}' is no action{}; actions: {}", escaped(action), didYouMean(action, actions), join(actions, " ")));
+  if (action == "merge") return merge(words, line);
   bool moves = action == "export" || action == "import";
   if (words.size() != (moves ? 2u : 1u))
     return badCommand(fmt::format("cache {}: {} is needed", action, moves ? "one FILE" : "no further word"));

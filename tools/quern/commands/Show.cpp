@@ -7,6 +7,7 @@
 #include "compiler/loops/maths/MathFunctions.h"
 #include "tools/quern/cli/Json.h"
 #include "tools/quern/commands/Command.h"
+#include "compiler/op/Workload.h"
 #include "tuner/SearchSpace.h"
 
 #include <algorithm>
@@ -54,17 +55,10 @@ Result<std::string> scheduleText(const Shown& shown) {
   return out + mathsText(shown);
 }
 
-/// Run-time dimensions as a tuner would try them: 64 each.
-DimValues sampleOf(const OpDesc& op) {
-  DimValues sample;
-  for (const std::string& name : runtimeDims(op)) sample[name] = 64;
-  return sample;
-}
-
 Result<std::string> spaceText(const Shown& shown) {
   auto space = readSearchSpace("default");
   if (!space) return space.error();
-  std::vector<Candidate> candidates = candidatesOf(*space, shown.op, sampleOf(shown.op), shown.target);
+  std::vector<Candidate> candidates = candidatesOf(*space, shown.op, usualDims(shown.op), shown.target);
   std::string out = fmt::format("# {} on {}: {} schedules, of {} combinations in {}, the default first, then best predicted first\n",
                                 text(shown.op), shown.target.name, candidates.size(), sizeOf(*space, shown.op).combinations, space->file);
   for (const Candidate& candidate : candidates)
@@ -77,7 +71,7 @@ Result<std::string> spaceText(const Shown& shown) {
 Result<std::string> spaceJson(const Shown& shown) {
   auto space = readSearchSpace("default");
   if (!space) return space.error();
-  std::vector<Candidate> candidates = candidatesOf(*space, shown.op, sampleOf(shown.op), shown.target);
+  std::vector<Candidate> candidates = candidatesOf(*space, shown.op, usualDims(shown.op), shown.target);
   Json list = Json::array();
   for (const Candidate& candidate : candidates) {
     const ScheduleCost& cost = candidate.cost;

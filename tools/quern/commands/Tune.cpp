@@ -3,6 +3,7 @@
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/commands/TuneText.h"
 #include "tools/quern/cli/Json.h"
 #include "tools/quern/cli/ModelOpen.h"
 #include "tools/quern/commands/Workloads.h"
@@ -22,6 +23,7 @@ static const CommandInfo kTuneInfo = {
     "  quern tune                                 the recorded baseline's ops and models\n"
     "  quern tune matmul m=512 n=512 k=512 const=b --effort patient\n"
     "  quern tune --suite transformer-f32 --budget 60s\n"
+    "  parallel quern tune --suite transformer-f32 --shard {}/2 --cache part{} ::: 1 2; quern cache merge part1 part2\n"
     "  quern tune matmul m=64 n=64 k=64 --pin \"mr=8 nr=32\"; quern tune matmul m=64 n=64 k=64 --unpin\n"};
 
 namespace {
@@ -44,49 +46,26 @@ void showProgress(const TuneProgress& p) {
                p.candidate, p.candidates, p.speedup, left.c_str());
 }
 
-/// A row's first cell: a ratio only where something was measured against the default.
-std::string speedText(const TuneOutcome& o) {
-  if (o.skipped) return "tuned before";
-  if (!o.reached) return "not reached";
-  return o.candidates.empty() ? "default" : fmt::format("{:.2f}x", o.speedup);
+/// "2/3": of what is to be tuned every third item, the second among them.
+struct Shard {
+  size_t which = 1, of = 1;
+};
+Result<Shard> parseShard(const std::string& given) {
+  size_t slash = given.find('/');
+  auto which = parseInt(given.substr(0, slash)), of = slash == std::string::npos ? which : parseInt(given.substr(slash + 1));
+  bool good = slash != std::string::npos && which && of && *which >= 1 && *which <= *of && *of <= 1000000;
+  if (!good) return badCommand(fmt::format("tune: --shard {} is not a part such as 1/4, 2/4 ... 4/4", escaped(given)));
+  return Shard{static_cast<size_t>(*which), static_cast<size_t>(*of)};
 }
 
-std::string tableOf(const std::vector<TuneOutcome>& outcomes) {
-  std::string out = "speed vs default  one call   tried  op | schedule\n";
-  for (const TuneOutcome& o : outcomes) {
-    bool blank = o.skipped || !o.reached;
-    out += fmt::format("{:>16}  {:>9}  {:>6}  {}", speedText(o),
-                       blank            ? ""
-                       : o.medianNs > 0 ? humanTime(o.medianNs)
-                                        : "-",
-                       blank ? "" : std::to_string(o.candidates.size()), o.op);
-    out += blank ? "\n" : fmt::format(" | {}{}\n", o.schedule, o.finished ? "" : "  (cut short)");
-  }
-  return out;
-}
-
-Json jsonOf(const std::vector<TuneOutcome>& outcomes) {
-  Json rows = Json::array();
-  for (const TuneOutcome& o : outcomes) {
-    Json candidates = Json::array();
-    for (const CandidateResult& c : o.candidates)
-      candidates.push_back({{"schedule", c.schedule},
-                            {"predicted", c.predicted},
-                            {"ratio", c.ratio.median},
-                            {"low", c.ratio.low},
-                            {"high", c.ratio.high},
-                            {"pairs", c.pairs},
-                            {"outcome", c.outcome}});
-    rows.push_back({{"op", o.op},
-                    {"schedule", o.schedule},
-                    {"speedup", o.speedup},
-                    {"warm_ns", o.medianNs},
-                    {"reached", o.reached},
-                    {"finished", o.finished},
-                    {"skipped", o.skipped},
-                    {"candidates", candidates}});
-  }
-  return {{"rows", rows}};
+/// What remains are the items of one part; the parts of one number have every item once, long and short ones alike.
+void keepShard(Workload& workload, const Shard& shard) {
+  std::stable_sort(workload.items.begin(), workload.items.end(),
+                   [](const WorkloadItem& a, const WorkloadItem& b) { return a.priority > b.priority; });
+  std::vector<WorkloadItem> kept;
+  for (size_t i = 0; i < workload.items.size(); ++i)
+    if (i % shard.of == shard.which - 1) kept.push_back(std::move(workload.items[i]));
+  workload.items = std::move(kept);
 }
 
 Result<Workload> workloadOf(const CommandLine& line) {
@@ -117,19 +96,14 @@ void noteSpace(const SearchSpace& space, const Workload& workload) {
   }
 }
 
-/// Ops that no other schedule was legal for, and a machine on which winners may be luck.
+/// Ops that no other schedule was legal for.
 void warnAbout(const std::vector<TuneOutcome>& outcomes, const SearchSpace& space, const Target& target) {
-  double timed = 0, had = 0;
   for (const TuneOutcome& o : outcomes) {
-    timed += o.timedSeconds;
-    had += o.coreSeconds;
     if (o.skipped || !o.finished || !o.candidates.empty()) continue;
     auto op = parseOp(o.op);
     std::string why = op ? whyNoneIsLegal(space, *op, target) : "";
     logWarning(fmt::format("{}: no other schedule of {} is legal for it{}", o.op, escaped(space.file), why.empty() ? "" : ": " + why));
   }
-  constexpr double kLeast = 0.1;  // seconds that say something
-  if (timed > kLeast) sayIfBusy(had / timed, "winners may be luck; tune again (--again) when it is quiet");
 }
 
 /// What the run did not get to, and how to go on. `last`: interrupted, or the budget ended.
@@ -193,6 +167,8 @@ static Result<int> runTune(std::vector<std::string> args) {
       .value("pin", "SCHEDULE", "", "verify this schedule and always use it for OP")
       .toggle("unpin", "free OP again");
   line.toggle("again", "also what has been tuned before");
+  line.value("shard", "I/N", "", "only part I of N of the ops: for several machines, or tasks of a job array; cache merge joins them")
+      .value("samples", "FILE", "", "every sample as CSV: op, schedule, turn, pair, ratio");
   line.value("candidates", "FILE", "", "of OP: these schedules, one a line, in place of the space's; verified and timed like those");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
@@ -221,6 +197,11 @@ static Result<int> runTune(std::vector<std::string> args) {
     if (!given) return given.error();
     options.candidates = std::move(*given);
   }
+  if (line.has("shard")) {
+    auto shard = parseShard(line.get("shard"));
+    if (!shard) return shard.error();
+    keepShard(*workload, *shard);
+  }
   options.stop = interrupted;
   options.retune = line.has("again") || !line.words().empty();
   if (wantsProgress(line)) options.progress = showProgress;
@@ -228,6 +209,8 @@ static Result<int> runTune(std::vector<std::string> args) {
     if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits.error();
   noteSpace(*space, *workload);
   if (!(*library)->cache().enabled()) logWarning("without a cache what is tuned is shown and not kept");
+  Journal journal = journalOf(**library);
+  options.journal = &journal;
   auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
@@ -235,7 +218,9 @@ static Result<int> runTune(std::vector<std::string> args) {
   if (line.has("json"))
     if (auto good = writeResult(jsonText(jsonOf(*outcomes)), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
-    if (auto good = writeResult(tableOf(*outcomes)); !good) return good.error();
+    if (auto good = writeResult(tableOf(*outcomes) + "\n" + text(summaryOf(*outcomes))); !good) return good.error();
+  if (line.has("samples"))
+    if (auto good = writeResult(samplesCsv(journal, *outcomes), line.get("samples")); !good) return good.error();
   sayWhatIsLeft(*outcomes, interrupted.asked() ? "interrupted" : "the budget ended");
   return interrupted.asked() ? interruptedStatus() : 0;
 }

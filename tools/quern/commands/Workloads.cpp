@@ -14,14 +14,7 @@
 
 namespace quern {
 
-/// Rows in flight that a run-time dimension is tuned at when nothing says better.
-static constexpr int64_t kSampleRows = 32;
-
-static WorkloadItem itemOf(const OpDesc& op, double priority) {
-  WorkloadItem item{op, {}, 1, CacheState::Hot, priority};
-  for (const std::string& name : runtimeDims(op)) item.sample[name] = kSampleRows;
-  return item;
-}
+static WorkloadItem itemOf(const OpDesc& op, double priority) { return {op, usualDims(op), 1, CacheState::Hot, priority}; }
 
 Workload opWorkload(const OpDesc& op) { return {text(op), {itemOf(op, 1)}}; }
 
@@ -88,7 +81,7 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath) {
 }
 
 Result<Workload> modelWorkload(const ModelSource& source) {
-  return workloadOf(source, std::min<int64_t>(kSampleRows, source.config.context));
+  return workloadOf(source, std::min<int64_t>(kUsualRows, source.config.context));
 }
 
 }  // namespace quern

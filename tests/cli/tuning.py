@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""tests/cli/tuning.py QUERN — tune, explain, samples, shards and merging, as a user runs them; explain's counts are recounted from files."""
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+quern = os.path.abspath(sys.argv[1])
+configs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "configs")
+failed, count = [], 0
+
+
+def check(good, what):
+    global count
+    count += 1
+    if not good:
+        failed.append(what)
+
+
+def run(*arguments, cache="cache", status=0):
+    done = subprocess.run([quern, *arguments], capture_output=True, text=True, env={**os.environ, "QUERN_CACHE_DIR": os.path.abspath(cache)})
+    check(done.returncode == status, f"{' '.join(arguments)}: status {done.returncode}: {done.stderr[-400:]}")
+    return done.stdout
+
+
+def journal(cache="cache"):
+    """The lines as (kind, {key: value})."""
+    lines = []
+    with open(os.path.join(cache, "journal.txt"), encoding="utf-8") as file:
+        for line in file:
+            keys = {k: a or b for k, a, b in re.findall(r'(\w+)=(?:"([^"]*)"|(\S+))', line)}
+            lines.append((line.split(" ", 1)[0], keys))
+    return lines
+
+
+def recount(op):
+    """What explain says of an op against what the files say."""
+    said = json.loads(run("explain", op, "--json", "-"))
+    family = "matmul" if op.startswith("matmul") else "row" if op.startswith("softmax") else "map"
+    with open(os.path.join(configs, "tune", "default.toml"), "rb") as file:
+        values = tomllib.load(file)["space"][family]
+    combinations = 1
+    for tried in values.values():
+        combinations *= len(tried)
+    legal = {row["schedule"] for row in json.loads(run("show", op, "--stage", "space", "--json", "-"))["schedules"]}
+    default = json.loads(run("show", op, "--stage", "space", "--json", "-"))["schedules"][0]["schedule"]
+    runs = {keys["run"] for kind, keys in journal() if kind == "run" and keys["op"] == op and " " not in keys["effort"]}
+    met = {keys["schedule"]: keys.get("outcome", "") for kind, keys in journal() if kind == "met" and keys["run"] in runs}
+    timed = {keys["schedule"] for kind, keys in journal() if kind == "turn" and keys["run"] in runs and keys["schedule"] in met} - {default}
+    out = {schedule for schedule, outcome in met.items() if outcome}
+    counts = {key: int(value) for key, value in said["counts"].items()}
+    space = combinations + 1 + len(set(met) - (legal - {default}))
+    check(counts["space"] == space, f"{op}: a space of {counts['space']}, {space} were counted")
+    check(counts["measured"] == len(timed - out) + 1, f"{op}: measured {counts['measured']}, {len(timed - out) + 1} were counted")
+    check(counts["failed"] == len(out), f"{op}: failed {counts['failed']}, {len(out)} were counted")
+    untried = len(legal - {default} - set(met))
+    check(counts["untried"] == untried + counts["never_enumerated"], f"{op}: untried {counts['untried']}, {untried} were counted")
+    check(sum(counts[key] for key in ("pruned", "failed", "measured", "untried")) == counts["space"], f"{op}: the counts do not add up: {counts}")
+    check(sum(said["pruned_by"].values()) == counts["pruned"], f"{op}: the rules do not add up")
+    check(sum(said["failed_by"].values()) == counts["failed"], f"{op}: the reasons do not add up")
+    best = said["candidates"][0]
+    check(best["ratio"] <= 1 and best["low"] <= best["ratio"] <= best["high"], f"{op}: the fastest is {best}")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    ops = ["matmul m=* n=96 k=64 const=b", "softmax x=64x200", "gelu x=20000"]
+    with open("suite.toml", "w", encoding="utf-8") as file:
+        file.write("".join(f'[[op]]\ntext = "{op}"\n' for op in ops))
+
+    # What is said at the end, and in JSON.
+    out = run("tune", "--suite", "./suite.toml", "--samples", "samples.csv", "--json", "tuned.json")
+    with open("tuned.json", encoding="utf-8") as file:
+        tuned = json.load(file)
+    summary = tuned["summary"]
+    check(summary["ops"] == 3 and summary["faster"] + summary["default_stands"] == 3, f"the summary: {summary}")
+    check("at the default: the best of" in out or "faster than by default" in out, f"nothing is said at the end: {out}")
+    for row in tuned["rows"]:
+        check(row["finished"] and (row["speedup"] == 1 or row["ratio_high"] < 1), f"a winner whose interval is not below 1: {row['op']}")
+    out = run("tune", "--suite", "./suite.toml")
+    check("3 ops tuned before" in out, f"a second run does not say so: {out}")
+    for op in ops:
+        recount(op)
+
+    # Samples: each ratio of the journal, once.
+    with open("samples.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    kept = sum(len(keys["ratios"].split(",")) for kind, keys in journal() if kind == "turn")
+    check(len(rows) == kept and all(float(row["ratio"]) > 0 for row in rows), f"{len(rows)} samples of {kept}")
+    check({row["op"] for row in rows} == set(ops), "samples of other ops")
+
+    # Two shards, as a job array runs them, then joined.
+    parallel = shutil.which("parallel")
+    tune = [quern, "tune", "--suite", "./suite.toml", "--shard", "{}/2", "--cache", "part{}"]
+    if parallel:
+        done = subprocess.run([parallel, "--will-cite", *tune, ":::", "1", "2"], capture_output=True, text=True, input="")
+        check(done.returncode == 0, f"parallel: {done.stderr[-400:]}")
+    else:
+        print("note: no GNU parallel here; the shards run one after the other")
+        for part in "12":
+            subprocess.run([word.replace("{}", part) for word in tune], capture_output=True, check=True)
+    parts = [{keys["op"] for kind, keys in journal(f"part{i}") if kind == "run"} for i in (1, 2)]
+    check(parts[0] | parts[1] == set(ops) and not parts[0] & parts[1], f"the shards: {parts}")
+    merged = json.loads(run("cache", "merge", "part1", "part2", "--json", "-", cache="all"))
+    check(merged["decisions"] == 3 and merged["damaged"] == 0 and merged["kernels"] >= 3, f"merged: {merged}")
+    for op in ops:
+        said = json.loads(run("explain", op, "--json", "-", cache="all"))
+        part = json.loads(run("explain", op, "--json", "-", cache="part1" if op in parts[0] else "part2"))
+        check(said == part and said["schedule_from"] == "tuned", f"{op}: after the merge it is another")
+    check("3 ops tuned before" in run("tune", "--suite", "./suite.toml", cache="all"), "merged, and tuned again")
+    merged = json.loads(run("cache", "merge", "part1", "part2/records.txt", "part2/journal.txt", "--json", "-", cache="all"))
+    check(merged == {"decisions": 0, "older": 3, "journal_lines": 0, "kernels": 0, "damaged": 0}, f"merged twice: {merged}")
+
+    # Another machine's decisions decide nothing here, and are tried first.
+    shutil.copytree("all", "other")
+    for name in ("records.txt", "journal.txt"):
+        with open(os.path.join("other", name), encoding="utf-8") as file:
+            lines = file.read().split("\n")
+        with open(os.path.join("other", name), "w", encoding="utf-8") as file:
+            for line in filter(None, lines):
+                line = re.sub(r'cpu="([^"]*) on [^"]*"', r'cpu="\1 on Another"', line.rsplit(" sum=", 1)[0])
+                line = re.sub(r'schedule="lanes=(\d+) unroll=\d+ chunk=\d+', r'schedule="lanes=\1 unroll=8 chunk=4096', line)
+                summed = subprocess.run(["sha256sum"], input=line, capture_output=True, text=True, check=True).stdout[:16]
+                file.write(f"{line} sum={summed}\n")
+    run("cache", "merge", "other", cache="new")
+    said = json.loads(run("explain", "gelu x=20000", "--json", "-", cache="new"))
+    check(said["schedule_from"] == "default" and said["counts"]["measured"] == "0", f"another machine's winner runs here: {said['schedule_from']}")
+    first = json.loads(run("tune", "gelu x=20000", "--json", "-", cache="new"))["rows"][0]["candidates"][0]["schedule"]
+    check("unroll=8 chunk=4096" in first, f"another machine's winner is not tried first: {first}")
+
+    # Damage is set aside, and said.
+    with open("part1/journal.txt", "a", encoding="utf-8") as file:
+        file.write("met run=1 schedule=\"torn")
+    merged = json.loads(run("cache", "merge", "part1", "--json", "-", cache="damaged"))
+    check(merged["damaged"] == 1 and merged["decisions"] > 0, f"damage: {merged}")
+    for words in (["cache", "merge"], ["tune", "--shard", "3/2", "gelu x=10"], ["tune", "--shard", "x", "gelu x=10"], ["explain"]):
+        run(*words, status=2)
+    run("cache", "merge", "nowhere", status=3)
+
+print("\n".join(failed))
+print(f"{count} checks, {len(failed)} failed")
+sys.exit(1 if failed or count < 60 else 0)

@@ -1,0 +1,45 @@
+// tuner/measure/Noise.h — was the machine quiet while something was timed? If not, small differences say nothing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// Nanoseconds of a fixed chain of dependent multiplications, the least of three: it changes with the clock's frequency and nothing else.
+double frequencyProbeNs();
+
+/// What was seen between two moments.
+struct Noise {
+  double coreShare = 1;  ///< of the wall time of timing, what the thread had of a core
+  double steal = 0;      ///< of the machine's time, what the host gave to others
+  double drift = 0;      ///< of the frequency probe: the highest over the lowest, less one; of the middle nine tenths
+  double load = 0;       ///< processes that were ready, besides the one that is timed, a core
+
+  bool noisy() const { return !why().empty(); }
+  /// What is wrong with it, for people; empty: nothing.
+  std::string why() const;
+};
+
+/// Watches from its construction on.
+class NoiseWatch {
+public:
+  NoiseWatch();
+  /// A turn of timing: its wall time and what of it the thread had a core, and the probe before it.
+  void turn(double wallSeconds, double coreSeconds, double probeNs);
+  Noise noise() const;
+  double wallSeconds() const { return wall_; }
+
+private:
+  struct Jiffies {
+    double total = 0, steal = 0;
+  };
+  static Jiffies jiffies();
+
+  Jiffies began_;
+  double wall_ = 0, core_ = 0;
+  std::vector<double> probes_;
+};
+
+}  // namespace quern
