@@ -14,6 +14,7 @@ const std::vector<ScheduleField<MoveSchedule>>& MoveSchedule::fields() {
   static const std::vector<ScheduleField<MoveSchedule>> all = {
       {"lanes", &MoveSchedule::lanes, "elements of one vector", {}},
       {"rows", &MoveSchedule::rows, "rows of one task", {}},
+      {"stream", &MoveSchedule::stream, kStreamMeaning, {}},
   };
   return all;
 }
@@ -25,10 +26,20 @@ MoveSchedule MoveSchedule::byDefault(const OpDesc& op, const Target& target) {
   return s;
 }
 
+/// Those that write whole vectors of f32: copies of rows.
+static bool copiesRows(const OpDesc& op) {
+  const auto* transpose = std::get_if<TransposeOp>(&op);
+  if (transpose != nullptr) return !transpose->perm.empty() && transpose->perm.back() + 1 == static_cast<int>(transpose->perm.size());
+  return std::holds_alternative<EmbeddingOp>(op);
+}
+
 Result<void> MoveSchedule::validate(const OpDesc& op, const Target& target) const {
   ScheduleCheck check(nameOf(op), target);
   check.lanes(lanes);
   check.range("rows", rows, 1, kMaxTask);
+  check.stream(stream, lanes);
+  if (stream > 0 && !copiesRows(op))
+    check.fail(fmt::format("stream={}, but only embedding and a transpose that keeps the last axis copy rows; legal: stream=0", stream));
   return check.finish();
 }
 
@@ -39,7 +50,7 @@ ScheduleCost MoveSchedule::cost(const OpDesc& op, const Target& target) const {
   cost.waste = tailWaste(inner, lanes);
   auto elements = static_cast<double>(out.elements());
   cost.slots = elements / static_cast<double>(lanes) / (1 - cost.waste);
-  cost.bytes[levelFor(minBytesOf(op), target)] = minBytesOf(op);
+  countBytes(cost, op, stream, target);
   cost.cycles = overlapped(cost) + kTaskCycles * std::ceil(elements / static_cast<double>(std::max<int64_t>(1, inner) * rows));
   return cost;
 }
