@@ -7,8 +7,9 @@
 namespace quern {
 
 /// A task computes mc x nc outputs: for each k block of kc, for each group of nr columns, for each tile of mr rows (inner=rows: for each
-/// tile of rows, for each group of columns, so that kc x nc of B stay near while rows of A go by once), the micro-kernel keeps mr x nr accumulators in registers, loads nr / lanes vectors of B and broadcasts mr elements of A
-/// per k. The last rows and columns have tiles of their own.
+/// tile of rows, for each group of columns, so that kc x nc of B stay near while rows of A go by once), the micro-kernel keeps mr x nr
+/// accumulators in registers, loads nr / lanes vectors of B and broadcasts mr elements of A per k. The last rows and columns have tiles
+/// of their own.
 ///
 ///            nr                      registers: mr * nr/lanes accumulators + nr/lanes of B + 1 broadcast of A
 ///        +--------+                             (+ 1 for the product where there is no fma)
@@ -40,10 +41,10 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
 
   bool packsA() const { return (pack & PackA) != 0; }
   bool packsB() const { return (pack & PackB) != 0; }
-  /// Elements of the next panel that each step of k prefetches, and how many tiles of rows do so until all of it is.
+  static constexpr int64_t kLineElements = 16;  ///< f32 of 64 bytes
+  /// Of prefetch_panel: elements of the next panel for each step of k, and how many tiles of rows fetch until all of it is on its way.
   int64_t aheadEachStep() const { return kLineElements * prefetchPanel / unrollK; }
   int64_t aheadTiles() const { return (nr + aheadEachStep() - 1) / aheadEachStep(); }
-  static constexpr int64_t kLineElements = 16;
   int64_t panelWidth() const { return panel == 0 ? nr : panel; }
   /// How many chains of fma each output is the sum of: 1 for order=seq, P for split:P.
   int64_t chains() const { return int64_t{1} << order; }

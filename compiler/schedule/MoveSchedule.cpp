@@ -26,20 +26,11 @@ MoveSchedule MoveSchedule::byDefault(const OpDesc& op, const Target& target) {
   return s;
 }
 
-/// Those that write whole vectors of f32: copies of rows.
-static bool copiesRows(const OpDesc& op) {
-  const auto* transpose = std::get_if<TransposeOp>(&op);
-  if (transpose != nullptr) return !transpose->perm.empty() && transpose->perm.back() + 1 == static_cast<int>(transpose->perm.size());
-  return std::holds_alternative<EmbeddingOp>(op);
-}
-
 Result<void> MoveSchedule::validate(const OpDesc& op, const Target& target) const {
   ScheduleCheck check(nameOf(op), target);
   check.lanes(lanes);
   check.range("rows", rows, 1, kMaxTask);
   check.stream(stream, lanes);
-  if (stream > 0 && !copiesRows(op))
-    check.fail(fmt::format("stream={}, but only embedding and a transpose that keeps the last axis copy rows; legal: stream=0", stream));
   return check.finish();
 }
 

@@ -44,7 +44,7 @@ public:
   /// stay within lines.
   void forStreamed(const std::string& name, const BufferRef& out, const std::vector<Value>& first, const Value& begin, const Value& count,
                    int lanes, int unroll, bool maskTail, const VectorStep& step);
-  /// What forStreamed's steps store by: a whole vector past the caches.
+  /// What forStreamed's steps store by: whole vectors of 16 bytes and more past the caches.
   void streamed(const BufferRef& out, const std::vector<Value>& at, const Value& value, int lanes, const Value* mask);
 
   /// An elementwise expression over `lanes` lanes; `operand` gives the value of a name.

@@ -32,6 +32,7 @@ public:
 
 private:
   using Place = std::vector<Value>;
+  static constexpr int64_t kLine = MatmulSchedule::kLineElements;
 
   /// One tile of the output.
   struct Tile {
@@ -107,15 +108,12 @@ private:
       Value batch = batch_.isConstant(1) ? Value(0) : b_.let("batch_i", task / (rowBlocks * columnBlocks));
       Value rest = batch_.isConstant(1) ? task : b_.let("block", task % (rowBlocks * columnBlocks));
       auto [i, j] = blockOf(rest, rowBlocks, columnBlocks);
-      Value i0 = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", i * s_.mc);
-      Value j0 = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", j * s_.nc);
-      i1_ = b_.let("i1", minOf(i0 + s_.mc, m_));
-      i0_ = i0;
-      Value j1 = b_.let("j1", minOf(j0 + s_.nc, n_));
-      j0_ = j0;
-      j1_ = j1;
+      i0_ = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", i * s_.mc);
+      j0_ = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", j * s_.nc);
+      i1_ = b_.let("i1", minOf(i0_ + s_.mc, m_));
+      j1_ = b_.let("j1", minOf(j0_ + s_.nc, n_));
       forPasses([&](const Pass& pass) { rowsInside() ? tilesOverColumns(batch, pass) : groupsOverRows(batch, pass); });
-      if (finishesLater()) finishBlock(batch, j0, j1);
+      if (finishesLater()) finishBlock(batch);
     });
   }
 
@@ -195,10 +193,12 @@ private:
   /// Where the panel lies that is read after this one: of the next group, else the next pass's first, else the next task's.
   void findNextPanel(const Value& column, const Value& panel, const Pass& pass) {
     Value first = j0_ / s_.nr, more = lessThan(column + s_.nr, j1_);
-    Value ofTask = s_.walk == MatmulSchedule::WalkRows ? panel + 1 : first;  // walks along columns come back to the same
     bool only = pass.last.expr() == nullptr;
-    nextPanel_ = b_.let("next_panel", selectOf(more, panel + 1, only ? ofTask : selectOf(pass.last, ofTask, first)));
-    nextK_ = b_.let("next_k", selectOf(more, pass.k0, only ? Value(0) : selectOf(pass.last, 0, pass.k1)));
+    auto inLastPass = [&](const Value& yes, const Value& no) { return only ? yes : selectOf(pass.last, yes, no); };
+    // A walk along columns comes back to the same.
+    Value other = s_.walk == MatmulSchedule::WalkRows ? inLastPass(panel + 1, first) : first;
+    nextPanel_ = b_.let("next_panel", selectOf(more, panel + 1, other));
+    nextK_ = b_.let("next_k", selectOf(more, pass.k0, inLastPass(0, pass.k1)));
   }
   /// Where the vectors of a tile lie in packed B.
   std::vector<WeightColumns> columnsOf(const Tile& t) const {
@@ -214,22 +214,21 @@ private:
   /// Tiles of mr rows, the first ones `ahead` where a panel is prefetched, then the rows left as one tile: the one for their number is
   /// chosen at run time where m is.
   void forTiles(const std::function<void(const Value& row, int64_t rows, bool ahead)>& body) {
-    auto tile = [&](const Value& row, int64_t rows) { body(row, rows, false); };
     Value whole = b_.let("i_whole", i0_ + (i1_ - i0_) / s_.mr * s_.mr), begin = i0_;
     if (s_.prefetchPanel > 0) {
       begin = b_.let("i_ahead", minOf(i0_ + s_.aheadTiles() * s_.mr, whole));
       b_.loop("i", i0_, begin, s_.mr, [&](const Value& i) { body(i, s_.mr, true); });
     }
-    b_.loop("i", begin, whole, s_.mr, [&](const Value& i) { tile(i, s_.mr); });
+    b_.loop("i", begin, whole, s_.mr, [&](const Value& i) { body(i, s_.mr, false); });
     if (const int64_t* m = m_.constant()) {
       int64_t left = *m % s_.mr;
       if (left == 0) return;
-      if (*m <= s_.mc) tile(whole, left);
-      else b_.when(lessThan(whole, i1_), [&] { tile(whole, left); });
+      if (*m <= s_.mc) body(whole, left, false);
+      else b_.when(lessThan(whole, i1_), [&] { body(whole, left, false); });
       return;
     }
     Value left = b_.let("m_left", i1_ - whole);
-    for (int64_t rows = 1; rows < s_.mr; ++rows) b_.when(binary(LoopOp::Eq, left, rows), [&] { tile(whole, rows); });
+    for (int64_t rows = 1; rows < s_.mr; ++rows) b_.when(binary(LoopOp::Eq, left, rows), [&] { body(whole, rows, false); });
   }
 
   /// Maths functions need registers of their own, and long stretches to overlap in: they run once the block is stored.
@@ -259,9 +258,7 @@ private:
             b_.set(acc, {r, static_cast<int64_t>(v)}, build_.mulAdd(a, values[v], b_.get(acc, {r, static_cast<int64_t>(v)})));
         });
       });
-    } else if (s_.chains() == 1)
-      depthLoop(
-          pass.k0, pass.k1, [&](const Value& k) { prefetchAhead(t, pass, k); }, [&](const Value& k) { depthStep(t, pass, k, 0, acc, bv); });
+    } else if (s_.chains() == 1) depthLoop(t, pass, acc, bv);
     else splitDepth(t, pass, acc, bv);
     auto finish = [&] { storeTile(t, acc, true); };
     if (op_.ep == nullptr || finishesLater()) storeTile(t, acc, false);
@@ -278,29 +275,26 @@ private:
   }
 
   void prefetchOutputs(const Tile& t) {
-    Tile at = t;
-    if (s_.prefetchC == MatmulSchedule::PrefetchBelow) at.row = t.row + t.rows;
-    constexpr int64_t kLine = MatmulSchedule::kLineElements;
+    Value row = s_.prefetchC == MatmulSchedule::PrefetchBelow ? t.row + t.rows : t.row;
     b_.unroll("r", t.rows, [&](const Value& r) {
-      for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(c_, withBatch(at.batch, {at.row + r, at.column + c}));
+      for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(c_, withBatch(t.batch, {row + r, t.column + c}));
     });
   }
   void prefetchAhead(const Tile& t, const Pass& pass, const Value& k) {
     if (t.ahead.expr() == nullptr) return;
+    Value first = t.ahead + (k - pass.k0) * s_.aheadEachStep();
     for (int64_t line = 0; line < s_.prefetchPanel; ++line)
-      b_.prefetchL2(
-          packed_, Place{t.batch, nextPanel_, nextK_, t.ahead + (k - pass.k0) * s_.aheadEachStep() + line * MatmulSchedule::kLineElements});
+      b_.prefetchL2(packed_, Place{t.batch, nextPanel_, nextK_, first + line * kLine});
   }
 
-  /// `before` each unroll_k steps.
-  void depthLoop(const Value& begin, const Value& end, const std::function<void(const Value&)>& before,
-                 const std::function<void(const Value&)>& step) {
-    Value bulk = s_.unrollK == 1 ? end : b_.let("k_bulk", begin + (end - begin) / s_.unrollK * s_.unrollK);
-    b_.loop("k", begin, bulk, s_.unrollK, [&](const Value& k) {
-      before(k);
+  void depthLoop(const Tile& t, const Pass& pass, const RegArray& acc, const RegArray& bv) {
+    auto step = [&](const Value& k) { depthStep(t, pass, k, 0, acc, bv); };
+    Value bulk = s_.unrollK == 1 ? pass.k1 : b_.let("k_bulk", pass.k0 + (pass.k1 - pass.k0) / s_.unrollK * s_.unrollK);
+    b_.loop("k", pass.k0, bulk, s_.unrollK, [&](const Value& k) {
+      prefetchAhead(t, pass, k);
       b_.unroll("u", s_.unrollK, [&](const Value& u) { step(k + u); });
     });
-    if (s_.unrollK > 1) b_.loop("k", bulk, end, 1, step);
+    if (s_.unrollK > 1) b_.loop("k", bulk, pass.k1, 1, step);
   }
 
   /// P chains over ranges of ceil(k / P) steps, the last ones shorter or empty; then chain p takes in chain p + P/2, and so on.
@@ -323,7 +317,6 @@ private:
   /// acc[first + r][v] += A[row + r, k] * B[k, column + v * lanes ..].
   void depthStep(const Tile& t, const Pass& pass, const Value& k, const Value& first, const RegArray& acc, const RegArray& bv) {
     int64_t plain = t.vectors - (t.mask != nullptr && !s_.packsB() ? 1 : 0);
-    constexpr int64_t kLine = 16;  // floats
     if (s_.prefetch > 0 && s_.packsB())
       for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(packed_, panelAt(t, k + s_.prefetch, c));
     b_.unroll("v", plain, [&](const Value& v) {
@@ -358,10 +351,10 @@ private:
   }
 
   /// The epilogue over the task's block, stored before and still in L2.
-  void finishBlock(const Value& batch, const Value& j0, const Value& j1) {
+  void finishBlock(const Value& batch) {
     constexpr int kUnroll = 2;
     b_.loop("ei", i0_, i1_, 1, [&](const Value& i) {
-      build_.forVectors("ej", j0, j1 - j0, lanes_, kUnroll, build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
+      build_.forVectors("ej", j0_, j1_ - j0_, lanes_, kUnroll, build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
         Place at = withBatch(batch, {i, j});
         b_.store(c_, at, finished(b_.let("x", b_.load(c_, at, lanes, mask)), {batch, i, j}, lanes, mask), mask);
       });
