@@ -35,7 +35,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
   double cycles = cost.slots / batches + c / d(lanes) * 1.5;
   // What a task comes back to: rows of A for each group of columns, or columns of B for each tile of rows.
   if (levelFor((inner == InnerRows ? bytesEach * d(nc) : 4 * d(mc)) * depth, target) > 1) cycles *= 1.15;
-  if (packsA()) cycles += 2 * m * k * std::ceil(n / d(nc)) / d(lanes);
+  if (packsA()) cycles += 5 * m * k * std::ceil(n / d(nc)) / d(lanes);
   if (prefetchPanel > 0) cycles += std::ceil(m / d(mc)) * n * k / static_cast<double>(kLineElements) / 2;
   if (packsB() && !op.constB) cycles += n * k / d(op.tb ? 1 : lanes) * 2;
   // Unpacked rows of B lie a page or more apart: translation misses grow with the depth of a pass.
