@@ -8,6 +8,7 @@
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/MDBuilder.h>
 #include <llvm/IR/Module.h>
 
@@ -42,6 +43,7 @@ private:
 
   llvm::Value* expr(const LoopExprRef& e);
   llvm::Value* load(const LoopExpr& e);
+  llvm::Value* toLine(const LoopExpr& e);
   llvm::Value* address(int buffer, const std::vector<LoopExprRef>& args, size_t from);
   llvm::AllocaInst* regElement(int reg, const std::vector<LoopExprRef>& args, size_t from);
   template <class Instruction>
@@ -54,6 +56,8 @@ private:
   void forStatement(const LoopStmt& s);
   void ifStatement(const LoopStmt& s);
   void store(const LoopStmt& s);
+  void stream(llvm::Value* value, llvm::Value* at, const LoopStmt& s);
+  void branch(llvm::Value* condition, const std::function<void()>& yes, const std::function<void()>& no);
   void declareReg(const LoopStmt& s);
 
   const LoopProgram& program_;
@@ -63,6 +67,7 @@ private:
   llvm::IRBuilder<> ir_;
   llvm::Function* function_ = nullptr;
   llvm::BasicBlock* entry_ = nullptr;
+  bool streams_ = false;  ///< some store goes past the caches
   std::vector<llvm::Value*> vars_;
   std::vector<std::vector<llvm::AllocaInst*>> regs_;
   std::vector<BufferIr> buffers_;
@@ -191,6 +196,8 @@ void IrEmitter::taskLoop() {
     }
     ir_.SetInsertPoint(done);
   });
+  // What streams is ordered with no other store: it must have arrived before the caller tells anyone.
+  if (streams_ && isa_.arch == "x86_64") ir_.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {}, {});
   callers.restore();
   ir_.CreateRetVoid();
 }
@@ -229,7 +236,8 @@ void IrEmitter::statement(const LoopStmt& s) {
     case LoopStmt::Kind::If: return ifStatement(s);
     case LoopStmt::Kind::Prefetch: {
       llvm::Value* at = address(s.id, s.args, 0);
-      ir_.CreateIntrinsic(llvm::Intrinsic::prefetch, {ir_.getPtrTy()}, {at, ir_.getInt32(0), ir_.getInt32(3), ir_.getInt32(1)});
+      ir_.CreateIntrinsic(llvm::Intrinsic::prefetch, {ir_.getPtrTy()},
+                          {at, ir_.getInt32(0), ir_.getInt32(s.past ? 2 : 3), ir_.getInt32(1)});
       return;
     }
   }
@@ -252,15 +260,19 @@ void IrEmitter::forStatement(const LoopStmt& s) {
 }
 
 void IrEmitter::ifStatement(const LoopStmt& s) {
-  auto* yes = llvm::BasicBlock::Create(context_, "then", function_);
-  auto* no = llvm::BasicBlock::Create(context_, "else", function_);
+  branch(expr(s.args[0]), [&] { block(s.body); }, [&] { block(s.otherwise); });
+}
+
+void IrEmitter::branch(llvm::Value* condition, const std::function<void()>& yes, const std::function<void()>& no) {
+  auto* then = llvm::BasicBlock::Create(context_, "then", function_);
+  auto* otherwise = llvm::BasicBlock::Create(context_, "else", function_);
   auto* after = llvm::BasicBlock::Create(context_, "after", function_);
-  ir_.CreateCondBr(expr(s.args[0]), yes, no);
-  ir_.SetInsertPoint(yes);
-  block(s.body);
+  ir_.CreateCondBr(condition, then, otherwise);
+  ir_.SetInsertPoint(then);
+  yes();
   ir_.CreateBr(after);
-  ir_.SetInsertPoint(no);
-  block(s.otherwise);
+  ir_.SetInsertPoint(otherwise);
+  no();
   ir_.CreateBr(after);
   ir_.SetInsertPoint(after);
 }
@@ -272,8 +284,25 @@ void IrEmitter::store(const LoopStmt& s) {
   llvm::Align align(static_cast<uint64_t>(bytesOf(stored)));
   LoopType type = s.args[0]->type;
   if (type.scalar != stored) value = ir_.CreateTrunc(value, memoryType(ir_, stored, type));
+  if (s.past) return stream(value, at, s);
   if (!s.masked) tagged(ir_.CreateAlignedStore(value, at, align), s.id);
   else tagged(ir_.CreateMaskedStore(value, at, align, expr(s.args.back())), s.id);
+}
+
+/// Only a whole aligned vector can go past the caches: any other address is stored to as always.
+void IrEmitter::stream(llvm::Value* value, llvm::Value* at, const LoopStmt& s) {
+  streams_ = true;
+  uint64_t bytes = value->getType()->getPrimitiveSizeInBits().getFixedValue() / 8;
+  auto each = static_cast<uint64_t>(bytesOf(program_.buffers[static_cast<size_t>(s.id)].element));
+  llvm::Value* off = ir_.CreateAnd(ir_.CreatePtrToInt(at, ir_.getInt64Ty()), bytes - 1);
+  branch(
+      ir_.CreateICmpEQ(off, ir_.getInt64(0)),
+      [&] {
+        auto* one = llvm::ConstantAsMetadata::get(ir_.getInt32(1));
+        tagged(ir_.CreateAlignedStore(value, at, llvm::Align(bytes)), s.id)
+            ->setMetadata(llvm::LLVMContext::MD_nontemporal, llvm::MDNode::get(context_, {one}));
+      },
+      [&] { tagged(ir_.CreateAlignedStore(value, at, llvm::Align(each)), s.id); });
 }
 
 void IrEmitter::declareReg(const LoopStmt& s) {
@@ -296,6 +325,7 @@ llvm::Value* IrEmitter::expr(const LoopExprRef& ref) {
   switch (e.kind) {
     case LoopExpr::Kind::Var: return vars_[static_cast<size_t>(e.id)];
     case LoopExpr::Kind::Load: return load(e);
+    case LoopExpr::Kind::ToLine: return toLine(e);
     case LoopExpr::Kind::RegGet: return ir_.CreateLoad(irType(ir_, e.type), regElement(e.id, e.args, 0));
     default: break;
   }
@@ -328,6 +358,13 @@ llvm::Value* IrEmitter::load(const LoopExpr& e) {
   if (e.type.scalar == e.stored) return raw;
   bool isSigned = e.stored == Scalar::I8 || e.stored == Scalar::I16;
   return isSigned ? ir_.CreateSExt(raw, irType(ir_, e.type)) : ir_.CreateZExt(raw, irType(ir_, e.type));
+}
+
+llvm::Value* IrEmitter::toLine(const LoopExpr& e) {
+  constexpr uint64_t kLine = 64;
+  auto each = static_cast<uint64_t>(bytesOf(program_.buffers[static_cast<size_t>(e.id)].element));
+  llvm::Value* at = ir_.CreatePtrToInt(address(e.id, e.args, 0), ir_.getInt64Ty());
+  return ir_.CreateUDiv(ir_.CreateAnd(ir_.CreateNeg(at), kLine - 1), ir_.getInt64(each));
 }
 
 llvm::AllocaInst* IrEmitter::regElement(int reg, const std::vector<LoopExprRef>& args, size_t from) {

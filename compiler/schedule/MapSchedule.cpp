@@ -16,6 +16,7 @@ const std::vector<ScheduleField<MapSchedule>>& MapSchedule::fields() {
       {"unroll", &MapSchedule::unroll, "vectors written out in the innermost loop", {}},
       {"chunk", &MapSchedule::chunk, "elements of one task", {}},
       {"tail", &MapSchedule::tail, "the last elements of a row: one masked vector, or one by one", {"mask", "scalar"}},
+      {"stream", &MapSchedule::stream, kStreamMeaning, {}},
   };
   return all;
 }
@@ -28,11 +29,14 @@ MapSchedule MapSchedule::byDefault(const OpDesc&, const Target& target) {
   return s;
 }
 
-Result<void> MapSchedule::validate(const OpDesc&, const Target& target) const {
+Result<void> MapSchedule::validate(const OpDesc& op, const Target& target) const {
   ScheduleCheck check("map", target);
   check.lanes(lanes);
   check.range("unroll", unroll, 1, 16);
   check.range("chunk", chunk, 1, kMaxTask);
+  check.stream(stream, lanes);
+  if (stream > 0 && !std::get<MapOp>(op).inPlace.empty())
+    check.fail(fmt::format("stream={} in place, where what is written was just read; legal: stream=0", stream));
   return check.finish();
 }
 
@@ -46,7 +50,7 @@ ScheduleCost MapSchedule::cost(const OpDesc& op, const Target& target) const {
   cost.slots = elements / static_cast<double>(lanes) / (1 - cost.waste) * each;
   if (tail == TailScalar)
     cost.slots += static_cast<double>(inner % lanes) * elements / static_cast<double>(std::max<int64_t>(1, inner)) * each;
-  cost.bytes[levelFor(minBytesOf(op), target)] = minBytesOf(op);
+  countBytes(cost, op, stream, target);
   cost.cycles = overlapped(cost) + kTaskCycles * std::ceil(elements / static_cast<double>(chunk));
   return cost;
 }

@@ -29,7 +29,20 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
        "neighbouring tasks are along a row of blocks (A stays), along a column (B stays), or along columns of the upper, then the lower "
        "half",
        {"rows", "columns", "halves"}},
+      {"inner",
+       &MatmulSchedule::inner,
+       "within a task: group of columns by group, all rows each (a panel of B and mc x kc of A stay), or tile of rows by tile, all columns "
+       "each (nc x kc of B stay)",
+       {"columns", "rows"}},
       {"prefetch", &MatmulSchedule::prefetch, "steps of k that packed B is prefetched ahead; 0: not", {}},
+      {"prefetch_panel",
+       &MatmulSchedule::prefetchPanel,
+       "lines of the next group's panel that each unroll_k steps fetch into L2, until all of it is on its way; 0: not",
+       {}},
+      {"prefetch_c",
+       &MatmulSchedule::prefetchC,
+       "outputs fetched before the k loop: its own tile's, or those below it",
+       {"none", "tile", "below"}},
       {"tail", &MatmulSchedule::tail, "how the last columns are kept in bounds", {"mask"}},
       {"convert",
        &MatmulSchedule::convert,
@@ -163,6 +176,7 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   check.range("kc", kc, 1, int64_t{1} << 30);
   check.range("unroll_k", unrollK, 1, 16);
   check.range("prefetch", prefetch, 0, 4096);
+  check.range("prefetch_panel", prefetchPanel, 0, 16);
   check.range("panel", panel, 0, 16 * lanes);
   if (!check.good()) return check.finish();  // the rules below compute with these
   if (panel != 0 && (panel % lanes != 0 || (panel % nr != 0 && nr % panel != 0)))
@@ -182,6 +196,11 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   if (op.w == ElementType::F32 && convert == ConvertScratch) check.fail("convert=scratch, but B is f32 already; legal: convert=registers");
   if (convert == ConvertScratch && prefetch > 0)
     check.fail(fmt::format("prefetch={} with convert=scratch, whose values are in the cache already; legal: prefetch=0", prefetch));
+  if (prefetchPanel > 0 && (!packsB() || panelWidth() != nr || op.w != ElementType::F32 || chains() > 1))
+    check.fail(
+        fmt::format("prefetch_panel={} needs packed f32 in panels of nr={} and order=seq; legal: prefetch_panel=0", prefetchPanel, nr));
+  if (convert == ConvertScratch && inner == InnerRows)
+    check.fail("inner=rows with convert=scratch, which keeps one group of columns; legal: inner=columns");
   if (convert == ConvertScratch && (kc > kMaxCopy || nr > kMaxCopy / kc))
     check.fail(fmt::format("convert=scratch with kc={} nr={} keeps more than {} elements a task", kc, nr, kMaxCopy));
   if (isQuantised(op.w) && kc % format.block != 0)

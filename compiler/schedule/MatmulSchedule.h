@@ -6,9 +6,10 @@
 
 namespace quern {
 
-/// A task computes mc x nc outputs: for each k block of kc, for each group of nr columns, for each tile of mr rows, the
-/// micro-kernel keeps mr x nr accumulators in registers, loads nr / lanes vectors of B and broadcasts mr elements of A
-/// per k. The last rows and columns have tiles of their own.
+/// A task computes mc x nc outputs: for each k block of kc, for each group of nr columns, for each tile of mr rows (inner=rows: for each
+/// tile of rows, for each group of columns, so that kc x nc of B stay near while rows of A go by once), the micro-kernel keeps mr x nr
+/// accumulators in registers, loads nr / lanes vectors of B and broadcasts mr elements of A per k. The last rows and columns have tiles
+/// of their own.
 ///
 ///            nr                      registers: mr * nr/lanes accumulators + nr/lanes of B + 1 broadcast of A
 ///        +--------+                             (+ 1 for the product where there is no fma)
@@ -24,19 +25,26 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   /// Bits of `pack`.
   enum Pack : int64_t { PackNone, PackB, PackA, PackAB };
   enum Walk : int64_t { WalkRows, WalkColumns, WalkHalves };
+  enum Inner : int64_t { InnerColumns, InnerRows };
+  enum PrefetchC : int64_t { PrefetchNoC, PrefetchTile, PrefetchBelow };
   enum Convert : int64_t { ConvertRegisters, ConvertScratch };
 
   int64_t mr = 1, nr = 4, mc = 64, kc = 512, nc = 256;
   int64_t lanes = 4, unrollK = 1;
   int64_t pack = PackNone, panel = 0;
   int64_t walk = WalkRows;
-  int64_t prefetch = 0;
+  int64_t inner = InnerColumns;
+  int64_t prefetch = 0, prefetchPanel = 0, prefetchC = PrefetchNoC;
   int64_t tail = 0;
   int64_t convert = ConvertRegisters;
   int64_t order = 0;
 
   bool packsA() const { return (pack & PackA) != 0; }
   bool packsB() const { return (pack & PackB) != 0; }
+  static constexpr int64_t kLineElements = 16;  ///< f32 of 64 bytes
+  /// Of prefetch_panel: elements of the next panel for each step of k, and how many tiles of rows fetch until all of it is on its way.
+  int64_t aheadEachStep() const { return kLineElements * prefetchPanel / unrollK; }
+  int64_t aheadTiles() const { return (nr + aheadEachStep() - 1) / aheadEachStep(); }
   int64_t panelWidth() const { return panel == 0 ? nr : panel; }
   /// How many chains of fma each output is the sum of: 1 for order=seq, P for split:P.
   int64_t chains() const { return int64_t{1} << order; }

@@ -33,7 +33,10 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
   cost.waste = tiles > 0 ? std::max(0.0, 1 - m * static_cast<double>(op.n.value) / (tiles * tileRows * d(nr))) : 0;
   double passes = std::max(1.0, std::ceil(k / depth)), c = (2 * passes - 1) * m * n;
   double cycles = cost.slots / batches + c / d(lanes) * 1.5;
-  if (levelFor(4 * d(mc) * depth, target) > 1) cycles *= 1.15;
+  // What a task comes back to: rows of A for each group of columns, or columns of B for each tile of rows.
+  if (levelFor((inner == InnerRows ? bytesEach * d(nc) : 4 * d(mc)) * depth, target) > 1) cycles *= 1.15;
+  if (packsA()) cycles += 5 * m * k * std::ceil(n / d(nc)) / d(lanes);
+  if (prefetchPanel > 0) cycles += std::ceil(m / d(mc)) * n * k / static_cast<double>(kLineElements) / 2;
   if (packsB() && !op.constB) cycles += n * k / d(op.tb ? 1 : lanes) * 2;
   // Unpacked rows of B lie a page or more apart: translation misses grow with the depth of a pass.
   if (!packsB() && n * 4 >= 2048) cycles *= 1.1 + depth / 4096;
@@ -90,6 +93,7 @@ MatmulSchedule MatmulSchedule::forFewRows() const {
   few.panel = few.panelWidth();
   few.nc = 1;  // a task for each group of columns
   few.convert = ConvertRegisters;
+  few.prefetchPanel = 0;
   return few;
 }
 

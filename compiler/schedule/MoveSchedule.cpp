@@ -14,6 +14,7 @@ const std::vector<ScheduleField<MoveSchedule>>& MoveSchedule::fields() {
   static const std::vector<ScheduleField<MoveSchedule>> all = {
       {"lanes", &MoveSchedule::lanes, "elements of one vector", {}},
       {"rows", &MoveSchedule::rows, "rows of one task", {}},
+      {"stream", &MoveSchedule::stream, kStreamMeaning, {}},
   };
   return all;
 }
@@ -29,6 +30,7 @@ Result<void> MoveSchedule::validate(const OpDesc& op, const Target& target) cons
   ScheduleCheck check(nameOf(op), target);
   check.lanes(lanes);
   check.range("rows", rows, 1, kMaxTask);
+  check.stream(stream, lanes);
   return check.finish();
 }
 
@@ -39,7 +41,7 @@ ScheduleCost MoveSchedule::cost(const OpDesc& op, const Target& target) const {
   cost.waste = tailWaste(inner, lanes);
   auto elements = static_cast<double>(out.elements());
   cost.slots = elements / static_cast<double>(lanes) / (1 - cost.waste);
-  cost.bytes[levelFor(minBytesOf(op), target)] = minBytesOf(op);
+  countBytes(cost, op, stream, target);
   cost.cycles = overlapped(cost) + kTaskCycles * std::ceil(elements / static_cast<double>(std::max<int64_t>(1, inner) * rows));
   return cost;
 }

@@ -36,6 +36,14 @@ void ScheduleCheck::multiple(std::string_view key, int64_t value, std::string_vi
   fail(fmt::format("{}={} is not a multiple of {}={} (f32, {}); nearest legal {}: {}", key, value, ofKey, of, target_.name, key, legal));
 }
 
+void ScheduleCheck::stream(int64_t value, int64_t vectorLanes) {
+  constexpr int64_t kLeast = 4, kMost = int64_t{1} << 40;
+  range("stream", value, 0, kMost);
+  if (value > 0 && vectorLanes < kLeast)
+    fail(fmt::format("stream={} with lanes={}, which are less than 16 bytes; legal: stream=0, or lanes from {} on", value, vectorLanes,
+                     kLeast));
+}
+
 Result<void> ScheduleCheck::finish() const {
   if (failed_.empty()) return {};
   return infeasible(fmt::format("{} schedule: {}", family_, failed_));

@@ -19,6 +19,8 @@ public:
   void range(std::string_view key, int64_t value, int64_t low, int64_t high);
   /// In range and a multiple of another key's value.
   void multiple(std::string_view key, int64_t value, std::string_view ofKey, int64_t of, int64_t low, int64_t high);
+  /// stream: 0, or a size, with vectors that can go past the caches.
+  void stream(int64_t value, int64_t vectorLanes);
   void fail(std::string message);
   bool good() const { return failed_.empty(); }
   /// Errors   Infeasible.

@@ -30,6 +30,16 @@ size_t levelFor(double bytes, const Target& target) {
                                                                 : 3;
 }
 
+void countBytes(ScheduleCost& cost, const OpDesc& op, int64_t stream, const Target& target) {
+  constexpr size_t kMemory = 3;
+  TensorSpec out = outputOf(op);
+  auto written = static_cast<double>(bytesOf(out.type, out.elements())), all = minBytesOf(op);
+  bool streams = stream > 0 && out.elements() >= stream;
+  size_t level = levelFor(all, target);
+  cost.bytes[level] += streams ? all - written : all;
+  if (streams || level == kMemory) cost.bytes[kMemory] += written;
+}
+
 double overlapped(const ScheduleCost& cost) {
   double moved = 0;
   for (size_t i = 0; i < cost.bytes.size(); ++i) moved += cyclesOf(cost.bytes[i], i);

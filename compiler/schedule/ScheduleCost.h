@@ -24,6 +24,10 @@ double cyclesOf(double bytes, size_t level);
 /// The nearest level that holds `bytes` and leaves room for others.
 size_t levelFor(double bytes, const Target& target);
 
+/// Counts what the op reads and writes at the levels that hold it. A line of memory that is written is read before, unless the output, of
+/// `stream` elements and more (0: never), goes past the caches.
+void countBytes(ScheduleCost& cost, const OpDesc& op, int64_t stream, const Target& target);
+
 /// `slots`, and `bytes` as they are, at their levels' rates: of what overlaps the longer, and a part of the shorter.
 double overlapped(const ScheduleCost& cost);
 

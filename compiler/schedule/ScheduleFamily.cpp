@@ -5,6 +5,12 @@
 
 namespace quern {
 
+int64_t streamFor(int64_t stream, const OpDesc& op) {
+  TensorSpec out = outputOf(op);
+  if (stream <= 0 || std::any_of(out.dims.begin(), out.dims.end(), [](const TensorDim& dim) { return dim.any(); })) return stream;
+  return out.elements() >= stream ? stream : 0;
+}
+
 int64_t rowLength(const OpDesc& op) {
   TensorSpec input = inputsOf(op).back();
   for (const TensorSpec& spec : inputsOf(op))

@@ -21,9 +21,12 @@ struct Case {
 
 const Case kCases[] = {
     {"matmul-packed", "matmul m=* n=100 k=700 const=b ep=bias+relu", "x86-64-v4", "mr=6 nr=48 kc=256 unroll_k=2"},
+    {"matmul-near", "matmul m=* n=100 k=700 const=b", "x86-64-v4",
+     "mr=6 nr=48 kc=256 pack=ab inner=rows prefetch_panel=2 prefetch_c=below"},
     {"matmul-plain", "matmul m=17 n=20 k=30 acc=1", "haswell", ""},
     {"matmul-transposed", "matmul m=8 n=16 k=8 tb=1", "x86-64", ""},
     {"map-broadcast", "map expr=\"a * b + c\" a=4x5x6 b=6 c=4x1x1", "haswell", ""},
+    {"map-streamed", "add a=*x30 b=*x30", "haswell", "stream=100000 unroll=2"},
     {"gelu", "gelu x=1000 form=sigmoid", "x86-64-v4", ""},
     {"softmax", "softmax x=8x100", "haswell", ""},
     {"softmax-causal", "softmax x=*x* causal=1", "x86-64-v4", ""},

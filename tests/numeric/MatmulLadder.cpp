@@ -76,6 +76,9 @@ std::vector<Schedule> drawSchedules(const SearchSpace& space, const OpDesc& op, 
       put("nc", std::to_string(number("nr") * either({1, 2, 3})));
       put("prefetch", either({"0", "4"}));
       put("walk", either({"rows", "columns", "halves"}));
+      put("inner", either({"columns", "rows"}));
+      put("prefetch_panel", either({"0", "1", "5"}));
+      put("prefetch_c", either({"none", "tile", "below"}));
       put("pack", either({"none", "b", "a", "ab"}));
       put("panel", std::to_string(either({int64_t{0}, number("lanes"), 2 * number("nr"), number("nr") / 2})));
     }

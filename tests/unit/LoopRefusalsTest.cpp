@@ -78,6 +78,14 @@ TEST_CASE("loop programs that are refused") {
       {program("store out[t] = dot4(1i, x[t, 0]:4, x[t, 0]:4)"), "i8 or u8, and i8 are needed"},
       {program("store out[t] = (x[t, 0]:i8 + x[t, 0]:i8)"), "f32 is loaded as f32"},
       {program("store out[t] = f32(true(1i))"), "is no function"},
+      {program("stream out[t] = 1f"), "a stream needs a whole vector of 16, 32 or 64 bytes"},
+      {program("stream out[t] = x[t, 0]:32"), "a stream needs a whole vector of 16, 32 or 64 bytes"},
+      {program("stream out[t] = x[t, 0]:8 if mask8(1)"), "a stream needs a whole vector of 16, 32 or 64 bytes"},
+      {program("stream x[t, 0] = x[t, 0]:8"), "store to x, which is read only"},
+      {program("prefetch_l2 x[t]"), "prefetch of x with 1 indices; it has 2 dimensions"},
+      {program("let a = to_line(x[t])\nstore out[t] = 1f"), "to_line of x with 1 indices; it has 2 dimensions"},
+      {program("let a = to_line(t)\nstore out[t] = 1f"), "is no function"},
+      {program("let a = to_line(x[t, 0]:8)\nstore out[t] = 1f"), "is no function"},
       {program("let a = (1i << 40i)\nstore out[t] = 1f"), "a constant shift of 0 to 31 is needed"},
       {program("store out[t] = 1f", "buffer s : f32 thread [4, 4] strides [1000, 1]\n"), "scratch s: stride 0 is 1000, 4 is needed"},
       {program("store out[t] = 1f", "buffer s : f32 thread [x[0, 0]] strides [1]\n"), "i64 is needed"},
@@ -95,6 +103,9 @@ TEST_CASE("a trial finds what leaves its buffers") {
   CHECK(found(program("store out[t] = x[t, 8]")).find("1 lanes at [8] are outside x[3, 8]") != std::string::npos);
   CHECK(found(program("store out[(t + 1)] = 1f")).find("outside out[3]") != std::string::npos);
   CHECK(found(program("store out[t] = reduce_add(x[t, 1]:8)")).find("8 lanes") != std::string::npos);
+  CHECK(found(program("stream out[t] = x[t, 0]:8")).find("8 lanes at [0] are outside out[3]") != std::string::npos);
+  CHECK(found(program("prefetch_l2 x[(t + 100), to_line(x[(t - 9), 100])]\nstore out[t] = 1f")) == "");  // touch nothing
+  CHECK(found(program("store out[(to_line(out[t]) - to_line(out[(t + 16)]))] = 1f")) == "");             // 16 elements are a line
   CHECK(found(program("store out[(t / 0)] = 1f")).find("divided by zero") != std::string::npos);
   CHECK(found(program("store out[(t % (m - 3))] = 1f")).find("divided by zero") != std::string::npos);
   CHECK(found(program("store s[0] = 1f", "buffer s : f32 thread [(m * 1099511627776)] strides [1]\n")).find("scratch s has more") !=

@@ -186,6 +186,22 @@ void LoopBuilder::store(const BufferRef& buffer, std::span<const Value> index, c
   block_->push_back(std::move(stmt));
 }
 
+void LoopBuilder::stream(const BufferRef& buffer, std::span<const Value> index, const Value& value) {
+  store(buffer, index, value);
+  block_->back().past = true;
+}
+
+Value LoopBuilder::toLine(const BufferRef& buffer, std::span<const Value> index) const {
+  LoopExpr expr = node(LoopExpr::Kind::ToLine, {Scalar::I64, 1}, exprsOf(index));
+  expr.id = buffer.id;
+  return made(std::move(expr));
+}
+
+void LoopBuilder::prefetchL2(const BufferRef& buffer, std::span<const Value> index) {
+  prefetch(buffer, index);
+  block_->back().past = true;
+}
+
 void LoopBuilder::prefetch(const BufferRef& buffer, std::span<const Value> index) {
   LoopStmt stmt;
   stmt.kind = LoopStmt::Kind::Prefetch;

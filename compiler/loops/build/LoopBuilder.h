@@ -57,7 +57,13 @@ public:
   void store(const BufferRef& buffer, Index index, const Value& value, const Value* mask = nullptr) {
     store(buffer, std::span(index.begin(), index.size()), value, mask);
   }
+  /// A store of a whole vector past the caches.
+  void stream(const BufferRef& buffer, std::span<const Value> index, const Value& value);
+  /// Elements from there to the next 64 bytes' beginning.
+  Value toLine(const BufferRef& buffer, std::span<const Value> index) const;
   void prefetch(const BufferRef& buffer, std::span<const Value> index);
+  /// No nearer than L2.
+  void prefetchL2(const BufferRef& buffer, std::span<const Value> index);
 
   LoopProgram take() { return std::move(program_); }
 

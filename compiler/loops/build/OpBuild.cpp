@@ -65,6 +65,25 @@ void OpBuild::forVectors(const std::string& name, const Value& begin, const Valu
   else b.when(lessThan(vectorEnd, end), tail);
 }
 
+void OpBuild::whereStreamed(const Value& elements, int64_t least, const std::function<void(bool streams)>& body) {
+  if (least == 0) return body(false);
+  if (const int64_t* known = elements.constant()) return body(*known >= least);
+  b.when(lessThan(elements, least), [&] { body(false); }, [&] { body(true); });
+}
+
+void OpBuild::forStreamed(const std::string& name, const BufferRef& out, const std::vector<Value>& first, const Value& begin,
+                          const Value& count, int lanes, int unroll, bool maskTail, const VectorStep& step) {
+  Value head = b.let(name + "_head", minOf(count, b.toLine(out, first)));
+  forVectors(name + "h", begin, head, lanes, 1, maskTail, step);
+  Value body = b.let(name + "_first", begin + head);
+  forVectors(name, body, b.let(name + "_rest", count - head), lanes, unroll, maskTail, step);
+}
+
+void OpBuild::streamed(const BufferRef& out, const std::vector<Value>& at, const Value& value, int lanes, const Value* mask) {
+  if (mask == nullptr && lanes > 1) b.stream(out, at, value);
+  else b.store(out, at, value, mask);
+}
+
 /// The node that a function of the expression language is.
 static LoopOp nodeOf(ScalarFn fn) {
   constexpr LoopOp ops[] = {LoopOp::Add,

@@ -38,6 +38,15 @@ public:
   void forVectors(const std::string& name, const Value& begin, const Value& count, int lanes, int unroll, bool maskTail,
                   const VectorStep& step);
 
+  /// body(true) where an output of `elements` goes past the caches: from `least` elements on; 0: never. Decided here where it can be.
+  void whereStreamed(const Value& elements, int64_t least, const std::function<void(bool streams)>& body);
+  /// forVectors over elements of `out` from `first` on (the place of element `begin`), cut where 64 bytes begin: the vectors after that
+  /// stay within lines.
+  void forStreamed(const std::string& name, const BufferRef& out, const std::vector<Value>& first, const Value& begin, const Value& count,
+                   int lanes, int unroll, bool maskTail, const VectorStep& step);
+  /// What forStreamed's steps store by: whole vectors of 16 bytes and more past the caches.
+  void streamed(const BufferRef& out, const std::vector<Value>& at, const Value& value, int lanes, const Value* mask);
+
   /// An elementwise expression over `lanes` lanes; `operand` gives the value of a name.
   Value scalarExpr(const ScalarExpr& expr, int lanes, const std::function<Value(const std::string&)>& operand);
 

@@ -175,6 +175,16 @@ private:
     return nullptr;
   }
 
+  /// Modulo 2^64, as addresses are: nothing is read there.
+  int64_t toLine(const LoopExpr& e) {
+    constexpr uint64_t kLine = 64;
+    const Memory& memory = memory_[static_cast<size_t>(e.id)];
+    auto each = static_cast<uint64_t>(memory.bytesEach), at = reinterpret_cast<uint64_t>(memory.data);
+    for (size_t i = 0; i < e.args.size(); ++i)
+      at += static_cast<uint64_t>(index(e.args[i])) * static_cast<uint64_t>(memory.strides[i]) * each;
+    return static_cast<int64_t>((-at & (kLine - 1)) / each);
+  }
+
   Lanes& element(int id, const std::vector<LoopExprRef>& args, size_t from) {
     const LoopReg& reg = program_.regs[static_cast<size_t>(id)];
     size_t flat = 0;
@@ -198,6 +208,7 @@ private:
       case LoopExpr::Kind::Var: out = vars_[static_cast<size_t>(e.id)]; return;
       case LoopExpr::Kind::RegGet: out = element(e.id, e.args, 0); return;
       case LoopExpr::Kind::Load: return load(e, out);
+      case LoopExpr::Kind::ToLine: return out.setIndex(toLine(e));
       case LoopExpr::Kind::Op: break;
     }
     --steps_;

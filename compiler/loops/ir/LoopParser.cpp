@@ -5,7 +5,8 @@
 //   phase   := 'phase' name 'tasks' expr block
 //   stmt    := ('for'|'unroll') name '=' expr 'to' expr ['step' expr] block | 'let' name '=' expr
 //            | 'store' name '[' exprs ']' '=' expr ['if' expr] | 'reg' name ('[' int ']')+ ':' type '=' expr
-//            | 'set' name ('[' expr ']')+ '=' expr | 'if' expr block ['else' block] | 'prefetch' name '[' exprs ']'
+//            | 'set' name ('[' expr ']')+ '=' expr | 'if' expr block ['else' block] | ('prefetch'|'prefetch_l2') name '[' exprs ']'
+//            | 'stream' name '[' exprs ']' '=' expr
 //   expr    := number | name | name '[' exprs ']' [':' lanes] ['as' stored] | name ('[' expr ']')+ | fn '(' exprs ')'
 //            | '(' expr op expr ')'
 #include "compiler/loops/ir/LoopParser.h"
@@ -13,6 +14,7 @@
 #include "compiler/base/Text.h"
 #include "compiler/loops/ir/LoopLexer.h"
 #include "compiler/loops/ir/LoopNodes.h"
+#include "compiler/loops/ir/Value.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -163,16 +165,19 @@ private:
     if (isWord("for") || isWord("unroll")) return loop();
     if (accept("let")) return let();
     if (accept("store")) return store();
+    if (isWord("stream")) return stream();
     if (accept("reg")) return reg();
     if (accept("set")) return set();
-    if (accept("prefetch")) {
+    if (isWord("prefetch") || isWord("prefetch_l2")) {
       s.kind = LoopStmt::Kind::Prefetch;
+      s.past = isWord("prefetch_l2");
+      advance();
       s.id = named(buffers_, "buffer");
       sign("[");
       s.args = exprs("]");
       return s;
     }
-    if (!accept("if")) return fail("a statement (for, unroll, let, store, reg, set, if, prefetch) expected"), s;
+    if (!accept("if")) return fail("a statement (for, unroll, let, store, stream, reg, set, if, prefetch, prefetch_l2) expected"), s;
     s.kind = LoopStmt::Kind::If;
     s.args = {expr()};
     s.body = block();
@@ -200,6 +205,12 @@ private:
     sign("=");
     s.args = {expr()};
     program_.vars[static_cast<size_t>(s.id)].type = s.args[0]->type;
+    return s;
+  }
+  LoopStmt stream() {
+    advance();
+    LoopStmt s = store();
+    s.past = true;
     return s;
   }
   LoopStmt store() {
@@ -369,6 +380,8 @@ private:
         e.table.push_back(tableEntry());
       while (failed_.empty() && accept(","));
     sign(")");
+    if (name == "to_line" && e.args.size() == 1 && e.args[0]->kind == LoopExpr::Kind::Load && e.args[0]->type.lanes == 1)
+      return toLine(*e.args[0]);
     if (name == "masked" && e.args.size() == 2 && e.args[0]->kind == LoopExpr::Kind::Load) return masked(*e.args[0], e.args[1]);
     if (!failed_.empty() || node == nullptr || static_cast<size_t>(node->arity) != e.args.size())
       return fail(fmt::format("'{}' with {} arguments is no function; a function expected", escapedShort(name), e.args.size())), integer(0);
@@ -378,6 +391,11 @@ private:
     LoopExprRef entry = expr();
     if (entry->kind != LoopExpr::Kind::Const || entry->type != LoopType{Scalar::F32, 1}) fail("a number such as 1.5f expected before this");
     return entry->number;
+  }
+  static LoopExprRef toLine(const LoopExpr& load) {
+    LoopExpr e = node(LoopExpr::Kind::ToLine, {Scalar::I64, 1}, load.args);
+    e.id = load.id;
+    return made(std::move(e));
   }
   static LoopExprRef masked(LoopExpr load, const LoopExprRef& mask) {
     load.masked = true;

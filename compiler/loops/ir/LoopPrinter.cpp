@@ -21,6 +21,7 @@ public:
       case LoopExpr::Kind::Var: return program_.vars[static_cast<size_t>(e.id)].name;
       case LoopExpr::Kind::Load: return load(e);
       case LoopExpr::Kind::RegGet: return program_.regs[static_cast<size_t>(e.id)].name + regIndex(e.args, 0);
+      case LoopExpr::Kind::ToLine: return fmt::format("to_line({})", access(e.id, e.args, 0, e.args.size()));
       case LoopExpr::Kind::Op: return operation(e);
     }
     return {};
@@ -94,7 +95,7 @@ private:
       case LoopStmt::Kind::Store: {
         size_t rank = s.args.size() - 1 - (s.masked ? 1 : 0);
         std::string mask = s.masked ? fmt::format(" if {}", expr(s.args.back())) : "";
-        return fmt::format("store {} = {}{}\n", access(s.id, s.args, 1, rank), expr(s.args[0]), mask);
+        return fmt::format("{} {} = {}{}\n", s.past ? "stream" : "store", access(s.id, s.args, 1, rank), expr(s.args[0]), mask);
       }
       case LoopStmt::Kind::Reg: {
         const LoopReg& reg = program_.regs[static_cast<size_t>(s.id)];
@@ -109,7 +110,8 @@ private:
         if (!s.otherwise.empty()) out += fmt::format(" else {}", braces(s.otherwise, depth));
         return out + "\n";
       }
-      case LoopStmt::Kind::Prefetch: return fmt::format("prefetch {}\n", access(s.id, s.args, 0, s.args.size()));
+      case LoopStmt::Kind::Prefetch:
+        return fmt::format("{} {}\n", s.past ? "prefetch_l2" : "prefetch", access(s.id, s.args, 0, s.args.size()));
     }
     return {};
   }

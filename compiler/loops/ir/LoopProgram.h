@@ -27,7 +27,7 @@
 //   }
 //
 // Loads and stores of lanes: A[i, k]:8, masked(A[i, k]:8, mask8(n)), store out[i] = v if mask. Roles of buffers: in, out, inout, packed,
-// shared, thread.
+// shared, thread. Hints: prefetch B[k, j] (prefetch_l2: no nearer than L2), stream out[i] = v (a store past the caches).
 #pragma once
 
 #include "compiler/loops/ir/LoopNodeList.h"
@@ -66,6 +66,7 @@ struct LoopExpr {
              ///< last arg is a mask, lanes that are off read nothing and give 0. From a buffer of u8, `stored` may be
              ///< anything: the last index is then where it begins, in bytes. The type is valueOf(stored) or `stored` itself
     RegGet,  ///< register array id at args, which are constant once unrolled loops are
+    ToLine,  ///< i64: elements from buffer id at args to the next 64 bytes' beginning, 0 where one is; reads nothing
     Op,      ///< op of args
   };
   Kind kind = Kind::Const;
@@ -86,15 +87,17 @@ struct LoopStmt {
   enum class Kind : uint8_t {
     For,       ///< id from args[0] to below args[1], step args[2]; unrolled: repeated at emission, constant bounds
     Let,       ///< id = args[0], once
-    Store,     ///< buffer id at args[1..rank] = args[0]; `masked`: the last arg is a mask
+    Store,     ///< buffer id at args[1..rank] = args[0]; `masked`: the last arg is a mask; `past`: a whole vector, past the caches
+               ///< where its address is a multiple of its size
     Reg,       ///< declares register array id, every element args[0]
     Set,       ///< register array id at args[1..] = args[0]
     If,        ///< args[0] scalar Bool ? body : otherwise
-    Prefetch,  ///< the line of buffer id at args, to be read; never faults
+    Prefetch,  ///< the line of buffer id at args, to be read; never faults; `past`: into L2, past L1
   };
   Kind kind = Kind::Let;
   bool unrolled = false;
   bool masked = false;
+  bool past = false;
   int id = -1;
   std::vector<LoopExprRef> args;
   std::vector<LoopStmt> body, otherwise;

@@ -141,6 +141,7 @@ private:
         if (e.masked) mask(e.args.back(), e.type.lanes);
         return;
       case LoopExpr::Kind::RegGet: return regAccess(e.id, e.args, 0);
+      case LoopExpr::Kind::ToLine: return access(e.id, e.args, 0, e.args.size(), "to_line");
       case LoopExpr::Kind::Op: break;
     }
     for (const LoopExprRef& arg : e.args) expr(arg);
@@ -220,6 +221,9 @@ private:
       wrong(s.args[0], fmt::format("is not an element of {}", buffer.name));
     if (s.masked) mask(s.args.back(), s.args[0]->type.lanes);
     if (s.masked && s.args[0]->type.lanes == 1) wrong(s.args[0], "a mask needs more than one lane");
+    int bytes = bytesOf(buffer.element) * s.args[0]->type.lanes;
+    if (s.past && (s.masked || (bytes != 16 && bytes != 32 && bytes != 64)))
+      wrong(s.args[0], "a stream needs a whole vector of 16, 32 or 64 bytes");
     if (buffer.role == BufferRole::In || buffer.role == BufferRole::Packed)
       fail(fmt::format("store to {}, which is read only", buffer.name));
   }

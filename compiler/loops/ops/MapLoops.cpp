@@ -68,8 +68,10 @@ public:
       Value firstRow = b_.let("row0", task / strips * rowsEach);
       Value begin = wholeRows ? Value(0) : b_.let("begin", task % strips * columns);
       Value count = wholeRows ? axes_[last_].extent : b_.let("count", minOf(columns, axes_[last_].extent - begin));
-      b_.loop("row", firstRow, rowsEach == 1 ? firstRow + 1 : minOf(firstRow + rowsEach, rows), 1,
-              [&](const Value& row) { rowPart(row, begin, count); });
+      Value lastRow = rowsEach == 1 ? firstRow + 1 : minOf(firstRow + rowsEach, rows);
+      build_.whereStreamed(rows * axes_[last_].extent, s_.stream, [&](bool streams) {
+        b_.loop("row", firstRow, lastRow, 1, [&](const Value& row) { rowPart(row, begin, count, streams); });
+      });
     });
   }
 
@@ -90,7 +92,7 @@ private:
   }
 
   /// Columns [begin, begin + count) of one row of the merged axes.
-  void rowPart(const Value& row, const Value& begin, const Value& count) {
+  void rowPart(const Value& row, const Value& begin, const Value& count, bool streams) {
     std::vector<Value> index(axes_.size());
     Value rest = row;
     for (size_t axis = last_; axis > 0; --axis) {
@@ -107,16 +109,25 @@ private:
       if (!operand.inner) operand.still = b_.let("still", b_.load(operand.buffer, at(operand.axes, 0), 1));
     std::vector<size_t> all(axes_.size());
     for (size_t axis = 0; axis < axes_.size(); ++axis) all[axis] = axis;
-    build_.forVectors("j", begin, count, static_cast<int>(s_.lanes), static_cast<int>(s_.unroll), s_.tail == MapSchedule::TailMask,
-                      [&](const Value& column, int lanes, const Value* mask) {
-                        Value value = build_.scalarExpr(*op_.expr, lanes, [&](const std::string& name) {
-                          size_t i = 0;
-                          while (op_.operands[i].name != name) ++i;
-                          if (!operands_[i].inner) return broadcast(operands_[i].still, lanes);
-                          return b_.load(operands_[i].buffer, at(operands_[i].axes, column), lanes, mask);
-                        });
-                        b_.store(out_, at(all, column), value, mask);
-                      });
+    auto valueAt = [&](const Value& column, int lanes, const Value* mask) {
+      return build_.scalarExpr(*op_.expr, lanes, [&](const std::string& name) {
+        size_t i = 0;
+        while (op_.operands[i].name != name) ++i;
+        if (!operands_[i].inner) return broadcast(operands_[i].still, lanes);
+        return b_.load(operands_[i].buffer, at(operands_[i].axes, column), lanes, mask);
+      });
+    };
+    int vector = static_cast<int>(s_.lanes), unroll = static_cast<int>(s_.unroll);
+    bool masks = s_.tail == MapSchedule::TailMask;
+    if (streams)
+      build_.forStreamed("j", out_, at(all, begin), begin, count, vector, unroll, masks,
+                         [&](const Value& column, int lanes, const Value* mask) {
+                           build_.streamed(out_, at(all, column), valueAt(column, lanes, mask), lanes, mask);
+                         });
+    else
+      build_.forVectors("j", begin, count, vector, unroll, masks, [&](const Value& column, int lanes, const Value* mask) {
+        b_.store(out_, at(all, column), valueAt(column, lanes, mask), mask);
+      });
   }
 
   OpBuild& build_;

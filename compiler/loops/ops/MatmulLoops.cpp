@@ -32,12 +32,14 @@ public:
 
 private:
   using Place = std::vector<Value>;
+  static constexpr int64_t kLine = MatmulSchedule::kLineElements;
 
   /// One tile of the output.
   struct Tile {
     Value batch, row, column;
     Value local;          ///< the row within the task's block
     Value panel, offset;  ///< where packed B has the first column
+    Value ahead;          ///< into nextPanel_ from nextK_: what this tile fetches of it; null: nothing
     int64_t rows, vectors;
     const Value* mask;  ///< of the last vector; null: full
   };
@@ -71,8 +73,9 @@ private:
     if (!s_.packsA()) return;
     // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
     int64_t depth = k_.constant() != nullptr ? std::clamp<int64_t>(*k_.constant(), 1, s_.kc) : s_.kc, step = roundUp(depth, 16) + 16;
-    aCopy_ = b_.buffer("rows", Scalar::F32, BufferRole::ThreadScratch, {s_.mc, step}, {step, 1});
+    aCopy_ = b_.buffer("rows", Scalar::F32, BufferRole::ThreadScratch, {rowsInside() ? s_.mr : s_.mc, step}, {step, 1});
   }
+  bool rowsInside() const { return s_.inner == MatmulSchedule::InnerRows; }
   BufferRef panelBuffer(const std::string& name, BufferRole role) {
     return b_.denseBuffer(name, Scalar::F32, role, {batch_, panels_, k_, s_.panelWidth()});
   }
@@ -105,16 +108,30 @@ private:
       Value batch = batch_.isConstant(1) ? Value(0) : b_.let("batch_i", task / (rowBlocks * columnBlocks));
       Value rest = batch_.isConstant(1) ? task : b_.let("block", task % (rowBlocks * columnBlocks));
       auto [i, j] = blockOf(rest, rowBlocks, columnBlocks);
-      Value i0 = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", i * s_.mc);
-      Value j0 = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", j * s_.nc);
-      i1_ = b_.let("i1", minOf(i0 + s_.mc, m_));
-      i0_ = i0;
-      Value j1 = b_.let("j1", minOf(j0 + s_.nc, n_));
-      forPasses([&](const Pass& pass) {
-        if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), i0_, i1_, pass.k0, pass.k1});
-        forColumns(j0, j1, [&](const Value& column, int64_t vectors, const Value* mask) { forGroup(batch, column, vectors, mask, pass); });
+      i0_ = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", i * s_.mc);
+      j0_ = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", j * s_.nc);
+      i1_ = b_.let("i1", minOf(i0_ + s_.mc, m_));
+      j1_ = b_.let("j1", minOf(j0_ + s_.nc, n_));
+      forPasses([&](const Pass& pass) { rowsInside() ? tilesOverColumns(batch, pass) : groupsOverRows(batch, pass); });
+      if (finishesLater()) finishBlock(batch);
+    });
+  }
+
+  /// inner=columns.
+  void groupsOverRows(const Value& batch, const Pass& pass) {
+    if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), i0_, i1_, pass.k0, pass.k1});
+    forColumns(j0_, j1_, [&](const Value& column, int64_t vectors, const Value* mask) {
+      Tile group = groupAt(batch, column, vectors, mask, pass);
+      forTiles([&](const Value& row, int64_t rows, bool ahead) { microKernel(tileOf(group, row, row - i0_, rows, ahead, pass), pass); });
+    });
+  }
+  /// inner=rows: A is copied tile by tile, and stays in L1.
+  void tilesOverColumns(const Value& batch, const Pass& pass) {
+    forTiles([&](const Value& row, int64_t rows, bool ahead) {
+      if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), row, row + rows, pass.k0, pass.k1});
+      forColumns(j0_, j1_, [&](const Value& column, int64_t vectors, const Value* mask) {
+        microKernel(tileOf(groupAt(batch, column, vectors, mask, pass), row, 0, rows, ahead, pass), pass);
       });
-      if (finishesLater()) finishBlock(batch, j0, j1);
     });
   }
 
@@ -151,18 +168,37 @@ private:
     b_.loop("j_rest", whole, j1, lanes_, [&](const Value& j) { masked(j, 1, j1 - j); });
   }
 
-  /// A group of columns: all rows of the task.
-  void forGroup(const Value& batch, const Value& column, int64_t vectors, const Value* mask, const Pass& pass) {
+  /// A group of columns: what its tiles have in common.
+  Tile groupAt(const Value& batch, const Value& column, int64_t vectors, const Value* mask, const Pass& pass) {
     int64_t width = s_.panelWidth();
     bool atPanel = n_.constant() != nullptr && s_.nr % width == 0;
     Value panel = s_.packsB() ? b_.let("panel", column / width) : Value(0);
     Value offset = s_.packsB() && !atPanel ? b_.let("in_panel", column % width) : Value(0);
-    Tile group{batch, i0_, column, 0, panel, offset, 1, vectors, mask};
+    Tile group{batch, i0_, column, 0, panel, offset, {}, 1, vectors, mask};
     if (s_.convert == MatmulSchedule::ConvertScratch)
       weight_->forDepth(batch, columnsOf(group), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
         for (size_t v = 0; v < values.size(); ++v) b_.store(converted_, {k - pass.k0, static_cast<int64_t>(v) * lanes_}, values[v]);
       });
-    forTiles(group, pass);
+    if (s_.prefetchPanel > 0) findNextPanel(column, panel, pass);
+    return group;
+  }
+  Tile tileOf(const Tile& group, const Value& row, const Value& local, int64_t rows, bool ahead, const Pass& pass) {
+    Tile t = group;
+    t.row = row;
+    t.local = local;
+    t.rows = rows;
+    if (ahead) t.ahead = b_.let("ahead", (row - i0_) / s_.mr * (pass.k1 - pass.k0) * s_.aheadEachStep());
+    return t;
+  }
+  /// Where the panel lies that is read after this one: of the next group, else the next pass's first, else the next task's.
+  void findNextPanel(const Value& column, const Value& panel, const Pass& pass) {
+    Value first = j0_ / s_.nr, more = lessThan(column + s_.nr, j1_);
+    bool only = pass.last.expr() == nullptr;
+    auto inLastPass = [&](const Value& yes, const Value& no) { return only ? yes : selectOf(pass.last, yes, no); };
+    // A walk along columns comes back to the same.
+    Value other = s_.walk == MatmulSchedule::WalkRows ? inLastPass(panel + 1, first) : first;
+    nextPanel_ = b_.let("next_panel", selectOf(more, panel + 1, other));
+    nextK_ = b_.let("next_k", selectOf(more, pass.k0, inLastPass(0, pass.k1)));
   }
   /// Where the vectors of a tile lie in packed B.
   std::vector<WeightColumns> columnsOf(const Tile& t) const {
@@ -175,26 +211,24 @@ private:
     return places;
   }
 
-  /// Tiles of mr rows, then the rows left as one tile: the one for their number is chosen at run time where m is.
-  void forTiles(const Tile& group, const Pass& pass) {
-    auto tile = [&](const Value& row, int64_t rows) {
-      Tile t = group;
-      t.row = row;
-      t.local = row - i0_;
-      t.rows = rows;
-      microKernel(t, pass);
-    };
-    Value whole = b_.let("i_whole", i0_ + (i1_ - i0_) / s_.mr * s_.mr);
-    b_.loop("i", i0_, whole, s_.mr, [&](const Value& i) { tile(i, s_.mr); });
+  /// Tiles of mr rows, the first ones `ahead` where a panel is prefetched, then the rows left as one tile: the one for their number is
+  /// chosen at run time where m is.
+  void forTiles(const std::function<void(const Value& row, int64_t rows, bool ahead)>& body) {
+    Value whole = b_.let("i_whole", i0_ + (i1_ - i0_) / s_.mr * s_.mr), begin = i0_;
+    if (s_.prefetchPanel > 0) {
+      begin = b_.let("i_ahead", minOf(i0_ + s_.aheadTiles() * s_.mr, whole));
+      b_.loop("i", i0_, begin, s_.mr, [&](const Value& i) { body(i, s_.mr, true); });
+    }
+    b_.loop("i", begin, whole, s_.mr, [&](const Value& i) { body(i, s_.mr, false); });
     if (const int64_t* m = m_.constant()) {
       int64_t left = *m % s_.mr;
       if (left == 0) return;
-      if (*m <= s_.mc) tile(whole, left);
-      else b_.when(lessThan(whole, i1_), [&] { tile(whole, left); });
+      if (*m <= s_.mc) body(whole, left, false);
+      else b_.when(lessThan(whole, i1_), [&] { body(whole, left, false); });
       return;
     }
     Value left = b_.let("m_left", i1_ - whole);
-    for (int64_t rows = 1; rows < s_.mr; ++rows) b_.when(binary(LoopOp::Eq, left, rows), [&] { tile(whole, rows); });
+    for (int64_t rows = 1; rows < s_.mr; ++rows) b_.when(binary(LoopOp::Eq, left, rows), [&] { body(whole, rows, false); });
   }
 
   /// Maths functions need registers of their own, and long stretches to overlap in: they run once the block is stored.
@@ -213,6 +247,7 @@ private:
       eachVector(t,
                  [&](const Value& r, const Value& v, const Value* mask) { b_.set(acc, {r, v}, b_.load(c_, cAt(t, r, v), lanes_, mask)); });
     };
+    if (s_.prefetchC != MatmulSchedule::PrefetchNoC) prefetchOutputs(t);
     if (op_.acc) fromC();
     else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
     if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) {
@@ -223,7 +258,7 @@ private:
             b_.set(acc, {r, static_cast<int64_t>(v)}, build_.mulAdd(a, values[v], b_.get(acc, {r, static_cast<int64_t>(v)})));
         });
       });
-    } else if (s_.chains() == 1) depthLoop(pass.k0, pass.k1, [&](const Value& k) { depthStep(t, pass, k, 0, acc, bv); });
+    } else if (s_.chains() == 1) depthLoop(t, pass, acc, bv);
     else splitDepth(t, pass, acc, bv);
     auto finish = [&] { storeTile(t, acc, true); };
     if (op_.ep == nullptr || finishesLater()) storeTile(t, acc, false);
@@ -239,10 +274,27 @@ private:
     });
   }
 
-  void depthLoop(const Value& begin, const Value& end, const std::function<void(const Value&)>& step) {
-    Value bulk = s_.unrollK == 1 ? end : b_.let("k_bulk", begin + (end - begin) / s_.unrollK * s_.unrollK);
-    b_.loop("k", begin, bulk, s_.unrollK, [&](const Value& k) { b_.unroll("u", s_.unrollK, [&](const Value& u) { step(k + u); }); });
-    if (s_.unrollK > 1) b_.loop("k", bulk, end, 1, step);
+  void prefetchOutputs(const Tile& t) {
+    Value row = s_.prefetchC == MatmulSchedule::PrefetchBelow ? t.row + t.rows : t.row;
+    b_.unroll("r", t.rows, [&](const Value& r) {
+      for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(c_, withBatch(t.batch, {row + r, t.column + c}));
+    });
+  }
+  void prefetchAhead(const Tile& t, const Pass& pass, const Value& k) {
+    if (t.ahead.expr() == nullptr) return;
+    Value first = t.ahead + (k - pass.k0) * s_.aheadEachStep();
+    for (int64_t line = 0; line < s_.prefetchPanel; ++line)
+      b_.prefetchL2(packed_, Place{t.batch, nextPanel_, nextK_, first + line * kLine});
+  }
+
+  void depthLoop(const Tile& t, const Pass& pass, const RegArray& acc, const RegArray& bv) {
+    auto step = [&](const Value& k) { depthStep(t, pass, k, 0, acc, bv); };
+    Value bulk = s_.unrollK == 1 ? pass.k1 : b_.let("k_bulk", pass.k0 + (pass.k1 - pass.k0) / s_.unrollK * s_.unrollK);
+    b_.loop("k", pass.k0, bulk, s_.unrollK, [&](const Value& k) {
+      prefetchAhead(t, pass, k);
+      b_.unroll("u", s_.unrollK, [&](const Value& u) { step(k + u); });
+    });
+    if (s_.unrollK > 1) b_.loop("k", bulk, pass.k1, 1, step);
   }
 
   /// P chains over ranges of ceil(k / P) steps, the last ones shorter or empty; then chain p takes in chain p + P/2, and so on.
@@ -265,7 +317,6 @@ private:
   /// acc[first + r][v] += A[row + r, k] * B[k, column + v * lanes ..].
   void depthStep(const Tile& t, const Pass& pass, const Value& k, const Value& first, const RegArray& acc, const RegArray& bv) {
     int64_t plain = t.vectors - (t.mask != nullptr && !s_.packsB() ? 1 : 0);
-    constexpr int64_t kLine = 16;  // floats
     if (s_.prefetch > 0 && s_.packsB())
       for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(packed_, panelAt(t, k + s_.prefetch, c));
     b_.unroll("v", plain, [&](const Value& v) {
@@ -300,10 +351,10 @@ private:
   }
 
   /// The epilogue over the task's block, stored before and still in L2.
-  void finishBlock(const Value& batch, const Value& j0, const Value& j1) {
+  void finishBlock(const Value& batch) {
     constexpr int kUnroll = 2;
     b_.loop("ei", i0_, i1_, 1, [&](const Value& i) {
-      build_.forVectors("ej", j0, j1 - j0, lanes_, kUnroll, build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
+      build_.forVectors("ej", j0_, j1_ - j0_, lanes_, kUnroll, build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
         Place at = withBatch(batch, {i, j});
         b_.store(c_, at, finished(b_.let("x", b_.load(c_, at, lanes, mask)), {batch, i, j}, lanes, mask), mask);
       });
@@ -335,7 +386,8 @@ private:
   BufferRef a_, aCopy_, bPlain_, c_, packed_, converted_;
   std::optional<WeightReader> weight_;  ///< of a weight that is not f32
   std::vector<std::pair<TensorSpec, BufferRef>> epilogue_;
-  Value batch_, m_, n_, k_, panels_, i0_, i1_;
+  Value batch_, m_, n_, k_, panels_, i0_, i1_, j0_, j1_;
+  Value nextPanel_, nextK_;  ///< of the group that is built
 };
 
 }  // namespace

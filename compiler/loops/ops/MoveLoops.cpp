@@ -6,17 +6,35 @@
 
 namespace quern {
 
+using Place = std::vector<Value>;
+
+/// A row of `out`, which has `elements`: place(at) = value(at) for every column.
+static void copyRow(OpBuild& build, const MoveSchedule& s, const Value& elements, const Value& width, const BufferRef& out,
+                    const std::function<Place(const Value& at)>& place,
+                    const std::function<Value(const Value& at, int lanes, const Value* mask)>& value) {
+  auto lanes = static_cast<int>(s.lanes);
+  build.whereStreamed(elements, s.stream, [&](bool streams) {
+    auto step = [&](const Value& at, int count, const Value* mask) {
+      if (streams) build.streamed(out, place(at), value(at, count, mask), count, mask);
+      else build.b.store(out, place(at), value(at, count, mask), mask);
+    };
+    if (streams) build.forStreamed("j", out, place(0), 0, width, lanes, 1, build.masks(), step);
+    else build.forVectors("j", 0, width, lanes, 1, build.masks(), step);
+  });
+}
+
 void buildLoops(OpBuild& build, const EmbeddingOp& op, const MoveSchedule& s) {
   LoopBuilder& b = build.b;
   std::vector<TensorSpec> inputs = op.inputs();
   BufferRef ids = build.dense(inputs[0], BufferRole::In);
   BufferRef table = build.dense(inputs[1], BufferRole::In);
   BufferRef out = build.dense(op.output(), BufferRole::Out);
-  forRows(build, build.dim(inputs[0].dims[0]), s.rows, [&](const Value& row) {
+  Value tokens = build.dim(inputs[0].dims[0]), width = build.dim(inputs[1].dims[1]);
+  forRows(build, tokens, s.rows, [&](const Value& row) {
     Value id = b.let("id", unary(LoopOp::ToI64, b.load(ids, {row})));
-    build.forVectors(
-        "j", 0, build.dim(inputs[1].dims[1]), static_cast<int>(s.lanes), 1, build.masks(),
-        [&](const Value& at, int lanes, const Value* mask) { b.store(out, {row, at}, b.load(table, {id, at}, lanes, mask), mask); });
+    copyRow(
+        build, s, tokens * width, width, out, [&](const Value& at) { return Place{row, at}; },
+        [&](const Value& at, int lanes, const Value* mask) { return b.load(table, {id, at}, lanes, mask); });
   });
 }
 
@@ -62,7 +80,8 @@ void buildLoops(OpBuild& build, const TransposeOp& op, const MoveSchedule& s) {
   for (size_t i = 0; i < last; ++i) rows = rows * outShape[i];
   // Contiguous on both sides: whole vectors. Otherwise element by element along the result's rows.
   bool contiguous = t.perm[last] == last;
-  int lanes = contiguous ? static_cast<int>(s.lanes) : 1;
+  MoveSchedule inRow = s;
+  if (!contiguous) inRow.lanes = 1;
   forRows(build, rows, s.rows, [&](const Value& row) {
     std::vector<Value> place(rank);
     Value rest = row;
@@ -70,11 +89,15 @@ void buildLoops(OpBuild& build, const TransposeOp& op, const MoveSchedule& s) {
       place[i - 1] = i == 1 ? rest : b.let("i", rest % outShape[i - 1]);
       if (i > 1) rest = b.let("rest", rest / outShape[i - 1]);
     }
-    build.forVectors("j", 0, outShape[last], lanes, 1, build.masks(), [&](const Value& at, int width, const Value* mask) {
-      std::vector<Value> from(rank);
+    auto placed = [&](const Value& at) {
       place[last] = at;
+      return place;
+    };
+    copyRow(build, inRow, rows * outShape[last], outShape[last], out, placed, [&](const Value& at, int width, const Value* mask) {
+      std::vector<Value> from(rank);
+      placed(at);
       for (size_t i = 0; i < rank; ++i) from[t.perm[i]] = place[i];
-      b.store(out, place, b.load(x, from, width, mask), mask);
+      return b.load(x, from, width, mask);
     });
   });
 }

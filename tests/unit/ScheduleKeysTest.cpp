@@ -1,0 +1,69 @@
+// tests/unit/ScheduleKeysTest.cpp — keys of schedules beside tiles and blocks: their text goes both ways, defaults leave them off, what is
+// illegal is refused, what cannot matter is dropped, costs follow them.
+#include "tests/Support.h"
+
+#include <fmt/format.h>
+
+using namespace quern;
+
+TEST_CASE("keys of memory traffic go both ways and are off by default") {
+  struct Case {
+    const char *op, *off, *on;
+  };
+  const Case cases[] = {
+      {"matmul m=512 n=512 k=512 const=b", " inner=columns ", " inner=rows "},
+      {"matmul m=512 n=512 k=512 const=b", " prefetch_panel=0 ", " prefetch_panel=2 "},
+      {"matmul m=512 n=512 k=512 const=b", " prefetch_c=none ", " prefetch_c=tile "},
+      {"matmul m=512 n=512 k=512 const=b", " prefetch_c=none ", " prefetch_c=below "},
+      {"add a=*x* b=*", " stream=0", " stream=1048576"},
+      {"transpose x=*x8x64 perm=1,0,2", " stream=0", " stream=1"},
+  };
+  for (const Case& one : cases) {
+    OpDesc desc = op(one.op);
+    Target target = cpu("haswell");
+    INFO(one.op << one.on);
+    CHECK_THAT(text(defaultSchedule(desc, target)) + " ", Catch::Contains(one.off));
+    Schedule given = schedule(one.on, desc, target);
+    CHECK_THAT(text(given) + " ", Catch::Contains(one.on));
+    CHECK(schedule(text(given), desc, target) == given);
+    CHECK_FALSE(given == defaultSchedule(desc, target));
+  }
+}
+
+TEST_CASE("a size that no output reaches streams nothing") {
+  Target target = cpu("haswell");
+  auto fitted = [&](const char* given, const char* keys) {
+    OpDesc desc = op(given);
+    Schedule chosen = schedule(keys, desc, target);
+    fitToOp(chosen, desc);
+    return std::get<MapSchedule>(chosen).stream;
+  };
+  CHECK(fitted("add a=100x100 b=100", "stream=10001") == 0);
+  CHECK(fitted("add a=100x100 b=100", "stream=10000") == 10000);
+  CHECK(fitted("add a=*x100 b=100", "stream=10001") == 10001);
+}
+
+TEST_CASE("few rows of a weight take no key that they have no use for") {
+  OpDesc desc = op("matmul m=* n=512 k=512 const=b");
+  Target target = cpu("haswell");
+  Schedule few = forFewRows(schedule("prefetch_panel=1", desc, target));
+  CHECK(std::get<MatmulSchedule>(few).prefetchPanel == 0);
+  CHECK(defaultRowClasses(desc, schedule("prefetch_panel=1 inner=rows", desc, target), target).size() == 1);
+}
+
+TEST_CASE("costs follow what is copied, kept near and streamed") {
+  Target target = cpu("haswell");
+  auto cycles = [&](const char* given, const char* keys) {
+    OpDesc desc = op(given);
+    return costOf(schedule(keys, desc, target), desc, target).cycles;
+  };
+  const char* product = "matmul m=1024 n=1024 k=1024 const=b";
+  CHECK(cycles(product, "pack=ab") > cycles(product, "pack=b"));
+  CHECK(cycles(product, "pack=ab nc=1024") - cycles(product, "pack=b nc=1024") <
+        cycles(product, "pack=ab nc=128") - cycles(product, "pack=b nc=128"));
+  // 48 columns of B stay in L2 whatever the rows; 1,020 rows of A do not.
+  CHECK(cycles(product, "mr=6 nr=16 mc=1020 nc=48 kc=512 inner=rows") < cycles(product, "mr=6 nr=16 mc=1020 nc=48 kc=512"));
+  const char *large = "add a=100000000 b=100000000", *small = "add a=4096 b=4096";
+  CHECK(cycles(large, "stream=1") < cycles(large, ""));
+  CHECK(cycles(small, "stream=1") > cycles(small, ""));
+}
