@@ -26,6 +26,12 @@ static std::string hashOf(const std::string& object) {
   return hash ? hash->substr(0, kLetters) : object;
 }
 
+/// What the weights must be together, so that each call finds its own pushed out of the last cache by the others'.
+static int64_t coldBytesOf(const WorkloadItem& item, const Target& target) {
+  constexpr int64_t kLeast = int64_t{8} << 20, kMost = int64_t{256} << 20;
+  return item.cacheState == CacheState::ColdWeights ? std::clamp(target.l3Bytes * 3 / 2, kLeast, kMost) : 0;
+}
+
 OpContest::OpContest(const Tools& tools, const WorkloadItem& item, const TuneOptions& options, const TuneTimes& times)
     : library_(tools.library),
       pool_(tools.pool),
@@ -33,7 +39,7 @@ OpContest::OpContest(const Tools& tools, const WorkloadItem& item, const TuneOpt
       item_(item),
       options_(options),
       times_(times),
-      operands_(item.op, item.sample, times.all) {
+      operands_(item.op, item.sample, times.all, coldBytesOf(item, tools.library.target())) {
   outcome_.op = text(item_.op);
   outcome_.calls = item_.calls;
 }
@@ -134,6 +140,7 @@ Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part)
   seen_ = {text(schedule)};
   outcome_.schedule = text(schedule);
   std::string at = text(item_.sample);
+  if (item_.cacheState != CacheState::Hot) at += (at.empty() ? "" : " ") + std::string(text(item_.cacheState));
   std::string_view effort = options_.candidates.empty() ? text(options_.effort) : kGivenEffort;
   log_ = std::make_shared<RunLog>(
       journal_, TuneQuestion{outcome_.op, at, text(schedule), tuningCpu(library_.target()),

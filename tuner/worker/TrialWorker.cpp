@@ -14,8 +14,7 @@ namespace quern {
 
 /// Beside the operands: kernels, scratch, a copy of the weight for each layout.
 static WorkerLimits limitsFor(const OpDesc& bound) {
-  constexpr double kCopies = 16;
-  constexpr double kMost = 1e12;
+  constexpr double kCopies = 16, kMost = 1e12;
   WorkerLimits limits;
   limits.memoryBytes += static_cast<int64_t>(std::min(kMost, kCopies * minBytesOf(bound)));
   limits.cpu = lastUsableCpu();
@@ -142,9 +141,9 @@ std::string TrialWorker::serveLoad(const std::string& name, std::string_view byt
   auto kernel = loadArtifact(*artifact, "candidate");
   if (!kernel) return "!" + kernel.error().message;
   KernelSet kernels(options_.plant ? options_.plant(*kernel) : *kernel);
-  auto call = operands_.bind(kernels);
-  if (!call) return "!" + call.error().message;
-  loaded_.emplace(name, Loaded{kernels, std::move(*call), 0});
+  auto calls = operands_.bindAll(kernels);
+  if (!calls) return "!" + calls.error().message;
+  loaded_.emplace(name, Loaded{kernels, std::move(*calls)});
   return "";
 }
 
@@ -173,15 +172,15 @@ std::string TrialWorker::serveEdges(const std::string& name, const std::string& 
 /// The anchor is the kernel without a name.
 std::string TrialWorker::serveTime(const std::string& challenger, int pairs) {
   if (!loaded_.contains("")) {
-    auto call = operands_.bind(anchor_);
-    if (!call) return "!" + call.error().message;
-    loaded_.emplace("", Loaded{anchor_, std::move(*call), 0});
+    auto calls = operands_.bindAll(anchor_);
+    if (!calls) return "!" + calls.error().message;
+    loaded_.emplace("", Loaded{anchor_, std::move(*calls)});
   }
   Loaded &a = loaded_.at(""), &b = loaded_.at(challenger);
-  TimedCall callA = [&] { a.call.run(); }, callB = [&] { b.call.run(); };
-  if (a.calls == 0) a.calls = calibrate(callA, kBlockSeconds);
-  if (b.calls == 0) b.calls = calibrate(callB, kBlockSeconds);
-  PairSamples samples = samplePairs(callA, a.calls, callB, b.calls, pairs);
+  TimedCall callA = [&] { a.run(); }, callB = [&] { b.run(); };
+  if (a.inBlock == 0) a.inBlock = calibrate(callA, kBlockSeconds);
+  if (b.inBlock == 0) b.inBlock = calibrate(callB, kBlockSeconds);
+  PairSamples samples = samplePairs(callA, a.inBlock, callB, b.inBlock, pairs);
   std::vector<double> numbers = {samples.wallSeconds, samples.coreSeconds, frequencyProbeNs()};
   for (size_t i = 0; i < samples.a.size(); ++i) numbers.insert(numbers.end(), {samples.a[i], samples.b[i]});
   return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(double)};

@@ -39,8 +39,10 @@ public:
 private:
   struct Loaded {
     KernelSet kernels;
-    KernelCall call;
-    int64_t calls = 0;  ///< in a block
+    std::vector<KernelCall> calls;  ///< one for each set of weights, run in turn
+    int64_t inBlock = 0;            ///< calls of a block
+    size_t next = 0;
+    void run() { calls[next++ % calls.size()].run(); }
   };
   // In the worker:
   std::string serve(std::string_view request);

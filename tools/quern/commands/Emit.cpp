@@ -103,7 +103,7 @@ Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
   if (line.has("model")) {
     auto source = openModelOf(line);
     if (!source) return source.error();
-    auto workload = modelWorkload(*source);
+    auto workload = modelWorkload(*source, hostTarget());
     if (!workload) return workload.error();
     for (const WorkloadItem& item : workload->items) entries.push_back({"", item.op, "", ""});
     return entries;

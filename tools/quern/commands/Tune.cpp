@@ -2,6 +2,8 @@
 #include "compiler/base/InputFile.h"
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
+#include "compiler/target/UsableCpus.h"
+#include "tools/quern/bench/Replay.h"
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/commands/TuneText.h"
 #include "tools/quern/cli/Json.h"
@@ -68,7 +70,7 @@ void keepShard(Workload& workload, const Shard& shard) {
   workload.items = std::move(kept);
 }
 
-Result<Workload> workloadOf(const CommandLine& line) {
+Result<Workload> workloadOf(const CommandLine& line, const Target& target) {
   if (auto good = checkModelFlag(line); !good) return good.error();
   int given = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
   if (given > 1) return badCommand("tune: one of an op, --suite, --baseline and --model");
@@ -80,9 +82,9 @@ Result<Workload> workloadOf(const CommandLine& line) {
   }
   if (line.has("model")) {
     auto source = openModelOf(line);
-    return source ? modelWorkload(*source) : Result<Workload>(source.error());
+    return source ? modelWorkload(*source, target) : Result<Workload>(source.error());
   }
-  return baselineWorkload(line.has("baseline") ? line.get("baseline") : "smallmind");
+  return baselineWorkload(line.has("baseline") ? line.get("baseline") : "smallmind", target);
 }
 
 /// Says what is odd about a space before it is searched: so many combinations that only a sample is looked at.
@@ -155,6 +157,43 @@ Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library, const St
 
 }  // namespace
 
+static Json withReplay(Json json, const std::vector<ReplayRow>& rows) {
+  auto spread = [](const Spread& of) { return Json{{"ratio", of.median}, {"low", of.low}, {"high", of.high}}; };
+  Json list = Json::array();
+  for (const ReplayRow& row : rows)
+    list.push_back({{"kernels", row.kind},
+                    {"ops", row.ops.size()},
+                    {"prefill", spread(row.prefill)},
+                    {"decode", spread(row.decode)},
+                    {"taken_back", row.takenBack}});
+  if (!rows.empty()) json["replay"] = list;
+  return json;
+}
+
+/// Of a model: whether what was tuned helps in it. Bench of ops alone cannot know.
+static Result<std::vector<ReplayRow>> replayOf(const CommandLine& line, KernelLibrary& library, const std::vector<TuneOutcome>& outcomes,
+                                               const TuneOptions& options) {
+  std::vector<OpDesc> changed;
+  for (const TuneOutcome& outcome : outcomes) {
+    auto op = parseOp(outcome.op);
+    if (!op || outcome.skipped || !outcome.reached) continue;
+    auto choice = library.choose(*op);
+    if (choice && choice->from == "tuned") changed.push_back(*op);
+  }
+  auto source = openModelOf(line);
+  if (!source) return source.error();
+  constexpr double kPart = 0.2, kMost = 20, kLeast = 2;
+  ReplaySettings settings;
+  settings.threads = usableCpus();
+  settings.seconds = options.budgetSeconds > 0 ? std::clamp(kPart * options.budgetSeconds, kLeast, kMost) : kMost;
+  settings.stop = options.stop;
+  if (options.progress)
+    settings.progress = [](const std::string& what) { std::fprintf(stderr, "\r\033[Kin the model, with and without: %s", what.c_str()); };
+  auto rows = replayModel(library, *source, changed, settings);
+  if (options.progress) std::fprintf(stderr, "\r\033[K");
+  return rows;
+}
+
 static Result<int> runTune(std::vector<std::string> args) {
   CommandLine line(kTuneInfo, std::move(args));
   line.common({"cpu", "cache", "json"})
@@ -185,7 +224,7 @@ static Result<int> runTune(std::vector<std::string> args) {
   if (!library) return library.error();
   Stop interrupted = interruption();
   if (line.has("pin") || line.has("unpin")) return pinOrUnpin(line, **library, interrupted);
-  auto workload = workloadOf(line);
+  auto workload = workloadOf(line, (*library)->target());
   if (!workload) return workload.error();
   auto space = readSearchSpace(line.get("space"));
   if (!space) return space.error();
@@ -214,11 +253,17 @@ static Result<int> runTune(std::vector<std::string> args) {
   auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
+  std::vector<ReplayRow> replayed;
+  if (line.has("model") && (*library)->cache().enabled() && options.effort != Effort::Estimate && !interrupted.asked()) {
+    auto rows = replayOf(line, **library, *outcomes, options);
+    if (!rows) return rows.error();
+    replayed = std::move(*rows);
+  }
   warnAbout(*outcomes, *space, (*library)->target());
   if (line.has("json"))
-    if (auto good = writeResult(jsonText(jsonOf(*outcomes)), line.get("json")); !good) return good.error();
+    if (auto good = writeResult(jsonText(withReplay(jsonOf(*outcomes), replayed)), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
-    if (auto good = writeResult(tableOf(*outcomes) + "\n" + text(summaryOf(*outcomes))); !good) return good.error();
+    if (auto good = writeResult(tableOf(*outcomes) + "\n" + text(summaryOf(*outcomes)) + text(replayed)); !good) return good.error();
   if (line.has("samples"))
     if (auto good = writeResult(samplesCsv(journal, *outcomes), line.get("samples")); !good) return good.error();
   sayWhatIsLeft(*outcomes, interrupted.asked() ? "interrupted" : "the budget ended");

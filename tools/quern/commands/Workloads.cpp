@@ -53,7 +53,22 @@ static void addOnce(Workload& workload, std::set<std::string>& seen, WorkloadIte
   if (seen.insert(text(item.op)).second) workload.items.push_back(std::move(item));
 }
 
-Result<Workload> baselineWorkload(const std::string& nameOrPath) {
+/// A forward reads every weight once: those that the cache does not hold are read from memory, whatever one op's alone would do.
+static void setCacheStates(Workload& forward, const Target& target) {
+  auto weightBytes = [](const OpDesc& op) {
+    double bytes = 0;
+    for (const TensorSpec& spec : inputsOf(op))
+      if (spec.weight) bytes += static_cast<double>(bytesOf(spec.type, spec.elements()));
+    return bytes;
+  };
+  double all = 0;
+  for (const WorkloadItem& item : forward.items) all += item.calls * weightBytes(fixed(item.op, item.sample));
+  if (all <= static_cast<double>(target.l3Bytes)) return;
+  for (WorkloadItem& item : forward.items)
+    if (weightBytes(fixed(item.op, item.sample)) > 0) item.cacheState = CacheState::ColdWeights;
+}
+
+Result<Workload> baselineWorkload(const std::string& nameOrPath, const Target& target) {
   auto path = findConfig("baselines", nameOrPath);
   if (!path) return path.error();
   auto record = readRecordFile(*path);
@@ -67,6 +82,7 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath) {
     // The recorded forwards run prompt .. prompt + steps - 1 rows: tune in the middle of them.
     auto forward = workloadOf(randomModel(*config, false), model.prompt + model.steps / 2);
     if (!forward) return forward.error();
+    setCacheStates(*forward, target);
     for (WorkloadItem item : forward->items) {
       item.priority = longest(model.ms);
       addOnce(workload, seen, std::move(item));
@@ -80,8 +96,10 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath) {
   return workload;
 }
 
-Result<Workload> modelWorkload(const ModelSource& source) {
-  return workloadOf(source, std::min<int64_t>(kUsualRows, source.config.context));
+Result<Workload> modelWorkload(const ModelSource& source, const Target& target) {
+  auto forward = workloadOf(source, std::min<int64_t>(kUsualRows, source.config.context));
+  if (forward) setCacheStates(*forward, target);
+  return forward;
 }
 
 }  // namespace quern

@@ -3,6 +3,7 @@
 
 #include "compiler/base/Result.h"
 #include "compiler/op/Workload.h"
+#include "compiler/target/Target.h"
 #include "models/ModelSource.h"
 
 #include <string>
@@ -11,7 +12,8 @@ namespace quern {
 
 Workload opWorkload(const OpDesc& op);
 Result<Workload> suiteWorkload(const std::string& nameOrPath);
-Result<Workload> baselineWorkload(const std::string& nameOrPath);
-Result<Workload> modelWorkload(const ModelSource& source);
+/// Weights of a model that are together larger than `target`'s last cache are cold whenever an op meets them.
+Result<Workload> baselineWorkload(const std::string& nameOrPath, const Target& target);
+Result<Workload> modelWorkload(const ModelSource& source, const Target& target);
 
 }  // namespace quern

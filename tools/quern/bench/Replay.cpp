@@ -1,0 +1,134 @@
+// tools/quern/bench/Replay.cpp — see Replay.h.
+#include "tools/quern/bench/Replay.h"
+
+#include "compiler/base/Text.h"
+#include "tuner/search/Duel.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+
+namespace quern {
+
+namespace {
+
+/// A model whose ops in `plain` run their defaults, the others what they are tuned to.
+Result<std::unique_ptr<Model>> loadWithout(KernelLibrary& library, const ModelSource& source, const std::set<std::string>& plain,
+                                           const ModelOptions& options) {
+  auto kernels = [&library, plain](const OpDesc& op) { return library.kernels(op, plain.contains(text(op)) ? "default" : ""); };
+  return Model::load(source, kernels, options);
+}
+
+/// A prompt, or tokens one by one behind it, on one model.
+class Run {
+public:
+  Run(Model& model, bool prompt) : model_(model), prompt_(prompt), logits_(static_cast<size_t>(model.config().vocab)) {
+    int64_t most = std::min<int64_t>(kUsualRows, model.context() / 2);
+    for (int64_t i = 0; i < 2 * most; ++i) ids_.push_back(static_cast<int32_t>(i * 7919 % model.config().vocab));
+    prompt_ = prompt || most < 1;
+    rows_ = std::max<int64_t>(1, most);
+  }
+  void operator()() {
+    if (prompt_) {
+      good_ = good_ && model_.forward(std::span(ids_).first(static_cast<size_t>(rows_)), 0, 1, logits_.data());
+      return;
+    }
+    constexpr int64_t kTokens = 4;
+    for (int64_t i = 0; i < std::min(kTokens, rows_); ++i)
+      good_ = good_ && model_.forward(std::span(ids_).subspan(static_cast<size_t>(rows_ + i), 1), rows_ + i, 1, logits_.data());
+  }
+  bool good() const { return good_; }
+
+private:
+  Model& model_;
+  bool prompt_, good_ = true;
+  int64_t rows_ = 1;
+  std::vector<float> logits_;
+  std::vector<int32_t> ids_;
+};
+
+/// Time with over time without, until it is decided or the time is over.
+Spread ratioOf(Model& with, Model& without, bool prompt, const Stop& stop) {
+  Run a(without, prompt), b(with, prompt);
+  a(), b();
+  DuelRules rules;
+  rules.clearWin = 1;  // what a model's tenth of a percent is, nobody asks; a whole kind is taken back or stays
+  Duel duel(rules);
+  while (int pairs = duel.wants()) {
+    for (int pair = 0; pair < pairs && !stop.asked(); ++pair) duel.took(ratiosOf(samplePairs([&] { a(); }, 1, [&] { b(); }, 1, 1)));
+    if (stop.asked()) break;
+  }
+  return a.good() && b.good() && duel.pairs() >= 5 ? duel.ratio() : Spread();
+}
+
+/// The default again, in the records.
+Result<void> takeBack(KernelLibrary& library, const std::vector<OpDesc>& ops) {
+  for (const OpDesc& op : ops) {
+    auto choice = library.tuning().choose(op, library.target());
+    if (!choice || choice->pinned) continue;
+    TuningRecord record = choice->record;
+    record.schedule = text(defaultSchedule(op, library.target()));
+    record.medianNs *= record.ratio;
+    record.ratio = 1;
+    record.date = timestamp();
+    if (auto good = library.tuning().add(record); !good) return good;
+  }
+  return {};
+}
+
+}  // namespace
+
+bool helps(const Spread& prefill, const Spread& decode) {
+  auto surely = [](const Spread& ratio, bool faster) { return ratio.median > 0 && (faster ? ratio.high < 1 : ratio.low > 1); };
+  bool faster = surely(prefill, true) || surely(decode, true), slower = surely(prefill, false) || surely(decode, false);
+  if (faster != slower) return faster;
+  auto known = [](const Spread& ratio) { return ratio.median > 0 ? ratio.median : 1; };
+  return known(prefill) * known(decode) <= 1;
+}
+
+Result<std::vector<ReplayRow>> replayModel(KernelLibrary& library, const ModelSource& source, const std::vector<OpDesc>& changed,
+                                           const ReplaySettings& settings) {
+  std::map<std::string, std::vector<OpDesc>> kinds;
+  for (const OpDesc& op : changed) kinds[std::string(nameOf(op))].push_back(op);
+  std::vector<ReplayRow> rows;
+  if (kinds.empty()) return rows;
+  ModelOptions options;
+  options.threads = settings.threads;
+  options.context = std::min<int64_t>(source.config.context, 4 * kUsualRows);
+  auto with = loadWithout(library, source, {}, options);
+  if (!with) return with.error();
+  if (kinds.size() > 1) kinds["all"] = changed;
+  Stop stop = settings.stop.within(settings.seconds);
+  double share = settings.seconds / static_cast<double>(2 * kinds.size());
+  for (auto& [kind, ops] : kinds) {
+    if (stop.asked()) break;
+    if (settings.progress) settings.progress(kind);
+    std::set<std::string> plain;
+    for (const OpDesc& op : ops) plain.insert(text(op));
+    auto without = loadWithout(library, source, plain, options);
+    if (!without) return without.error();
+    ReplayRow row{kind, ops, ratioOf(**with, **without, true, stop.within(share)), ratioOf(**with, **without, false, stop.within(share)),
+                  false};
+    if (settings.stop.asked()) break;
+    row.takenBack = kind != "all" && !helps(row.prefill, row.decode);
+    if (row.takenBack)
+      if (auto good = takeBack(library, ops); !good) return good.error();
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string text(const std::vector<ReplayRow>& rows) {
+  if (rows.empty()) return "";
+  std::string out =
+      "\nin the model, time with the tuned kernels over time without\n  prefill                  decode                   kernels of\n";
+  auto cell = [](const Spread& ratio) {
+    return ratio.median == 0 ? std::string("not timed") : fmt::format("{:.3f} ({:.3f} .. {:.3f})", ratio.median, ratio.low, ratio.high);
+  };
+  for (const ReplayRow& row : rows)
+    out += fmt::format("  {:<23}  {:<23}  {} ({}){}\n", cell(row.prefill), cell(row.decode), row.kind, counted(row.ops.size(), "op"),
+                       row.takenBack ? ": no help, its defaults run again" : "");
+  return out;
+}
+
+}  // namespace quern
