@@ -88,9 +88,12 @@ std::vector<Candidate> OpContest::givenCandidates(const Schedule& base) const {
   return candidates;
 }
 
-Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, const Schedule& base, TuneProgress progress) {
-  if (auto ready = prepare(base, " rows"); !ready) return unprepared(ready.error());
+Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, const Schedule& base, const Schedule& anchor,
+                                         TuneProgress progress) {
+  if (auto ready = prepare(anchor, " rows"); !ready) return unprepared(ready.error());
+  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == anchor || candidate.schedule == base; });
   candidates.resize(std::min(candidates.size(), planOf(options_.effort).narrow));
+  if (base != anchor) candidates.insert(candidates.begin(), {base, costOf(base, fixed(item_.op, item_.sample), library_.target())});
   outcome_.finished = stage(candidates, progress);
   return ended();
 }

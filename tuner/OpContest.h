@@ -48,8 +48,8 @@ public:
   /// Errors   What compiling the default says; Internal where the default itself is wrong. An outcome that was not `reached` where
   ///          time was over before the default was verified.
   Result<TuneOutcome> run(const SearchSpace& space, const std::optional<Schedule>& before, TuneProgress progress);
-  /// From `base` instead of the default, over these candidates only.
-  Result<TuneOutcome> runNarrow(std::vector<Candidate> candidates, const Schedule& base, TuneProgress progress);
+  /// For few rows: `anchor`, what runs there by default, against these candidates and `base`, what runs for many rows.
+  Result<TuneOutcome> runNarrow(std::vector<Candidate> candidates, const Schedule& base, const Schedule& anchor, TuneProgress progress);
   /// `winner` against the default, nothing else.
   Result<TuneOutcome> runAgain(const Schedule& winner);
 

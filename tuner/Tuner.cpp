@@ -37,30 +37,33 @@ struct RowClassRecords {
   bool finished = true;
 };
 
-/// For an op with row classes, after its own contest: at each of kFewRows the winner meets what may be faster there. The records
-/// of the last rows where nothing is are left out: beyond them the winner runs.
+/// For an op with row classes, after its own contest: at each of kFewRows what would run by default meets what may be faster there, the
+/// winner for many rows among it. The records of the last rows where that one is are left out: beyond them it runs.
 Result<RowClassRecords> tuneRowClasses(const OpContest::Tools& tools, const SearchSpace& space, const WorkloadItem& item,
                                        const Schedule& base, const TuneOptions& options, const TuneTimes& times,
                                        const TuneProgress& progress) {
-  RowClassRecords out;
   std::string rowDim = rowDimOf(item.op);
-  if (rowDim.empty() || options.effort == Effort::Estimate) return out;
-  size_t needed = 0;
+  if (rowDim.empty() || options.effort == Effort::Estimate) return RowClassRecords();
+  const Target& target = tools.library.target();
+  std::vector<RowClass> defaults = defaultRowClasses(item.op, base, target);
+  RowClassRecords out, cutShort;  // of some rows only would say that the others run the winner: their defaults are better
+  cutShort.finished = false;
+  size_t needed = defaults.empty() ? 0 : 1;
   for (int64_t rows : kFewRows) {
-    if (times.candidates.asked()) return out.finished = false, out;
+    if (times.candidates.asked()) return cutShort;
     WorkloadItem few = item;
     few.sample[rowDim] = rows;
+    auto own = std::find_if(defaults.begin(), defaults.end(), [&](const RowClass& one) { return rows <= one.rows; });
+    const Schedule& anchor = own == defaults.end() ? base : own->schedule;
     OpContest contest(tools, few, options, times);
-    auto outcome =
-        contest.runNarrow(narrowCandidatesOf(space, base, few.op, few.sample, tools.library.target(), times.candidates), base, progress);
+    auto outcome = contest.runNarrow(narrowCandidatesOf(space, base, few.op, few.sample, target, times.candidates), base, anchor, progress);
     if (!outcome) return outcome.error();
-    if (!outcome->reached || outcome->medianNs == 0) return out.finished = false, out;
+    if (!outcome->finished || outcome->medianNs == 0) return cutShort;
     TuningRecord record = contest.record();
     record.rows = rows;
     out.records.push_back(std::move(record));
     out.closings.push_back(contest.closing());
     out.verified.emplace_back(contest.winner(), contest.certificate("few rows"));
-    out.finished = out.finished && outcome->finished;
     if (outcome->schedule != text(base)) needed = out.records.size();
   }
   out.records.resize(needed);

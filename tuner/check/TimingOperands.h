@@ -4,7 +4,7 @@
 #include "compiler/store/CallArguments.h"
 #include "tuner/check/KernelCheck.h"
 
-#include <memory>
+#include <map>
 
 namespace quern {
 
@@ -25,16 +25,15 @@ public:
   float* result() const { return result_; }
 
 private:
-  void bindArguments(CallArguments& arguments);
-  void copyWeights();
+  const void* copyOf(const void* weight, int64_t bytes, size_t which);
 
   Stop stop_;
-  int64_t coldBytes_;
   CheckInputs inputs_;
   CallArguments arguments_;
-  std::vector<std::unique_ptr<CallArguments>> others_;  ///< on the weights' copies; made when they are first needed
   GuardedArray out_;
-  std::vector<GuardedArray> packed_, copies_;
+  std::vector<GuardedArray> packed_;
+  size_t sets_ = 1;                                          ///< of weights
+  std::map<const void*, std::vector<GuardedArray>> copies_;  ///< of weights as kernels read them, by the first set's
   float* result_ = nullptr;
 };
 

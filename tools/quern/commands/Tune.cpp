@@ -172,7 +172,7 @@ static Json withReplay(Json json, const std::vector<ReplayRow>& rows) {
 
 /// Of a model: whether what was tuned helps in it. Bench of ops alone cannot know.
 static Result<std::vector<ReplayRow>> replayOf(const CommandLine& line, KernelLibrary& library, const std::vector<TuneOutcome>& outcomes,
-                                               const TuneOptions& options) {
+                                               const TuneOptions& options, double seconds) {
   std::vector<OpDesc> changed;
   for (const TuneOutcome& outcome : outcomes) {
     auto op = parseOp(outcome.op);
@@ -182,10 +182,9 @@ static Result<std::vector<ReplayRow>> replayOf(const CommandLine& line, KernelLi
   }
   auto source = openModelOf(line);
   if (!source) return source.error();
-  constexpr double kPart = 0.2, kMost = 20, kLeast = 2;
   ReplaySettings settings;
   settings.threads = usableCpus();
-  settings.seconds = options.budgetSeconds > 0 ? std::clamp(kPart * options.budgetSeconds, kLeast, kMost) : kMost;
+  settings.seconds = seconds;
   settings.stop = options.stop;
   if (options.progress)
     settings.progress = [](const std::string& what) { std::fprintf(stderr, "\r\033[Kin the model, with and without: %s", what.c_str()); };
@@ -250,12 +249,16 @@ static Result<int> runTune(std::vector<std::string> args) {
   if (!(*library)->cache().enabled()) logWarning("without a cache what is tuned is shown and not kept");
   Journal journal = journalOf(**library);
   options.journal = &journal;
+  bool replays = line.has("model") && (*library)->cache().enabled() && options.effort != Effort::Estimate;
+  constexpr double kReplayPart = 0.15, kReplaySeconds = 20;
+  double replaySeconds = options.budgetSeconds > 0 ? std::min(kReplaySeconds, kReplayPart * options.budgetSeconds) : kReplaySeconds;
+  if (replays && options.budgetSeconds > 0) options.budgetSeconds -= replaySeconds;
   auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
   std::vector<ReplayRow> replayed;
-  if (line.has("model") && (*library)->cache().enabled() && options.effort != Effort::Estimate && !interrupted.asked()) {
-    auto rows = replayOf(line, **library, *outcomes, options);
+  if (replays && !interrupted.asked()) {
+    auto rows = replayOf(line, **library, *outcomes, options, replaySeconds);
     if (!rows) return rows.error();
     replayed = std::move(*rows);
   }
