@@ -32,6 +32,7 @@ struct ActivationInfo {
   std::string_view form;        ///< how it is computed
   std::string_view lookupForm;  ///< where table entries are looked up; empty: the same
   bool internal = false;        ///< of loop programs only
+  int together = 1;             ///< vectors that a map computes at once by default, where registers are few: more for one long chain
 };
 
 enum class Beyond : uint8_t { Zero, One, MinusOne, Argument, Infinity };

@@ -21,10 +21,26 @@ const std::vector<ScheduleField<MapSchedule>>& MapSchedule::fields() {
   return all;
 }
 
-MapSchedule MapSchedule::byDefault(const OpDesc&, const Target& target) {
+/// Vectors at once that the functions in it want.
+static int64_t together(const ScalarExpr& expr) {
+  int64_t most = 1;
+  if (expr.kind == ScalarExpr::Kind::Call && !info(expr.fn).isOperator()) most = info(expr.fn).activation->together;
+  for (const ScalarExprRef& arg : expr.args) most = std::max(most, together(*arg));
+  return most;
+}
+
+/// A function that is one long chain of dependent steps: several vectors fill the time between them.
+static int64_t unrollFor(const OpDesc& op, const Target& target) {
+  if (target.isa().vectorRegisters == 32) return 2;
+  constexpr double kShort = 32;  // longer expressions have chains enough, and take LLVM long
+  const auto* map = std::get_if<MapOp>(&op);
+  return map != nullptr && flopsOf(*map->expr) <= kShort ? together(*map->expr) : 1;
+}
+
+MapSchedule MapSchedule::byDefault(const OpDesc& op, const Target& target) {
   MapSchedule s;
   s.lanes = target.vectorLanes();
-  s.unroll = target.isa().vectorRegisters == 32 ? 2 : 1;
+  s.unroll = unrollFor(op, target);
   s.tail = target.isa().masks == LaneMasks::None ? TailScalar : TailMask;
   return s;
 }

@@ -12,7 +12,8 @@ struct Erf {
                                            .flops = 1,
                                            .ulps = 2,
                                            .own = {1.2, 1.2, 1.2},
-                                           .form = "x + x p(x^2) below 0.85, else 1 - exp(-q(x)), q the fit of -log erfc on [0.83, 4.1]"};
+                                           .form = "x + x p(x^2) below 0.85, else 1 - exp(-q(x)), q the fit of -log erfc on [0.83, 4.1]",
+                                           .together = 4};
   static constexpr Shortcut kShortcut = {{0, kTwoOverSqrtPi, 0, -kTwoOverSqrtPi / 3, 0}, -6, Beyond::MinusOne, 6, Beyond::One};
   static double exact(double x) { return std::erf(x); }
   static double slopeError(double /*x*/, double /*v*/, double e) { return 1.13 * e; }

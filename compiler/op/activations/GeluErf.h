@@ -15,7 +15,8 @@ struct GeluErf {
                                            .tiny = 0x1p-26,
                                            .own = {3.0, 2.7, 1.4},
                                            .form = kGeluTail,
-                                           .lookupForm = kGeluTable};
+                                           .lookupForm = kGeluTable,
+                                           .together = 4};
   static constexpr Shortcut kShortcut = {{0, 0.5, kSqrt2OverPi / 2, 0, -kSqrt2OverPi / 12}, -18, Beyond::Zero, 9, Beyond::Argument};
   static double exact(double x) { return x * (0.5 * std::erfc(-x / std::sqrt(2.0))); }
   static double slopeError(double /*x*/, double /*v*/, double e) { return 1.13 * e; }

@@ -12,7 +12,8 @@ struct Softplus {
                                            .flops = 3,
                                            .ulps = 2,
                                            .own = {1.9, 1.9, 1.9},
-                                           .form = "max(x, 0) + log(1 + e), e = exp(-|x|), as log has it, 1 + e never formed"};
+                                           .form = "max(x, 0) + log(1 + e), e = exp(-|x|), as log has it, 1 + e never formed",
+                                           .together = 4};
   static constexpr Shortcut kShortcut = {{0.69314718055994530942, 0.5, 0.125, 0, -1.0 / 192}, -150, Beyond::Zero, 40, Beyond::Argument};
   static double exact(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
   static double slopeError(double /*x*/, double /*v*/, double e) { return e; }

@@ -1,4 +1,4 @@
-// tests/tuner/TrialsTest.cpp — hidden, for figures: how often two copies of one kernel change places, and whether 5 % less work wins.
+// tests/tuner/Trials.cpp — hidden, for figures: how often two copies of one kernel change places, and whether 5 % less work wins.
 #include "tests/Support.h"
 #include "tuner/check/TimingOperands.h"
 #include "tuner/search/Duel.h"
