@@ -10,11 +10,11 @@ namespace quern {
 
 namespace {
 
-constexpr double kBarsWidth = 460, kBarsFrom = 96, kBarsTo = 330, kRow = 24, kThick = 14;
-constexpr size_t kNameLetters = 14, kOpLetters = 70;
+constexpr double kBarsWidth = 360, kBarsFrom = 80, kBarsTo = 252, kRow = 22, kThick = 13;
+constexpr size_t kNameLetters = 12, kOpLetters = 52;
 
 std::string_view looksOf(CallBar::Of of) {
-  constexpr std::string_view kLooks[] = {"default", "tuned", "peer"};
+  constexpr std::string_view kLooks[] = {"default", "tuned", "tried", "peer"};
   return kLooks[static_cast<size_t>(of)];
 }
 

@@ -21,7 +21,8 @@ static constexpr std::string_view kMarks =
     ".whisker{stroke:var(--ink);stroke-width:1.3}.faint{stroke:var(--default);stroke-width:1;opacity:.6}"
     ".roof{stroke:var(--ink);stroke-width:1.8;fill:none}.slope{stroke:var(--soft);stroke-width:1.3;fill:none}"
     ".dashed{stroke:var(--soft);stroke-width:1;stroke-dasharray:4 3;fill:none}\n"
-    ".default{fill:var(--default)}.tuned{fill:var(--tuned)}.peer{fill:var(--peer)}.good{fill:var(--good)}.bad{fill:var(--bad)}"
+    ".default{fill:var(--default)}.tuned{fill:var(--tuned)}.tried{fill:var(--tuned);fill-opacity:.35}.peer{fill:var(--peer)}.good{fill:var("
+    "--good)}.bad{fill:var(--bad)}"
     ".worst{fill:var(--worst)}.same{fill:var(--same)}\n"
     "text.good{fill:var(--good)}text.bad{fill:var(--bad)}text.worst{fill:var(--worst)}text.same{fill:var(--soft)}\n"
     "circle.tuned,circle.good,circle.bad{fill-opacity:.75;stroke:var(--ground);stroke-width:1}"
@@ -37,7 +38,7 @@ static constexpr std::string_view kLayout =
     "svg{display:block;width:100%;height:auto}.roofline{max-width:820px}.cloud{max-width:460px}\n"
     ".cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:14px}"
     ".card,details{background:var(--panel);border:1px solid var(--rule);border-radius:8px;padding:12px 14px;min-width:0}"
-    ".card svg,details svg{max-width:500px}.card .ground,details .ground{fill:var(--panel)}\n"
+    ".card svg,details svg{max-width:480px}.card p{font-size:.8rem;margin:0 0 .3em}.card .ground,details .ground{fill:var(--panel)}\n"
     "details{margin:8px 0}summary{cursor:pointer;overflow-wrap:anywhere}.figures{display:flex;flex-wrap:wrap;gap:6px 28px;margin:.6em 0}"
     ".figures div{min-width:110px}.figures b{display:block;font-size:1.35rem;line-height:1.2}.figures "
     "span{color:var(--soft);font-size:.85rem}\n"
@@ -48,8 +49,10 @@ static constexpr std::string_view kLayout =
     "td.c{min-width:15em}\n"
     ".key{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:.85rem;color:var(--soft);margin:.3em 0}"
     ".key i{display:inline-block;width:11px;height:11px;border-radius:2px;margin-right:6px;background:var(--default)}"
-    ".key i.tuned{background:var(--tuned)}.key i.peer{background:var(--peer)}.key i.good{background:var(--good)}"
+    ".key i.tuned{background:var(--tuned)}.key i.tried{background:var(--tuned);opacity:.35}.key i.peer{background:var(--peer)}.key "
+    "i.good{background:var(--good)}"
     ".key i.bad{background:var(--bad)}.key i.worst{background:var(--worst)}.key i.same{background:var(--same)}\n"
+    "@media(max-width:600px){.roofline svg text{font-size:15px}.roofline svg text.small{font-size:13.5px}}\n"
     "@media print{details{break-inside:avoid}}\n";
 
 std::string pictureStyle() { return std::string(kColours) + std::string(kMarks); }

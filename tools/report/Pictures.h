@@ -26,7 +26,7 @@ struct MachineFacts {
 
 /// What a call took with one kernel.
 struct CallBar {
-  enum class Of : uint8_t { Default, Tuned, Peer };
+  enum class Of : uint8_t { Default, Tuned, Tried, Peer };
   Of of = Of::Default;
   std::string name;
   Interval ns;

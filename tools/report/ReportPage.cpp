@@ -117,6 +117,7 @@ private:
     out_ += heading("Time of one call");
     out_ +=
         "<div class=\"key\"><span><i></i>default</span><span><i class=\"tuned\"></i>tuned</span>"
+        "<span><i class=\"tried\"></i>the best that was tried where the default stands</span>"
         "<span><i class=\"peer\"></i>other libraries</span></div>\n";
     out_ += paragraph(
         "Lines at the ends of bars are 95 % intervals of the ratio to the first bar of their group, block by block; "

@@ -81,7 +81,7 @@ private:
     double fma = machine_.fmaGflops;
     double slope = (y_.at(y_.low() * 10) - y_.at(y_.low())) / (x_.at(x_.low() * 10) - x_.at(x_.low()));
     double angle = std::atan(slope) * 180 / std::numbers::pi;
-    double ridge = x_.high();
+    double ridge = x_.high(), above = 0;  // the line above, where the left end is
     for (size_t i = 0; i < machine_.levels.size();) {
       double rate = machine_.levels[i].readGBs;
       std::string names = machine_.levels[i].name;
@@ -96,7 +96,10 @@ private:
       const std::pair<double, double> ends[] = {{x_.at(from), y_.at(from * rate)}, {x_.at(to), y_.at(fma)}};
       std::string said = fmt::format("{} {:.4g} GB/s", names, rate);
       svg_.path(ends, "slope", said + ", read");
-      double labelX = ends[0].first + 10, labelY = ends[0].second + 10 * slope - 5;
+      // Above its line; where another line is near there, below.
+      bool near = above > 0 && y_.at(from * rate) - above < 34;
+      above = y_.at(from * rate);
+      double labelX = ends[0].first + (near ? 18 : 10), labelY = ends[0].second + (near ? 18 * slope + 13 : 10 * slope - 5);
       svg_.text(labelX, labelY, said, "soft small", Anchor::Start, angle);
       // What the turned text covers, in pieces along it.
       for (double along = 0; along < 6.0 * static_cast<double>(said.size()); along += 8) {

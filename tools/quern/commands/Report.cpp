@@ -39,7 +39,7 @@ Result<std::vector<Explanation>> explainAll(const CommandLine& line, KernelLibra
   ProgressBar bar(wantsProgress(line), "explaining", [](double count) { return fmt::format("{:.0f}", count); });
   std::vector<Explanation> all;
   for (size_t i = 0; i < ops.size(); ++i) {
-    if (stop.asked()) return stoppedError("report");
+    if (stop.asked()) return stoppedError("report: " + ops[i]);
     auto op = parseOp(ops[i]);
     auto explained = op ? explain(library, *space, *op, *journal) : Result<Explanation>(op.error());
     if (explained) all.push_back(std::move(*explained));
@@ -58,7 +58,7 @@ Result<std::optional<Ceilings>> ceilingsFor(const CommandLine& line, const Targe
   }
   if (wantsProgress(line)) std::fprintf(stderr, "quern: measuring the ceilings of %s\n", target.name.c_str());
   Ceilings ceilings = measureCeilings(target, kCeilingSeconds, stop);
-  if (stop.asked()) return stoppedError("report");
+  if (stop.asked()) return stoppedError("report: ceilings of " + target.name);
   sayIfBusy(ceilings.coreShare, "its ceilings are higher");
   return std::optional(ceilings);
 }

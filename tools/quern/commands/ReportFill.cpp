@@ -25,7 +25,7 @@ CallGroup ownCalls(const OpFacts& facts, const std::string& byDefault) {
   }
   for (const CandidateFacts& c : facts.candidates)
     if (c.ratio.middle > 0 && c.schedule != byDefault) {
-      group.bars.push_back({CallBar::Of::Tuned, "best tried", scaled(c.ratio, facts.defaultNs)});
+      group.bars.push_back({CallBar::Of::Tried, "best tried", scaled(c.ratio, facts.defaultNs)});
       break;
     }
   return group;
@@ -109,10 +109,10 @@ MachineFacts machineFacts(const Target& target, const Ceilings& ceilings, const 
   facts.unmeasured = unmeasured;
   if (!unmeasured.empty()) return facts;
   facts.fmaGflops = ceilings.fmaGflops;
+  constexpr const char* kNames[Ceilings::kLevels] = {"L1", "L2", "L3", "memory"};
   const int64_t sizes[Ceilings::kLevels] = {target.l1Bytes, target.l2Bytes, target.l3Bytes, 0};
   for (size_t level = 0; level < Ceilings::kLevels; ++level)
-    facts.levels.push_back(
-        {std::string(levelName(level)), static_cast<double>(sizes[level]), ceilings.readGBs[level], ceilings.copyGBs[level]});
+    facts.levels.push_back({kNames[level], static_cast<double>(sizes[level]), ceilings.readGBs[level], ceilings.copyGBs[level]});
   return facts;
 }
 
