@@ -35,7 +35,7 @@ Svg candidateCloud(const OpFacts& op) {
   for (const CandidateFacts& c : op.candidates) {
     if (!timedCandidate(c)) continue;
     left = std::min(left, c.predicted), right = std::max(right, c.predicted);
-    low = std::min(low, c.ratio.known() ? c.ratio.low : c.ratio.middle), high = std::max({high, c.ratio.middle, c.ratio.high});
+    low = std::min(low, c.ratio.middle), high = std::max(high, c.ratio.middle);  // intervals of few pairs are wide: they end at the edge
   }
   Svg svg(kCloudWidth, kCloudHeight, "candidates: predicted cost against measured time");
   Axis x = Axis::logarithmic(left / 1.06, right * 1.06, kCloudLeft, kCloudRight);

@@ -11,8 +11,8 @@ namespace quern {
 
 namespace {
 
-constexpr double kCompareWidth = 480, kCompareFrom = 40, kCompareTo = 398, kCompareRow = 46, kCompareFoot = 24;
-constexpr size_t kIdLetters = 46;
+constexpr double kCompareWidth = 380, kCompareFrom = 36, kCompareTo = 316, kCompareRow = 48, kCompareFoot = 24;
+constexpr size_t kIdLetters = 30;
 
 std::string_view verdictLooks(Verdict verdict) {
   constexpr std::string_view kLooks[] = {"good", "same", "bad", "worst"};
@@ -84,7 +84,7 @@ Svg comparisonBars(const RecordComparison& comparison, const std::string& catego
   double bottom = kCompareRow * static_cast<double>(rows.size());
   Svg svg(kCompareWidth, bottom + kCompareFoot, "time of each row in both records, as bars");
   Axis axis = timeAxis(comparison);
-  for (double tick : axis.ticks(6)) {
+  for (double tick : axis.ticks(5)) {
     svg.line(axis.at(tick), 0, axis.at(tick), bottom, "grid");
     svg.text(axis.at(tick), bottom + 16, msText(tick), "soft small", Anchor::Middle);
   }
