@@ -112,7 +112,7 @@ Result<Explanation> explain(KernelLibrary& library, const SearchSpace& space, co
   e.choice = *choice;
   const Target& target = library.target();
   Schedule base = defaultSchedule(op, target);
-  TuneQuestion asked{text(op), "", text(base), tuningCpu(target), kernelKey(op, base, target).generator, ""};
+  TuneQuestion asked = asWritten({text(op), "", text(base), tuningCpu(target), kernelKey(op, base, target).generator, ""});
   e.sample = usualDims(op);
   e.at = text(e.sample);
   e.account = accountOf(space, op, e.sample, target);

@@ -32,7 +32,9 @@ std::vector<Schedule> foundElsewhere(KernelLibrary& library, const Journal& jour
   for (const TuningRecord& record : library.tuning().elsewhere(op, library.target())) found.emplace_back(0, record.schedule);
   std::string cpu = tuningCpu(library.target());
   double distance = 0;
-  auto wanted = [&](const TuneQuestion& q) { return q.cpu == cpu && q.effort.find(' ') == std::string::npos && q.op != text(op); };
+  auto wanted = [&](const TuneQuestion& q) {
+    return q.cpu == cpu && q.effort.find(' ') == std::string::npos && q.op != recordValue(text(op));
+  };
   for (const JournalLine& line : journal.lines(wanted)) {
     if (line.kind == JournalLine::Kind::Run) {
       auto other = parseOp(line.question.op);

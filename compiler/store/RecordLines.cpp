@@ -106,6 +106,11 @@ void RecordLines::visit(std::string_view op, const Wants& wants, const Take& tak
   }
 }
 
+void RecordLines::each(const Take& take) const {
+  for (const Line& line : lines_)
+    if (auto record = parseRecordLine(textOf(line))) take(std::move(*record));
+}
+
 RecordLines::Health RecordLines::health() const {
   Health health;
   health.bad = unknown_;

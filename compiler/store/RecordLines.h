@@ -23,6 +23,9 @@ public:
   using Take = std::function<void(TuningRecord record)>;
   void visit(std::string_view op, const Wants& wants, const Take& take) const;
 
+  /// Hands over every good record, oldest first.
+  void each(const Take& take) const;
+
   /// Judges every line: how many are good, how many are not, and why the first one is not.
   struct Health {
     int64_t good = 0, bad = 0;

@@ -92,6 +92,19 @@ std::vector<TuningRecord> TuningDb::elsewhere(const OpDesc& op, const Target& ta
   return list;
 }
 
+std::vector<std::string> TuningDb::tunedOps(const Target& target) const {
+  std::string here = recordValue(tuningCpu(target));
+  std::vector<std::string> ops;
+  std::set<std::string> seen;
+  auto take = [&](const TuningRecord& record) {
+    if (record.kind == TuningRecord::Kind::Tuned && record.rows == 0 && recordValue(record.cpu) == here && seen.insert(record.op).second)
+      ops.push_back(record.op);
+  };
+  for (const RecordLines& file : files_) file.each(take);
+  for (const TuningRecord& record : added_) take(record);
+  return ops;
+}
+
 Result<void> TuningDb::add(const std::vector<TuningRecord>& records) {
   if (directory_.empty()) return machineLacks("there is no cache directory to keep tuning records in");
   auto folder = TrustedFolder::make(directory_);

@@ -29,6 +29,9 @@ public:
   /// What was tuned for this op on other CPUs, the newest of each: it decides nothing here.
   std::vector<TuningRecord> elsewhere(const OpDesc& op, const Target& target) const;
 
+  /// Texts of the ops that were tuned for this CPU, each once, in the order in which they were. Cost: every record is read.
+  std::vector<std::string> tunedOps(const Target& target) const;
+
   /// Appends to the first directory and takes effect here. Errors: Machine.
   Result<void> add(const TuningRecord& record) { return add(std::vector<TuningRecord>{record}); }
   /// Several in one write: what belongs together is there together, or not at all.

@@ -255,7 +255,7 @@ with tempfile.TemporaryDirectory() as folder:
     expect("speed vs eigen" in table and ("eigen: absent (run tools/peers/install)" in table or "against the fastest peer" in table), table)
     closed = subprocess.run(["sh", "-c", f"'{quern}' ops | head -n 1"], capture_output=True, text=True)
     expect(closed.stderr == "", closed.stderr)
-    for command in ("cpu", "ops", "show", "eval", "verify", "tune", "bench", "compare", "cache", "emit", "info", "tokenize"):
+    for command in ("cpu", "ops", "show", "eval", "verify", "tune", "explain", "bench", "compare", "report", "cache", "emit", "info", "tokenize"):
         expect("Examples" in run(command, "--help").stdout, command)
 
 print(f"{checks} checks passed")

@@ -5,7 +5,7 @@
 #define QUERN_COMMANDS(X)                                                                                                     \
   X(cpu)                                                                                                                      \
   X(ops)                                                                                                                      \
-  X(show) X(eval) X(verify) X(tune) X(explain) X(bench) X(compare) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) \
+  X(show) X(eval) X(verify) X(tune) X(explain) X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) \
       X(perplexity)
 
 namespace quern {

@@ -89,11 +89,11 @@ static bool lasting(const std::string& outcome) {
   return false;
 }
 
-RunLog::RunLog(Journal& journal, const TuneQuestion& question) : journal_(journal), question_(question) {
-  auto same = [&](const TuneQuestion& q) { return q.op == question.op && q.cpu == question.cpu && q.generator == question.generator; };
+RunLog::RunLog(Journal& journal, const TuneQuestion& question) : journal_(journal), question_(asWritten(question)) {
+  auto same = [&](const TuneQuestion& q) { return q.op == question_.op && q.cpu == question_.cpu && q.generator == question_.generator; };
   std::vector<JournalLine> lines = journal.lines(same);
   for (const JournalLine& line : lines) {
-    if (line.kind == JournalLine::Kind::Run && line.question == question) id_ = line.run, begun_ = true;
+    if (line.kind == JournalLine::Kind::Run && line.question == question_) id_ = line.run, begun_ = true;
     if (line.kind == JournalLine::Kind::End && line.run == id_) id_.clear(), begun_ = false;
   }
   for (JournalLine& line : lines) {

@@ -17,6 +17,12 @@ static std::string digits(double ratio) { return fmt::format("{:.5g}", ratio); }
 
 double rounded(double ratio) { return parseDouble(digits(ratio)).value_or(ratio); }
 
+TuneQuestion asWritten(TuneQuestion question) {
+  for (std::string* each : {&question.op, &question.at, &question.anchor, &question.cpu, &question.generator, &question.effort})
+    *each = recordValue(*each);
+  return question;
+}
+
 std::string text(const JournalLine& l) {
   std::string out = fmt::format("{} run={}", kKinds[static_cast<size_t>(l.kind)], l.run);
   auto value = [&](const char* key, const std::string& given) { out += fmt::format(" {}=\"{}\"", key, recordValue(given)); };

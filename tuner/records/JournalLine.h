@@ -20,6 +20,8 @@ struct TuneQuestion {
   std::string effort;     ///< and what of an op it is: "measure", "measure rows", "measure confirm"
   bool operator==(const TuneQuestion&) const = default;
 };
+/// As a line keeps it (quotes, odd characters): what is read back is equal to this.
+TuneQuestion asWritten(TuneQuestion question);
 
 /// One line of journal.txt. Which fields are used is the kind's affair; the others keep their defaults.
 struct JournalLine {
