@@ -2,6 +2,7 @@
 #include "compiler/schedule/MapSchedule.h"
 
 #include "compiler/base/Checked.h"
+#include "compiler/op/Activation.h"
 #include "compiler/schedule/ScheduleCheck.h"
 
 #include <algorithm>

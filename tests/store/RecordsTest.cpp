@@ -124,6 +124,19 @@ TEST_CASE("names with quotes and control characters keep a record in its line") 
   CHECK(records.chosen() == "lanes=4");
 }
 
+TEST_CASE("what was tuned here is listed, each op once") {
+  Records records;
+  TuningRecord other = records.tuned("lanes=4"), few = other, elsewhere = other;
+  other.op = "map expr=\"a * 2\" a=3";
+  few.op = "relu x=3", few.rows = 4;
+  elsewhere.op = "relu x=4", elsewhere.cpu = "x86-64-v3 on another";
+  for (const TuningRecord& record : {records.tuned("lanes=4"), few, other, elsewhere, records.tuned("lanes=8")}) records.add(record);
+  records.add({TuningRecord::Kind::Pinned, "relu x=5", tuningCpu(records.target), "lanes=8", 1, 0, 0, "-", kDate});
+  records.raw("tuned op=\"relu x=6\" torn");
+  auto listed = TuningDb::open({records.folder.path}).tunedOps(records.target);
+  CHECK(listed == std::vector<std::string>{text(records.desc), "map expr='a * 2' a=3"});
+}
+
 TEST_CASE("the first directory has the last word; a folder of others has none") {
   Records one, two;
   one.add(one.tuned("lanes=4"));

@@ -157,6 +157,22 @@ TEST_CASE("a run goes on where it was ended; one that has an end is not gone on 
   CHECK(RunLog(*third, other).met("lanes=2") == nullptr);
 }
 
+TEST_CASE("an op whose text has quotes is found again") {
+  Folder folder;
+  auto journal = Journal::open(folder.path);
+  REQUIRE(journal);
+  TuneQuestion quoted = question();
+  quoted.op = "map expr=\"max(a, b) * 2\" a=40 b=40";
+  RunLog log(*journal, quoted);
+  CHECK_FALSE(log.continues());
+  REQUIRE(log.add(turn({1.5, 0.5})));
+  auto again = Journal::open(folder.path);
+  REQUIRE(again);
+  CHECK(RunLog(*again, quoted).continues());
+  CHECK(again->lines([&](const TuneQuestion& q) { return q == asWritten(quoted); }).size() == 2);
+  CHECK_FALSE(RunLog(*again, question()).continues());
+}
+
 TEST_CASE("killed at any moment, the tuner goes on: nothing finished is done again, and the answer is the same") {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   auto* asked = static_cast<int*>(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));

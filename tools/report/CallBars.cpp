@@ -11,7 +11,7 @@ namespace quern {
 namespace {
 
 constexpr double kBarsWidth = 360, kBarsFrom = 80, kBarsTo = 252, kRow = 22, kThick = 13;
-constexpr size_t kNameLetters = 12, kOpLetters = 52;
+constexpr size_t kNameLetters = 12, kOpLetters = 44;
 
 std::string_view looksOf(CallBar::Of of) {
   constexpr std::string_view kLooks[] = {"default", "tuned", "tried", "peer"};

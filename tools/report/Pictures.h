@@ -63,7 +63,8 @@ struct OpFacts {
   std::vector<CallGroup> calls;
   std::string space, pruned, failed, measured, untried;
   ReasonCounts prunedBy, failedBy;
-  std::string bound, cost, runnerUp;
+  std::string bound, cost;
+  std::string runnerUp, runnerUpAs;  ///< its schedule, and how it did
   std::vector<CandidateFacts> candidates;
   std::vector<RowFacts> rows;
   double spearman = std::numeric_limits<double>::quiet_NaN();  ///< NaN: of fewer than three

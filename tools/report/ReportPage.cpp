@@ -184,8 +184,9 @@ private:
       const OpFacts& op = f_.ops[i];
       out_ += fmt::format("<details>\n<summary>{}. <code>{}</code></summary>\n", i + 1, htmlText(op.op));
       out_ += fmt::format("<p><code>{}</code> ({}{})</p>\n", htmlText(op.schedule), htmlText(op.from),
-                          op.date.empty() ? "" : htmlText(", tuned last " + op.date));
-      if (!op.runnerUp.empty()) out_ += paragraph("Runner-up: " + op.runnerUp + ".");
+                          op.date.empty() ? "" : htmlText("; last " + op.date));
+      if (!op.runnerUp.empty())
+        out_ += fmt::format("<p>Runner-up, {}: <code>{}</code></p>\n", htmlText(op.runnerUpAs), htmlText(op.runnerUp));
       out_ += paragraph(fmt::format("Bound: {}. Predicted: {}.", op.bound, op.cost), "soft");
       out_ += "<div class=\"pair\">\n" + cloud(op) + "<div>\n" + counts(op) + "</div>\n</div>\n" + candidates(op) + "</details>\n";
     }

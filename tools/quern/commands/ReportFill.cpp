@@ -65,9 +65,10 @@ void fillCandidates(OpFacts& facts, const Explanation& e, const std::string& byD
   for (const ExplainedCandidate& c : e.candidates) {
     CandidateFacts candidate{c.schedule, c.outcome, c.predicted, intervalOf(c.ratio), c.schedule == facts.schedule};
     if (candidate.runs && c.ratio.median > 0) facts.ratio = candidate.ratio;
-    if (!candidate.runs && c.ratio.median > 0 && facts.runnerUp.empty())
-      facts.runnerUp =
-          fmt::format("{:.3f} of the default's time: {}{}", c.ratio.median, c.schedule, c.schedule == byDefault ? " (the default)" : "");
+    if (!candidate.runs && c.ratio.median > 0 && facts.runnerUp.empty()) {
+      facts.runnerUp = c.schedule;
+      facts.runnerUpAs = c.schedule == byDefault ? "the default" : fmt::format("{:.3f} of the default's time", c.ratio.median);
+    }
     facts.candidates.push_back(std::move(candidate));
   }
 }
