@@ -193,8 +193,7 @@ static Result<std::vector<ReplayRow>> replayOf(const CommandLine& line, KernelLi
   return rows;
 }
 
-static Result<int> runTune(std::vector<std::string> args) {
-  CommandLine line(kTuneInfo, std::move(args));
+static void tuneFlags(CommandLine& line) {
   line.common({"cpu", "cache", "json"})
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
@@ -208,8 +207,10 @@ static Result<int> runTune(std::vector<std::string> args) {
   line.value("shard", "I/N", "", "only part I of N of the ops: for several machines, or tasks of a job array; cache merge joins them")
       .value("samples", "FILE", "", "every sample as CSV: op, schedule, turn, pair, ratio");
   line.value("candidates", "FILE", "", "of OP: these schedules, one a line, in place of the space's; verified and timed like those");
-  auto go = ready(line);
-  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+}
+
+/// What the flags ask for beside the workload. Errors: BadCommand.
+static Result<TuneOptions> tuneOptionsOf(const CommandLine& line) {
   TuneOptions options;
   auto effort = parseEffort(line.get("effort"));
   if (!effort) return effort.error();
@@ -219,58 +220,79 @@ static Result<int> runTune(std::vector<std::string> args) {
     if (!seconds) return seconds.error();
     options.budgetSeconds = *seconds;
   }
-  auto library = libraryOf(line, true);
-  if (!library) return library.error();
-  Stop interrupted = interruption();
-  if (line.has("pin") || line.has("unpin")) return pinOrUnpin(line, **library, interrupted);
-  auto workload = workloadOf(line, (*library)->target());
-  if (!workload) return workload.error();
-  auto space = readSearchSpace(line.get("space"));
-  if (!space) return space.error();
+  options.retune = line.has("again") || !line.words().empty();
+  if (wantsProgress(line)) options.progress = showProgress;
+  return options;
+}
+
+/// --candidates and --shard. Errors: BadCommand; BadInput for a file's; Machine where an op's operands do not fit.
+static Result<void> narrowTo(const CommandLine& line, const Target& target, Workload& workload, TuneOptions& options) {
   if (line.has("candidates")) {
     if (line.words().empty()) return badCommand("tune: --candidates goes with an op");
     for (const char* flag : {"effort", "space"})
       if (line.has(flag)) return badCommand(fmt::format("tune: --candidates says what is tried; --{} does not go with that", flag));
-    auto given = readCandidates(line.get("candidates"), workload->items.at(0).op, (*library)->target());
+    auto given = readCandidates(line.get("candidates"), workload.items.at(0).op, target);
     if (!given) return given.error();
     options.candidates = std::move(*given);
   }
   if (line.has("shard")) {
     auto shard = parseShard(line.get("shard"));
     if (!shard) return shard.error();
-    keepShard(*workload, *shard);
+    keepShard(workload, *shard);
   }
-  options.stop = interrupted;
-  options.retune = line.has("again") || !line.words().empty();
-  if (wantsProgress(line)) options.progress = showProgress;
-  for (const WorkloadItem& item : workload->items)
-    if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits.error();
-  noteSpace(*space, *workload);
-  if (!(*library)->cache().enabled()) logWarning("without a cache what is tuned is shown and not kept");
-  Journal journal = journalOf(**library);
+  for (const WorkloadItem& item : workload.items)
+    if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits;
+  return {};
+}
+
+/// Tunes, replays a model, and says what came of it.
+static Result<int> tuneAndSay(const CommandLine& line, KernelLibrary& library, Workload workload, const SearchSpace& space,
+                              TuneOptions options) {
+  Journal journal = journalOf(library);
   options.journal = &journal;
-  bool replays = line.has("model") && (*library)->cache().enabled() && options.effort != Effort::Estimate;
+  bool replays = line.has("model") && library.cache().enabled() && options.effort != Effort::Estimate;
   constexpr double kReplayPart = 0.15, kReplaySeconds = 20;
   double replaySeconds = options.budgetSeconds > 0 ? std::min(kReplaySeconds, kReplayPart * options.budgetSeconds) : kReplaySeconds;
   if (replays && options.budgetSeconds > 0) options.budgetSeconds -= replaySeconds;
-  auto outcomes = tuneWorkload(**library, *space, std::move(*workload), options);
+  auto outcomes = tuneWorkload(library, space, std::move(workload), options);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
   std::vector<ReplayRow> replayed;
-  if (replays && !interrupted.asked()) {
-    auto rows = replayOf(line, **library, *outcomes, options, replaySeconds);
+  if (replays && !options.stop.asked()) {
+    auto rows = replayOf(line, library, *outcomes, options, replaySeconds);
     if (!rows) return rows.error();
     replayed = std::move(*rows);
   }
-  warnAbout(*outcomes, *space, (*library)->target());
+  warnAbout(*outcomes, space, library.target());
   if (line.has("json"))
     if (auto good = writeResult(jsonText(withReplay(jsonOf(*outcomes), replayed)), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
     if (auto good = writeResult(tableOf(*outcomes) + "\n" + text(summaryOf(*outcomes)) + text(replayed)); !good) return good.error();
   if (line.has("samples"))
     if (auto good = writeResult(samplesCsv(journal, *outcomes), line.get("samples")); !good) return good.error();
-  sayWhatIsLeft(*outcomes, interrupted.asked() ? "interrupted" : "the budget ended");
-  return interrupted.asked() ? interruptedStatus() : 0;
+  sayWhatIsLeft(*outcomes, options.stop.asked() ? "interrupted" : "the budget ended");
+  return options.stop.asked() ? interruptedStatus() : 0;
+}
+
+static Result<int> runTune(std::vector<std::string> args) {
+  CommandLine line(kTuneInfo, std::move(args));
+  tuneFlags(line);
+  auto go = ready(line);
+  if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
+  auto options = tuneOptionsOf(line);
+  if (!options) return options.error();
+  auto library = libraryOf(line, true);
+  if (!library) return library.error();
+  options->stop = interruption();
+  if (line.has("pin") || line.has("unpin")) return pinOrUnpin(line, **library, options->stop);
+  auto workload = workloadOf(line, (*library)->target());
+  if (!workload) return workload.error();
+  auto space = readSearchSpace(line.get("space"));
+  if (!space) return space.error();
+  if (auto good = narrowTo(line, (*library)->target(), *workload, *options); !good) return good.error();
+  noteSpace(*space, *workload);
+  if (!(*library)->cache().enabled()) logWarning("without a cache what is tuned is shown and not kept");
+  return tuneAndSay(line, **library, std::move(*workload), *space, std::move(*options));
 }
 
 Command tuneCommand() { return {kTuneInfo, runTune}; }
