@@ -112,11 +112,13 @@ void warnAbout(const std::vector<TuneOutcome>& outcomes, const SearchSpace& spac
 void sayWhatIsLeft(const std::vector<TuneOutcome>& outcomes, const std::string& last) {
   auto count = [&](auto&& is) { return static_cast<size_t>(std::count_if(outcomes.begin(), outcomes.end(), is)); };
   size_t done = count([](const TuneOutcome& o) { return o.skipped || o.finished; }),
-         unreached = count([](const TuneOutcome& o) { return !o.reached; });
-  if (done == outcomes.size() && last != "interrupted") return;
+         unreached = count([](const TuneOutcome& o) { return !o.reached; }),
+         unconfirmed = count([](const TuneOutcome& o) { return o.unconfirmed; });
+  if (done == outcomes.size() && unconfirmed == 0 && last != "interrupted") return;
   std::string rest =
       unreached == 0 ? ""
                      : fmt::format("; {} not reached, {} default schedule", unreached, unreached == 1 ? "it runs its" : "they run their");
+  if (unconfirmed > 0) rest += fmt::format("; {} yet to meet the default once more", counted(unconfirmed, "winner"));
   std::fprintf(stderr, "quern: %s: %zu of %s tuned%s; the same command goes on\n", last.c_str(), done,
                counted(outcomes.size(), "op").c_str(), rest.c_str());
 }
@@ -157,22 +159,23 @@ Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library, const St
 
 }  // namespace
 
-static Json withReplay(Json json, const std::vector<ReplayRow>& rows) {
+static Json withReplay(Json json, const Replay& replay) {
   auto spread = [](const Spread& of) { return Json{{"ratio", of.median}, {"low", of.low}, {"high", of.high}}; };
   Json list = Json::array();
-  for (const ReplayRow& row : rows)
+  for (const ReplayRow& row : replay.rows)
     list.push_back({{"kernels", row.kind},
                     {"ops", row.ops.size()},
                     {"prefill", spread(row.prefill)},
                     {"decode", spread(row.decode)},
                     {"taken_back", row.takenBack}});
-  if (!rows.empty()) json["replay"] = list;
+  if (!replay.rows.empty()) json["replay"] = list;
+  if (!replay.leftOut.empty()) json["replay_left_out"] = replay.leftOut;
   return json;
 }
 
 /// Of a model: whether what was tuned helps in it. Bench of ops alone cannot know.
-static Result<std::vector<ReplayRow>> replayOf(const CommandLine& line, KernelLibrary& library, const std::vector<TuneOutcome>& outcomes,
-                                               const TuneOptions& options, double seconds) {
+static Result<Replay> replayOf(const CommandLine& line, KernelLibrary& library, const std::vector<TuneOutcome>& outcomes,
+                               const TuneOptions& options, double seconds) {
   std::vector<OpDesc> changed;
   for (const TuneOutcome& outcome : outcomes) {
     auto op = parseOp(outcome.op);
@@ -188,9 +191,9 @@ static Result<std::vector<ReplayRow>> replayOf(const CommandLine& line, KernelLi
   settings.stop = options.stop;
   if (options.progress)
     settings.progress = [](const std::string& what) { std::fprintf(stderr, "\r\033[Kin the model, with and without: %s", what.c_str()); };
-  auto rows = replayModel(library, *source, changed, settings);
+  auto replay = replayModel(library, *source, changed, settings);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
-  return rows;
+  return replay;
 }
 
 static void tuneFlags(CommandLine& line) {
@@ -257,11 +260,11 @@ static Result<int> tuneAndSay(const CommandLine& line, KernelLibrary& library, W
   auto outcomes = tuneWorkload(library, space, std::move(workload), options);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
-  std::vector<ReplayRow> replayed;
+  Replay replayed;
   if (replays && !options.stop.asked()) {
-    auto rows = replayOf(line, library, *outcomes, options, replaySeconds);
-    if (!rows) return rows.error();
-    replayed = std::move(*rows);
+    auto done = replayOf(line, library, *outcomes, options, replaySeconds);
+    if (!done) return done.error();
+    replayed = std::move(*done);
   }
   warnAbout(*outcomes, space, library.target());
   if (line.has("json"))
@@ -281,6 +284,8 @@ static Result<int> runTune(std::vector<std::string> args) {
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   auto options = tuneOptionsOf(line);
   if (!options) return options.error();
+  for (const char* file : {"json", "samples"})
+    if (auto good = checkResultFile(line.get(file)); !good) return good.error();
   auto library = libraryOf(line, true);
   if (!library) return library.error();
   options->stop = interruption();
