@@ -21,7 +21,7 @@ std::string_view text(Effort effort) { return kEfforts[static_cast<size_t>(effor
 Result<Effort> parseEffort(const std::string& given) {
   for (size_t i = 0; i < kEfforts.size(); ++i)
     if (kEfforts[i] == given) return static_cast<Effort>(i);
-  return badCommand(fmt::format("--effort {}: efforts are estimate, measure, patient, exhaustive", escaped(given)));
+  return badCommand(fmt::format("--effort {}: efforts are estimate, measure, patient, exhaustive", given.empty() ? "''" : escaped(given)));
 }
 
 namespace {

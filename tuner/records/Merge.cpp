@@ -150,7 +150,8 @@ Result<MergeCounts> mergeCaches(const std::string& directory, const std::vector<
     std::error_code code;
     bool known = fs::is_directory(path, code) || (fs::is_regular_file(path, code) && (name == kRecordFile || name == kJournalFile));
     if (!known)
-      return badInput(fmt::format("{}: neither a cache directory nor a {} or {} of one", escaped(path), kRecordFile, kJournalFile));
+      return badInput(fmt::format("{}: neither a cache directory nor a {} or {} of one", path.empty() ? "''" : escaped(path), kRecordFile,
+                                  kJournalFile));
   }
   auto folder = TrustedFolder::make(directory);
   if (!folder) return folder.error();

@@ -39,7 +39,7 @@ Result<double> parseSeconds(const std::string& given) {
     if (value && *value > 0 && std::isfinite(*value)) return *value * scale;
     break;
   }
-  return badCommand(fmt::format("tune: --budget {} is not a time such as 60s or 2m", escaped(given)));
+  return badCommand(fmt::format("tune: --budget {} is not a time such as 60s or 2m", given.empty() ? "''" : escaped(given)));
 }
 
 void showProgress(const TuneProgress& p) {
@@ -56,7 +56,8 @@ Result<Shard> parseShard(const std::string& given) {
   size_t slash = given.find('/');
   auto which = parseInt(given.substr(0, slash)), of = slash == std::string::npos ? which : parseInt(given.substr(slash + 1));
   bool good = slash != std::string::npos && which && of && *which >= 1 && *which <= *of && *of <= 1000000;
-  if (!good) return badCommand(fmt::format("tune: --shard {} is not a part such as 1/4, 2/4 ... 4/4", escaped(given)));
+  if (!good)
+    return badCommand(fmt::format("tune: --shard {} is not a part such as 1/4, 2/4 ... 4/4", given.empty() ? "''" : escaped(given)));
   return Shard{static_cast<size_t>(*which), static_cast<size_t>(*of)};
 }
 
@@ -98,6 +99,16 @@ void noteSpace(const SearchSpace& space, const Workload& workload) {
   }
 }
 
+/// Ops that run what is pinned, whatever was found.
+void warnOfPinned(const std::vector<TuneOutcome>& outcomes, const KernelLibrary& library) {
+  for (const TuneOutcome& o : outcomes) {
+    auto op = parseOp(o.op);
+    auto choice = op ? library.choose(*op) : Result<ScheduleChoice>(op.error());
+    if (choice && choice->from == "pinned")
+      logWarning(fmt::format("{} is pinned: it runs {}, whatever is found; --unpin frees it", o.op, text(choice->schedule)));
+  }
+}
+
 /// Ops that no other schedule was legal for.
 void warnAbout(const std::vector<TuneOutcome>& outcomes, const SearchSpace& space, const Target& target) {
   for (const TuneOutcome& o : outcomes) {
@@ -128,11 +139,14 @@ void sayWhatIsLeft(const std::vector<TuneOutcome>& outcomes, const std::string& 
 Result<std::vector<Schedule>> readCandidates(const std::string& file, const OpDesc& op, const Target& target) {
   auto bytes = readFile(file);
   if (!bytes) return bytes.error();
+  constexpr size_t kLongestSchedule = 1000;
   std::vector<Schedule> schedules;
   std::vector<std::string> lines = split(*bytes, '\n');
   for (size_t i = 0; i < lines.size(); ++i) {
     std::string given(trim(std::string_view(lines[i]).substr(0, lines[i].find('#'))));
     if (given.empty()) continue;
+    if (given.size() > kLongestSchedule)
+      return badInput(fmt::format("{}:{}: {} characters; a schedule has {} at most", escaped(file), i + 1, given.size(), kLongestSchedule));
     auto schedule = parseSchedule(given, op, target);
     if (!schedule) return badInput(fmt::format("{}:{}: {}", escaped(file), i + 1, schedule.error().message));
     schedules.push_back(*schedule);
@@ -143,7 +157,17 @@ Result<std::vector<Schedule>> readCandidates(const std::string& file, const OpDe
   return schedules;
 }
 
+/// Errors   BadCommand: flags about a search.
+Result<void> checkPinFlags(const CommandLine& line) {
+  const char* own = line.has("pin") ? "pin" : "unpin";
+  for (const char* flag : {"suite", "baseline", "model", "budget", "effort", "space", "again", "shard", "samples", "candidates", "json"})
+    if (line.has(flag)) return badCommand(fmt::format("tune: --{} is about one schedule of an OP; --{} does not go with that", own, flag));
+  if (line.has("pin") && line.has("unpin")) return badCommand("tune: one of --pin and --unpin");
+  return {};
+}
+
 Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library, const Stop& stop) {
+  if (auto good = checkPinFlags(line); !good) return good.error();
   if (line.words().empty()) return badCommand("tune: --pin and --unpin need an OP");
   auto entry = opFromWords(line.words());
   if (!entry) return entry.error();
@@ -241,7 +265,10 @@ static Result<void> narrowTo(const CommandLine& line, const Target& target, Work
   if (line.has("shard")) {
     auto shard = parseShard(line.get("shard"));
     if (!shard) return shard.error();
+    size_t all = workload.items.size();
     keepShard(workload, *shard);
+    if (workload.items.empty())
+      logWarning(fmt::format("tune: part {} has nothing to do: {} in all", escaped(line.get("shard")), counted(all, "op")));
   }
   for (const WorkloadItem& item : workload.items)
     if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits;
@@ -267,6 +294,7 @@ static Result<int> tuneAndSay(const CommandLine& line, KernelLibrary& library, W
     replayed = std::move(*done);
   }
   warnAbout(*outcomes, space, library.target());
+  warnOfPinned(*outcomes, library);
   if (line.has("json"))
     if (auto good = writeResult(jsonText(withReplay(jsonOf(*outcomes), replayed)), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
