@@ -186,6 +186,7 @@ with tempfile.TemporaryDirectory() as folder:
     # A part without ops ends well, as jobs of an array must; a pinned op keeps what is pinned.
     out = run("tune", "relu x=30", "--shard", "2/2", cache="none-yet", says="tune: part 2/2 has nothing to do: 1 op in all")
     check("relu" not in out, f"a part of nothing: {out}")
+    run("tune", "relu x=30", "--samples", "no/such/samples.csv", cache="none-yet", status=4, says="no/such/samples.csv: cannot write")
     check(not os.path.exists("none-yet"), "a command that was refused, or had nothing to do, left something behind")
     run("tune", "relu x=3000", "--pin", "unroll=1", cache="listed")
     run("tune", "relu x=3000", cache="listed", says="relu x=3000 is pinned: it runs lanes=")
