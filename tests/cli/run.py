@@ -119,7 +119,7 @@ with tempfile.TemporaryDirectory() as folder:
     expect(any(row["fma"] for row in rows) and not all(row["fma"] for row in rows), "levels with and without fma")
 
     # tune, then the tuned schedule is what runs; pin and unpin.
-    run("tune", "matmul m=32 n=32 k=32", "--quiet", "--budget", "3s")
+    run("tune", "matmul m=32 n=32 k=32", "--quiet", "--budget", "60s")
     expect("(tuned)" in run("show", "matmul m=32 n=32 k=32").stdout, "tuned")
     run("tune", "matmul m=32 n=32 k=32", "--pin", "mr=2 nr=16 lanes=4")
     expect("(pinned) mr=2 nr=16" in run("show", "matmul m=32 n=32 k=32").stdout, "pinned")

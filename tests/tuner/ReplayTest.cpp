@@ -103,6 +103,49 @@ TEST_CASE("of several kinds those go that do not help; what is pinned stays; all
   CHECK(text(*replay).find("matmul (" + std::to_string(matmuls.size()) + " ops): no help, its defaults run again") != std::string::npos);
 }
 
+TEST_CASE("a replay that was done is not done again, one that was not is, whoever tuned what it is about") {
+  Tuned tuned(64);
+  std::vector<OpDesc> matmuls = tuned.record("matmul", kSlowMatmul), norms = tuned.record("rmsnorm", kOtherNorm);
+  int timed = 0;
+  auto journal = Journal::open(tuned.folder.path + "/cache");
+  REQUIRE(journal);
+  ReplaySettings settings;
+  settings.journal = &*journal;
+  auto times = ratios({{"matmul", {1.2, 1.2}}, {"rmsnorm", {0.9, 0.9}}, {"all", {0.9, 0.9}}});
+  settings.timePairs = [&](const std::string& kind, bool prompt, int pairs) { return ++timed, times(kind, prompt, pairs); };
+  std::atomic<int> stop{0};
+  settings.stop = Stop(&stop);
+  settings.progress = [&](const std::string& kind) { stop = kind == "matmul" ? 1 : 0; };  // Ctrl-C in the middle
+  auto replay = replayModel(tuned.library, tuned.source, tuned.ops, settings);
+  REQUIRE(replay);
+  CHECK(replay->rows.size() == 1);
+  for (const OpDesc& op : matmuls) CHECK_FALSE(tuned.runsDefault(op));
+  settings.progress = {};
+  stop = 0;
+  replay = replayModel(tuned.library, tuned.source, tuned.ops, settings);  // ops that run their defaults are passed over
+  REQUIRE(replay);
+  REQUIRE(replay->rows.size() == 3);
+  CHECK(replay->rows[0].ops.size() == matmuls.size() + norms.size());
+  CHECK(replay->rows[1].takenBack);
+  timed = 0;
+  journal = Journal::open(tuned.folder.path + "/cache");
+  REQUIRE(journal);
+  replay = replayModel(tuned.library, tuned.source, tuned.ops, settings);
+  REQUIRE(replay);
+  CHECK(replay->rows.empty());
+  CHECK(timed == 0);
+  // Asked for, or with another schedule, it is.
+  settings.again = true;
+  replay = replayModel(tuned.library, tuned.source, tuned.ops, settings);
+  REQUIRE(replay);
+  CHECK(replay->rows.size() == 1);
+  settings.again = false;
+  tuned.record("rmsnorm", "rows=5");
+  replay = replayModel(tuned.library, tuned.source, tuned.ops, settings);
+  REQUIRE(replay);
+  CHECK(replay->rows.size() == 1);
+}
+
 TEST_CASE("what helps: surely faster in one and surely slower in none, or faster on the whole as far as can be seen") {
   auto about = [](double ratio, double width) { return Spread{ratio, ratio - width, ratio + width}; };
   Spread none;

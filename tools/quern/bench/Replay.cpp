@@ -1,6 +1,7 @@
 // tools/quern/bench/Replay.cpp — see Replay.h.
 #include "tools/quern/bench/Replay.h"
 
+#include "compiler/base/Sha256.h"
 #include "compiler/base/Text.h"
 #include "compiler/target/HostMemory.h"
 #include "tuner/search/Duel.h"
@@ -78,6 +79,43 @@ Result<std::string> whyTooLarge(const ModelSource& source, int64_t freeBytes) {
   return fmt::format("two copies of it need about {}, {} of memory are free", humanBytes(needed), humanBytes(there));
 }
 
+/// Of the kernels for these ops, those of few rows among them, which are tuned to what is not the default? One line each: op, schedules.
+std::map<std::string, OpDesc> changedOf(const KernelLibrary& library, const std::vector<OpDesc>& ops) {
+  constexpr int64_t kFewest = 1, kManyRows = 64;
+  std::map<std::string, OpDesc> changed;
+  for (const OpDesc& op : ops) {
+    auto choice = library.choose(op), plain = library.choose(op, "default");
+    if (!choice || !plain || choice->from != "tuned") continue;
+    auto at = [](const ScheduleChoice& own, int64_t rows) {
+      for (const RowClass& few : own.narrow)
+        if (rows <= few.rows) return text(few.schedule);
+      return text(own.schedule);
+    };
+    bool same = true;
+    std::string line = text(op);
+    for (int64_t rows = kFewest; rows <= kManyRows; rows *= 2) {
+      same = same && at(*choice, rows) == at(*plain, rows);
+      line += " | " + at(*choice, rows);
+    }
+    if (!same) changed.emplace(line, op);
+  }
+  return changed;
+}
+
+/// What a replay is written down as: the model and what it runs.
+TuneQuestion questionOf(const KernelLibrary& library, const ModelSource& source, const std::map<std::string, OpDesc>& changed) {
+  std::string all;
+  for (const auto& [line, op] : changed) all += line + "\n";
+  auto hash = sha256(all);
+  return asWritten({"model " + source.weights.label(), "", hash ? *hash : all, tuningCpu(library.target()), "", "replay"});
+}
+
+bool doneBefore(const Journal& journal, const TuneQuestion& question) {
+  for (const JournalLine& line : journal.lines([&](const TuneQuestion& q) { return q == question; }))
+    if (line.kind == JournalLine::Kind::End) return true;
+  return false;
+}
+
 /// The default again, in the records.
 Result<void> takeBack(KernelLibrary& library, const std::vector<OpDesc>& ops) {
   for (const OpDesc& op : ops) {
@@ -136,18 +174,25 @@ static Result<void> replayKinds(KernelLibrary& library, const ModelSource& sourc
   return {};
 }
 
-Result<Replay> replayModel(KernelLibrary& library, const ModelSource& source, const std::vector<OpDesc>& changed,
+Result<Replay> replayModel(KernelLibrary& library, const ModelSource& source, const std::vector<OpDesc>& ops,
                            const ReplaySettings& settings) {
-  std::map<std::string, std::vector<OpDesc>> kinds;
-  for (const OpDesc& op : changed) kinds[std::string(nameOf(op))].push_back(op);
   Replay replay;
-  if (kinds.empty()) return replay;
+  std::map<std::string, OpDesc> changed = changedOf(library, ops);
+  bool known = settings.journal != nullptr && !settings.again && doneBefore(*settings.journal, questionOf(library, source, changed));
+  if (changed.empty() || known) return replay;
   auto tooLarge = whyTooLarge(source, settings.freeBytes);
   if (!tooLarge) return tooLarge.error();
   replay.leftOut = *tooLarge;
   if (!replay.leftOut.empty()) return replay;
-  if (kinds.size() > 1) kinds["all"] = changed;
+  std::map<std::string, std::vector<OpDesc>> kinds, all;
+  for (const auto& [line, op] : changed) kinds[std::string(nameOf(op))].push_back(op), all["all"].push_back(op);
+  if (kinds.size() > 1) kinds.merge(all);
   if (auto good = replayKinds(library, source, kinds, settings, replay); !good) return good.error();
+  if (settings.journal == nullptr || replay.rows.size() < kinds.size()) return replay;
+  JournalLine done;
+  done.schedule = "replayed";
+  RunLog log(*settings.journal, questionOf(library, source, changedOf(library, ops)));  // what was taken back is not in it any more
+  if (auto good = log.end(done); !good) return good.error();
   return replay;
 }
 

@@ -200,22 +200,20 @@ static Json withReplay(Json json, const Replay& replay) {
 /// Of a model: whether what was tuned helps in it. Bench of ops alone cannot know.
 static Result<Replay> replayOf(const CommandLine& line, KernelLibrary& library, const std::vector<TuneOutcome>& outcomes,
                                const TuneOptions& options, double seconds) {
-  std::vector<OpDesc> changed;
-  for (const TuneOutcome& outcome : outcomes) {
-    auto op = parseOp(outcome.op);
-    if (!op || outcome.skipped || !outcome.reached) continue;
-    auto choice = library.choose(*op);
-    if (choice && choice->from == "tuned") changed.push_back(*op);
-  }
+  std::vector<OpDesc> ops;
+  for (const TuneOutcome& outcome : outcomes)
+    if (auto op = parseOp(outcome.op); op && outcome.reached) ops.push_back(*op);
   auto source = openModelOf(line);
   if (!source) return source.error();
   ReplaySettings settings;
   settings.threads = usableCpus();
   settings.seconds = seconds;
   settings.stop = options.stop;
+  settings.journal = options.journal;
+  settings.again = options.retune;
   if (options.progress)
     settings.progress = [](const std::string& what) { std::fprintf(stderr, "\r\033[Kin the model, with and without: %s", what.c_str()); };
-  auto replay = replayModel(library, *source, changed, settings);
+  auto replay = replayModel(library, *source, ops, settings);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   return replay;
 }
