@@ -128,7 +128,7 @@ double OpContest::timeOver(const Schedule& schedule) const {
 }
 
 Result<TuneOutcome> OpContest::runAgain(const Schedule& winner) {
-  if (auto ready = prepare(defaultSchedule(item_.op, library_.target()), " confirm"); !ready) return unprepared(ready.error());
+  if (auto ready = prepare(defaultSchedule(item_.op, library_.target()), kConfirmPart); !ready) return unprepared(ready.error());
   TuneProgress progress;
   outcome_.finished = admit(std::vector<Candidate>{{winner, {}}}, progress);
   if (!entrants_.empty()) best_ = entrants_.front();

@@ -22,7 +22,7 @@ std::string_view text(Effort effort) { return kEfforts[static_cast<size_t>(effor
 Result<Effort> parseEffort(const std::string& given) {
   for (size_t i = 0; i < kEfforts.size(); ++i)
     if (kEfforts[i] == given) return static_cast<Effort>(i);
-  return badCommand(fmt::format("--effort {}: efforts are estimate, measure, patient, exhaustive", escaped(given)));
+  return badCommand(fmt::format("--effort {}: efforts are estimate, measure, patient, exhaustive", given.empty() ? "''" : escaped(given)));
 }
 
 namespace {
@@ -101,15 +101,17 @@ Result<void> confirm(const OpContest::Tools& tools, const WorkloadItem& item, co
   auto decided = contest.runAgain(*schedule);
   if (stop.asked()) return {};  // as it was decided before
   if (!decided) return decided.error();
+  outcome.unconfirmed = !decided->finished;
   if (decided->schedule == outcome.schedule) return contest.closing()();
   logLine(LogTopic::Tune, fmt::format("{} | {}: did not win again", outcome.op, outcome.schedule));
   outcome.schedule = decided->schedule;
   outcome.speedup = 1;
   outcome.medianNs = decided->medianNs;
   if (!library.cache().enabled()) return {};
+  if (outcome.skipped) outcome.candidates = decided->candidates, outcome.ratio = decided->ratio, outcome.skipped = false;
   TuningRecord record = contest.record();
-  record.candidates = static_cast<int64_t>(outcome.candidates.size());
-  if (!outcome.finished) record.effort = kPartialEffort;
+  if (auto known = library.tuning().choose(item.op, library.target()))
+    record.candidates = known->record.candidates, record.effort = known->record.effort;
   if (auto good = library.tuning().add(record); !good) return good;
   return contest.closing()();
 }
@@ -144,6 +146,13 @@ TuneOutcome knownBefore(KernelLibrary& library, const WorkloadItem& item) {
   out.speedup = choice->record.ratio;
   out.medianNs = choice->record.medianNs;
   return out;
+}
+
+/// Was a run ended before what it recorded met the default once more?
+bool awaitsMeeting(KernelLibrary& library, const Journal& journal, const OpDesc& op) {
+  auto choice = library.tuning().choose(op, library.target());
+  if (!choice || choice->pinned || choice->schedule == text(defaultSchedule(op, library.target()))) return false;
+  return !metAgain(journal, choice->record);
 }
 
 TuneOutcome notReached(const WorkloadItem& item) {
@@ -188,6 +197,7 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
     const WorkloadItem& item = workload.items[i];
     if (!options.retune && alreadyTuned(library, item.op, options.effort)) {
       outcomes.push_back(knownBefore(library, item));
+      outcomes.back().unconfirmed = options.effort != Effort::Estimate && awaitsMeeting(library, tools.journal, item.op);
       continue;
     }
     if (all.asked()) {
@@ -201,10 +211,11 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
     TuneProgress progress{i, workload.items.size(), text(item.op), 0, 0, 1, budget ? left : pace};
     auto outcome = tuneOne(tools, space, item, options, {share, all}, progress);
     if (!outcome) return outcome.error();
+    outcome->unconfirmed = options.effort != Effort::Estimate && outcome->reached && outcome->speedup != 1;
     outcomes.push_back(std::move(*outcome));
   }
-  for (size_t i = 0; i < outcomes.size() && options.effort != Effort::Estimate && !all.asked(); ++i)
-    if (!outcomes[i].skipped && outcomes[i].reached && outcomes[i].speedup != 1)
+  for (size_t i = 0; i < outcomes.size() && !all.asked(); ++i)
+    if (outcomes[i].unconfirmed)
       if (auto good = confirm(tools, workload.items[i], options, all, outcomes[i]); !good) return good.error();
   return outcomes;
 }

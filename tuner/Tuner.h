@@ -61,11 +61,12 @@ struct TuneOutcome {
   double speedup = 1;  ///< default's time over the winner's
   Spread ratio;        ///< of the winner's last meeting with the default: its time over the default's
   double medianNs = 0;
-  double calls = 1;      ///< of the op in its workload
-  std::string noise;     ///< why the figures decide nothing small: what else the machine did; empty: it was quiet
-  bool reached = true;   ///< false: time was over before the default was verified; it runs, and nothing else is known
-  bool finished = true;  ///< false: interrupted or out of time before all candidates were seen
-  bool skipped = false;  ///< already tuned
+  double calls = 1;          ///< of the op in its workload
+  std::string noise;         ///< why the figures decide nothing small: what else the machine did; empty: it was quiet
+  bool reached = true;       ///< false: time was over before the default was verified; it runs, and nothing else is known
+  bool finished = true;      ///< false: interrupted or out of time before all candidates were seen
+  bool skipped = false;      ///< already tuned
+  bool unconfirmed = false;  ///< the winner has yet to meet the default once more: the next run sees to that
   std::vector<CandidateResult> candidates;
 };
 
