@@ -47,7 +47,10 @@ struct TuneOptions {
   double patienceSeconds = 10;  ///< what a candidate may take longer than the default before it is given up
   /// What runs in a worker in a candidate's place. Injected by tests.
   std::function<KernelRef(const KernelRef& real)> plant;
-  bool retune = false;  ///< also ops that are already tuned
+  /// For items of more than one thread: makes, in a worker, what runs a call's tasks on so many. Empty: all are timed on one.
+  std::function<TaskRunner(int threads)> runner;
+  std::function<bool(double flops)> worthSharing;  ///< whether a call of so many would be shared where it counts
+  bool retune = false;                             ///< also ops that are already tuned
   /// These and what is recorded meet the default, in place of the space's and whatever the effort affords: somebody else's search.
   std::vector<Schedule> candidates;
 };

@@ -146,7 +146,7 @@ with tempfile.TemporaryDirectory() as folder:
             check(few["schedule"] in page.words, f"{op}: rows={few['rows']} is missing")
     known = sorted(said["spearman"] for said in explained.values() if "spearman" in said)
     check(len(known) == 0 or f"{known[0]:.2f}worst" in page.words, "the worst Spearman is missing")
-    check("rows up to" in page.words, "no table over rows")
+    check("calls up to" in page.words, "no table over sizes")
 
     # The pictures: a point for each op; bars with the lengths that the times have; every timed candidate.
     roof = pictures[0]

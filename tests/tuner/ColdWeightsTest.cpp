@@ -44,7 +44,9 @@ size_t checkCold(const std::string& given, const std::string& schedules, const D
   std::vector<TensorSpec> specs = inputsOf(operands.inputs().op);
   auto elements = static_cast<size_t>(outputOf(operands.inputs().op).elements());
   std::vector<float> first;
-  for (KernelCall& call : *calls) {
+  for (std::vector<KernelCall>& round : *calls) {
+    REQUIRE(round.size() == 1);
+    KernelCall& call = round[0];
     std::fill_n(operands.result(), elements, -7.0F);
     call.run();
     std::vector<float> result(operands.result(), operands.result() + elements);

@@ -87,7 +87,7 @@ std::vector<std::string> decisions(const std::string& cache) {
     auto choice = library.choose(item.op);
     REQUIRE(choice);
     found.push_back(choice->from + " " + text(choice->schedule));
-    for (const RowClass& few : choice->narrow) found.push_back(fmt::format("{} {}", few.rows, text(few.schedule)));
+    for (const SizeClass& small : choice->sized) found.push_back(fmt::format("{} {}", text(small.most), text(small.schedule)));
   }
   return found;
 }

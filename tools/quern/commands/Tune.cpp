@@ -5,6 +5,7 @@
 #include "compiler/target/UsableCpus.h"
 #include "tools/quern/bench/Replay.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/commands/TuneRegime.h"
 #include "tools/quern/commands/TuneText.h"
 #include "tools/quern/cli/Json.h"
 #include "tools/quern/cli/ModelOpen.h"
@@ -231,6 +232,7 @@ static void tuneFlags(CommandLine& line) {
   line.toggle("again", "also what has been tuned before");
   line.value("shard", "I/N", "", "only part I of N of the ops: for several machines, or tasks of a job array; cache merge joins them")
       .value("samples", "FILE", "", "every sample as CSV: op, schedule, turn, pair, ratio");
+  regimeFlags(line);
   line.value("candidates", "FILE", "", "of OP: these schedules, one a line, in place of the space's; verified and timed like those");
 }
 
@@ -320,6 +322,7 @@ static Result<int> runTune(std::vector<std::string> args) {
   if (!workload) return workload.error();
   auto space = readSearchSpace(line.get("space"));
   if (!space) return space.error();
+  if (auto good = setRegime(line, *workload, *options); !good) return good.error();
   if (auto good = narrowTo(line, (*library)->target(), *workload, *options); !good) return good.error();
   noteSpace(*space, *workload);
   if (!(*library)->cache().enabled()) logWarning("without a cache what is tuned is shown and not kept");
