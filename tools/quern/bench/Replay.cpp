@@ -79,24 +79,25 @@ Result<std::string> whyTooLarge(const ModelSource& source, int64_t freeBytes) {
   return fmt::format("two copies of it need about {}, {} of memory are free", humanBytes(needed), humanBytes(there));
 }
 
-/// Of the kernels for these ops, those of few rows among them, which are tuned to what is not the default? One line each: op, schedules.
+/// Which of these ops run what was tuned, and not their defaults, at some size? By a line of all that each runs.
 std::map<std::string, OpDesc> changedOf(const KernelLibrary& library, const std::vector<OpDesc>& ops) {
-  constexpr int64_t kFewest = 1, kManyRows = 64;
+  constexpr int64_t kMostRows = 64, kMostKeys = 16384;
+  auto at = [](const ScheduleChoice& own, int64_t rows, int64_t keys) {
+    auto found = std::find_if(own.sized.begin(), own.sized.end(), [&](const SizeClass& one) { return one.most.covers(rows, keys); });
+    return text(found == own.sized.end() ? own.schedule : found->schedule);
+  };
   std::map<std::string, OpDesc> changed;
   for (const OpDesc& op : ops) {
     auto choice = library.choose(op), plain = library.choose(op, "default");
     if (!choice || !plain || choice->from != "tuned") continue;
-    auto at = [](const ScheduleChoice& own, int64_t rows) {
-      for (const RowClass& few : own.narrow)
-        if (rows <= few.rows) return text(few.schedule);
-      return text(own.schedule);
-    };
     bool same = true;
     std::string line = text(op);
-    for (int64_t rows = kFewest; rows <= kManyRows; rows *= 2) {
-      same = same && at(*choice, rows) == at(*plain, rows);
-      line += " | " + at(*choice, rows);
-    }
+    for (int64_t rows = 1; rows <= kMostRows; rows *= 2)
+      for (int64_t keys = 1; keys <= kMostKeys; keys *= 4) {
+        std::string runs = at(*choice, rows, keys);
+        same = same && runs == at(*plain, rows, keys);
+        line += " | " + runs;
+      }
     if (!same) changed.emplace(line, op);
   }
   return changed;

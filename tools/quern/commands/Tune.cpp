@@ -161,7 +161,8 @@ Result<std::vector<Schedule>> readCandidates(const std::string& file, const OpDe
 /// Errors   BadCommand: flags about a search.
 Result<void> checkPinFlags(const CommandLine& line) {
   const char* own = line.has("pin") ? "pin" : "unpin";
-  for (const char* flag : {"suite", "baseline", "model", "budget", "effort", "space", "again", "shard", "samples", "candidates", "json"})
+  for (const char* flag : {"suite", "baseline", "model", "budget", "effort", "space", "again", "shard", "samples", "candidates", "json",
+                           "at", "cache-state", "threads"})
     if (line.has(flag)) return badCommand(fmt::format("tune: --{} is about one schedule of an OP; --{} does not go with that", own, flag));
   if (line.has("pin") && line.has("unpin")) return badCommand("tune: one of --pin and --unpin");
   return {};
