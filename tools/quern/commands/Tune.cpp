@@ -221,7 +221,7 @@ static Result<Replay> replayOf(const CommandLine& line, KernelLibrary& library, 
 }
 
 static void tuneFlags(CommandLine& line) {
-  line.common({"cpu", "cache", "json"})
+  line.common({"cpu", "cache", "json", "threads"})
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
   modelFlag(line, "every op of a model")

@@ -12,8 +12,7 @@ namespace quern {
 
 void regimeFlags(CommandLine& line) {
   line.value("at", "SIZES", "", "of OP: the sizes of its calls and how often each, as \"m=1 x8, m=32\"; they are timed as that mix")
-      .value("cache-state", "STATE", "", "hot: the same weights in every call; cold-weights: out of the caches, as in a large model")
-      .common({"threads"});
+      .value("cache-state", "STATE", "", "hot: the same weights in every call; cold-weights: out of the caches, as in a large model");
 }
 
 /// "m=1 kv=25 x8": every run-time dimension of the op once.
@@ -34,12 +33,12 @@ static Result<SizePoint> parseSize(std::string_view given, const std::vector<std
       continue;
     }
     std::string name = word.substr(0, equals);
-    auto value = equals == std::string::npos ? std::nullopt : parseInt(word.substr(equals + 1));
+    int64_t count = equals == std::string::npos ? 0 : parseInt(word.substr(equals + 1)).value_or(0);
     if (std::find(names.begin(), names.end(), name) == names.end())
       return wrong(names.empty() ? "the op leaves no dimension open (*)"
                                  : fmt::format("'{}' is not {}", escaped(name), join(names, " or ")));
-    if (!value || *value < 1 || *value > (int64_t{1} << 40)) return wrong(fmt::format("'{}': a count is needed", escaped(word)));
-    size.dims[name] = *value;
+    if (count < 1 || count > (int64_t{1} << 40)) return wrong(fmt::format("'{}': a count is needed", escaped(word)));
+    size.dims[name] = count;
   }
   for (const std::string& name : names)
     if (!size.dims.contains(name)) return wrong(name + " is missing");
