@@ -271,6 +271,8 @@ llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::
     case LoopOp::ReduceMin: return reduce(ir, e, LoopOp::Min, args[0]);
     case LoopOp::Shuffle: return shuffle(ir, e, args[0], args[1]);
     case LoopOp::Lookup: return lookup(ir, e, args[0], contract);
+    case LoopOp::BytesU8:
+    case LoopOp::BytesI8: return ir.CreateBitCast(args[0], inLanes(ir.getInt8Ty(), e.type.lanes));
     case LoopOp::Dot4: return dot4(ir, e, args, contract);
     default: return binary(ir, e, args[0], args[1]);
   }

@@ -86,7 +86,13 @@ static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& progra
   const auto& matmul = std::get<MatmulOp>(op);
   out.use = BufferUse::Weight;
   out.type = matmul.w;
-  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(), matmul.k.value, matmul.n.value, matmul.batch.value, matmul.tb, matmul.w};
+  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(),
+              matmul.k.value,
+              matmul.n.value,
+              matmul.batch.value,
+              matmul.tb,
+              matmul.w,
+              matmul.a == RoundedTo::Q8};
   return out;
 }
 

@@ -4,7 +4,13 @@
 #include "compiler/base/Check.h"
 #include "compiler/base/Half.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <iterator>
+#include <limits>
+#include <tuple>
+#include <utility>
 
 namespace quern {
 
@@ -30,26 +36,73 @@ static void q4_0(const std::byte* block, float* values) {
   }
 }
 
+/// Scale and minimum of sub-block `s` of a q4_K.
+static std::pair<int, int> sixBits(const std::byte* scales, int s) {
+  if (s < 4) return {byteAt(scales, s) & 63, byteAt(scales, 4 + s) & 63};
+  return {(byteAt(scales, 4 + s) & 15) | (byteAt(scales, s - 4) >> 6 << 4), (byteAt(scales, 4 + s) >> 4) | (byteAt(scales, s) >> 6 << 4)};
+}
+static int nibbleOf(const std::byte* q4K, int i) { return (byteAt(q4K + 16, 32 * (i / 64) + i % 32) >> (4 * (i / 32 % 2))) & 15; }
+
 static void q4_K(const std::byte* block, float* values) {
   float d = floatOfHalf(halfAt(block)), dmin = floatOfHalf(halfAt(block + 2));
-  const std::byte *scales = block + 4, *nibbles = block + 16;
   for (int s = 0; s < 8; ++s) {
-    int scale = s < 4 ? byteAt(scales, s) & 63 : (byteAt(scales, 4 + s) & 15) | (byteAt(scales, s - 4) >> 6 << 4);
-    int least = s < 4 ? byteAt(scales, 4 + s) & 63 : (byteAt(scales, 4 + s) >> 4) | (byteAt(scales, s) >> 6 << 4);
+    auto [scale, least] = sixBits(block + 4, s);
     float step = d * static_cast<float>(scale), minimum = dmin * static_cast<float>(least);
-    for (int i = 0; i < 32; ++i)
-      values[32 * s + i] = step * static_cast<float>((byteAt(nibbles, 32 * (s / 2) + i) >> (4 * (s % 2))) & 15) - minimum;
+    for (int i = 32 * s; i < 32 * s + 32; ++i) values[i] = step * static_cast<float>(nibbleOf(block, i)) - minimum;
   }
+}
+
+/// q - 32.
+static int sixthOf(const std::byte* q6K, int i) {
+  int half = i / 128, group = i / 32 % 4, within = i % 32;
+  int low = (byteAt(q6K, 64 * half + 32 * (group % 2) + within) >> (4 * (group / 2))) & 15;
+  int high = (byteAt(q6K, 128 + 32 * half + within) >> (2 * group)) & 3;
+  return (low | (high << 4)) - 32;
 }
 
 static void q6_K(const std::byte* block, float* values) {
   float d = floatOfHalf(halfAt(block + 208));
-  for (int i = 0; i < 256; ++i) {
-    int half = i / 128, group = i / 32 % 4, within = i % 32;
-    int low = (byteAt(block, 64 * half + 32 * (group % 2) + within) >> (4 * (group / 2))) & 15;
-    int high = (byteAt(block, 128 + 32 * half + within) >> (2 * group)) & 3;
-    values[i] = d * static_cast<float>(signedAt(block, 192 + i / 16)) * static_cast<float>((low | (high << 4)) - 32);
+  for (int i = 0; i < 256; ++i) values[i] = d * static_cast<float>(signedAt(block, 192 + i / 16)) * static_cast<float>(sixthOf(block, i));
+}
+
+WholeBlock wholeBlock(ElementType type, const std::byte* block) {
+  WholeBlock whole;
+  std::fill(std::begin(whole.scale), std::end(whole.scale), 1);
+  std::fill(std::begin(whole.least), std::end(whole.least), 0);
+  whole.d = floatOfHalf(halfAt(type == ElementType::Q6_K ? block + 208 : block));
+  switch (type) {
+    case ElementType::Q8_0:
+      for (int i = 0; i < 32; ++i) whole.q[i] = signedAt(block, 2 + i);
+      return whole;
+    case ElementType::Q4_0:
+      for (int i = 0; i < 32; ++i) whole.q[i] = ((byteAt(block, 2 + i % 16) >> (i < 16 ? 0 : 4)) & 15) - 8;
+      return whole;
+    case ElementType::Q4_K:
+      whole.dmin = floatOfHalf(halfAt(block + 2));
+      for (int s = 0; s < 8; ++s) std::tie(whole.scale[s], whole.least[s]) = sixBits(block + 4, s);
+      for (int i = 0; i < 256; ++i) whole.q[i] = nibbleOf(block, i);
+      return whole;
+    default:
+      QUERN_CHECK(type == ElementType::Q6_K);
+      whole.each = 16;
+      for (int s = 0; s < 16; ++s) whole.scale[s] = signedAt(block, 192 + s);
+      for (int i = 0; i < 256; ++i) whole.q[i] = sixthOf(block, i);
+      return whole;
   }
+}
+
+CodedBlock codedBlock(const float* x) {
+  constexpr float kLeast = 0x1p-120F, kPart = 0x1.020408p-7F;
+  CodedBlock out{0, {}};
+  float amax = 0;
+  bool finite = true;
+  for (int i = 0; i < CodedBlock::kElements; ++i) amax = std::max(amax, std::fabs(x[i])), finite = finite && std::isfinite(x[i]);
+  if (!finite) return {std::numeric_limits<float>::quiet_NaN(), {}};
+  if (amax < kLeast) return out;
+  out.scale = amax * kPart;
+  float inverse = 127 / amax;
+  for (int i = 0; i < CodedBlock::kElements; ++i) out.codes[i] = static_cast<int>(std::nearbyint(x[i] * inverse));
+  return out;
 }
 
 void rowValues(ElementType type, const std::byte* row, int64_t elements, float* values) {

@@ -10,4 +10,25 @@ namespace quern {
 /// `elements` values (whole blocks) of a stored row as f32. i32 is no weight.
 void rowValues(ElementType type, const std::byte* row, int64_t elements, float* values);
 
+/// A quantised block in whole numbers: value i is d scale[i / each] q[i] - dmin least[i / each].
+struct WholeBlock {
+  int each = 32;  ///< elements of a sub-block: 32, or 16 (q6_K)
+  float d = 0, dmin = 0;
+  int q[256], scale[16], least[16];
+};
+/// `block`: formatOf(type).blockBytes of q8_0, q4_0, q4_K or q6_K.
+WholeBlock wholeBlock(ElementType type, const std::byte* block);
+
+/// What A is rounded to with a=q8, 32 neighbours along k: x is about scale codes[i].
+///
+///   NaN or Inf among them   scale NaN, codes 0
+///   amax < 2^-120           scale 0, codes 0
+///   else                    scale = amax 0x1.020408p-7f (1/127, rounded), codes = nearest even of x (127 / amax)
+struct CodedBlock {
+  static constexpr int kElements = 32;
+  float scale = 0;
+  int codes[kElements];
+};
+CodedBlock codedBlock(const float* x);
+
 }  // namespace quern

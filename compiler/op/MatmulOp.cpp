@@ -10,8 +10,9 @@
 namespace quern {
 
 OpDoc MatmulOp::doc() {
-  return {"m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|q8_0|q4_0|q4_K|q6_K] [acc=1] [ep=bias+gelu_tanh+residual]",
-          "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; acc=1: C += ...; ep: stages "
+  return {"m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|q8_0|q4_0|q4_K|q6_K] [a=f32|q8] [acc=1] [ep=bias+gelu_tanh+residual]",
+          "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first; "
+          "acc=1: C += ...; ep: stages "
           "left to right or an expression in x",
           "A, B, C if acc=1, then each operand of ep as it appears (bias [n], residual [m,n])"};
 }
@@ -45,6 +46,7 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   op.tb = reader.takeFlag("tb");
   op.constB = reader.takeChoice("const", {"", "b"}) == 1;
   op.w = kWeightTypes[reader.takeChoice("w", weightTypeNames())];
+  op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "q8"}));
   op.acc = reader.takeFlag("acc");
   if (auto text = reader.take("ep")) {
     auto ep = parseEpilogue(*text);
@@ -80,6 +82,7 @@ KeyValues MatmulOp::write() const {
   if (tb) out.set("tb", "1");
   if (constB) out.set("const", "b");
   if (w != ElementType::F32) out.set("w", std::string(text(w)));
+  if (a == RoundedTo::Q8) out.set("a", "q8");
   if (acc) out.set("acc", "1");
   if (ep != nullptr) out.set("ep", epilogueText(*ep));
   for (const auto& [name, shape] : operandShapes) out.set(name, text(shape));
@@ -95,6 +98,11 @@ Result<void> MatmulOp::validate() const {
   if (isQuantised(w) && (!tb || k.value % format.block != 0))
     return badCommand(fmt::format("matmul: w={} {}; its blocks are {} neighbours along k of a weight stored [n,k]", format.name,
                                   tb ? fmt::format("with k={}", text(k)) : "without tb=1", format.block));
+  if (a == RoundedTo::Q8 && !isQuantised(w))
+    return badCommand(fmt::format("matmul: a=q8 with w={}; it goes with weights in blocks: q8_0, q4_0, q4_K, q6_K", format.name));
+  if (a == RoundedTo::Q8 && ta) return badCommand("matmul: a=q8 with ta=1; its blocks are neighbours along k of an A stored [m,k]");
+  for (const auto& [name, shape] : operandShapes)
+    if (name == "a") return badCommand("matmul: an operand of ep named a, which is what A is rounded to; name it otherwise");
   for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}})
     if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
   for (const auto& [name, shape] : operandShapes) {

@@ -16,7 +16,16 @@ namespace quern {
 /// Numeric  order=seq: one FMA chain over ascending k from +0 (from C with acc). |error| <= (k + 2) u S,
 ///          S = sum|a||b| + |bias| + |residual| + |C|, u = 2^-24.
 /// Errors   validate(): BadCommand naming the field.
+///          a=q8: A in codes and scales sa, of a weight d (q - least) the dots D of a (sub-)block in whole numbers, exactly:
+///            q8_0, q4_0   acc = fma(float(D), sa d, acc)
+///            q4_K         acc = fma(float(D), sa (d scale), acc), then fma(-float(sum of codes), sa (dmin least), acc)
+///            q6_K         D = scale0 D0 + scale1 D1, then as q8_0
+///          block after block, each product of scales rounded; the same bits on every level. Against A as it was, the error is at most
+///          the sum over blocks of amax / 254 sum|B| (1 + 2^-20), and what f32 would err.
 /// Source   Higham, Accuracy and Stability of Numerical Algorithms, ch. 3.
+/// What A is rounded to before it is multiplied: nothing; or, 32 neighbours along k together, whole numbers and a scale (BlockValues.h).
+enum class RoundedTo : uint8_t { F32, Q8 };
+
 struct MatmulOp {
   static constexpr std::string_view kName = "matmul";
   static constexpr OpClass kClass = OpClass::Contraction;
@@ -25,6 +34,7 @@ struct MatmulOp {
   bool batched = false;  ///< arrays have the leading axis, of whatever length
   bool ta = false, tb = false, constB = false, acc = false;
   ElementType w = ElementType::F32;                          ///< of a weight's elements; its products are of the f32 that they stand for
+  RoundedTo a = RoundedTo::F32;                              ///< A as it is multiplied
   ScalarExprRef ep;                                          ///< null: none
   std::vector<std::pair<std::string, Shape>> operandShapes;  ///< of ep's operands other than x, bias, residual
 

@@ -46,6 +46,35 @@ void accumulate(Row& row, const MatmulOp& op, const float* a, const std::vector<
   }
 }
 
+/// The same of A's codes and B's blocks, as MatmulOp.h has it: sums of whole numbers, then of their products with the scales.
+void accumulateCoded(Row& row, const MatmulOp& op, const float* a, const std::byte* b, const std::vector<int64_t>& columns) {
+  constexpr int kBlock = CodedBlock::kElements;
+  const ElementFormat& format = formatOf(op.w);
+  std::vector<CodedBlock> coded;
+  for (int64_t k = 0; k < op.k.value; k += kBlock) coded.push_back(codedBlock(a + k));
+  for (size_t j = 0; j < columns.size(); ++j)
+    for (int64_t k = 0; k < op.k.value; k += format.block) {
+      WholeBlock whole = wholeBlock(op.w, b + bytesOf(op.w, columns[j] * op.k.value + k));
+      for (int64_t first = 0; first < format.block; first += kBlock) {
+        const CodedBlock& own = coded[static_cast<size_t>((k + first) / kBlock)];
+        double product = 0, least = 0, size = 0;
+        for (int i = 0; i < kBlock; ++i) {
+          int64_t at = first + i;
+          int scale = whole.scale[at / whole.each], minimum = whole.least[at / whole.each];
+          product += own.codes[i] * scale * whole.q[at];
+          least += own.codes[i] * minimum;
+          size += std::fabs(static_cast<double>(own.codes[i])) *
+                  (std::abs(scale * whole.q[at]) * std::fabs(double{whole.d}) + minimum * std::fabs(double{whole.dmin}));
+        }
+        // A sub-block's own scale is what may be 0 beside an Inf.
+        bool never = op.w == ElementType::Q4_K && whole.scale[first / whole.each] == 0 && std::isinf(whole.d);
+        row.sum[j] += never ? NAN : product * (double{own.scale} * whole.d);
+        if (op.w == ElementType::Q4_K) row.sum[j] -= least * (double{own.scale} * whole.dmin);
+        row.magnitude[j] += std::fabs(double{own.scale}) * size;
+      }
+    }
+}
+
 /// The columns of one batch of B that are looked at, in double, [k][columns].
 std::vector<double> columnsOf(const MatmulOp& op, const void* stored, int64_t batch, const std::vector<int64_t>& columns) {
   auto n = static_cast<size_t>(op.n.value), k = static_cast<size_t>(op.k.value), count = columns.size();
@@ -85,17 +114,22 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, co
   Sample sample(op, scope);
   for (int64_t batch : sample.batches) {
     if (scope.stop.asked()) break;
-    std::vector<double> b = columnsOf(op, inputs[1].data, batch, sample.columns);
+    std::vector<double> b;
+    if (op.a == RoundedTo::F32) b = columnsOf(op, inputs[1].data, batch, sample.columns);
     double work = static_cast<double>(k) * static_cast<double>(sample.columns.size());
     forRows(static_cast<int64_t>(sample.rows.size()), work, {INFINITY, scope.stop}, [&](int64_t which) {
       int64_t i = sample.rows[static_cast<size_t>(which)];
       Row row{std::vector<double>(sample.columns.size()), std::vector<double>(sample.columns.size())};
-      accumulate(row, op, inputs[0].f32() + batch * m * k, b, i);
+      if (op.a == RoundedTo::F32) accumulate(row, op, inputs[0].f32() + batch * m * k, b, i);
+      else
+        accumulateCoded(row, op, inputs[0].f32() + (batch * m + i) * k,
+                        static_cast<const std::byte*>(inputs[1].data) + batch * bytesOf(op.w, n * k), sample.columns);
       for (size_t column = 0; column < sample.columns.size(); ++column) {
         int64_t j = sample.columns[column];
         auto at = static_cast<size_t>((batch * m + i) * n + j);
         double c = op.acc ? inputs[2].f32()[at] : 0;
-        Bounded x{row.sum[column] + c, kind == DataKind::Integer ? 0 : unit * (row.magnitude[column] + std::fabs(c))};
+        Bounded x{row.sum[column] + c,
+                  kind == DataKind::Integer && op.a == RoundedTo::F32 ? 0 : unit * (row.magnitude[column] + std::fabs(c))};
         if (std::isnan(x.error)) x.error = 0;  // Inf x 0: the value is NaN and says so
         if (op.ep != nullptr)
           x = evaluate(*op.ep, [&](const std::string& name) {

@@ -48,12 +48,27 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
        &MatmulSchedule::convert,
        "a weight that is not f32 becomes f32 in registers at each use, or once for a task's rows, in scratch",
        {"registers", "scratch"}},
+      {"dots",
+       &MatmulSchedule::dots,
+       "with a=q8, dots of bytes: vnni is one instruction for four products; plain is what the level has without it",
+       {"plain", "vnni"}},
       {"order",
        &MatmulSchedule::order,
        "numeric: seq is one chain of fma per output over ascending k; split:P is P chains over P ranges of k, folded in halves",
        {"seq", "split:2", "split:4", "split:8"}},
   };
   return all;
+}
+
+/// The feature that dots=vnni needs in vectors of so many lanes.
+static std::string vnniFor(int64_t lanes) { return lanes == 16 ? "avx512vnni" : "avxvnni"; }
+static bool hasFeature(const Target& target, const std::string& feature) {
+  return std::find(target.features.begin(), target.features.end(), feature) != target.features.end();
+}
+
+std::vector<std::string> MatmulSchedule::needs(const OpDesc& given) const {
+  bool vnni = std::get<MatmulOp>(given).a == RoundedTo::Q8 && dots == DotsVnni;
+  return vnni ? std::vector<std::string>{vnniFor(lanes)} : std::vector<std::string>();
 }
 
 static bool mustPack(const MatmulOp& op) { return op.constB || op.tb; }
@@ -95,6 +110,12 @@ TileSize bestTile(int64_t m, int64_t n, int64_t lanes, const IsaLevel& isa) {
   return best;
 }
 
+/// Of dots of bytes: chains are short and many, what binds is how often the words of a block are read and taken apart.
+TileSize codedTile(int64_t m, const IsaLevel& isa) {
+  bool many = isa.vectorRegisters == 32;
+  return {std::min<int64_t>(many ? 16 : 4, std::max<int64_t>(1, m)), 1};
+}
+
 }  // namespace
 
 int64_t MatmulSchedule::prefetchFor(ElementType type) {
@@ -108,12 +129,12 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   MatmulSchedule s;
   s.lanes = target.vectorLanes();
   int64_t m = op.m.any() ? 256 : op.m.value, n = op.n.any() ? 256 : op.n.value, k = op.k.any() ? 256 : op.k.value;
-  TileSize tile = bestTile(m, op.n.any() ? int64_t{1} << 20 : n, s.lanes, isa);
+  TileSize tile = op.a == RoundedTo::Q8 ? codedTile(m, isa) : bestTile(m, op.n.any() ? int64_t{1} << 20 : n, s.lanes, isa);
   s.mr = tile.rows;
   s.nr = tile.vectors * s.lanes;
   bool narrow = m <= 16;
   // Long steps of a few chains: every load of a step in one place, which the prefetcher of L1 follows best.
-  s.unrollK = s.mr <= 2 ? 1 : isa.vectorRegisters == 32 ? 4 : 2;
+  s.unrollK = s.mr <= 2 || op.a == RoundedTo::Q8 ? 1 : isa.vectorRegisters == 32 ? 4 : 2;
   // Blocks of even size, near these: the last task is not much smaller than the others.
   auto even = [](int64_t size, int64_t near, int64_t step) {
     size = std::max<int64_t>(1, size);
@@ -132,13 +153,15 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   s.pack = mustPack(op) || pays ? PackB : PackNone;
   if (op.w != ElementType::F32) {
     // What is made f32 once must serve many rows; few rows take fewer columns, for scales need registers too.
-    s.convert = m >= 32 ? ConvertScratch : ConvertRegisters;
+    bool coded = op.a == RoundedTo::Q8;
+    s.convert = m >= 32 && !coded ? ConvertScratch : ConvertRegisters;
+    if (coded && hasFeature(target, vnniFor(s.lanes))) s.dots = DotsVnni;
     while (s.registers(op, target) > isa.vectorRegisters && s.nr > s.lanes) s.nr -= s.lanes;
     while (s.registers(op, target) > isa.vectorRegisters && s.mr > 1) --s.mr;
     s.mc = roundUp(s.mc, s.mr);
     s.nc = narrow ? s.nr : roundUp(s.nc, s.nr);
     s.kc = roundUp(s.kc, formatOf(op.w).block);
-    s.prefetch = s.convert == ConvertRegisters ? prefetchFor(op.w) : 0;
+    s.prefetch = s.convert == ConvertRegisters && (!coded || narrow) ? prefetchFor(op.w) : 0;
   }
   return s;
 }
@@ -155,6 +178,8 @@ void MatmulSchedule::complete(const std::vector<std::string>& given) {
 
 int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) const {
   int64_t vectors = nr / lanes;
+  constexpr int64_t kQuads = 8, kDot = 3;
+  if (op.a == RoundedTo::Q8) return mr * vectors + kQuads + kDot;
   // What a quantised weight holds for each vector beside its value: scale, minimum, words of nibbles.
   int64_t parts = convert == ConvertScratch || !isQuantised(op.w) ? 0 : op.w == ElementType::Q8_0 ? 1 : op.w == ElementType::Q4_0 ? 2 : 3;
   constexpr int64_t kTables = 2;
@@ -163,6 +188,13 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
 
 /// Elements of A that a task may copy: 16 MiB.
 static constexpr int64_t kMaxCopy = int64_t{1} << 22;
+
+/// What has no meaning where dots of bytes are all there is.
+void MatmulSchedule::checkDots(ScheduleCheck& check) const {
+  if (unrollK != 1) check.fail(fmt::format("unroll_k={} with a=q8, whose step is a block; legal: unroll_k=1", unrollK));
+  if (convert == ConvertScratch) check.fail("convert=scratch with a=q8, which makes no f32 of a weight; legal: convert=registers");
+  if (packsA()) check.fail("pack=ab with a=q8, whose codes lie together already; legal: pack=b");
+}
 
 Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target) const {
   const auto& op = std::get<MatmulOp>(given);
@@ -192,6 +224,10 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   if (packsA() && op.ta) check.fail("pack=a, but an A stored [k,m] is read in order as it is; legal: pack=none, pack=b");
   if (packsA() && (kc > kMaxCopy || mc > kMaxCopy / kc))
     check.fail(fmt::format("pack=a with mc={} kc={} copies more than {} elements a task", mc, kc, kMaxCopy));
+  if (op.a == RoundedTo::Q8) checkDots(check);
+  if (dots == DotsVnni && (op.a != RoundedTo::Q8 || !hasFeature(target, vnniFor(lanes))))
+    check.fail(op.a != RoundedTo::Q8 ? "dots=vnni without a=q8; legal: dots=plain"
+                                     : fmt::format("dots=vnni with lanes={} needs {}, which {} lacks", lanes, vnniFor(lanes), target.name));
   const ElementFormat& format = formatOf(op.w);
   if (op.w == ElementType::F32 && convert == ConvertScratch) check.fail("convert=scratch, but B is f32 already; legal: convert=registers");
   if (convert == ConvertScratch && prefetch > 0)

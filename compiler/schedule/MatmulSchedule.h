@@ -28,6 +28,7 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   enum Inner : int64_t { InnerColumns, InnerRows };
   enum PrefetchC : int64_t { PrefetchNoC, PrefetchTile, PrefetchBelow };
   enum Convert : int64_t { ConvertRegisters, ConvertScratch };
+  enum Dots : int64_t { DotsPlain, DotsVnni };
 
   int64_t mr = 1, nr = 4, mc = 64, kc = 512, nc = 256;
   int64_t lanes = 4, unrollK = 1;
@@ -37,6 +38,7 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   int64_t prefetch = 0, prefetchPanel = 0, prefetchC = PrefetchNoC;
   int64_t tail = 0;
   int64_t convert = ConvertRegisters;
+  int64_t dots = DotsPlain;
   int64_t order = 0;
 
   bool packsA() const { return (pack & PackA) != 0; }
@@ -61,6 +63,7 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   std::string kind() const;
   /// False with fewer than eight tasks that are also fewer than `base` has: one thread may like large blocks, two would wait.
   bool enoughTasks(const MatmulSchedule& base, const OpDesc& op) const;
+  std::vector<std::string> needs(const OpDesc& op) const;
 
   static SizeDims sizeDims(const OpDesc& op);
   /// The same packed copy, the same numeric order.
@@ -72,6 +75,7 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   static double stepCycles(int64_t rows, int64_t vectors, const IsaLevel& isa);
   /// Steps ahead that a weight of this type is best prefetched where few rows use it.
   static int64_t prefetchFor(ElementType type);
+  void checkDots(class ScheduleCheck& check) const;
   /// Vector registers of one tile.
   int64_t registers(const MatmulOp& op, const Target& target) const;
   bool operator==(const MatmulSchedule&) const = default;

@@ -25,12 +25,21 @@ namespace quern {
 ///   q4_K             d[P], dmin[P], scales[12][P] bytes, nibbles[32][P] as in q4_0
 ///   q6_K             d[P], scales[16][P] int8, low[32][P]: nibbles as in q4_0, high[16][P]: word w holds k = 16 w + i in bits 2 i
 ///
+/// `quads`, for dots of bytes with codes (a=q8): the same parts, words of other neighbours; quad e < 4 of sixteen elements are e, e + 4,
+/// e + 8, e + 12, in bytes 0 to 3:
+///
+///   q8_0             d[P], words[8][P]: quads of elements 0 to 15, then of the others, each byte q + 128
+///   q4_0, q4_K       word w of 32 elements: quad w of the first sixteen in the low nibbles of its bytes, of the others in the high ones
+///   q6_K             low[32][P] as q4_0, two for sixteen; high[16][P]: word h holds sixteen elements, the pairs of quad e in bits 2 e of
+///                    its bytes
+///
 /// A block takes as many bytes as in the file. Panel p of batch b is at (b panels + p) panelBytes().
 struct PackLayout {
   int64_t panel = 0;  ///< 0: not packed
   int64_t depth = 0, columns = 0, batch = 1;
   bool transposed = false;  ///< the source is stored [n,k]
   ElementType type = ElementType::F32;
+  bool quads = false;
 
   int64_t panels() const { return panel == 0 ? 0 : ceilDiv(columns, panel); }
   int64_t panelBytes() const { return panel * bytesOf(type, depth); }

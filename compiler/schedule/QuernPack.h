@@ -12,7 +12,7 @@ extern "C" {
 /* What a weight's elements are; the blocks of the quantised ones are GGUF's. */
 enum { QUERN_F32, QUERN_F16, QUERN_BF16, QUERN_Q8_0, QUERN_Q4_0, QUERN_Q4_K, QUERN_Q6_K };
 
-/* A buffer line's panel=, depth=, columns=, batch=, transposed= and type=.
+/* A buffer line's panel=, depth=, columns=, batch=, transposed=, type= and quads=.
  *
  *   packed        batch x panels of `panel` columns, the last panel filled up with zero bytes
  *   a panel       block after block along depth
@@ -25,6 +25,7 @@ typedef struct QuernPack {
   int64_t panel, depth, columns, batch;
   int transposed; /* the source is stored [columns, depth] */
   int type;
+  int quads; /* words of four neighbours, for kernels of a=q8 */
 } QuernPack;
 
 static inline int64_t quern_block_depth(int type) { return type >= QUERN_Q4_K ? 256 : type >= QUERN_Q8_0 ? 32 : 1; }
@@ -92,11 +93,62 @@ static inline void quern_pack_q6_k(const unsigned char* from, unsigned char* at,
   }
 }
 
+/* Where element i of sixteen lies among four quads: quad i % 4, byte i / 4. */
+static inline int quern_quad_shift(int i) { return 8 * (i / 4); }
+
+/* Quads of 32 nibbles: element(i) < 16 as words[4]. */
+static inline unsigned char* quern_put_quads(unsigned char* at, int64_t panel, int64_t column, const unsigned char* elements) {
+  uint32_t words[4] = {0, 0, 0, 0};
+  for (int i = 0; i < 32; ++i) words[i % 4] |= (uint32_t)(elements[i] & 15) << (quern_quad_shift(i % 16) + 4 * (i / 16));
+  for (int w = 0; w < 4; ++w) at = quern_put_part(at, panel, column, &words[w], 4);
+  return at;
+}
+
+/* One block of one column in quads: the same parts. */
+static inline void quern_pack_quads(int type, const unsigned char* from, unsigned char* at, int64_t panel, int64_t column) {
+  unsigned char elements[256];
+  if (type == QUERN_Q8_0) {
+    uint32_t words[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+    at = quern_put_part(at, panel, column, from, 2);
+    for (int i = 0; i < 32; ++i) words[4 * (i / 16) + i % 4] |= (uint32_t)(from[2 + i] ^ 0x80) << quern_quad_shift(i % 16);
+    for (int w = 0; w < 8; ++w) at = quern_put_part(at, panel, column, &words[w], 4);
+    return;
+  }
+  if (type == QUERN_Q4_0) {
+    for (int i = 0; i < 32; ++i) elements[i] = (unsigned char)(from[2 + i % 16] >> (i < 16 ? 0 : 4));
+    at = quern_put_part(at, panel, column, from, 2);
+    quern_put_quads(at, panel, column, elements);
+    return;
+  }
+  if (type == QUERN_Q4_K) {
+    at = quern_put_part(at, panel, column, from, 2);
+    at = quern_put_part(at, panel, column, from + 2, 2);
+    for (int i = 0; i < 12; ++i) at = quern_put_part(at, panel, column, from + 4 + i, 1);
+    for (int i = 0; i < 256; ++i) elements[i] = (unsigned char)(from[16 + 32 * (i / 64) + i % 32] >> (4 * (i / 32 % 2)));
+    for (int s = 0; s < 8; ++s) at = quern_put_quads(at, panel, column, elements + 32 * s);
+    return;
+  }
+  at = quern_put_part(at, panel, column, from + 208, 2);
+  for (int s = 0; s < 16; ++s) at = quern_put_part(at, panel, column, from + 192 + s, 1);
+  for (int i = 0; i < 256; ++i) elements[i] = (unsigned char)(from[64 * (i / 128) + 32 * (i / 32 % 2) + i % 32] >> (4 * (i / 64 % 2)));
+  for (int s = 0; s < 8; ++s) at = quern_put_quads(at, panel, column, elements + 32 * s);
+  for (int h = 0; h < 16; ++h) {
+    uint32_t word = 0;
+    for (int i = 0; i < 16; ++i) {
+      int k = 16 * h + i;
+      uint32_t pair = (uint32_t)(from[128 + 32 * (k / 128) + k % 32] >> (2 * (k / 32 % 4))) & 3;
+      word |= pair << (quern_quad_shift(i) + 2 * (i % 4));
+    }
+    at = quern_put_part(at, panel, column, &word, 4);
+  }
+}
+
 /* One block of one column. `at` is where the block of all columns begins. */
-static inline void quern_pack_block(int type, const void* source, void* block, int64_t panel, int64_t column) {
+static inline void quern_pack_block(int type, int quads, const void* source, void* block, int64_t panel, int64_t column) {
   const unsigned char* from = (const unsigned char*)source;
   unsigned char* at = (unsigned char*)block;
-  if (type == QUERN_Q4_0) quern_pack_q4_0(from, at, panel, column);
+  if (quads) quern_pack_quads(type, from, at, panel, column);
+  else if (type == QUERN_Q4_0) quern_pack_q4_0(from, at, panel, column);
   else if (type == QUERN_Q4_K) quern_pack_q4_k(from, at, panel, column);
   else if (type == QUERN_Q6_K) quern_pack_q6_k(from, at, panel, column);
   else if (type == QUERN_Q8_0) { /* d, then the 32 int8 */
@@ -119,7 +171,7 @@ static inline void quern_pack_weight(const QuernPack* pack, void* packed, const 
       for (int64_t c = 0; c < pack->panel && p * pack->panel + c < pack->columns; ++c)
         for (int64_t k = 0; k < blocks; ++k) {
           int64_t n = p * pack->panel + c;
-          quern_pack_block(pack->type, from + (pack->transposed ? n * blocks + k : k * pack->columns + n) * bytes,
+          quern_pack_block(pack->type, pack->quads, from + (pack->transposed ? n * blocks + k : k * pack->columns + n) * bytes,
                            to + k * bytes * pack->panel, pack->panel, c);
         }
 }

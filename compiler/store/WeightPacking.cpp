@@ -27,10 +27,11 @@ namespace {
 /// The inverse of quern_pack_block: one block of one column, as it was stored.
 class BlockReader {
 public:
-  BlockReader(int64_t panel, int64_t column) : panel_(panel), column_(column) {}
+  BlockReader(int64_t panel, int64_t column, bool quads) : panel_(panel), column_(column), quads_(quads) {}
 
   void read(ElementType type, const std::byte* block, std::byte* to) {
     at_ = block;
+    if (quads_) return readQuads(type, to);
     switch (type) {
       case ElementType::Q8_0:
         take(to, 2);
@@ -78,7 +79,52 @@ private:
     for (int w = 0; w < 16; ++w) spread(2, 16, [&](int i, uint32_t bits) { highOf(16 * w + i, bits); });
   }
 
+  uint32_t word() {
+    uint32_t bits = 0;
+    take(reinterpret_cast<std::byte*>(&bits), 4);
+    return bits;
+  }
+  /// Words of 32 nibbles: element(i, nibble).
+  template <class Body>
+  void quadsOf32(const Body& element) {
+    for (int w = 0; w < 4; ++w)
+      for (uint32_t bits = word(), byte = 0; byte < 4; ++byte)
+        for (int side = 0; side < 2; ++side) element(16 * side + static_cast<int>(4 * byte) + w, (bits >> (8 * byte + 4 * side)) & 15);
+  }
+  void readQuads(ElementType type, std::byte* to) {
+    std::memset(to, 0, static_cast<size_t>(formatOf(type).blockBytes));
+    take(type == ElementType::Q6_K ? to + 208 : to, 2);
+    switch (type) {
+      case ElementType::Q8_0:
+        for (int w = 0; w < 8; ++w)
+          for (uint32_t bits = word(), byte = 0; byte < 4; ++byte)
+            add(to + 2, 16 * (w / 4) + static_cast<int>(4 * byte) + w % 4, ((bits >> (8 * byte)) & 0xff) ^ 0x80);
+        return;
+      case ElementType::Q4_0: return quadsOf32([&](int i, uint32_t nibble) { add(to + 2, i % 16, nibble << (4 * (i / 16))); });
+      case ElementType::Q4_K:
+        take(to + 2, 2);
+        for (int i = 0; i < 12; ++i) take(to + 4 + i, 1);
+        for (int s = 0; s < 8; ++s) quadsOf32([&](int i, uint32_t nibble) { add(to + 16, 32 * (s / 2) + i, nibble << (4 * (s % 2))); });
+        return;
+      default: return sixthQuads(to);
+    }
+  }
+  void sixthQuads(std::byte* to) {
+    for (int s = 0; s < 16; ++s) take(to + 192 + s, 1);
+    for (int s = 0; s < 8; ++s)
+      quadsOf32([&](int i, uint32_t bits) {
+        int k = 32 * s + i;
+        add(to, 64 * (k / 128) + 32 * (k / 32 % 2) + k % 32, bits << (4 * (k / 64 % 2)));
+      });
+    for (int h = 0; h < 16; ++h)
+      for (uint32_t bits = word(), i = 0; i < 16; ++i) {
+        int k = 16 * h + static_cast<int>(i);
+        add(to + 128, 32 * (k / 128) + k % 32, ((bits >> (8 * (i / 4) + 2 * (i % 4))) & 3) << (2 * (k / 32 % 4)));
+      }
+  }
+
   int64_t panel_, column_;
+  bool quads_;
   const std::byte* at_ = nullptr;
 };
 
@@ -95,7 +141,8 @@ void packColumn(const PackLayout& layout, const std::byte* row, int64_t column, 
   if (format.blockBytes == 2) return copyColumn<uint16_t>(row, layout.depth, layout.panel, column, panel);
   int type = packType(layout.type);
   for (int64_t b = 0; b < layout.depth / format.block; ++b)
-    quern_pack_block(type, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel, layout.panel, column);
+    quern_pack_block(type, layout.quads ? 1 : 0, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel, layout.panel,
+                     column);
 }
 
 }  // namespace
@@ -127,7 +174,7 @@ void packedColumn(const PackLayout& layout, const std::byte* packed, int64_t n, 
   constexpr int64_t kMostBlockBytes = 256;
   const ElementFormat& format = formatOf(layout.type);
   std::byte block[kMostBlockBytes];
-  BlockReader reader(layout.panel, n % layout.panel);
+  BlockReader reader(layout.panel, n % layout.panel, layout.quads);
   const std::byte* panel = packed + n / layout.panel * layout.panelBytes();
   for (int64_t b = 0; b < layout.depth / format.block; ++b) {
     reader.read(layout.type, panel + b * format.blockBytes * layout.panel, block);

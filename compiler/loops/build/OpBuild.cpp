@@ -39,6 +39,23 @@ BufferRef OpBuild::strided(const TensorSpec& spec, BufferRole role) {
   return b.buffer(spec.name, storedOf(spec.type), role, dimsOf(spec), std::move(strides));
 }
 
+Value OpBuild::exactMulAdd(const Value& x, const Value& y, const Value& z) {
+  if (fma()) return fmaOf(x, y, z);
+  // The product is exact in double. Where the sum, which is not, lies half way between two floats, what was lost of it decides.
+  auto wide = [](const Value& v) { return unary(LoopOp::ToF64, v); };
+  auto narrow = [](const Value& v) { return unary(LoopOp::ToF32, v); };
+  int lanes = x.lanes();
+  Value product = b.let("product", wide(x) * wide(y)), more = b.let("more", wide(z)), sum = b.let("sum", product + more);
+  Value added = b.let("added", sum - product);
+  Value lost = narrow((product - (sum - added)) + (more - added));
+  Value nearest = b.let("nearest", narrow(sum)), off = b.let("off", sum - wide(nearest));
+  Value across = b.let("across", wide(nearest) + (off + off)), other = b.let("other", narrow(across));
+  Value half = binary(LoopOp::And, binary(LoopOp::Eq, wide(other), across), binary(LoopOp::Ne, nearest, other));
+  Value above = maxOf(nearest, other), below = minOf(nearest, other), zero = f32Const(0, lanes), kept = b.let("lost", lost);
+  Value decided = selectOf(lessThan(zero, kept), above, selectOf(lessThan(kept, zero), below, nearest));
+  return selectOf(half, decided, nearest);
+}
+
 Value OpBuild::mulAdd(const Value& x, const Value& y, const Value& z) const { return fma() ? fmaOf(x, y, z) : x * y + z; }
 
 void OpBuild::forVectors(const std::string& name, const Value& begin, const Value& count, int lanes, int unroll, bool maskTail,

@@ -30,6 +30,8 @@ public:
   bool fma() const { return target.isa().fma; }
   bool masks() const { return target.isa().masks != LaneMasks::None; }
   Value mulAdd(const Value& a, const Value& b, const Value& c) const;
+  /// a b + c, rounded once on every level.
+  Value exactMulAdd(const Value& a, const Value& b, const Value& c);
 
   /// A step of a vector loop: the first element's index, how many lanes, and the mask of the last step (or null).
   using VectorStep = std::function<void(const Value& at, int lanes, const Value* mask)>;

@@ -261,6 +261,8 @@ private:
           return from.scalar == Scalar::F64 ? asBits(std::fma(asDouble(a.bits[i]), asDouble(b.bits[i]), asDouble(c.bits[i])))
                                             : asBits(std::fmaf(asFloat(a.bits[i]), asFloat(b.bits[i]), asFloat(c.bits[i])));
         });
+      case LoopOp::BytesU8:
+      case LoopOp::BytesI8: return each([&](int i) { return (a.bits[i / 4] >> (8 * (i % 4))) & 0xff; });
       case LoopOp::Dot4:
         return each([&](int i) {
           auto sum = static_cast<uint32_t>(a.bits[i]);

@@ -139,6 +139,12 @@ std::string bytesDotted(const LoopExpr& e, LoopType& type) {
   return unless((a.scalar == Scalar::I8 || a.scalar == Scalar::U8) && b.scalar == Scalar::I8, "i8 or u8, and i8 are needed");
 }
 
+std::string bytesOfWords(const LoopExpr& e, LoopType& type) {
+  LoopType words = e.args[0]->type;
+  type = {e.op == LoopOp::BytesU8 ? Scalar::U8 : Scalar::I8, 4 * words.lanes};
+  return unless(words.scalar == Scalar::I32 && type.lanes <= kMaxLanes, fmt::format("at most {} lanes of i32 are needed", kMaxLanes / 4));
+}
+
 std::string looked(const LoopExpr& e, LoopType& type) {
   type = {Scalar::F32, e.args[0]->type.lanes};
   if (e.args[0]->type.scalar != Scalar::I32) return "an i32 index is needed";

@@ -109,6 +109,8 @@ Value reduceOf(LoopOp op, const Value& a) {
   return a.lanes() == 1 ? a : operation(fold, {a.expr()});
 }
 
+Value dot4Of(const Value& sum, const Value& a, const Value& b) { return operation(LoopOp::Dot4, {sum.expr(), a.expr(), b.expr()}); }
+
 Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern) {
   LoopExpr expr;
   expr.args = {a.expr(), b.expr()};

@@ -1,11 +1,12 @@
 // compiler/loops/ops/MatmulLoops.cpp — matmul: tasks of mc x nc outputs, k blocks of kc, panels of nr columns, tiles of mr rows.
 //
-//   [phase 0: B into panels, where the schedule packs an operand that is no weight]
+//   [phase 0: B into panels, where the schedule packs an operand that is no weight; or A into codes, with a=q8]
 //   task (batch, rows i0.., columns j0..)
 //     for k block: [copy of A's rows] for nr columns: for tile: micro-kernel (accumulators from 0, from C with acc, or from the
 //     pass before)
 #include "compiler/loops/ops/MatmulPacking.h"
 #include "compiler/loops/ops/OpLoops.h"
+#include "compiler/loops/ops/DotLoops.h"
 #include "compiler/loops/ops/WeightLoops.h"
 
 #include "compiler/base/Checked.h"
@@ -27,6 +28,8 @@ public:
   void run() {
     declare();
     if (!op_.constB && s_.packsB()) packPhase();
+    if (codes_)
+      codes_->phase(a_, [&](const Value& row, const Value& k) { return op_.batched ? Place{row / m_, row % m_, k} : Place{row, k}; });
     computePhase();
   }
 
@@ -59,6 +62,7 @@ private:
     panels_ = ceilDivOf(n_, s_.panelWidth());
     for (const TensorSpec& spec : op_.inputs()) {
       if (spec.name == "A") a_ = build_.strided(spec, BufferRole::In);
+      else if (spec.name == "B" && op_.a == RoundedTo::Q8) dots_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_);
       else if (spec.name == "B" && op_.w != ElementType::F32) weight_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_);
       else if (spec.name == "B" && op_.constB) packed_ = panelBuffer("B", BufferRole::Packed);
       else if (spec.name == "B") bPlain_ = build_.strided(spec, BufferRole::In);
@@ -67,6 +71,7 @@ private:
       else epilogue_.push_back({spec, build_.dense(spec, BufferRole::In)});
     }
     if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
+    if (dots_) codes_.emplace(build_, batch_ * m_, k_, DotReader::codesOfSum(op_.w), DotReader::biasOf(op_.w));
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
     if (s_.convert == MatmulSchedule::ConvertScratch)
       converted_ = b_.denseBuffer("converted", Scalar::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
@@ -250,7 +255,10 @@ private:
     if (s_.prefetchC != MatmulSchedule::PrefetchNoC) prefetchOutputs(t);
     if (op_.acc) fromC();
     else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
-    if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) {
+    if (dots_) {
+      std::vector<WeightColumns> columns = columnsOf(t);
+      dots_->run({t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc}, *codes_);
+    } else if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) {
       weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
         b_.unroll("r", t.rows, [&](const Value& r) {
           Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
@@ -385,6 +393,8 @@ private:
   int lanes_;
   BufferRef a_, aCopy_, bPlain_, c_, packed_, converted_;
   std::optional<WeightReader> weight_;  ///< of a weight that is not f32
+  std::optional<DotReader> dots_;       ///< of one that meets codes
+  std::optional<CodedRows> codes_;
   std::vector<std::pair<TensorSpec, BufferRef>> epilogue_;
   Value batch_, m_, n_, k_, panels_, i0_, i1_, j0_, j1_;
   Value nextPanel_, nextK_;  ///< of the group that is built

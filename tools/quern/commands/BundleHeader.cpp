@@ -98,8 +98,9 @@ std::string ofSet(const BundleManifest& manifest, const BundleSet& set) {
     out += function("int64_t", set.symbol + what, info, choice(fmt::format("{}(dims)", what)));
   for (const KernelBuffer& buffer : info.buffers)
     if (const PackLayout& pack = buffer.pack; buffer.use == BufferUse::Weight)
-      out += fmt::format("static const QuernPack {}_packing = {{{}, {}, {}, {}, {}, {}}};  /* of {} */\n", set.symbol, pack.panel,
-                         pack.depth, pack.columns, pack.batch, pack.transposed ? 1 : 0, typeName(pack.type), buffer.name);
+      out +=
+          fmt::format("static const QuernPack {}_packing = {{{}, {}, {}, {}, {}, {}, {}}};  /* of {} */\n", set.symbol, pack.panel,
+                      pack.depth, pack.columns, pack.batch, pack.transposed ? 1 : 0, typeName(pack.type), pack.quads ? 1 : 0, buffer.name);
   return out;
 }
 

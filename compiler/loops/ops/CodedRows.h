@@ -1,0 +1,38 @@
+// compiler/loops/ops/CodedRows.h — A of a product with a=q8: codes, scales and sums of codes in scratch, written by a phase of their own.
+#pragma once
+
+#include "compiler/loops/build/OpBuild.h"
+
+namespace quern {
+
+/// Rows of k elements, 32 neighbours together (op/BlockValues.h, codedBlock). Four codes lie in a word, the elements e, e + 4, e + 8 and
+/// e + 12 of sixteen: what four lanes of an i32 vector after the other give without moving a lane.
+///
+///   codes   i32 [rows][k / 4]      word 4 s + e of a row: elements 16 s + e, + 4, + 8, + 12, the first in the lowest byte
+///   scales  f32 [rows][k / 32]
+///   starts  i32 [rows][k / each]   -bias times the sum of each 32 (or 16) codes: what dots with bytes that are too large by bias start from
+///   sums    f32 [rows][k / each]   of the codes, the other way round (-), where there is no bias
+class CodedRows {
+public:
+  /// `each`: 32 or 16. `rows`: batches times m.
+  CodedRows(OpBuild& build, const Value& rows, const Value& k, int64_t each, int bias);
+
+  /// A task a row; `at` gives the place in `a` of a row's element.
+  void phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at);
+
+  Value word(const Value& row, const Value& index) const { return build_.b.load(codes_, {row, index}, 1); }
+  Value scale(const Value& row, const Value& block) const { return build_.b.load(scales_, {row, block}, 1); }
+  /// Of a part of `each` codes: start, or with no bias -sum.
+  Value sum(const Value& row, const Value& part) const { return build_.b.load(sums_, {row, part}, 1); }
+
+private:
+  void block(const std::vector<Value>& x, const Value& row, const Value& index);
+
+  OpBuild& build_;
+  Value rows_, k_;
+  int64_t each_;
+  int bias_, lanes_;
+  BufferRef codes_, scales_, sums_;
+};
+
+}  // namespace quern

@@ -1,0 +1,177 @@
+// compiler/loops/ops/DotLoops.cpp — see DotLoops.h.
+#include "compiler/loops/ops/DotLoops.h"
+
+#include "compiler/base/Checked.h"
+#include "compiler/loops/build/Halves.h"
+
+namespace quern {
+
+struct DotReader::At {
+  const Tile& tile;
+  const CodedRows& codes;
+  Value block;  ///< along k, of the weight's type
+  int64_t vector;
+};
+
+static constexpr int64_t kCodedWords = 8;  ///< of 32 codes
+
+DotReader::DotReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k,
+                     const MatmulSchedule& s)
+    : build_(build),
+      b_(build.b),
+      type_(type),
+      panel_(s.panelWidth()),
+      lanes_(static_cast<int>(s.lanes)),
+      prefetch_(ceilDiv(s.prefetch, formatOf(type).block)) {
+  const ElementFormat& format = formatOf(type);
+  packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * format.blockBytes});
+}
+
+/// The vector's columns of a part that begins `offset` bytes per column into the block and has `bytesEach` per column.
+Value DotReader::part(const At& at, Scalar stored, const Value& offset, int64_t bytesEach) const {
+  const WeightColumns& columns = at.tile.vectors[static_cast<size_t>(at.vector)];
+  const Value index[] = {at.tile.batch, columns.panel, at.block, offset * panel_ + columns.column * bytesEach};
+  return b_.loadAs(stored, packed_, index, lanes_);
+}
+
+Value DotReader::word(const At& at, const Value& offset) const {
+  if (prefetch_ > 0) {
+    const WeightColumns& columns = at.tile.vectors[static_cast<size_t>(at.vector)];
+    const Value ahead[] = {at.tile.batch, columns.panel, at.block + prefetch_, offset * panel_ + columns.column * 4};
+    b_.prefetch(packed_, ahead);
+  }
+  return b_.let("word", part(at, Scalar::I32, offset, 4));
+}
+
+Value DotReader::half(const At& at, int64_t offset, const char* name) const {
+  return b_.let(name, floatOfHalf(build_, part(at, Scalar::U16, offset, 2)));
+}
+
+/// start + the dot of the quads with the words of the row's codes from `firstWord` on.
+Value DotReader::dot(const At& at, const Quads& quads, const Value& row, const Value& firstWord, const Value& start) const {
+  Value sum = start;
+  for (size_t i = 0; i < quads.size(); ++i) {
+    Value codes = broadcast(at.codes.word(row, firstWord + static_cast<int64_t>(i)), lanes_);
+    sum = b_.let("dot", dot4Of(sum, unary(LoopOp::BytesU8, quads[i]), unary(LoopOp::BytesI8, codes)));
+  }
+  return sum;
+}
+
+Value DotReader::start(const At& at, const Value& row, const Value& part) const { return broadcast(at.codes.sum(row, part), lanes_); }
+
+int DotReader::biasOf(ElementType type) {
+  return type == ElementType::Q8_0 ? 128 : type == ElementType::Q4_0 ? 8 : type == ElementType::Q6_K ? 32 : 0;
+}
+
+Value DotReader::scaleOf(const At& at, const Value& row, const Value& scale) const {
+  return broadcast(at.codes.scale(row, at.block * (formatOf(type_).block / 32)), lanes_) * scale;
+}
+
+void DotReader::eachRow(const At& at, const std::function<Value(const Value& row, const Value& acc)>& sum) {
+  b_.unroll("r", at.tile.rows,
+            [&](const Value& r) { b_.set(at.tile.acc, {r, at.vector}, sum(at.tile.row + r, b_.get(at.tile.acc, {r, at.vector}))); });
+}
+
+/// Quads 0 to 3 in the low nibbles of four words, 4 to 7 in the high ones.
+DotReader::Quads DotReader::nibbles(const At& at, const Value& offset) {
+  Quads low, high;
+  for (int w = 0; w < 4; ++w) {
+    Value word = this->word(at, offset + 4 * w);
+    Value mask = i32Const(0x0f0f0f0f, lanes_);
+    low.push_back(b_.let("quad", binary(LoopOp::And, word, mask)));
+    high.push_back(b_.let("quad", binary(LoopOp::And, binary(LoopOp::Lshr, word, i32Const(4, lanes_)), mask)));
+  }
+  low.insert(low.end(), high.begin(), high.end());
+  return low;
+}
+
+void DotReader::q8_0(const At& at) {
+  Quads quads;
+  for (int w = 0; w < kCodedWords; ++w) quads.push_back(word(at, 2 + 4 * w));
+  Value d = half(at, 0, "d");
+  eachRow(at, [&](const Value& row, const Value& acc) {
+    Value sum = dot(at, quads, row, at.block * kCodedWords, start(at, row, at.block));
+    return build_.exactMulAdd(unary(LoopOp::ToF32, sum), scaleOf(at, row, d), acc);
+  });
+}
+
+void DotReader::q4_0(const At& at) {
+  Quads quads = nibbles(at, 2);
+  Value d = half(at, 0, "d");
+  eachRow(at, [&](const Value& row, const Value& acc) {
+    Value sum = dot(at, quads, row, at.block * kCodedWords, start(at, row, at.block));
+    return build_.exactMulAdd(unary(LoopOp::ToF32, sum), scaleOf(at, row, d), acc);
+  });
+}
+
+void DotReader::q4_K(const At& at) {
+  Value d = half(at, 0, "d"), dmin = half(at, 2, "dmin");
+  auto bits = [&](const Value& word, int shift, int count) {
+    Value moved = shift == 0 ? word : binary(LoopOp::Lshr, word, i32Const(shift, lanes_));
+    return binary(LoopOp::And, moved, i32Const((1 << count) - 1, lanes_));
+  };
+  auto joined = [&](const Value& low, const Value& high) {
+    return binary(LoopOp::Or, low, binary(LoopOp::Shl, high, i32Const(4, lanes_)));
+  };
+  auto byte = [&](const Value& j) { return b_.let("bytes", part(at, Scalar::U8, 4 + j, 1)); };
+  for (int side = 0; side < 2; ++side)  // sub-blocks 0 to 3, and 4 to 7: their six bits lie differently
+    b_.loop("s", 4 * side, 4 * side + 4, 1, [&](const Value& s) {
+      Value own = byte(side == 0 ? s : s + 4), other = byte(side == 0 ? s + 4 : s);
+      Value scale = side == 0 ? bits(own, 0, 6) : joined(bits(own, 0, 4), bits(byte(s - 4), 6, 2));
+      Value minimum = side == 0 ? bits(other, 0, 6) : joined(bits(own, 4, 4), bits(other, 6, 2));
+      Value step = b_.let("step", unary(LoopOp::ToF32, scale) * d), least = b_.let("least", unary(LoopOp::ToF32, minimum) * dmin);
+      Quads quads = nibbles(at, 16 + s * 16);
+      Value block = at.block * 8 + s;
+      eachRow(at, [&](const Value& row, const Value& acc) {
+        Value sum = dot(at, quads, row, block * kCodedWords, i32Const(0, lanes_));
+        Value own = b_.let("own", broadcast(at.codes.scale(row, block), lanes_));
+        Value codes = broadcast(at.codes.sum(row, block), lanes_);
+        return build_.exactMulAdd(codes, own * least, b_.let("product", build_.exactMulAdd(unary(LoopOp::ToF32, sum), own * step, acc)));
+      });
+    });
+}
+
+void DotReader::q6_K(const At& at) {
+  Value d = half(at, 0, "d");
+  b_.loop("s", 0, 8, 1, [&](const Value& s) {
+    Quads quads = nibbles(at, 18 + s * 16);
+    for (int h = 0; h < 2; ++h) {
+      Value high = word(at, 18 + 128 + s * 8 + 4 * h);
+      for (int q = 0; q < 4; ++q) {
+        Value moved = q == 0 ? high : binary(LoopOp::Lshr, high, i32Const(2 * q, lanes_));
+        Value upper = binary(LoopOp::Shl, binary(LoopOp::And, moved, i32Const(0x03030303, lanes_)), i32Const(4, lanes_));
+        Value& quad = quads[static_cast<size_t>(4 * h + q)];
+        quad = b_.let("quad", binary(LoopOp::Or, quad, upper));
+      }
+    }
+    Value scales[2];
+    for (int h = 0; h < 2; ++h) scales[h] = b_.let("scale", part(at, Scalar::I8, 2 + s * 2 + h, 1));
+    Value block = at.block * 8 + s;
+    eachRow(at, [&](const Value& row, const Value& acc) {
+      Value sum;
+      for (int h = 0; h < 2; ++h) {
+        Quads own(quads.begin() + 4 * h, quads.begin() + 4 * h + 4);
+        Value each = dot(at, own, row, block * kCodedWords + 4 * h, start(at, row, block * 2 + h)) * scales[h];
+        sum = h == 0 ? each : sum + each;
+      }
+      return build_.exactMulAdd(unary(LoopOp::ToF32, b_.let("both", sum)), broadcast(at.codes.scale(row, block), lanes_) * d, acc);
+    });
+  });
+}
+
+void DotReader::run(const Tile& tile, const CodedRows& codes) {
+  int64_t depth = formatOf(type_).block;
+  b_.loop("block", tile.k0 / depth, tile.k1 / depth, 1, [&](const Value& block) {
+    for (size_t v = 0; v < tile.vectors.size(); ++v) {
+      At at{tile, codes, block, static_cast<int64_t>(v)};
+      switch (type_) {
+        case ElementType::Q8_0: q8_0(at); break;
+        case ElementType::Q4_0: q4_0(at); break;
+        case ElementType::Q4_K: q4_K(at); break;
+        default: q6_K(at);
+      }
+    }
+  });
+}
+
+}  // namespace quern
