@@ -22,8 +22,8 @@ Result<ElementType> kernelTypeOf(const Weights& weights, const Weight& weight) {
   return weight.type == TensorType::F64 ? ElementType::F32 : ElementType::Q8_0;  // all others are blocks, of a multiple of q8_0's 32
 }
 
-ModelGraph::ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxRows, int64_t context, ElementType kvType)
-    : weights_(weights), c_(config), kvType_(kvType), plan_(maxRows, context) {}
+ModelGraph::ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxRows, int64_t context, const Arithmetic& arithmetic)
+    : weights_(weights), c_(config), kvType_(arithmetic.kvType), compute_(arithmetic.compute), plan_(maxRows, context) {}
 
 void ModelGraph::fail(Error error) {
   if (status_) status_ = std::move(error);
@@ -161,6 +161,7 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
   matmul.tb = !inOut;
   matmul.constB = true;
   matmul.w = *type;
+  if (compute_ == Compute::Fast && isQuantised(*type)) matmul.a = RoundedTo::Q8;
   matmul.ep = epilogueOf(end, biased);
   std::map<std::string, PlanView> operands;
   for (const auto& [name, rows] : end.operands) {

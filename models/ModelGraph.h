@@ -49,11 +49,21 @@ LinearEnd addedTo(const GraphRows& residual);
 LinearEnd activated(ScalarFn fn);
 LinearEnd gatedBy(ScalarFn fn, const GraphRows& gate);
 
+/// What products of weights below f32 are computed in. Exact: f32, the weight's values as they are. Fast: what the types were made for;
+/// of types in blocks a=q8 (op/MatmulOp.h), the others as exact.
+enum class Compute : uint8_t { Exact, Fast };
+
+/// What a model's numbers are on their way.
+struct Arithmetic {
+  ElementType kvType = ElementType::F32;  ///< of the KV cache: or F16
+  Compute compute = Compute::Exact;
+};
+
 /// Errors are kept: the first one is what status() says, and what is built after it means nothing.
 class ModelGraph {
 public:
   /// `context`: positions of the caches, at most the config's.
-  ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxRows, int64_t context, ElementType kvType);
+  ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxRows, int64_t context, const Arithmetic& arithmetic);
 
   /// The rows of a table [vocab,width] that the ids name.
   GraphRows embedding(const std::string& table);
@@ -115,6 +125,7 @@ private:
   Weights& weights_;
   const ModelConfig& c_;
   ElementType kvType_;
+  Compute compute_;
   PlanBuilder plan_;
   std::vector<GraphWeight> list_;
   std::vector<GraphGather> gathers_;

@@ -13,6 +13,7 @@ struct ModelSource {
   const Architecture* architecture = nullptr;
   ModelConfig config;
   Weights weights{""};
+  Compute compute = Compute::Exact;          ///< what its products are computed in: asked for by whoever opens it
   bool hf = false;                           ///< weights as Hugging Face stores them
   std::shared_ptr<const WeightFiles> files;  ///< null: weights in memory
   std::shared_ptr<void> owned;               ///< what weights in memory lie in

@@ -2,17 +2,22 @@
 #include "tools/quern/cli/ModelOpen.h"
 
 #include "compiler/base/Log.h"
+#include "compiler/base/Text.h"
 #include "tools/recorded/NamedModel.h"
+
+#include <fmt/format.h>
 
 namespace quern {
 
 CommandLine& modelFlag(CommandLine& line, const std::string& help) {
   line.value("model", "M", "", help, 'm');
+  line.value("compute", "HOW", "exact", "exact: weights as they are, in f32; fast: of types in blocks, activations rounded to bytes");
   return line.list("ignore-key", "NAME", "go on without this key of the model's description, with a warning (again for more)");
 }
 
 Result<void> checkModelFlag(const CommandLine& line) {
-  if (line.has("ignore-key") && !line.has("model")) return badCommand("--ignore-key goes with --model");
+  for (const char* flag : {"ignore-key", "compute"})
+    if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("--{} goes with --model", flag));
   return {};
 }
 
@@ -23,7 +28,10 @@ static void sayRemarks(const CommandLine& line, const WeightFiles* files) {
 
 Result<ModelSource> openModelOf(const CommandLine& line) {
   if (!line.has("model")) return badCommand("--model M is missing: a .gguf file, a folder, or a name in configs/models");
+  std::string compute = line.get("compute");
+  if (compute != "exact" && compute != "fast") return badCommand(fmt::format("--compute {}: exact or fast is needed", escaped(compute)));
   auto source = openModel(line.get("model"), line.all("ignore-key"));
+  if (source && compute == "fast") source->compute = Compute::Fast;
   if (source) sayRemarks(line, source->files.get());
   return source;
 }
