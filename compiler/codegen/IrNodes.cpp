@@ -156,6 +156,43 @@ llvm::Value* pairSums(llvm::IRBuilderBase& ir, llvm::Value* a, llvm::Value* b, c
   return parts[0];
 }
 
+llvm::Value* bytesOf(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* words) {
+  constexpr uint64_t kSeven = 0x7f, kLeast = 0x81;
+  llvm::Value* bytes = ir.CreateBitCast(words, inLanes(ir.getInt8Ty(), e.type.lanes));
+  if (e.op == LoopOp::BytesU7) return ir.CreateAnd(bytes, llvm::ConstantInt::get(bytes->getType(), kSeven));
+  if (e.op == LoopOp::BytesS7)
+    return ir.CreateBinaryIntrinsic(llvm::Intrinsic::smax, bytes, llvm::ConstantInt::get(bytes->getType(), kLeast));
+  return bytes;
+}
+
+/// Products of bytes that add up in pairs within a word (pmaddubsw), pairs of those in 32 bits: `a` below 128 in size, `b` above -128.
+llvm::Value* shortDot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args) {
+  int bits = 32 * e.type.lanes;
+  llvm::Value *a = args[1], *b = args[2];
+  if (e.args[1]->type.scalar == Scalar::I8) {  // the sign moves to the other side
+    if (bits == 512) b = ir.CreateSelect(ir.CreateICmpSLT(a, llvm::Constant::getNullValue(a->getType())), ir.CreateNeg(b), b);
+    else b = ir.CreateIntrinsic(bits == 256 ? llvm::Intrinsic::x86_avx2_psign_b : llvm::Intrinsic::x86_ssse3_psign_b_128, {}, {b, a});
+    a = ir.CreateBinaryIntrinsic(llvm::Intrinsic::abs, a, ir.getFalse());
+  }
+  auto pick = [&](llvm::Intrinsic::ID narrow, llvm::Intrinsic::ID middle, llvm::Intrinsic::ID wide) {
+    return bits == 128 ? narrow : bits == 256 ? middle : wide;
+  };
+  llvm::Value* pairs = ir.CreateIntrinsic(
+      pick(llvm::Intrinsic::x86_ssse3_pmadd_ub_sw_128, llvm::Intrinsic::x86_avx2_pmadd_ub_sw, llvm::Intrinsic::x86_avx512_pmaddubs_w_512),
+      {}, {a, b});
+  llvm::Value* ones = llvm::ConstantInt::get(pairs->getType(), 1);
+  llvm::Value* sums = ir.CreateIntrinsic(
+      pick(llvm::Intrinsic::x86_sse2_pmadd_wd, llvm::Intrinsic::x86_avx2_pmadd_wd, llvm::Intrinsic::x86_avx512_pmaddw_d_512), {},
+      {pairs, ones});
+  return ir.CreateAdd(args[0], sums);
+}
+
+/// Has the level pmaddubsw in registers of so many bits?
+bool hasShortDots(const IsaLevel& isa, int bits) {
+  bool ssse3 = isa.arch == "x86_64" && isa.name != "x86-64";
+  return ssse3 && bits >= 128 && bits <= isa.vectorBits && (bits & (bits - 1)) == 0;
+}
+
 /// Sums of products of four bytes: vpdpbusd where the contract has it and the lanes fill a register, else of words.
 llvm::Value* dot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, const Contract& contract) {
   int sums = e.type.lanes, bits = 32 * sums;
@@ -177,6 +214,9 @@ llvm::Value* dot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Va
     llvm::Value* excess = dot(llvm::Constant::getNullValue(words), offset, args[2]);
     return ir.CreateSub(dot(args[0], ir.CreateXor(args[1], offset), args[2]), excess);
   }
+  // 128 x 127 twice is below 2^15.
+  bool small = isSigned ? e.args[2]->op == LoopOp::BytesS7 : e.args[1]->op == LoopOp::BytesU7;
+  if (small && hasShortDots(contract.isa(), bits)) return shortDot4(ir, e, args);
   llvm::Type* words = inLanes(ir.getInt16Ty(), 4 * sums);
   llvm::Value* a = isSigned ? ir.CreateSExt(args[1], words) : ir.CreateZExt(args[1], words);
   llvm::Value* b = ir.CreateSExt(args[2], words);
@@ -272,7 +312,9 @@ llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::
     case LoopOp::Shuffle: return shuffle(ir, e, args[0], args[1]);
     case LoopOp::Lookup: return lookup(ir, e, args[0], contract);
     case LoopOp::BytesU8:
-    case LoopOp::BytesI8: return ir.CreateBitCast(args[0], inLanes(ir.getInt8Ty(), e.type.lanes));
+    case LoopOp::BytesI8:
+    case LoopOp::BytesU7:
+    case LoopOp::BytesS7: return bytesOf(ir, e, args[0]);
     case LoopOp::Dot4: return dot4(ir, e, args, contract);
     default: return binary(ir, e, args[0], args[1]);
   }

@@ -7,7 +7,7 @@ namespace quern {
 
 std::string text(const PackLayout& layout) {
   return fmt::format("type={} panel={} depth={} columns={} batch={} transposed={}{}", text(layout.type), layout.panel, layout.depth,
-                     layout.columns, layout.batch, layout.transposed ? 1 : 0, layout.quads ? " quads=1" : "");
+                     layout.columns, layout.batch, layout.transposed ? 1 : 0, layout.words ? " words=1" : "");
 }
 
 PackLayout takePackLayout(KeyReader& reader) {
@@ -20,7 +20,7 @@ PackLayout takePackLayout(KeyReader& reader) {
   layout.columns = reader.takeInt("columns", 0, 0, kMax);
   layout.batch = reader.takeInt("batch", 1, 0, kMax);
   layout.transposed = reader.takeFlag("transposed");
-  layout.quads = reader.takeFlag("quads");
+  layout.words = reader.takeFlag("words");
   return layout;
 }
 

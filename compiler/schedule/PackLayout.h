@@ -25,7 +25,7 @@ namespace quern {
 ///   q4_K             d[P], dmin[P], scales[12][P] bytes, nibbles[32][P] as in q4_0
 ///   q6_K             d[P], scales[16][P] int8, low[32][P]: nibbles as in q4_0, high[16][P]: word w holds k = 16 w + i in bits 2 i
 ///
-/// `quads`, for dots of bytes with codes (a=q8): the same parts, words of other neighbours; quad e < 4 of sixteen elements are e, e + 4,
+/// `words`, for dots of bytes with codes (a=q8): the same parts, words of other neighbours; quad e < 4 of sixteen elements are e, e + 4,
 /// e + 8, e + 12, in bytes 0 to 3:
 ///
 ///   q8_0             d[P], words[8][P]: quads of elements 0 to 15, then of the others, each byte q + 128
@@ -39,7 +39,7 @@ struct PackLayout {
   int64_t depth = 0, columns = 0, batch = 1;
   bool transposed = false;  ///< the source is stored [n,k]
   ElementType type = ElementType::F32;
-  bool quads = false;
+  bool words = false;
 
   int64_t panels() const { return panel == 0 ? 0 : ceilDiv(columns, panel); }
   int64_t panelBytes() const { return panel * bytesOf(type, depth); }

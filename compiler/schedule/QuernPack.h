@@ -12,7 +12,7 @@ extern "C" {
 /* What a weight's elements are; the blocks of the quantised ones are GGUF's. */
 enum { QUERN_F32, QUERN_F16, QUERN_BF16, QUERN_Q8_0, QUERN_Q4_0, QUERN_Q4_K, QUERN_Q6_K };
 
-/* A buffer line's panel=, depth=, columns=, batch=, transposed=, type= and quads=.
+/* A buffer line's panel=, depth=, columns=, batch=, transposed=, type= and words=.
  *
  *   packed        batch x panels of `panel` columns, the last panel filled up with zero bytes
  *   a panel       block after block along depth
@@ -25,7 +25,7 @@ typedef struct QuernPack {
   int64_t panel, depth, columns, batch;
   int transposed; /* the source is stored [columns, depth] */
   int type;
-  int quads; /* words of four neighbours, for kernels of a=q8 */
+  int words; /* of four neighbours, for kernels of a=q8 */
 } QuernPack;
 
 static inline int64_t quern_block_depth(int type) { return type >= QUERN_Q4_K ? 256 : type >= QUERN_Q8_0 ? 32 : 1; }
@@ -144,10 +144,10 @@ static inline void quern_pack_quads(int type, const unsigned char* from, unsigne
 }
 
 /* One block of one column. `at` is where the block of all columns begins. */
-static inline void quern_pack_block(int type, int quads, const void* source, void* block, int64_t panel, int64_t column) {
+static inline void quern_pack_block(int type, int words, const void* source, void* block, int64_t panel, int64_t column) {
   const unsigned char* from = (const unsigned char*)source;
   unsigned char* at = (unsigned char*)block;
-  if (quads) quern_pack_quads(type, from, at, panel, column);
+  if (words) quern_pack_quads(type, from, at, panel, column);
   else if (type == QUERN_Q4_0) quern_pack_q4_0(from, at, panel, column);
   else if (type == QUERN_Q4_K) quern_pack_q4_k(from, at, panel, column);
   else if (type == QUERN_Q6_K) quern_pack_q6_k(from, at, panel, column);
@@ -171,7 +171,7 @@ static inline void quern_pack_weight(const QuernPack* pack, void* packed, const 
       for (int64_t c = 0; c < pack->panel && p * pack->panel + c < pack->columns; ++c)
         for (int64_t k = 0; k < blocks; ++k) {
           int64_t n = p * pack->panel + c;
-          quern_pack_block(pack->type, pack->quads, from + (pack->transposed ? n * blocks + k : k * pack->columns + n) * bytes,
+          quern_pack_block(pack->type, pack->words, from + (pack->transposed ? n * blocks + k : k * pack->columns + n) * bytes,
                            to + k * bytes * pack->panel, pack->panel, c);
         }
 }

@@ -27,11 +27,11 @@ namespace {
 /// The inverse of quern_pack_block: one block of one column, as it was stored.
 class BlockReader {
 public:
-  BlockReader(int64_t panel, int64_t column, bool quads) : panel_(panel), column_(column), quads_(quads) {}
+  BlockReader(int64_t panel, int64_t column, bool words) : panel_(panel), column_(column), words_(words) {}
 
   void read(ElementType type, const std::byte* block, std::byte* to) {
     at_ = block;
-    if (quads_) return readQuads(type, to);
+    if (words_) return readQuads(type, to);
     switch (type) {
       case ElementType::Q8_0:
         take(to, 2);
@@ -124,7 +124,7 @@ private:
   }
 
   int64_t panel_, column_;
-  bool quads_;
+  bool words_;
   const std::byte* at_ = nullptr;
 };
 
@@ -141,7 +141,7 @@ void packColumn(const PackLayout& layout, const std::byte* row, int64_t column, 
   if (format.blockBytes == 2) return copyColumn<uint16_t>(row, layout.depth, layout.panel, column, panel);
   int type = packType(layout.type);
   for (int64_t b = 0; b < layout.depth / format.block; ++b)
-    quern_pack_block(type, layout.quads ? 1 : 0, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel, layout.panel,
+    quern_pack_block(type, layout.words ? 1 : 0, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel, layout.panel,
                      column);
 }
 
@@ -174,7 +174,7 @@ void packedColumn(const PackLayout& layout, const std::byte* packed, int64_t n, 
   constexpr int64_t kMostBlockBytes = 256;
   const ElementFormat& format = formatOf(layout.type);
   std::byte block[kMostBlockBytes];
-  BlockReader reader(layout.panel, n % layout.panel, layout.quads);
+  BlockReader reader(layout.panel, n % layout.panel, layout.words);
   const std::byte* panel = packed + n / layout.panel * layout.panelBytes();
   for (int64_t b = 0; b < layout.depth / format.block; ++b) {
     reader.read(layout.type, panel + b * format.blockBytes * layout.panel, block);

@@ -97,6 +97,40 @@ TEST_CASE("sums of products of bytes, on every contract of this host") {
   CHECK(tried > 0);
 }
 
+TEST_CASE("bytes of words, and dots of those that are small, on every contract of this host") {
+  Target host = hostTarget();
+  int tried = 0;
+  for (const char* contract :
+       {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v3 + avxvnni", "x86-64-v4", "x86-64-v4 + avx512vnni", "aarch64"}) {
+    if (!parseContract(contract)->lackingOn(host).empty()) continue;
+    ++tried;
+    for (auto [a, b] : {std::pair{"bytes_u7", "bytes_i8"}, {"bytes_i8", "bytes_s7"}, {"bytes_u8", "bytes_i8"}, {"bytes_i8", "bytes_i8"}})
+      for (int lanes : {1, 2, 4, 8, 16}) {
+        INFO(contract << " " << a << " " << b << " " << lanes);
+        LoopProgram program = parsed(fmt::format(
+            "loops \"bytes\"\nisa {0}\ndim n\nbuffer a : i32 in [n] strides [1]\nbuffer b : i32 in [n] strides [1]\n"
+            "buffer out : i32 inout [n] strides [1]\nphase task tasks 1 {{\n  for j = 0 to n step {1} {{\n"
+            "    store out[j] = dot4(out[j]:{1}, {2}(a[j]:{1}), {3}(b[j]:{1}))\n  }}\n}}\n",
+            contract, lanes, a, b));
+        auto memory = drawn({4 * kCount, 4 * kCount, 4 * kCount});
+        std::vector<std::byte> expected = memory[2];
+        for (size_t i = 0; i < 4 * kCount; ++i) {  // by hand
+          int x = static_cast<int8_t>(memory[0][i]), y = static_cast<int8_t>(memory[1][i]);
+          if (std::string(a) == "bytes_u7") x &= 0x7f;
+          if (std::string(a) == "bytes_u8") x &= 0xff;
+          if (std::string(b) == "bytes_s7") y = std::max(y, -127);
+          uint32_t sum = 0;
+          std::memcpy(&sum, &expected[i / 4 * 4], 4);
+          sum += static_cast<uint32_t>(x * y);
+          std::memcpy(&expected[i / 4 * 4], &sum, 4);
+        }
+        CHECK(interpreted(program, memory) == expected);
+        CHECK(native(program, memory) == expected);
+      }
+  }
+  CHECK(tried > 0);
+}
+
 TEST_CASE("element types of memory, as they lie there and as they are loaded") {
   Target host = hostTarget();
   struct Case {

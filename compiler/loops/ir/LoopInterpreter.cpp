@@ -263,6 +263,12 @@ private:
         });
       case LoopOp::BytesU8:
       case LoopOp::BytesI8: return each([&](int i) { return (a.bits[i / 4] >> (8 * (i % 4))) & 0xff; });
+      case LoopOp::BytesU7: return each([&](int i) { return (a.bits[i / 4] >> (8 * (i % 4))) & 0x7f; });
+      case LoopOp::BytesS7:
+        return each([&](int i) {
+          uint64_t byte = (a.bits[i / 4] >> (8 * (i % 4))) & 0xff;
+          return byte == 0x80 ? 0x81 : byte;
+        });
       case LoopOp::Dot4:
         return each([&](int i) {
           auto sum = static_cast<uint32_t>(a.bits[i]);

@@ -15,47 +15,49 @@
 /// rule      what it takes and gives (LoopNodes.cpp). floats: f32 or f64, all alike; arithmetic: those, i32, i64; bits, bitsOnly: integers
 ///           (and masks); comparison: gives a mask; choice: a mask and two alike; folded: f32 lanes to one; to...: casts
 /// the level's: a flag of IsaLevel (target/Target.h) without which no program may have it
-#define QUERN_LOOP_NODES(X)                                                                                                               \
-  X(Neg, "neg", 1, Call, floats, nullptr, "")                                                                                             \
-  X(Abs, "abs", 1, Call, floats, nullptr, "")                                                                                             \
-  X(Sqrt, "sqrt", 1, Call, floats, nullptr, "")                                                                                           \
-  X(Add, "+", 2, Infix, arithmetic, nullptr, "")                                                                                          \
-  X(Sub, "-", 2, Infix, arithmetic, nullptr, "")                                                                                          \
-  X(Mul, "*", 2, Infix, arithmetic, nullptr, "")                                                                                          \
-  X(Div, "/", 2, Infix, quotient, nullptr, "")    /* of i64: of values not below 0 */                                                     \
-  X(Rem, "%", 2, Infix, remainder, nullptr, "")   /* of values not below 0 */                                                             \
-  X(Max, "max", 2, Call, arithmetic, nullptr, "") /* a > b ? a : b, NaN if either is */                                                   \
-  X(Min, "min", 2, Call, arithmetic, nullptr, "") /* a < b ? a : b, NaN if either is */                                                   \
-  X(And, "&", 2, Infix, bits, nullptr, "")                                                                                                \
-  X(Or, "|", 2, Infix, bits, nullptr, "")                                                                                                 \
-  X(Xor, "^", 2, Infix, bitsOnly, nullptr, "")                                                                                            \
-  X(Shl, "<<", 2, Infix, shift, nullptr, "")                                                                                              \
-  X(Ashr, ">>", 2, Infix, shift, nullptr, "")                                                                                             \
-  X(Lshr, ">>>", 2, Infix, shift, nullptr, "")                                                                                            \
-  X(Lt, "<", 2, Infix, comparison, nullptr, "") /* of f32: false on NaN, as the next two */                                               \
-  X(Le, "<=", 2, Infix, comparison, nullptr, "")                                                                                          \
-  X(Eq, "==", 2, Infix, comparison, nullptr, "")                                                                                          \
-  X(Ne, "!=", 2, Infix, comparison, nullptr, "") /* true on NaN */                                                                        \
-  X(ToF32, "f32", 1, Call, toFloat, nullptr, "")                                                                                          \
-  X(ToF64, "f64", 1, Call, toDouble, nullptr, "")                                                                                         \
-  X(ToI32, "i32", 1, Call, toWord, nullptr, "")                                                                                           \
-  X(ToI64, "i64", 1, Call, toIndex, nullptr, "")                                                                                          \
-  X(BitsF32, "bits_f32", 1, Call, bitsToFloat, nullptr, "")                                                                               \
-  X(BitsI32, "bits_i32", 1, Call, floatToWord, nullptr, "")                                                                               \
+#define QUERN_LOOP_NODES(X) \
+  X(Neg, "neg", 1, Call, floats, nullptr, "") \
+  X(Abs, "abs", 1, Call, floats, nullptr, "") \
+  X(Sqrt, "sqrt", 1, Call, floats, nullptr, "") \
+  X(Add, "+", 2, Infix, arithmetic, nullptr, "") \
+  X(Sub, "-", 2, Infix, arithmetic, nullptr, "") \
+  X(Mul, "*", 2, Infix, arithmetic, nullptr, "") \
+  X(Div, "/", 2, Infix, quotient, nullptr, "") /* of i64: of values not below 0 */ \
+  X(Rem, "%", 2, Infix, remainder, nullptr, "") /* of values not below 0 */ \
+  X(Max, "max", 2, Call, arithmetic, nullptr, "") /* a > b ? a : b, NaN if either is */ \
+  X(Min, "min", 2, Call, arithmetic, nullptr, "") /* a < b ? a : b, NaN if either is */ \
+  X(And, "&", 2, Infix, bits, nullptr, "") \
+  X(Or, "|", 2, Infix, bits, nullptr, "") \
+  X(Xor, "^", 2, Infix, bitsOnly, nullptr, "") \
+  X(Shl, "<<", 2, Infix, shift, nullptr, "") \
+  X(Ashr, ">>", 2, Infix, shift, nullptr, "") \
+  X(Lshr, ">>>", 2, Infix, shift, nullptr, "") \
+  X(Lt, "<", 2, Infix, comparison, nullptr, "") /* of f32: false on NaN, as the next two */ \
+  X(Le, "<=", 2, Infix, comparison, nullptr, "") \
+  X(Eq, "==", 2, Infix, comparison, nullptr, "") \
+  X(Ne, "!=", 2, Infix, comparison, nullptr, "") /* true on NaN */ \
+  X(ToF32, "f32", 1, Call, toFloat, nullptr, "") \
+  X(ToF64, "f64", 1, Call, toDouble, nullptr, "") \
+  X(ToI32, "i32", 1, Call, toWord, nullptr, "") \
+  X(ToI64, "i64", 1, Call, toIndex, nullptr, "") \
+  X(BitsF32, "bits_f32", 1, Call, bitsToFloat, nullptr, "") \
+  X(BitsI32, "bits_i32", 1, Call, floatToWord, nullptr, "") \
   X(HalfF32, "half_f32", 1, Call, halfToFloat, &IsaLevel::halves, "half precision") /* an IEEE half in the low bits of an i32, exactly */ \
-  X(F32Half, "f32_half", 1, Call, floatToWord, &IsaLevel::halves, "half precision") /* to nearest even */                                 \
-  X(Fma, "fma", 3, Call, floats, &IsaLevel::fma, "fma")                             /* a * b + c, rounded once */                         \
-  X(Select, "select", 3, Call, choice, nullptr, "")                                 /* a ? b : c */                                       \
-  X(Broadcast, "broadcast", 1, Lanes, everyLane, nullptr, "")                       /* a in every lane */                                 \
-  X(Mask, "mask", 1, Lanes, lanesBelow, nullptr, "")                                /* lane i is on iff i < a */                          \
-  X(ReduceAdd, "reduce_add", 1, Call, folded, nullptr, "") /* halves folded: v[i] op v[i + lanes/2], ... until one is left */             \
-  X(ReduceMax, "reduce_max", 1, Call, folded, nullptr, "")                                                                                \
-  X(ReduceMin, "reduce_min", 1, Call, folded, nullptr, "")                                                                                \
-  X(Shuffle, "shuffle", 2, Pattern, shuffled, nullptr, "")   /* lane i is lane pattern[i] of a followed by b */                           \
-  X(Lookup, "lookup", 1, Table, looked, nullptr, "")         /* table[a modulo the table's size], lane by lane */                         \
-  X(BytesU8, "bytes_u8", 1, Call, bytesOfWords, nullptr, "") /* the four bytes of each i32, the lowest first, as lanes of u8 */           \
-  X(BytesI8, "bytes_i8", 1, Call, bytesOfWords, nullptr, "") /* as lanes of i8 */                                                         \
-  X(Dot4, "dot4", 3, Call, bytesDotted, nullptr, "")         /* a + the sum over four neighbours of b times c, modulo 2^32 */
+  X(F32Half, "f32_half", 1, Call, floatToWord, &IsaLevel::halves, "half precision") /* to nearest even */ \
+  X(Fma, "fma", 3, Call, floats, &IsaLevel::fma, "fma") /* a * b + c, rounded once */ \
+  X(Select, "select", 3, Call, choice, nullptr, "") /* a ? b : c */ \
+  X(Broadcast, "broadcast", 1, Lanes, everyLane, nullptr, "") /* a in every lane */ \
+  X(Mask, "mask", 1, Lanes, lanesBelow, nullptr, "") /* lane i is on iff i < a */ \
+  X(ReduceAdd, "reduce_add", 1, Call, folded, nullptr, "") /* halves folded: v[i] op v[i + lanes/2], ... until one is left */ \
+  X(ReduceMax, "reduce_max", 1, Call, folded, nullptr, "") \
+  X(ReduceMin, "reduce_min", 1, Call, folded, nullptr, "") \
+  X(Shuffle, "shuffle", 2, Pattern, shuffled, nullptr, "") /* lane i is lane pattern[i] of a followed by b */ \
+  X(Lookup, "lookup", 1, Table, looked, nullptr, "") /* table[a modulo the table's size], lane by lane */ \
+  X(BytesU8, "bytes_u8", 1, Call, bytesOfWords, nullptr, "") /* the four bytes of each i32, the lowest first, as lanes of u8 */ \
+  X(BytesI8, "bytes_i8", 1, Call, bytesOfWords, nullptr, "") /* as lanes of i8 */ \
+  X(BytesU7, "bytes_u7", 1, Call, bytesOfWords, nullptr, "") /* as lanes of u8, the low seven bits of each */ \
+  X(BytesS7, "bytes_s7", 1, Call, bytesOfWords, nullptr, "") /* as lanes of i8, -127 for -128: dots of both are short without vnni */ \
+  X(Dot4, "dot4", 3, Call, bytesDotted, nullptr, "") /* a + the sum over four neighbours of b times c, modulo 2^32 */
 
 namespace quern {
 
@@ -65,7 +67,7 @@ enum class LoopOp : uint8_t {
   QUERN_LOOP_NODES(QUERN_NODE)
 #undef QUERN_NODE
 #define QUERN_NODE(Name) Name,
-      QUERN_ACTIVATIONS(QUERN_NODE)
+  QUERN_ACTIVATIONS(QUERN_NODE)
 #undef QUERN_NODE
 };
 

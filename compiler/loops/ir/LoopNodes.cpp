@@ -141,7 +141,7 @@ std::string bytesDotted(const LoopExpr& e, LoopType& type) {
 
 std::string bytesOfWords(const LoopExpr& e, LoopType& type) {
   LoopType words = e.args[0]->type;
-  type = {e.op == LoopOp::BytesU8 ? Scalar::U8 : Scalar::I8, 4 * words.lanes};
+  type = {e.op == LoopOp::BytesU8 || e.op == LoopOp::BytesU7 ? Scalar::U8 : Scalar::I8, 4 * words.lanes};
   return unless(words.scalar == Scalar::I32 && type.lanes <= kMaxLanes, fmt::format("at most {} lanes of i32 are needed", kMaxLanes / 4));
 }
 

@@ -22,6 +22,7 @@ DotReader::DotReader(OpBuild& build, const std::string& name, ElementType type, 
       type_(type),
       panel_(s.panelWidth()),
       lanes_(static_cast<int>(s.lanes)),
+      vnni_(s.dots == MatmulSchedule::DotsVnni),
       prefetch_(ceilDiv(s.prefetch, formatOf(type).block)) {
   const ElementFormat& format = formatOf(type);
   packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * format.blockBytes});
@@ -52,14 +53,18 @@ Value DotReader::dot(const At& at, const Quads& quads, const Value& row, const V
   Value sum = start;
   for (size_t i = 0; i < quads.size(); ++i) {
     Value codes = broadcast(at.codes.word(row, firstWord + static_cast<int64_t>(i)), lanes_);
-    sum = b_.let("dot", dot4Of(sum, unary(LoopOp::BytesU8, quads[i]), unary(LoopOp::BytesI8, codes)));
+    // Without vnni bytes with a sign are shorter than those of eight bits without; codes are never -128.
+    bool signedBytes = type_ == ElementType::Q8_0 && !vnni_;
+    Value weight = unary(signedBytes ? LoopOp::BytesI8 : type_ == ElementType::Q8_0 ? LoopOp::BytesU8 : LoopOp::BytesU7, quads[i]);
+    sum = b_.let("dot", dot4Of(sum, weight, unary(signedBytes ? LoopOp::BytesS7 : LoopOp::BytesI8, codes)));
   }
   return sum;
 }
 
 Value DotReader::start(const At& at, const Value& row, const Value& part) const { return broadcast(at.codes.sum(row, part), lanes_); }
 
-int DotReader::biasOf(ElementType type) {
+int DotReader::biasOf(ElementType type, const MatmulSchedule& schedule) {
+  if (type == ElementType::Q8_0 && schedule.dots == MatmulSchedule::DotsPlain) return 0;
   return type == ElementType::Q8_0 ? 128 : type == ElementType::Q4_0 ? 8 : type == ElementType::Q6_K ? 32 : 0;
 }
 
@@ -87,10 +92,14 @@ DotReader::Quads DotReader::nibbles(const At& at, const Value& offset) {
 
 void DotReader::q8_0(const At& at) {
   Quads quads;
-  for (int w = 0; w < kCodedWords; ++w) quads.push_back(word(at, 2 + 4 * w));
+  for (int w = 0; w < kCodedWords; ++w) {
+    Value word = this->word(at, 2 + 4 * w);
+    constexpr auto kSigns = static_cast<int32_t>(0x80808080);
+    quads.push_back(vnni_ ? word : b_.let("quad", binary(LoopOp::Xor, word, i32Const(kSigns, lanes_))));
+  }
   Value d = half(at, 0, "d");
   eachRow(at, [&](const Value& row, const Value& acc) {
-    Value sum = dot(at, quads, row, at.block * kCodedWords, start(at, row, at.block));
+    Value sum = dot(at, quads, row, at.block * kCodedWords, vnni_ ? start(at, row, at.block) : i32Const(0, lanes_));
     return build_.exactMulAdd(unary(LoopOp::ToF32, sum), scaleOf(at, row, d), acc);
   });
 }

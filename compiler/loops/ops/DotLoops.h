@@ -16,7 +16,7 @@ public:
   DotReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k,
             const MatmulSchedule& schedule);
   /// What packed bytes are larger by than the weight's whole numbers.
-  static int biasOf(ElementType type);
+  static int biasOf(ElementType type, const MatmulSchedule& schedule);
   /// Codes that go together in a sum: those of a sub-block.
   static int64_t codesOfSum(ElementType type) { return type == ElementType::Q6_K ? 16 : 32; }
 
@@ -53,6 +53,7 @@ private:
   ElementType type_;
   int64_t panel_;
   int lanes_;
+  bool vnni_;
   int64_t prefetch_;  ///< blocks
   BufferRef packed_;
 };

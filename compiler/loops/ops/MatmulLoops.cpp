@@ -71,7 +71,7 @@ private:
       else epilogue_.push_back({spec, build_.dense(spec, BufferRole::In)});
     }
     if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
-    if (dots_) codes_.emplace(build_, batch_ * m_, k_, DotReader::codesOfSum(op_.w), DotReader::biasOf(op_.w));
+    if (dots_) codes_.emplace(build_, batch_ * m_, k_, DotReader::codesOfSum(op_.w), DotReader::biasOf(op_.w, s_));
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
     if (s_.convert == MatmulSchedule::ConvertScratch)
       converted_ = b_.denseBuffer("converted", Scalar::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});

@@ -100,7 +100,7 @@ std::string ofSet(const BundleManifest& manifest, const BundleSet& set) {
     if (const PackLayout& pack = buffer.pack; buffer.use == BufferUse::Weight)
       out +=
           fmt::format("static const QuernPack {}_packing = {{{}, {}, {}, {}, {}, {}, {}}};  /* of {} */\n", set.symbol, pack.panel,
-                      pack.depth, pack.columns, pack.batch, pack.transposed ? 1 : 0, typeName(pack.type), pack.quads ? 1 : 0, buffer.name);
+                      pack.depth, pack.columns, pack.batch, pack.transposed ? 1 : 0, typeName(pack.type), pack.words ? 1 : 0, buffer.name);
   return out;
 }
 

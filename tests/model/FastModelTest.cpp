@@ -1,0 +1,80 @@
+// tests/model/FastModelTest.cpp — models whose weights in blocks are multiplied by bytes: chunked, token by token and whole are the same
+// bits, whatever the threads; near to exact, and not the same.
+#include "tests/model/TestModel.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace quern;
+
+namespace {
+
+constexpr int64_t kVocab = 300;
+
+TestModel blocksModel(TensorType type, bool tied) {
+  ModelConfig c = smallConfig();
+  c.width = 256;
+  c.hidden = 512;
+  c.vocab = kVocab;
+  c.tied = tied;
+  TestModel model = randomLlama(c, tied ? 21 : 22);
+  model.storeMatrices(type);
+  return model;
+}
+
+std::unique_ptr<Model> computed(const std::string& path, Compute compute, int64_t chunk, int threads) {
+  static KernelLibrary library(hostTarget(), {});
+  auto source = openModelFiles(path);
+  REQUIRE(source);
+  source->compute = compute;
+  ModelOptions options;
+  options.chunk = chunk;
+  options.threads = threads;
+  auto model = Model::load(std::move(*source), [](const OpDesc& desc) { return library.kernels(desc); }, options);
+  REQUIRE(model);
+  return std::move(*model);
+}
+
+/// Mean squared difference over mean square.
+double distanceOf(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < a.size(); ++i) difference += (double{a[i]} - b[i]) * (double{a[i]} - b[i]), size += double{b[i]} * b[i];
+  REQUIRE(size > 0);
+  return difference / size;
+}
+
+}  // namespace
+
+TEST_CASE("fast: whole, in chunks and token by token are the same bits, on 1, 2 and 3 threads", "[fast]") {
+  std::vector<int32_t> ids = randomIds(37, kVocab, 5);
+  for (TensorType type : {TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K})
+    for (bool tied : {true, false}) {
+      INFO(nameOf(type) << (tied ? ", tied" : ""));
+      Folder folder;
+      std::string path = writeGguf(blocksModel(type, tied), folder.path);
+      std::vector<float> whole = allLogits(*computed(path, Compute::Fast, 512, 1), ids);
+      std::vector<float> exact = allLogits(*computed(path, Compute::Exact, 512, 2), ids);
+      double rounding = distanceOf(whole, exact);
+      CHECK(rounding > 1e-8);
+      CHECK(rounding < 0.01);
+      for (int threads : {1, 2, 3}) {
+        INFO(threads << " threads");
+        std::unique_ptr<Model> model = computed(path, Compute::Fast, 7, threads);
+        CHECK(bitDifference(allLogits(*model, ids), whole) == "");
+        for (size_t at = 0; at < ids.size(); ++at)
+          CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),
+                              std::span(whole).subspan(at * kVocab, kVocab)) == "");
+      }
+    }
+}
+
+TEST_CASE("fast: weights of single numbers are multiplied as they are", "[fast]") {
+  std::vector<int32_t> ids = randomIds(9, kVocab, 6);
+  for (TensorType type : {TensorType::F32, TensorType::F16, TensorType::BF16}) {
+    INFO(nameOf(type));
+    Folder folder;
+    std::string path = writeGguf(blocksModel(type, true), folder.path);
+    CHECK(bitDifference(allLogits(*computed(path, Compute::Fast, 512, 2), ids), allLogits(*computed(path, Compute::Exact, 512, 2), ids)) ==
+          "");
+  }
+}
