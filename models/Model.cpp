@@ -17,14 +17,14 @@ static Result<void> describe(const ModelSource& source, ModelGraph& graph) {
 
 Result<void> checkModel(const ModelSource& source) {
   Weights weights = source.weights;
-  ModelGraph graph(weights, source.config, 1, source.config.context, {ElementType::F32, source.compute});
+  ModelGraph graph(weights, source.config, 1, source.config.context, {ElementType::F32, source.compute, source.order});
   if (auto good = describe(source, graph); !good) return good;
   return weights.checkAllUsed();
 }
 
 Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t past, ElementType kvType) {
   Weights weights = source.weights;
-  ModelGraph graph(weights, source.config, rows, source.config.context, {kvType, source.compute});
+  ModelGraph graph(weights, source.config, rows, source.config.context, {kvType, source.compute, source.order});
   if (auto good = describe(source, graph); !good) return good.error();
   Workload workload{source.config.name, {}};
   for (const PlanStep* step : graph.plan().kernelSteps()) {
@@ -49,7 +49,7 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
 
 Result<ForwardCost> ForwardCost::of(const ModelSource& source) {
   Weights weights = source.weights;
-  ModelGraph graph(weights, source.config, 1, source.config.context, {ElementType::F32, source.compute});
+  ModelGraph graph(weights, source.config, 1, source.config.context, {ElementType::F32, source.compute, source.order});
   if (auto good = describe(source, graph); !good) return good.error();
   ForwardCost cost;
   for (const PlanStep* step : graph.plan().kernelSteps()) cost.steps_.push_back({step->op, step->dims});
@@ -95,7 +95,7 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
   int64_t context = options.context != 0 ? options.context : source.config.context;
   std::unique_ptr<Model> model(new Model(std::move(source)));
   ModelSource& own = model->source_;
-  ModelGraph graph(own.weights, own.config, std::min(options.chunk, context), context, {options.kvType, own.compute});
+  ModelGraph graph(own.weights, own.config, std::min(options.chunk, context), context, {options.kvType, own.compute, own.order});
   if (auto good = describe(own, graph); !good) return good.error();
   if (auto good = own.weights.checkAllUsed(); !good) return good.error();
   if (options.foreseen) options.foreseen(opsOf(graph));

@@ -23,7 +23,7 @@ Result<ElementType> kernelTypeOf(const Weights& weights, const Weight& weight) {
 }
 
 ModelGraph::ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxRows, int64_t context, const Arithmetic& arithmetic)
-    : weights_(weights), c_(config), kvType_(arithmetic.kvType), compute_(arithmetic.compute), plan_(maxRows, context) {}
+    : weights_(weights), c_(config), kvType_(arithmetic.kvType), compute_(arithmetic.compute), order_(arithmetic.order), plan_(maxRows, context) {}
 
 void ModelGraph::fail(Error error) {
   if (status_) status_ = std::move(error);
@@ -162,6 +162,7 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
   matmul.constB = true;
   matmul.w = *type;
   if (compute_ == Compute::Fast && isQuantised(*type)) matmul.a = RoundedTo::Q8;
+  if (compute_ == Compute::Fast && *type == ElementType::BF16) matmul.a = RoundedTo::BF16, matmul.order = order_;
   matmul.ep = epilogueOf(end, biased);
   std::map<std::string, PlanView> operands;
   for (const auto& [name, rows] : end.operands) {

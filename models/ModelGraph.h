@@ -50,13 +50,14 @@ LinearEnd activated(ScalarFn fn);
 LinearEnd gatedBy(ScalarFn fn, const GraphRows& gate);
 
 /// What products of weights below f32 are computed in. Exact: f32, the weight's values as they are. Fast: what the types were made for;
-/// of types in blocks a=q8 (op/MatmulOp.h), the others as exact.
+/// of types in blocks a=q8, of bf16 a=bf16 (op/MatmulOp.h), the others as exact.
 enum class Compute : uint8_t { Exact, Fast };
 
 /// What a model's numbers are on their way.
 struct Arithmetic {
   ElementType kvType = ElementType::F32;  ///< of the KV cache: or F16
   Compute compute = Compute::Exact;
+  PairOrder order = PairOrder::Tile32;  ///< of fast products with bf16
 };
 
 /// Errors are kept: the first one is what status() says, and what is built after it means nothing.
@@ -126,6 +127,7 @@ private:
   const ModelConfig& c_;
   ElementType kvType_;
   Compute compute_;
+  PairOrder order_;
   PlanBuilder plan_;
   std::vector<GraphWeight> list_;
   std::vector<GraphGather> gathers_;

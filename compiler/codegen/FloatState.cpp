@@ -28,6 +28,15 @@ void FloatState::restore() {
   if (slot_ != nullptr) load(before_);
 }
 
+void FloatState::flush() {
+  constexpr uint32_t kFlushed = 0x9FC0;
+  if (slot_ != nullptr) load(ir_.getInt32(kFlushed));
+}
+
+void FloatState::unflush() {
+  if (slot_ != nullptr) load(ir_.CreateOr(before_, kAllMasked));
+}
+
 void FloatState::load(llvm::Value* state) {
   ir_.CreateStore(state, slot_);
   ir_.CreateIntrinsic(ir_.getVoidTy(), llvm::Intrinsic::x86_sse_ldmxcsr, {slot_});

@@ -21,6 +21,9 @@ public:
   /// At the end of the builder's block; the builder is then in the block that follows.
   FloatState(llvm::IRBuilderBase& ir, std::string_view arch);
   void restore();
+  /// From here on, until unflush(): to nearest even, numbers below 2^-126 in size are 0, arguments and results.
+  void flush();
+  void unflush();
 
 private:
   void load(llvm::Value* state);

@@ -67,7 +67,8 @@ private:
   llvm::IRBuilder<> ir_;
   llvm::Function* function_ = nullptr;
   llvm::BasicBlock* entry_ = nullptr;
-  bool streams_ = false;  ///< some store goes past the caches
+  FloatState* floats_ = nullptr;  ///< of the caller, while tasks are emitted
+  bool streams_ = false;          ///< some store goes past the caches
   std::vector<llvm::Value*> vars_;
   std::vector<std::vector<llvm::AllocaInst*>> regs_;
   std::vector<BufferIr> buffers_;
@@ -174,6 +175,7 @@ void IrEmitter::bindScratch() {
 
 void IrEmitter::taskLoop() {
   FloatState callers(ir_, isa_.arch);
+  floats_ = &callers;
   loop(function_->getArg(1), function_->getArg(2), ir_.getInt64(1), "task", [&](llvm::Value* task) {
     auto* done = llvm::BasicBlock::Create(context_, "task.done", function_);
     for (size_t i = 0; i < program_.phases.size(); ++i) {
@@ -234,6 +236,11 @@ void IrEmitter::statement(const LoopStmt& s) {
       return;
     }
     case LoopStmt::Kind::If: return ifStatement(s);
+    case LoopStmt::Kind::Flushed:
+      floats_->flush();
+      block(s.body);
+      floats_->unflush();
+      return;
     case LoopStmt::Kind::Prefetch: {
       llvm::Value* at = address(s.id, s.args, 0);
       ir_.CreateIntrinsic(llvm::Intrinsic::prefetch, {ir_.getPtrTy()},

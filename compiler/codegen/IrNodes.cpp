@@ -225,6 +225,79 @@ llvm::Value* dot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Va
   return total;
 }
 
+/// Arithmetic that is kept where it stands: the state that flushes is none of LLVM's model.
+class FlushedMaths {
+public:
+  explicit FlushedMaths(llvm::IRBuilderBase& ir) : ir_(ir) {}
+
+  llvm::Value* add(llvm::Value* a, llvm::Value* b) { return binary(llvm::Intrinsic::experimental_constrained_fadd, a, b); }
+  llvm::Value* sub(llvm::Value* a, llvm::Value* b) { return binary(llvm::Intrinsic::experimental_constrained_fsub, a, b); }
+  llvm::Value* mul(llvm::Value* a, llvm::Value* b) { return binary(llvm::Intrinsic::experimental_constrained_fmul, a, b); }
+  llvm::Value* wide(llvm::Value* a) {
+    return ir_.CreateConstrainedFPCast(llvm::Intrinsic::experimental_constrained_fpext, a, typeLike(a, ir_.getDoubleTy()), nullptr, "",
+                                       nullptr, llvm::RoundingMode::Dynamic, llvm::fp::ebStrict);
+  }
+  llvm::Value* narrow(llvm::Value* a) {
+    return ir_.CreateConstrainedFPCast(llvm::Intrinsic::experimental_constrained_fptrunc, a, typeLike(a, ir_.getFloatTy()), nullptr, "",
+                                       nullptr, llvm::RoundingMode::Dynamic, llvm::fp::ebStrict);
+  }
+  llvm::Value* is(llvm::CmpInst::Predicate how, llvm::Value* a, llvm::Value* b) {
+    return ir_.CreateConstrainedFPCmp(llvm::Intrinsic::experimental_constrained_fcmp, how, a, b, "", llvm::fp::ebStrict);
+  }
+
+private:
+  llvm::Value* binary(llvm::Intrinsic::ID op, llvm::Value* a, llvm::Value* b) {
+    return ir_.CreateConstrainedFPBinOp(op, a, b, nullptr, "", nullptr, llvm::RoundingMode::Dynamic, llvm::fp::ebStrict);
+  }
+  static llvm::Type* typeLike(llvm::Value* a, llvm::Type* scalar) {
+    auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(a->getType());
+    return vector == nullptr ? scalar : llvm::FixedVectorType::get(scalar, vector->getNumElements());
+  }
+  llvm::IRBuilderBase& ir_;
+};
+
+/// Without fma the product is exact in double; where the sum, which is not, lies half way between two floats, what was lost of it decides.
+llvm::Value* flushedFmaInDouble(llvm::IRBuilderBase& ir, llvm::Value* a, llvm::Value* b, llvm::Value* c) {
+  FlushedMaths m(ir);
+  llvm::Value *product = m.mul(m.wide(a), m.wide(b)), *more = m.wide(c), *sum = m.add(product, more), *added = m.sub(sum, product);
+  llvm::Value* lost = m.add(m.sub(product, m.sub(sum, added)), m.sub(more, added));
+  llvm::Value *nearest = m.narrow(sum), *off = m.sub(sum, m.wide(nearest)), *across = m.add(m.wide(nearest), m.add(off, off));
+  llvm::Value *other = m.narrow(across), *none = llvm::Constant::getNullValue(nearest->getType());
+  llvm::Value* half = ir.CreateAnd(m.is(llvm::CmpInst::FCMP_OEQ, m.wide(other), across), m.is(llvm::CmpInst::FCMP_UNE, nearest, other));
+  half = ir.CreateAnd(half, m.is(llvm::CmpInst::FCMP_UNE, nearest, none));  // a 0 may be what was flushed
+  llvm::Value* less = m.is(llvm::CmpInst::FCMP_OLT, nearest, other);
+  llvm::Value *above = ir.CreateSelect(less, other, nearest), *below = ir.CreateSelect(less, nearest, other);
+  llvm::Value* zero = llvm::Constant::getNullValue(lost->getType());
+  llvm::Value* decided = ir.CreateSelect(m.is(llvm::CmpInst::FCMP_OGT, lost, zero), above,
+                                         ir.CreateSelect(m.is(llvm::CmpInst::FCMP_OLT, lost, zero), below, nearest));
+  return ir.CreateSelect(half, decided, nearest);
+}
+
+llvm::Value* flushedFma(llvm::IRBuilderBase& ir, const IsaLevel& isa, llvm::Value* a, llvm::Value* b, llvm::Value* c) {
+  if (!isa.fma) return flushedFmaInDouble(ir, a, b, c);
+  llvm::Module* module = ir.GetInsertBlock()->getModule();
+  llvm::Function* fma = llvm::Intrinsic::getDeclaration(module, llvm::Intrinsic::experimental_constrained_fma, {a->getType()});
+  return ir.CreateConstrainedFPCall(fma, {a, b, c}, "", llvm::RoundingMode::Dynamic, llvm::fp::ebStrict);
+}
+
+/// vdpbf16ps where the contract has it and the lanes fill a register, else two fma.
+llvm::Value* dotPairs(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, const Contract& contract) {
+  int bits = 32 * e.type.lanes;
+  if (contract.has("avx512bf16") && (bits == 512 || bits == 256 || bits == 128)) {
+    auto instruction = bits == 512   ? llvm::Intrinsic::x86_avx512bf16_dpbf16ps_512
+                       : bits == 256 ? llvm::Intrinsic::x86_avx512bf16_dpbf16ps_256
+                                     : llvm::Intrinsic::x86_avx512bf16_dpbf16ps_128;
+    llvm::Type* pairs = inLanes(ir.getBFloatTy(), 2 * e.type.lanes);
+    return ir.CreateIntrinsic(instruction, {}, {args[0], ir.CreateBitCast(args[1], pairs), ir.CreateBitCast(args[2], pairs)});
+  }
+  llvm::Type *words = args[1]->getType(), *floats = args[0]->getType();
+  constexpr uint64_t kHigh = 0xffff0000;
+  auto low = [&](llvm::Value* pair) { return ir.CreateBitCast(ir.CreateShl(pair, llvm::ConstantInt::get(words, 16)), floats); };
+  auto high = [&](llvm::Value* pair) { return ir.CreateBitCast(ir.CreateAnd(pair, llvm::ConstantInt::get(words, kHigh)), floats); };
+  const IsaLevel& isa = contract.isa();
+  return flushedFma(ir, isa, low(args[1]), low(args[2]), flushedFma(ir, isa, high(args[1]), high(args[2]), args[0]));
+}
+
 llvm::Value* lookup(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* index, const Contract& contract) {
   constexpr unsigned kWide = 16;
   auto lanes = static_cast<unsigned>(e.type.lanes), entries = static_cast<unsigned>(e.table.size());
@@ -315,6 +388,9 @@ llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::
     case LoopOp::BytesI8:
     case LoopOp::BytesU7:
     case LoopOp::BytesS7: return bytesOf(ir, e, args[0]);
+    case LoopOp::FmaFlushed: return flushedFma(ir, contract.isa(), args[0], args[1], args[2]);
+    case LoopOp::AddFlushed: return FlushedMaths(ir).add(args[0], args[1]);
+    case LoopOp::DotPairs: return dotPairs(ir, e, args, contract);
     case LoopOp::Dot4: return dot4(ir, e, args, contract);
     default: return binary(ir, e, args[0], args[1]);
   }

@@ -92,7 +92,7 @@ static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& progra
               matmul.batch.value,
               matmul.tb,
               matmul.w,
-              matmul.a == RoundedTo::Q8};
+              matmul.a != RoundedTo::F32};
   return out;
 }
 

@@ -10,11 +10,13 @@
 namespace quern {
 
 OpDoc MatmulOp::doc() {
-  return {"m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|q8_0|q4_0|q4_K|q6_K] [a=f32|q8] [acc=1] [ep=bias+gelu_tanh+residual]",
-          "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first; "
-          "acc=1: C += ...; ep: stages "
-          "left to right or an expression in x",
-          "A, B, C if acc=1, then each operand of ep as it appears (bias [n], residual [m,n])"};
+  return {
+      "m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|q8_0|q4_0|q4_K|q6_K] [a=f32|bf16|q8] [order=tile32|pairs] [acc=1] "
+      "[ep=bias+gelu_tanh+residual]",
+      "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first; "
+      "acc=1: C += ...; ep: stages "
+      "left to right or an expression in x",
+      "A, B, C if acc=1, then each operand of ep as it appears (bias [n], residual [m,n])"};
 }
 
 /// Names in `ep` that have a shape of their own key.
@@ -46,7 +48,9 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   op.tb = reader.takeFlag("tb");
   op.constB = reader.takeChoice("const", {"", "b"}) == 1;
   op.w = kWeightTypes[reader.takeChoice("w", weightTypeNames())];
-  op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "q8"}));
+  op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "bf16", "q8"}));
+  if (reader.has("order") && op.a != RoundedTo::BF16) reader.failBeforeKeys("order= goes with a=bf16");
+  op.order = static_cast<PairOrder>(reader.takeChoice("order", {"tile32", "pairs"}));
   op.acc = reader.takeFlag("acc");
   if (auto text = reader.take("ep")) {
     auto ep = parseEpilogue(*text);
@@ -83,6 +87,7 @@ KeyValues MatmulOp::write() const {
   if (constB) out.set("const", "b");
   if (w != ElementType::F32) out.set("w", std::string(text(w)));
   if (a == RoundedTo::Q8) out.set("a", "q8");
+  if (a == RoundedTo::BF16) out.set("a", "bf16"), out.set("order", order == PairOrder::Pairs ? "pairs" : "tile32");
   if (acc) out.set("acc", "1");
   if (ep != nullptr) out.set("ep", epilogueText(*ep));
   for (const auto& [name, shape] : operandShapes) out.set(name, text(shape));
@@ -100,6 +105,9 @@ Result<void> MatmulOp::validate() const {
                                   tb ? fmt::format("with k={}", text(k)) : "without tb=1", format.block));
   if (a == RoundedTo::Q8 && !isQuantised(w))
     return badCommand(fmt::format("matmul: a=q8 with w={}; it goes with weights in blocks: q8_0, q4_0, q4_K, q6_K", format.name));
+  if (a == RoundedTo::BF16 && w != ElementType::BF16)
+    return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16", format.name));
+  if (a == RoundedTo::BF16 && ta) return badCommand("matmul: a=bf16 with ta=1; its pairs are neighbours along k of an A stored [m,k]");
   if (a == RoundedTo::Q8 && ta) return badCommand("matmul: a=q8 with ta=1; its blocks are neighbours along k of an A stored [m,k]");
   for (const auto& [name, shape] : operandShapes)
     if (name == "a") return badCommand("matmul: an operand of ep named a, which is what A is rounded to; name it otherwise");

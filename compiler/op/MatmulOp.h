@@ -22,9 +22,17 @@ namespace quern {
 ///            q6_K         D = scale0 D0 + scale1 D1, then as q8_0
 ///          block after block, each product of scales rounded; the same bits on every level. Against A as it was, the error is at most
 ///          the sum over blocks of amax / 254 sum|B| (1 + 2^-20), and what f32 would err.
+///          a=bf16: A to bf16, nearest even; numbers below 2^-126 in size, arguments and results of fma and sums, are 0.
+///            order=tile32   of each 32 of k one chain of fma over the even ones and one over the odd ones, from 0; C + (even + odd);
+///                           beyond k there are zeros
+///            order=pairs    acc = fma(a0, b0, fma(a1, b1, acc)), k two by two
 /// Source   Higham, Accuracy and Stability of Numerical Algorithms, ch. 3.
-/// What A is rounded to before it is multiplied: nothing; or, 32 neighbours along k together, whole numbers and a scale (BlockValues.h).
-enum class RoundedTo : uint8_t { F32, Q8 };
+/// What A is rounded to before it is multiplied: nothing; bf16; or, 32 neighbours along k together, whole numbers and a scale
+/// (BlockValues.h).
+enum class RoundedTo : uint8_t { F32, BF16, Q8 };
+
+/// How products of bf16 are added up: as TDPBF16PS does, or as VDPBF16PS. Said with a=bf16 only.
+enum class PairOrder : uint8_t { Tile32, Pairs };
 
 struct MatmulOp {
   static constexpr std::string_view kName = "matmul";
@@ -35,6 +43,7 @@ struct MatmulOp {
   bool ta = false, tb = false, constB = false, acc = false;
   ElementType w = ElementType::F32;                          ///< of a weight's elements; its products are of the f32 that they stand for
   RoundedTo a = RoundedTo::F32;                              ///< A as it is multiplied
+  PairOrder order = PairOrder::Tile32;                       ///< of a=bf16
   ScalarExprRef ep;                                          ///< null: none
   std::vector<std::pair<std::string, Shape>> operandShapes;  ///< of ep's operands other than x, bias, residual
 

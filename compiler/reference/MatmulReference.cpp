@@ -4,6 +4,7 @@
 #include "compiler/reference/ScalarReference.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace quern {
@@ -75,6 +76,15 @@ void accumulateCoded(Row& row, const MatmulOp& op, const float* a, const std::by
     }
 }
 
+/// A number as fma with flushing takes it: A to bf16, nearest even; below 2^-126 in size 0.
+float pairsOperand(float x, bool round) {
+  uint32_t bits = std::bit_cast<uint32_t>(x);
+  constexpr uint32_t kInf = 0x7f800000, kSigned = 0x80000000;
+  if (round && (bits & ~kSigned) < kInf) bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
+  if ((bits & kInf) == 0) bits &= kSigned;
+  return std::bit_cast<float>(bits);
+}
+
 /// The columns of one batch of B that are looked at, in double, [k][columns].
 std::vector<double> columnsOf(const MatmulOp& op, const void* stored, int64_t batch, const std::vector<int64_t>& columns) {
   auto n = static_cast<size_t>(op.n.value), k = static_cast<size_t>(op.k.value), count = columns.size();
@@ -106,6 +116,12 @@ int64_t offsetOf(const TensorSpec& spec, int64_t batch, int64_t i, int64_t j) {
 
 }  // namespace
 
+static std::vector<float> roundedRow(const float* a, int64_t k) {
+  std::vector<float> row(a, a + k);
+  for (float& each : row) each = pairsOperand(each, true);
+  return row;
+}
+
 ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, const ReferenceScope& scope) {
   int64_t m = op.m.value, n = op.n.value, k = op.k.value;
   ReferenceResult out = unseen(op.output());
@@ -115,12 +131,15 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, co
   for (int64_t batch : sample.batches) {
     if (scope.stop.asked()) break;
     std::vector<double> b;
-    if (op.a == RoundedTo::F32) b = columnsOf(op, inputs[1].data, batch, sample.columns);
+    if (op.a != RoundedTo::Q8) b = columnsOf(op, inputs[1].data, batch, sample.columns);
+    if (op.a == RoundedTo::BF16)
+      for (double& each : b) each = pairsOperand(static_cast<float>(each), false);
     double work = static_cast<double>(k) * static_cast<double>(sample.columns.size());
     forRows(static_cast<int64_t>(sample.rows.size()), work, {INFINITY, scope.stop}, [&](int64_t which) {
       int64_t i = sample.rows[static_cast<size_t>(which)];
       Row row{std::vector<double>(sample.columns.size()), std::vector<double>(sample.columns.size())};
-      if (op.a == RoundedTo::F32) accumulate(row, op, inputs[0].f32() + batch * m * k, b, i);
+      if (op.a == RoundedTo::BF16) accumulate(row, op, roundedRow(inputs[0].f32() + (batch * m + i) * k, k).data(), b, 0);
+      else if (op.a == RoundedTo::F32) accumulate(row, op, inputs[0].f32() + batch * m * k, b, i);
       else
         accumulateCoded(row, op, inputs[0].f32() + (batch * m + i) * k,
                         static_cast<const std::byte*>(inputs[1].data) + batch * bytesOf(op.w, n * k), sample.columns);
@@ -129,7 +148,7 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, co
         auto at = static_cast<size_t>((batch * m + i) * n + j);
         double c = op.acc ? inputs[2].f32()[at] : 0;
         Bounded x{row.sum[column] + c,
-                  kind == DataKind::Integer && op.a == RoundedTo::F32 ? 0 : unit * (row.magnitude[column] + std::fabs(c))};
+                  kind == DataKind::Integer && op.a != RoundedTo::Q8 ? 0 : unit * (row.magnitude[column] + std::fabs(c))};
         if (std::isnan(x.error)) x.error = 0;  // Inf x 0: the value is NaN and says so
         if (op.ep != nullptr)
           x = evaluate(*op.ep, [&](const std::string& name) {

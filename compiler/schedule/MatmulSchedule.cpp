@@ -50,8 +50,8 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
        {"registers", "scratch"}},
       {"dots",
        &MatmulSchedule::dots,
-       "with a=q8, dots of bytes: vnni is one instruction for four products; plain is what the level has without it",
-       {"plain", "vnni"}},
+       "vnni: with a=q8 one instruction for four products of bytes; bf16: with order=pairs one for two of bf16; plain: what the level has",
+       {"plain", "vnni", "bf16"}},
       {"order",
        &MatmulSchedule::order,
        "numeric: seq is one chain of fma per output over ascending k; split:P is P chains over P ranges of k, folded in halves",
@@ -60,15 +60,23 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
   return all;
 }
 
+static constexpr std::string_view kPairsFeature = "avx512bf16";
+
 /// The feature that dots=vnni needs in vectors of so many lanes.
 static std::string vnniFor(int64_t lanes) { return lanes == 16 ? "avx512vnni" : "avxvnni"; }
-static bool hasFeature(const Target& target, const std::string& feature) {
+static bool hasFeature(const Target& target, std::string_view feature) {
   return std::find(target.features.begin(), target.features.end(), feature) != target.features.end();
 }
 
+PairOrder pairOrderFor(const Target& target) {
+  return hasFeature(target, kPairsFeature) && !hasFeature(target, "amx-bf16") ? PairOrder::Pairs : PairOrder::Tile32;
+}
+
 std::vector<std::string> MatmulSchedule::needs(const OpDesc& given) const {
-  bool vnni = std::get<MatmulOp>(given).a == RoundedTo::Q8 && dots == DotsVnni;
-  return vnni ? std::vector<std::string>{vnniFor(lanes)} : std::vector<std::string>();
+  const auto& op = std::get<MatmulOp>(given);
+  if (op.a == RoundedTo::Q8 && dots == DotsVnni) return {vnniFor(lanes)};
+  if (op.a == RoundedTo::BF16 && dots == DotsBf16) return {std::string(kPairsFeature)};
+  return {};
 }
 
 static bool mustPack(const MatmulOp& op) { return op.constB || op.tb; }
@@ -129,12 +137,18 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   MatmulSchedule s;
   s.lanes = target.vectorLanes();
   int64_t m = op.m.any() ? 256 : op.m.value, n = op.n.any() ? 256 : op.n.value, k = op.k.any() ? 256 : op.k.value;
-  TileSize tile = op.a == RoundedTo::Q8 ? codedTile(m, isa) : bestTile(m, op.n.any() ? int64_t{1} << 20 : n, s.lanes, isa);
+  TileSize tile =
+      op.a == RoundedTo::Q8 ? codedTile(m, isa)
+      : op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32
+          ? TileSize{std::min<int64_t>(isa.vectorRegisters == 32 ? 4 : 2, std::max<int64_t>(1, m)), isa.vectorRegisters == 32 ? 2 : 1}
+          : bestTile(m, op.n.any() ? int64_t{1} << 20 : n, s.lanes, isa);
   s.mr = tile.rows;
   s.nr = tile.vectors * s.lanes;
   bool narrow = m <= 16;
   // Long steps of a few chains: every load of a step in one place, which the prefetcher of L1 follows best.
-  s.unrollK = s.mr <= 2 || op.a == RoundedTo::Q8 ? 1 : isa.vectorRegisters == 32 ? 4 : 2;
+  s.unrollK = s.mr <= 2 || op.a == RoundedTo::Q8 || (op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32) ? 1
+              : isa.vectorRegisters == 32                                                                      ? 4
+                                                                                                               : 2;
   // Blocks of even size, near these: the last task is not much smaller than the others.
   auto even = [](int64_t size, int64_t near, int64_t step) {
     size = std::max<int64_t>(1, size);
@@ -153,14 +167,15 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   s.pack = mustPack(op) || pays ? PackB : PackNone;
   if (op.w != ElementType::F32) {
     // What is made f32 once must serve many rows; few rows take fewer columns, for scales need registers too.
-    bool coded = op.a == RoundedTo::Q8;
+    bool coded = op.a != RoundedTo::F32;
+    if (op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
     s.convert = m >= 32 && !coded ? ConvertScratch : ConvertRegisters;
-    if (coded && hasFeature(target, vnniFor(s.lanes))) s.dots = DotsVnni;
+    if (op.a == RoundedTo::Q8 && hasFeature(target, vnniFor(s.lanes))) s.dots = DotsVnni;
     while (s.registers(op, target) > isa.vectorRegisters && s.nr > s.lanes) s.nr -= s.lanes;
     while (s.registers(op, target) > isa.vectorRegisters && s.mr > 1) --s.mr;
     s.mc = roundUp(s.mc, s.mr);
     s.nc = narrow ? s.nr : roundUp(s.nc, s.nr);
-    s.kc = roundUp(s.kc, formatOf(op.w).block);
+    s.kc = roundUp(s.kc, op.a == RoundedTo::BF16 ? 32 : formatOf(op.w).block);
     s.prefetch = s.convert == ConvertRegisters && (!coded || narrow) ? prefetchFor(op.w) : 0;
   }
   return s;
@@ -180,6 +195,8 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
   int64_t vectors = nr / lanes;
   constexpr int64_t kQuads = 8, kDot = 3;
   if (op.a == RoundedTo::Q8) return mr * vectors + kQuads + kDot;
+  if (op.a == RoundedTo::BF16)
+    return op.order == PairOrder::Pairs && dots == DotsBf16 ? mr * vectors + vectors + 1 : 3 * mr * vectors + 2 * vectors + 2;
   // What a quantised weight holds for each vector beside its value: scale, minimum, words of nibbles.
   int64_t parts = convert == ConvertScratch || !isQuantised(op.w) ? 0 : op.w == ElementType::Q8_0 ? 1 : op.w == ElementType::Q4_0 ? 2 : 3;
   constexpr int64_t kTables = 2;
@@ -190,10 +207,14 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
 static constexpr int64_t kMaxCopy = int64_t{1} << 22;
 
 /// What has no meaning where dots of bytes are all there is.
-void MatmulSchedule::checkDots(ScheduleCheck& check) const {
-  if (unrollK != 1) check.fail(fmt::format("unroll_k={} with a=q8, whose step is a block; legal: unroll_k=1", unrollK));
-  if (convert == ConvertScratch) check.fail("convert=scratch with a=q8, which makes no f32 of a weight; legal: convert=registers");
-  if (packsA()) check.fail("pack=ab with a=q8, whose codes lie together already; legal: pack=b");
+void MatmulSchedule::checkDots(ScheduleCheck& check, const MatmulOp& op) const {
+  constexpr int64_t kTile = 32;
+  if (op.a == RoundedTo::BF16 && !op.k.any() && kc < op.k.value && kc % kTile != 0)
+    check.fail(fmt::format("kc={} with a=bf16 is no multiple of {}", kc, kTile));
+  if (unrollK != 1 && (op.a == RoundedTo::Q8 || op.order == PairOrder::Tile32))
+    check.fail(fmt::format("unroll_k={} where a step is a block of k; legal: unroll_k=1", unrollK));
+  if (convert == ConvertScratch) check.fail("convert=scratch where a weight is not made f32; legal: convert=registers");
+  if (packsA()) check.fail("pack=ab where A is rounded first and lies together already; legal: pack=b");
 }
 
 Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target) const {
@@ -224,7 +245,11 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   if (packsA() && op.ta) check.fail("pack=a, but an A stored [k,m] is read in order as it is; legal: pack=none, pack=b");
   if (packsA() && (kc > kMaxCopy || mc > kMaxCopy / kc))
     check.fail(fmt::format("pack=a with mc={} kc={} copies more than {} elements a task", mc, kc, kMaxCopy));
-  if (op.a == RoundedTo::Q8) checkDots(check);
+  if (op.a != RoundedTo::F32) checkDots(check, op);
+  bool pairs = op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs;
+  if (dots == DotsBf16 && (!pairs || !hasFeature(target, kPairsFeature)))
+    check.fail(!pairs ? "dots=bf16 without order=pairs; legal: dots=plain"
+                      : fmt::format("dots=bf16 needs {}, which {} lacks; legal: dots=plain", kPairsFeature, target.name));
   if (dots == DotsVnni && (op.a != RoundedTo::Q8 || !hasFeature(target, vnniFor(lanes))))
     check.fail(op.a != RoundedTo::Q8 ? "dots=vnni without a=q8; legal: dots=plain"
                                      : fmt::format("dots=vnni with lanes={} needs {}, which {} lacks", lanes, vnniFor(lanes), target.name));

@@ -19,6 +19,10 @@ namespace quern {
 /// Packed B lies in panels of `panel` columns. A tile may span several panels (narrow m: more chains than one panel has) or
 /// a part of one, so that all row classes of a weight read the same copy of it. A weight of another type than f32 becomes f32 in
 /// registers wherever it is used (few rows: memory is read once, and nothing else), or once for all tiles of a task that share it.
+/// The order in which a model's products of bf16 are added up where nobody says: a rule over what the CPU has, never a timing. amx-bf16
+/// tile32, else avx512bf16 pairs, else tile32.
+PairOrder pairOrderFor(const Target& target);
+
 struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   static constexpr OpClass kClass = OpClass::Contraction;
   static constexpr std::string_view kName = "matmul";
@@ -28,7 +32,7 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   enum Inner : int64_t { InnerColumns, InnerRows };
   enum PrefetchC : int64_t { PrefetchNoC, PrefetchTile, PrefetchBelow };
   enum Convert : int64_t { ConvertRegisters, ConvertScratch };
-  enum Dots : int64_t { DotsPlain, DotsVnni };
+  enum Dots : int64_t { DotsPlain, DotsVnni, DotsBf16 };
 
   int64_t mr = 1, nr = 4, mc = 64, kc = 512, nc = 256;
   int64_t lanes = 4, unrollK = 1;
@@ -75,7 +79,7 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   static double stepCycles(int64_t rows, int64_t vectors, const IsaLevel& isa);
   /// Steps ahead that a weight of this type is best prefetched where few rows use it.
   static int64_t prefetchFor(ElementType type);
-  void checkDots(class ScheduleCheck& check) const;
+  void checkDots(class ScheduleCheck& check, const MatmulOp& op) const;
   /// Vector registers of one tile.
   int64_t registers(const MatmulOp& op, const Target& target) const;
   bool operator==(const MatmulSchedule&) const = default;

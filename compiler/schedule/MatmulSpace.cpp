@@ -26,6 +26,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
   // Per k and tile: fma slots, load slots (a broadcast is a load), and the latency of a chain (4 cycles).
   double perStep = std::max({tileRows * vectors / 2, (loadVectors + tileRows) / 2, 4.0}) + 0.5 / d(unrollK);
   if (!target.isa().fma) perStep *= 2;
+  if (op.a == RoundedTo::BF16 && dots == DotsBf16) perStep /= 2;
   if (op.a == RoundedTo::Q8) {  // for each 32 of k the dots of eight quads, then the scales; words are read and taken apart once
     double dot = dots == DotsVnni ? 1 : 6, apart = op.w == ElementType::Q8_0 ? 8 : op.w == ElementType::Q6_K ? 40 : 24;
     perStep = vectors * (tileRows * (8 * dot + 3) + apart) / 2 / 32;
@@ -131,7 +132,7 @@ std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(co
     narrow.mr = tile.rows;
     narrow.mc = 32 * tile.rows;
     narrow.nr = narrow.nc = tile.columns;
-    narrow.unrollK = matmul.w == ElementType::F32 || matmul.a == RoundedTo::Q8 ? 1 : 4;
+    narrow.unrollK = matmul.w == ElementType::F32 || matmul.a != RoundedTo::F32 ? 1 : 4;
     narrow.convert = ConvertRegisters;
     narrow.prefetch = prefetchFor(matmul.w);
     if (narrow.validate(op, target)) return {{{tile.rows, 0}, narrow}};

@@ -30,6 +30,7 @@ namespace quern {
 ///
 ///   q8_0             d[P], words[8][P]: quads of elements 0 to 15, then of the others, each byte q + 128
 ///   q4_0, q4_K       word w of 32 elements: quad w of the first sixteen in the low nibbles of its bytes, of the others in the high ones
+///   bf16             words[P]: k even in the low half, the next in the high one, zero beside an odd last
 ///   q6_K             low[32][P] as q4_0, two for sixteen; high[16][P]: word h holds sixteen elements, the pairs of quad e in bits 2 e of
 ///                    its bytes
 ///
@@ -42,7 +43,7 @@ struct PackLayout {
   bool words = false;
 
   int64_t panels() const { return panel == 0 ? 0 : ceilDiv(columns, panel); }
-  int64_t panelBytes() const { return panel * bytesOf(type, depth); }
+  int64_t panelBytes() const { return panel * (words && type == ElementType::BF16 ? 4 * ceilDiv(depth, 2) : bytesOf(type, depth)); }
   int64_t bytes() const { return batch * panels() * panelBytes(); }
   bool operator==(const PackLayout&) const = default;
 };

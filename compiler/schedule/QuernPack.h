@@ -25,7 +25,7 @@ typedef struct QuernPack {
   int64_t panel, depth, columns, batch;
   int transposed; /* the source is stored [columns, depth] */
   int type;
-  int words; /* of four neighbours, for kernels of a=q8 */
+  int words; /* of four neighbours, for kernels of a=q8; bf16: of two, for a=bf16 */
 } QuernPack;
 
 static inline int64_t quern_block_depth(int type) { return type >= QUERN_Q4_K ? 256 : type >= QUERN_Q8_0 ? 32 : 1; }
@@ -34,6 +34,7 @@ static inline int64_t quern_block_bytes(int type) {
   return bytes[type];
 }
 static inline int64_t quern_panel_bytes(const QuernPack* pack) {
+  if (pack->words && pack->type == QUERN_BF16) return pack->panel * 4 * ((pack->depth + 1) / 2);
   return pack->panel * (pack->depth / quern_block_depth(pack->type)) * quern_block_bytes(pack->type);
 }
 static inline int64_t quern_packed_bytes(const QuernPack* pack) {
@@ -143,11 +144,18 @@ static inline void quern_pack_quads(int type, const unsigned char* from, unsigne
   }
 }
 
+/* Where block k of all columns begins in a panel; of bf16 in words an odd k in the same words as the k before it. */
+static inline int64_t quern_block_offset(int type, int words, int64_t panel, int64_t k) {
+  if (words && type == QUERN_BF16) return k / 2 * 4 * panel + k % 2 * 2;
+  return k * quern_block_bytes(type) * panel;
+}
+
 /* One block of one column. `at` is where the block of all columns begins. */
 static inline void quern_pack_block(int type, int words, const void* source, void* block, int64_t panel, int64_t column) {
   const unsigned char* from = (const unsigned char*)source;
   unsigned char* at = (unsigned char*)block;
-  if (words) quern_pack_quads(type, from, at, panel, column);
+  if (words && type == QUERN_BF16) memcpy(at + column * 4, from, 2);
+  else if (words) quern_pack_quads(type, from, at, panel, column);
   else if (type == QUERN_Q4_0) quern_pack_q4_0(from, at, panel, column);
   else if (type == QUERN_Q4_K) quern_pack_q4_k(from, at, panel, column);
   else if (type == QUERN_Q6_K) quern_pack_q6_k(from, at, panel, column);
@@ -172,7 +180,7 @@ static inline void quern_pack_weight(const QuernPack* pack, void* packed, const 
         for (int64_t k = 0; k < blocks; ++k) {
           int64_t n = p * pack->panel + c;
           quern_pack_block(pack->type, pack->words, from + (pack->transposed ? n * blocks + k : k * pack->columns + n) * bytes,
-                           to + k * bytes * pack->panel, pack->panel, c);
+                           to + quern_block_offset(pack->type, pack->words, pack->panel, k), pack->panel, c);
         }
 }
 

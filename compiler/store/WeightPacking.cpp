@@ -31,6 +31,7 @@ public:
 
   void read(ElementType type, const std::byte* block, std::byte* to) {
     at_ = block;
+    if (words_ && type == ElementType::BF16) return static_cast<void>(std::memcpy(to, block + column_ * 4, 2));
     if (words_) return readQuads(type, to);
     switch (type) {
       case ElementType::Q8_0:
@@ -135,8 +136,15 @@ void copyColumn(const std::byte* row, int64_t depth, int64_t panel, int64_t colu
     std::memcpy(to + (k * panel + column) * static_cast<int64_t>(sizeof(T)), row + k * static_cast<int64_t>(sizeof(T)), sizeof(T));
 }
 
+/// A column of bf16 in words of two; `step`: bytes from one of its elements to the next. What lies beside an odd last one is zero already.
+void pairColumn(const PackLayout& layout, const std::byte* first, int64_t step, int64_t column, std::byte* panel) {
+  for (int64_t k = 0; k < layout.depth; ++k)
+    std::memcpy(panel + quern_block_offset(QUERN_BF16, 1, layout.panel, k) + column * 4, first + k * step, 2);
+}
+
 void packColumn(const PackLayout& layout, const std::byte* row, int64_t column, std::byte* panel) {
   const ElementFormat& format = formatOf(layout.type);
+  if (layout.words && layout.type == ElementType::BF16) return pairColumn(layout, row, 2, column, panel);
   if (format.blockBytes == 4) return copyColumn<uint32_t>(row, layout.depth, layout.panel, column, panel);
   if (format.blockBytes == 2) return copyColumn<uint16_t>(row, layout.depth, layout.panel, column, panel);
   int type = packType(layout.type);
@@ -152,10 +160,13 @@ void packPanels(const PackLayout& layout, std::span<const WeightPiece> pieces, i
   for (int64_t p = begin; p < end; ++p) {
     std::byte* panel = packed + p * layout.panelBytes();
     int64_t first = p * layout.panel, columns = std::min(layout.panel, layout.columns - first);
-    if (columns < layout.panel) std::memset(panel, 0, static_cast<size_t>(layout.panelBytes()));
+    bool pairs = layout.words && layout.type == ElementType::BF16;
+    if (columns < layout.panel || (pairs && layout.depth % 2 != 0)) std::memset(panel, 0, static_cast<size_t>(layout.panelBytes()));
     if (!layout.transposed) {
       QUERN_CHECK(pieces.size() == 1 && !isQuantised(layout.type));
-      for (int64_t k = 0; k < layout.depth; ++k)
+      if (pairs)
+        for (int64_t c = 0; c < columns; ++c) pairColumn(layout, pieces[0].data + (first + c) * each, pieces[0].rowBytes, c, panel);
+      for (int64_t k = 0; !pairs && k < layout.depth; ++k)
         std::memcpy(panel + k * layout.panel * each, pieces[0].data + k * pieces[0].rowBytes + first * each,
                     static_cast<size_t>(columns * each));
       continue;
@@ -177,7 +188,7 @@ void packedColumn(const PackLayout& layout, const std::byte* packed, int64_t n, 
   BlockReader reader(layout.panel, n % layout.panel, layout.words);
   const std::byte* panel = packed + n / layout.panel * layout.panelBytes();
   for (int64_t b = 0; b < layout.depth / format.block; ++b) {
-    reader.read(layout.type, panel + b * format.blockBytes * layout.panel, block);
+    reader.read(layout.type, panel + quern_block_offset(packType(layout.type), layout.words ? 1 : 0, layout.panel, b), block);
     rowValues(layout.type, block, format.block, values + b * format.block);
   }
 }

@@ -1,5 +1,6 @@
 // tests/numeric/CodedProductsTest.cpp — a=q8: codes as defined, packed quads lose nothing, and products have the bits of the definition on
 // every level, with every instruction for them that is here, for any rows, schedule and thread count.
+#include "compiler/base/Half.h"
 #include "compiler/op/BlockValues.h"
 #include "compiler/store/WeightPacking.h"
 #include "tests/numeric/KernelRuns.h"
@@ -128,6 +129,29 @@ TEST_CASE("a weight packed in quads holds what was stored") {
       }
     }
   }
+}
+
+TEST_CASE("a weight of bf16 packed in pairs holds what was stored") {
+  for (int64_t k : {1, 2, 37})
+    for (bool transposed : {false, true}) {
+      constexpr int64_t n = 21;
+      std::mt19937_64 random(5);
+      std::vector<uint16_t> stored(static_cast<size_t>(n * k));
+      for (uint16_t& each : stored) each = static_cast<uint16_t>(random() % 0x7f00);
+      PackLayout layout{16, k, n, 1, transposed, ElementType::BF16, true};
+      std::vector<std::byte> packed(static_cast<size_t>(layout.bytes()), std::byte{0x5a});
+      packWeight(layout, stored.data(), packed.data());
+      std::vector<float> column(static_cast<size_t>(k));
+      for (int64_t c = 0; c < n; ++c) {
+        packedColumn(layout, packed.data(), c, column.data());
+        for (int64_t kk = 0; kk < k; ++kk)
+          CHECK(column[static_cast<size_t>(kk)] == floatOfBfloat(stored[static_cast<size_t>(transposed ? c * k + kk : kk * n + c)]));
+      }
+      if (k % 2 == 0) continue;  // beside an odd last one there is a zero
+      uint16_t beside = 1;
+      std::memcpy(&beside, packed.data() + k / 2 * 4 * 16 + 2, 2);
+      CHECK(beside == 0);
+    }
 }
 
 TEST_CASE("products with codes have the bits of their definition on every level") {

@@ -47,6 +47,8 @@ const char* const kOps[] = {
     "matmul m=2 n=20 k=64 const=b tb=1 w=q4_0 a=q8 batch=2",
     "matmul m=2 n=20 k=256 const=b tb=1 w=q4_K a=q8 acc=1",
     "matmul m=5 n=37 k=256 const=b tb=1 w=q6_K a=q8 ep=bias+relu",
+    "matmul m=3 n=20 k=37 const=b w=bf16 a=bf16 order=pairs batch=2",
+    "matmul m=5 n=37 k=70 const=b tb=1 w=bf16 a=bf16 order=tile32 ep=bias+gelu_tanh",
     "rope x=*x3x22 pairs=adjacent",
     "rope x=*x2x10 pairs=half",
     "cast x=3x*x7 from=f16",

@@ -121,6 +121,13 @@ void LoopBuilder::when(const Value& condition, const std::function<void()>& body
   block_->push_back(std::move(stmt));
 }
 
+void LoopBuilder::flushed(const std::function<void()>& body) {
+  LoopStmt stmt;
+  stmt.kind = LoopStmt::Kind::Flushed;
+  stmt.body = collect(body);
+  block_->push_back(std::move(stmt));
+}
+
 Value LoopBuilder::let(const std::string& name, const Value& value) {
   if (value.expr()->kind == LoopExpr::Kind::Const || value.expr()->kind == LoopExpr::Kind::Var) return value;
   LoopStmt stmt;

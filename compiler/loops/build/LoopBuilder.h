@@ -41,6 +41,8 @@ public:
   void phase(const Value& tasks, const std::function<void(Value task)>& body);
   void loop(const std::string& name, const Value& begin, const Value& end, const Value& step, const std::function<void(Value)>& body);
   void unroll(const std::string& name, int64_t count, const std::function<void(Value)>& body);
+  /// Where the nodes may stand that take small numbers for 0.
+  void flushed(const std::function<void()>& body);
   void when(const Value& condition, const std::function<void()>& body, const std::function<void()>& otherwise = {});
   Value let(const std::string& name, const Value& value);
   RegArray reg(const std::string& name, std::vector<int> dims, const Value& initial);

@@ -1,6 +1,8 @@
 // compiler/loops/ir/LoopInterpreter.cpp — see LoopInterpreter.h.
 #include "compiler/loops/ir/LoopInterpreter.h"
 
+#include "compiler/loops/ir/FlushedFma.h"
+
 #include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
 #include "compiler/base/Half.h"
@@ -269,6 +271,16 @@ private:
           uint64_t byte = (a.bits[i / 4] >> (8 * (i % 4))) & 0xff;
           return byte == 0x80 ? 0x81 : byte;
         });
+      case LoopOp::FmaFlushed:
+        return each([&](int i) { return asBits(flushedFma(asFloat(a.bits[i]), asFloat(b.bits[i]), asFloat(c.bits[i]))); });
+      case LoopOp::AddFlushed: return each([&](int i) { return asBits(flushedFma(asFloat(a.bits[i]), 1, asFloat(b.bits[i]))); });
+      case LoopOp::DotPairs:
+        return each([&](int i) {
+          auto low = [](uint64_t pair) { return asFloat((pair & 0xffff) << 16); };
+          auto high = [](uint64_t pair) { return asFloat(pair & 0xffff0000); };
+          float odd = flushedFma(high(b.bits[i]), high(c.bits[i]), asFloat(a.bits[i]));
+          return asBits(flushedFma(low(b.bits[i]), low(c.bits[i]), odd));
+        });
       case LoopOp::Dot4:
         return each([&](int i) {
           auto sum = static_cast<uint32_t>(a.bits[i]);
@@ -397,6 +409,7 @@ private:
         eval(*s.args[0], value);
         block(value.bits[0] != 0 ? s.body : s.otherwise);
         return;
+      case LoopStmt::Kind::Flushed: return block(s.body);
       case LoopStmt::Kind::Prefetch: return;
     }
   }

@@ -145,6 +145,18 @@ std::string bytesOfWords(const LoopExpr& e, LoopType& type) {
   return unless(words.scalar == Scalar::I32 && type.lanes <= kMaxLanes, fmt::format("at most {} lanes of i32 are needed", kMaxLanes / 4));
 }
 
+std::string flushedFloats(const LoopExpr& e, LoopType& type) {
+  if (std::string why = alike(e, type); !why.empty()) return why;
+  return unless(type.scalar == Scalar::F32, "f32 is needed");
+}
+
+/// f32 lanes, and an i32 with two bf16 for each.
+std::string pairsDotted(const LoopExpr& e, LoopType& type) {
+  type = e.args[0]->type;
+  LoopType pairs{Scalar::I32, type.lanes};
+  return unless(type.scalar == Scalar::F32 && e.args[1]->type == pairs && e.args[2]->type == pairs, "f32, and i32 of as many lanes, are needed");
+}
+
 std::string looked(const LoopExpr& e, LoopType& type) {
   type = {Scalar::F32, e.args[0]->type.lanes};
   if (e.args[0]->type.scalar != Scalar::I32) return "an i32 index is needed";

@@ -177,7 +177,12 @@ private:
       s.args = exprs("]");
       return s;
     }
-    if (!accept("if")) return fail("a statement (for, unroll, let, store, stream, reg, set, if, prefetch, prefetch_l2) expected"), s;
+    if (accept("flushed")) {
+      s.kind = LoopStmt::Kind::Flushed;
+      s.body = block();
+      return s;
+    }
+    if (!accept("if")) return fail("a statement (for, unroll, let, store, stream, reg, set, if, flushed, prefetch, prefetch_l2) expected"), s;
     s.kind = LoopStmt::Kind::If;
     s.args = {expr()};
     s.body = block();

@@ -110,6 +110,7 @@ private:
         if (!s.otherwise.empty()) out += fmt::format(" else {}", braces(s.otherwise, depth));
         return out + "\n";
       }
+      case LoopStmt::Kind::Flushed: return fmt::format("flushed {}\n", braces(s.body, depth));
       case LoopStmt::Kind::Prefetch:
         return fmt::format("{} {}\n", s.past ? "prefetch_l2" : "prefetch", access(s.id, s.args, 0, s.args.size()));
     }

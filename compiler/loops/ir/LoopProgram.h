@@ -92,6 +92,7 @@ struct LoopStmt {
     Reg,       ///< declares register array id, every element args[0]
     Set,       ///< register array id at args[1..] = args[0]
     If,        ///< args[0] scalar Bool ? body : otherwise
+    Flushed,   ///< body, in which the nodes are allowed that take numbers below 2^-126 in size for 0, whatever the caller's state is
     Prefetch,  ///< the line of buffer id at args, to be read; never faults; `past`: into L2, past L1
   };
   Kind kind = Kind::Let;

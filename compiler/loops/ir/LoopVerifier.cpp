@@ -157,6 +157,8 @@ private:
     if (std::string why = node.type(e, type); !why.empty()) return wrong(ref, why);
     if (type != e.type) return wrong(ref, fmt::format("is {}, {} is needed", text(e.type), text(type)));
     if (type.scalar == Scalar::I64 && type.lanes != 1) return wrong(ref, "i64 has one lane");
+    bool flushes = e.op == LoopOp::FmaFlushed || e.op == LoopOp::AddFlushed || e.op == LoopOp::DotPairs;
+    if (flushes && !flushed_) return wrong(ref, "stands in no flushed block");
     if (node.needs != nullptr && isa_ != nullptr && !(isa_->*node.needs)) wrong(ref, fmt::format("{} has no {}", isa_->name, node.needed));
   }
 
@@ -204,6 +206,12 @@ private:
         block(s.body);
         block(s.otherwise);
         return;
+      case LoopStmt::Kind::Flushed:
+        if (flushed_) return fail("flushed within flushed");
+        flushed_ = true;
+        block(s.body);
+        flushed_ = false;
+        return;
       case LoopStmt::Kind::Prefetch: return access(s.id, s.args, 0, s.args.size(), "prefetch");
     }
   }
@@ -233,6 +241,7 @@ private:
   std::vector<std::string> dimNames_;
   int64_t registers_ = 0;
   std::set<int> inScope_, regs_, unrolled_;
+  bool flushed_ = false;  ///< within such a block
   std::string failed_;
 };
 

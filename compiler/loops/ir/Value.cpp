@@ -111,6 +111,9 @@ Value reduceOf(LoopOp op, const Value& a) {
 
 Value dot4Of(const Value& sum, const Value& a, const Value& b) { return operation(LoopOp::Dot4, {sum.expr(), a.expr(), b.expr()}); }
 
+Value dotPairsOf(const Value& sum, const Value& a, const Value& b) { return operation(LoopOp::DotPairs, {sum.expr(), a.expr(), b.expr()}); }
+Value fmaFlushedOf(const Value& a, const Value& b, const Value& c) { return operation(LoopOp::FmaFlushed, {a.expr(), b.expr(), c.expr()}); }
+
 Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern) {
   LoopExpr expr;
   expr.args = {a.expr(), b.expr()};

@@ -51,6 +51,9 @@ Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern);
 Value lookupOf(const Value& index, std::span<const float> table);
 /// sum + the dots of four neighbouring bytes; `a` unsigned or signed, `b` signed.
 Value dot4Of(const Value& sum, const Value& a, const Value& b);
+/// `a` and `b`: two bf16 in each i32.
+Value dotPairsOf(const Value& sum, const Value& a, const Value& b);
+Value fmaFlushedOf(const Value& a, const Value& b, const Value& c);
 Value f32Const(float value, int lanes = 1);
 Value i32Const(int32_t value, int lanes = 1);
 

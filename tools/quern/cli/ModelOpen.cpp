@@ -3,6 +3,8 @@
 
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
+#include "compiler/target/HostTarget.h"
+#include "tools/quern/cli/Words.h"
 #include "tools/recorded/NamedModel.h"
 
 #include <fmt/format.h>
@@ -11,12 +13,14 @@ namespace quern {
 
 CommandLine& modelFlag(CommandLine& line, const std::string& help) {
   line.value("model", "M", "", help, 'm');
-  line.value("compute", "HOW", "exact", "exact: weights as they are, in f32; fast: of types in blocks, activations rounded to bytes");
+  line.value("compute", "HOW", "exact",
+             "exact: weights as they are, in f32; fast: activations rounded to bytes with weights in blocks, to bf16 with bf16");
+  line.value("order", "HOW", "", "how --compute fast adds up products of bf16: tile32 or pairs (default: as the CPU has it)");
   return line.list("ignore-key", "NAME", "go on without this key of the model's description, with a warning (again for more)");
 }
 
 Result<void> checkModelFlag(const CommandLine& line) {
-  for (const char* flag : {"ignore-key", "compute"})
+  for (const char* flag : {"ignore-key", "compute", "order"})
     if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("--{} goes with --model", flag));
   return {};
 }
@@ -26,13 +30,28 @@ static void sayRemarks(const CommandLine& line, const WeightFiles* files) {
   for (const std::string& remark : files->remarks()) logWarning(remark);
 }
 
+/// --compute and --order. Errors: BadCommand; as targetOf.
+static Result<void> setArithmetic(const CommandLine& line, ModelSource& source) {
+  std::string compute = line.get("compute"), order = line.get("order");
+  if (compute != "exact" && compute != "fast") return badCommand(fmt::format("--compute {}: exact or fast is needed", escaped(compute)));
+  if (!order.empty() && order != "tile32" && order != "pairs")
+    return badCommand(fmt::format("--order {}: tile32 or pairs is needed", escaped(order)));
+  if (compute == "exact") return order.empty() ? Result<void>() : badCommand("--order goes with --compute fast");
+  source.compute = Compute::Fast;
+  auto target = line.has("cpu") ? targetOf(line, false) : Result<Target>(hostTarget());
+  if (!target) return target.error();
+  source.order = order.empty() ? pairOrderFor(*target) : order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
+  return {};
+}
+
 Result<ModelSource> openModelOf(const CommandLine& line) {
   if (!line.has("model")) return badCommand("--model M is missing: a .gguf file, a folder, or a name in configs/models");
-  std::string compute = line.get("compute");
-  if (compute != "exact" && compute != "fast") return badCommand(fmt::format("--compute {}: exact or fast is needed", escaped(compute)));
+  ModelSource arithmetic;
+  if (auto good = setArithmetic(line, arithmetic); !good) return good.error();
   auto source = openModel(line.get("model"), line.all("ignore-key"));
-  if (source && compute == "fast") source->compute = Compute::Fast;
-  if (source) sayRemarks(line, source->files.get());
+  if (!source) return source;
+  source->compute = arithmetic.compute, source->order = arithmetic.order;
+  sayRemarks(line, source->files.get());
   return source;
 }
 

@@ -1,0 +1,142 @@
+// compiler/loops/ops/PairLoops.cpp — see PairLoops.h.
+#include "compiler/loops/ops/PairLoops.h"
+
+#include "compiler/base/Checked.h"
+
+#include <algorithm>
+
+namespace quern {
+
+namespace {
+
+Value each(LoopOp op, const Value& x, int32_t constant) { return binary(op, x, i32Const(constant, x.lanes())); }
+
+/// The bf16 nearest to x, ties to even, in the high half of a word; NaN stays one.
+Value roundedHigh(LoopBuilder& b, const Value& x) {
+  constexpr int32_t kInf = 0x7f800000, kQuiet = 0x400000, kAll = 0x7fffffff, kHalf = 0x7fff;
+  Value bits = b.let("bits", unary(LoopOp::BitsI32, x));
+  Value odd = each(LoopOp::And, each(LoopOp::Lshr, bits, 16), 1);
+  Value rounded = binary(LoopOp::Add, each(LoopOp::Add, bits, kHalf), odd);
+  Value number = binary(LoopOp::Le, each(LoopOp::And, bits, kAll), i32Const(kInf, x.lanes()));
+  return selectOf(number, rounded, each(LoopOp::Or, bits, kQuiet));
+}
+
+Value pairOf(LoopBuilder& b, const Value& low, const Value& high) {
+  constexpr auto kHigh = static_cast<int32_t>(0xffff0000);
+  return binary(LoopOp::Or, each(LoopOp::Lshr, roundedHigh(b, low), 16), each(LoopOp::And, roundedHigh(b, high), kHigh));
+}
+
+/// The numbers of a word of two.
+Value lowOf(const Value& pair) { return unary(LoopOp::BitsF32, each(LoopOp::Shl, pair, 16)); }
+Value highOf(const Value& pair) {
+  constexpr auto kHigh = static_cast<int32_t>(0xffff0000);
+  return unary(LoopOp::BitsF32, each(LoopOp::And, pair, kHigh));
+}
+
+constexpr int64_t kTilePairs = 16;  ///< of 32 k
+
+}  // namespace
+
+PairRows::PairRows(OpBuild& build, const Value& rows, int64_t k) : build_(build), rows_(rows), k_(k) {
+  // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
+  constexpr int64_t kApart = 16;
+  pairs_ = build.b.denseBuffer("pairs", Scalar::I32, BufferRole::SharedScratch, {rows, ceilDiv(k, 2) + kApart});
+}
+
+void PairRows::phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at) {
+  LoopBuilder& b = build_.b;
+  int lanes = build_.target.vectorLanes();
+  int64_t whole = k_ / (2 * lanes) * (2 * lanes);
+  std::vector<int> evens, odds;
+  for (int i = 0; i < lanes; ++i) evens.push_back(2 * i), odds.push_back(2 * i + 1);
+  b.phase(rows_, [&](const Value& row) {
+    b.loop("k", 0, whole, 2 * lanes, [&](const Value& k) {
+      Value first = b.let("x", b.load(a, at(row, k), lanes)), second = b.let("x", b.load(a, at(row, k + lanes), lanes));
+      Value low = b.let("low", shuffleOf(first, second, evens)), high = b.let("high", shuffleOf(first, second, odds));
+      b.store(pairs_, {row, k / 2}, pairOf(b, low, high));
+    });
+    b.loop("k", whole, k_ / 2 * 2, 2, [&](const Value& k) {
+      b.store(pairs_, {row, k / 2}, pairOf(b, b.let("x", b.load(a, at(row, k), 1)), b.let("x", b.load(a, at(row, k + 1), 1))));
+    });
+    if (k_ % 2 != 0) b.store(pairs_, {row, k_ / 2}, pairOf(b, b.let("x", b.load(a, at(row, k_ - 1), 1)), f32Const(0)));
+  });
+}
+
+PairReader::PairReader(OpBuild& build, const std::string& name, const Value& batch, const Value& panels, int64_t k, PairOrder order,
+                       const MatmulSchedule& s)
+    : build_(build),
+      b_(build.b),
+      order_(order),
+      panel_(s.panelWidth()),
+      pairs_(ceilDiv(k, 2)),
+      lanes_(static_cast<int>(s.lanes)),
+      unroll_(s.unrollK),
+      prefetch_(ceilDiv(s.prefetch, 2)) {
+  packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, {batch, panels, pairs_, panel_});
+}
+
+Value PairReader::word(const Tile& tile, size_t vector, const Value& pair) const {
+  const WeightColumns& columns = tile.vectors[vector];
+  if (prefetch_ > 0) b_.prefetch(packed_, std::vector<Value>{tile.batch, columns.panel, pair + prefetch_, columns.column});
+  return b_.let("b", b_.load(packed_, {tile.batch, columns.panel, pair, columns.column}, lanes_));
+}
+
+void PairReader::inPairs(const Tile& tile, const PairRows& pairs) {
+  auto step = [&](const Value& pair) {
+    std::vector<Value> words;
+    for (size_t v = 0; v < tile.vectors.size(); ++v) words.push_back(word(tile, v, pair));
+    b_.unroll("r", tile.rows, [&](const Value& r) {
+      Value a = b_.let("a", broadcast(pairs.word(tile.row + r, pair), lanes_));
+      for (size_t v = 0; v < words.size(); ++v) {
+        auto at = static_cast<int64_t>(v);
+        b_.set(tile.acc, {r, at}, dotPairsOf(b_.get(tile.acc, {r, at}), a, words[v]));
+      }
+    });
+  };
+  Value first = tile.k0 / 2, last = ceilDivOf(tile.k1, 2);
+  Value bulk = unroll_ == 1 ? last : b_.let("bulk", first + (last - first) / unroll_ * unroll_);
+  b_.loop("pair", first, bulk, unroll_, [&](const Value& pair) { b_.unroll("u", unroll_, [&](const Value& u) { step(pair + u); }); });
+  if (unroll_ > 1) b_.loop("pair", bulk, last, 1, step);
+}
+
+/// even[r][v] and odd[r][v] go on by one pair.
+void PairReader::chains(const Tile& tile, const PairRows& pairs, const Value& pair, const RegArray& even, const RegArray& odd) {
+  std::vector<Value> low, high;
+  for (size_t v = 0; v < tile.vectors.size(); ++v) {
+    Value both = word(tile, v, pair);
+    low.push_back(b_.let("low", lowOf(both))), high.push_back(b_.let("high", highOf(both)));
+  }
+  b_.unroll("r", tile.rows, [&](const Value& r) {
+    Value a = b_.let("a", broadcast(pairs.word(tile.row + r, pair), lanes_));
+    Value first = b_.let("first", lowOf(a)), second = b_.let("second", highOf(a));
+    for (size_t v = 0; v < low.size(); ++v) {
+      auto at = static_cast<int64_t>(v);
+      b_.set(even, {r, at}, fmaFlushedOf(first, low[v], b_.get(even, {r, at})));
+      b_.set(odd, {r, at}, fmaFlushedOf(second, high[v], b_.get(odd, {r, at})));
+    }
+  });
+}
+
+void PairReader::inTiles(const Tile& tile, const PairRows& pairs) {
+  auto vectors = static_cast<int64_t>(tile.vectors.size());
+  std::vector<int> shape = {static_cast<int>(tile.rows), static_cast<int>(vectors)};
+  b_.loop("tile", tile.k0 / 2, ceilDivOf(tile.k1, 2), kTilePairs, [&](const Value& first) {
+    RegArray even = b_.reg("even", shape, f32Const(0, lanes_)), odd = b_.reg("odd", shape, f32Const(0, lanes_));
+    b_.loop("pair", first, minOf(first + kTilePairs, pairs_), 1, [&](const Value& pair) { chains(tile, pairs, pair, even, odd); });
+    b_.unroll("r", tile.rows, [&](const Value& r) {
+      b_.unroll("v", vectors, [&](const Value& v) {
+        Value both = binary(LoopOp::AddFlushed, b_.get(even, {r, v}), b_.get(odd, {r, v}));
+        b_.set(tile.acc, {r, v}, binary(LoopOp::AddFlushed, b_.get(tile.acc, {r, v}), both));
+      });
+    });
+  });
+}
+
+void PairReader::run(const Tile& tile, const PairRows& pairs) {
+  b_.flushed([&] {
+    if (order_ == PairOrder::Pairs) inPairs(tile, pairs);
+    else inTiles(tile, pairs);
+  });
+}
+
+}  // namespace quern
