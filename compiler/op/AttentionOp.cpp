@@ -10,7 +10,7 @@
 namespace quern {
 
 OpDoc AttentionOp::doc() {
-  return {"heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16]",
+  return {"heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16|bf16]",
           "softmax(scale Q K^T) V by heads; Q [q,heads,head_dim], K and V [kv,kv_heads,head_dim]", "Q, K, V"};
 }
 

@@ -42,7 +42,8 @@ float takeScale(KeyReader& reader) {
 }
 
 ElementType takeFloatType(KeyReader& reader, std::string_view key) {
-  return reader.takeChoice(key, {"f32", "f16"}) == 0 ? ElementType::F32 : ElementType::F16;
+  constexpr ElementType kTypes[] = {ElementType::F32, ElementType::F16, ElementType::BF16};
+  return kTypes[reader.takeChoice(key, {"f32", "f16", "bf16"})];
 }
 
 }  // namespace quern

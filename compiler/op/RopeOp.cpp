@@ -6,7 +6,7 @@
 namespace quern {
 
 OpDoc RopeOp::doc() {
-  return {"x=TxHxD [pairs=adjacent|half] [to=f32|f16]",
+  return {"x=TxHxD [pairs=adjacent|half] [to=f32|f16|bf16]",
           "each pair of x's last axis turned by its angle; angles: D/2 cosines, then D/2 sines, for every row", "x, angles [T,D]"};
 }
 

@@ -241,9 +241,11 @@ ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind, const Ref
         double most = std::hypot(a, b) * std::max(1.0, std::hypot(cosine, sine));
         result.limit[at] = 4 * kEps * most;
         if (op.to == ElementType::F16) result.limit[at] += std::fabs(result.value[at]) * 0x1p-11 + 0x1p-25;
+        if (op.to == ElementType::BF16) result.limit[at] += std::fabs(result.value[at]) * 0x1p-8 + 0x1p-134;
         if (std::isnan(result.limit[at])) result.limit[at] = 0;  // the value is NaN and says so
         if (std::isfinite(most) && most > std::numeric_limits<float>::max()) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
-        if (op.to == ElementType::F16 && std::fabs(result.value[at]) + result.limit[at] >= 65520)
+        double beyond = op.to == ElementType::F16 ? 65520 : op.to == ElementType::BF16 ? 0x1.ffp127 : std::numeric_limits<double>::infinity();
+        if (std::isfinite(result.value[at]) && std::fabs(result.value[at]) + result.limit[at] >= beyond)
           result.limit[at] = std::numeric_limits<double>::quiet_NaN();
       }
     }
@@ -257,7 +259,9 @@ ReferenceResult referenceOf(const CastOp& op, Inputs inputs, DataKind, const Ref
   constexpr double kWork = 10;
   forRows(static_cast<int64_t>(values.size()), kWork, scope, [&](int64_t i) {
     auto at = static_cast<size_t>(i);
-    result.value[at] = op.to == ElementType::F16 ? floatOfHalf(halfOfFloat(values[at])) : values[at];
+    result.value[at] = op.to == ElementType::F16    ? floatOfHalf(halfOfFloat(values[at]))
+                       : op.to == ElementType::BF16 ? floatOfBfloat(bfloatOfFloat(values[at]))
+                                                    : values[at];
     result.limit[at] = 0;
   });
   return result;

@@ -56,6 +56,10 @@ static const char* const kOps[] = {
     "rope x=*x2x64 pairs=half to=f16",
     "cast x=*x*x* to=f16",
     "cast x=*x* from=f16",
+    "attention heads=2 kv_heads=1 head_dim=32 q=* kv=* causal=1 kv_type=bf16",
+    "rope x=*x2x64 pairs=half to=bf16",
+    "cast x=*x*x* to=bf16",
+    "cast x=*x* from=bf16",
 };
 
 TEST_CASE("every op at edge sizes, on every level, with sampled schedules") {

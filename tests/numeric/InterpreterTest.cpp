@@ -52,6 +52,8 @@ const char* const kOps[] = {
     "rope x=*x3x22 pairs=adjacent",
     "rope x=*x2x10 pairs=half",
     "cast x=3x*x7 from=f16",
+    "cast x=3x*x7 to=bf16",
+    "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 kv_type=bf16",
 };
 
 /// NaNs are equal to each other; everything else bit by bit.

@@ -86,12 +86,13 @@ int64_t rowsOf(const std::vector<int64_t>& shape) {
 /// Rows of `shape` with `extra` elements between, every element a signalling NaN: one that is read, or not written where it
 /// should be, or written where it should not, shows.
 constexpr int32_t kUntouched = 0x7fa00001;
-constexpr int16_t kUntouchedHalf = 0x7d01;
+constexpr int16_t kUntouchedHalf = 0x7d01, kUntouchedBfloat = 0x7fa1;
 GuardedArray untouched(ElementType type, const std::vector<int64_t>& shape, int64_t extra, const CheckRun& run) {
   int64_t rows = rowsOf(shape), width = shape.empty() ? 1 : shape.back();
   int64_t elements = rows == 0 ? 0 : rows * (width + extra) - extra;
   GuardedArray out(static_cast<size_t>(bytesOf(type, elements)), run.flush, static_cast<size_t>(bytesOf(type, run.offset)));
   if (type == ElementType::F16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedHalf);
+  else if (type == ElementType::BF16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedBfloat);
   else std::fill_n(out.i32(), elements, kUntouched);
   return out;
 }

@@ -48,13 +48,25 @@ Value halfOfFloat(OpBuild& build, const Value& value) {
   return binary(LoopOp::Or, sign, found);
 }
 
+Value bfloatOfFloat(OpBuild& build, const Value& value) {
+  LoopBuilder& b = build.b;
+  Value bits = b.let("bits", unary(LoopOp::BitsI32, value));
+  Value odd = both(LoopOp::And, both(LoopOp::Lshr, bits, 16), 1);
+  Value rounded = both(LoopOp::Lshr, binary(LoopOp::Add, both(LoopOp::Add, bits, 0x7fff), odd), 16);
+  Value nan = both(LoopOp::Or, both(LoopOp::Lshr, bits, 16), 0x40);
+  return selectOf(isLess(both(LoopOp::And, bits, 0x7fffffff), kHalfInf + 1), rounded, nan);
+}
+
 Value loadFloats(OpBuild& build, const BufferRef& buffer, std::span<const Value> index, int lanes, const Value* mask) {
   Value raw = build.b.load(buffer, index, lanes, mask);
+  if (buffer.element == Scalar::BF16) return floatOfBfloat(raw);
   return buffer.element == Scalar::F16 ? floatOfHalf(build, raw) : raw;
 }
 
 void storeFloats(OpBuild& build, const BufferRef& buffer, std::span<const Value> index, const Value& value, const Value* mask) {
-  build.b.store(buffer, index, buffer.element == Scalar::F16 ? halfOfFloat(build, build.b.let("value", value)) : value, mask);
+  if (buffer.element == Scalar::F16) build.b.store(buffer, index, halfOfFloat(build, build.b.let("value", value)), mask);
+  else if (buffer.element == Scalar::BF16) build.b.store(buffer, index, bfloatOfFloat(build, build.b.let("value", value)), mask);
+  else build.b.store(buffer, index, value, mask);
 }
 
 }  // namespace quern

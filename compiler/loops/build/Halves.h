@@ -10,8 +10,9 @@ Value floatOfHalf(OpBuild& build, const Value& bits);
 Value floatOfBfloat(const Value& bits);
 /// The other way, to nearest even; in i32 lanes, upper bits zero.
 Value halfOfFloat(OpBuild& build, const Value& value);
+Value bfloatOfFloat(OpBuild& build, const Value& value);
 
-/// From and to a buffer of f32 or, where its elements are u16, of halves. One lane takes no mask.
+/// From and to a buffer of f32, f16 or bf16. One lane takes no mask.
 Value loadFloats(OpBuild& build, const BufferRef& buffer, std::span<const Value> index, int lanes, const Value* mask = nullptr);
 inline Value loadFloats(OpBuild& build, const BufferRef& buffer, Index index, int lanes, const Value* mask = nullptr) {
   return loadFloats(build, buffer, std::span(index.begin(), index.size()), lanes, mask);

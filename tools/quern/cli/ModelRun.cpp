@@ -58,8 +58,14 @@ KernelProvider kernelsFor(KernelLibrary& library, std::string schedule) {
 CommandLine& modelFlags(CommandLine& line) {
   modelFlag(line, "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
   line.value("context", "N", "0", "positions of the KV cache (default: the model's own)", 'c');
-  line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32 or f16");
+  line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32, f16 or bf16");
   return line.common({"cpu", "cache", "bundle", "threads"});
+}
+
+std::optional<ElementType> kvTypeNamed(std::string_view name) {
+  auto type = elementTypeNamed(name);
+  bool good = type && (*type == ElementType::F32 || *type == ElementType::F16 || *type == ElementType::BF16);
+  return good ? type : std::nullopt;
 }
 
 std::string tokensText(double count) { return fmt::format("{:.0f} tokens", count); }
@@ -75,7 +81,8 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
   if (!threads) return threads.error();
   if (!context) return context.error();
   std::string kv = line.get("kv");
-  if (kv != "f32" && kv != "f16") return badCommand(fmt::format("--kv {} is not f32 or f16", escaped(kv)));
+  auto kvType = kvTypeNamed(kv);
+  if (!kvType) return badCommand(fmt::format("--kv {} is not f32, f16 or bf16", escaped(kv)));
   RunningModel running;
   auto library = libraryOf(line, true);
   if (!library) return library.error();
@@ -84,7 +91,7 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
   options.context = *context;
   options.chunk = chunk;
   options.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
-  options.kvType = kv == "f16" ? ElementType::F16 : ElementType::F32;
+  options.kvType = *kvType;
   ProgressBar bar(wantsProgress(line), "loading", humanBytes);
   options.progress = [&](double done, double total) { bar.show(done, total); };
   if (!line.has("quiet")) options.note = [&bar](const std::string& said) { bar.clear(), std::fprintf(stderr, "%s\n", said.c_str()); };

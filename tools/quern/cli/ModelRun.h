@@ -25,6 +25,9 @@ Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk = 512);
 /// The same from files that are open.
 Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int64_t chunk = 512);
 
+/// f32, f16, bf16: what a KV cache may keep. Nothing: another name.
+std::optional<ElementType> kvTypeNamed(std::string_view name);
+
 /// "512 tokens".
 std::string tokensText(double count);
 

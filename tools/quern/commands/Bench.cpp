@@ -10,6 +10,7 @@
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/bench/ModelBench.h"
 #include "tools/quern/cli/ModelOpen.h"
+#include "tools/quern/cli/ModelRun.h"
 
 #include <cstdio>
 #include <fmt/format.h>
@@ -69,7 +70,7 @@ void addFlags(CommandLine& line) {
       .value("prefill", "N", "512", "prompt tokens of the pp row")
       .value("decode", "N", "128", "tokens of the tg row")
       .value("depth", "N", "0", "positions in the cache before either");
-  line.value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32 or f16");
+  line.value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32, f16 or bf16");
   line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)")
       .value("loops", "FILE", "", "this loop program in place of the generated one");
   line.value("against", "PEERS", "",
@@ -112,8 +113,9 @@ Result<ModelBenchPlan> modelPlanOf(const CommandLine& line) {
   }
   if (line.has("model") && plan.prefill == 0 && plan.decode == 0)
     return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
-  if (std::string kv = line.get("kv"); kv == "f16") plan.kvType = ElementType::F16;
-  else if (kv != "f32") return badCommand(fmt::format("bench: --kv {} is not f32 or f16", escaped(kv)));
+  auto kvType = kvTypeNamed(line.get("kv"));
+  if (!kvType) return badCommand(fmt::format("bench: --kv {} is not f32, f16 or bf16", escaped(line.get("kv"))));
+  plan.kvType = *kvType;
   return plan;
 }
 
