@@ -60,7 +60,7 @@ constexpr int64_t kLeastArrayBytes = 4 + 8;
 class GgufReader {
 public:
   GgufReader(std::string_view bytes, const std::string& file)
-      : bytes_(bytes), file_(file), out_{3, kGgufAlignment, 0, Metadata(file), {}} {}
+      : bytes_(bytes), file_(file), out_{3, kGgufAlignment, 0, Metadata(file), {}, {}} {}
 
   Result<GgufFile> read() {
     bool good = readHeader() && readMetadata() && readAlignment() && readTensors();
@@ -144,12 +144,14 @@ private:
     for (int64_t i = 0; i < keys_; ++i) {
       subject_ = fmt::format("key/value {} of {}", i + 1, keys_);
       std::string_view key;
+      int64_t begin = at_;
       if (!takeString("a key", kLongestGgufKey, key)) return false;
       subject_ = fmt::format("metadata '{}'", escapedShort(key));
       uint32_t type = 0;
       MetadataValue value;
       if (!take(type) || !readValue(type, value)) return false;
       if (!out_.metadata.add(key, std::move(value))) return bad(fmt::format("{} is there twice", subject_));
+      out_.keys.emplace_back(key, bytes_.substr(static_cast<size_t>(begin), static_cast<size_t>(at_ - begin)));
     }
     return true;
   }

@@ -18,6 +18,8 @@ struct GgufFile {
   int64_t dataBegin = 0;            ///< byte of the first tensor
   Metadata metadata;                ///< strings and arrays of numbers are views of the bytes
   std::vector<FileTensor> tensors;  ///< by their place
+  /// The keys in their order, each with its bytes from its name to the end of its value: to be written again as they are.
+  std::vector<std::pair<std::string_view, std::string_view>> keys;
 };
 
 /// Reads versions 2 and 3, little-endian. `bytes` is the whole file, which the caller keeps; `file` its name for messages.

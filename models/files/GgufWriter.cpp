@@ -83,6 +83,11 @@ void GgufWriter::integers(std::string_view name, std::span<const int32_t> values
   putArray(keys_, kI32, values);
 }
 
+void GgufWriter::raw(std::string_view bytes) {
+  keys_ += bytes;
+  ++keyCount_;
+}
+
 void GgufWriter::alignment(uint32_t bytes) {
   QUERN_CHECK(std::has_single_bit(bytes) && bytes >= 8);
   alignment_ = bytes;

@@ -23,6 +23,8 @@ public:
   void strings(std::string_view key, std::span<const std::string> values);
   void floats(std::string_view key, std::span<const float> values);
   void integers(std::string_view key, std::span<const int32_t> values);
+  /// A key and its value as another file has them (GgufFile::keys).
+  void raw(std::string_view bytes);
   /// Adds general.alignment; a power of two, at least 8. Before any other: 32.
   void alignment(uint32_t bytes);
 

@@ -116,9 +116,16 @@ def npy(name, shape, values):
         file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values))
 
 
-def one_type(kind):
+def lost(row, column, rounded):
+    """What rounding the row first may cost: to bytes, 32 together; to bf16."""
+    if rounded == "q8":
+        return sum(max(abs(x) for x in row[b:b + 32]) / 254 * sum(abs(w) for w in column[b:b + 32]) for b in range(0, K, 32)) * (1 + 2.0**-20)
+    return 2.0**-8 * sum(abs(x * w) for x, w in zip(row, column)) if rounded else 0
+
+
+def one_type(kind, rounded=""):
     draw = random.Random(20261128)
-    op = f"matmul m=* n={N} k={K} const=b tb=1" + ("" if kind == "f32" else f" w={kind}")
+    op = f"matmul m=* n={N} k={K} const=b tb=1" + ("" if kind == "f32" else f" w={kind}") + (f" a={rounded}" if rounded else "")
     run("emit", op, "-o", "bundle", "--cache", "none")
     elements, size = TYPES[kind]
     a = [struct.unpack("<f", struct.pack("<f", draw.uniform(-1, 1)))[0] for _ in range(300 * K)]
@@ -150,7 +157,7 @@ def one_type(kind):
         row = a[r * K:(r + 1) * K]
         for n, column in enumerate(columns):
             exact = sum(x * w for x, w in zip(row, column))
-            limit = (K + 2) * 2.0**-24 * sum(abs(x * w) for x, w in zip(row, column))
+            limit = (K + 2) * 2.0**-24 * sum(abs(x * w) for x, w in zip(row, column)) + lost(row, column, rounded)
             expect(abs(seven[r * N + n] - exact) <= limit, f"{kind}: row {r} column {n} is {seven[r * N + n]}, {exact} +- {limit} is right")
     expect(any(abs(v) > 1 for v in seven), f"{kind}: not all zero")
 
@@ -206,6 +213,9 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     for kind in TYPES:
         one_type(kind)
+    for kind in ("q8_0", "q4_0", "q4_K", "q6_K"):
+        one_type(kind, "q8")
+    one_type("bf16", "bf16")
     with_flag()
     whole_model()
 print(f"{checks} checks passed")

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
-#include <strings.h>
 
 namespace quern {
 
@@ -20,11 +19,6 @@ constexpr ModelShape kShapes[] = {
 };
 
 using enum TensorType;
-// File types: llama_ftype of llama.h.
-constexpr WeightMix kMixes[] = {
-    {"f32", 0, F32, F32, F32},     {"f16", 1, F16, F16, F16},      {"bf16", 32, BF16, BF16, BF16}, {"q8_0", 7, Q8_0, Q8_0, Q8_0},
-    {"q4_0", 2, Q4_0, Q4_0, Q4_0}, {"q4_K", 14, Q4_K, Q4_K, Q4_K}, {"q6_K", 18, Q6_K, Q6_K, Q6_K}, {"q4_K_M", 15, Q4_K, Q6_K, Q6_K},
-};
 
 /// SplitMix64's output function: a bijection that mixes well even for successive inputs.
 constexpr uint64_t mixed(uint64_t z) {
@@ -45,28 +39,9 @@ float uniform(uint64_t key, int64_t index) {
   return static_cast<float>(static_cast<int64_t>(bits >> 40)) * 0x1p-23f - 1.0f;
 }
 
-/// The type, or what takes its place where rows are no whole blocks of it.
-TensorType fitting(TensorType type, int64_t columns) {
-  for (TensorType candidate : {type, Q8_0})
-    if (columns % infoOf(candidate).blockElements == 0) return candidate;
-  return F16;
-}
-
 }  // namespace
 
 std::span<const ModelShape> modelShapes() { return kShapes; }
-
-std::optional<WeightMix> weightMixOf(std::string_view name) {
-  for (const WeightMix& mix : kMixes)
-    if (mix.name.size() == name.size() && strncasecmp(mix.name.data(), name.data(), name.size()) == 0) return mix;
-  return std::nullopt;
-}
-
-std::vector<std::string> weightMixNames() {
-  std::vector<std::string> names;
-  for (const WeightMix& mix : kMixes) names.emplace_back(mix.name);
-  return names;
-}
 
 void addArchitecture(const RandomModel& model, GgufWriter& out) {
   const ModelShape& s = model.shape;
@@ -92,7 +67,7 @@ std::vector<MadeTensor> tensorsOf(const RandomModel& model) {
   int64_t keys = s.width / s.heads * s.kvHeads;
   std::vector<MadeTensor> tensors;
   auto matrix = [&](std::string name, TensorType type, int64_t rows, int64_t columns) {
-    TensorType fits = fitting(type, columns);
+    TensorType fits = fittingType(type, columns);
     tensors.push_back({std::move(name), fits, {rows, columns}, fits != type});
   };
   auto norm = [&](std::string name) { tensors.push_back({std::move(name), F32, {s.width}, false}); };

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "models/files/GgufWriter.h"
+#include "models/files/WeightMix.h"
 
 #include <functional>
-#include <optional>
 
 namespace quern {
 
@@ -14,19 +14,6 @@ struct ModelShape {
 };
 
 std::span<const ModelShape> modelShapes();
-
-/// Which type each matrix has: one for all, or llama.cpp's mixture for q4_K_M.
-struct WeightMix {
-  std::string_view name;
-  int ggufFileType;  ///< general.file_type
-  TensorType most;
-  TensorType some;  ///< of attn_v and ffn_down
-  TensorType head;  ///< of output, or of token_embd where it is the head
-};
-
-/// nullopt for a name that weightMixNames() lacks; case-insensitive.
-std::optional<WeightMix> weightMixOf(std::string_view name);
-std::vector<std::string> weightMixNames();
 
 struct RandomModel {
   ModelShape shape;

@@ -6,7 +6,7 @@
   X(cpu)                                                                                                                      \
   X(ops)                                                                                                                      \
   X(show) X(eval) X(verify) X(tune) X(explain) X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) \
-      X(perplexity)
+      X(perplexity) X(quantize)
 
 namespace quern {
 
