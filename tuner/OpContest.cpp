@@ -36,6 +36,7 @@ OpContest::OpContest(const Tools& tools, const WorkloadItem& item, const TuneOpt
     : library_(tools.library),
       pool_(tools.pool),
       journal_(tools.journal),
+      core_(tools.core),
       item_(item),
       options_(options),
       times_(times),
@@ -59,18 +60,18 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
   EffortPlan plan = planOf(options_.effort);
   baseCycles_ = candidates[0].cost.cycles;
   candidates.erase(candidates.begin());
-  if (!given) candidates.resize(std::min(candidates.size(), plan.candidates - 1));
   std::vector<Schedule> first = given ? std::vector<Schedule>() : foundElsewhere(library_, journal_, item_.op);
   if (before && *before != base && (given || !log_->continues())) first.insert(first.begin(), *before);
   for (auto schedule = first.rbegin(); schedule != first.rend(); ++schedule) {
     std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == *schedule; });
-    candidates.insert(candidates.begin(), {*schedule, costOf(*schedule, fixed(item_.op, item_.sample), library_.target())});
+    candidates.insert(candidates.begin(), {*schedule, costOf(*schedule, fixed(item_.op, item_.sample), library_.target()), 0, true});
   }
-  bool whole = stage(candidates, progress);
+  bool whole = stage(candidates, given ? candidates.size() : plan.candidates - 1 + first.size(), progress);
   for (int round = 0; whole && !given && round < plan.rounds; ++round) {
     Schedule center = winner_;
     // Each key around the winner so far; a win moves on from there.
-    whole = stage(neighboursOf(space, winner_, item_.op, item_.sample, library_.target(), seen_, times_.candidates), progress);
+    auto around = neighboursOf(space, winner_, item_.op, item_.sample, library_.target(), seen_, times_.candidates);
+    whole = stage(around, around.size(), progress);
     if (winner_ == center) break;
   }
   outcome_.finished = whole && !times_.candidates.asked();
@@ -92,9 +93,10 @@ Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, cons
                                          TuneProgress progress) {
   if (auto ready = prepare(anchor, " rows"); !ready) return unprepared(ready.error());
   std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == anchor || candidate.schedule == base; });
-  candidates.resize(std::min(candidates.size(), planOf(options_.effort).narrow));
-  if (base != anchor) candidates.insert(candidates.begin(), {base, costOf(base, fixed(item_.op, item_.sample), library_.target())});
-  outcome_.finished = stage(candidates, progress);
+  size_t most = std::min(candidates.size(), planOf(options_.effort).narrow);
+  if (base != anchor)
+    candidates.insert(candidates.begin(), {base, costOf(base, fixed(item_.op, item_.sample), library_.target()), 0, true}), ++most;
+  outcome_.finished = stage(candidates, most, progress);
   return ended();
 }
 
@@ -151,7 +153,7 @@ Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part)
   return {};
 }
 
-bool OpContest::stage(const std::vector<Candidate>& candidates, TuneProgress& progress) {
+bool OpContest::stage(std::vector<Candidate> candidates, size_t most, TuneProgress& progress) {
   EffortPlan plan = planOf(options_.effort);
   HalvingRules rules;
   rules.mostPairs = affordable(plan.longestSeconds, 2 * rules.firstPairs, rules.mostPairs);
@@ -161,11 +163,19 @@ bool OpContest::stage(const std::vector<Candidate>& candidates, TuneProgress& pr
     entrants_.push_back(*best_);
     halving_->join();
   }
-  progress.candidates += candidates.size();
-  constexpr size_t kBatch = 16;
-  bool whole = true;
-  for (size_t at = 0; whole && at < candidates.size(); at += kBatch) {
-    whole = admit({candidates.data() + at, std::min(kBatch, candidates.size() - at)}, progress);
+  most = std::min(most, candidates.size());
+  progress.candidates += most;
+  for (size_t place = 0; place < candidates.size(); ++place) candidates[place].place = place + 1;
+  if (!fitted_) {
+    OpDesc bound = fixed(item_.op, item_.sample);
+    std::vector<OpExperience> others = experienceOf(journal_, item_.op, library_.target(), log_->id());
+    fitted_.emplace(FitContext{bound, base_, item_.cacheState}, std::move(others), library_.target());
+  }
+  constexpr size_t kBatch = 8;
+  bool whole = true, given = !options_.candidates.empty();
+  for (size_t at = 0; whole && at < most; at += kBatch) {
+    if (!given) fitted_->sort(candidates, at);
+    whole = admit({candidates.data() + at, std::min(kBatch, most - at)}, progress);
     whole = runTurns(true) && whole;
   }
   whole = whole && runTurns(false);
@@ -213,7 +223,8 @@ bool OpContest::admit(std::span<const Candidate> batch, TuneProgress& progress) 
     progress.speedup = outcome_.speedup;
     if (options_.progress) options_.progress(progress);
     if (times_.candidates.asked()) return false;
-    CandidateResult result{text(schedules[i]), batch[i].cost.cycles / std::max(1e-30, baseCycles_), {}, 0, "", ""};
+    double predicted = batch[i].predicted > 0 ? batch[i].predicted : batch[i].cost.cycles / std::max(1e-30, baseCycles_);
+    CandidateResult result{text(schedules[i]), predicted, {}, 0, "", ""};
     if (!compiled[i]) {
       const JournalLine& known = *log_->met(result.schedule);
       result.outcome = known.outcome, result.object = known.object;
@@ -233,7 +244,7 @@ bool OpContest::admit(std::span<const Candidate> batch, TuneProgress& progress) 
     Entrant entrant{schedules[i], std::nullopt, outcome_.candidates.size() - 1};
     if (compiled[i]) entrant.kernel = std::move(**compiled[i]);
     entrants_.push_back(std::move(entrant));
-    if (halving_) halving_->join();
+    if (halving_) halving_->join(batch[i].place);
   }
   return true;
 }
@@ -254,6 +265,7 @@ bool OpContest::runTurns(bool more) {
     if (!came && came.error().code != ErrorCode::Internal) return broken_ = came.error(), false;
     if (came) {
       halving_->took(turn->who, came->ratios);
+      fitted_->took(entrant.schedule, halving_->ratio(turn->who), halving_->ratios(turn->who).size());
       continue;
     }
     halving_->leave(turn->who);
@@ -325,14 +337,7 @@ Result<OpContest::Turn> OpContest::timed(Entrant* challenger, int pairs) {
 }
 
 Result<OpContest::Turn> OpContest::timedNow(Entrant* challenger, int pairs) {
-  Result<PairSamples> samples = PairSamples();
-  if (options_.timePairs) {
-    samples = options_.timePairs(text(base_), challenger == nullptr ? text(base_) : text(challenger->schedule), pairs);
-  } else {
-    auto kernel = challenger == nullptr ? Result<const KernelArtifact*>(nullptr) : kernelOf(*challenger);
-    if (!kernel) return kernel.error();
-    samples = worker_->time(*kernel, pairs, times_.all);
-  }
+  auto samples = possibleSamples(challenger, pairs);
   if (times_.all.asked()) return stoppedError(outcome_.op);
   if (!samples) return samples.error();
   noise_.turn(samples->wallSeconds, samples->coreSeconds, samples->probeNs);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tuner/check/TimingOperands.h"
+#include "tuner/Experience.h"
 #include "tuner/Tuner.h"
 #include "tuner/check/BitReference.h"
 #include "tuner/measure/Noise.h"
@@ -41,6 +42,7 @@ public:
     KernelLibrary& library;
     CompilePool& pool;
     Journal& journal;
+    Ceilings& core;  ///< of the core that times; measured when it is needed
   };
   OpContest(const Tools& tools, const WorkloadItem& item, const TuneOptions& options, const TuneTimes& times);
 
@@ -82,8 +84,9 @@ private:
   std::vector<Candidate> givenCandidates(const Schedule& base) const;
   /// `part`: of the question, what of the op it is about; empty: all of it.
   Result<void> prepare(const Schedule& schedule, std::string_view part = "");
-  /// These against each other; the best so far is among them. False: time was over.
-  bool stage(const std::vector<Candidate>& candidates, TuneProgress& progress);
+  /// At most so many of these against each other, those first that should be the fastest by what is known; the best so far is among them.
+  /// False: time was over.
+  bool stage(std::vector<Candidate> candidates, size_t most, TuneProgress& progress);
   /// Compiles and verifies a batch; those that may be timed join.
   bool admit(std::span<const Candidate> batch, TuneProgress& progress);
   std::vector<std::optional<Result<KernelArtifact>>> compileUnknown(const std::vector<Schedule>& schedules);
@@ -94,6 +97,10 @@ private:
   /// nullptr: the base against itself.
   Result<Turn> timed(Entrant* challenger, int pairs);
   Result<Turn> timedNow(Entrant* challenger, int pairs);
+  Result<PairSamples> samplesOf(Entrant* challenger, int pairs);
+  /// Those that the machine can have taken: what is faster than its ceilings is thrown away and measured again.
+  Result<PairSamples> possibleSamples(Entrant* challenger, int pairs);
+  void raiseCore();
   Result<const KernelArtifact*> kernelOf(Entrant& entrant);
   Result<std::string> verifiedAgain(Entrant& entrant);
   int affordable(double seconds, int least, int most) const;
@@ -107,6 +114,7 @@ private:
   KernelLibrary& library_;
   CompilePool& pool_;
   Journal& journal_;
+  Ceilings& core_;
   const WorkloadItem& item_;
   const TuneOptions& options_;
   TuneTimes times_;
@@ -120,6 +128,7 @@ private:
   std::optional<Entrant> best_;  ///< nothing: the base
   std::vector<Entrant> entrants_;
   std::unique_ptr<Halving> halving_;
+  std::optional<FittedOrder> fitted_;           ///< what is known of this op's schedules, from the first stage on
   std::map<std::string, std::string> objects_;  ///< hashes of code met so far, and whose it is
   bool baseCodeKnown_ = false;
   std::set<std::string> seen_;  ///< schedules met

@@ -210,7 +210,8 @@ Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, con
   if (options.budgetSeconds > 0) stop = stop.within(options.budgetSeconds);
   Journal own = options.journal == nullptr ? journalOf(library) : Journal();
   CompilePool pool(library, usableCpus());
-  return tuneOne({library, pool, options.journal == nullptr ? own : *options.journal}, space, item, options, {stop, stop},
+  Ceilings core = options.core;
+  return tuneOne({library, pool, options.journal == nullptr ? own : *options.journal, core}, space, item, options, {stop, stop},
                  {0, 1, text(item.op), 0, 0, 1, 0});
 }
 
@@ -221,7 +222,8 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
   std::vector<TuneOutcome> outcomes;
   Journal own = options.journal == nullptr ? journalOf(library) : Journal();
   CompilePool pool(library, usableCpus());
-  OpContest::Tools tools{library, pool, options.journal == nullptr ? own : *options.journal};
+  Ceilings core = options.core;
+  OpContest::Tools tools{library, pool, options.journal == nullptr ? own : *options.journal, core};
   double start = nowSeconds();
   Stop all = options.stop;
   bool budget = options.budgetSeconds > 0;

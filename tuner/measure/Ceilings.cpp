@@ -174,6 +174,47 @@ double MemoryReaders::readGBs() const {
   return std::isnan(std::accumulate(sums.begin(), sums.end(), 0.0f)) ? 0 : spreadOf(rates).median / 1e9;
 }
 
+Ceilings measureCore(const Target& target, double seconds, const Stop& stop) {
+  Ceilings core;
+  core.l1Bytes = target.l1Bytes;
+  std::vector<Probe> probes = probesOf(target);
+  size_t floats = std::max<size_t>(1024, static_cast<size_t>(target.l1Bytes) / 2 / sizeof(float) / 512 * 512);
+  std::shared_ptr<float> memory = hugeFloats(floats);
+  if (memory == nullptr) return core;
+  constexpr int64_t kRounds = 64;
+  double each = seconds / static_cast<double>(2 * probes.size()), bytes = static_cast<double>(kRounds) * static_cast<double>(floats) * 4;
+  volatile float sink = 0;
+  for (const Probe& probe : probes) {
+    core.fmaGflops = std::max(core.fmaGflops, bestRate(probe.fma(1000), [&] { probe.fma(1000); }, each, stop) / 1e9);
+    double rate = bestRate(bytes, [&] { sink = probe.read(memory.get(), floats, kRounds); }, each, stop);
+    core.readGBs[0] = std::max(core.readGBs[0], rate / 1e9);
+  }
+  return core;
+}
+
+/// Multiply-adds, two operations each, that no schedule leaves out.
+static double productFlops(const OpDesc& op) {
+  if (const auto* matmul = std::get_if<MatmulOp>(&op)) {
+    double rows = static_cast<double>(matmul->batch.value) * static_cast<double>(matmul->m.value);
+    return 2 * rows * static_cast<double>(matmul->n.value) * static_cast<double>(matmul->k.value);
+  }
+  const auto* attention = std::get_if<AttentionOp>(&op);
+  if (attention == nullptr) return 0;
+  double each = 4 * static_cast<double>(attention->headDim.value);  // of what flops() counts for a pair of query and key
+  return attention->flops() * each / (each + 5);
+}
+
+double leastNs(const OpDesc& op, const Ceilings& core) {
+  if (!(core.fmaGflops > 0 && core.readGBs[0] > 0)) return 0;
+  constexpr double kLoads = 1.5;  // three loads a cycle, where the probe's additions are two
+  TensorSpec out = outputOf(op);
+  auto written = static_cast<double>(bytesOf(out.type, out.elements()));
+  // Of tables rows are looked up, and causal rows end early: what is read is not known.
+  bool skips = classOf(op) == OpClass::Movement || std::holds_alternative<SoftmaxOp>(op) || std::holds_alternative<RopeOp>(op);
+  double read = skips ? 0 : minBytesOf(op) - written;
+  return std::max(productFlops(op) / core.fmaGflops, std::max(read, written) / (kLoads * core.readGBs[0]));
+}
+
 double rooflineNs(const OpDesc& op, const Ceilings& ceilings) {
   double bytes = minBytesOf(op);
   size_t level = ceilings.levelOf(bytes);

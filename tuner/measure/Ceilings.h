@@ -51,4 +51,13 @@ private:
 /// read ceiling of the level its data lives in (the copy ceiling where it writes as much as it reads). 0: not measured.
 double rooflineNs(const OpDesc& op, const Ceilings& ceilings);
 
+/// Of one core alone: the multiply-adds and L1's reads, best of all widths of vectors that `target` has; the others stay 0. Takes about
+/// `seconds`, in which the best of many short blocks is found.
+Ceilings measureCore(const Target& target, double seconds = 0.02, const Stop& stop = {});
+/// What no kernel of `op` (all dimensions known) can be faster than, whatever its schedule, code and caches: the multiply-adds of its
+/// products, and everything read or everything written as from L1. Far below rooflineNs where other things bind. 0: not measured.
+double leastNs(const OpDesc& op, const Ceilings& core);
+/// A time below leastNs by more than this is an error of measurement, and not of the ceiling: a clock that drifts more is called noisy.
+inline constexpr double kMostOverCeiling = 1.1;
+
 }  // namespace quern

@@ -139,6 +139,12 @@ Probe probeOf(const Target& target) {
   return {fma128, read128, copy128};
 }
 
+std::vector<Probe> probesOf(const Target& target) {
+  std::vector<Probe> probes = {probeOf(target)};
+  if (target.isa().vectorBits == 512) probes.push_back({fma256, read256, copy256});
+  return probes;
+}
+
 #else
 
 namespace {
@@ -182,6 +188,7 @@ void copyPlain(const float* from, float* to, size_t floats, int64_t rounds) {
 }  // namespace
 
 Probe probeOf(const Target&) { return {fmaPlain, readPlain, copyPlain}; }
+std::vector<Probe> probesOf(const Target& target) { return {probeOf(target)}; }
 
 #endif
 

@@ -4,6 +4,7 @@
 #include "compiler/target/Target.h"
 
 #include <cstddef>
+#include <vector>
 
 namespace quern {
 
@@ -16,5 +17,7 @@ struct Probe {
 };
 
 Probe probeOf(const Target& target);
+/// One for each width of vectors that the target has, its own first: the widest need not be the fastest where it lowers the clock.
+std::vector<Probe> probesOf(const Target& target);
 
 }  // namespace quern

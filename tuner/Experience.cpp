@@ -1,0 +1,198 @@
+// tuner/Experience.cpp — see Experience.h.
+#include "tuner/Experience.h"
+
+#include "compiler/base/Text.h"
+#include "compiler/jit/KernelLibrary.h"
+#include "tuner/measure/Spread.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+
+namespace quern {
+
+namespace {
+
+double doublings(double value) { return std::log2(std::max(1e-30, value)); }
+
+/// Numbers in doublings; of words, each is a number that is there or not.
+std::vector<double> numbersOf(const Schedule& schedule) {
+  std::vector<double> numbers;
+  for (const ScheduleKeyInfo& key : keysOf(schedule)) {
+    constexpr double kWord = 1.5;
+    if (key.words.empty()) numbers.push_back(doublings(1 + parseDouble(key.value).value_or(0)));
+    for (const std::string& word : key.words) numbers.push_back(word == key.value ? kWord : 0);
+  }
+  return numbers;
+}
+
+/// Parts of a cost, each in doublings or in shares that weigh like some.
+void addCost(std::vector<double>& numbers, const ScheduleCost& cost, const ScheduleCost& base) {
+  constexpr double kShare = 4;  // all of it or nothing: four doublings
+  double total = std::max(1e-30, cost.cycles);
+  numbers.push_back(doublings(cost.slots / std::max(1e-30, base.slots)));
+  numbers.push_back(kShare * cost.waste);
+  for (size_t level = 0; level < cost.bytes.size(); ++level)
+    numbers.push_back(kShare * std::min(1.0, cyclesOf(cost.bytes[level], level) / total));
+}
+
+/// Sizes in doublings, and what kind of op it is.
+std::vector<double> sizesOf(const FitContext& context) {
+  TensorSpec out = outputOf(context.bound);
+  auto elements = static_cast<double>(std::max<int64_t>(1, out.elements()));
+  double last = out.dims.empty() ? 1 : static_cast<double>(out.dims.back().value);
+  size_t weights = 0;
+  std::vector<TensorSpec> inputs = inputsOf(context.bound);
+  for (const TensorSpec& input : inputs) weights += input.weight;
+  return {doublings(elements),
+          doublings(minBytesOf(context.bound)),
+          doublings(1 + flopsOf(context.bound) / elements),
+          doublings(last),
+          static_cast<double>(inputs.size()),
+          2 * static_cast<double>(weights),
+          context.cacheState == CacheState::Hot ? 0.0 : 2.0};
+}
+
+/// What a question of the journal was about; nullopt: not to be understood any more.
+std::optional<FitContext> contextOf(const TuneQuestion& question, const Target& target) {
+  auto op = parseOp(question.op);
+  if (!op) return std::nullopt;
+  auto base = parseSchedule(question.anchor, *op, target);
+  if (!base) return std::nullopt;
+  FitContext context{*op, *base, CacheState::Hot};
+  DimValues dims;
+  for (const std::string& word : split(question.at, ' ')) {
+    size_t equals = word.find('=');
+    auto value = equals == std::string::npos ? std::nullopt : parseInt(word.substr(equals + 1));
+    if (value) dims[word.substr(0, equals)] = *value;
+    else if (word == text(CacheState::ColdWeights)) context.cacheState = CacheState::ColdWeights;
+    else if (!word.empty()) return std::nullopt;
+  }
+  for (const std::string& name : runtimeDims(*op))
+    if (!dims.contains(name)) return std::nullopt;
+  context.bound = fixed(*op, dims);
+  return context;
+}
+
+}  // namespace
+
+FitPoint fitPointOf(const FitContext& context, const Schedule& schedule, const Target& target) {
+  ScheduleCost cost = costOf(schedule, context.bound, target), base = costOf(context.base, context.bound, target);
+  FitPoint point{sizesOf(context), numbersOf(schedule), std::log(std::max(1e-30, cost.cycles) / std::max(1e-30, base.cycles))};
+  addCost(point.keys, cost, base);
+  return point;
+}
+
+std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& like, const Target& target, const std::string& until) {
+  std::vector<OpExperience> all;
+  std::string cpu = recordValue(tuningCpu(target)),
+              generator = recordValue(kernelKey(like, defaultSchedule(like, target), target).generator);
+  auto wanted = [&](const TuneQuestion& q) {
+    if (q.cpu != cpu || q.generator != generator || q.effort.ends_with(" confirm")) return false;
+    auto op = parseOp(q.op);
+    return op && classOf(*op) == classOf(like);
+  };
+  struct Run {
+    size_t at = 0;
+    std::optional<FitContext> context;
+    std::map<std::string, std::vector<double>> ratios;
+  };
+  std::map<std::string, Run> runs;
+  for (const JournalLine& line : journal.lines(wanted)) {
+    Run& run = runs[line.run];
+    if (line.kind == JournalLine::Kind::Run) {
+      if (line.run == until) break;
+      run.context = contextOf(line.question, target);
+      if (!run.context) continue;
+      auto same = [&](const OpExperience& each) { return each.op == line.question.op && each.at == line.question.at; };
+      run.at = static_cast<size_t>(std::find_if(all.begin(), all.end(), same) - all.begin());
+      OpExperience fresh{line.question.op, line.question.at, fitPointOf(*run.context, run.context->base, target), {}};
+      if (run.at == all.size()) all.push_back(std::move(fresh));
+      else all[run.at] = std::move(fresh);
+    }
+    if (line.kind != JournalLine::Kind::Turn || !run.context || line.schedule == text(run.context->base)) continue;
+    auto schedule = parseSchedule(line.schedule, run.context->bound, target);
+    if (!schedule) continue;
+    std::vector<double>& ratios = run.ratios[line.schedule];
+    ratios.insert(ratios.end(), line.ratios.begin(), line.ratios.end());
+    auto [timed, isNew] = all[run.at].schedules.try_emplace(line.schedule);
+    if (isNew) timed->second.point = fitPointOf(*run.context, *schedule, target);
+    timed->second.ratio = spreadOf(ratios), timed->second.ratios = ratios.size();
+  }
+  return all;
+}
+
+FittedOrder::FittedOrder(FitContext context, std::vector<OpExperience> others, const Target& target)
+    : context_(std::move(context)), others_(std::move(others)), target_(target), base_(fitPointOf(context_, context_.base, target)) {
+  auto distance = [&](const OpExperience& other) {
+    double sum = 0;
+    for (size_t i = 0; i < base_.op.size(); ++i) sum += (base_.op[i] - other.base.op[i]) * (base_.op[i] - other.base.op[i]);
+    return sum;
+  };
+  std::stable_sort(others_.begin(), others_.end(), [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
+}
+
+void FittedOrder::took(const Schedule& schedule, const Spread& ratio, size_t ratios) {
+  auto [timed, isNew] = own_.try_emplace(text(schedule));
+  if (isNew) order_.push_back(text(schedule)), timed->second.point = fitPointOf(context_, schedule, target_);
+  timed->second.ratio = ratio, timed->second.ratios = ratios;
+}
+
+CostFit FittedOrder::fit() const {
+  CostFit fit;
+  fit.learnBase(base_);
+  for (const std::string& schedule : order_) {
+    const OpExperience::Timed& timed = own_.at(schedule);
+    fit.learn(timed.point, timed.ratio, timed.ratios);
+  }
+  for (const OpExperience& other : others_) {
+    fit.learnBase(other.base);
+    for (const auto& [schedule, timed] : other.schedules) fit.learn(timed.point, timed.ratio, timed.ratios);
+  }
+  return fit;
+}
+
+std::vector<CostFit::Guess> FittedOrder::guess(const std::vector<Schedule>& schedules) const {
+  std::vector<FitPoint> points;
+  for (const Schedule& schedule : schedules) points.push_back(fitPointOf(context_, schedule, target_));
+  return fit().guess(points);
+}
+
+std::vector<std::pair<std::string, CostFit::Guess>> FittedOrder::leftOut() const {
+  std::vector<CostFit::Guess> guesses = fit().leftOut();
+  std::vector<std::pair<std::string, CostFit::Guess>> named;
+  for (size_t i = 0; i < order_.size(); ++i) named.emplace_back(order_[i], guesses[1 + i]);
+  return named;
+}
+
+void FittedOrder::sort(std::vector<Candidate>& candidates, size_t from) const {
+  constexpr double kHope = 0.5;  // deviations that it may be faster than is thought: what is known little of is worth a look
+  constexpr int kOfOneKind = 2;
+  if (own_.empty() && others_.empty()) return;
+  std::vector<Schedule> schedules;
+  for (size_t i = from; i < candidates.size(); ++i) schedules.push_back(candidates[i].schedule);
+  std::vector<CostFit::Guess> guesses = guess(schedules);
+  struct Ranked {
+    double hoped = 0;
+    bool later = false;
+    Candidate candidate;
+  };
+  std::vector<Ranked> ranked;
+  for (size_t i = from; i < candidates.size(); ++i) {
+    const CostFit::Guess& guessed = guesses[i - from];
+    candidates[i].predicted = guessed.ratio;
+    ranked.push_back({std::log(guessed.ratio) - kHope * guessed.doubt, false, std::move(candidates[i])});
+  }
+  auto before = [](const Ranked& a, const Ranked& b) {
+    if (a.candidate.foremost != b.candidate.foremost) return a.candidate.foremost;
+    if (a.later != b.later) return b.later;
+    return !a.candidate.foremost && a.hoped != b.hoped ? a.hoped < b.hoped : a.candidate.place < b.candidate.place;
+  };
+  std::sort(ranked.begin(), ranked.end(), before);
+  std::map<std::string, int> kinds;
+  for (Ranked& each : ranked) each.later = ++kinds[kindOf(each.candidate.schedule)] > kOfOneKind;
+  std::sort(ranked.begin(), ranked.end(), before);
+  for (size_t i = from; i < candidates.size(); ++i) candidates[i] = std::move(ranked[i - from].candidate);
+}
+
+}  // namespace quern
