@@ -104,9 +104,12 @@ std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& lik
       if (line.run == until) break;
       run.context = contextOf(line.question, target);
       if (!run.context) continue;
-      auto same = [&](const OpExperience& each) { return each.op == line.question.op && each.at == line.question.at; };
+      const TuneQuestion& q = line.question;
+      size_t space = q.effort.find(' ');
+      std::string part = space == std::string::npos ? "" : q.effort.substr(space);
+      auto same = [&](const OpExperience& each) { return each.op == q.op && each.at == q.at && each.part == part; };
       run.at = static_cast<size_t>(std::find_if(all.begin(), all.end(), same) - all.begin());
-      OpExperience fresh{line.question.op, line.question.at, fitPointOf(*run.context, run.context->base, target), {}};
+      OpExperience fresh{q.op, q.at, part, *run.context, fitPointOf(*run.context, run.context->base, target), {}};
       if (run.at == all.size()) all.push_back(std::move(fresh));
       else all[run.at] = std::move(fresh);
     }
@@ -158,11 +161,9 @@ std::vector<CostFit::Guess> FittedOrder::guess(const std::vector<Schedule>& sche
   return fit().guess(points);
 }
 
-std::vector<std::pair<std::string, CostFit::Guess>> FittedOrder::leftOut() const {
+std::vector<CostFit::Guess> FittedOrder::leftOut() const {
   std::vector<CostFit::Guess> guesses = fit().leftOut();
-  std::vector<std::pair<std::string, CostFit::Guess>> named;
-  for (size_t i = 0; i < order_.size(); ++i) named.emplace_back(order_[i], guesses[1 + i]);
-  return named;
+  return {guesses.begin() + 1, guesses.begin() + 1 + static_cast<std::ptrdiff_t>(order_.size())};  // the first is the base
 }
 
 void FittedOrder::sort(std::vector<Candidate>& candidates, size_t from) const {

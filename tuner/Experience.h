@@ -24,7 +24,8 @@ FitPoint fitPointOf(const FitContext& context, const Schedule& schedule, const T
 
 /// What one op's schedules took beside its base.
 struct OpExperience {
-  std::string op, at;  ///< as in the journal's question
+  std::string op, at, part;  ///< as in the journal's question; part: "" or what of an op it was, " rows"
+  FitContext context;
   FitPoint base;
   struct Timed {
     FitPoint point;
@@ -47,8 +48,8 @@ public:
   void took(const Schedule& schedule, const Spread& ratio, size_t ratios);
   /// Time over the base's.
   std::vector<CostFit::Guess> guess(const std::vector<Schedule>& schedules) const;
-  /// Of each schedule that was timed, what all others say of it.
-  std::vector<std::pair<std::string, CostFit::Guess>> leftOut() const;
+  /// Of each schedule, in the order in which they were timed first, what all others say of it.
+  std::vector<CostFit::Guess> leftOut() const;
   /// Fills in what is predicted of the candidates from `from` on, and puts those in front that may be the fastest: but for those that are
   /// foremost at any rate, and not more than a few of one kind. Where nothing was measured they stay as they are.
   void sort(std::vector<Candidate>& candidates, size_t from) const;

@@ -25,7 +25,7 @@ double CostFit::alike(const FitPoint& a, const FitPoint& b) const {
 
 void CostFit::learn(const FitPoint& point, const Spread& ratio, size_t ratios) {
   if (points_.size() >= rules_.mostPoints) return;
-  lower_.clear();
+  upper_.clear();
   points_.push_back(point);
   off_.push_back(std::log(ratio.median) - point.guess);
   // An interval of 95 % is four deviations wide; of a few ratios it says little itself.
@@ -36,50 +36,53 @@ void CostFit::learn(const FitPoint& point, const Spread& ratio, size_t ratios) {
 void CostFit::learnBase(const FitPoint& base) {
   constexpr double kSure = 1e-4;
   if (points_.size() >= rules_.mostPoints) return;
-  lower_.clear();
+  upper_.clear();
   points_.push_back(base);
   off_.push_back(-base.guess);
   noise_.push_back(kSure);
 }
 
-/// Solves L x = b in place, L the first rows of a lower triangle.
-static void forward(const std::vector<double>& lower, std::vector<double>& x) {
+/// Solves U^T x = b in place, from the first that is not zero on. Rows of U follow each other; so it goes along them.
+static void forward(const std::vector<double>& upper, std::vector<double>& x, size_t first = 0) {
   size_t n = x.size();
-  for (size_t i = 0; i < n; ++i) {
-    const double* row = lower.data() + i * n;
-    double sum = x[i];
-    for (size_t j = 0; j < i; ++j) sum -= row[j] * x[j];
-    x[i] = sum / row[i];
+  for (size_t i = first; i < n; ++i) {
+    const double* row = upper.data() + i * n;
+    double value = x[i] /= row[i];
+    for (size_t j = i + 1; j < n; ++j) x[j] -= row[j] * value;
   }
 }
 
-/// Solves L^T x = b in place.
-static void backward(const std::vector<double>& lower, std::vector<double>& x) {
+/// Solves U x = b in place.
+static void backward(const std::vector<double>& upper, std::vector<double>& x) {
   size_t n = x.size();
   for (size_t i = n; i-- > 0;) {
-    const double* row = lower.data() + i * n;
+    const double* row = upper.data() + i * n;
+    for (size_t j = i + 1; j < n; ++j) x[i] -= row[j] * x[j];
     x[i] /= row[i];
-    for (size_t j = 0; j < i; ++j) x[j] -= row[j] * x[i];
   }
 }
 
+/// The covariance as U^T U, and it solved for what the guesses are wrong by.
 void CostFit::factor() const {
   size_t n = points_.size();
-  if (lower_.size() == n * n) return;
-  lower_.assign(n * n, 0);
-  for (size_t i = 0; i < n; ++i) {
-    double* row = lower_.data() + i * n;
-    for (size_t j = 0; j <= i; ++j) {
-      const double* other = lower_.data() + j * n;
-      double sum = alike(points_[i], points_[j]) + (i == j ? noise_[i] : 0);
-      for (size_t k = 0; k < j; ++k) sum -= row[k] * other[k];
-      constexpr double kLeast = 1e-9;  // noise keeps it positive; rounding alone might not
-      row[j] = i == j ? std::sqrt(std::max(kLeast, sum)) : sum / other[j];
+  if (upper_.size() == n * n) return;
+  upper_.assign(n * n, 0);
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = i; j < n; ++j) upper_[i * n + j] = alike(points_[i], points_[j]) + (i == j ? noise_[i] : 0);
+  for (size_t k = 0; k < n; ++k) {
+    constexpr double kLeast = 1e-9;  // noise keeps it positive; rounding alone might not
+    double* row = upper_.data() + k * n;
+    double root = std::sqrt(std::max(kLeast, row[k]));
+    for (size_t j = k; j < n; ++j) row[j] /= root;
+    row[k] = root;
+    for (size_t i = k + 1; i < n; ++i) {
+      double* below = upper_.data() + i * n;
+      for (size_t j = i; j < n; ++j) below[j] -= row[i] * row[j];
     }
   }
   weights_ = off_;
-  forward(lower_, weights_);
-  backward(lower_, weights_);
+  forward(upper_, weights_);
+  backward(upper_, weights_);
 }
 
 std::vector<CostFit::Guess> CostFit::guess(const std::vector<FitPoint>& points) const {
@@ -92,7 +95,7 @@ std::vector<CostFit::Guess> CostFit::guess(const std::vector<FitPoint>& points) 
       covariance[i] = alike(point, points_[i]);
       mean += covariance[i] * weights_[i];
     }
-    forward(lower_, covariance);
+    forward(upper_, covariance);
     for (double each : covariance) variance -= squared(each);
     guesses.push_back({std::exp(mean), std::sqrt(std::max(0.0, variance))});
   }
@@ -101,13 +104,13 @@ std::vector<CostFit::Guess> CostFit::guess(const std::vector<FitPoint>& points) 
 
 std::vector<CostFit::Guess> CostFit::leftOut() const {
   factor();
-  // Of the inverse's diagonal each value is the squared length of a column of L's inverse.
+  // Of the inverse's diagonal each value is the squared length of a column of U's transposed inverse.
   size_t n = points_.size();
   std::vector<Guess> guesses;
   for (size_t i = 0; i < n; ++i) {
     std::vector<double> column(n, 0);
     column[i] = 1;
-    forward(lower_, column);
+    forward(upper_, column, i);
     double diagonal = 0;
     for (double each : column) diagonal += squared(each);
     double off = off_[i] - weights_[i] / diagonal;

@@ -28,7 +28,7 @@ struct CostFitRules {
   double oneOp = 0.3;            ///< ... which is one op's own
   double noise = 0.02 * 0.02;    ///< of the median of many ratios
   double scatter = 0.05 * 0.05;  ///< of one ratio
-  size_t mostPoints = 600;       ///< learnt from: the cost is their cube
+  size_t mostPoints = 400;       ///< learnt from: the cost is their cube
 };
 
 /// A Gaussian process over what the guess is wrong by: without measurements every schedule takes what was guessed, and near a schedule that
@@ -59,7 +59,7 @@ private:
   CostFitRules rules_;
   std::vector<FitPoint> points_;
   std::vector<double> off_, noise_;              ///< log of measured over guessed; variance of that
-  mutable std::vector<double> lower_, weights_;  ///< Cholesky factor by rows; empty: to be made
+  mutable std::vector<double> upper_, weights_;  ///< Cholesky factor by rows; empty: to be made
 };
 
 }  // namespace quern
