@@ -209,9 +209,10 @@ double leastNs(const OpDesc& op, const Ceilings& core) {
   constexpr double kLoads = 1.5;  // three loads a cycle, where the probe's additions are two
   TensorSpec out = outputOf(op);
   auto written = static_cast<double>(bytesOf(out.type, out.elements()));
-  // Of tables rows are looked up, and causal rows end early: what is read is not known.
-  bool skips = classOf(op) == OpClass::Movement || std::holds_alternative<SoftmaxOp>(op) || std::holds_alternative<RopeOp>(op);
-  double read = skips ? 0 : minBytesOf(op) - written;
+  // Others look rows of a table up, or leave out what causality hides: how much they read is not known.
+  OpClass cls = classOf(op);
+  bool all = cls == OpClass::Contraction || cls == OpClass::Pointwise;
+  double read = all ? minBytesOf(op) - written : 0;
   return std::max(productFlops(op) / core.fmaGflops, std::max(read, written) / (kLoads * core.readGBs[0]));
 }
 

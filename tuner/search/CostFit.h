@@ -21,12 +21,12 @@ struct CostFitRules {
   double keysLength = 2.5;       ///< so many doublings apart schedules say little of each other
   double opsLength = 3;          ///< the same of ops
   double line = 0.06;            ///< of a guess that is right in order and wrong in scale
-  double keyByKey = 0.06;        ///< of what each key does by itself
+  double keyByKey = 0.1;         ///< of what each key does by itself
   double together = 0.06;        ///< of what keys do only together
   double everyOp = 0.3;          ///< the part of all that which ops have in common, whatever their sizes
   double likeOps = 0.4;          ///< ... which ops of like sizes do
   double oneOp = 0.3;            ///< ... which is one op's own
-  double noise = 0.02 * 0.02;    ///< of the median of many ratios
+  double noise = 0.015 * 0.015;  ///< of the median of many ratios
   double scatter = 0.05 * 0.05;  ///< of one ratio
   size_t mostPoints = 400;       ///< learnt from: the cost is their cube
 };

@@ -17,8 +17,8 @@ struct HalvingRules {
   double tie = 0.01;  ///< medians within this are equal: the first in the canonical order is the best
 };
 
-/// Candidates are numbers in the order in which they join; each has its place in the canonical one. All are timed against the same kernel (the
-/// anchor), so that their ratios can be compared. Pure: it says what to time next, and is told what came of it.
+/// Candidates are numbers in the order in which they join; each has its place in the canonical one. All are timed against the same kernel
+/// (the anchor), so that their ratios can be compared. Pure: it says what to time next, and is told what came of it.
 class Halving {
 public:
   explicit Halving(const HalvingRules& rules) : rules_(rules) {}
