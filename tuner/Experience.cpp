@@ -167,33 +167,27 @@ std::vector<CostFit::Guess> FittedOrder::leftOut() const {
 }
 
 void FittedOrder::sort(std::vector<Candidate>& candidates, size_t from) const {
-  constexpr double kHope = 0.5;  // deviations that it may be faster than is thought: what is known little of is worth a look
-  constexpr int kOfOneKind = 2;
+  constexpr double kHope = 0.5;    // deviations that it may be faster than is thought: what is known little of is worth a look
+  constexpr double kCrowd = 0.01;  // each of a kind is a hundredth less promising for every one before it: they are alike in what matters
   if (own_.empty() && others_.empty()) return;
   std::vector<Schedule> schedules;
   for (size_t i = from; i < candidates.size(); ++i) schedules.push_back(candidates[i].schedule);
   std::vector<CostFit::Guess> guesses = guess(schedules);
-  struct Ranked {
-    double hoped = 0;
-    bool later = false;
-    Candidate candidate;
-  };
-  std::vector<Ranked> ranked;
+  std::vector<std::pair<double, Candidate>> ranked;
   for (size_t i = from; i < candidates.size(); ++i) {
     const CostFit::Guess& guessed = guesses[i - from];
     candidates[i].predicted = guessed.ratio;
-    ranked.push_back({std::log(guessed.ratio) - kHope * guessed.doubt, false, std::move(candidates[i])});
+    ranked.emplace_back(std::log(guessed.ratio) - kHope * guessed.doubt, std::move(candidates[i]));
   }
-  auto before = [](const Ranked& a, const Ranked& b) {
-    if (a.candidate.foremost != b.candidate.foremost) return a.candidate.foremost;
-    if (a.later != b.later) return b.later;
-    return !a.candidate.foremost && a.hoped != b.hoped ? a.hoped < b.hoped : a.candidate.place < b.candidate.place;
+  auto before = [](const auto& a, const auto& b) {
+    if (a.second.foremost != b.second.foremost) return a.second.foremost;
+    return !a.second.foremost && a.first != b.first ? a.first < b.first : a.second.place < b.second.place;
   };
   std::sort(ranked.begin(), ranked.end(), before);
   std::map<std::string, int> kinds;
-  for (Ranked& each : ranked) each.later = ++kinds[kindOf(each.candidate.schedule)] > kOfOneKind;
+  for (auto& [hoped, candidate] : ranked) hoped += kCrowd * kinds[kindOf(candidate.schedule)]++;
   std::sort(ranked.begin(), ranked.end(), before);
-  for (size_t i = from; i < candidates.size(); ++i) candidates[i] = std::move(ranked[i - from].candidate);
+  for (size_t i = from; i < candidates.size(); ++i) candidates[i] = std::move(ranked[i - from].second);
 }
 
 }  // namespace quern

@@ -51,7 +51,7 @@ public:
   /// Of each schedule, in the order in which they were timed first, what all others say of it.
   std::vector<CostFit::Guess> leftOut() const;
   /// Fills in what is predicted of the candidates from `from` on, and puts those in front that may be the fastest: but for those that are
-  /// foremost at any rate, and not more than a few of one kind. Where nothing was measured they stay as they are.
+  /// foremost at any rate, and not only those of one kind. Where nothing was measured they stay as they are.
   void sort(std::vector<Candidate>& candidates, size_t from) const;
 
 private:

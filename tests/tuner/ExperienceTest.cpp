@@ -3,6 +3,7 @@
 #include "tuner/Experience.h"
 
 #include <algorithm>
+#include <set>
 
 using namespace quern;
 
@@ -36,30 +37,31 @@ std::vector<OpExperience> known(const Journal& journal, const std::string& until
 
 TEST_CASE("a journal teaches what ops of one class took, run by run") {
   Journal journal;
-  addRun(journal, "a", "gelu x=500", "", {{"unroll=4", 0.5}, {"unroll=8", 0.8}});
+  std::string rows = runtimeDims(op("relu x=*")).at(0);
+  addRun(journal, "a", "gelu x=500", "", {{"unroll=16", 0.5}, {"unroll=8", 0.8}});
   addRun(journal, "b", "softmax x=3x500", "", {{"rows=2", 0.5}});  // of another class
-  addRun(journal, "c", "relu x=*", "x=700", {{"unroll=1", 2}});
-  addRun(journal, "d", "relu x=*", "x=700", {{"unroll=1", 3}, {"unroll=8", 3}}, "measure confirm");
-  addRun(journal, "e", "relu x=*", "", {{"unroll=1", 2}});                // of what size is not said
-  addRun(journal, "f", "relu x=*", "x=900 lukewarm", {{"unroll=1", 2}});  // in a state that is not known
+  addRun(journal, "c", "relu x=*", rows + "=700", {{"unroll=8", 2}});
+  addRun(journal, "d", "relu x=*", rows + "=700", {{"unroll=8", 3}}, "measure confirm");
+  addRun(journal, "e", "relu x=*", "", {{"unroll=8", 2}});                      // of what size is not said
+  addRun(journal, "f", "relu x=*", rows + "=900 lukewarm", {{"unroll=8", 2}});  // in a state that is not known
   std::vector<OpExperience> all = known(journal);
   REQUIRE(all.size() == 2);
   CHECK(all[0].op == "gelu x=500");
   REQUIRE(all[0].schedules.size() == 2);
   CHECK(all[0].schedules.begin()->second.ratio.median > 0);
-  CHECK(all[1].context.bound == op("relu x=700"));
+  CHECK(text(all[1].context.bound) == text(op("relu x=700")));
   CHECK(all[1].schedules.begin()->second.ratio.median == 2);
   // The newest run about a question counts alone.
-  addRun(journal, "g", "gelu x=500", "", {{"unroll=4", 0.7}});
+  addRun(journal, "g", "gelu x=500", "", {{"unroll=16", 0.7}});
   REQUIRE(known(journal)[0].schedules.size() == 1);
   CHECK(known(journal)[0].schedules.begin()->second.ratio.median == Approx(0.7));
 }
 
 TEST_CASE("a run that is gone on with knows what it knew at first") {
   Journal journal;
-  addRun(journal, "a", "gelu x=500", "", {{"unroll=4", 0.5}});
-  addRun(journal, "b", "relu x=700", "", {{"unroll=4", 0.5}});
-  addRun(journal, "c", "abs x=700", "", {{"unroll=4", 0.5}});
+  addRun(journal, "a", "gelu x=500", "", {{"unroll=16", 0.5}});
+  addRun(journal, "b", "relu x=700", "", {{"unroll=16", 0.5}});
+  addRun(journal, "c", "abs x=700", "", {{"unroll=16", 0.5}});
   CHECK(known(journal).size() == 3);
   CHECK(known(journal, "b").size() == 1);
   CHECK(known(journal, "another").size() == 3);
@@ -91,9 +93,10 @@ TEST_CASE("candidates stay in their order until something was measured, then the
   REQUIRE(place != sorted.end());
   CHECK(place->predicted > 3);
   CHECK(place - sorted.begin() > static_cast<std::ptrdiff_t>(sorted.size()) / 2);
-  // Two of a kind at most in a batch; what was tried already stays where it is.
-  std::map<std::string, int> kinds;
-  for (size_t i = 1; i < 9; ++i) CHECK(++kinds[kindOf(sorted[i].schedule)] <= 2);
+  // Several kinds in a batch; what was tried already stays where it is.
+  std::set<std::string> kinds;
+  for (size_t i = 1; i < 9; ++i) kinds.insert(kindOf(sorted[i].schedule));
+  CHECK(kinds.size() >= 3);
   std::vector<Candidate> again = sorted;
   order.took(sorted[9].schedule, {3, 2.9, 3.1}, 20);
   order.sort(again, 10);
