@@ -44,7 +44,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
   if (prefetchPanel > 0) cycles += std::ceil(m / d(mc)) * n * k / static_cast<double>(kLineElements) / 2;
   if (packsB() && !op.constB) cycles += n * k / d(op.tb ? 1 : lanes) * 2;
   // Unpacked rows of B lie a page or more apart: translation misses grow with the depth of a pass.
-  if (!packsB() && n * 4 >= 2048) cycles *= 1.1 + depth / 4096;
+  if (!packsB() && n * 4 >= 4096) cycles *= 1.1 + depth / 4096;
   double rowBlocks = std::ceil(m / d(mc)), tasks = rowBlocks * std::ceil(n / d(nc));
   cost.cycles = (cycles + kTaskCycles * tasks) * batches;
   double b = bytesEach * n * k, a = 4 * m * k;
