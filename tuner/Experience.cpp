@@ -83,12 +83,13 @@ FitPoint fitPointOf(const FitContext& context, const Schedule& schedule, const T
   return point;
 }
 
-std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& like, const Target& target, const std::string& until) {
+std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& like, const Target& target, const std::string& part,
+                                       const std::string& until) {
   std::vector<OpExperience> all;
   std::string cpu = recordValue(tuningCpu(target)),
               generator = recordValue(kernelKey(like, defaultSchedule(like, target), target).generator);
   auto wanted = [&](const TuneQuestion& q) {
-    if (q.cpu != cpu || q.generator != generator || q.effort.ends_with(" confirm")) return false;
+    if (q.cpu != cpu || q.generator != generator || q.effort.substr(std::min(q.effort.find(' '), q.effort.size())) != part) return false;
     auto op = parseOp(q.op);
     return op && classOf(*op) == classOf(like);
   };
@@ -105,11 +106,9 @@ std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& lik
       run.context = contextOf(line.question, target);
       if (!run.context) continue;
       const TuneQuestion& q = line.question;
-      size_t space = q.effort.find(' ');
-      std::string part = space == std::string::npos ? "" : q.effort.substr(space);
-      auto same = [&](const OpExperience& each) { return each.op == q.op && each.at == q.at && each.part == part; };
+      auto same = [&](const OpExperience& each) { return each.op == q.op && each.at == q.at; };
       run.at = static_cast<size_t>(std::find_if(all.begin(), all.end(), same) - all.begin());
-      OpExperience fresh{q.op, q.at, part, *run.context, fitPointOf(*run.context, run.context->base, target), {}};
+      OpExperience fresh{q.op, q.at, *run.context, fitPointOf(*run.context, run.context->base, target), {}};
       if (run.at == all.size()) all.push_back(std::move(fresh));
       else all[run.at] = std::move(fresh);
     }
@@ -125,14 +124,26 @@ std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& lik
   return all;
 }
 
+/// Of the logs of sizes, squared.
+static double farFrom(const FitPoint& a, const FitPoint& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.op.size(); ++i) sum += (a.op[i] - b.op[i]) * (a.op[i] - b.op[i]);
+  return sum;
+}
+
 FittedOrder::FittedOrder(FitContext context, std::vector<OpExperience> others, const Target& target)
     : context_(std::move(context)), others_(std::move(others)), target_(target), base_(fitPointOf(context_, context_.base, target)) {
-  auto distance = [&](const OpExperience& other) {
-    double sum = 0;
-    for (size_t i = 0; i < base_.op.size(); ++i) sum += (base_.op[i] - other.base.op[i]) * (base_.op[i] - other.base.op[i]);
-    return sum;
-  };
-  std::stable_sort(others_.begin(), others_.end(), [&](const auto& a, const auto& b) { return distance(a) < distance(b); });
+  std::stable_sort(others_.begin(), others_.end(),
+                   [&](const OpExperience& a, const OpExperience& b) { return farFrom(base_, a.base) < farFrom(base_, b.base); });
+}
+
+std::string FittedOrder::nearestWinner() const {
+  constexpr double kNear = 3, kClearly = 0.985;  // two of its sizes twice as large, say
+  const std::pair<const std::string, OpExperience::Timed>* best = nullptr;
+  if (others_.empty() || farFrom(base_, others_.front().base) > kNear) return "";
+  for (const auto& each : others_.front().schedules)
+    if (each.second.ratio.high < kClearly && (best == nullptr || each.second.ratio.median < best->second.ratio.median)) best = &each;
+  return best == nullptr ? "" : best->first;
 }
 
 void FittedOrder::took(const Schedule& schedule, const Spread& ratio, size_t ratios) {
@@ -173,10 +184,12 @@ void FittedOrder::sort(std::vector<Candidate>& candidates, size_t from) const {
   std::vector<Schedule> schedules;
   for (size_t i = from; i < candidates.size(); ++i) schedules.push_back(candidates[i].schedule);
   std::vector<CostFit::Guess> guesses = guess(schedules);
+  std::string near = nearestWinner();
   std::vector<std::pair<double, Candidate>> ranked;
   for (size_t i = from; i < candidates.size(); ++i) {
     const CostFit::Guess& guessed = guesses[i - from];
     candidates[i].predicted = guessed.ratio;
+    candidates[i].foremost = candidates[i].foremost || text(candidates[i].schedule) == near;
     ranked.emplace_back(std::log(guessed.ratio) - kHope * guessed.doubt, std::move(candidates[i]));
   }
   auto before = [](const auto& a, const auto& b) {

@@ -24,7 +24,7 @@ FitPoint fitPointOf(const FitContext& context, const Schedule& schedule, const T
 
 /// What one op's schedules took beside its base.
 struct OpExperience {
-  std::string op, at, part;  ///< as in the journal's question; part: "" or what of an op it was, " rows"
+  std::string op, at;  ///< as in the journal's question
   FitContext context;
   FitPoint base;
   struct Timed {
@@ -35,9 +35,11 @@ struct OpExperience {
   std::map<std::string, Timed> schedules;
 };
 
-/// Ops of `like`'s family that were timed on this CPU with this generator, in the journal's order; of each the newest run. `until`: a run's
-/// name; what comes behind its first line is not looked at, so that a run that is gone on with learns from what it learnt from at first.
-std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& like, const Target& target, const std::string& until = "");
+/// Ops of `like`'s family that were timed on this CPU with this generator, in the journal's order; of each the newest run. `part`: of an
+/// op, as in the journal's efforts, "" or " rows": few rows teach nothing about many. `until`: a run's name; what comes behind its first
+/// line is not looked at, so that a run that is gone on with learns from what it learnt from at first.
+std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& like, const Target& target, const std::string& part = "",
+                                       const std::string& until = "");
 
 /// One op's candidates in the order of what they should take, as far as is known by now.
 class FittedOrder {
@@ -50,12 +52,15 @@ public:
   std::vector<CostFit::Guess> guess(const std::vector<Schedule>& schedules) const;
   /// Of each schedule, in the order in which they were timed first, what all others say of it.
   std::vector<CostFit::Guess> leftOut() const;
-  /// Fills in what is predicted of the candidates from `from` on, and puts those in front that may be the fastest: but for those that are
-  /// foremost at any rate, and not only those of one kind. Where nothing was measured they stay as they are.
+  /// Fills in what is predicted of the candidates from `from` on, and puts those in front that may be the fastest, not only those of one
+  /// kind; before them those that are foremost at any rate, and what won for an op nearly as large. Where nothing was measured they stay as
+  /// they are.
   void sort(std::vector<Candidate>& candidates, size_t from) const;
 
 private:
   CostFit fit() const;
+  /// What was the fastest for the nearest op, if that is nearly as large; empty: nothing beat its base.
+  std::string nearestWinner() const;
 
   FitContext context_;
   std::vector<OpExperience> others_;  ///< the nearest first

@@ -94,7 +94,7 @@ void addOrder(Explanation& e, const Known& known, const TuneQuestion& asked, con
   const OpExperience* own = nullptr;
   for (const OpExperience& each : all) {
     if (each.op != asked.op) others.push_back(each);
-    else if (each.at == known.at && each.part.empty()) own = &each;
+    else if (each.at == known.at) own = &each;
   }
   if (own == nullptr) return;
   FittedOrder without(own->context, others, target), with(own->context, std::move(others), target);

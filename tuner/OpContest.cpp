@@ -140,6 +140,7 @@ Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part)
   bits_ = std::move(*bits);
   worker_ = std::make_unique<TrialWorker>(KernelSet(*kernel), item_.op, item_.sample, operands_, bits_,
                                           TrialOptions{options_.patienceSeconds, options_.plant});
+  part_ = part;
   base_ = winner_ = schedule;
   baseCycles_ = costOf(schedule, fixed(item_.op, item_.sample), library_.target()).cycles;
   seen_ = {text(schedule)};
@@ -168,7 +169,7 @@ bool OpContest::stage(std::vector<Candidate> candidates, size_t most, TuneProgre
   for (size_t place = 0; place < candidates.size(); ++place) candidates[place].place = place + 1;
   if (!fitted_) {
     OpDesc bound = fixed(item_.op, item_.sample);
-    std::vector<OpExperience> others = experienceOf(journal_, item_.op, library_.target(), log_->id());
+    std::vector<OpExperience> others = experienceOf(journal_, item_.op, library_.target(), part_, log_->id());
     fitted_.emplace(FitContext{bound, base_, item_.cacheState}, std::move(others), library_.target());
   }
   constexpr size_t kBatch = 8;

@@ -122,6 +122,7 @@ private:
   BitReference bits_;
   std::unique_ptr<TrialWorker> worker_;
   std::shared_ptr<RunLog> log_;
+  std::string part_;             ///< of the op, as in the journal
   Schedule base_, winner_;       ///< what is measured against; the best so far
   double baseCycles_ = 1;        ///< its predicted cost
   double baseNs_ = 0;            ///< one call, as it was timed last

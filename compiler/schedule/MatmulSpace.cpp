@@ -30,7 +30,8 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
     double perStep = std::max({tileRows * vectors / 2, (loadVectors + tileRows) / 2, 4.0}) + 0.15 / d(unrollK);
     return (fullM + (leftM > 0 ? std::max(leftM / tileRows, 8 / (tileRows * vectors)) : 0)) * perStep * (target.isa().fma ? 1 : 2);
   };
-  double fullN = std::floor(n / d(nr)), leftVectors = (n - fullN * d(nr)) / d(lanes);  // the last column has no more than it needs
+  // The last column has no more vectors than it needs. A tile that is wider than all columns has a twin that is not.
+  double fullN = std::max(1.0, std::floor(n / d(nr))), leftVectors = std::max(0.0, n - fullN * d(nr)) / d(lanes);
   double rowsRun = fullM * tileRows + (leftM > 0 ? std::max(leftM, 8 / d(nr / lanes)) : 0),
          tiles = std::ceil(n / d(nr)) * rowsRun / tileRows;
   ScheduleCost cost;

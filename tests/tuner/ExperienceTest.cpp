@@ -30,7 +30,7 @@ void addRun(Journal& journal, const std::string& name, const std::string& given,
 }
 
 std::vector<OpExperience> known(const Journal& journal, const std::string& until = "") {
-  return experienceOf(journal, op("gelu x=500"), hostTarget(), until);
+  return experienceOf(journal, op("gelu x=500"), hostTarget(), "", until);
 }
 
 }  // namespace
@@ -44,8 +44,10 @@ TEST_CASE("a journal teaches what ops of one class took, run by run") {
   addRun(journal, "d", "relu x=*", rows + "=700", {{"unroll=8", 3}}, "measure confirm");
   addRun(journal, "e", "relu x=*", "", {{"unroll=8", 2}});                      // of what size is not said
   addRun(journal, "f", "relu x=*", rows + "=900 lukewarm", {{"unroll=8", 2}});  // in a state that is not known
+  addRun(journal, "h", "gelu x=600", "", {{"unroll=16", 2}}, "measure rows");
   std::vector<OpExperience> all = known(journal);
   REQUIRE(all.size() == 2);
+  REQUIRE(experienceOf(journal, op("gelu x=500"), hostTarget(), " rows").size() == 1);
   CHECK(all[0].op == "gelu x=500");
   REQUIRE(all[0].schedules.size() == 2);
   CHECK(all[0].schedules.begin()->second.ratio.median > 0);
@@ -101,4 +103,26 @@ TEST_CASE("candidates stay in their order until something was measured, then the
   order.took(sorted[9].schedule, {3, 2.9, 3.1}, 20);
   order.sort(again, 10);
   for (size_t i = 0; i < 10; ++i) CHECK(again[i].schedule == sorted[i].schedule);
+}
+
+TEST_CASE("what won for an op nearly as large is tried first") {
+  Target target = hostTarget();
+  OpDesc desc = op("gelu x=500");
+  auto space = readSearchSpace("default");
+  REQUIRE(space);
+  std::vector<Candidate> candidates = candidatesOf(*space, desc, {}, target);
+  Schedule base = candidates[0].schedule;
+  candidates.erase(candidates.begin());
+  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].place = i + 1;
+  // The one that is expected last, for an op of half the size and for one of a thousandth.
+  std::string last = text(candidates.back().schedule);
+  for (auto [other, first] : {std::pair("gelu x=250", true), {"gelu x=500000", false}}) {
+    Journal journal;
+    addRun(journal, "a", other, "", {{last, 0.97}});
+    FittedOrder order({desc, base, CacheState::Hot}, known(journal), target);
+    std::vector<Candidate> sorted = candidates;
+    order.sort(sorted, 0);
+    INFO(other);
+    CHECK((text(sorted.front().schedule) == last) == first);
+  }
 }

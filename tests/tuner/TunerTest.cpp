@@ -192,7 +192,7 @@ TEST_CASE("few rows of a weight get schedules that share it, from measurement") 
   options.effort = Effort::Measure;
   // Only the candidates for few rows name the panel; of those, tiles of one row are the quickest.
   options.timePairs = fake([](const std::string& schedule) {
-    return schedule.find("mr=1 ") == 0 && schedule.find("panel=0") == std::string::npos ? 50.0 : 100.0;
+    return schedule.find("mr=1 ") == 0 && schedule.find(" panel=0") == std::string::npos ? 50.0 : 100.0;
   });
   WorkloadItem one = item("matmul m=* n=96 k=40 const=b");
   REQUIRE(tuneOp(library, space(), one, options));
