@@ -272,7 +272,7 @@ TEST_CASE("no kernel that cheats wins, however fast it is") {
   WorkloadItem item{op("matmul m=* n=40 k=12"), {}, 1, CacheState::Hot, 1};
   item.sample = {{"m", 24}};
   TuneOptions options;
-  options.candidates = {*parseSchedule("mr=3 nr=8", item.op, library.target())};
+  options.candidates = {*parseSchedule(fmt::format("mr=3 nr={}", library.target().vectorLanes()), item.op, library.target())};
   options.timePairs = [](const std::string&, const std::string&, int pairs) {
     return PairSamples{std::vector<double>(static_cast<size_t>(pairs), 100), std::vector<double>(static_cast<size_t>(pairs), 10)};
   };
