@@ -34,7 +34,7 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
       known->calls += 1;
       continue;
     }
-    WorkloadItem item{step->op, {}, 1, CacheState::Hot, 0};
+    WorkloadItem item{step->op, {}, 1, CacheState::Hot, 0, {}, 1};
     std::vector<std::string> names = runtimeDims(step->op);
     for (size_t i = 0; i < names.size(); ++i) item.sample[names[i]] = step->dims[i] == PlanDim::Positions ? past + rows : rows;
     workload.items.push_back(std::move(item));

@@ -109,10 +109,10 @@ Result<void> PlanBuilder::bindStep(Plan& plan, const PlanStep& step, const Kerne
     values[info.dims[d]] = largest.back();
   }
   std::vector<std::pair<const KernelInfo*, std::vector<int64_t>>> infos = {{&info, largest}};
-  for (const RowKernel& few : set->narrow) {
-    infos.emplace_back(&few.kernel->info, largest);
-    int64_t& most = infos.back().second[set->rowDim];
-    most = std::min(most, few.rows);
+  for (const SizedKernel& small : set->sized) {
+    std::vector<int64_t>& sizes = infos.emplace_back(&small.kernel->info, largest).second;
+    for (auto [dim, most] : {std::pair{set->rowDim, small.most.rows}, {set->keyDim, small.most.keys}})
+      if (dim != KernelSet::kNoDim && most > 0) sizes[dim] = std::min(sizes[dim], most);
   }
   for (const auto& [each, dims] : infos) {
     auto shared = each->sharedScratchBytes.evaluate(dims), own = each->threadScratchBytes.evaluate(dims);

@@ -160,6 +160,7 @@ std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedu
   CandidateList list(op, sample, target);
   Schedule few = forFewRows(base);
   auto visit = [&](Schedule& schedule) {
+    fitToOp(schedule, list.bound());  // more rows at a time than there are make the same calls as fewer
     if (validate(schedule, op, target) && sharesWeight(schedule, base)) list.add(schedule);
   };
   if (const KeyChoices* choices = choicesOf(space.narrow, op)) Combinations(few, *choices, op, target, stop).each(visit);

@@ -50,7 +50,8 @@ std::vector<double> sizesOf(const FitContext& context) {
           doublings(last),
           static_cast<double>(inputs.size()),
           2 * static_cast<double>(weights),
-          context.cacheState == CacheState::Hot ? 0.0 : 2.0};
+          context.cacheState == CacheState::Hot ? 0.0 : 2.0,
+          2 * doublings(context.threads)};
 }
 
 /// What a question of the journal was about; nullopt: not to be understood any more.
@@ -59,19 +60,11 @@ std::optional<FitContext> contextOf(const TuneQuestion& question, const Target& 
   if (!op) return std::nullopt;
   auto base = parseSchedule(question.anchor, *op, target);
   if (!base) return std::nullopt;
-  FitContext context{*op, *base, CacheState::Hot};
-  DimValues dims;
-  for (const std::string& word : split(question.at, ' ')) {
-    size_t equals = word.find('=');
-    auto value = equals == std::string::npos ? std::nullopt : parseInt(word.substr(equals + 1));
-    if (value) dims[word.substr(0, equals)] = *value;
-    else if (word == text(CacheState::ColdWeights)) context.cacheState = CacheState::ColdWeights;
-    else if (!word.empty()) return std::nullopt;
-  }
+  auto item = parseRegime(*op, question.at);
+  if (!item) return std::nullopt;
   for (const std::string& name : runtimeDims(*op))
-    if (!dims.contains(name)) return std::nullopt;
-  context.bound = fixed(*op, dims);
-  return context;
+    if (!item->sample.contains(name)) return std::nullopt;
+  return FitContext{fixed(*op, item->sample), *base, item->cacheState, item->threads};
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ struct FitContext {
   OpDesc bound;
   Schedule base;
   CacheState cacheState = CacheState::Hot;
+  int threads = 1;
 };
 
 /// A schedule as the fit sees it: its keys, and parts of its analytic cost beside the base's.

@@ -23,7 +23,8 @@ struct Known {
   std::map<std::string, std::vector<double>> ratios;  ///< against the default, in the newest run that timed it
   std::map<std::string, std::string> again;           ///< found wrong after it was timed
   double ns = 0;
-  std::string date, at;
+  std::string at;  ///< the newest run's regime
+  std::string date;
 };
 
 Known knownOf(const Journal& journal, const TuneQuestion& asked) {
@@ -161,15 +162,16 @@ Result<Explanation> explain(KernelLibrary& library, const SearchSpace& space, co
   const Target& target = library.target();
   Schedule base = defaultSchedule(op, target);
   TuneQuestion asked = asWritten({text(op), "", text(base), tuningCpu(target), kernelKey(op, base, target).generator, ""});
-  e.sample = usualDims(op);
-  e.at = text(e.sample);
-  e.account = accountOf(space, op, e.sample, target);
-  e.rows = library.tuning().rowClasses(op, target);
-  OpDesc bound = fixed(op, e.sample);
+  Known known = knownOf(journal, asked);
+  e.item.op = op, e.item.sample = usualDims(op);
+  if (auto item = parseRegime(op, known.at)) e.item = *item;
+  e.at = regimeOf(e.item);
+  e.account = accountOf(space, op, e.item.sample, target);
+  e.sizes = library.tuning().sizeClasses(op, target);
+  OpDesc bound = fixed(op, e.item.sample);
   e.cost = costOf(choice->schedule, bound, target);
   e.defaultCost = costOf(base, bound, target);
 
-  Known known = knownOf(journal, asked);
   e.ns = known.ns;
   e.date = known.date;
   for (const auto& [schedule, met] : known.met) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/jit/KernelLibrary.h"
+#include "compiler/op/Workload.h"
 #include "tuner/SearchSpace.h"
 #include "tuner/measure/Spread.h"
 #include "tuner/records/Journal.h"
@@ -37,19 +38,19 @@ struct OrderFigures {
 struct Explanation {
   OpDesc op;
   ScheduleChoice choice;
-  std::string at;  ///< run-time dimensions that were timed, or stand for them
+  std::string at;  ///< that regime in words
   SpaceAccount account;
   std::map<std::string, int64_t> failed;       ///< by reason, with N for numbers
   int64_t measured = 0;                        ///< with the default, if anything was timed against it
   std::string space, pruned, untried;          ///< in decimal; space = pruned + failed + measured + untried
   int64_t outside = 0;                         ///< of the space: the default, and schedules tried around winners, that are no combination
   std::vector<ExplainedCandidate> candidates;  ///< those that were met: fastest first, then those that are out
-  std::vector<TuningRecord> rows;              ///< what was decided for few rows
+  std::vector<TuningRecord> sizes;             ///< what was decided for small calls
   double ns = 0;                               ///< one call of the default, as it was timed last; 0: never
   std::string date;                            ///< when it was tuned last
   OrderFigures order;                          ///< how well what is predicted orders what was measured
   ScheduleCost cost, defaultCost;              ///< predicted, of the choice and of the default
-  DimValues sample;
+  WorkloadItem item;                           ///< the regime it was tuned in last, or stands for it
 };
 
 /// From the space, the records and the journal; nothing is timed. Errors: as KernelLibrary::choose.

@@ -12,12 +12,12 @@ namespace quern {
 
 EffortPlan planOf(Effort effort) {
   switch (effort) {
-    case Effort::Estimate: return {2, 0, 0, 0, 0};
-    case Effort::Measure: return {16, 1, 0.05, 0.3, 4};
-    case Effort::Patient: return {60, 3, 0.2, 1, 16};
+    case Effort::Estimate: return {2, 0, 0, 0, 0, 0};
+    case Effort::Measure: return {16, 2, 1, 0.05, 0.3, 4};
+    case Effort::Patient: return {60, 4, 2, 0.2, 1, 16};
     case Effort::Exhaustive: break;
   }
-  return {1000000, 10, 0.2, 1, 1000000};
+  return {1000000, 10, 3, 0.2, 1, 1000000};
 }
 
 static std::string hashOf(const std::string& object) {
@@ -40,7 +40,7 @@ OpContest::OpContest(const Tools& tools, const WorkloadItem& item, const TuneOpt
       item_(item),
       options_(options),
       times_(times),
-      operands_(item.op, item.sample, times.all, coldBytesOf(item, tools.library.target())) {
+      operands_(item.op, item.sample, times.all, coldBytesOf(item, tools.library.target()), item.sizes) {
   outcome_.op = text(item_.op);
   outcome_.calls = item_.calls;
 }
@@ -68,14 +68,27 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
   }
   bool whole = stage(candidates, given ? candidates.size() : plan.candidates - 1 + first.size(), progress);
   for (int round = 0; whole && !given && round < plan.rounds; ++round) {
-    Schedule center = winner_;
-    // Each key around the winner so far; a win moves on from there.
-    auto around = neighboursOf(space, winner_, item_.op, item_.sample, library_.target(), seen_, times_.candidates);
-    whole = stage(around, around.size(), progress);
-    if (winner_ == center) break;
+    std::vector<Candidate> next = neighboursOfBest(space);
+    if (next.empty()) break;
+    size_t all = next.size();
+    whole = stage(std::move(next), all, progress);
   }
   outcome_.finished = whole && !times_.candidates.asked();
   return ended();
+}
+
+std::vector<Candidate> OpContest::neighboursOfBest(const SearchSpace& space) {
+  std::vector<Schedule> centers = {winner_};
+  for (const Entrant& each : close_) centers.push_back(each.schedule);
+  std::vector<Candidate> around;
+  for (const Schedule& center : centers) {
+    if (!expanded_.insert(text(center)).second) continue;
+    for (Candidate& next : neighboursOf(space, center, item_.op, item_.sample, library_.target(), seen_, times_.candidates)) {
+      bool known = std::any_of(around.begin(), around.end(), [&](const Candidate& each) { return each.schedule == next.schedule; });
+      if (!known) around.push_back(std::move(next));
+    }
+  }
+  return around;
 }
 
 /// The default, then what was given, in its order, each once.
@@ -89,19 +102,36 @@ std::vector<Candidate> OpContest::givenCandidates(const Schedule& base) const {
   return candidates;
 }
 
-Result<TuneOutcome> OpContest::runNarrow(std::vector<Candidate> candidates, const Schedule& base, const Schedule& anchor,
-                                         TuneProgress progress) {
+Result<TuneOutcome> OpContest::runSmall(const std::vector<Schedule>& first, std::vector<Candidate> candidates, const Schedule& anchor,
+                                        TuneProgress progress) {
   if (auto ready = prepare(anchor, " rows"); !ready) return unprepared(ready.error());
-  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == anchor || candidate.schedule == base; });
-  size_t most = std::min(candidates.size(), planOf(options_.effort).narrow);
-  if (base != anchor)
-    candidates.insert(candidates.begin(), {base, costOf(base, fixed(item_.op, item_.sample), library_.target()), 0, true}), ++most;
-  outcome_.finished = stage(candidates, most, progress);
+  auto drop = [&](const Schedule& known) { std::erase_if(candidates, [&](const Candidate& each) { return each.schedule == known; }); };
+  drop(anchor);
+  std::for_each(first.begin(), first.end(), drop);
+  size_t most = std::min(candidates.size(), planOf(options_.effort).small);
+  for (auto each = first.rbegin(); each != first.rend(); ++each) {
+    drop(*each);  // named twice
+    if (*each == anchor) continue;
+    candidates.insert(candidates.begin(), {*each, costOf(*each, fixed(item_.op, item_.sample), library_.target()), 0, true});
+    ++most;
+  }
+  outcome_.finished = stage(std::move(candidates), most, progress);
   return ended();
 }
 
+double OpContest::timeOver(const Schedule& schedule) const {
+  auto timeOf = [&](const Schedule& which) {
+    if (which == base_) return 1.0;
+    if (which == winner_) return 1 / outcome_.speedup;
+    for (const CandidateResult& result : outcome_.candidates)
+      if (result.schedule == text(which)) return result.ratio.median;
+    return 0.0;
+  };
+  return timeOf(schedule) / timeOf(winner_);
+}
+
 Result<TuneOutcome> OpContest::runAgain(const Schedule& winner) {
-  if (auto ready = prepare(defaultSchedule(item_.op, library_.target()), " confirm"); !ready) return unprepared(ready.error());
+  if (auto ready = prepare(defaultSchedule(item_.op, library_.target()), kConfirmPart); !ready) return unprepared(ready.error());
   TuneProgress progress;
   outcome_.finished = admit(std::vector<Candidate>{{winner, {}}}, progress);
   if (!entrants_.empty()) best_ = entrants_.front();
@@ -117,19 +147,24 @@ Result<TuneOutcome> OpContest::ended() {
 }
 
 TuningRecord OpContest::record() const {
-  return {TuningRecord::Kind::Tuned,
-          outcome_.op,
-          tuningCpu(library_.target()),
-          outcome_.schedule,
-          outcome_.speedup,
-          outcome_.medianNs,
-          static_cast<int64_t>(outcome_.candidates.size()),
-          std::string(!outcome_.finished            ? kPartialEffort
-                      : options_.candidates.empty() ? text(options_.effort)
-                                                    : kGivenEffort),
-          timestamp(),
-          0,
-          !outcome_.noise.empty()};
+  TuningRecord record;
+  record.kind = TuningRecord::Kind::Tuned;
+  record.op = outcome_.op;
+  record.cpu = tuningCpu(library_.target());
+  record.schedule = outcome_.schedule;
+  record.ratio = outcome_.speedup;
+  record.medianNs = outcome_.medianNs;
+  record.candidates = static_cast<int64_t>(outcome_.candidates.size());
+  record.effort = !outcome_.finished ? kPartialEffort : options_.candidates.empty() ? text(options_.effort) : kGivenEffort;
+  record.date = timestamp();
+  record.lowConfidence = !outcome_.noise.empty();
+  return record;
+}
+
+/// Threads of a call: those of the regime where it is worth it.
+int OpContest::sharing() const {
+  bool several = item_.threads > 1 && options_.runner && options_.worthSharing;
+  return several && options_.worthSharing(flopsOf(fixed(item_.op, item_.sample))) ? item_.threads : 1;
 }
 
 Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part) {
@@ -139,17 +174,15 @@ Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part)
   if (!bits) return bits.error();
   bits_ = std::move(*bits);
   worker_ = std::make_unique<TrialWorker>(KernelSet(*kernel), item_.op, item_.sample, operands_, bits_,
-                                          TrialOptions{options_.patienceSeconds, options_.plant});
+                                          TrialOptions{options_.patienceSeconds, options_.plant, sharing(), options_.runner});
   part_ = part;
   base_ = winner_ = schedule;
   baseCycles_ = costOf(schedule, fixed(item_.op, item_.sample), library_.target()).cycles;
   seen_ = {text(schedule)};
   outcome_.schedule = text(schedule);
-  std::string at = text(item_.sample);
-  if (item_.cacheState != CacheState::Hot) at += (at.empty() ? "" : " ") + std::string(text(item_.cacheState));
   std::string_view effort = options_.candidates.empty() ? text(options_.effort) : kGivenEffort;
   log_ = std::make_shared<RunLog>(
-      journal_, TuneQuestion{outcome_.op, at, text(schedule), tuningCpu(library_.target()),
+      journal_, TuneQuestion{outcome_.op, regimeOf(item_), text(schedule), tuningCpu(library_.target()),
                              kernelKey(item_.op, schedule, library_.target()).generator, fmt::format("{}{}", effort, part)});
   return {};
 }
@@ -160,17 +193,17 @@ bool OpContest::stage(std::vector<Candidate> candidates, size_t most, TuneProgre
   rules.mostPairs = affordable(plan.longestSeconds, 2 * rules.firstPairs, rules.mostPairs);
   halving_ = std::make_unique<Halving>(rules);
   entrants_.clear();
-  if (best_) {  // times drift: it meets the newcomers now
-    entrants_.push_back(*best_);
+  for (const Entrant& known : close_) {  // times drift: they meet the newcomers now
+    entrants_.push_back(known);
     halving_->join();
   }
   most = std::min(most, candidates.size());
   progress.candidates += most;
-  for (size_t place = 0; place < candidates.size(); ++place) candidates[place].place = place + 1;
+  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].place = entrants_.size() + i;
   if (!fitted_) {
-    OpDesc bound = fixed(item_.op, item_.sample);
     std::vector<OpExperience> others = experienceOf(journal_, item_.op, library_.target(), part_, log_->id());
-    fitted_.emplace(FitContext{bound, base_, item_.cacheState}, std::move(others), library_.target());
+    FitContext context{fixed(item_.op, item_.sample), base_, item_.cacheState, item_.threads};
+    fitted_.emplace(std::move(context), std::move(others), library_.target());
   }
   constexpr size_t kBatch = 8;
   bool whole = true, given = !options_.candidates.empty();
@@ -303,133 +336,16 @@ void OpContest::settle() {
   if (first) outcome_.ratio = halving_->ratio(*first);  // where the base stays: how near the best came
   best_.reset();
   winner_ = base_;
+  close_.clear();
+  if (first) {
+    close_.push_back(entrants_[*first]);
+    for (size_t who : halving_->closeTo(*first))
+      if (close_.size() <= planOf(options_.effort).beam) close_.push_back(entrants_[who]);
+  }
   if (!better) return;
   best_ = entrants_[*first];
   winner_ = best_->schedule;
   outcome_.speedup = 1 / halving_->ratio(*first).median;
-}
-
-Result<const KernelArtifact*> OpContest::kernelOf(Entrant& entrant) {
-  if (!entrant.kernel) {
-    auto compiled = pool_.compile(item_.op, std::span(&entrant.schedule, 1), times_.all);
-    if (!compiled[0]) return compiled[0].error();
-    entrant.kernel = std::move(*compiled[0]);
-  }
-  return &*entrant.kernel;
-}
-
-/// From the journal, else from the clock and into the journal.
-Result<OpContest::Turn> OpContest::timed(Entrant* challenger, int pairs) {
-  std::string schedule = challenger == nullptr ? text(base_) : text(challenger->schedule);
-  Turn turn;
-  if (auto known = log_->nextTurn(schedule, pairs)) {
-    turn = {known->ratios, known->ns};
-  } else {
-    auto fresh = timedNow(challenger, pairs);
-    if (!fresh) return fresh;
-    turn = std::move(*fresh);
-    JournalLine line;
-    line.kind = JournalLine::Kind::Turn;
-    line.schedule = schedule, line.ratios = turn.ratios, line.ns = turn.ns;
-    if (auto good = log_->add(line); !good) return good.error();
-  }
-  baseNs_ = turn.ns;
-  return turn;
-}
-
-Result<OpContest::Turn> OpContest::timedNow(Entrant* challenger, int pairs) {
-  auto samples = possibleSamples(challenger, pairs);
-  if (times_.all.asked()) return stoppedError(outcome_.op);
-  if (!samples) return samples.error();
-  noise_.turn(samples->wallSeconds, samples->coreSeconds, samples->probeNs);
-  Turn turn{ratiosOf(*samples), rounded(spreadOf(samples->a).median)};
-  for (double& ratio : turn.ratios) ratio = rounded(ratio);
-  return turn;
-}
-
-/// Pairs of blocks that fit into so many seconds, as the base was timed last.
-int OpContest::affordable(double seconds, int least, int most) const {
-  double pair = 2 * std::max(kBlockSeconds, baseNs_ * 1e-9);
-  return static_cast<int>(std::clamp(seconds / pair, static_cast<double>(least), static_cast<double>(most)));
-}
-
-/// On other data than before it was timed. Empty: right.
-Result<std::string> OpContest::verifiedAgain(Entrant& entrant) {
-  if (auto known = log_->again(text(entrant.schedule))) return *known;
-  auto kernel = kernelOf(entrant);
-  if (!kernel) return kernel.error();
-  auto wrong = worker_->checkAgain(**kernel, entrant.schedule, times_.all);
-  if (!wrong) return wrong;
-  JournalLine line;
-  line.kind = JournalLine::Kind::Again;
-  line.schedule = text(entrant.schedule);
-  line.outcome = wrong->empty() || wrong->starts_with("wrong") ? *wrong : "failed: " + *wrong;
-  if (auto good = log_->add(line); !good) return good.error();
-  return line.outcome;
-}
-
-/// The winner meets the base once more: verified on other data than before, and timed until it is decided. Without evidence the base stays.
-Result<void> OpContest::decide() {
-  if (options_.effort == Effort::Estimate) return {};
-  if (best_) {
-    auto wrong = verifiedAgain(*best_);
-    if (!wrong && !times_.all.asked()) return wrong.error();
-    CandidateResult& result = outcome_.candidates[best_->result];
-    if (wrong && !wrong->empty()) {
-      result.outcome = *wrong;
-      logWarning(fmt::format("{} | {}: {}, after it was timed", outcome_.op, result.schedule, result.outcome));
-      best_.reset();
-    }
-  }
-  if (!best_) return baseStays(), Result<void>();
-  auto verdict = duel(*best_);
-  if (!verdict && verdict.error().code != kStopped) return verdict.error();
-  CandidateResult& result = outcome_.candidates[best_->result];
-  if (verdict && *verdict == Verdict::Faster) {
-    winner_ = best_->schedule;
-    result.outcome = "won";
-    return {};
-  }
-  outcome_.finished = outcome_.finished && verdict;
-  best_.reset();
-  baseStays();
-  return {};
-}
-
-/// Not compared any more: what one call of it takes.
-void OpContest::baseStays() {
-  winner_ = base_;
-  outcome_.speedup = 1;
-  constexpr int kPairs = 5;
-  auto turn = timed(nullptr, kPairs);
-  outcome_.medianNs = turn ? turn->ns : 0;
-  outcome_.finished = outcome_.finished && turn;
-}
-
-Result<Verdict> OpContest::duel(Entrant& challenger) {
-  DuelRules rules;
-  rules.mostPairs = affordable(planOf(options_.effort).duelSeconds, rules.leastPairs, rules.mostPairs);
-  Duel duel(rules);
-  std::vector<double> ns;
-  while (int pairs = duel.wants()) {
-    auto turn = timed(&challenger, pairs);
-    if (!turn) return turn.error();
-    duel.took(turn->ratios);
-    ns.push_back(turn->ns);
-  }
-  outcome_.ratio = duel.ratio();
-  outcome_.speedup = 1 / duel.ratio().median;
-  outcome_.medianNs = spreadOf(ns).median * duel.ratio().median;
-  return duel.verdict();
-}
-
-OpContest::Closing OpContest::closing() const {
-  if (!outcome_.finished || options_.effort == Effort::Estimate) return [] { return Result<void>(); };
-  JournalLine line;
-  line.schedule = outcome_.schedule, line.ns = outcome_.medianNs;
-  bool base = winner_ == base_;
-  line.ratio = base ? 1 : outcome_.ratio.median, line.low = base ? 1 : outcome_.ratio.low, line.high = base ? 1 : outcome_.ratio.high;
-  return [log = log_, line] { return log->end(line); };
 }
 
 }  // namespace quern

@@ -27,10 +27,11 @@ struct TuneTimes {
 /// What each effort affords.
 struct EffortPlan {
   size_t candidates;      ///< compiled, verified and timed
-  int rounds;             ///< of neighbours tried around the winner
+  int rounds;             ///< of neighbours tried around the best
+  size_t beam;            ///< of those that are close to the winner, how many more neighbours are tried around
   double longestSeconds;  ///< of timing one candidate among the others
   double duelSeconds;     ///< of the winner's meeting with the default, where it stays open
-  size_t narrow;          ///< candidates for each number of few rows
+  size_t small;           ///< candidates for each size of small calls
 };
 EffortPlan planOf(Effort effort);
 
@@ -50,8 +51,10 @@ public:
   /// Errors   What compiling the default says; Internal where the default itself is wrong. An outcome that was not `reached` where
   ///          time was over before the default was verified.
   Result<TuneOutcome> run(const SearchSpace& space, const std::optional<Schedule>& before, TuneProgress progress);
-  /// For few rows: `anchor`, what runs there by default, against these candidates and `base`, what runs for many rows.
-  Result<TuneOutcome> runNarrow(std::vector<Candidate> candidates, const Schedule& base, const Schedule& anchor, TuneProgress progress);
+  /// For small calls: `anchor`, what runs there by default, against those that are to be met `first`, whatever the effort affords, and
+  /// these candidates.
+  Result<TuneOutcome> runSmall(const std::vector<Schedule>& first, std::vector<Candidate> candidates, const Schedule& anchor,
+                               TuneProgress progress);
   /// `winner` against the default, nothing else.
   Result<TuneOutcome> runAgain(const Schedule& winner);
 
@@ -67,6 +70,8 @@ public:
     return own;
   }
   TuningRecord record() const;
+  /// The time of this one over the winner's, as both were timed against the base; 0: it was not timed.
+  double timeOver(const Schedule& schedule) const;
 
 private:
   /// A candidate that compiles and is right, in the present stage.
@@ -82,11 +87,14 @@ private:
   };
 
   std::vector<Candidate> givenCandidates(const Schedule& base) const;
+  int sharing() const;
   /// `part`: of the question, what of the op it is about; empty: all of it.
   Result<void> prepare(const Schedule& schedule, std::string_view part = "");
   /// At most so many of these against each other, those first that should be the fastest by what is known; the best so far is among them.
   /// False: time was over.
   bool stage(std::vector<Candidate> candidates, size_t most, TuneProgress& progress);
+  /// Each key of the best ones varied that nobody has met; empty: around all of them that was done.
+  std::vector<Candidate> neighboursOfBest(const SearchSpace& space);
   /// Compiles and verifies a batch; those that may be timed join.
   bool admit(std::span<const Candidate> batch, TuneProgress& progress);
   std::vector<std::optional<Result<KernelArtifact>>> compileUnknown(const std::vector<Schedule>& schedules);
@@ -122,11 +130,13 @@ private:
   BitReference bits_;
   std::unique_ptr<TrialWorker> worker_;
   std::shared_ptr<RunLog> log_;
-  std::string part_;             ///< of the op, as in the journal
-  Schedule base_, winner_;       ///< what is measured against; the best so far
-  double baseCycles_ = 1;        ///< its predicted cost
-  double baseNs_ = 0;            ///< one call, as it was timed last
-  std::optional<Entrant> best_;  ///< nothing: the base
+  std::string part_;                ///< of the op, as in the journal
+  Schedule base_, winner_;          ///< what is measured against; the best so far
+  double baseCycles_ = 1;           ///< its predicted cost
+  double baseNs_ = 0;               ///< one call, as it was timed last
+  std::optional<Entrant> best_;     ///< nothing: the base
+  std::vector<Entrant> close_;      ///< the best of the last stage, close to each other, the best of them first
+  std::set<std::string> expanded_;  ///< schedules whose neighbours were tried
   std::vector<Entrant> entrants_;
   std::unique_ptr<Halving> halving_;
   std::optional<FittedOrder> fitted_;           ///< what is known of this op's schedules, from the first stage on

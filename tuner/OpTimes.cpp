@@ -22,12 +22,12 @@ void OpContest::raiseCore() {
 
 Result<PairSamples> OpContest::possibleSamples(Entrant* challenger, int pairs) {
   constexpr int kTries = 4;
-  OpDesc bound = fixed(item_.op, item_.sample);
   if (core_.fmaGflops == 0) raiseCore();
   for (int tries = 1;; ++tries) {
     auto samples = samplesOf(challenger, pairs);
     if (!samples || times_.all.asked()) return samples;
-    double share = shareOfCeiling(*samples, leastNs(bound, core_));
+    double least = meanOf(item_, [&](const OpDesc& bound) { return leastNs(bound, core_); }) / sharing();
+    double share = shareOfCeiling(*samples, least);
     if (share <= kMostOverCeiling) return samples;
     std::string why = fmt::format("measured at {:.2f} of the ceiling: an error of measurement", share);
     if (tries == kTries) return internalError(why);

@@ -94,7 +94,7 @@ Result<SearchSpace> parseSearchSpace(const TomlValue& root, const std::string& f
 
 Result<SearchSpace> readSearchSpace(const std::string& nameOrPath) {
   auto path = findConfig("tune", nameOrPath);
-  if (!path) return path.error();
+  if (!path) return Error{path.error().code, "configs/" + path.error().message};
   auto root = readToml(*path);
   if (!root) return root.error();
   return parseSearchSpace(*root, *path);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 namespace quern {
@@ -31,16 +32,16 @@ std::vector<Schedule> foundElsewhere(KernelLibrary& library, const Journal& jour
   std::vector<std::pair<double, std::string>> found;  // the nearest first
   for (const TuningRecord& record : library.tuning().elsewhere(op, library.target())) found.emplace_back(0, record.schedule);
   std::string cpu = tuningCpu(library.target());
-  double distance = 0;
+  std::map<std::string, double> distances;  // by run: one that was gone on with ends behind others that began later
   auto wanted = [&](const TuneQuestion& q) {
     return q.cpu == cpu && q.effort.find(' ') == std::string::npos && q.op != recordValue(text(op));
   };
   for (const JournalLine& line : journal.lines(wanted)) {
     if (line.kind == JournalLine::Kind::Run) {
       auto other = parseOp(line.question.op);
-      distance = other ? distanceOf(op, *other) : std::numeric_limits<double>::infinity();
-    } else if (line.kind == JournalLine::Kind::End && std::isfinite(distance)) {
-      found.emplace_back(1 + distance, line.schedule);
+      distances[line.run] = other ? distanceOf(op, *other) : std::numeric_limits<double>::infinity();
+    } else if (line.kind == JournalLine::Kind::End && std::isfinite(distances[line.run])) {
+      found.emplace_back(1 + distances[line.run], line.schedule);
     }
   }
   std::stable_sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

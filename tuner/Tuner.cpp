@@ -6,6 +6,7 @@
 #include "compiler/target/UsableCpus.h"
 #include "tuner/check/Certify.h"
 #include "tuner/OpContest.h"
+#include "tuner/SizeTable.h"
 
 #include <algorithm>
 #include <array>
@@ -21,73 +22,29 @@ std::string_view text(Effort effort) { return kEfforts[static_cast<size_t>(effor
 Result<Effort> parseEffort(const std::string& given) {
   for (size_t i = 0; i < kEfforts.size(); ++i)
     if (kEfforts[i] == given) return static_cast<Effort>(i);
-  return badCommand(fmt::format("--effort {}: efforts are estimate, measure, patient, exhaustive", escaped(given)));
+  return badCommand(fmt::format("--effort {}: efforts are estimate, measure, patient, exhaustive", given.empty() ? "''" : escaped(given)));
 }
 
 namespace {
 
-/// Rows at which few-row schedules are tried; each decides for the rows above the one before.
-constexpr int64_t kFewRows[] = {1, 2, 4, 8, 16};
-
-/// The few-row side of an op: what was decided, to be recorded behind the winner.
-struct RowClassRecords {
-  std::vector<TuningRecord> records;
-  std::vector<std::pair<Schedule, Certificate>> verified;
-  std::vector<OpContest::Closing> closings;
-  bool finished = true;
-};
-
-/// For an op with row classes, after its own contest: at each of kFewRows what would run by default meets what may be faster there, the
-/// winner for many rows among it. The records of the last rows where that one is are left out: beyond them it runs.
-Result<RowClassRecords> tuneRowClasses(const OpContest::Tools& tools, const SearchSpace& space, const WorkloadItem& item,
-                                       const Schedule& base, const TuneOptions& options, const TuneTimes& times,
-                                       const TuneProgress& progress) {
-  std::string rowDim = rowDimOf(item.op);
-  if (rowDim.empty() || options.effort == Effort::Estimate) return RowClassRecords();
-  const Target& target = tools.library.target();
-  std::vector<RowClass> defaults = defaultRowClasses(item.op, base, target);
-  RowClassRecords out, cutShort;  // of some rows only would say that the others run the winner: their defaults are better
-  cutShort.finished = false;
-  size_t needed = defaults.empty() ? 0 : 1;
-  for (int64_t rows : kFewRows) {
-    if (times.candidates.asked()) return cutShort;
-    WorkloadItem few = item;
-    few.sample[rowDim] = rows;
-    auto own = std::find_if(defaults.begin(), defaults.end(), [&](const RowClass& one) { return rows <= one.rows; });
-    const Schedule& anchor = own == defaults.end() ? base : own->schedule;
-    OpContest contest(tools, few, options, times);
-    auto outcome = contest.runNarrow(narrowCandidatesOf(space, base, few.op, few.sample, target, times.candidates), base, anchor, progress);
-    if (!outcome) return outcome.error();
-    if (!outcome->finished || outcome->medianNs == 0) return cutShort;
-    TuningRecord record = contest.record();
-    record.rows = rows;
-    out.records.push_back(std::move(record));
-    out.closings.push_back(contest.closing());
-    out.verified.emplace_back(contest.winner(), contest.certificate("few rows"));
-    if (outcome->schedule != text(base)) needed = out.records.size();
-  }
-  out.records.resize(needed);
-  return out;
-}
-
 /// Writes down what was found: the record, those for few rows, and a certificate into each kernel's entry.
 Result<void> keep(KernelLibrary& library, const WorkloadItem& item, const OpContest& contest, const TuneOutcome& outcome,
-                  const RowClassRecords& few, const Stop& stop) {
+                  const SizeTable& sizes, const Stop& stop) {
   TuningRecord record = contest.record();
   if (!outcome.finished) record.effort = kPartialEffort;
   std::vector<TuningRecord> records = {record};
-  records.insert(records.end(), few.records.begin(), few.records.end());
+  records.insert(records.end(), sizes.records.begin(), sizes.records.end());
   if (auto good = library.tuning().add(records); !good) return good;
   if (auto kept = library.get(item.op, contest.winner(), stop); !kept) return kept.error();
   if (auto good = keepCertificate(library, item.op, contest.winner(), contest.certificate("winner"), text(record)); !good) return good;
   auto choice = library.choose(item.op);
   if (!choice) return choice.error();
-  for (const RowClass& one : choice->narrow) {
+  for (const SizeClass& one : choice->sized) {
     if (one.schedule == choice->schedule) continue;
-    auto known = std::find_if(few.verified.begin(), few.verified.end(), [&](const auto& pair) { return pair.first == one.schedule; });
+    auto known = std::find_if(sizes.verified.begin(), sizes.verified.end(), [&](const auto& pair) { return pair.first == one.schedule; });
     if (auto kept = library.get(item.op, one.schedule, stop); !kept) return kept.error();  // compiled and stored now, not in the first run
-    auto good = known != few.verified.end() ? keepCertificate(library, item.op, one.schedule, known->second, "")
-                                            : certify(library, item.op, {one.schedule, "few rows", {}}, "", stop);
+    auto good = known != sizes.verified.end() ? keepCertificate(library, item.op, one.schedule, known->second, "")
+                                              : certify(library, item.op, {one.schedule, "few rows", {}}, "", stop);
     if (!good) return good;
   }
   return {};
@@ -115,19 +72,19 @@ Result<TuneOutcome> tuneOne(const OpContest::Tools& tools, const SearchSpace& sp
   OpContest contest(tools, item, options, times);
   auto outcome = contest.run(space, foundBefore(library, item.op, !options.candidates.empty()), progress);
   if (!outcome || !outcome->reached) return outcome;
-  auto few = tuneRowClasses(tools, space, item, contest.winner(), options, times, progress);
-  if (!few) return few.error();
-  outcome->finished = outcome->finished && few->finished;
+  auto sizes = tuneSizes(tools, space, item, contest.winner(), options, times, progress);
+  if (!sizes) return sizes.error();
+  outcome->finished = outcome->finished && sizes->finished;
   // Cut short, it is worth writing down only where nothing better is known: a finished record stays.
   bool worth = outcome->finished || (!outcome->candidates.empty() && !alreadyTuned(library, item.op, Effort::Estimate));
   bool timed = outcome->medianNs > 0;  // an estimate is no decision about this CPU
   if (!worth || !timed || !library.cache().enabled()) return outcome;
-  auto kept = keep(library, item, contest, *outcome, *few, times.all);
+  auto kept = keep(library, item, contest, *outcome, *sizes, times.all);
   if (!kept && kept.error().code == kStopped) outcome->finished = false;
   else if (!kept) return kept.error();
   if (!outcome->finished) return outcome;  // the journal's runs stay open: the next run goes on with them
-  few->closings.push_back(contest.closing());
-  for (const OpContest::Closing& close : few->closings)
+  sizes->closings.push_back(contest.closing());
+  for (const OpContest::Closing& close : sizes->closings)
     if (auto good = close(); !good) return good.error();
   return outcome;
 }
@@ -144,15 +101,17 @@ Result<void> confirm(const OpContest::Tools& tools, const WorkloadItem& item, co
   auto decided = contest.runAgain(*schedule);
   if (stop.asked()) return {};  // as it was decided before
   if (!decided) return decided.error();
+  outcome.unconfirmed = !decided->finished;
   if (decided->schedule == outcome.schedule) return contest.closing()();
   logLine(LogTopic::Tune, fmt::format("{} | {}: did not win again", outcome.op, outcome.schedule));
   outcome.schedule = decided->schedule;
   outcome.speedup = 1;
   outcome.medianNs = decided->medianNs;
   if (!library.cache().enabled()) return {};
+  if (outcome.skipped) outcome.candidates = decided->candidates, outcome.ratio = decided->ratio, outcome.skipped = false;
   TuningRecord record = contest.record();
-  record.candidates = static_cast<int64_t>(outcome.candidates.size());
-  if (!outcome.finished) record.effort = kPartialEffort;
+  if (auto known = library.tuning().choose(item.op, library.target()))
+    record.candidates = known->record.candidates, record.effort = known->record.effort;
   if (auto good = library.tuning().add(record); !good) return good;
   return contest.closing()();
 }
@@ -187,6 +146,13 @@ TuneOutcome knownBefore(KernelLibrary& library, const WorkloadItem& item) {
   out.speedup = choice->record.ratio;
   out.medianNs = choice->record.medianNs;
   return out;
+}
+
+/// Was a run ended before what it recorded met the default once more?
+bool awaitsMeeting(KernelLibrary& library, const Journal& journal, const OpDesc& op) {
+  auto choice = library.tuning().choose(op, library.target());
+  if (!choice || choice->pinned || choice->schedule == text(defaultSchedule(op, library.target()))) return false;
+  return !metAgain(journal, choice->record);
 }
 
 TuneOutcome notReached(const WorkloadItem& item) {
@@ -233,6 +199,7 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
     const WorkloadItem& item = workload.items[i];
     if (!options.retune && alreadyTuned(library, item.op, options.effort)) {
       outcomes.push_back(knownBefore(library, item));
+      outcomes.back().unconfirmed = options.effort != Effort::Estimate && awaitsMeeting(library, tools.journal, item.op);
       continue;
     }
     if (all.asked()) {
@@ -246,10 +213,11 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
     TuneProgress progress{i, workload.items.size(), text(item.op), 0, 0, 1, budget ? left : pace};
     auto outcome = tuneOne(tools, space, item, options, {share, all}, progress);
     if (!outcome) return outcome.error();
+    outcome->unconfirmed = options.effort != Effort::Estimate && outcome->reached && outcome->speedup != 1;
     outcomes.push_back(std::move(*outcome));
   }
-  for (size_t i = 0; i < outcomes.size() && options.effort != Effort::Estimate && !all.asked(); ++i)
-    if (!outcomes[i].skipped && outcomes[i].reached && outcomes[i].speedup != 1)
+  for (size_t i = 0; i < outcomes.size() && !all.asked(); ++i)
+    if (outcomes[i].unconfirmed)
       if (auto good = confirm(tools, workload.items[i], options, all, outcomes[i]); !good) return good.error();
   return outcomes;
 }
@@ -257,15 +225,15 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
 Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule, const Stop& stop) {
   auto parsed = parseSchedule(schedule, op, library.target());
   if (!parsed) return parsed.error();
-  TuningRecord record{TuningRecord::Kind::Pinned, text(op), tuningCpu(library.target()), text(*parsed), 1, 0, 0, "-", timestamp(), 0};
+  TuningRecord record{TuningRecord::Kind::Pinned, text(op), tuningCpu(library.target()), text(*parsed), 1, 0, 0, "-", timestamp(), {}};
   // With it goes what a pinned schedule runs for few rows.
-  ScheduleChoice choice{*parsed, "pinned", defaultRowClasses(op, *parsed, library.target())};
+  ScheduleChoice choice{*parsed, "pinned", defaultSizeClasses(op, *parsed, library.target())};
   if (auto good = certify(library, op, choice, text(record), stop); !good) return good;
   return library.tuning().add(record);
 }
 
 Result<void> unpinSchedule(KernelLibrary& library, const OpDesc& op) {
-  return library.tuning().add({TuningRecord::Kind::Unpinned, text(op), tuningCpu(library.target()), "", 1, 0, 0, "-", timestamp(), 0});
+  return library.tuning().add({TuningRecord::Kind::Unpinned, text(op), tuningCpu(library.target()), "", 1, 0, 0, "-", timestamp(), {}});
 }
 
 }  // namespace quern

@@ -50,7 +50,10 @@ struct TuneOptions {
   double patienceSeconds = 10;  ///< what a candidate may take longer than the default before it is given up
   /// What runs in a worker in a candidate's place. Injected by tests.
   std::function<KernelRef(const KernelRef& real)> plant;
-  bool retune = false;  ///< also ops that are already tuned
+  /// For items of more than one thread: makes, in a worker, what runs a call's tasks on so many. Empty: all are timed on one.
+  std::function<TaskRunner(int threads)> runner;
+  std::function<bool(double flops)> worthSharing;  ///< whether a call of so many would be shared where it counts
+  bool retune = false;                             ///< also ops that are already tuned
   /// These and what is recorded meet the default, in place of the space's and whatever the effort affords: somebody else's search.
   std::vector<Schedule> candidates;
 };
@@ -61,11 +64,12 @@ struct TuneOutcome {
   double speedup = 1;  ///< default's time over the winner's
   Spread ratio;        ///< of the winner's last meeting with the default: its time over the default's
   double medianNs = 0;
-  double calls = 1;      ///< of the op in its workload
-  std::string noise;     ///< why the figures decide nothing small: what else the machine did; empty: it was quiet
-  bool reached = true;   ///< false: time was over before the default was verified; it runs, and nothing else is known
-  bool finished = true;  ///< false: interrupted or out of time before all candidates were seen
-  bool skipped = false;  ///< already tuned
+  double calls = 1;          ///< of the op in its workload
+  std::string noise;         ///< why the figures decide nothing small: what else the machine did; empty: it was quiet
+  bool reached = true;       ///< false: time was over before the default was verified; it runs, and nothing else is known
+  bool finished = true;      ///< false: interrupted or out of time before all candidates were seen
+  bool skipped = false;      ///< already tuned
+  bool unconfirmed = false;  ///< the winner has yet to meet the default once more: the next run sees to that
   std::vector<CandidateResult> candidates;
 };
 

@@ -30,7 +30,7 @@ Result<void> KernelLibrary::useBundle(const std::string& directory) {
 
 ScheduleChoice KernelLibrary::chosen(const OpDesc& op, Schedule schedule, std::string from) const {
   ScheduleChoice choice{std::move(schedule), std::move(from), {}};
-  choice.narrow = rowClassesFor(op, choice);
+  choice.sized = sizeClassesFor(op, choice);
   return choice;
 }
 
@@ -43,8 +43,8 @@ std::optional<ScheduleChoice> KernelLibrary::bundled(const OpDesc& op) const {
     auto wide = parseSchedule(manifest.kernel(set.wide)->info.schedule, op, target_);
     if (!wide || text(contractOf(*wide, op, target_)) != set.contract) continue;
     ScheduleChoice choice{*wide, "bundle", {}};
-    for (const auto& [rows, symbol] : set.narrow)
-      if (auto few = parseSchedule(manifest.kernel(symbol)->info.schedule, op, target_)) choice.narrow.push_back({rows, *few});
+    for (const auto& [most, symbol] : set.sized)
+      if (auto small = parseSchedule(manifest.kernel(symbol)->info.schedule, op, target_)) choice.sized.push_back({most, *small});
     logLine(LogTopic::Dispatch, fmt::format("{}: the bundle's schedule", text(op)));
     return choice;
   }
@@ -79,15 +79,15 @@ Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string
   return chosen(op, defaultSchedule(op, target_), "default");
 }
 
-std::vector<RowClass> KernelLibrary::rowClassesFor(const OpDesc& op, const ScheduleChoice& choice) const {
-  std::vector<TuningRecord> records = tuning_.rowClasses(op, target_);
-  if (choice.from != "tuned" || records.empty()) return defaultRowClasses(op, choice.schedule, target_);
-  std::vector<RowClass> classes;
+std::vector<SizeClass> KernelLibrary::sizeClassesFor(const OpDesc& op, const ScheduleChoice& choice) const {
+  std::vector<TuningRecord> records = tuning_.sizeClasses(op, target_);
+  if (choice.from != "tuned" || records.empty()) return defaultSizeClasses(op, choice.schedule, target_);
+  std::vector<SizeClass> classes;
   for (const TuningRecord& record : records) {
     auto schedule = parseSchedule(record.schedule, op, target_);
-    if (schedule && (*schedule == choice.schedule || sharesWeight(*schedule, choice.schedule))) classes.push_back({record.rows, *schedule});
+    if (schedule && (*schedule == choice.schedule || sharesWeight(*schedule, choice.schedule))) classes.push_back({record.most, *schedule});
     else
-      logWarning(fmt::format("{}: the recorded schedule '{}' for {} rows does not go with '{}'", text(op), record.schedule, record.rows,
+      logWarning(fmt::format("{}: the recorded schedule '{}' for {} does not go with '{}'", text(op), record.schedule, text(record.most),
                              text(choice.schedule)));
   }
   return classes;
@@ -200,14 +200,11 @@ Result<KernelSet> KernelLibrary::kernels(const OpDesc& op, const ScheduleChoice&
   if (!wide) return wide.error();
   KernelSet set(*wide);
   set.from = choice.from;
-  if (choice.narrow.empty()) return set;
-  const std::vector<std::string>& dims = set.info().dims;
-  set.rowDim = static_cast<size_t>(std::find(dims.begin(), dims.end(), rowDimOf(op)) - dims.begin());
-  QUERN_CHECK_FOR(set.rowDim < dims.size(), set.info().op);
-  for (const RowClass& rowClass : choice.narrow) {
-    auto kernel = get(op, rowClass.schedule);
+  set.goBy(sizeDimsOf(op));
+  for (const SizeClass& small : choice.sized) {
+    auto kernel = get(op, small.schedule);
     if (!kernel) return kernel.error();
-    set.narrow.push_back({rowClass.rows, *kernel});
+    set.sized.push_back({small.most, *kernel});
   }
   return set;
 }

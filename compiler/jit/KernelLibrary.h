@@ -19,7 +19,7 @@ namespace quern {
 struct ScheduleChoice {
   Schedule schedule;
   std::string from;              ///< "bundle", "pinned", "tuned", "default", "given"
-  std::vector<RowClass> narrow;  ///< for few rows, where the op has row classes and no schedule was given
+  std::vector<SizeClass> sized;  ///< for small calls, where the op has size classes and no schedule was given
 };
 
 /// How many kernels came from where since the library was made.
@@ -72,7 +72,7 @@ public:
 private:
   using Kernels = std::map<std::string, KernelRef>;
 
-  std::vector<RowClass> rowClassesFor(const OpDesc& op, const ScheduleChoice& choice) const;
+  std::vector<SizeClass> sizeClassesFor(const OpDesc& op, const ScheduleChoice& choice) const;
   std::optional<ScheduleChoice> bundled(const OpDesc& op) const;
   ScheduleChoice chosen(const OpDesc& op, Schedule schedule, std::string from) const;
   KernelRef inMemory(const std::string& name);

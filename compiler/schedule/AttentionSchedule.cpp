@@ -119,14 +119,17 @@ ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) 
   return cost;
 }
 
-std::string AttentionSchedule::rowDim(const OpDesc& op) { return std::get<AttentionOp>(op).q.any() ? "q" : ""; }
+SizeDims AttentionSchedule::sizeDims(const OpDesc& op) {
+  const auto& attention = std::get<AttentionOp>(op);
+  return {attention.q.any() ? "q" : "", attention.kv.any() ? "kv" : ""};
+}
 
-std::vector<std::pair<int64_t, AttentionSchedule>> AttentionSchedule::rowClasses(const OpDesc& op, const Target& target) const {
+std::vector<std::pair<SizeBound, AttentionSchedule>> AttentionSchedule::sizeClasses(const OpDesc& op, const Target& target) const {
   const auto& attention = std::get<AttentionOp>(op);
   AttentionSchedule few = forFewRows();
   int64_t group = attention.heads.value / attention.kvHeads.value;
-  if (!few.validate(op, target)) return {};
-  return {{std::max<int64_t>(1, kFewRows / group), few}};
+  if (!attention.q.any() || !few.validate(op, target)) return {};
+  return {{{std::max<int64_t>(1, kFewRows / group), 0}, few}};
 }
 
 }  // namespace quern

@@ -20,9 +20,9 @@ struct AttentionSchedule : ScheduleFamily<AttentionSchedule> {
 
   /// Rows up to which keys and values are better read in place.
   static constexpr int64_t kFewRows = 16;
-  static std::string rowDim(const OpDesc& op);
+  static SizeDims sizeDims(const OpDesc& op);
   bool sharesWeight(const AttentionSchedule& /*other*/) const { return true; }  // a cache is packed for no one
-  std::vector<std::pair<int64_t, AttentionSchedule>> rowClasses(const OpDesc& op, const Target& target) const;
+  std::vector<std::pair<SizeBound, AttentionSchedule>> sizeClasses(const OpDesc& op, const Target& target) const;
   /// This one for few rows: read in place, many tiles scored ahead, long caches split.
   AttentionSchedule forFewRows() const;
   /// Vectors of head_dim that are summed together, for `rowCount` rows in registers.

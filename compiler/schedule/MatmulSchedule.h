@@ -62,12 +62,12 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   /// False with fewer than eight tasks that are also fewer than `base` has: one thread may like large blocks, two would wait.
   bool enoughTasks(const MatmulSchedule& base, const OpDesc& op) const;
 
-  static std::string rowDim(const OpDesc& op);
+  static SizeDims sizeDims(const OpDesc& op);
   /// The same packed copy, the same numeric order.
   bool sharesWeight(const MatmulSchedule& other) const;
   /// Its panel spelled out, the least blocks.
   MatmulSchedule forFewRows() const;
-  std::vector<std::pair<int64_t, MatmulSchedule>> rowClasses(const OpDesc& op, const Target& target) const;
+  std::vector<std::pair<SizeBound, MatmulSchedule>> sizeClasses(const OpDesc& op, const Target& target) const;
   /// Cycles of one step of k in a tile of rows x vectors, roughly: what binds of fma slots, loads and latency.
   static double stepCycles(int64_t rows, int64_t vectors, const IsaLevel& isa);
   /// Steps ahead that a weight of this type is best prefetched where few rows use it.

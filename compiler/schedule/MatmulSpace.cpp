@@ -87,9 +87,9 @@ void MatmulSchedule::fitTo(const OpDesc& op) {
   if (matmul.constB || matmul.tb) pack |= PackB;
 }
 
-std::string MatmulSchedule::rowDim(const OpDesc& op) {
+SizeDims MatmulSchedule::sizeDims(const OpDesc& op) {
   const auto& matmul = std::get<MatmulOp>(op);
-  return matmul.constB && matmul.m.any() && !matmul.ta ? "m" : "";
+  return {matmul.constB && matmul.m.any() && !matmul.ta ? "m" : "", ""};
 }
 
 bool MatmulSchedule::sharesWeight(const MatmulSchedule& other) const { return panelWidth() == other.panelWidth() && order == other.order; }
@@ -125,7 +125,7 @@ static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const Mat
   return tiles;
 }
 
-std::vector<std::pair<int64_t, MatmulSchedule>> MatmulSchedule::rowClasses(const OpDesc& op, const Target& target) const {
+std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(const OpDesc& op, const Target& target) const {
   if (chains() > 1) return {};
   const auto& matmul = std::get<MatmulOp>(op);
   for (const NarrowTile& tile : narrowTiles(*this, matmul)) {
@@ -136,7 +136,7 @@ std::vector<std::pair<int64_t, MatmulSchedule>> MatmulSchedule::rowClasses(const
     narrow.unrollK = matmul.w == ElementType::F32 ? 1 : 4;
     narrow.convert = ConvertRegisters;
     narrow.prefetch = prefetchFor(matmul.w);
-    if (narrow.validate(op, target)) return {{tile.rows, narrow}};
+    if (narrow.validate(op, target)) return {{{tile.rows, 0}, narrow}};
   }
   return {};
 }

@@ -106,16 +106,25 @@ Schedule forFewRows(const Schedule& base) {
   return std::visit([](const auto& s) { return Schedule(s.forFewRows()); }, base);
 }
 
-std::string rowDimOf(const OpDesc& op) {
-  return std::visit([&]<class S>(const S&) { return S::rowDim(op); }, familyOf(classOf(op)));
+SizeDims sizeDimsOf(const OpDesc& op) {
+  return std::visit([&]<class S>(const S&) { return S::sizeDims(op); }, familyOf(classOf(op)));
 }
 
-std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target) {
-  std::vector<RowClass> classes;
-  if (rowDimOf(op).empty()) return classes;
+const SizeClass* classFor(const std::vector<SizeClass>& classes, const OpDesc& op, const DimValues& dims) {
+  SizeDims names = sizeDimsOf(op);
+  auto valueOf = [&](const std::string& name) { return dims.count(name) != 0 ? dims.at(name) : int64_t{0}; };
+  int64_t rows = valueOf(names.rows), keys = valueOf(names.keys);
+  auto found = std::find_if(classes.begin(), classes.end(), [&](const SizeClass& one) { return one.most.covers(rows, keys); });
+  return found == classes.end() ? nullptr : &*found;
+}
+
+std::vector<SizeClass> defaultSizeClasses(const OpDesc& op, const Schedule& base, const Target& target) {
+  std::vector<SizeClass> classes;
+  SizeDims dims = sizeDimsOf(op);
+  if (dims.rows.empty() && dims.keys.empty()) return classes;
   std::visit(
       [&](const auto& s) {
-        for (auto& [rows, few] : s.rowClasses(op, target)) classes.push_back({rows, std::move(few)});
+        for (auto& [most, few] : s.sizeClasses(op, target)) classes.push_back({most, std::move(few)});
       },
       base);
   return classes;

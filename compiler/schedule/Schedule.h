@@ -1,6 +1,7 @@
 // compiler/schedule/Schedule.h — HOW to compute: a short list of small values that prints and replays.
 #pragma once
 
+#include "compiler/schedule/SizeBound.h"
 #include "compiler/schedule/AttentionSchedule.h"
 #include "compiler/schedule/MapSchedule.h"
 #include "compiler/schedule/MatmulSchedule.h"
@@ -35,21 +36,22 @@ Result<Schedule> parseSchedule(std::string_view text, const OpDesc& op, const Ta
 /// Always legal: candidate 0.
 Schedule defaultSchedule(const OpDesc& op, const Target& target);
 
-/// A schedule for calls with at most `rows` rows.
-struct RowClass {
-  int64_t rows = 0;
+/// A schedule for calls up to a size.
+struct SizeClass {
+  SizeBound most;
   Schedule schedule;
 };
-/// The run-time dimension of `op` that row classes go by: "m" of matmul m=* const=b, where one weight meets any number of rows; "q" of
-/// attention q=*, where one cache does.
-/// Empty: an op without row classes.
-std::string rowDimOf(const OpDesc& op);
+/// The run-time dimensions of `op` that size classes go by. Rows: "m" of matmul m=* const=b, where one weight meets any number of rows; "q"
+/// of attention q=*, where one cache does. Keys: "kv" of attention kv=*.
+SizeDims sizeDimsOf(const OpDesc& op);
+/// The first of the classes that covers a call of this op with these dimensions (those it does not name count as 0); null: none does.
+const SizeClass* classFor(const std::vector<SizeClass>& classes, const OpDesc& op, const DimValues& dims);
 /// Can both run one weight or cache: the same packed copy, the same numeric order, the same bits?
 bool sharesWeight(const Schedule& a, const Schedule& b);
 /// `base` with its panel spelled out and the least blocks: what a schedule for few rows is made from.
 Schedule forFewRows(const Schedule& base);
-/// Schedules for few rows that share the weight with `base`, fewest first; beyond them `base` runs. Empty where rowDimOf is.
-std::vector<RowClass> defaultRowClasses(const OpDesc& op, const Schedule& base, const Target& target);
+/// Schedules for small calls that share the weight with `base`, in their order; beyond them `base` runs. Empty where sizeDimsOf is.
+std::vector<SizeClass> defaultSizeClasses(const OpDesc& op, const Schedule& base, const Target& target);
 
 /// Errors   Infeasible with the reason.
 Result<void> validate(const Schedule& schedule, const OpDesc& op, const Target& target);

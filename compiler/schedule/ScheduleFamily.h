@@ -5,6 +5,7 @@
 #include "compiler/op/OpDesc.h"
 #include "compiler/schedule/ScheduleCost.h"
 #include "compiler/schedule/ScheduleField.h"
+#include "compiler/schedule/SizeBound.h"
 #include "compiler/target/Contract.h"
 
 #include <utility>
@@ -36,11 +37,11 @@ struct ScheduleFamily {
   /// Features beside the target's level that the code will use, sorted: the contract's.
   std::vector<std::string> needs(const OpDesc& /*op*/) const { return {}; }
 
-  // Row classes (Schedule.h).
-  static std::string rowDim(const OpDesc& /*op*/) { return ""; }
+  // Size classes (Schedule.h).
+  static SizeDims sizeDims(const OpDesc& /*op*/) { return {}; }
   bool sharesWeight(const S& /*other*/) const { return false; }
   S forFewRows() const { return static_cast<const S&>(*this); }
-  std::vector<std::pair<int64_t, S>> rowClasses(const OpDesc& /*op*/, const Target& /*target*/) const { return {}; }
+  std::vector<std::pair<SizeBound, S>> sizeClasses(const OpDesc& /*op*/, const Target& /*target*/) const { return {}; }
 
   bool operator==(const ScheduleFamily&) const = default;
 };

@@ -8,11 +8,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace quern {
 
-static constexpr int64_t kFormat = 2, kMostBytes = int64_t{1} << 26;
+static constexpr int64_t kFormat = 3, kMostBytes = int64_t{1} << 26;
 
 const BundleKernel* BundleManifest::kernel(std::string_view symbol) const {
   auto found = std::find_if(kernels.begin(), kernels.end(), [&](const BundleKernel& one) { return one.symbol == symbol; });
@@ -31,14 +32,17 @@ std::string text(const BundleManifest& manifest) {
   for (const BundleSet& set : manifest.sets) {
     out += fmt::format("\n[[set]]\nsymbol = {}\nop = {}\ncontract = {}\nwide = {}\n", tomlQuoted(set.symbol), tomlQuoted(set.op),
                        tomlQuoted(set.contract), tomlQuoted(set.wide));
-    std::string rows, symbols;
-    for (const auto& [most, symbol] : set.narrow) {
-      rows += fmt::format("{}{}", rows.empty() ? "" : ", ", most);
-      symbols += fmt::format("{}{}", symbols.empty() ? "" : ", ", tomlQuoted(symbol));
+    std::string rows, keys, symbols;
+    for (const auto& [most, symbol] : set.sized) {
+      std::string_view comma = symbols.empty() ? "" : ", ";
+      rows += fmt::format("{}{}", comma, most.rows);
+      keys += fmt::format("{}{}", comma, most.keys);
+      symbols += fmt::format("{}{}", comma, tomlQuoted(symbol));
     }
-    if (!set.narrow.empty())
-      out += fmt::format("row_dim = {}\nrows = [{}]  # at most so many, for each of `narrow`\nnarrow = [{}]\n",
-                         tomlQuoted(manifest.kernel(set.wide)->info.dims[set.rowDim]), rows, symbols);
+    if (set.sized.empty()) continue;
+    out += fmt::format("row_dim = {}\nkey_dim = {}\n", tomlQuoted(set.dims.rows), tomlQuoted(set.dims.keys));
+    out +=
+        fmt::format("rows = [{}]  # at most so many, for each of `sized`; 0: any number\nkeys = [{}]\nsized = [{}]\n", rows, keys, symbols);
   }
   return out;
 }
@@ -63,27 +67,39 @@ static BundleKernel takeKernel(TomlReader& reader) {
   return kernel;
 }
 
+/// `rows` and `keys`, for each of the symbols one.
+static void takeBounds(TomlReader& reader, const std::vector<std::string>& symbols, BundleSet& set) {
+  std::vector<double> rows = reader.takeNumbers("rows"), keys = reader.takeNumbers("keys");
+  for (auto [key, count] : {std::pair{"rows", rows.size()}, {"keys", keys.size()}})
+    if (count != symbols.size()) reader.fail(reader.table().find(key), fmt::format("{} and sized have different lengths", key));
+  auto counts = [](double value) { return value >= 0 && value < 1e9 && value == std::floor(value); };
+  for (size_t i = 0; i < std::min({rows.size(), keys.size(), symbols.size()}); ++i) {
+    if (!counts(rows[i]) || !counts(keys[i])) return reader.fail(reader.table().find("rows"), "rows and keys: whole numbers are needed");
+    SizeBound most{static_cast<int64_t>(rows[i]), static_cast<int64_t>(keys[i])};
+    bool ascends = !most.any() && (set.sized.empty() || most > set.sized.back().first);
+    if (!ascends)
+      return reader.fail(reader.table().find("rows"), "rows and keys: bounds that ascend are needed, 0 for any number behind the others");
+    set.sized.emplace_back(most, symbols[i]);
+  }
+}
+
 static BundleSet takeSet(TomlReader& reader, const BundleManifest& manifest) {
   BundleSet set;
   set.symbol = reader.needString("symbol");
   set.op = reader.needString("op");
   set.contract = reader.needString("contract");
   set.wide = reader.needString("wide");
-  std::vector<std::string> symbols = reader.takeStrings("narrow");
-  std::vector<double> rows = reader.takeNumbers("rows");
-  if (rows.size() != symbols.size()) reader.fail(reader.table().find("rows"), "rows and narrow have different lengths");
-  for (size_t i = 0; i < std::min(rows.size(), symbols.size()); ++i) {
-    bool ascends = rows[i] >= 1 && rows[i] < 1e9 && (i == 0 || rows[i] > rows[i - 1]);
-    if (!ascends) reader.fail(reader.table().find("rows"), "rows: whole numbers above 0, ascending, are needed");
-    else set.narrow.emplace_back(static_cast<int64_t>(rows[i]), symbols[i]);
-  }
-  std::optional<std::string> rowDim = reader.takeString("row_dim");
-  if (rowDim.has_value() == symbols.empty()) reader.fail(nullptr, "row_dim belongs to narrow: both or none");
-  if (const BundleKernel* wide = manifest.kernel(set.wide); wide != nullptr && rowDim) {
+  std::vector<std::string> symbols = reader.takeStrings("sized");
+  takeBounds(reader, symbols, set);
+  for (auto [key, name] : {std::pair{"row_dim", &set.dims.rows}, {"key_dim", &set.dims.keys}}) {
+    std::optional<std::string> given = reader.takeString(key);
+    if (given.has_value() == symbols.empty()) reader.fail(nullptr, fmt::format("{} belongs to sized: both or none", key));
+    const BundleKernel* wide = manifest.kernel(set.wide);
+    if (!given || given->empty() || wide == nullptr) continue;
     const std::vector<std::string>& dims = wide->info.dims;
-    set.rowDim = static_cast<size_t>(std::find(dims.begin(), dims.end(), *rowDim) - dims.begin());
-    if (set.rowDim == dims.size())
-      reader.fail(reader.table().find("row_dim"), fmt::format("'{}' is no dim of the kernel", escaped(*rowDim)));
+    if (std::find(dims.begin(), dims.end(), *given) == dims.end())
+      reader.fail(reader.table().find(key), fmt::format("'{}' is no dim of the kernel", escaped(*given)));
+    *name = *given;
   }
   symbols.push_back(set.wide);
   for (const std::string& symbol : symbols) {

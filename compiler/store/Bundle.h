@@ -21,8 +21,8 @@ struct BundleKernel {
 struct BundleSet {
   std::string symbol, op, contract;
   std::string wide;
-  std::vector<std::pair<int64_t, std::string>> narrow;  ///< {at most so many rows, symbol}, fewest first
-  size_t rowDim = 0;                                    ///< which of the kernels' dims counts the rows
+  std::vector<std::pair<SizeBound, std::string>> sized;  ///< symbols for calls up to a size, in their order
+  SizeDims dims;                                         ///< the kernels' dims that these go by
 };
 
 struct BundleManifest {

@@ -3,6 +3,7 @@
 
 #include "compiler/schedule/KernelInfo.h"
 #include "compiler/schedule/QuernArgs.h"
+#include "compiler/schedule/SizeBound.h"
 
 #include <memory>
 #include <span>
@@ -32,24 +33,27 @@ struct CompiledKernel {
 };
 using KernelRef = std::shared_ptr<const CompiledKernel>;
 
-/// A kernel for calls with at most so many rows.
-struct RowKernel {
-  int64_t rows = 0;
+/// A kernel for calls up to a size.
+struct SizedKernel {
+  SizeBound most;
   KernelRef kernel;
 };
 
 /// Everything that one op runs with: kernels of the same op, weight layout and numeric order. Any of them gives the same bits.
 struct KernelSet {
-  KernelRef wide;                 ///< for any number of rows
-  std::vector<RowKernel> narrow;  ///< fewest rows first
-  size_t rowDim = 0;              ///< which of info().dims counts the rows, where there are narrow ones
-  std::string from;               ///< why these schedules: "pinned", "tuned", "default", "given", "bundle", or a file's name
+  static constexpr size_t kNoDim = SIZE_MAX;
+  KernelRef wide;                           ///< for any size
+  std::vector<SizedKernel> sized;           ///< for small ones, in their order
+  size_t rowDim = kNoDim, keyDim = kNoDim;  ///< which of info().dims counts the rows, and the keys, where there are sized ones
+  std::string from;                         ///< why these schedules: "pinned", "tuned", "default", "given", "bundle", or a file's name
 
   KernelSet() = default;
   /// One kernel for all sizes.
   KernelSet(KernelRef kernel) : wide(std::move(kernel)) {}  // NOLINT: a kernel is the set of it alone
 
-  /// The one for a call with these dimensions: the first narrow one that takes as many rows, else the wide one.
+  /// Finds rowDim and keyDim among info().dims, by their names.
+  void goBy(const SizeDims& names);
+  /// The one for a call with these dimensions: the first sized one that covers it, else the wide one.
   const KernelRef& forDims(std::span<const int64_t> dims) const;
   const KernelInfo& info() const { return wide->info; }
   const Certificate& certificate() const { return wide->certificate; }

@@ -16,14 +16,14 @@ static constexpr size_t kJudgedAtStart = 4096;
 
 /// What is known about one op on one CPU, from the newest record to the oldest.
 struct TuningDb::Decision {
-  std::optional<TuningRecord> user, tuned;     ///< the user's pin or unpin; the tuner's
-  std::map<int64_t, TuningRecord> rowClasses;  ///< of `tuned`
+  std::optional<TuningRecord> user, tuned;        ///< the user's pin or unpin; the tuner's
+  std::map<SizeBound, TuningRecord> sizeClasses;  ///< of `tuned`
 
   bool wants(TuningRecord::Kind kind) const { return kind == TuningRecord::Kind::Tuned ? !tuned : !user; }
   void take(TuningRecord record) {
     if (!wants(record.kind)) return;
     if (record.kind != TuningRecord::Kind::Tuned) user = std::move(record);
-    else if (record.rows > 0) rowClasses.try_emplace(record.rows, std::move(record));
+    else if (!record.most.any()) sizeClasses.try_emplace(record.most, std::move(record));
     else tuned = std::move(record);
   }
 };
@@ -73,9 +73,9 @@ std::optional<TuningDb::Choice> TuningDb::choose(const OpDesc& op, const Target&
   return std::nullopt;
 }
 
-std::vector<TuningRecord> TuningDb::rowClasses(const OpDesc& op, const Target& target) const {
+std::vector<TuningRecord> TuningDb::sizeClasses(const OpDesc& op, const Target& target) const {
   std::vector<TuningRecord> list;
-  for (const auto& [rows, record] : decide(op, target).rowClasses) list.push_back(record);
+  for (const auto& [most, record] : decide(op, target).sizeClasses) list.push_back(record);
   return list;
 }
 
@@ -87,7 +87,7 @@ std::vector<TuningRecord> TuningDb::elsewhere(const OpDesc& op, const Target& ta
     file.visit(
         name, [](TuningRecord::Kind kind) { return kind == TuningRecord::Kind::Tuned; },
         [&](TuningRecord record) {
-          if (record.rows == 0 && cpus.insert(record.cpu).second) list.push_back(std::move(record));
+          if (record.most.any() && cpus.insert(record.cpu).second) list.push_back(std::move(record));
         });
   return list;
 }
@@ -97,7 +97,7 @@ std::vector<std::string> TuningDb::tunedOps(const Target& target) const {
   std::vector<std::string> ops;
   std::set<std::string> seen;
   auto take = [&](const TuningRecord& record) {
-    if (record.kind == TuningRecord::Kind::Tuned && record.rows == 0 && recordValue(record.cpu) == here && seen.insert(record.op).second)
+    if (record.kind == TuningRecord::Kind::Tuned && record.most.any() && recordValue(record.cpu) == here && seen.insert(record.op).second)
       ops.push_back(record.op);
   };
   for (const RecordLines& file : files_) file.each(take);

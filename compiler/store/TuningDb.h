@@ -23,8 +23,8 @@ public:
     TuningRecord record;
   };
   std::optional<Choice> choose(const OpDesc& op, const Target& target) const;
-  /// What was tuned for few rows, fewest first. A new decision about the whole op voids these.
-  std::vector<TuningRecord> rowClasses(const OpDesc& op, const Target& target) const;
+  /// What was tuned for small calls, in the order of their bounds. A new decision about the whole op voids these.
+  std::vector<TuningRecord> sizeClasses(const OpDesc& op, const Target& target) const;
 
   /// What was tuned for this op on other CPUs, the newest of each: it decides nothing here.
   std::vector<TuningRecord> elsewhere(const OpDesc& op, const Target& target) const;

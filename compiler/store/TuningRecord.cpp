@@ -28,10 +28,11 @@ std::string recordValue(std::string_view text) {
 }
 
 std::string text(const TuningRecord& r) {
-  std::string rows = r.rows > 0 ? fmt::format(" rows={}", r.rows) : "";
+  std::string most = r.most.any() ? "" : " " + text(r.most);
+  if (r.regret > 0) most += fmt::format(" regret={}", shortest(r.regret));
   std::string confidence = r.lowConfidence ? " confidence=low" : "";
   return fmt::format("{} op=\"{}\"{} cpu=\"{}\" schedule=\"{}\" ratio={} median_ns={} candidates={} effort={}{} date={}",
-                     kindNames()[static_cast<size_t>(r.kind)], recordValue(r.op), rows, recordValue(r.cpu), recordValue(r.schedule),
+                     kindNames()[static_cast<size_t>(r.kind)], recordValue(r.op), most, recordValue(r.cpu), recordValue(r.schedule),
                      shortest(r.ratio), shortest(r.medianNs), r.candidates, r.effort.empty() ? "-" : r.effort, confidence, r.date);
 }
 
@@ -62,7 +63,9 @@ Result<TuningRecord> parseTuningRecord(std::string_view line) {
     return value;
   };
   r.op = reader.takeOr("op", "");
-  r.rows = reader.takeInt("rows", 0, 0, INT64_MAX);
+  r.most = {reader.takeInt("rows", 0, 0, INT64_MAX), reader.takeInt("keys", 0, 0, INT64_MAX)};
+  r.regret = reader.takeDouble("regret", 0);
+  if (!std::isfinite(r.regret) || r.regret < 0) reader.fail(fmt::format("regret={} is no measurement", r.regret));
   r.cpu = reader.takeOr("cpu", "");
   r.schedule = reader.takeOr("schedule", "");
   r.ratio = time("ratio", 1);
@@ -72,7 +75,7 @@ Result<TuningRecord> parseTuningRecord(std::string_view line) {
   r.lowConfidence = reader.takeChoice("confidence", {"-", "low"}) == 1;
   r.date = reader.takeOr("date", "");
   if (r.op.empty() || r.cpu.empty() || !isTimestamp(r.date)) reader.fail("op, cpu or date is missing: a torn line");
-  if (r.rows > 0 && !measured) reader.fail("rows= of what was not tuned");
+  if (!r.most.any() && !measured) reader.fail("rows= or keys= of what was not tuned");
   if (auto good = reader.finish(); !good) return good.error();
   return r;
 }

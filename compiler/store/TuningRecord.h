@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/base/Result.h"
+#include "compiler/schedule/SizeBound.h"
 #include "compiler/target/Target.h"
 
 #include <cstdint>
@@ -22,7 +23,8 @@ struct TuningRecord {
   int64_t candidates = 0;  ///< timed
   std::string effort;
   std::string date;            ///< ISO 8601, UTC
-  int64_t rows = 0;            ///< decides for calls with at most so many rows; 0: for all that no other decides
+  SizeBound most;              ///< decides for calls up to this size; of none: for all that no other decides
+  double regret = 0;           ///< at this size, the time of the op's main schedule over this one's; 0: not known
   bool lowConfidence = false;  ///< the machine was not quiet when it was decided
 };
 

@@ -155,7 +155,7 @@ with tempfile.TemporaryDirectory() as folder:
     for figure, name in ((known[0], "worst; fitted"), (median, f"median of {len(known)} ops")):
         check(re.search(rf"^ *{figure:.2f} .*{name}", out, re.M), f"the {name} Spearman is not on stdout: {out[-300:]}")
     check(run("report", "-o", "quiet.html", "--quiet").stdout == "", "a quiet report speaks")
-    check("rows up to" in page.words, "no table over rows")
+    check("calls up to" in page.words, "no table over sizes")
 
     # The pictures: a point for each op; bars with the lengths that the times have; every timed candidate.
     roof = pictures[0]

@@ -22,10 +22,28 @@ def check(good, what):
         failed.append(what)
 
 
-def run(*arguments, cache="cache", status=0):
+def run(*arguments, cache="cache", status=0, says=""):
+    """Its output. `says`: what its remarks have in them."""
     done = subprocess.run([quern, *arguments], capture_output=True, text=True, env={**os.environ, "QUERN_CACHE_DIR": os.path.abspath(cache)})
     check(done.returncode == status, f"{' '.join(arguments)}: status {done.returncode}: {done.stderr[-400:]}")
+    check(says in done.stderr, f"{' '.join(arguments)}: does not say '{says}': {done.stderr[-400:]}")
     return done.stdout
+
+
+def write(name, text):
+    with open(name, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def summed(line):
+    """With the checksum that lines of records and journals end with."""
+    return line + " sum=" + subprocess.run(["sha256sum"], input=line, capture_output=True, text=True, check=True).stdout[:16] + "\n"
+
+
+def contents(folder):
+    """Every file below it, by name."""
+    paths = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
+    return {path: open(path, "rb").read() for path in paths}
 
 
 def journal(cache="cache"):
@@ -125,8 +143,7 @@ with tempfile.TemporaryDirectory() as folder:
             for line in filter(None, lines):
                 line = re.sub(r'cpu="([^"]*) on [^"]*"', r'cpu="\1 on Another"', line.rsplit(" sum=", 1)[0])
                 line = re.sub(r'schedule="lanes=(\d+) unroll=\d+ chunk=\d+', r'schedule="lanes=\1 unroll=8 chunk=4096', line)
-                summed = subprocess.run(["sha256sum"], input=line, capture_output=True, text=True, check=True).stdout[:16]
-                file.write(f"{line} sum={summed}\n")
+                file.write(summed(line))
     run("cache", "merge", "other", cache="new")
     said = json.loads(run("explain", "gelu x=20000", "--json", "-", cache="new"))
     check(said["schedule_from"] == "default" and said["counts"]["measured"] == "0", f"another machine's winner runs here: {said['schedule_from']}")
@@ -142,6 +159,62 @@ with tempfile.TemporaryDirectory() as folder:
         run(*words, status=2)
     run("cache", "merge", "nowhere", status=3)
 
+    # Where nothing is to be merged it is an error, and nothing is lost; one of several may be empty.
+    before = contents("all")
+    for name in ("empty", "blank", "rubbish"):
+        os.mkdir(name)
+    write("blank/records.txt", "")
+    write("rubbish/records.txt", "not a record\n")
+    write("rubbish/journal.txt", "met run=1\n")
+    for words, says in ((["empty"], "empty: nothing to merge;"), (["empty", "blank"], "empty, blank: nothing to merge;"),
+                        (["blank/records.txt"], "blank/records.txt: nothing to merge;"), (["all"], "all: nothing to merge;"),
+                        (["rubbish"], "rubbish: nothing to merge (2 lines: torn or damaged);"), (["suite.toml"], "suite.toml: neither")):
+        check(run("cache", "merge", *words, cache="all", status=3, says=says) == "", f"{words}: something is said to be merged")
+    os.mkdir("folder")
+    os.mkdir("folder/records.txt")
+    run("cache", "merge", "folder", cache="all", status=3, says="folder/records.txt: is a directory")
+    check(contents("all") == before, "a merge of nothing changed the cache")
+    check(json.loads(run("cache", "merge", "empty", "part1", "--json", "-", cache="some"))["decisions"] > 0, "an empty one keeps the others out")
+
+    # What is wrong with a list of candidates is named by its line; nothing is tuned then.
+    for text, says in (("", "list.txt: no schedule in it; one a line is needed, such as: lanes="), ("# none\n\n", "list.txt: no schedule in it"),
+                       ("unroll=4\nunroll=5000\n", "list.txt:2: map schedule: unroll=5000 is out of range; legal unroll: 1 to 16"),
+                       ("\n hello world # it\n", "list.txt:2: map schedule: 'hello' is not key=value"),
+                       ("rows=3\n", "list.txt:1: map schedule: unknown key 'rows'; keys: lanes unroll chunk tail stream"),
+                       ("x" * 5000, "list.txt:1: 5000 characters; a schedule has 1000 at most")):
+        write("list.txt", text)
+        run("tune", "relu x=30", "--candidates", "list.txt", cache="none-yet", status=3, says=says)
+    write("list.txt", "unroll=4 # mine\nunroll=4\n\nunroll=1\n")
+    tried = json.loads(run("tune", "relu x=3000", "--candidates", "list.txt", "--json", "-", cache="listed"))["rows"][0]["candidates"]
+    check(len(tried) == 2, f"two schedules were given, one of them twice: {tried}")
+    # A part without ops ends well, as jobs of an array must; a pinned op keeps what is pinned.
+    out = run("tune", "relu x=30", "--shard", "2/2", cache="none-yet", says="tune: part 2/2 has nothing to do: 1 op in all")
+    check("relu" not in out, f"a part of nothing: {out}")
+    run("tune", "relu x=30", "--samples", "no/such/samples.csv", cache="none-yet", status=4, says="no/such/samples.csv: cannot write")
+    check(not os.path.exists("none-yet"), "a command that was refused, or had nothing to do, left something behind")
+    run("tune", "relu x=3000", "--pin", "unroll=1", cache="listed")
+    run("tune", "relu x=3000", cache="listed", says="relu x=3000 is pinned: it runs lanes=")
+
+    # A model whose products are on record with a schedule that is slow: what was never replayed is, and taken back, once.
+    slow, model = "mr=1 nr=4 lanes=4", ["tune", "--model", "smallmind-small", "--json", "-"]
+    with open("cache/records.txt", encoding="utf-8") as file:
+        cpu = re.search(r'cpu="([^"]*)"', file.readline()).group(1)
+    ops = [row["op"] for row in json.loads(run(*model, "--effort", "estimate", cache="slow"))["rows"]]
+    default = {op: json.loads(run("show", op, "--stage", "space", "--json", "-"))["schedules"][0]["schedule"] for op in ops}
+    os.makedirs("slow", mode=0o700, exist_ok=True)
+    write("slow/records.txt", "".join(
+        summed(f'tuned op="{op}" cpu="{cpu}" schedule="{slow if op.startswith("matmul") else default[op]}" ratio=1.5 median_ns=100 candidates=3 '
+               "effort=measure date=2026-11-29T00:00:00Z") for op in ops))
+    products = [op for op in ops if op.startswith("matmul")]
+    check("lanes=4" in json.loads(run("explain", products[0], "--json", "-", cache="slow"))["schedule"], "a record is not used")
+    said = json.loads(run(*model, cache="slow"))
+    check(said["summary"]["tuned_before"] == len(ops), f"tuned before: {said['summary']}")
+    replayed = [(row["kernels"], row["ops"], row["taken_back"]) for row in said.get("replay", [])]
+    check(replayed == [("matmul", len(products), True)], f"replayed: {replayed}")
+    for op in products:
+        check(json.loads(run("explain", op, "--json", "-", cache="slow"))["schedule"] == default[op], f"{op}: is not taken back")
+    check("replay" not in json.loads(run(*model, cache="slow")), "a model is replayed that runs its defaults")
+
 print("\n".join(failed))
 print(f"{count} checks, {len(failed)} failed")
-sys.exit(1 if failed or count < 60 else 0)
+sys.exit(1 if failed or count < 150 else 0)

@@ -219,7 +219,7 @@ TEST_CASE("kernels for few rows, and with sizes compiled in, give the bits of th
       const Prompt& prompt = prompts()[i];
       INFO(text(prompt.desc) << " on " << level.library.target().level);
       KernelSet kernel = kernelOf(level.library, prompt.desc);
-      REQUIRE_FALSE(kernel.narrow.empty());
+      REQUIRE_FALSE(kernel.sized.empty());
       std::vector<Piece> pieces = piecesOf(prompt);
       for (size_t j = 0; j < pieces.size(); ++j) {
         const std::vector<int64_t> dims = {pieces[j].end - pieces[j].begin, pieces[j].kv};

@@ -209,7 +209,7 @@ TEST_CASE("calls of few rows run a kernel of their own, with the same bits") {
       auto plain = library.get(desc, defaultSchedule(desc, level));
       REQUIRE(whole);
       REQUIRE(plain);
-      REQUIRE_FALSE(whole->narrow.empty());
+      REQUIRE_FALSE(whole->sized.empty());
       for (int64_t rows : {0, 1, 2, 3, 7, 40}) {
         DimValues dims = {{"m", rows}};
         CheckRun run = placed(static_cast<size_t>(cases++), InputData::ZeroMean, kSeed);
@@ -220,7 +220,7 @@ TEST_CASE("calls of few rows run a kernel of their own, with the same bits") {
         REQUIRE(all);
         CHECK(differing(*all, *few).empty());
         const std::vector<int64_t> m = {rows};
-        CHECK((whole->forDims(m) == whole->wide) == (rows > whole->narrow.back().rows));
+        CHECK((whole->forDims(m) == whole->wide) == (rows > whole->sized.back().most.rows));
       }
     }
   }

@@ -128,7 +128,7 @@ TEST_CASE("what was tuned here is listed, each op once") {
   Records records;
   TuningRecord other = records.tuned("lanes=4"), few = other, elsewhere = other;
   other.op = "map expr=\"a * 2\" a=3";
-  few.op = "relu x=3", few.rows = 4;
+  few.op = "relu x=3", few.most.rows = 4;
   elsewhere.op = "relu x=4", elsewhere.cpu = "x86-64-v3 on another";
   for (const TuningRecord& record : {records.tuned("lanes=4"), few, other, elsewhere, records.tuned("lanes=8")}) records.add(record);
   records.add({TuningRecord::Kind::Pinned, "relu x=5", tuningCpu(records.target), "lanes=8", 1, 0, 0, "-", kDate});

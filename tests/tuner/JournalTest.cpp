@@ -87,7 +87,7 @@ std::vector<std::string> decisions(const std::string& cache) {
     auto choice = library.choose(item.op);
     REQUIRE(choice);
     found.push_back(choice->from + " " + text(choice->schedule));
-    for (const RowClass& few : choice->narrow) found.push_back(fmt::format("{} {}", few.rows, text(few.schedule)));
+    for (const SizeClass& small : choice->sized) found.push_back(fmt::format("{} {}", text(small.most), text(small.schedule)));
   }
   return found;
 }
@@ -184,7 +184,7 @@ TEST_CASE("killed at any moment, the tuner goes on: nothing finished is done aga
   int needed = *asked;
   CHECK(needed > 50);
   const char* cases = std::getenv("QUERN_TEST_CASES");
-  int wanted = cases == nullptr ? 10 : 100, kills = 0, rounds = 0;
+  int wanted = cases == nullptr ? 10 : std::atoi(cases), kills = 0, rounds = 0;
   std::mt19937_64 random(7);
   while (kills < wanted && rounds < 20 * wanted) {
     Folder broken;

@@ -200,9 +200,9 @@ TEST_CASE("few rows of a weight get schedules that share it, from measurement") 
   auto choice = next.choose(one.op);
   REQUIRE(choice);
   CHECK(choice->from == "tuned");
-  REQUIRE_FALSE(choice->narrow.empty());
-  for (const RowClass& few : choice->narrow) {
-    INFO(few.rows << ": " << text(few.schedule));
+  REQUIRE_FALSE(choice->sized.empty());
+  for (const SizeClass& few : choice->sized) {
+    INFO(few.most.rows << ": " << text(few.schedule));
     CHECK(sharesWeight(few.schedule, choice->schedule));
     CHECK(text(few.schedule).find("mr=1 ") == 0);
   }
@@ -212,11 +212,11 @@ TEST_CASE("few rows of a weight get schedules that share it, from measurement") 
     return artifact && artifact->certificate.cases > 0 && artifact->certificate.worstOverLimit <= 1;
   };
   CHECK(certified(choice->schedule));
-  for (const RowClass& few : choice->narrow) CHECK(certified(few.schedule));
+  for (const SizeClass& few : choice->sized) CHECK(certified(few.schedule));
   // A new decision about the op voids them: they read the weight as the former one packed it.
   REQUIRE(next.tuning().add(
-      {TuningRecord::Kind::Tuned, text(one.op), tuningCpu(next.target()), text(choice->schedule), 1, 0, 0, "measure", timestamp(), 0}));
-  CHECK(next.tuning().rowClasses(one.op, next.target()).empty());
+      {TuningRecord::Kind::Tuned, text(one.op), tuningCpu(next.target()), text(choice->schedule), 1, 0, 0, "measure", timestamp(), {}}));
+  CHECK(next.tuning().sizeClasses(one.op, next.target()).empty());
 }
 
 TEST_CASE("every type of weight is tuned: what is legal compiles and gives the default's bits") {
@@ -275,7 +275,7 @@ TEST_CASE("a pinned schedule and what it runs for few rows carry certificates of
   REQUIRE(choice);
   CHECK(choice->from == "pinned");
   std::vector<Schedule> kernels = {choice->schedule};
-  for (const RowClass& few : choice->narrow) kernels.push_back(few.schedule);
+  for (const SizeClass& few : choice->sized) kernels.push_back(few.schedule);
   for (const Schedule& schedule : kernels) {
     auto artifact = next.cache().find(kernelKey(desc, schedule, next.target()));
     INFO(text(schedule));

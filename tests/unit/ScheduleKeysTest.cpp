@@ -48,7 +48,7 @@ TEST_CASE("few rows of a weight take no key that they have no use for") {
   Target target = cpu("haswell");
   Schedule few = forFewRows(schedule("prefetch_panel=1", desc, target));
   CHECK(std::get<MatmulSchedule>(few).prefetchPanel == 0);
-  CHECK(defaultRowClasses(desc, schedule("prefetch_panel=1 inner=rows", desc, target), target).size() == 1);
+  CHECK(defaultSizeClasses(desc, schedule("prefetch_panel=1 inner=rows", desc, target), target).size() == 1);
 }
 
 TEST_CASE("costs follow what is copied, kept near and streamed") {

@@ -50,7 +50,7 @@ using ReasonCounts = std::vector<std::pair<std::string, std::string>>;
 
 struct RowFacts {
   std::string rows, schedule;
-  double speed = 0;  ///< winner's time over this one's at so few rows; 0: the winner's own
+  double speed = 0, regret = 0;  ///< there, time of what runs by default and of the op's main schedule over this one's; 0: not known
 };
 
 /// Spearman's coefficients of measured times with what was predicted; NaN: of fewer than three.

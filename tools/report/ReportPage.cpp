@@ -141,15 +141,16 @@ private:
 
   void rowTables() {
     if (std::all_of(f_.ops.begin(), f_.ops.end(), [](const OpFacts& op) { return op.rows.empty(); })) return;
-    out_ += heading("Few rows");
-    out_ += paragraph("Weights that meet any number of rows have kernels of their own for calls with few: all read the same packed copy.",
-                      "soft");
+    out_ += heading("Small calls");
+    out_ += paragraph(
+        "Weights and caches that meet calls of any size have kernels of their own for small ones: all read the same packed copy.", "soft");
     for (const OpFacts& op : f_.ops) {
       if (op.rows.empty()) continue;
       out_ += fmt::format("<h3><code>{}</code></h3>\n", htmlText(op.op));
-      HtmlTable table("rrc", {"rows up to", "speed vs the winner there", "schedule"});
-      for (const RowFacts& row : op.rows) table.add({row.rows, row.speed > 0 ? fmt::format("{:.2f}x", row.speed) : "-", row.schedule});
-      table.add({"more", "1.00x", op.schedule});
+      HtmlTable table("rrrc", {"calls up to", "speed vs the default there", "vs the main schedule there", "schedule"});
+      auto times = [](double ratio) { return ratio > 0 ? fmt::format("{:.2f}x", ratio) : std::string("-"); };
+      for (const RowFacts& row : op.rows) table.add({row.rows, times(row.speed), times(row.regret), row.schedule});
+      table.add({"all others", "", "1.00x", op.schedule});
       out_ += table.html();
     }
   }

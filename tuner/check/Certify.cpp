@@ -7,8 +7,8 @@
 
 namespace quern {
 
-/// Odd sizes; for a kernel of few `rows`, at most so many rows. 0: a kernel for any.
-static std::vector<DimValues> certifiedSizes(const OpDesc& op, const Schedule& schedule, int64_t rows) {
+/// Odd sizes; for a kernel of small calls, at most so many rows and keys.
+static std::vector<DimValues> certifiedSizes(const OpDesc& op, const Schedule& schedule, const SizeBound& most) {
   if (runtimeDims(op).empty()) return {{}};
   constexpr int64_t kSample = 33;  // no multiple of any tile
   constexpr int kEdges = 4;
@@ -16,9 +16,10 @@ static std::vector<DimValues> certifiedSizes(const OpDesc& op, const Schedule& s
   for (const std::string& name : runtimeDims(op)) sample[name] = kSample;
   std::vector<DimValues> sizes = {sample};
   for (DimValues& edge : edgeSizes(op, schedule, kEdges, 1)) sizes.push_back(std::move(edge));
-  std::string rowDim = rowDimOf(op);
-  if (rows > 0 && !rowDim.empty())
-    for (DimValues& one : sizes) one[rowDim] = std::min(one[rowDim], rows);
+  SizeDims names = sizeDimsOf(op);
+  for (const auto& [name, limit] : {std::pair{names.rows, most.rows}, {names.keys, most.keys}})
+    if (limit > 0 && !name.empty())
+      for (DimValues& one : sizes) one[name] = std::min(one[name], limit);
   return sizes;
 }
 
@@ -33,13 +34,13 @@ Result<void> keepCertificate(KernelLibrary& library, const OpDesc& op, const Sch
 }
 
 /// One kernel at all its sizes.
-static Result<void> certifyOne(KernelLibrary& library, const OpDesc& op, const Schedule& schedule, int64_t rows, const std::string& as,
-                               const std::string& record, const Stop& stop) {
+static Result<void> certifyOne(KernelLibrary& library, const OpDesc& op, const Schedule& schedule, const SizeBound& most,
+                               const std::string& as, const std::string& record, const Stop& stop) {
   auto kernel = library.get(op, schedule, stop);
   if (!kernel) return kernel.error();
   Certificate certificate;
   certificate.as = as;
-  for (const DimValues& sizes : certifiedSizes(op, schedule, rows)) {
+  for (const DimValues& sizes : certifiedSizes(op, schedule, most)) {
     auto report = checkKernel(*kernel, op, sizes, 1, stop);
     if (!report) return report.error();
     if (!report->passed) return internalError(report->failure);
@@ -51,10 +52,10 @@ static Result<void> certifyOne(KernelLibrary& library, const OpDesc& op, const S
 }
 
 Result<void> certify(KernelLibrary& library, const OpDesc& op, const ScheduleChoice& choice, const std::string& record, const Stop& stop) {
-  if (auto good = certifyOne(library, op, choice.schedule, 0, choice.from, record, stop); !good) return good;
-  for (const RowClass& few : choice.narrow)
-    if (few.schedule != choice.schedule)
-      if (auto good = certifyOne(library, op, few.schedule, few.rows, "few rows", "", stop); !good) return good;
+  if (auto good = certifyOne(library, op, choice.schedule, {}, choice.from, record, stop); !good) return good;
+  for (const SizeClass& small : choice.sized)
+    if (small.schedule != choice.schedule)
+      if (auto good = certifyOne(library, op, small.schedule, small.most, "few rows", "", stop); !good) return good;
   return {};
 }
 

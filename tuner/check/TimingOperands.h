@@ -1,6 +1,7 @@
 // tuner/check/TimingOperands.h — one set of operands for all candidates of an op.
 #pragma once
 
+#include "compiler/op/Workload.h"
 #include "compiler/store/CallArguments.h"
 #include "tuner/check/KernelCheck.h"
 
@@ -12,13 +13,15 @@ namespace quern {
 class TimingOperands {
 public:
   /// `dims`: what the op leaves open. Filling and packing them ends early once `stop` is asked. `coldBytes`: the weights are there so
-  /// often that all of them together are at least as large; 0: once.
-  TimingOperands(const OpDesc& op, const DimValues& dims, const Stop& stop = {}, int64_t coldBytes = 0);
+  /// often that all of them together are at least as large; 0: once. `sizes`: a mix of calls, none larger than `dims`, that stands for
+  /// one call of those.
+  TimingOperands(const OpDesc& op, const DimValues& dims, const Stop& stop = {}, int64_t coldBytes = 0, std::vector<SizePoint> sizes = {});
   TimingOperands(const TimingOperands&) = delete;  // packed weights are put where this is
   /// A call of `kernels` on these operands, which up to `threads` threads may run. Errors: as KernelCall::make; Stopped.
   Result<KernelCall> bind(const KernelSet& kernels, int threads = 1);
-  /// One for each set of weights: called in turn, every one finds its weights pushed out of the caches by the others'.
-  Result<std::vector<KernelCall>> bindAll(const KernelSet& kernels, int threads = 1);
+  /// One round of the mix (without one: a call) for each set of weights: run in turn, every one finds its weights pushed out of the caches
+  /// by the others'.
+  Result<std::vector<std::vector<KernelCall>>> bindAll(const KernelSet& kernels, int threads = 1);
 
   const CheckInputs& inputs() const { return inputs_; }
   /// Where kernels leave their result: the output's array, or with acc=1 the input C.
@@ -26,13 +29,16 @@ public:
 
 private:
   const void* copyOf(const void* weight, int64_t bytes, size_t which);
+  Result<std::vector<KernelCall>> roundOf(const KernelSet& kernels, const std::vector<Operand>& operands, int threads) const;
 
+  OpDesc op_;
   Stop stop_;
   CheckInputs inputs_;
   CallArguments arguments_;
   GuardedArray out_;
   std::vector<GuardedArray> packed_;
-  size_t sets_ = 1;                                          ///< of weights
+  size_t sets_ = 1;  ///< of weights
+  std::vector<SizePoint> sizes_;
   std::map<const void*, std::vector<GuardedArray>> copies_;  ///< of weights as kernels read them, by the first set's
   float* result_ = nullptr;
 };

@@ -1,4 +1,4 @@
-// tuner/measure/Noise.cpp — see Noise.h. What /proc does not tell is taken for quiet.
+// tuner/measure/Noise.cpp — see Noise.h.
 #include "tuner/measure/Noise.h"
 
 #include "compiler/base/InputFile.h"
@@ -35,7 +35,28 @@ std::string Noise::why() const {
   return "";
 }
 
-NoiseWatch::NoiseWatch() : began_(jiffies()) {}
+/// stat: "cpu  user nice system idle iowait irq softirq steal ..."; loadavg: "0.42 0.30 0.20 2/150 4711", two are ready.
+MachineLoad parseMachineLoad(const std::string& stat, const std::string& loadavg, int cpus) {
+  MachineLoad load;
+  load.cpus = std::max(1, cpus);
+  std::vector<std::string> words = split(stat.substr(0, stat.find('\n')), ' ');
+  std::erase(words, "");
+  constexpr size_t kSteal = 8;
+  for (size_t i = 1; i < words.size() && i <= kSteal; ++i) {
+    double value = parseDouble(words[i]).value_or(0);
+    load.jiffies += value;
+    if (i == kSteal) load.stolen = value;
+  }
+  words = split(loadavg, ' ');
+  constexpr size_t kReady = 3;
+  if (words.size() > kReady) load.ready = parseDouble(words[kReady].substr(0, words[kReady].find('/'))).value_or(1);
+  return load;
+}
+
+MachineLoad machineLoad() {
+  auto stat = readFile("/proc/stat"), loadavg = readFile("/proc/loadavg");
+  return parseMachineLoad(stat ? *stat : "", loadavg ? *loadavg : "", usableCpus());
+}
 
 void NoiseWatch::turn(double wallSeconds, double coreSeconds, double probeNs) {
   wall_ += wallSeconds;
@@ -43,41 +64,18 @@ void NoiseWatch::turn(double wallSeconds, double coreSeconds, double probeNs) {
   if (probeNs > 0) probes_.push_back(probeNs);
 }
 
-/// "cpu  user nice system idle iowait irq softirq steal ..." of /proc/stat.
-NoiseWatch::Jiffies NoiseWatch::jiffies() {
-  auto bytes = readFile("/proc/stat");
-  if (!bytes) return {};
-  std::vector<std::string> words = split(bytes->substr(0, bytes->find('\n')), ' ');
-  std::erase(words, "");
-  constexpr size_t kSteal = 8;
-  Jiffies jiffies;
-  for (size_t i = 1; i < words.size() && i <= kSteal; ++i) {
-    double value = parseDouble(words[i]).value_or(0);
-    jiffies.total += value;
-    if (i == kSteal) jiffies.steal = value;
-  }
-  return jiffies;
-}
-
-Noise NoiseWatch::noise() const {
+Noise NoiseWatch::noise(const MachineLoad& now) const {
   Noise noise;
   constexpr double kEnough = 0.005;  // seconds that say something
   if (wall_ > kEnough) noise.coreShare = std::min(1.0, core_ / wall_);
-  Jiffies now = jiffies();
-  if (now.total > began_.total) noise.steal = (now.steal - began_.steal) / (now.total - began_.total);
+  if (now.jiffies > began_.jiffies) noise.steal = (now.stolen - began_.stolen) / (now.jiffies - began_.jiffies);
   if (probes_.size() >= 2) {
     std::vector<double> sorted = probes_;
     std::sort(sorted.begin(), sorted.end());
     size_t cut = sorted.size() / 20;
     noise.drift = sorted[sorted.size() - 1 - cut] / sorted[cut] - 1;
   }
-  // "0.42 0.30 0.20 2/150 4711": two are ready now, this one and another.
-  auto bytes = readFile("/proc/loadavg");
-  std::vector<std::string> words = bytes ? split(*bytes, ' ') : std::vector<std::string>();
-  if (words.size() > 3) {
-    double ready = parseDouble(words[3].substr(0, words[3].find('/'))).value_or(1);
-    noise.load = std::max(0.0, ready - 1) / std::max(1, usableCpus());
-  }
+  noise.load = std::max(0.0, now.ready - 1) / now.cpus;
   return noise;
 }
 

@@ -22,22 +22,27 @@ struct Noise {
   std::string why() const;
 };
 
-/// Watches from its construction on.
+/// What /proc counts for the whole machine, at one moment.
+struct MachineLoad {
+  double jiffies = 0, stolen = 0;  ///< of all processors since the start; of these, those that the host gave to others
+  double ready = 1;                ///< processes that run or could, the one that asks among them
+  int cpus = 1;                    ///< that this process may use
+};
+/// `stat`, `loadavg`: what /proc/stat and /proc/loadavg hold. What they do not tell is taken for quiet.
+MachineLoad parseMachineLoad(const std::string& stat, const std::string& loadavg, int cpus);
+MachineLoad machineLoad();
+
+/// Watches from its construction on. Judges what it is given; the arguments are for tests.
 class NoiseWatch {
 public:
-  NoiseWatch();
+  explicit NoiseWatch(const MachineLoad& began = machineLoad()) : began_(began) {}
   /// A turn of timing: its wall time and what of it the thread had a core, and the probe before it.
   void turn(double wallSeconds, double coreSeconds, double probeNs);
-  Noise noise() const;
+  Noise noise(const MachineLoad& now = machineLoad()) const;
   double wallSeconds() const { return wall_; }
 
 private:
-  struct Jiffies {
-    double total = 0, steal = 0;
-  };
-  static Jiffies jiffies();
-
-  Jiffies began_;
+  MachineLoad began_;
   double wall_ = 0, core_ = 0;
   std::vector<double> probes_;
 };

@@ -6,7 +6,6 @@
 #include "compiler/base/Text.h"
 #include "compiler/base/TrustedFolder.h"
 #include "compiler/store/CacheNames.h"
-#include "compiler/store/TuningRecord.h"
 
 #include <fmt/format.h>
 #include <set>
@@ -148,6 +147,21 @@ Result<void> RunLog::end(JournalLine line) {
   line.kind = JournalLine::Kind::End;
   line.date = timestamp();
   return add(std::move(line));
+}
+
+bool metAgain(const Journal& journal, const TuningRecord& winner) {
+  TuneQuestion about = asWritten({winner.op, "", winner.schedule, winner.cpu, "", winner.effort});
+  bool open = false;
+  std::set<std::string> searches, meetings;
+  for (const JournalLine& line : journal.lines([&](const TuneQuestion& q) { return q.op == about.op && q.cpu == about.cpu; })) {
+    if (line.kind == JournalLine::Kind::Run) {
+      if (line.question.effort.ends_with(kConfirmPart)) meetings.insert(line.run);
+      if (line.question.effort == about.effort) searches.insert(line.run);
+    }
+    if (line.kind != JournalLine::Kind::Turn && searches.contains(line.run)) open = true;  // it begins, it ends
+    if (line.kind == JournalLine::Kind::End && meetings.contains(line.run) && line.schedule == about.anchor) open = false;
+  }
+  return !open;
 }
 
 }  // namespace quern

@@ -1,6 +1,7 @@
 // tuner/records/Journal.h — the tuner's memory: what was found is on disk before it is used, and a run that was ended goes on from there.
 #pragma once
 
+#include "compiler/store/TuningRecord.h"
 #include "tuner/records/JournalLine.h"
 
 #include <deque>
@@ -62,5 +63,11 @@ private:
   std::map<std::string, std::deque<JournalLine>> turns_;
   std::map<std::string, std::string> again_;
 };
+
+/// What a question's effort ends with where a winner meets the default once more.
+inline constexpr std::string_view kConfirmPart = " confirm";
+/// Has this winner met the default once more since the search that it is from? Also where the journal has no such search: then there is
+/// nothing to go on with.
+bool metAgain(const Journal& journal, const TuningRecord& winner);
 
 }  // namespace quern

@@ -19,9 +19,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<std::string> linesOf(const std::string& path) {
-  auto bytes = readFile(path);
-  std::vector<std::string> lines = bytes ? split(*bytes, '\n') : std::vector<std::string>();
+/// None where there is no such file. Errors: as readFile: what is there and cannot be read must not be taken for nothing.
+Result<std::vector<std::string>> linesOf(const std::string& path, int64_t most) {
+  std::vector<std::string> lines;
+  std::error_code code;
+  if (!fs::exists(path, code) && !code) return lines;
+  auto bytes = readFile(path, most);
+  if (!bytes) return bytes.error();
+  lines = split(*bytes, '\n');
   std::erase(lines, "");
   return lines;
 }
@@ -33,9 +38,11 @@ struct Decisions {
 };
 using ByOp = std::map<std::pair<std::string, std::string>, Decisions>;
 
-ByOp decisionsOf(const std::string& path, int64_t& damaged) {
+Result<ByOp> decisionsOf(const std::string& path, int64_t& damaged) {
   ByOp found;
-  for (const std::string& line : linesOf(path)) {
+  auto lines = linesOf(path, kMostRecordBytes);
+  if (!lines) return lines.error();
+  for (const std::string& line : *lines) {
     auto record = parseRecordLine(line);
     if (!record) {
       ++damaged;
@@ -50,12 +57,25 @@ ByOp decisionsOf(const std::string& path, int64_t& damaged) {
 
 class Merger {
 public:
-  explicit Merger(const TrustedFolder& folder) : folder_(folder), known_(decisionsOf(folder.path() + "/" + kRecordFile, own_)) {
-    for (std::string& line : linesOf(folder.path() + "/" + kJournalFile)) journal_.insert(std::move(line));
+  explicit Merger(const TrustedFolder& folder) : folder_(folder) {}
+
+  /// What is here already.
+  Result<void> readOwn() {
+    int64_t damaged = 0;  // said elsewhere
+    auto known = decisionsOf(folder_.path() + "/" + kRecordFile, damaged);
+    if (!known) return known.error();
+    known_ = std::move(*known);
+    auto lines = linesOf(folder_.path() + "/" + kJournalFile, kMostJournalBytes);
+    if (!lines) return lines.error();
+    for (std::string& line : *lines) journal_.insert(std::move(line));
+    return {};
   }
 
   Result<void> records(const std::string& path) {
-    for (auto& [about, decisions] : decisionsOf(path, counts_.damaged)) {
+    auto found = decisionsOf(path, counts_.damaged);
+    if (!found) return found.error();
+    for (auto& [about, decisions] : *found) {
+      ++good_;
       auto here = known_.find(about);
       if (here != known_.end() && here->second.newest >= decisions.newest) {
         ++counts_.older;
@@ -71,7 +91,9 @@ public:
 
   Result<void> journal(const std::string& path) {
     std::string all;
-    for (const std::string& line : linesOf(path)) {
+    auto lines = linesOf(path, kMostJournalBytes);
+    if (!lines) return lines.error();
+    for (const std::string& line : *lines) {
       size_t sum = line.rfind(" sum=");
       auto whole = sum == std::string::npos ? Result<std::string>(std::string()) : withChecksum(line.substr(0, sum));
       if (!whole) return whole.error();
@@ -79,6 +101,7 @@ public:
         ++counts_.damaged;
         continue;
       }
+      ++good_;
       if (!journal_.insert(line).second) continue;
       all += (all.empty() ? "" : "\n") + line;
       ++counts_.lines;
@@ -89,7 +112,9 @@ public:
   Result<void> kernels(const std::string& directory) {
     KernelCache from({directory}), to({folder_.path()});
     for (const CacheFile& file : from.files()) {
-      if (!file.artifact || to.find(file.artifact->key)) continue;
+      if (!file.artifact) continue;
+      ++good_;
+      if (to.find(file.artifact->key)) continue;
       if (auto good = to.put(*file.artifact); !good) return good;
       ++counts_.kernels;
     }
@@ -97,28 +122,41 @@ public:
   }
 
   const MergeCounts& counts() const { return counts_; }
+  /// Of what was given so far, lines and kernels that are good, new here or not.
+  int64_t good() const { return good_; }
 
 private:
   const TrustedFolder& folder_;
-  int64_t own_ = 0;  ///< damaged lines of ours: said elsewhere
   ByOp known_;
   std::set<std::string> journal_;
   MergeCounts counts_;
+  int64_t good_ = 0;
 };
 
 }  // namespace
 
+/// Where none of what was given holds anything.
+static Error nothingIn(const std::vector<std::string>& from, int64_t damaged) {
+  std::vector<std::string> names;
+  for (const std::string& path : from) names.push_back(escaped(path));
+  std::string found = damaged == 0 ? "" : fmt::format(" ({}: torn or damaged)", counted(static_cast<size_t>(damaged), "line"));
+  return badInput(fmt::format("{}: nothing to merge{}; a cache directory that `quern tune` filled is needed, or its {} or {}",
+                              join(names, ", "), found, kRecordFile, kJournalFile));
+}
+
 Result<MergeCounts> mergeCaches(const std::string& directory, const std::vector<std::string>& from) {
-  auto folder = TrustedFolder::make(directory);
-  if (!folder) return folder.error();
   for (const std::string& path : from) {
     std::string name = fs::path(path).filename();
     std::error_code code;
     bool known = fs::is_directory(path, code) || (fs::is_regular_file(path, code) && (name == kRecordFile || name == kJournalFile));
     if (!known)
-      return badInput(fmt::format("{}: neither a cache directory nor a {} or {} of one", escaped(path), kRecordFile, kJournalFile));
+      return badInput(fmt::format("{}: neither a cache directory nor a {} or {} of one", path.empty() ? "''" : escaped(path), kRecordFile,
+                                  kJournalFile));
   }
+  auto folder = TrustedFolder::make(directory);
+  if (!folder) return folder.error();
   Merger merger(*folder);
+  if (auto good = merger.readOwn(); !good) return good.error();
   for (const std::string& path : from) {
     std::error_code code;
     bool whole = fs::is_directory(path, code);
@@ -129,6 +167,7 @@ Result<MergeCounts> mergeCaches(const std::string& directory, const std::vector<
     if (good && (whole || path.ends_with(kJournalFile))) good = merger.journal(whole ? path + "/" + kJournalFile : path);
     if (!good) return good.error();
   }
+  if (merger.good() == 0) return nothingIn(from, merger.counts().damaged);
   return merger.counts();
 }
 

@@ -19,7 +19,7 @@ struct MergeCounts {
 
 /// Takes the decisions, the journals and the kernels of `from` over into `directory`. `from`: cache directories, or their records.txt and
 /// journal.txt alone. Decisions about one op on one CPU go together, the newest win; what is there already is not written again.
-/// Errors   BadInput: a path that is none of these. Machine: what cannot be written.
+/// Errors   BadInput: a path that is none of these; nothing in all of them that can be used. Machine: what cannot be written.
 Result<MergeCounts> mergeCaches(const std::string& directory, const std::vector<std::string>& from);
 
 }  // namespace quern

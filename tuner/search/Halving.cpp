@@ -52,6 +52,13 @@ bool Halving::drop() {
   return std::count_if(order.begin(), order.end(), [&](size_t who) { return left(who); }) > 1;
 }
 
+std::vector<size_t> Halving::closeTo(size_t who) const {
+  std::vector<size_t> close = ranked();
+  double most = standings_[who].ratio.median * (1 + rules_.close);
+  std::erase_if(close, [&](size_t other) { return other == who || standings_[other].ratio.median > most; });
+  return close;
+}
+
 std::optional<size_t> Halving::best() const {
   std::vector<size_t> order = ranked();
   if (order.empty()) return std::nullopt;

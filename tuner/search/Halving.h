@@ -37,6 +37,8 @@ public:
 
   /// Of those that are left and were timed; nullopt: none.
   std::optional<size_t> best() const;
+  /// The others that are left and no further behind it than `close`, fastest first.
+  std::vector<size_t> closeTo(size_t who) const;
   Spread ratio(size_t who) const { return standings_[who].ratio; }
   const std::vector<double>& ratios(size_t who) const { return standings_[who].ratios; }
   bool left(size_t who) const { return !standings_[who].out; }

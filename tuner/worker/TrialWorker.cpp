@@ -13,11 +13,11 @@
 namespace quern {
 
 /// Beside the operands: kernels, scratch, a copy of the weight for each layout.
-static WorkerLimits limitsFor(const OpDesc& bound) {
+static WorkerLimits limitsFor(const OpDesc& bound, int threads) {
   constexpr double kCopies = 16, kMost = 1e12;
   WorkerLimits limits;
   limits.memoryBytes += static_cast<int64_t>(std::min(kMost, kCopies * minBytesOf(bound)));
-  limits.cpu = lastUsableCpu();
+  if (threads == 1) limits.cpu = lastUsableCpu();
   return limits;
 }
 
@@ -29,7 +29,7 @@ TrialWorker::TrialWorker(const KernelSet& anchor, const OpDesc& op, const DimVal
       operands_(operands),
       bits_(bits),
       options_(std::move(options)),
-      worker_([this](std::string_view request) { return serve(request); }, limitsFor(fixed(op, dims))) {
+      worker_([this](std::string_view request) { return serve(request); }, limitsFor(fixed(op, dims), options_.threads)) {
   for (size_t r = 0; r < BitReference::runs(); ++r) outputs_.push_back(GuardedArray::shared(bits.elements(r) * sizeof(float)));
 }
 
@@ -153,7 +153,7 @@ std::string TrialWorker::serveLoad(const std::string& name, std::string_view byt
   auto kernel = loadArtifact(*artifact, "candidate");
   if (!kernel) return "!" + kernel.error().message;
   KernelSet kernels(options_.plant ? options_.plant(*kernel) : *kernel);
-  auto calls = operands_.bindAll(kernels);
+  auto calls = operands_.bindAll(kernels, options_.threads);
   if (!calls) return "!" + calls.error().message;
   loaded_.emplace(name, Loaded{kernels, std::move(*calls)});
   return "";
@@ -190,17 +190,19 @@ std::string TrialWorker::serveCore() {
 /// The anchor is the kernel without a name.
 std::string TrialWorker::serveTime(const std::string& challenger, int pairs) {
   if (!loaded_.contains("")) {
-    auto calls = operands_.bindAll(anchor_);
+    auto calls = operands_.bindAll(anchor_, options_.threads);
     if (!calls) return "!" + calls.error().message;
     loaded_.emplace("", Loaded{anchor_, std::move(*calls)});
   }
+  if (options_.threads > 1 && options_.runner && !runner_) runner_ = options_.runner(options_.threads);
   Loaded &a = loaded_.at(""), &b = loaded_.at(challenger);
-  TimedCall callA = [&] { a.run(); }, callB = [&] { b.run(); };
+  TimedCall callA = [&] { a.run(runner_); }, callB = [&] { b.run(runner_); };
   if (a.inBlock == 0) a.inBlock = calibrate(callA, kBlockSeconds);
   if (b.inBlock == 0) b.inBlock = calibrate(callB, kBlockSeconds);
   PairSamples samples = samplePairs(callA, a.inBlock, callB, b.inBlock, pairs);
   std::vector<double> numbers = {samples.wallSeconds, samples.coreSeconds, frequencyProbeNs()};
-  for (size_t i = 0; i < samples.a.size(); ++i) numbers.insert(numbers.end(), {samples.a[i], samples.b[i]});
+  auto calls = static_cast<double>(a.rounds[0].size());
+  for (size_t i = 0; i < samples.a.size(); ++i) numbers.insert(numbers.end(), {samples.a[i] / calls, samples.b[i] / calls});
   return {reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(double)};
 }
 

@@ -17,6 +17,9 @@ struct TrialOptions {
   double patienceSeconds = 10;  ///< of a check or a turn of timing, beside what the default takes for the same
   /// For tests: what runs in the worker in a candidate's place.
   std::function<KernelRef(const KernelRef& real)> plant;
+  int threads = 1;  ///< that share a call when it is timed
+  /// More than one: makes, in the worker, what runs tasks on so many.
+  std::function<TaskRunner(int threads)> runner;
 };
 
 /// Kernels are handed over as artifacts; none of their code runs in this process. The worker is forked when it is first needed, sees the
@@ -43,10 +46,14 @@ public:
 private:
   struct Loaded {
     KernelSet kernels;
-    std::vector<KernelCall> calls;  ///< one for each set of weights, run in turn
-    int64_t inBlock = 0;            ///< calls of a block
+    std::vector<std::vector<KernelCall>> rounds;  ///< of calls of every size, one for each set of weights, run in turn
+    int64_t inBlock = 0;                          ///< rounds of a block
     size_t next = 0;
-    void run() { calls[next++ % calls.size()].run(); }
+    void run(const TaskRunner& runner) {
+      for (KernelCall& call : rounds[next++ % rounds.size()])
+        if (runner) call.run(runner);
+        else call.run();
+    }
   };
   // In the worker:
   std::string serve(std::string_view request);
@@ -72,6 +79,7 @@ private:
   std::map<std::string, Loaded> loaded_;  ///< in the worker, by schedule
   std::set<std::string> sent_;            ///< to the worker that runs now
   int64_t sentTo_ = 0;
+  TaskRunner runner_;          ///< in the worker, of more than one thread
   double defaultSeconds_ = 0;  ///< of the runs of a check
   WorkerProcess worker_;
 };

@@ -2,6 +2,7 @@
 #include "tools/quern/bench/BenchOp.h"
 
 #include "tools/quern/bench/BenchPeers.h"
+#include "tools/quern/bench/PoolRunner.h"
 #include "tuner/check/TimingOperands.h"
 
 #include <fmt/format.h>
@@ -12,15 +13,6 @@ namespace {
 
 constexpr double kSeconds = 0.3;
 constexpr double kSettleSeconds = 300e-6;  // beyond what waiting threads spin (Peers.cpp, ThreadPool.cpp)
-
-/// All phases of a call through the pool.
-TaskRunner runnerOf(ThreadPool& pool) {
-  using Task = std::function<void(int thread, int64_t begin, int64_t end)>;
-  return [&pool](int64_t count, const Task& task) {
-    auto piece = [](void* context, int thread, int64_t begin, int64_t end) { (*static_cast<const Task*>(context))(thread, begin, end); };
-    pool.run(count, piece, const_cast<Task*>(&task));
-  };
-}
 
 /// How an op of these flops is called: by the whole pool where it is worth sharing, in pieces where a call is long.
 class Caller {

@@ -2,9 +2,9 @@
 #pragma once
 
 #include "models/Model.h"
-#include "tools/quern/cli/Words.h"
 #include "tuner/Tuner.h"
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,18 +24,30 @@ struct ReplaySettings {
   double seconds = 10;  ///< at most, over all kinds
   Stop stop;
   std::function<void(const std::string& what)> progress;
+  /// Where it is written that it was done: with the same model and the same kernels it is not done again. Null: nowhere.
+  Journal* journal = nullptr;
+  bool again = false;     ///< whatever the journal says
+  int64_t freeBytes = 0;  ///< of memory, to be had; 0: as the machine says
+  /// In place of the clock: so many pairs of runs of the model without (a) and with (b) what was tuned of a kind. Injected by tests.
+  std::function<PairSamples(const std::string& kind, bool prompt, int pairs)> timePairs;
 };
 
-/// `changed`: the ops whose schedule is not the default now. What does not help is taken back in the library's records.
-/// Errors   as Model::load; as TuningDb::add. Fewer rows once `stop` is asked.
-Result<std::vector<ReplayRow>> replayModel(KernelLibrary& library, const ModelSource& source, const std::vector<OpDesc>& changed,
-                                           const ReplaySettings& settings);
+struct Replay {
+  std::vector<ReplayRow> rows;
+  std::string leftOut;  ///< why there are none, or not all; empty: nothing kept it from them
+};
+
+/// `ops`: of the model; those that run what was tuned, and not the default, are replayed. What does not help is taken back in the
+/// library's records. The model is in memory twice; where that does not fit it is left out.
+/// Errors   as Model::load, but for memory; as TuningDb::add. Fewer rows once `stop` is asked.
+Result<Replay> replayModel(KernelLibrary& library, const ModelSource& source, const std::vector<OpDesc>& ops,
+                           const ReplaySettings& settings);
 
 /// Does a kind with these ratios stay? Not where prompts or tokens are surely slower and neither is surely faster, nor where both
 /// together are slower as far as can be seen.
 bool helps(const Spread& prefill, const Spread& decode);
 
 /// For people; empty: nothing was replayed.
-std::string text(const std::vector<ReplayRow>& rows);
+std::string text(const Replay& replay);
 
 }  // namespace quern

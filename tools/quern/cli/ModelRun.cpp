@@ -25,7 +25,7 @@ public:
       auto choice = chosen(op);
       if (!choice) continue;
       wanted.emplace_back(op, choice->schedule);
-      for (const RowClass& few : choice->narrow) wanted.emplace_back(op, few.schedule);
+      for (const SizeClass& small : choice->sized) wanted.emplace_back(op, small.schedule);
     }
     library_.prepare(wanted, threads_);
   }

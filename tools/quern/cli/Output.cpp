@@ -3,12 +3,15 @@
 
 #include "compiler/base/Files.h"
 #include "compiler/base/Log.h"
+#include "compiler/base/Text.h"
 
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace quern {
@@ -22,6 +25,19 @@ Result<void> writeOut(std::string_view text) {
 
 Result<void> writeResult(const std::string& text, const std::string& file) {
   return file.empty() || file == "-" ? writeOut(text) : writeFileAtomically(file, text);
+}
+
+Result<void> checkResultFile(const std::string& file) {
+  if (file.empty() || file == "-" || namedDescriptor(file)) return {};
+  struct stat info{};
+  bool there = ::stat(file.c_str(), &info) == 0;
+  if (there && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return {};  // a device or a pipe
+  if (there && S_ISDIR(info.st_mode)) errno = EISDIR;
+  std::string name;
+  bool good = !(there && S_ISDIR(info.st_mode)) && createBeside(AT_FDCWD, file, 0600, name);
+  if (!good) return machineLacks(fmt::format("{}: cannot write: {}", escaped(file), std::strerror(errno)));
+  ::unlink(name.c_str());
+  return {};
 }
 
 void sayIfBusy(double coreShare, const std::string& so) {

@@ -13,6 +13,9 @@ Result<void> writeOut(std::string_view text);
 /// Writes results: to stdout, quietly ending where nobody reads any more; or to `file` whole.
 Result<void> writeResult(const std::string& text, const std::string& file = "");
 
+/// Whether writeResult will find a place for `file`: asked before work that takes long. Errors: Machine, as writeResult's.
+Result<void> checkResultFile(const std::string& file);
+
 /// A warning where a thread that only computed had less than a core: others run on all of them. `so`: what that means here.
 void sayIfBusy(double coreShare, const std::string& so);
 

@@ -78,10 +78,17 @@ std::string typeName(ElementType type) {
 
 std::string ofSet(const BundleManifest& manifest, const BundleSet& set) {
   const KernelInfo& info = manifest.kernel(set.wide)->info;
-  // `few <= 1 ? X : ...`: the first kernel that takes as many rows.
+  // `dims[0] <= 1 && dims[1] <= 128 ? X : ...`: the first kernel that covers the call.
+  auto within = [&](const std::string& name, int64_t most) {
+    auto dim = std::find(info.dims.begin(), info.dims.end(), name) - info.dims.begin();
+    return most > 0 ? fmt::format("dims[{}] <= {}", dim, most) : std::string();
+  };
   auto choice = [&](const std::string& ending) {
     std::string out;
-    for (const auto& [rows, symbol] : set.narrow) out += fmt::format("dims[{}] <= {} ? {}{} : ", set.rowDim, rows, symbol, ending);
+    for (const auto& [most, symbol] : set.sized) {
+      std::string rows = within(set.dims.rows, most.rows), keys = within(set.dims.keys, most.keys);
+      out += fmt::format("{}{}{} ? {}{} : ", rows, rows.empty() || keys.empty() ? "" : " && ", keys, symbol, ending);
+    }
     return out + set.wide + ending;
   };
   std::string out = fmt::format("\n/* {} on {} */\n", set.op, set.contract);

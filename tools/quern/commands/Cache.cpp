@@ -140,6 +140,7 @@ static Result<int> runCache(std::vector<std::string> args) {
   const std::vector<std::string>& words = line.words();
   const std::vector<std::string> actions = {"path", "list", "verify", "export", "import", "merge"};
   std::string action = words.empty() ? "" : words[0];
+  if (words.empty()) return badCommand(fmt::format("cache: an action is needed: {}", join(actions, " ")));
   if (std::find(actions.begin(), actions.end(), action) == actions.end())
     return badCommand(
         fmt::format("cache: '{}' is no action{}; actions: {}", escaped(action), didYouMean(action, actions), join(actions, " ")));

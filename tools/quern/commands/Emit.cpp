@@ -50,12 +50,11 @@ public:
     auto wide = kernel(library, op, choice.schedule);
     if (!wide) return wide.error();
     const KernelInfo& info = manifest_.kernel(*wide)->info;
-    BundleSet set{"", info.op, info.contract, *wide, {}, 0};
-    set.rowDim = static_cast<size_t>(std::find(info.dims.begin(), info.dims.end(), rowDimOf(op)) - info.dims.begin());
-    for (const RowClass& few : choice.narrow) {
-      auto symbol = kernel(library, op, few.schedule);
+    BundleSet set{"", info.op, info.contract, *wide, {}, sizeDimsOf(op)};
+    for (const SizeClass& small : choice.sized) {
+      auto symbol = kernel(library, op, small.schedule);
       if (!symbol) return symbol.error();
-      set.narrow.emplace_back(few.rows, *symbol);
+      set.sized.emplace_back(small.most, *symbol);
     }
     for (const BundleSet& other : manifest_.sets)
       if (other.op == set.op && other.contract == set.contract) return {};  // an earlier CPU of the same kind

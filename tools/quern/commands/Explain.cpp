@@ -65,7 +65,7 @@ std::string verdictText(const Explanation& e) {
   std::string out = fmt::format("predicted {:.3g} of the default's time, measured {:.3f} ({:.3f} to {:.3f}, {} pairs)\n", own->fitted,
                                 own->ratio.median, own->ratio.low, own->ratio.high, own->pairs);
   if (e.ns > 0) {
-    double ns = e.ns * own->ratio.median, flops = flopsOf(fixed(e.op, e.sample));
+    double ns = e.ns * own->ratio.median, flops = meanOf(e.item, [](const OpDesc& bound) { return flopsOf(bound); });
     out += fmt::format("one call {}{}{}\n", humanTime(ns), e.at.empty() ? "" : " at " + e.at,
                        flops > 0 ? fmt::format(", {:.1f} GFLOP/s", flops / ns) : "");
   }
@@ -89,6 +89,24 @@ std::string candidatesText(const Explanation& e) {
   return out;
 }
 
+/// Which schedule runs for calls up to which size, with what it gains there over the default's choice and over the one for all sizes.
+std::string sizesText(const Explanation& e) {
+  if (e.choice.sized.empty()) return "";
+  std::string out = "\nrows up to  keys up to  vs default  vs the one above  schedule\n";
+  auto most = [](int64_t count) { return count > 0 ? fmt::format("{}", count) : std::string("any"); };
+  auto times = [](double ratio) { return ratio > 0 ? fmt::format("{:.2f}x", ratio) : std::string("-"); };
+  double worst = 1;
+  for (const SizeClass& small : e.choice.sized) {
+    double ratio = 0, regret = 0;
+    for (const TuningRecord& record : e.sizes)
+      if (record.most == small.most) ratio = record.ratio, regret = record.regret;
+    worst = std::max(worst, regret);
+    out += fmt::format("{:>10}  {:>10}  {:>10}  {:>16}  {}\n", most(small.most.rows), most(small.most.keys), times(ratio), times(regret),
+                       text(small.schedule));
+  }
+  return worst > 1 ? out + fmt::format("one schedule for all sizes would take up to {:.2f}x the time of these\n", worst) : out;
+}
+
 std::string textOf(const Explanation& e, const Target& target) {
   Bound bound = boundOf(e.cost);
   std::string out = fmt::format("{}\ncpu {}\n{} ({}){}\n\n", text(e.op), target.name, text(e.choice.schedule), e.choice.from,
@@ -96,17 +114,7 @@ std::string textOf(const Explanation& e, const Target& target) {
   out += verdictText(e);
   out += fmt::format("bound     {} take {} of its predicted time: {}\n\n", bound.what, percent(bound.part), text(e.cost));
   out += countsText(e);
-  if (!e.choice.narrow.empty()) {
-    out += "\nrows up to  schedule\n";
-    for (const RowClass& few : e.choice.narrow) {
-      double ratio = 0;
-      for (const TuningRecord& record : e.rows)
-        if (record.rows == few.rows) ratio = record.ratio;
-      out += fmt::format("{:>10}  {}{}\n", few.rows, text(few.schedule),
-                         ratio > 0 ? fmt::format(" ({:.2f}x of the winner there)", ratio) : " (default)");
-    }
-  }
-  return out + candidatesText(e);
+  return out + sizesText(e) + candidatesText(e);
 }
 
 Json jsonOf(const Explanation& e, const Target& target) {
@@ -120,7 +128,12 @@ Json jsonOf(const Explanation& e, const Target& target) {
                           {"high", c.ratio.high},
                           {"pairs", c.pairs},
                           {"outcome", c.outcome}});
-  for (const RowClass& few : e.choice.narrow) table.push_back({{"rows", few.rows}, {"schedule", text(few.schedule)}});
+  for (const SizeClass& small : e.choice.sized) {
+    Json row = {{"rows", small.most.rows}, {"keys", small.most.keys}, {"schedule", text(small.schedule)}};
+    for (const TuningRecord& record : e.sizes)
+      if (record.most == small.most) row["speed_vs_default"] = record.ratio, row["regret"] = record.regret;
+    table.push_back(std::move(row));
+  }
   int64_t failed = 0;
   for (const auto& [rule, count] : e.account.pruned) pruned[rule] = count;
   for (const auto& [reason, count] : e.failed) failedBy[reason] = count, failed += count;

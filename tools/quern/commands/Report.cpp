@@ -123,6 +123,9 @@ static Result<int> runReport(std::vector<std::string> args) {
   if (!records) return records.error();
   auto benched = readBenchFiles(line.all("bench"));
   if (!benched) return benched.error();
+  if (auto good = checkResultFile(line.get("output")); !good) return good.error();
+  if (line.has("pictures"))
+    if (auto good = makeDirectories(line.get("pictures")); !good) return good.error();
   auto library = libraryOf(line, false);
   if (!library) return library.error();
   Stop stop = interruption();

@@ -83,10 +83,10 @@ void fillCounts(OpFacts& facts, const Explanation& e) {
 }
 
 void fillRows(OpFacts& facts, const Explanation& e) {
-  for (const RowClass& few : e.choice.narrow) {
-    RowFacts row{std::to_string(few.rows), text(few.schedule), 0};
-    for (const TuningRecord& record : e.rows)
-      if (record.rows == few.rows) row.speed = record.ratio;
+  for (const SizeClass& small : e.choice.sized) {
+    RowFacts row{text(small.most), text(small.schedule), 0, 0};
+    for (const TuningRecord& record : e.sizes)
+      if (record.most == small.most) row.speed = record.ratio, row.regret = record.regret;
     facts.rows.push_back(std::move(row));
   }
 }
@@ -119,13 +119,13 @@ MachineFacts machineFacts(const Target& target, const Ceilings& ceilings, const 
 }
 
 OpFacts opFacts(KernelLibrary& library, const Explanation& e, const Ceilings* ceilings, const std::vector<BenchedRow>& benched) {
-  OpDesc bound = fixed(e.op, e.sample);
   std::string byDefault = text(defaultSchedule(e.op, library.target()));
   OpFacts facts;
   facts.op = text(e.op), facts.at = e.at, facts.schedule = text(e.choice.schedule), facts.from = e.choice.from, facts.date = e.date;
-  facts.flops = flopsOf(bound), facts.bytes = minBytesOf(bound);
+  facts.flops = meanOf(e.item, [](const OpDesc& bound) { return flopsOf(bound); });
+  facts.bytes = meanOf(e.item, [](const OpDesc& bound) { return minBytesOf(bound); });
   facts.defaultNs = e.ns;
-  facts.leastNs = ceilings != nullptr ? rooflineNs(bound, *ceilings) : 0;
+  facts.leastNs = ceilings != nullptr ? meanOf(e.item, [&](const OpDesc& bound) { return rooflineNs(bound, *ceilings); }) : 0;
   Bound most = boundOf(e.cost);
   facts.bound = fmt::format("{} take {:.0f} % of its predicted time", most.what, 100 * most.part);
   facts.cost = text(e.cost);

@@ -5,6 +5,7 @@
 #include "compiler/target/UsableCpus.h"
 #include "tools/quern/bench/Replay.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/commands/TuneRegime.h"
 #include "tools/quern/commands/TuneText.h"
 #include "tools/quern/cli/Json.h"
 #include "tools/quern/cli/ModelOpen.h"
@@ -39,7 +40,7 @@ Result<double> parseSeconds(const std::string& given) {
     if (value && *value > 0 && std::isfinite(*value)) return *value * scale;
     break;
   }
-  return badCommand(fmt::format("tune: --budget {} is not a time such as 60s or 2m", escaped(given)));
+  return badCommand(fmt::format("tune: --budget {} is not a time such as 60s or 2m", given.empty() ? "''" : escaped(given)));
 }
 
 void showProgress(const TuneProgress& p) {
@@ -56,7 +57,8 @@ Result<Shard> parseShard(const std::string& given) {
   size_t slash = given.find('/');
   auto which = parseInt(given.substr(0, slash)), of = slash == std::string::npos ? which : parseInt(given.substr(slash + 1));
   bool good = slash != std::string::npos && which && of && *which >= 1 && *which <= *of && *of <= 1000000;
-  if (!good) return badCommand(fmt::format("tune: --shard {} is not a part such as 1/4, 2/4 ... 4/4", escaped(given)));
+  if (!good)
+    return badCommand(fmt::format("tune: --shard {} is not a part such as 1/4, 2/4 ... 4/4", given.empty() ? "''" : escaped(given)));
   return Shard{static_cast<size_t>(*which), static_cast<size_t>(*of)};
 }
 
@@ -98,6 +100,16 @@ void noteSpace(const SearchSpace& space, const Workload& workload) {
   }
 }
 
+/// Ops that run what is pinned, whatever was found.
+void warnOfPinned(const std::vector<TuneOutcome>& outcomes, const KernelLibrary& library) {
+  for (const TuneOutcome& o : outcomes) {
+    auto op = parseOp(o.op);
+    auto choice = op ? library.choose(*op) : Result<ScheduleChoice>(op.error());
+    if (choice && choice->from == "pinned")
+      logWarning(fmt::format("{} is pinned: it runs {}, whatever is found; --unpin frees it", o.op, text(choice->schedule)));
+  }
+}
+
 /// Ops that no other schedule was legal for.
 void warnAbout(const std::vector<TuneOutcome>& outcomes, const SearchSpace& space, const Target& target) {
   for (const TuneOutcome& o : outcomes) {
@@ -112,11 +124,13 @@ void warnAbout(const std::vector<TuneOutcome>& outcomes, const SearchSpace& spac
 void sayWhatIsLeft(const std::vector<TuneOutcome>& outcomes, const std::string& last) {
   auto count = [&](auto&& is) { return static_cast<size_t>(std::count_if(outcomes.begin(), outcomes.end(), is)); };
   size_t done = count([](const TuneOutcome& o) { return o.skipped || o.finished; }),
-         unreached = count([](const TuneOutcome& o) { return !o.reached; });
-  if (done == outcomes.size() && last != "interrupted") return;
+         unreached = count([](const TuneOutcome& o) { return !o.reached; }),
+         unconfirmed = count([](const TuneOutcome& o) { return o.unconfirmed; });
+  if (done == outcomes.size() && unconfirmed == 0 && last != "interrupted") return;
   std::string rest =
       unreached == 0 ? ""
                      : fmt::format("; {} not reached, {} default schedule", unreached, unreached == 1 ? "it runs its" : "they run their");
+  if (unconfirmed > 0) rest += fmt::format("; {} yet to meet the default once more", counted(unconfirmed, "winner"));
   std::fprintf(stderr, "quern: %s: %zu of %s tuned%s; the same command goes on\n", last.c_str(), done,
                counted(outcomes.size(), "op").c_str(), rest.c_str());
 }
@@ -126,11 +140,14 @@ void sayWhatIsLeft(const std::vector<TuneOutcome>& outcomes, const std::string& 
 Result<std::vector<Schedule>> readCandidates(const std::string& file, const OpDesc& op, const Target& target) {
   auto bytes = readFile(file);
   if (!bytes) return bytes.error();
+  constexpr size_t kLongestSchedule = 1000;
   std::vector<Schedule> schedules;
   std::vector<std::string> lines = split(*bytes, '\n');
   for (size_t i = 0; i < lines.size(); ++i) {
     std::string given(trim(std::string_view(lines[i]).substr(0, lines[i].find('#'))));
     if (given.empty()) continue;
+    if (given.size() > kLongestSchedule)
+      return badInput(fmt::format("{}:{}: {} characters; a schedule has {} at most", escaped(file), i + 1, given.size(), kLongestSchedule));
     auto schedule = parseSchedule(given, op, target);
     if (!schedule) return badInput(fmt::format("{}:{}: {}", escaped(file), i + 1, schedule.error().message));
     schedules.push_back(*schedule);
@@ -141,7 +158,18 @@ Result<std::vector<Schedule>> readCandidates(const std::string& file, const OpDe
   return schedules;
 }
 
+/// Errors   BadCommand: flags about a search.
+Result<void> checkPinFlags(const CommandLine& line) {
+  const char* own = line.has("pin") ? "pin" : "unpin";
+  for (const char* flag : {"suite", "baseline", "model", "budget", "effort", "space", "again", "shard", "samples", "candidates", "json",
+                           "at", "cache-state", "threads"})
+    if (line.has(flag)) return badCommand(fmt::format("tune: --{} is about one schedule of an OP; --{} does not go with that", own, flag));
+  if (line.has("pin") && line.has("unpin")) return badCommand("tune: one of --pin and --unpin");
+  return {};
+}
+
 Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library, const Stop& stop) {
+  if (auto good = checkPinFlags(line); !good) return good.error();
   if (line.words().empty()) return badCommand("tune: --pin and --unpin need an OP");
   auto entry = opFromWords(line.words());
   if (!entry) return entry.error();
@@ -157,44 +185,43 @@ Result<int> pinOrUnpin(const CommandLine& line, KernelLibrary& library, const St
 
 }  // namespace
 
-static Json withReplay(Json json, const std::vector<ReplayRow>& rows) {
+static Json withReplay(Json json, const Replay& replay) {
   auto spread = [](const Spread& of) { return Json{{"ratio", of.median}, {"low", of.low}, {"high", of.high}}; };
   Json list = Json::array();
-  for (const ReplayRow& row : rows)
+  for (const ReplayRow& row : replay.rows)
     list.push_back({{"kernels", row.kind},
                     {"ops", row.ops.size()},
                     {"prefill", spread(row.prefill)},
                     {"decode", spread(row.decode)},
                     {"taken_back", row.takenBack}});
-  if (!rows.empty()) json["replay"] = list;
+  if (!replay.rows.empty()) json["replay"] = list;
+  if (!replay.leftOut.empty()) json["replay_left_out"] = replay.leftOut;
   return json;
 }
 
 /// Of a model: whether what was tuned helps in it. Bench of ops alone cannot know.
-static Result<std::vector<ReplayRow>> replayOf(const CommandLine& line, KernelLibrary& library, const std::vector<TuneOutcome>& outcomes,
-                                               const TuneOptions& options, double seconds) {
-  std::vector<OpDesc> changed;
-  for (const TuneOutcome& outcome : outcomes) {
-    auto op = parseOp(outcome.op);
-    if (!op || outcome.skipped || !outcome.reached) continue;
-    auto choice = library.choose(*op);
-    if (choice && choice->from == "tuned") changed.push_back(*op);
-  }
+static Result<Replay> replayOf(const CommandLine& line, KernelLibrary& library, const std::vector<TuneOutcome>& outcomes,
+                               const TuneOptions& options, double seconds) {
+  std::vector<OpDesc> ops;
+  for (const TuneOutcome& outcome : outcomes)
+    if (auto op = parseOp(outcome.op); op && outcome.reached) ops.push_back(*op);
   auto source = openModelOf(line);
   if (!source) return source.error();
   ReplaySettings settings;
   settings.threads = usableCpus();
   settings.seconds = seconds;
   settings.stop = options.stop;
+  settings.journal = options.journal;
+  settings.again = options.retune;
   if (options.progress)
     settings.progress = [](const std::string& what) { std::fprintf(stderr, "\r\033[Kin the model, with and without: %s", what.c_str()); };
-  auto rows = replayModel(library, *source, changed, settings);
+  auto replay = replayModel(library, *source, ops, settings);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
-  return rows;
+  return replay;
 }
 
 static void tuneFlags(CommandLine& line) {
-  line.common({"cpu", "cache", "json"})
+  line.common({"cpu", "cache", "json", "threads"})
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
   modelFlag(line, "every op of a model")
@@ -206,6 +233,7 @@ static void tuneFlags(CommandLine& line) {
   line.toggle("again", "also what has been tuned before");
   line.value("shard", "I/N", "", "only part I of N of the ops: for several machines, or tasks of a job array; cache merge joins them")
       .value("samples", "FILE", "", "every sample as CSV: op, schedule, turn, pair, ratio");
+  regimeFlags(line);
   line.value("candidates", "FILE", "", "of OP: these schedules, one a line, in place of the space's; verified and timed like those");
 }
 
@@ -238,7 +266,10 @@ static Result<void> narrowTo(const CommandLine& line, const Target& target, Work
   if (line.has("shard")) {
     auto shard = parseShard(line.get("shard"));
     if (!shard) return shard.error();
+    size_t all = workload.items.size();
     keepShard(workload, *shard);
+    if (workload.items.empty())
+      logWarning(fmt::format("tune: part {} has nothing to do: {} in all", escaped(line.get("shard")), counted(all, "op")));
   }
   for (const WorkloadItem& item : workload.items)
     if (auto fits = checkMemory(fixed(item.op, item.sample), 8); !fits) return fits;
@@ -257,13 +288,14 @@ static Result<int> tuneAndSay(const CommandLine& line, KernelLibrary& library, W
   auto outcomes = tuneWorkload(library, space, std::move(workload), options);
   if (options.progress) std::fprintf(stderr, "\r\033[K");
   if (!outcomes) return outcomes.error();
-  std::vector<ReplayRow> replayed;
+  Replay replayed;
   if (replays && !options.stop.asked()) {
-    auto rows = replayOf(line, library, *outcomes, options, replaySeconds);
-    if (!rows) return rows.error();
-    replayed = std::move(*rows);
+    auto done = replayOf(line, library, *outcomes, options, replaySeconds);
+    if (!done) return done.error();
+    replayed = std::move(*done);
   }
   warnAbout(*outcomes, space, library.target());
+  warnOfPinned(*outcomes, library);
   if (line.has("json"))
     if (auto good = writeResult(jsonText(withReplay(jsonOf(*outcomes), replayed)), line.get("json")); !good) return good.error();
   if (line.get("json") != "-")
@@ -281,6 +313,8 @@ static Result<int> runTune(std::vector<std::string> args) {
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   auto options = tuneOptionsOf(line);
   if (!options) return options.error();
+  for (const char* file : {"json", "samples"})
+    if (auto good = checkResultFile(line.get(file)); !good) return good.error();
   auto library = libraryOf(line, true);
   if (!library) return library.error();
   options->stop = interruption();
@@ -289,6 +323,7 @@ static Result<int> runTune(std::vector<std::string> args) {
   if (!workload) return workload.error();
   auto space = readSearchSpace(line.get("space"));
   if (!space) return space.error();
+  if (auto good = setRegime(line, *workload, *options); !good) return good.error();
   if (auto good = narrowTo(line, (*library)->target(), *workload, *options); !good) return good.error();
   noteSpace(*space, *workload);
   if (!(*library)->cache().enabled()) logWarning("without a cache what is tuned is shown and not kept");

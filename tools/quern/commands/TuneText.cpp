@@ -30,7 +30,7 @@ TuneSummary summaryOf(const std::vector<TuneOutcome>& outcomes) {
       s.mostGain = std::max(s.mostGain, o.speedup);
       logs += std::log(o.speedup);
       ++s.faster;
-    } else {
+    } else if (o.finished) {
       ++s.stands;
       s.tried += static_cast<int64_t>(o.candidates.size());
       if (o.ratio.low > 0) s.within = std::max(s.within, 1 / o.ratio.low - 1);
@@ -49,9 +49,10 @@ std::string text(const TuneSummary& s) {
   if (s.stands > 0)
     out += fmt::format("{} at the default: the best of {} tried; none is faster by more than {:.1f} % (95 % certain)\n",
                        counted(s.stands, "op"), counted(static_cast<size_t>(s.tried), "schedule"), 100 * s.within);
-  if (s.noisy > 0) out += fmt::format("{} of these with low confidence: {}; tune again (--again) when it is quiet\n", s.noisy, s.noise);
+  if (s.noisy > 0)
+    out += fmt::format("{} with low confidence: {}; tune again (--again) when it is quiet\n", counted(s.noisy, "op"), s.noise);
   if (s.untimed > 0) out += fmt::format("{} predicted, not timed: nothing is recorded\n", counted(s.untimed, "op"));
-  if (s.cutShort > 0) out += fmt::format("{} of these cut short: the same command goes on\n", s.cutShort);
+  if (s.cutShort > 0) out += fmt::format("{} cut short: the same command goes on\n", counted(s.cutShort, "op"));
   if (s.unreached > 0) out += fmt::format("{} not reached\n", counted(s.unreached, "op"));
   if (s.before > 0) out += fmt::format("{} tuned before: --again looks again\n", counted(s.before, "op"));
   if (s.ops > 1 && s.workloadGain != 1) out += fmt::format("the whole, by calls times time: {:.2f}x\n", s.workloadGain);

@@ -14,7 +14,7 @@
 
 namespace quern {
 
-static WorkloadItem itemOf(const OpDesc& op, double priority) { return {op, usualDims(op), 1, CacheState::Hot, priority}; }
+static WorkloadItem itemOf(const OpDesc& op, double priority) { return {op, usualDims(op), 1, CacheState::Hot, priority, {}, 1}; }
 
 Workload opWorkload(const OpDesc& op) { return {text(op), {itemOf(op, 1)}}; }
 
@@ -68,6 +68,16 @@ static void setCacheStates(Workload& forward, const Target& target) {
     if (weightBytes(fixed(item.op, item.sample)) > 0) item.cacheState = CacheState::ColdWeights;
 }
 
+/// The recorded forwards run prompt .. prompt + steps - 1 rows, each as often: the first, the last and what is halfway between.
+static void mixSteps(WorkloadItem& item, const RecordModel& model) {
+  if (item.sample.empty() || model.steps < 2) return;
+  for (int64_t rows : {model.prompt, model.prompt + model.steps / 2, model.prompt + model.steps - 1}) {
+    SizePoint size{item.sample, 1};
+    for (auto& [name, value] : size.dims) value = rows;
+    if (item.sizes.empty() || text(item.sizes.back().dims) != text(size.dims)) item.sizes.push_back(std::move(size));
+  }
+}
+
 Result<Workload> baselineWorkload(const std::string& nameOrPath, const Target& target) {
   auto path = findConfig("baselines", nameOrPath);
   if (!path) return path.error();
@@ -79,9 +89,9 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath, const Target& t
   for (const RecordModel& model : record->models) {
     auto config = configOf(model, record->seed);
     if (!config) return config.error();
-    // The recorded forwards run prompt .. prompt + steps - 1 rows: tune in the middle of them.
-    auto forward = workloadOf(randomModel(*config, false), model.prompt + model.steps / 2);
+    auto forward = workloadOf(randomModel(*config, false), model.prompt + model.steps - 1);
     if (!forward) return forward.error();
+    for (WorkloadItem& item : forward->items) mixSteps(item, model);
     setCacheStates(*forward, target);
     for (WorkloadItem item : forward->items) {
       item.priority = longest(model.ms);
@@ -97,7 +107,9 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath, const Target& t
 }
 
 Result<Workload> modelWorkload(const ModelSource& source, const Target& target) {
-  auto forward = workloadOf(source, std::min<int64_t>(kUsualRows, source.config.context));
+  // A prompt at the end of a long text: what is shorter has decisions of its own (tuner/SizeTable.h).
+  int64_t positions = std::min(kUsualKeys, source.config.context), rows = std::min(kUsualRows, positions);
+  auto forward = workloadOf(source, rows, positions - rows);
   if (forward) setCacheStates(*forward, target);
   return forward;
 }

@@ -1,0 +1,92 @@
+// tuner/SizeTable.cpp — see SizeTable.h.
+#include "tuner/SizeTable.h"
+
+#include <algorithm>
+
+namespace quern {
+
+std::vector<std::pair<SizeBound, DimValues>> tunedSizes(const WorkloadItem& item) {
+  constexpr int64_t kRows[] = {1, 2, 4, 8, 16}, kKeys[] = {32, 128, 512, 2048};
+  constexpr int64_t kFewRows[] = {4, 16};  // whatever the keys: a token of several texts, drafts
+  SizeDims names = sizeDimsOf(item.op);
+  std::vector<std::pair<SizeBound, DimValues>> sizes;
+  auto add = [&](int64_t rows, int64_t keys) {
+    DimValues dims = item.sample;
+    if (rows > 0) dims[names.rows] = rows;
+    if (keys > 0) dims[names.keys] = keys;
+    // Causal rows have as many keys at least.
+    if (!names.rows.empty() && !names.keys.empty() && dims[names.rows] > dims[names.keys]) dims[names.rows] = dims[names.keys];
+    sizes.push_back({{rows, keys}, dims});
+  };
+  if (names.keys.empty()) {
+    if (!names.rows.empty())
+      for (int64_t rows : kRows) add(rows, 0);
+    return sizes;
+  }
+  auto addKeys = [&](int64_t rows) {
+    for (int64_t keys : kKeys)
+      if (keys < item.sample.at(names.keys)) add(rows, keys);
+  };
+  if (!names.rows.empty()) {
+    addKeys(1);
+    add(1, 0);
+    for (int64_t rows : kFewRows)
+      if (rows < item.sample.at(names.rows)) add(rows, 0);
+  }
+  addKeys(0);
+  return sizes;
+}
+
+/// What is recorded says as much without these: each falls to a later one of the same schedule, at its largest call and at its smallest.
+static void leaveOut(SizeTable& table, const Schedule& base, bool someNeeded) {
+  auto scheduleAt = [&](size_t from, int64_t rows, int64_t keys) {
+    for (size_t i = from; i < table.records.size(); ++i)
+      if (table.records[i].most.covers(rows, keys)) return table.records[i].schedule;
+    return text(base);
+  };
+  for (size_t i = table.records.size(); i > 0; --i) {
+    const TuningRecord& own = table.records[i - 1];
+    auto most = [](int64_t bound) { return bound > 0 ? bound : INT64_MAX; };
+    bool same = scheduleAt(i, most(own.most.rows), most(own.most.keys)) == own.schedule && scheduleAt(i, 1, 1) == own.schedule;
+    bool last = someNeeded && table.records.size() == 1;  // no records would mean: the defaults
+    if (same && !last) table.records.erase(table.records.begin() + static_cast<std::ptrdiff_t>(i - 1));
+  }
+}
+
+Result<SizeTable> tuneSizes(const OpContest::Tools& tools, const SearchSpace& space, const WorkloadItem& item, const Schedule& base,
+                            const TuneOptions& options, const TuneTimes& times, const TuneProgress& progress) {
+  SizeTable table, cutShort;
+  cutShort.finished = false;
+  if (options.effort == Effort::Estimate) return table;
+  const Target& target = tools.library.target();
+  std::vector<SizeClass> defaults = defaultSizeClasses(item.op, base, target);
+  std::vector<Schedule> first = {base};
+  for (const auto& [most, dims] : tunedSizes(item)) {
+    if (times.candidates.asked()) return cutShort;
+    WorkloadItem small = item;
+    small.sample = dims;
+    small.sizes.clear();
+    const SizeClass* own = classFor(defaults, item.op, dims);
+    const Schedule& anchor = own == nullptr ? base : own->schedule;
+    OpContest contest(tools, small, options, times);
+    // As many rows as the sample's want what many rows want; fewer have a space of their own.
+    std::vector<Candidate> candidates = most.rows > 0 ? narrowCandidatesOf(space, base, item.op, dims, target, times.candidates)
+                                                      : candidatesOf(space, item.op, dims, target, times.candidates);
+    auto outcome = contest.runSmall(first, std::move(candidates), anchor, progress);
+    if (!outcome) return outcome.error();
+    if (!outcome->finished || outcome->medianNs == 0) return cutShort;
+    TuningRecord record = contest.record();
+    record.most = most;
+    record.regret = contest.timeOver(base);
+    table.records.push_back(std::move(record));
+    table.closings.push_back(contest.closing());
+    table.verified.emplace_back(contest.winner(), contest.certificate("few rows"));
+    if (std::find(first.begin(), first.end(), contest.winner()) == first.end()) first.push_back(contest.winner());
+  }
+  std::stable_sort(table.records.begin(), table.records.end(),
+                   [](const TuningRecord& a, const TuningRecord& b) { return a.most < b.most; });
+  leaveOut(table, base, !defaults.empty());
+  return table;
+}
+
+}  // namespace quern
