@@ -166,7 +166,7 @@ bool OpContest::stage(std::vector<Candidate> candidates, size_t most, TuneProgre
   }
   most = std::min(most, candidates.size());
   progress.candidates += most;
-  for (size_t place = 0; place < candidates.size(); ++place) candidates[place].place = place + 1;
+  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].place = entrants_.size() + i;
   if (!fitted_) {
     OpDesc bound = fixed(item_.op, item_.sample);
     std::vector<OpExperience> others = experienceOf(journal_, item_.op, library_.target(), part_, log_->id());
