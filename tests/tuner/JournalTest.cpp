@@ -2,6 +2,7 @@
 #include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "tests/Support.h"
+#include "tuner/Transfer.h"
 #include "tuner/Tuner.h"
 #include "tuner/records/Journal.h"
 
@@ -171,6 +172,23 @@ TEST_CASE("an op whose text has quotes is found again") {
   CHECK(RunLog(*again, quoted).continues());
   CHECK(again->lines([&](const TuneQuestion& q) { return q == asWritten(quoted); }).size() == 2);
   CHECK_FALSE(RunLog(*again, question()).continues());
+}
+
+TEST_CASE("what a similar op found is taken from its own run, whichever runs began before that ended") {
+  KernelLibrary library(hostTarget(), {});
+  Journal journal;
+  auto asked = [&](const char* given) { return TuneQuestion{text(op(given)), "", "", tuningCpu(library.target()), "0123", "measure"}; };
+  RunLog similar(journal, asked("gelu x=40"));
+  REQUIRE(similar.add(turn({0.5})));
+  RunLog another(journal, asked("softmax x=16x40"));
+  REQUIRE(another.add(turn({0.5})));
+  JournalLine won;
+  won.schedule = "lanes=4 unroll=3";
+  REQUIRE(similar.end(won));
+  auto found = foundElsewhere(library, journal, op("gelu x=48"));
+  REQUIRE(found.size() == 1);
+  CHECK(text(found[0]).starts_with("lanes=4 unroll=3 "));
+  CHECK(foundElsewhere(library, journal, op("layernorm x=16x40")).empty());
 }
 
 TEST_CASE("killed at any moment, the tuner goes on: nothing finished is done again, and the answer is the same") {
