@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <fstream>
@@ -66,6 +67,7 @@ void tuneAll(const std::string& cache, int* asked) {
 
 /// In a process of its own, killed after so many seconds. True: it was done before that.
 bool tunedWithin(double seconds, const std::string& cache, int* asked) {
+  std::fflush(nullptr);  // or the child prints again what the test has printed
   pid_t child = ::fork();
   if (child == 0) tuneAll(cache, asked);
   double until = nowSeconds() + seconds;
