@@ -232,7 +232,7 @@ static void tuneFlags(CommandLine& line) {
       .toggle("unpin", "free OP again");
   line.toggle("again", "also what has been tuned before");
   line.value("shard", "I/N", "", "only part I of N of the ops: for several machines, or tasks of a job array; cache merge joins them")
-      .value("samples", "FILE", "", "every sample as CSV: op, schedule, turn, pair, ratio");
+      .value("samples", "FILE", "", "every sample as CSV: op, at, anchor, schedule, turn, pair, ratio, anchor_ns");
   regimeFlags(line);
   line.value("candidates", "FILE", "", "of OP: these schedules, one a line, in place of the space's; verified and timed like those");
 }
