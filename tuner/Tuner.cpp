@@ -69,7 +69,11 @@ bool alreadyTuned(KernelLibrary& library, const OpDesc& op, Effort effort) {
 Result<TuneOutcome> tuneOne(const OpContest::Tools& tools, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
                             const TuneTimes& times, const TuneProgress& progress) {
   KernelLibrary& library = tools.library;
-  OpContest contest(tools, item, options, times);
+  // Where time is short, what runs for small calls has a part of it.
+  constexpr double kMainPart = 0.6;
+  bool sized = !tunedSizes(item).empty() && std::isfinite(times.candidates.secondsLeft());
+  TuneTimes main{sized ? times.candidates.within(kMainPart * times.candidates.secondsLeft()) : times.candidates, times.all};
+  OpContest contest(tools, item, options, main);
   auto outcome = contest.run(space, foundBefore(library, item.op, !options.candidates.empty()), progress);
   if (!outcome || !outcome->reached) return outcome;
   auto sizes = tuneSizes(tools, space, item, contest.winner(), options, times, progress);
@@ -126,12 +130,12 @@ std::vector<double> weightsOf(const Workload& workload, const Target& target) {
   return weights;
 }
 
-/// Seconds for op `i` of those that are left: an even share, and one by its weight; what it does not use the next ones have.
+/// Seconds for op `i` of those that are left: half of an even share, and half of one by its weight; what it does not use the next ones have.
 double shareOf(const std::vector<double>& weights, size_t i, double left) {
   constexpr double kLeastShare = 0.3;
   auto begin = weights.begin() + static_cast<std::ptrdiff_t>(i);
   double sum = std::accumulate(begin, weights.end(), 0.0), even = 1 / static_cast<double>(weights.size() - i);
-  return std::max(kLeastShare, left * std::min(1.0, even + weights[i] / sum));
+  return std::max(kLeastShare, left * (even + weights[i] / sum) / 2);
 }
 
 /// As it was recorded.
@@ -195,6 +199,8 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
   bool budget = options.budgetSeconds > 0;
   std::vector<double> weights = weightsOf(workload, library.target());
   if (budget) all = all.within(options.budgetSeconds);
+  constexpr double kMeetings = 0.08;  // of the budget, for the winners to meet the defaults once more
+  double meetings = kMeetings * options.budgetSeconds;
   for (size_t i = 0; i < workload.items.size(); ++i) {
     const WorkloadItem& item = workload.items[i];
     if (!options.retune && alreadyTuned(library, item.op, options.effort)) {
@@ -208,7 +214,7 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
     }
     double left = budget ? all.secondsLeft() : 0;
     auto remaining = static_cast<double>(workload.items.size() - i);
-    Stop share = budget ? all.within(shareOf(weights, i, left)) : all;
+    Stop share = budget ? all.within(shareOf(weights, i, left - meetings)) : all;
     double pace = outcomes.empty() ? 0 : (nowSeconds() - start) / static_cast<double>(outcomes.size()) * remaining;
     TuneProgress progress{i, workload.items.size(), text(item.op), 0, 0, 1, budget ? left : pace};
     auto outcome = tuneOne(tools, space, item, options, {share, all}, progress);
