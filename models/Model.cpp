@@ -57,12 +57,16 @@ Result<ForwardCost> ForwardCost::of(const ModelSource& source) {
 }
 
 double ForwardCost::flops(const PlanSizes& sizes) const {
+  return sum(sizes, [](const OpDesc& bound) { return flopsOf(bound); });
+}
+
+double ForwardCost::sum(const PlanSizes& sizes, const std::function<double(const OpDesc& bound)>& figure) const {
   double all = 0;
   for (const Step& step : steps_) {
     DimValues values;
     std::vector<std::string> names = runtimeDims(step.op);
     for (size_t i = 0; i < names.size(); ++i) values[names[i]] = valueOf(step.dims[i], sizes);
-    all += flopsOf(fixed(step.op, values));
+    all += figure(fixed(step.op, values));
   }
   return all;
 }

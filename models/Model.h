@@ -34,6 +34,8 @@ public:
   static Result<ForwardCost> of(const ModelSource& source);
   /// Floating point operations of one forward.
   double flops(const PlanSizes& sizes) const;
+  /// A figure of every op, added up; all dimensions known.
+  double sum(const PlanSizes& sizes, const std::function<double(const OpDesc& bound)>& figure) const;
 
 private:
   struct Step {

@@ -128,7 +128,7 @@ public:
   bool add(Schedule schedule) {
     if (!seeFirst(schedule)) return false;
     ScheduleCost cost = costOf(schedule, bound_, target_);
-    candidates_.push_back({std::move(schedule), cost});
+    candidates_.push_back({std::move(schedule), cost, 0, false, 0});
     return true;
   }
   /// Empty: legal, and to be compared with `base`.
@@ -188,7 +188,7 @@ SpaceAccount accountOf(const SearchSpace& space, const OpDesc& op, const DimValu
   }
   // The best of each kind, then the others: what is timed at all differs in what matters.
   std::vector<Candidate> others;
-  account.candidates = {{base, costOf(base, list.bound(), target)}};
+  account.candidates = {{base, costOf(base, list.bound(), target), 0, false, 0}};
   std::set<std::string> kinds;
   for (Candidate& candidate : list.inOrder())
     (kinds.insert(kindOf(candidate.schedule)).second ? account.candidates : others).push_back(std::move(candidate));

@@ -3,6 +3,7 @@
 
 #include "compiler/base/Text.h"
 #include "compiler/op/Workload.h"
+#include "tuner/Experience.h"
 
 #include <algorithm>
 #include <boost/multiprecision/cpp_int.hpp>
@@ -76,6 +77,53 @@ std::vector<double> ranksOf(const std::vector<double>& values) {
   return ranks;
 }
 
+/// Of times measured twice as often as each half of theirs (Spearman and Brown): what half of a sample says of the other.
+double repeatOf(const std::vector<std::vector<double>>& ratios) {
+  std::vector<std::pair<double, double>> halves;
+  for (const std::vector<double>& each : ratios) {
+    std::vector<double> even, odd;
+    for (size_t i = 0; i < each.size(); ++i) (i % 2 == 0 ? even : odd).push_back(each[i]);
+    if (!odd.empty()) halves.emplace_back(spreadOf(even).median, spreadOf(odd).median);
+  }
+  double half = spearmanOf(halves);
+  return half > 0 ? 2 * half / (1 + half) : half;
+}
+
+/// Fits the costs without this op, and without each of its schedules.
+void addOrder(Explanation& e, const Known& known, const TuneQuestion& asked, const Journal& journal, const Target& target) {
+  std::vector<OpExperience> all = experienceOf(journal, e.op, target), others;
+  const OpExperience* own = nullptr;
+  for (const OpExperience& each : all) {
+    if (each.op != asked.op) others.push_back(each);
+    else if (each.at == known.at) own = &each;
+  }
+  if (own == nullptr) return;
+  FittedOrder without(own->context, others, target), with(own->context, std::move(others), target);
+  std::vector<std::pair<ExplainedCandidate*, FitPoint>> timed;
+  std::vector<Schedule> schedules;
+  std::vector<std::vector<double>> ratios;
+  for (ExplainedCandidate& candidate : e.candidates) {
+    auto found = own->schedules.find(candidate.schedule);
+    auto schedule = parseSchedule(candidate.schedule, own->context.bound, target);
+    if (candidate.ratio.median == 0 || found == own->schedules.end() || !schedule) continue;
+    with.took(*schedule, candidate.ratio, candidate.pairs);
+    schedules.push_back(*schedule);
+    ratios.push_back(known.ratios.at(candidate.schedule));
+    timed.emplace_back(&candidate, found->second.point);
+  }
+  std::vector<CostFit::Guess> alone = without.guess(schedules), leftOut = with.leftOut();
+  std::vector<std::pair<double, double>> fitted, fromOthers, costs, met;
+  for (size_t i = 0; i < timed.size(); ++i) {
+    ExplainedCandidate& candidate = *timed[i].first;
+    candidate.fitted = leftOut[i].ratio;
+    fitted.emplace_back(leftOut[i].ratio, candidate.ratio.median);
+    fromOthers.emplace_back(alone[i].ratio, candidate.ratio.median);
+    costs.emplace_back(timed[i].second.guess, candidate.ratio.median);
+    met.emplace_back(candidate.predicted, candidate.ratio.median);
+  }
+  e.order = {spearmanOf(fitted), spearmanOf(fromOthers), spearmanOf(costs), spearmanOf(met), repeatOf(ratios), timed.size()};
+}
+
 }  // namespace
 
 double spearmanOf(const std::vector<std::pair<double, double>>& pairs) {
@@ -126,19 +174,18 @@ Result<Explanation> explain(KernelLibrary& library, const SearchSpace& space, co
 
   e.ns = known.ns;
   e.date = known.date;
-  std::vector<std::pair<double, double>> timed;
   for (const auto& [schedule, met] : known.met) {
-    ExplainedCandidate candidate{schedule, met.predicted, spreadOf(known.ratios[schedule]), known.ratios[schedule].size(), met.outcome};
+    ExplainedCandidate candidate{schedule, met.predicted, 0, spreadOf(known.ratios[schedule]), known.ratios[schedule].size(), met.outcome};
     if (auto wrong = known.again.find(schedule); wrong != known.again.end()) candidate.outcome = wrong->second;
     if (candidate.outcome.empty()) candidate.outcome = judged(candidate.ratio);
     else candidate.ratio = {};
     bool out = candidate.ratio.median == 0 && candidate.outcome != "met, not timed";
     if (out) ++e.failed[reasonOf(candidate.outcome)];
-    else if (candidate.ratio.median > 0) timed.emplace_back(candidate.predicted, candidate.ratio.median);
+    e.measured += candidate.ratio.median > 0;
     e.candidates.push_back(std::move(candidate));
   }
-  if (!timed.empty()) e.candidates.push_back({text(base), 1, {1, 1, 1}, 0, "default"});
-  e.spearman = spearmanOf(timed);
+  addOrder(e, known, asked, journal, target);
+  if (e.measured > 0) e.candidates.push_back({text(base), 1, 1, {1, 1, 1}, 0, "default"}), ++e.measured;
   std::stable_sort(e.candidates.begin(), e.candidates.end(), [](const ExplainedCandidate& a, const ExplainedCandidate& b) {
     auto key = [](const ExplainedCandidate& c) { return c.ratio.median > 0 ? c.ratio.median : std::numeric_limits<double>::infinity(); };
     return key(a) < key(b);
@@ -150,7 +197,6 @@ Result<Explanation> explain(KernelLibrary& library, const SearchSpace& space, co
   for (size_t i = 1; i < e.account.candidates.size(); ++i) combinations.insert(text(e.account.candidates[i].schedule));
   e.outside = 1;
   for (const auto& [schedule, met] : known.met) e.outside += combinations.contains(schedule) ? 0 : 1;
-  e.measured = static_cast<int64_t>(timed.size()) + (timed.empty() ? 0 : 1);
   Count pruned = 0, failed = 0, all = Count(e.account.combinations) + e.outside;
   for (const auto& [rule, count] : e.account.pruned) pruned += count;
   for (const auto& [reason, count] : e.failed) failed += count;

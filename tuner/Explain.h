@@ -7,6 +7,7 @@
 #include "tuner/measure/Spread.h"
 #include "tuner/records/Journal.h"
 
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -16,10 +17,22 @@ namespace quern {
 /// A schedule that was met.
 struct ExplainedCandidate {
   std::string schedule;
-  double predicted = 0;  ///< of the default's cost
+  double predicted = 0;  ///< of the default's time, when it was met
+  double fitted = 0;     ///< the same from what is known now of all others; 0: it was not timed
   Spread ratio;          ///< its time over the default's; median 0: not timed
   size_t pairs = 0;
   std::string outcome;  ///< "default", "faster", "no difference", "slower", "met, not timed", or why it is out
+};
+
+/// Spearman's coefficients of times over the schedules that were timed with what ...
+struct OrderFigures {
+  static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();  ///< fewer than three
+  double fitted = kNone;  ///< the fit says of each from all others, of this op and of others
+  double others = kNone;  ///< the fit says from other ops alone
+  double costs = kNone;   ///< the cost model says, without any measurement
+  double met = kNone;     ///< was predicted when each was met
+  double repeat = kNone;  ///< another measurement as long would say: from halves of this one. No prediction agrees better for long
+  size_t schedules = 0;
 };
 
 struct Explanation {
@@ -35,7 +48,7 @@ struct Explanation {
   std::vector<TuningRecord> sizes;             ///< what was decided for small calls
   double ns = 0;                               ///< one call of the default, as it was timed last; 0: never
   std::string date;                            ///< when it was tuned last
-  double spearman = 0;                         ///< of predicted and measured over what was timed; NaN: fewer than three
+  OrderFigures order;                          ///< how well what is predicted orders what was measured
   ScheduleCost cost, defaultCost;              ///< predicted, of the choice and of the default
   WorkloadItem item;                           ///< the regime it was tuned in last, or stands for it
 };

@@ -36,6 +36,7 @@ OpContest::OpContest(const Tools& tools, const WorkloadItem& item, const TuneOpt
     : library_(tools.library),
       pool_(tools.pool),
       journal_(tools.journal),
+      core_(tools.core),
       item_(item),
       options_(options),
       times_(times),
@@ -59,18 +60,18 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
   EffortPlan plan = planOf(options_.effort);
   baseCycles_ = candidates[0].cost.cycles;
   candidates.erase(candidates.begin());
-  if (!given) candidates.resize(std::min(candidates.size(), plan.candidates - 1));
   std::vector<Schedule> first = given ? std::vector<Schedule>() : foundElsewhere(library_, journal_, item_.op);
   if (before && *before != base && (given || !log_->continues())) first.insert(first.begin(), *before);
   for (auto schedule = first.rbegin(); schedule != first.rend(); ++schedule) {
     std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == *schedule; });
-    candidates.insert(candidates.begin(), {*schedule, costOf(*schedule, fixed(item_.op, item_.sample), library_.target())});
+    candidates.insert(candidates.begin(), {*schedule, costOf(*schedule, fixed(item_.op, item_.sample), library_.target()), 0, true});
   }
-  bool whole = stage(candidates, progress);
+  bool whole = stage(candidates, given ? candidates.size() : plan.candidates - 1 + first.size(), progress);
   for (int round = 0; whole && !given && round < plan.rounds; ++round) {
     std::vector<Candidate> next = neighboursOfBest(space);
     if (next.empty()) break;
-    whole = stage(next, progress);
+    size_t all = next.size();
+    whole = stage(std::move(next), all, progress);
   }
   outcome_.finished = whole && !times_.candidates.asked();
   return ended();
@@ -107,12 +108,14 @@ Result<TuneOutcome> OpContest::runSmall(const std::vector<Schedule>& first, std:
   auto drop = [&](const Schedule& known) { std::erase_if(candidates, [&](const Candidate& each) { return each.schedule == known; }); };
   drop(anchor);
   std::for_each(first.begin(), first.end(), drop);
-  candidates.resize(std::min(candidates.size(), planOf(options_.effort).small));
+  size_t most = std::min(candidates.size(), planOf(options_.effort).small);
   for (auto each = first.rbegin(); each != first.rend(); ++each) {
     drop(*each);  // named twice
-    if (*each != anchor) candidates.insert(candidates.begin(), {*each, costOf(*each, fixed(item_.op, item_.sample), library_.target())});
+    if (*each == anchor) continue;
+    candidates.insert(candidates.begin(), {*each, costOf(*each, fixed(item_.op, item_.sample), library_.target()), 0, true});
+    ++most;
   }
-  outcome_.finished = stage(candidates, progress);
+  outcome_.finished = stage(std::move(candidates), most, progress);
   return ended();
 }
 
@@ -172,6 +175,7 @@ Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part)
   bits_ = std::move(*bits);
   worker_ = std::make_unique<TrialWorker>(KernelSet(*kernel), item_.op, item_.sample, operands_, bits_,
                                           TrialOptions{options_.patienceSeconds, options_.plant, sharing(), options_.runner});
+  part_ = part;
   base_ = winner_ = schedule;
   baseCycles_ = costOf(schedule, fixed(item_.op, item_.sample), library_.target()).cycles;
   seen_ = {text(schedule)};
@@ -183,7 +187,7 @@ Result<void> OpContest::prepare(const Schedule& schedule, std::string_view part)
   return {};
 }
 
-bool OpContest::stage(const std::vector<Candidate>& candidates, TuneProgress& progress) {
+bool OpContest::stage(std::vector<Candidate> candidates, size_t most, TuneProgress& progress) {
   EffortPlan plan = planOf(options_.effort);
   HalvingRules rules;
   rules.mostPairs = affordable(plan.longestSeconds, 2 * rules.firstPairs, rules.mostPairs);
@@ -193,11 +197,19 @@ bool OpContest::stage(const std::vector<Candidate>& candidates, TuneProgress& pr
     entrants_.push_back(known);
     halving_->join();
   }
-  progress.candidates += candidates.size();
-  constexpr size_t kBatch = 16;
-  bool whole = true;
-  for (size_t at = 0; whole && at < candidates.size(); at += kBatch) {
-    whole = admit({candidates.data() + at, std::min(kBatch, candidates.size() - at)}, progress);
+  most = std::min(most, candidates.size());
+  progress.candidates += most;
+  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].place = entrants_.size() + i;
+  if (!fitted_) {
+    std::vector<OpExperience> others = experienceOf(journal_, item_.op, library_.target(), part_, log_->id());
+    FitContext context{fixed(item_.op, item_.sample), base_, item_.cacheState, item_.threads};
+    fitted_.emplace(std::move(context), std::move(others), library_.target());
+  }
+  constexpr size_t kBatch = 8;
+  bool whole = true, given = !options_.candidates.empty();
+  for (size_t at = 0; whole && at < most; at += kBatch) {
+    if (!given) fitted_->sort(candidates, at);
+    whole = admit({candidates.data() + at, std::min(kBatch, most - at)}, progress);
     whole = runTurns(true) && whole;
   }
   whole = whole && runTurns(false);
@@ -245,7 +257,8 @@ bool OpContest::admit(std::span<const Candidate> batch, TuneProgress& progress) 
     progress.speedup = outcome_.speedup;
     if (options_.progress) options_.progress(progress);
     if (times_.candidates.asked()) return false;
-    CandidateResult result{text(schedules[i]), batch[i].cost.cycles / std::max(1e-30, baseCycles_), {}, 0, "", ""};
+    double predicted = batch[i].predicted > 0 ? batch[i].predicted : batch[i].cost.cycles / std::max(1e-30, baseCycles_);
+    CandidateResult result{text(schedules[i]), predicted, {}, 0, "", ""};
     if (!compiled[i]) {
       const JournalLine& known = *log_->met(result.schedule);
       result.outcome = known.outcome, result.object = known.object;
@@ -265,7 +278,7 @@ bool OpContest::admit(std::span<const Candidate> batch, TuneProgress& progress) 
     Entrant entrant{schedules[i], std::nullopt, outcome_.candidates.size() - 1};
     if (compiled[i]) entrant.kernel = std::move(**compiled[i]);
     entrants_.push_back(std::move(entrant));
-    if (halving_) halving_->join();
+    if (halving_) halving_->join(batch[i].place);
   }
   return true;
 }
@@ -286,6 +299,7 @@ bool OpContest::runTurns(bool more) {
     if (!came && came.error().code != ErrorCode::Internal) return broken_ = came.error(), false;
     if (came) {
       halving_->took(turn->who, came->ratios);
+      fitted_->took(entrant.schedule, halving_->ratio(turn->who), halving_->ratios(turn->who).size());
       continue;
     }
     halving_->leave(turn->who);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tuner/check/TimingOperands.h"
+#include "tuner/Experience.h"
 #include "tuner/Tuner.h"
 #include "tuner/check/BitReference.h"
 #include "tuner/measure/Noise.h"
@@ -42,6 +43,7 @@ public:
     KernelLibrary& library;
     CompilePool& pool;
     Journal& journal;
+    Ceilings& core;  ///< of the core that times; measured when it is needed
   };
   OpContest(const Tools& tools, const WorkloadItem& item, const TuneOptions& options, const TuneTimes& times);
 
@@ -88,8 +90,9 @@ private:
   int sharing() const;
   /// `part`: of the question, what of the op it is about; empty: all of it.
   Result<void> prepare(const Schedule& schedule, std::string_view part = "");
-  /// These against each other; the best so far is among them. False: time was over.
-  bool stage(const std::vector<Candidate>& candidates, TuneProgress& progress);
+  /// At most so many of these against each other, those first that should be the fastest by what is known; the best so far is among them.
+  /// False: time was over.
+  bool stage(std::vector<Candidate> candidates, size_t most, TuneProgress& progress);
   /// Each key of the best ones varied that nobody has met; empty: around all of them that was done.
   std::vector<Candidate> neighboursOfBest(const SearchSpace& space);
   /// Compiles and verifies a batch; those that may be timed join.
@@ -102,6 +105,10 @@ private:
   /// nullptr: the base against itself.
   Result<Turn> timed(Entrant* challenger, int pairs);
   Result<Turn> timedNow(Entrant* challenger, int pairs);
+  Result<PairSamples> samplesOf(Entrant* challenger, int pairs);
+  /// Those that the machine can have taken: what is faster than its ceilings is thrown away and measured again.
+  Result<PairSamples> possibleSamples(Entrant* challenger, int pairs);
+  void raiseCore();
   Result<const KernelArtifact*> kernelOf(Entrant& entrant);
   Result<std::string> verifiedAgain(Entrant& entrant);
   int affordable(double seconds, int least, int most) const;
@@ -115,6 +122,7 @@ private:
   KernelLibrary& library_;
   CompilePool& pool_;
   Journal& journal_;
+  Ceilings& core_;
   const WorkloadItem& item_;
   const TuneOptions& options_;
   TuneTimes times_;
@@ -122,6 +130,7 @@ private:
   BitReference bits_;
   std::unique_ptr<TrialWorker> worker_;
   std::shared_ptr<RunLog> log_;
+  std::string part_;                ///< of the op, as in the journal
   Schedule base_, winner_;          ///< what is measured against; the best so far
   double baseCycles_ = 1;           ///< its predicted cost
   double baseNs_ = 0;               ///< one call, as it was timed last
@@ -130,6 +139,7 @@ private:
   std::set<std::string> expanded_;  ///< schedules whose neighbours were tried
   std::vector<Entrant> entrants_;
   std::unique_ptr<Halving> halving_;
+  std::optional<FittedOrder> fitted_;           ///< what is known of this op's schedules, from the first stage on
   std::map<std::string, std::string> objects_;  ///< hashes of code met so far, and whose it is
   bool baseCodeKnown_ = false;
   std::set<std::string> seen_;  ///< schedules met

@@ -36,14 +36,7 @@ Result<OpContest::Turn> OpContest::timed(Entrant* challenger, int pairs) {
 }
 
 Result<OpContest::Turn> OpContest::timedNow(Entrant* challenger, int pairs) {
-  Result<PairSamples> samples = PairSamples();
-  if (options_.timePairs) {
-    samples = options_.timePairs(text(base_), challenger == nullptr ? text(base_) : text(challenger->schedule), pairs);
-  } else {
-    auto kernel = challenger == nullptr ? Result<const KernelArtifact*>(nullptr) : kernelOf(*challenger);
-    if (!kernel) return kernel.error();
-    samples = worker_->time(*kernel, pairs, times_.all);
-  }
+  auto samples = possibleSamples(challenger, pairs);
   if (times_.all.asked()) return stoppedError(outcome_.op);
   if (!samples) return samples.error();
   noise_.turn(samples->wallSeconds, samples->coreSeconds, samples->probeNs);

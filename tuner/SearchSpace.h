@@ -27,6 +27,9 @@ Result<SearchSpace> readSearchSpace(const std::string& nameOrPath);
 struct Candidate {
   Schedule schedule;
   ScheduleCost cost;
+  double predicted = 0;   ///< its time over the default's, by all that is known; 0: by its cost alone
+  bool foremost = false;  ///< tried before those that are only predicted
+  size_t place = 0;       ///< in the canonical order
 };
 
 /// How many combinations a space has for an op, legal or not: in decimal, for there may be more than any integer holds.

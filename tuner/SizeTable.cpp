@@ -61,20 +61,24 @@ Result<SizeTable> tuneSizes(const OpContest::Tools& tools, const SearchSpace& sp
   const Target& target = tools.library.target();
   std::vector<SizeClass> defaults = defaultSizeClasses(item.op, base, target);
   std::vector<Schedule> first = {base};
-  for (const auto& [most, dims] : tunedSizes(item)) {
+  std::vector<std::pair<SizeBound, DimValues>> sizes = tunedSizes(item);
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const auto& [most, dims] = sizes[i];
     if (times.candidates.asked()) return cutShort;
+    TuneTimes own{times.candidates.within(times.candidates.secondsLeft() / static_cast<double>(sizes.size() - i)), times.all};
     WorkloadItem small = item;
     small.sample = dims;
     small.sizes.clear();
-    const SizeClass* own = classFor(defaults, item.op, dims);
-    const Schedule& anchor = own == nullptr ? base : own->schedule;
-    OpContest contest(tools, small, options, times);
+    const SizeClass* before = classFor(defaults, item.op, dims);
+    const Schedule& anchor = before == nullptr ? base : before->schedule;
+    OpContest contest(tools, small, options, own);
     // As many rows as the sample's want what many rows want; fewer have a space of their own.
     std::vector<Candidate> candidates = most.rows > 0 ? narrowCandidatesOf(space, base, item.op, dims, target, times.candidates)
                                                       : candidatesOf(space, item.op, dims, target, times.candidates);
     auto outcome = contest.runSmall(first, std::move(candidates), anchor, progress);
     if (!outcome) return outcome.error();
-    if (!outcome->finished || outcome->medianNs == 0) return cutShort;
+    if (!outcome->reached || outcome->medianNs == 0) return cutShort;
+    table.finished = table.finished && outcome->finished;
     TuningRecord record = contest.record();
     record.most = most;
     record.regret = contest.timeOver(base);

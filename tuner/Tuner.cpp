@@ -69,7 +69,11 @@ bool alreadyTuned(KernelLibrary& library, const OpDesc& op, Effort effort) {
 Result<TuneOutcome> tuneOne(const OpContest::Tools& tools, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
                             const TuneTimes& times, const TuneProgress& progress) {
   KernelLibrary& library = tools.library;
-  OpContest contest(tools, item, options, times);
+  // Where time is short, what runs for small calls has a part of it.
+  constexpr double kMainPart = 0.6;
+  bool sized = !tunedSizes(item).empty() && std::isfinite(times.candidates.secondsLeft());
+  TuneTimes main{sized ? times.candidates.within(kMainPart * times.candidates.secondsLeft()) : times.candidates, times.all};
+  OpContest contest(tools, item, options, main);
   auto outcome = contest.run(space, foundBefore(library, item.op, !options.candidates.empty()), progress);
   if (!outcome || !outcome->reached) return outcome;
   auto sizes = tuneSizes(tools, space, item, contest.winner(), options, times, progress);
@@ -126,12 +130,12 @@ std::vector<double> weightsOf(const Workload& workload, const Target& target) {
   return weights;
 }
 
-/// Seconds for op `i` of those that are left: an even share, and one by its weight; what it does not use the next ones have.
+/// Seconds for op `i` of those that are left: half of an even share, and half of one by its weight; what it does not use the next ones have.
 double shareOf(const std::vector<double>& weights, size_t i, double left) {
   constexpr double kLeastShare = 0.3;
   auto begin = weights.begin() + static_cast<std::ptrdiff_t>(i);
   double sum = std::accumulate(begin, weights.end(), 0.0), even = 1 / static_cast<double>(weights.size() - i);
-  return std::max(kLeastShare, left * std::min(1.0, even + weights[i] / sum));
+  return std::max(kLeastShare, left * (even + weights[i] / sum) / 2);
 }
 
 /// As it was recorded.
@@ -162,6 +166,82 @@ TuneOutcome notReached(const WorkloadItem& item) {
   return out;
 }
 
+/// All ops of a workload, within the budget: each in turn, those that were cut short again while there is time, and the winners once more.
+class WorkloadRun {
+public:
+  WorkloadRun(const OpContest::Tools& tools, const SearchSpace& space, const Workload& workload, const TuneOptions& options)
+      : tools_(tools),
+        space_(space),
+        workload_(workload),
+        options_(options),
+        end_(options.budgetSeconds > 0 ? options.stop.within(options.budgetSeconds) : options.stop),
+        weights_(weightsOf(workload, tools.library.target())),
+        start_(nowSeconds()) {}
+
+  Result<void> all() {
+    std::vector<size_t> open;
+    for (size_t i = 0; i < workload_.items.size(); ++i) {
+      outcomes_.push_back(notReached(workload_.items[i]));
+      if (!known(i)) open.push_back(i);
+    }
+    if (auto good = pass(open); !good) return good;
+    for (;;) {  // what an op did not use of its share the others have
+      std::erase_if(open, [&](size_t i) { return outcomes_[i].finished; });
+      constexpr double kWorthwhile = 0.02;  // of the budget
+      bool time = limited() && !end_.asked() && end_.secondsLeft() - meetings() > kWorthwhile * options_.budgetSeconds;
+      if (open.empty() || !time) break;
+      if (auto good = pass(open); !good) return good;
+    }
+    for (size_t i = 0; i < outcomes_.size() && !end_.asked(); ++i)
+      if (outcomes_[i].unconfirmed)
+        if (auto good = confirm(tools_, workload_.items[i], options_, end_, outcomes_[i]); !good) return good;
+    return {};
+  }
+  std::vector<TuneOutcome> takeOutcomes() { return std::move(outcomes_); }
+
+private:
+  bool limited() const { return options_.budgetSeconds > 0; }
+  /// Of the budget, for the winners to meet the defaults once more.
+  double meetings() const {
+    constexpr double kPart = 0.08;
+    return kPart * options_.budgetSeconds;
+  }
+  bool known(size_t i) {
+    const WorkloadItem& item = workload_.items[i];
+    if (options_.retune || !alreadyTuned(tools_.library, item.op, options_.effort)) return false;
+    outcomes_[i] = knownBefore(tools_.library, item);
+    outcomes_[i].unconfirmed = options_.effort != Effort::Estimate && awaitsMeeting(tools_.library, tools_.journal, item.op);
+    return true;
+  }
+  /// Each of these once, for its share of what is left.
+  Result<void> pass(const std::vector<size_t>& open) {
+    std::vector<double> weights;
+    for (size_t i : open) weights.push_back(weights_[i]);
+    for (size_t at = 0; at < open.size() && !end_.asked(); ++at) {
+      size_t i = open[at];
+      const WorkloadItem& item = workload_.items[i];
+      double left = limited() ? end_.secondsLeft() : 0;
+      Stop share = limited() ? end_.within(shareOf(weights, at, left - meetings())) : end_;
+      double pace = at == 0 ? 0 : (nowSeconds() - start_) / static_cast<double>(at) * static_cast<double>(open.size() - at);
+      TuneProgress progress{i, workload_.items.size(), text(item.op), 0, 0, 1, limited() ? left : pace};
+      auto outcome = tuneOne(tools_, space_, item, options_, {share, end_}, progress);
+      if (!outcome) return outcome.error();
+      outcome->unconfirmed = options_.effort != Effort::Estimate && outcome->reached && outcome->speedup != 1;
+      outcomes_[i] = std::move(*outcome);
+    }
+    return {};
+  }
+
+  OpContest::Tools tools_;
+  const SearchSpace& space_;
+  const Workload& workload_;
+  const TuneOptions& options_;
+  Stop end_;
+  std::vector<double> weights_;
+  double start_;
+  std::vector<TuneOutcome> outcomes_;
+};
+
 }  // namespace
 
 Journal journalOf(const KernelLibrary& library) {
@@ -176,7 +256,8 @@ Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, con
   if (options.budgetSeconds > 0) stop = stop.within(options.budgetSeconds);
   Journal own = options.journal == nullptr ? journalOf(library) : Journal();
   CompilePool pool(library, usableCpus());
-  return tuneOne({library, pool, options.journal == nullptr ? own : *options.journal}, space, item, options, {stop, stop},
+  Ceilings core = options.core;
+  return tuneOne({library, pool, options.journal == nullptr ? own : *options.journal, core}, space, item, options, {stop, stop},
                  {0, 1, text(item.op), 0, 0, 1, 0});
 }
 
@@ -184,40 +265,12 @@ Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const Sear
                                               const TuneOptions& options) {
   std::stable_sort(workload.items.begin(), workload.items.end(),
                    [](const WorkloadItem& a, const WorkloadItem& b) { return a.priority > b.priority; });
-  std::vector<TuneOutcome> outcomes;
   Journal own = options.journal == nullptr ? journalOf(library) : Journal();
   CompilePool pool(library, usableCpus());
-  OpContest::Tools tools{library, pool, options.journal == nullptr ? own : *options.journal};
-  double start = nowSeconds();
-  Stop all = options.stop;
-  bool budget = options.budgetSeconds > 0;
-  std::vector<double> weights = weightsOf(workload, library.target());
-  if (budget) all = all.within(options.budgetSeconds);
-  for (size_t i = 0; i < workload.items.size(); ++i) {
-    const WorkloadItem& item = workload.items[i];
-    if (!options.retune && alreadyTuned(library, item.op, options.effort)) {
-      outcomes.push_back(knownBefore(library, item));
-      outcomes.back().unconfirmed = options.effort != Effort::Estimate && awaitsMeeting(library, tools.journal, item.op);
-      continue;
-    }
-    if (all.asked()) {
-      outcomes.push_back(notReached(item));
-      continue;
-    }
-    double left = budget ? all.secondsLeft() : 0;
-    auto remaining = static_cast<double>(workload.items.size() - i);
-    Stop share = budget ? all.within(shareOf(weights, i, left)) : all;
-    double pace = outcomes.empty() ? 0 : (nowSeconds() - start) / static_cast<double>(outcomes.size()) * remaining;
-    TuneProgress progress{i, workload.items.size(), text(item.op), 0, 0, 1, budget ? left : pace};
-    auto outcome = tuneOne(tools, space, item, options, {share, all}, progress);
-    if (!outcome) return outcome.error();
-    outcome->unconfirmed = options.effort != Effort::Estimate && outcome->reached && outcome->speedup != 1;
-    outcomes.push_back(std::move(*outcome));
-  }
-  for (size_t i = 0; i < outcomes.size() && !all.asked(); ++i)
-    if (outcomes[i].unconfirmed)
-      if (auto good = confirm(tools, workload.items[i], options, all, outcomes[i]); !good) return good.error();
-  return outcomes;
+  Ceilings core = options.core;
+  WorkloadRun run({library, pool, options.journal == nullptr ? own : *options.journal, core}, space, workload, options);
+  if (auto good = run.all(); !good) return good.error();
+  return run.takeOutcomes();
 }
 
 Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule, const Stop& stop) {

@@ -4,6 +4,7 @@
 #include "compiler/jit/KernelLibrary.h"
 #include "compiler/op/Workload.h"
 #include "tuner/SearchSpace.h"
+#include "tuner/measure/Ceilings.h"
 #include "tuner/measure/Timing.h"
 #include "tuner/records/Journal.h"
 
@@ -43,6 +44,8 @@ struct TuneOptions {
   std::function<void(const TuneProgress&)> progress;
   /// In place of the clock: so many pairs of blocks of the default (a) and the challenger (b). Injected by tests.
   std::function<PairSamples(const std::string& anchor, const std::string& challenger, int pairs)> timePairs;
+  /// Of the core that times, with timePairs; all zero: none. Else they are measured.
+  Ceilings core;
   Journal* journal = nullptr;   ///< null: the one of the library's cache
   double patienceSeconds = 10;  ///< what a candidate may take longer than the default before it is given up
   /// What runs in a worker in a candidate's place. Injected by tests.

@@ -92,14 +92,13 @@ WholeBlock wholeBlock(ElementType type, const std::byte* block) {
 }
 
 CodedBlock codedBlock(const float* x) {
-  constexpr float kLeast = 0x1p-120F, kPart = 0x1.020408p-7F;
   CodedBlock out{0, {}};
   float amax = 0;
   bool finite = true;
   for (int i = 0; i < CodedBlock::kElements; ++i) amax = std::max(amax, std::fabs(x[i])), finite = finite && std::isfinite(x[i]);
   if (!finite) return {std::numeric_limits<float>::quiet_NaN(), {}};
-  if (amax < kLeast) return out;
-  out.scale = amax * kPart;
+  if (amax < CodedBlock::kLeast) return out;
+  out.scale = amax * CodedBlock::kPart;
   float inverse = 127 / amax;
   for (int i = 0; i < CodedBlock::kElements; ++i) out.codes[i] = static_cast<int>(std::nearbyint(x[i] * inverse));
   return out;

@@ -26,6 +26,7 @@ WholeBlock wholeBlock(ElementType type, const std::byte* block);
 ///   else                    scale = amax 0x1.020408p-7f (1/127, rounded), codes = nearest even of x (127 / amax)
 struct CodedBlock {
   static constexpr int kElements = 32;
+  static constexpr float kLeast = 0x1p-120F, kPart = 0x1.020408p-7F;
   float scale = 0;
   int codes[kElements];
 };

@@ -48,15 +48,18 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   op.tb = reader.takeFlag("tb");
   op.constB = reader.takeChoice("const", {"", "b"}) == 1;
   op.w = kWeightTypes[reader.takeChoice("w", weightTypeNames())];
-  op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "bf16", "q8"}));
-  if (reader.has("order") && op.a != RoundedTo::BF16) reader.failBeforeKeys("order= goes with a=bf16");
-  op.order = static_cast<PairOrder>(reader.takeChoice("order", {"tile32", "pairs"}));
   op.acc = reader.takeFlag("acc");
   if (auto text = reader.take("ep")) {
     auto ep = parseEpilogue(*text);
     if (ep) op.ep = *ep;
     else reader.failBeforeKeys(ep.error().message);
   }
+  for (const std::string& name : freeOperands(op.ep))
+    if (name == "a" || name == "order")
+      reader.failBeforeKeys(fmt::format("ep has an operand '{}', which says how A is rounded and added up; another name is needed", name));
+  op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "bf16", "q8"}));
+  if (reader.has("order") && op.a != RoundedTo::BF16) reader.failBeforeKeys("order= goes with a=bf16");
+  op.order = static_cast<PairOrder>(reader.takeChoice("order", {"tile32", "pairs"}));
   for (const std::string& name : freeOperands(op.ep)) op.operandShapes.emplace_back(name, takeShape(reader, name));
   return op;
 }
@@ -109,8 +112,6 @@ Result<void> MatmulOp::validate() const {
     return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16", format.name));
   if (a == RoundedTo::BF16 && ta) return badCommand("matmul: a=bf16 with ta=1; its pairs are neighbours along k of an A stored [m,k]");
   if (a == RoundedTo::Q8 && ta) return badCommand("matmul: a=q8 with ta=1; its blocks are neighbours along k of an A stored [m,k]");
-  for (const auto& [name, shape] : operandShapes)
-    if (name == "a") return badCommand("matmul: an operand of ep named a, which is what A is rounded to; name it otherwise");
   for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}})
     if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
   for (const auto& [name, shape] : operandShapes) {

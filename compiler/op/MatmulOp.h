@@ -6,6 +6,13 @@
 
 namespace quern {
 
+/// What A is rounded to before it is multiplied: nothing; bf16; or, 32 neighbours along k together, whole numbers and a scale
+/// (BlockValues.h).
+enum class RoundedTo : uint8_t { F32, BF16, Q8 };
+
+/// How products of bf16 are added up: as TDPBF16PS does, or as VDPBF16PS. Said with a=bf16 only.
+enum class PairOrder : uint8_t { Tile32, Pairs };
+
 /// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), with the leading b where batch is said
 ///
 /// Shapes   m, n, k >= 0, no multiple required; every one and batch may be dynamic, except n, k and batch of a weight (const=b).
@@ -15,7 +22,6 @@ namespace quern {
 ///          any other name with the shape its own key gives, broadcast to the output's.
 /// Numeric  order=seq: one FMA chain over ascending k from +0 (from C with acc). |error| <= (k + 2) u S,
 ///          S = sum|a||b| + |bias| + |residual| + |C|, u = 2^-24.
-/// Errors   validate(): BadCommand naming the field.
 ///          a=q8: A in codes and scales sa, of a weight d (q - least) the dots D of a (sub-)block in whole numbers, exactly:
 ///            q8_0, q4_0   acc = fma(float(D), sa d, acc)
 ///            q4_K         acc = fma(float(D), sa (d scale), acc), then fma(-float(sum of codes), sa (dmin least), acc)
@@ -26,14 +32,8 @@ namespace quern {
 ///            order=tile32   of each 32 of k one chain of fma over the even ones and one over the odd ones, from 0; C + (even + odd);
 ///                           beyond k there are zeros
 ///            order=pairs    acc = fma(a0, b0, fma(a1, b1, acc)), k two by two
+/// Errors   validate(): BadCommand naming the field.
 /// Source   Higham, Accuracy and Stability of Numerical Algorithms, ch. 3.
-/// What A is rounded to before it is multiplied: nothing; bf16; or, 32 neighbours along k together, whole numbers and a scale
-/// (BlockValues.h).
-enum class RoundedTo : uint8_t { F32, BF16, Q8 };
-
-/// How products of bf16 are added up: as TDPBF16PS does, or as VDPBF16PS. Said with a=bf16 only.
-enum class PairOrder : uint8_t { Tile32, Pairs };
-
 struct MatmulOp {
   static constexpr std::string_view kName = "matmul";
   static constexpr OpClass kClass = OpClass::Contraction;

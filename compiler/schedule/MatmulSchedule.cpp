@@ -246,6 +246,8 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   if (packsA() && (kc > kMaxCopy || mc > kMaxCopy / kc))
     check.fail(fmt::format("pack=a with mc={} kc={} copies more than {} elements a task", mc, kc, kMaxCopy));
   if (op.a != RoundedTo::F32) checkDots(check, op);
+  if (op.a == RoundedTo::BF16 && isa.arch != "x86_64")
+    check.fail(fmt::format("a=bf16 on {}, which takes small numbers for 0 before it rounds; a=f32 is computed", isa.name));
   bool pairs = op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs;
   if (dots == DotsBf16 && (!pairs || !hasFeature(target, kPairsFeature)))
     check.fail(!pairs ? "dots=bf16 without order=pairs; legal: dots=plain"

@@ -6,6 +6,10 @@
 
 namespace quern {
 
+/// The order in which a model's products of bf16 are added up where nobody says: a rule over what the CPU has, never a timing. amx-bf16
+/// tile32, else avx512bf16 pairs, else tile32.
+PairOrder pairOrderFor(const Target& target);
+
 /// A task computes mc x nc outputs: for each k block of kc, for each group of nr columns, for each tile of mr rows (inner=rows: for each
 /// tile of rows, for each group of columns, so that kc x nc of B stay near while rows of A go by once), the micro-kernel keeps mr x nr
 /// accumulators in registers, loads nr / lanes vectors of B and broadcasts mr elements of A per k. The last rows and columns have tiles
@@ -19,10 +23,6 @@ namespace quern {
 /// Packed B lies in panels of `panel` columns. A tile may span several panels (narrow m: more chains than one panel has) or
 /// a part of one, so that all row classes of a weight read the same copy of it. A weight of another type than f32 becomes f32 in
 /// registers wherever it is used (few rows: memory is read once, and nothing else), or once for all tiles of a task that share it.
-/// The order in which a model's products of bf16 are added up where nobody says: a rule over what the CPU has, never a timing. amx-bf16
-/// tile32, else avx512bf16 pairs, else tile32.
-PairOrder pairOrderFor(const Target& target);
-
 struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   static constexpr OpClass kClass = OpClass::Contraction;
   static constexpr std::string_view kName = "matmul";

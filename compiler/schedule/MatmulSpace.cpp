@@ -14,28 +14,37 @@ static double cyclesPerVector(double bytes, const Target& target) {
   return kCycles[levelFor(bytes, target)];
 }
 
+/// For each k of a tile of coded rows: of 32 of k the dots of eight words, then the scales; words are read and taken apart once.
+static double codedCycles(const MatmulSchedule& s, const MatmulOp& op, double rows, double vectors) {
+  double dot = s.dots == MatmulSchedule::DotsVnni ? 1 : 4, apart = op.w == ElementType::Q8_0 ? 8 : op.w == ElementType::Q6_K ? 40 : 24;
+  return vectors * (rows * (8 * dot + 3) + apart) / 2 / 32;
+}
+
 ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) const {
   const auto& op = std::get<MatmulOp>(given);
   auto d = [](int64_t value) { return static_cast<double>(std::max<int64_t>(1, value)); };
   double m = static_cast<double>(op.m.value), k = static_cast<double>(op.k.value), batches = static_cast<double>(op.batch.value);
-  double vectors = d(nr / lanes), tileRows = d(std::min(mr, op.m.value)), n = d(roundUp(std::max<int64_t>(1, op.n.value), lanes));
+  double tileRows = d(std::min(mr, op.m.value)), n = d(roundUp(std::max<int64_t>(1, op.n.value), lanes));
   double depth = std::min(d(kc), d(op.k.value));
   double bytesEach = packsB() ? static_cast<double>(formatOf(op.w).blockBytes) / static_cast<double>(formatOf(op.w).block) : 4;
-  double panelBytes = bytesEach * depth * d(nr);
-  double loadVectors = vectors * std::max(1.0, 2 * cyclesPerVector(panelBytes + 4 * depth * tileRows, target));
-  // Per k and tile: fma slots, load slots (a broadcast is a load), and the latency of a chain (4 cycles).
-  double perStep = std::max({tileRows * vectors / 2, (loadVectors + tileRows) / 2, 4.0}) + 0.5 / d(unrollK);
-  if (!target.isa().fma) perStep *= 2;
-  if (op.a == RoundedTo::BF16 && dots == DotsBf16) perStep /= 2;
-  if (op.a == RoundedTo::Q8) {  // for each 32 of k the dots of eight quads, then the scales; words are read and taken apart once
-    double dot = dots == DotsVnni ? 1 : 6, apart = op.w == ElementType::Q8_0 ? 8 : op.w == ElementType::Q6_K ? 40 : 24;
-    perStep = vectors * (tileRows * (8 * dot + 3) + apart) / 2 / 32;
-  }
-  double tilesN = std::ceil(n / d(nr)), fullM = std::floor(m / tileRows), leftM = m - fullM * tileRows;
-  double tiles = tilesN * (fullM + (leftM > 0 ? std::max(leftM / tileRows, 8 / (tileRows * vectors)) : 0));
+  double panelBytes = bytesEach * depth * d(nr), each = cyclesPerVector(panelBytes + 4 * depth * tileRows, target);
+  double fullM = std::floor(m / tileRows), leftM = m - fullM * tileRows;
+  // Of a column of tiles, so many vectors wide: cycles, for each k.
+  auto column = [&](double vectors) {
+    double loadVectors = vectors * std::max(1.0, 2 * each);
+    // Per k and tile: fma slots, load slots (a broadcast is a load), and the latency of a chain (4 cycles).
+    double perStep = std::max({tileRows * vectors / 2, (loadVectors + tileRows) / 2, 4.0}) + 0.15 / d(unrollK);
+    if (op.a == RoundedTo::BF16 && dots == DotsBf16) perStep /= 2;
+    if (op.a == RoundedTo::Q8) perStep = codedCycles(*this, op, tileRows, vectors);
+    return (fullM + (leftM > 0 ? std::max(leftM / tileRows, 8 / (tileRows * vectors)) : 0)) * perStep * (target.isa().fma ? 1 : 2);
+  };
+  // The last column has no more vectors than it needs. A tile that is wider than all columns has a twin that is not.
+  double fullN = std::max(1.0, std::floor(n / d(nr))), leftVectors = std::max(0.0, n - fullN * d(nr)) / d(lanes);
+  double rowsRun = fullM * tileRows + (leftM > 0 ? std::max(leftM, 8 / d(nr / lanes)) : 0),
+         tiles = std::ceil(n / d(nr)) * rowsRun / tileRows;
   ScheduleCost cost;
-  cost.slots = tiles * k * perStep * batches;
-  cost.waste = tiles > 0 ? std::max(0.0, 1 - m * static_cast<double>(op.n.value) / (tiles * tileRows * d(nr))) : 0;
+  cost.slots = (fullN * column(d(nr / lanes)) + (leftVectors > 0 ? column(leftVectors) : 0)) * k * batches;
+  cost.waste = tiles > 0 ? std::max(0.0, 1 - m * static_cast<double>(op.n.value) / (rowsRun * n)) : 0;
   double passes = std::max(1.0, std::ceil(k / depth)), c = (2 * passes - 1) * m * n;
   double cycles = cost.slots / batches + c / d(lanes) * 1.5;
   // What a task comes back to: rows of A for each group of columns, or columns of B for each tile of rows.
@@ -44,7 +53,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
   if (prefetchPanel > 0) cycles += std::ceil(m / d(mc)) * n * k / static_cast<double>(kLineElements) / 2;
   if (packsB() && !op.constB) cycles += n * k / d(op.tb ? 1 : lanes) * 2;
   // Unpacked rows of B lie a page or more apart: translation misses grow with the depth of a pass.
-  if (!packsB() && n * 4 >= 2048) cycles *= 1.1 + depth / 4096;
+  if (!packsB() && n * 4 >= 4096) cycles *= 1.1 + depth / 4096;
   double rowBlocks = std::ceil(m / d(mc)), tasks = rowBlocks * std::ceil(n / d(nc));
   cost.cycles = (cycles + kTaskCycles * tasks) * batches;
   double b = bytesEach * n * k, a = 4 * m * k;

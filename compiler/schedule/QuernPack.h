@@ -25,7 +25,7 @@ typedef struct QuernPack {
   int64_t panel, depth, columns, batch;
   int transposed; /* the source is stored [columns, depth] */
   int type;
-  int words; /* of four neighbours, for kernels of a=q8; bf16: of two, for a=bf16 */
+  int words; /* for kernels of a=q8, and of a=bf16: see below */
 } QuernPack;
 
 static inline int64_t quern_block_depth(int type) { return type >= QUERN_Q4_K ? 256 : type >= QUERN_Q8_0 ? 32 : 1; }
@@ -94,6 +94,11 @@ static inline void quern_pack_q6_k(const unsigned char* from, unsigned char* at,
   }
 }
 
+/* With words=1: a word of a column holds four of sixteen elements e, e + 4, e + 8, e + 12 in its bytes, lowest first (a quad).
+ *   q8_0         d, then words[8]: quads 0 to 3 of the first sixteen, of the others, each byte q + 128
+ *   q4_0, q4_K   words of 32: quad e of the first sixteen in the low nibbles of word e, of the others in the high ones
+ *   q6_K         low[32] so; high[16]: the pairs of bits of quad e in bits 2 e of each byte, a word for sixteen
+ *   bf16         words[(depth + 1) / 2]: element 2 i in the low half, 2 i + 1 in the high one */
 /* Where element i of sixteen lies among four quads: quad i % 4, byte i / 4. */
 static inline int quern_quad_shift(int i) { return 8 * (i / 4); }
 

@@ -130,7 +130,12 @@ with tempfile.TemporaryDirectory() as folder:
         json.dump({"rows": rows}, file)
 
     out = run("report", "--bench", "bench.json", "--pictures", "pictures").stdout
-    check(out == "", f"without -o something is on stdout: {out[:80]}")
+    check("<" not in out, f"without -o the page is on stdout: {out[:80]}")
+    for op, said in explained.items():
+        lines = [line.split(maxsplit=5) for line in out.split("\n") if line.endswith(said["op"]) and not "worst" in line]
+        wanted = [f"{said[key]:.2f}" if key in said else "-" for key in ("spearman", "spearman_others", "spearman_costs", "spearman_repeat")]
+        timed = sum(candidate["ratio"] > 0 and candidate["outcome"] != "default" for candidate in said["candidates"])
+        check(lines and lines[0][:4] == wanted and lines[0][4] == str(timed), f"{op}: Spearman on stdout: {lines}, not {wanted} of {timed}")
     text = read("report.html")
     page, pictures = check_page(text, "report")
     check("peer <&> one" in page.words and "<&>" not in text, "a peer's name is not escaped")
@@ -146,6 +151,10 @@ with tempfile.TemporaryDirectory() as folder:
             check(few["schedule"] in page.words, f"{op}: rows={few['rows']} is missing")
     known = sorted(said["spearman"] for said in explained.values() if "spearman" in said)
     check(len(known) == 0 or f"{known[0]:.2f}worst" in page.words, "the worst Spearman is missing")
+    median = known[len(known) // 2] if len(known) % 2 else (known[len(known) // 2 - 1] + known[len(known) // 2]) / 2
+    for figure, name in ((known[0], "worst; fitted"), (median, f"median of {len(known)} ops")):
+        check(re.search(rf"^ *{figure:.2f} .*{name}", out, re.M), f"the {name} Spearman is not on stdout: {out[-300:]}")
+    check(run("report", "-o", "quiet.html", "--quiet").stdout == "", "a quiet report speaks")
     check("calls up to" in page.words, "no table over sizes")
 
     # The pictures: a point for each op; bars with the lengths that the times have; every timed candidate.

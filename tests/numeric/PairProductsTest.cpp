@@ -190,6 +190,8 @@ TEST_CASE("products of bf16 have the bits of their order on every level") {
         OpDesc desc = op(fmt::format("matmul m=* n={} k={} {}const=b w=bf16 a=bf16 order={}", n, k, k % 2 == 0 ? "tb=1 " : "",
                                      order == PairOrder::Pairs ? "pairs" : "tile32"));
         std::vector<KernelSet> kernels = {kernelOf(library, desc)};
+        bool instruction = order == PairOrder::Pairs && !target.features.empty();
+        CHECK((kernels[0].info().contract.find("avx512bf16") != std::string::npos) == instruction);
         int64_t lanes = target.vectorLanes();
         for (const char* keys : {"mr=1 kc=64", "mr=2 mc=6 kc=32 inner=rows", "mr=3 mc=9 nc=96 kc=96 walk=columns prefetch=8"}) {
           auto chosen = parseSchedule(fmt::format("{} dots=plain unroll_k=1 nr={} panel={}", keys, lanes, lanes), desc, target);

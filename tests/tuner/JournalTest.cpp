@@ -2,11 +2,13 @@
 #include "compiler/base/Files.h"
 #include "compiler/base/Text.h"
 #include "tests/Support.h"
+#include "tuner/Transfer.h"
 #include "tuner/Tuner.h"
 #include "tuner/records/Journal.h"
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <fstream>
@@ -65,6 +67,7 @@ void tuneAll(const std::string& cache, int* asked) {
 
 /// In a process of its own, killed after so many seconds. True: it was done before that.
 bool tunedWithin(double seconds, const std::string& cache, int* asked) {
+  std::fflush(nullptr);  // or the child prints again what the test has printed
   pid_t child = ::fork();
   if (child == 0) tuneAll(cache, asked);
   double until = nowSeconds() + seconds;
@@ -171,6 +174,23 @@ TEST_CASE("an op whose text has quotes is found again") {
   CHECK(RunLog(*again, quoted).continues());
   CHECK(again->lines([&](const TuneQuestion& q) { return q == asWritten(quoted); }).size() == 2);
   CHECK_FALSE(RunLog(*again, question()).continues());
+}
+
+TEST_CASE("what a similar op found is taken from its own run, whichever runs began before that ended") {
+  KernelLibrary library(hostTarget(), {});
+  Journal journal;
+  auto asked = [&](const char* given) { return TuneQuestion{text(op(given)), "", "", tuningCpu(library.target()), "0123", "measure"}; };
+  RunLog similar(journal, asked("gelu x=40"));
+  REQUIRE(similar.add(turn({0.5})));
+  RunLog another(journal, asked("softmax x=16x40"));
+  REQUIRE(another.add(turn({0.5})));
+  JournalLine won;
+  won.schedule = "lanes=4 unroll=3";
+  REQUIRE(similar.end(won));
+  auto found = foundElsewhere(library, journal, op("gelu x=48"));
+  REQUIRE(found.size() == 1);
+  CHECK(text(found[0]).starts_with("lanes=4 unroll=3 "));
+  CHECK(foundElsewhere(library, journal, op("layernorm x=16x40")).empty());
 }
 
 TEST_CASE("killed at any moment, the tuner goes on: nothing finished is done again, and the answer is the same") {

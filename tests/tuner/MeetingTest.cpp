@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <filesystem>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -58,6 +59,7 @@ std::vector<TuneOutcome> tuned(const std::string& cache, const Workload& workloa
 template <class Run>
 void killed(Run&& run) {
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  std::fflush(nullptr);  // or the child prints again what the test has printed
   pid_t child = ::fork();
   if (child == 0) {
     run();

@@ -1,8 +1,11 @@
 // tests/tuner/TunerTest.cpp — search with a fake clock and fake timings: deterministic.
 #include "compiler/base/Files.h"
+#include "compiler/base/Keys.h"
+#include "compiler/base/Text.h"
 #include "tests/Support.h"
 #include "tuner/Tuner.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <fmt/format.h>
 
@@ -62,6 +65,34 @@ TEST_CASE("the fastest candidate wins, is recorded, and is what runs next") {
   REQUIRE(artifact.has_value());
   CHECK(artifact->certificate.cases > 0);
   CHECK(artifact->tuning.find("effort=exhaustive") != std::string::npos);
+}
+
+TEST_CASE("what was timed decides what is tried next") {
+  KernelLibrary library(hostTarget(), {});
+  // A machine on which small tiles are the fastest, and loops that are not unrolled: the opposite of what the cost model says.
+  static constexpr auto kNs = [](const std::string& schedule) {
+    auto parsed = parseKeyValues(schedule, "schedule", false);
+    double size = 0;
+    for (const auto& [key, value] : parsed->pairs)
+      if (key == "mr" || key == "nr" || key == "unroll_k") size += std::log2(*parseDouble(value));
+    return 100 * std::exp(0.1 * size);
+  };
+  WorkloadItem one = item("matmul m=* n=192 k=600 const=b");
+  std::vector<Candidate> candidates = candidatesOf(space(), one.op, one.sample, library.target());
+  auto quicker = [](const Candidate& a, const Candidate& b) { return kNs(text(a.schedule)) < kNs(text(b.schedule)); };
+  auto best = std::min_element(candidates.begin(), candidates.end(), quicker);
+  constexpr std::ptrdiff_t kPatient = 60;
+  REQUIRE(best - candidates.begin() > kPatient);  // in the order of costs it would not be tried
+  TuneOptions options;
+  options.effort = Effort::Patient;
+  options.timePairs = fake([](const std::string& schedule) { return kNs(schedule); });
+  auto outcome = tuneOp(library, space(), one, options);
+  REQUIRE(outcome);
+  REQUIRE(outcome->candidates.size() >= static_cast<size_t>(kPatient));
+  outcome->candidates.resize(static_cast<size_t>(kPatient));
+  double reached = 1e9;
+  for (const CandidateResult& candidate : outcome->candidates) reached = std::min(reached, kNs(candidate.schedule));
+  CHECK(reached <= 1.05 * kNs(text(best->schedule)));
 }
 
 TEST_CASE("no difference changes nothing") {

@@ -53,6 +53,16 @@ struct RowFacts {
   double speed = 0, regret = 0;  ///< there, time of what runs by default and of the op's main schedule over this one's; 0: not known
 };
 
+/// Spearman's coefficients of measured times with what was predicted; NaN: of fewer than three.
+struct OrderFacts {
+  static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  double fitted = kNone;  ///< of each schedule from all others
+  double others = kNone;  ///< from other ops alone
+  double costs = kNone;   ///< from no measurement
+  double repeat = kNone;  ///< times with times measured again
+  size_t schedules = 0;   ///< that were timed
+};
+
 struct OpFacts {
   std::string op, at, schedule, from, date;
   bool lowConfidence = false;
@@ -67,7 +77,7 @@ struct OpFacts {
   std::string runnerUp, runnerUpAs;  ///< its schedule, and how it did
   std::vector<CandidateFacts> candidates;
   std::vector<RowFacts> rows;
-  double spearman = std::numeric_limits<double>::quiet_NaN();  ///< NaN: of fewer than three
+  OrderFacts order;
 
   double ns() const { return defaultNs * (ratio.middle > 0 ? ratio.middle : 1); }
   double speed() const { return ratio.middle > 0 ? 1 / ratio.middle : 1; }
@@ -85,6 +95,16 @@ bool onRoofline(const OpFacts& op);
 Svg callBars(const CallGroup& group);
 /// The same of several ops, with their names: a picture for elsewhere.
 Svg callBars(std::span<const OpFacts> ops);
+
+/// Of one of them over all ops that have it.
+struct OrderSummary {
+  double median = 0, worst = 0;
+  std::string worstOp;
+  size_t ops = 0;
+};
+OrderSummary summaryOf(const std::vector<OpFacts>& ops, double OrderFacts::* figure);
+/// A line for each op, and the median and the worst of all.
+std::string orderTable(const std::vector<OpFacts>& ops);
 
 /// Predicted against measured, both of the default's.
 Svg candidateCloud(const OpFacts& op);

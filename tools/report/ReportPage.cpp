@@ -108,7 +108,7 @@ private:
       const OpFacts& op = f_.ops[i];
       table.add({std::to_string(i + 1), op.op + (op.at.empty() ? "" : " (at " + op.at + ")"), op.ns() > 0 ? humanTime(op.ns()) : "-",
                  speedText(op.ratio), op.rate(), op.leastNs > 0 ? fmt::format("{:.0f} %", op.ceilingPercent()) : "-",
-                 std::isnan(op.spearman) ? "-" : fmt::format("{:.2f}", op.spearman)});
+                 orderOf(op.order.fitted)});
     }
     out_ += table.html();
   }
@@ -155,28 +155,35 @@ private:
     }
   }
 
+  static std::string orderOf(double spearman) { return std::isnan(spearman) ? "-" : fmt::format("{:.2f}", spearman); }
+
   void spearman() {
-    std::vector<double> known;
-    const OpFacts* worst = nullptr;
-    for (const OpFacts& op : f_.ops) {
-      if (std::isnan(op.spearman)) continue;
-      known.push_back(op.spearman);
-      if (worst == nullptr || op.spearman < worst->spearman) worst = &op;
-    }
-    out_ += heading("How well the cost model orders schedules");
-    if (worst == nullptr) {
+    out_ += heading("How well schedules are put in order before they are timed");
+    OrderSummary fitted = summaryOf(f_.ops, &OrderFacts::fitted);
+    if (fitted.ops == 0) {
       out_ += paragraph("No op has three schedules that were timed: there is no order to hold against the predicted one.");
       return;
     }
-    std::sort(known.begin(), known.end());
-    size_t half = known.size() / 2;
-    double median = known.size() % 2 == 1 ? known[half] : (known[half - 1] + known[half]) / 2;
-    out_ += "<div class=\"figures\">\n" + figureHtml(fmt::format("{:.2f}", median), "median over " + counted(known.size(), "op"));
-    out_ += figureHtml(fmt::format("{:.2f}", worst->spearman), "worst: " + worst->op) + "</div>\n";
+    OrderSummary others = summaryOf(f_.ops, &OrderFacts::others), costs = summaryOf(f_.ops, &OrderFacts::costs),
+                 repeat = summaryOf(f_.ops, &OrderFacts::repeat);
+    out_ += "<div class=\"figures\">\n" + figureHtml(fmt::format("{:.2f}", fitted.median), "median over " + counted(fitted.ops, "op"));
+    out_ += figureHtml(fmt::format("{:.2f}", fitted.worst), "worst: " + fitted.worstOp) + "</div>\n";
     out_ += paragraph(
-        "Spearman's rank correlation of predicted cost and measured time over the schedules that were timed: 1 is the same "
-        "order, 0 none. Only the best predicted are timed, which makes it smaller than over the whole space.",
+        "Spearman's rank correlation of predicted cost and measured time over all schedules that were timed: 1 is the same order, 0 none. "
+        "Fitted: each schedule's cost is fitted to what all others took here. Others: to what other ops took alone, as if this one had "
+        "never "
+        "been timed. Costs: as the cost model says by itself. Repeat: with times that are measured again, from two halves of what was "
+        "measured; "
+        "no prediction agrees better than these do.",
         "soft");
+    HtmlTable table("crrrrr", {"op", "schedules", "fitted", "others", "costs", "repeat"});
+    for (const OpFacts& op : f_.ops)
+      if (op.order.schedules > 0)
+        table.add({op.op, std::to_string(op.order.schedules), orderOf(op.order.fitted), orderOf(op.order.others), orderOf(op.order.costs),
+                   orderOf(op.order.repeat)});
+    table.add({"median", "", orderOf(fitted.median), orderOf(others.median), orderOf(costs.median), orderOf(repeat.median)});
+    table.add({"worst", "", orderOf(fitted.worst), orderOf(others.worst), orderOf(costs.worst), orderOf(repeat.worst)});
+    out_ += table.html();
   }
 
   void details() {
@@ -196,7 +203,7 @@ private:
   static std::string cloud(const OpFacts& op) {
     bool timed = std::any_of(op.candidates.begin(), op.candidates.end(), [](const CandidateFacts& c) { return c.ratio.middle > 0; });
     if (!timed) return paragraph("No schedule of it was timed here with this version of the code generator.", "soft");
-    std::string order = std::isnan(op.spearman) ? "" : fmt::format("; they agree in order by {:.2f} (Spearman)", op.spearman);
+    std::string order = std::isnan(op.order.fitted) ? "" : fmt::format("; they agree in order by {:.2f} (Spearman)", op.order.fitted);
     return "<div class=\"cloud\">" + candidateCloud(op).inPage() +
            "<div class=\"key\"><span><i class=\"tuned\"></i>what runs</span><span><i></i>others; hollow: the default</span></div>\n" +
            paragraph("Predicted against measured" + order + ". On the dashed line both say the same.", "soft") + "</div>\n";

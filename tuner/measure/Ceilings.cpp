@@ -100,6 +100,8 @@ Ceilings measureCeilings(const Target& target, double seconds, const Stop& stop)
   Probe probe = probeOf(target);
   double operations = probe.fma(1000);
   ceilings.fmaGflops = bestRate(operations, [&] { probe.fma(1000); }, each, stop) / 1e9;
+  for (auto [rounds, into] : {std::pair{probe.dots, &ceilings.dotGops}, {probe.pairs, &ceilings.pairGflops}})
+    if (rounds != nullptr) *into = bestRate(rounds(1000), [rounds = rounds] { rounds(1000); }, each, stop) / 1e9;
   // Half of each level, so that nothing else there matters; the last level, which others share, also at a size a little above
   // the level before it: the better counts.
   const double l1 = static_cast<double>(target.l1Bytes), l2 = static_cast<double>(target.l2Bytes), l3 = static_cast<double>(target.l3Bytes);
@@ -126,6 +128,8 @@ Ceilings measureCeilings(const Target& target, double seconds, const Stop& stop)
 
 void raiseTo(Ceilings& ceilings, const Ceilings& again) {
   ceilings.fmaGflops = std::max(ceilings.fmaGflops, again.fmaGflops);
+  ceilings.dotGops = std::max(ceilings.dotGops, again.dotGops);
+  ceilings.pairGflops = std::max(ceilings.pairGflops, again.pairGflops);
   for (size_t level = 0; level < Ceilings::kLevels; ++level) {
     ceilings.readGBs[level] = std::max(ceilings.readGBs[level], again.readGBs[level]);
     ceilings.copyGBs[level] = std::max(ceilings.copyGBs[level], again.copyGBs[level]);
@@ -174,6 +178,65 @@ double MemoryReaders::readGBs() const {
   return std::isnan(std::accumulate(sums.begin(), sums.end(), 0.0f)) ? 0 : spreadOf(rates).median / 1e9;
 }
 
+Ceilings measureCore(const Target& target, double seconds, const Stop& stop) {
+  Ceilings core;
+  core.l1Bytes = target.l1Bytes;
+  std::vector<Probe> probes = probesOf(target);
+  size_t floats = std::max<size_t>(1024, static_cast<size_t>(target.l1Bytes) / 2 / sizeof(float) / 512 * 512);
+  std::shared_ptr<float> memory = hugeFloats(floats);
+  if (memory == nullptr) return core;
+  constexpr int64_t kRounds = 64;
+  double each = seconds / static_cast<double>(2 * probes.size()), bytes = static_cast<double>(kRounds) * static_cast<double>(floats) * 4;
+  volatile float sink = 0;
+  for (const Probe& probe : probes) {
+    core.fmaGflops = std::max(core.fmaGflops, bestRate(probe.fma(1000), [&] { probe.fma(1000); }, each, stop) / 1e9);
+    double rate = bestRate(bytes, [&] { sink = probe.read(memory.get(), floats, kRounds); }, each, stop);
+    core.readGBs[0] = std::max(core.readGBs[0], rate / 1e9);
+  }
+  return core;
+}
+
+/// Multiply-adds, two operations each, that no schedule leaves out.
+static double productFlops(const OpDesc& op) {
+  if (const auto* matmul = std::get_if<MatmulOp>(&op)) {
+    double rows = static_cast<double>(matmul->batch.value) * static_cast<double>(matmul->m.value);
+    return 2 * rows * static_cast<double>(matmul->n.value) * static_cast<double>(matmul->k.value);
+  }
+  const auto* attention = std::get_if<AttentionOp>(&op);
+  if (attention == nullptr) return 0;
+  double each = 4 * static_cast<double>(attention->headDim.value);  // of what flops() counts for a pair of query and key
+  return attention->flops() * each / (each + 5);
+}
+
+/// Operations a second that products of the op's kind reach at most; 0: not measured.
+static double productRate(const OpDesc& op, const Ceilings& ceilings) {
+  const auto* matmul = std::get_if<MatmulOp>(&op);
+  if (matmul != nullptr && matmul->a == RoundedTo::Q8) return ceilings.dotGops;
+  bool pairs = matmul != nullptr && matmul->a == RoundedTo::BF16 && matmul->order == PairOrder::Pairs;
+  return pairs && ceilings.pairGflops > 0 ? ceilings.pairGflops : ceilings.fmaGflops;
+}
+
+double leastNs(const OpDesc& op, const Ceilings& core) {
+  if (!(core.fmaGflops > 0 && core.readGBs[0] > 0)) return 0;
+  constexpr double kLoads = 1.5;  // three loads a cycle, where the probe's additions are two
+  TensorSpec out = outputOf(op);
+  auto written = static_cast<double>(bytesOf(out.type, out.elements()));
+  // Others look rows of a table up, or leave out what causality hides: how much they read is not known.
+  OpClass cls = classOf(op);
+  bool all = cls == OpClass::Contraction || cls == OpClass::Pointwise;
+  double read = all ? minBytesOf(op) - written : 0;
+  const auto* matmul = std::get_if<MatmulOp>(&op);
+  bool floats = matmul == nullptr || matmul->a == RoundedTo::F32;  // only these rates are measured here
+  return std::max(floats ? productFlops(op) / core.fmaGflops : 0, std::max(read, written) / (kLoads * core.readGBs[0]));
+}
+
+double arithmeticNs(const OpDesc& op, const Ceilings& ceilings) {
+  double rate = productRate(op, ceilings), products = productFlops(op);
+  if (!(ceilings.fmaGflops > 0)) return 0;
+  if (rate == ceilings.fmaGflops) return flopsOf(op) / rate;
+  return (rate > 0 ? products / rate : 0) + std::max(0.0, flopsOf(op) - products) / ceilings.fmaGflops;
+}
+
 double rooflineNs(const OpDesc& op, const Ceilings& ceilings) {
   double bytes = minBytesOf(op);
   size_t level = ceilings.levelOf(bytes);
@@ -181,7 +244,7 @@ double rooflineNs(const OpDesc& op, const Ceilings& ceilings) {
   bool streams = written >= 0.3 * bytes;  // elementwise: a store for every load or two
   double rate = streams ? ceilings.copyGBs[level] : ceilings.readGBs[level];
   if (!(rate > 0 && ceilings.fmaGflops > 0)) return 0;  // not measured
-  return std::max(bytes / rate, flopsOf(op) / ceilings.fmaGflops);
+  return std::max(bytes / rate, arithmeticNs(op, ceilings));
 }
 
 }  // namespace quern

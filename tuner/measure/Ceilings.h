@@ -16,6 +16,8 @@ struct Ceilings {
   static constexpr size_t kLevels = 4;  ///< L1, L2, L3, memory
 
   double fmaGflops = 0;  ///< f32 multiply-adds in registers, two operations each
+  double dotGops = 0;    ///< the same of bytes into whole numbers, in one instruction for four; 0: there is none
+  double pairGflops = 0;  ///< the same of bf16, in one instruction for two; 0: there is none
   std::array<double, kLevels> readGBs{};
   std::array<double, kLevels> copyGBs{};  ///< bytes read plus bytes written
   int64_t l1Bytes = 0, l2Bytes = 0, l3Bytes = 0;
@@ -50,5 +52,16 @@ private:
 /// The least time one call of `op` (all dimensions known) can take: max of flops over the fma ceiling and bytes over the
 /// read ceiling of the level its data lives in (the copy ceiling where it writes as much as it reads). 0: not measured.
 double rooflineNs(const OpDesc& op, const Ceilings& ceilings);
+/// Its part of that: operations at the rate of the instructions that the op's arithmetic is made for. 0: not measured.
+double arithmeticNs(const OpDesc& op, const Ceilings& ceilings);
+
+/// Of one core alone: the multiply-adds and L1's reads, best of all widths of vectors that `target` has; the others stay 0. Takes about
+/// `seconds`, in which the best of many short blocks is found.
+Ceilings measureCore(const Target& target, double seconds = 0.02, const Stop& stop = {});
+/// What no kernel of `op` (all dimensions known) can be faster than, whatever its schedule, code and caches: the multiply-adds of its
+/// products, and everything read or everything written as from L1. Far below rooflineNs where other things bind. 0: not measured.
+double leastNs(const OpDesc& op, const Ceilings& core);
+/// A time below leastNs by more than this is an error of measurement, and not of the ceiling: a clock that drifts more is called noisy.
+inline constexpr double kMostOverCeiling = 1.1;
 
 }  // namespace quern

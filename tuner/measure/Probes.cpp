@@ -1,9 +1,11 @@
 // tuner/measure/Probes.cpp — see Probes.h.
 #include "tuner/measure/Probes.h"
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 #include <numeric>
+#include <string_view>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -93,6 +95,54 @@ __attribute__((target("avx2"))) void copy256(const float* from, float* to, size_
   }
 }
 
+__attribute__((target("avx512f,avx512vnni"))) double dots512(int64_t rounds) {
+  __m512i acc[12], x = _mm512_set1_epi8(3), y = _mm512_set1_epi8(-5);
+  for (auto& a : acc) a = _mm512_setzero_si512();
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 16
+    for (auto& a : acc) a = _mm512_dpbusd_epi32(a, x, y);
+    asm volatile("" : "+v"(x));
+  }
+  int32_t sink[16];
+  for (auto& a : acc) _mm512_storeu_si512(sink, a);
+  asm volatile("" ::"m"(sink));
+  return static_cast<double>(rounds) * 12 * 64 * 2;
+}
+
+__attribute__((target("avx512f,avx512bf16"))) double pairs512(int64_t rounds) {
+  __m512 acc[12];
+  __m512i bits = _mm512_set1_epi16(0x3c00);
+  for (auto& a : acc) a = _mm512_setzero_ps();
+  for (int64_t i = 0; i < rounds; ++i) {
+    auto x = reinterpret_cast<__m512bh>(bits);
+#pragma GCC unroll 16
+    for (auto& a : acc) a = _mm512_dpbf16_ps(a, x, x);
+    asm volatile("" : "+v"(bits));
+  }
+  float sink[16];
+  for (auto& a : acc) _mm512_storeu_ps(sink, a);
+  asm volatile("" ::"m"(sink));
+  return static_cast<double>(rounds) * 12 * 32 * 2;
+}
+
+__attribute__((target("avx2,avxvnni"))) double dots256(int64_t rounds) {
+  __m256i acc[12], x = _mm256_set1_epi8(3), y = _mm256_set1_epi8(-5);
+  for (auto& a : acc) a = _mm256_setzero_si256();
+  for (int64_t i = 0; i < rounds; ++i) {
+#pragma GCC unroll 16
+    for (auto& a : acc) a = _mm256_dpbusd_avx_epi32(a, x, y);
+    asm volatile("" : "+x"(x));
+  }
+  int32_t sink[8];
+  for (auto& a : acc) _mm256_storeu_si256(reinterpret_cast<__m256i*>(sink), a);
+  asm volatile("" ::"m"(sink));
+  return static_cast<double>(rounds) * 12 * 32 * 2;
+}
+
+bool offers(const Target& target, std::string_view feature) {
+  return std::find(target.features.begin(), target.features.end(), feature) != target.features.end();
+}
+
 double fma128(int64_t rounds) {
   __m128 acc[10], x = _mm_set1_ps(0.999f), y = _mm_set1_ps(1e-9f);
   for (auto& a : acc) a = _mm_set1_ps(1.0f);
@@ -134,9 +184,16 @@ void copy128(const float* from, float* to, size_t floats, int64_t rounds) {
 }  // namespace
 
 Probe probeOf(const Target& target) {
-  if (target.isa().vectorBits == 512) return {fma512, read512, copy512};
-  if (target.isa().vectorBits == 256) return {fma256, read256, copy256};
+  if (target.isa().vectorBits == 512)
+    return {fma512, read512, copy512, offers(target, "avx512vnni") ? dots512 : nullptr, offers(target, "avx512bf16") ? pairs512 : nullptr};
+  if (target.isa().vectorBits == 256) return {fma256, read256, copy256, offers(target, "avxvnni") ? dots256 : nullptr, nullptr};
   return {fma128, read128, copy128};
+}
+
+std::vector<Probe> probesOf(const Target& target) {
+  std::vector<Probe> probes = {probeOf(target)};
+  if (target.isa().vectorBits == 512) probes.push_back({fma256, read256, copy256});
+  return probes;
 }
 
 #else
@@ -182,6 +239,7 @@ void copyPlain(const float* from, float* to, size_t floats, int64_t rounds) {
 }  // namespace
 
 Probe probeOf(const Target&) { return {fmaPlain, readPlain, copyPlain}; }
+std::vector<Probe> probesOf(const Target& target) { return {probeOf(target)}; }
 
 #endif
 

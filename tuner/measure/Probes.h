@@ -4,6 +4,7 @@
 #include "compiler/target/Target.h"
 
 #include <cstddef>
+#include <vector>
 
 namespace quern {
 
@@ -13,8 +14,12 @@ struct Probe {
   double (*fma)(int64_t rounds);  ///< returns operations done
   float (*read)(const float* from, size_t floats, int64_t rounds);
   void (*copy)(const float* from, float* to, size_t floats, int64_t rounds);
+  double (*dots)(int64_t rounds) = nullptr;   ///< of bytes, four at once; null: the target has no such instruction
+  double (*pairs)(int64_t rounds) = nullptr;  ///< of bf16, two at once
 };
 
 Probe probeOf(const Target& target);
+/// One for each width of vectors that the target has, its own first: the widest need not be the fastest where it lowers the clock.
+std::vector<Probe> probesOf(const Target& target);
 
 }  // namespace quern

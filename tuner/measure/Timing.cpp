@@ -79,6 +79,13 @@ PairSamples samplePairs(const TimedCall& a, int64_t callsA, const TimedCall& b, 
   return samples;
 }
 
+double shareOfCeiling(const PairSamples& samples, double leastNs) {
+  double most = 0;
+  for (const std::vector<double>* times : {&samples.a, &samples.b})
+    for (double ns : *times) most = std::max(most, leastNs / ns);
+  return most;
+}
+
 std::vector<double> ratiosOf(const PairSamples& samples) {
   std::vector<double> ratios;
   for (size_t i = 0; i < samples.a.size(); ++i) ratios.push_back(samples.b[i] / samples.a[i]);

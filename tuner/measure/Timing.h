@@ -44,6 +44,8 @@ struct PairSamples {
 /// So many pairs of blocks of `callsA` and `callsB` calls (of calibrate). The order turns in every pair, so that neither always runs in
 /// the other's wake.
 PairSamples samplePairs(const TimedCall& a, int64_t callsA, const TimedCall& b, int64_t callsB, int pairs);
+/// The fastest block beside a call that takes `leastNs`, the least that is possible: above one, it is not. 0: none is known.
+double shareOfCeiling(const PairSamples& samples, double leastNs);
 /// b over a, pair by pair.
 std::vector<double> ratiosOf(const PairSamples& samples);
 /// Seconds of a block: long beside the clock (30 ns) and short beside a scheduler's slice.

@@ -41,6 +41,7 @@ public:
   RunLog(Journal& journal, const TuneQuestion& question);
 
   bool continues() const { return continues_; }
+  const std::string& id() const { return id_; }
   /// What became of a candidate in this run; one that crashed, was wrong or did not compile in any run of the same generator.
   const JournalLine* met(const std::string& schedule) const;
   /// The next recorded turn of so many pairs; none: it has to be timed.

@@ -5,8 +5,9 @@
 
 namespace quern {
 
-size_t Halving::join() {
+size_t Halving::join(std::optional<size_t> place) {
   standings_.emplace_back();
+  standings_.back().place = place.value_or(standings_.size() - 1);
   return standings_.size() - 1;
 }
 
@@ -64,7 +65,7 @@ std::optional<size_t> Halving::best() const {
   double most = standings_[order[0]].ratio.median * (1 + rules_.tie);
   size_t best = order[0];
   for (size_t who : order)
-    if (standings_[who].ratio.median <= most) best = std::min(best, who);
+    if (standings_[who].ratio.median <= most && standings_[who].place < standings_[best].place) best = who;
   return best;
 }
 

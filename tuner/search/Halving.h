@@ -14,16 +14,17 @@ struct HalvingRules {
   int mostPairs = 80;  ///< of one candidate
   /// After the first turn: behind the best median by more than this, and with its whole interval behind the best's, it is hopeless.
   double close = 0.02;
-  double tie = 0.01;  ///< medians within this are equal: the first that joined is the best
+  double tie = 0.01;  ///< medians within this are equal: the first in the canonical order is the best
 };
 
-/// Candidates are numbers in the order in which they join, which is the canonical one. All are timed against the same kernel (the
-/// anchor), so that their ratios can be compared. Pure: it says what to time next, and is told what came of it.
+/// Candidates are numbers in the order in which they join; each has its place in the canonical one. All are timed against the same kernel
+/// (the anchor), so that their ratios can be compared. Pure: it says what to time next, and is told what came of it.
 class Halving {
 public:
   explicit Halving(const HalvingRules& rules) : rules_(rules) {}
 
-  size_t join();
+  /// `place`: in the canonical order; by itself, behind those before it.
+  size_t join(std::optional<size_t> place = std::nullopt);
   struct Turn {
     size_t who;
     int pairs;
@@ -47,6 +48,7 @@ private:
   struct Standing {
     std::vector<double> ratios;
     Spread ratio;
+    size_t place = 0;
     bool out = false;
   };
   std::vector<size_t> ranked() const;

@@ -114,6 +114,17 @@ Result<PairSamples> TrialWorker::time(const KernelArtifact* challenger, int pair
   return samples;
 }
 
+Result<Ceilings> TrialWorker::core(const Stop& stop) {
+  auto answer = ask("core\n", patience(0), stop);
+  if (!answer) return answer.error();
+  double numbers[2] = {};
+  if (answer->size() != sizeof numbers) return internalError("answered rubbish");
+  std::memcpy(numbers, answer->data(), sizeof numbers);
+  Ceilings core;
+  core.fmaGflops = numbers[0], core.readGBs[0] = numbers[1];
+  return core;
+}
+
 // ---- in the worker ----
 
 /// "verb\nrest"
@@ -128,6 +139,7 @@ std::string TrialWorker::serve(std::string_view request) {
   auto [name, more] = nextLine(rest);
   if (verb == "load") return serveLoad(name, more);
   if (verb == "check" || verb == "check again") return serveCheck(name, verb != "check");
+  if (verb == "core") return serveCore();
   if (verb == "edges") return serveEdges(name, std::string(more));
   int pairs = 0;
   std::from_chars(more.data(), more.data() + more.size(), pairs);
@@ -167,6 +179,12 @@ std::string TrialWorker::serveEdges(const std::string& name, const std::string& 
     if (!report->passed) return "wrong: " + report->failure;
   }
   return "";
+}
+
+std::string TrialWorker::serveCore() {
+  Ceilings core = measureCore(hostTarget());
+  double numbers[] = {core.fmaGflops, core.readGBs[0]};
+  return {reinterpret_cast<const char*>(numbers), sizeof numbers};
 }
 
 /// The anchor is the kernel without a name.

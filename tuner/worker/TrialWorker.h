@@ -4,6 +4,7 @@
 #include "compiler/store/KernelArtifact.h"
 #include "tuner/check/TimingOperands.h"
 #include "tuner/check/BitReference.h"
+#include "tuner/measure/Ceilings.h"
 #include "tuner/measure/Timing.h"
 #include "tuner/worker/WorkerProcess.h"
 
@@ -37,6 +38,9 @@ public:
   /// Times it against the anchor (nullptr: the anchor against itself): a is the anchor's. Errors: Internal: how it died; Stopped; Machine.
   Result<PairSamples> time(const KernelArtifact* challenger, int pairs, const Stop& stop);
 
+  /// What the core that times can do at most (measureCore). Errors: Stopped; Machine.
+  Result<Ceilings> core(const Stop& stop);
+
   int64_t workers() const { return worker_.started(); }
 
 private:
@@ -57,6 +61,7 @@ private:
   std::string serveCheck(const std::string& name, bool after);
   std::string serveEdges(const std::string& name, const std::string& schedule);
   std::string serveTime(const std::string& challenger, int pairs);
+  static std::string serveCore();
   // Here:
   Result<std::string> ask(const std::string& request, double seconds, const Stop& stop);
   Result<std::string> load(const KernelArtifact& kernel, const Stop& stop);

@@ -47,12 +47,12 @@ Value OpBuild::exactMulAdd(const Value& x, const Value& y, const Value& z) {
   int lanes = x.lanes();
   Value product = b.let("product", wide(x) * wide(y)), more = b.let("more", wide(z)), sum = b.let("sum", product + more);
   Value added = b.let("added", sum - product);
-  Value lost = narrow((product - (sum - added)) + (more - added));
+  Value lost = b.let("lost", (product - (sum - added)) + (more - added));
   Value nearest = b.let("nearest", narrow(sum)), off = b.let("off", sum - wide(nearest));
   Value across = b.let("across", wide(nearest) + (off + off)), other = b.let("other", narrow(across));
   Value half = binary(LoopOp::And, binary(LoopOp::Eq, wide(other), across), binary(LoopOp::Ne, nearest, other));
-  Value above = maxOf(nearest, other), below = minOf(nearest, other), zero = f32Const(0, lanes), kept = b.let("lost", lost);
-  Value decided = selectOf(lessThan(zero, kept), above, selectOf(lessThan(kept, zero), below, nearest));
+  Value above = maxOf(nearest, other), below = minOf(nearest, other), zero = wide(f32Const(0, lanes));
+  Value decided = selectOf(lessThan(zero, lost), above, selectOf(lessThan(lost, zero), below, nearest));
   return selectOf(half, decided, nearest);
 }
 

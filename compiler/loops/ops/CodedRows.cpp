@@ -1,6 +1,8 @@
 // compiler/loops/ops/CodedRows.cpp — see CodedRows.h.
 #include "compiler/loops/ops/CodedRows.h"
 
+#include "compiler/op/BlockValues.h"
+
 #include <limits>
 #include <numeric>
 
@@ -12,14 +14,14 @@ static constexpr float kRound =
     0x1.8p23F;  ///< x + this - this: x to the nearest whole number, ties to even; its bits count from kRoundBits
 static constexpr int32_t kRoundBits = 0x4b400000;
 
-CodedRows::CodedRows(OpBuild& build, const Value& rows, const Value& k, int64_t each, int bias)
-    : build_(build), rows_(rows), k_(k), each_(each), bias_(bias), lanes_(build.target.vectorLanes()) {
+CodedRows::CodedRows(OpBuild& build, const Value& rows, const Value& k, int64_t each, int bias, bool sums)
+    : build_(build), rows_(rows), k_(k), each_(each), bias_(bias), hasSums_(sums), lanes_(build.target.vectorLanes()) {
   LoopBuilder& b = build.b;
   // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
   constexpr int64_t kApart = 16;
   codes_ = b.denseBuffer("codes", Scalar::I32, BufferRole::SharedScratch, {rows, k / 4 + kApart});
   scales_ = b.denseBuffer("scales", Scalar::F32, BufferRole::SharedScratch, {rows, k / kCoded + kApart});
-  sums_ = b.denseBuffer(bias == 0 ? "sums" : "starts", bias == 0 ? Scalar::F32 : Scalar::I32, BufferRole::SharedScratch,
+  if (sums) sums_ = b.denseBuffer(bias == 0 ? "sums" : "starts", bias == 0 ? Scalar::F32 : Scalar::I32, BufferRole::SharedScratch,
                         {rows, k / each + kApart});
 }
 
@@ -58,11 +60,10 @@ void CodedRows::block(const std::vector<Value>& x, const Value& row, const Value
     most = most.expr() == nullptr ? size : b.let("most", maxOf(most, size));
   }
   Value amax = b.let("amax", reduceOf(LoopOp::Max, most));
-  constexpr float kLeast = 0x1p-120F, kPart = 0x1.020408p-7F;
   Value finite = b.let("finite", lessThan(amax, f32Const(std::numeric_limits<float>::infinity()))),
-        some = b.let("some", binary(LoopOp::And, finite, binary(LoopOp::Le, f32Const(kLeast), amax)));
+        some = b.let("some", binary(LoopOp::And, finite, binary(LoopOp::Le, f32Const(CodedBlock::kLeast), amax)));
   Value none = selectOf(finite, f32Const(0), f32Const(std::numeric_limits<float>::quiet_NaN()));
-  b.store(scales_, {row, index}, selectOf(some, amax * f32Const(kPart), none));
+  b.store(scales_, {row, index}, selectOf(some, amax * f32Const(CodedBlock::kPart), none));
   // Where there are no codes all are multiplied by 1 and left out.
   Value inverse = b.let("inverse", selectOf(some, f32Const(127) / amax, f32Const(1)));
   std::vector<Value> codes, sums;
@@ -81,7 +82,7 @@ void CodedRows::block(const std::vector<Value>& x, const Value& row, const Value
     b.store(codes_, {row, index * (kCoded / 4) + static_cast<int64_t>(4 * g)}, wordsOf(b, std::move(own)));
   }
   auto perSum = static_cast<size_t>(each_ / lanes_);
-  for (size_t first = 0; first < sums.size(); first += perSum) {
+  for (size_t first = 0; hasSums_ && first < sums.size(); first += perSum) {
     Value sum = sums[first];
     for (size_t i = first + 1; i < first + perSum; ++i) sum = sum + sums[i];
     Value all = b.let("sum", reduceOf(LoopOp::Add, b.let("sums", sum)));

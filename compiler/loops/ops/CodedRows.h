@@ -14,8 +14,8 @@ namespace quern {
 ///   sums    f32 [rows][k / each]   of the codes, the other way round (-), where there is no bias
 class CodedRows {
 public:
-  /// `each`: 32 or 16. `rows`: batches times m.
-  CodedRows(OpBuild& build, const Value& rows, const Value& k, int64_t each, int bias);
+  /// `each`: 32 or 16. `rows`: batches times m. `sums`: whether starts or sums are read.
+  CodedRows(OpBuild& build, const Value& rows, const Value& k, int64_t each, int bias, bool sums);
 
   /// A task a row; `at` gives the place in `a` of a row's element.
   void phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at);
@@ -31,7 +31,9 @@ private:
   OpBuild& build_;
   Value rows_, k_;
   int64_t each_;
-  int bias_, lanes_;
+  int bias_;
+  bool hasSums_;
+  int lanes_;
   BufferRef codes_, scales_, sums_;
 };
 

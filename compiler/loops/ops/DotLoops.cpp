@@ -36,7 +36,8 @@ Value DotReader::part(const At& at, Scalar stored, const Value& offset, int64_t 
 }
 
 Value DotReader::word(const At& at, const Value& offset) const {
-  if (prefetch_ > 0) {
+  constexpr int64_t kLineWords = 16;
+  if (prefetch_ > 0 && at.vector * lanes_ % kLineWords == 0) {
     const WeightColumns& columns = at.tile.vectors[static_cast<size_t>(at.vector)];
     const Value ahead[] = {at.tile.batch, columns.panel, at.block + prefetch_, offset * panel_ + columns.column * 4};
     b_.prefetch(packed_, ahead);

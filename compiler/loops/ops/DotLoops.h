@@ -6,7 +6,7 @@
 
 namespace quern {
 
-/// Packed as PackLayout's quads: four neighbours of a column in a word, unsigned. A column's dot of a (sub-)block starts from what the
+/// Packed as PackLayout's words: four elements of a column in each, unsigned. A column's dot of a (sub-)block starts from what the
 /// offset of its bytes adds, which is taken away so.
 ///
 ///   for block: for vector: [words of its quads, scales] for row: D = start; D = dot4(D, quads, codes) ...; acc = fma(f32(D), scale, acc)
@@ -17,6 +17,10 @@ public:
             const MatmulSchedule& schedule);
   /// What packed bytes are larger by than the weight's whole numbers.
   static int biasOf(ElementType type, const MatmulSchedule& schedule);
+  /// Whether sums of codes are read at all.
+  static bool readsSums(ElementType type, const MatmulSchedule& schedule) {
+    return type == ElementType::Q4_K || biasOf(type, schedule) != 0;
+  }
   /// Codes that go together in a sum: those of a sub-block.
   static int64_t codesOfSum(ElementType type) { return type == ElementType::Q6_K ? 16 : 32; }
 

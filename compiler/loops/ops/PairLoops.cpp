@@ -67,6 +67,7 @@ PairReader::PairReader(OpBuild& build, const std::string& name, const Value& bat
     : build_(build),
       b_(build.b),
       order_(order),
+      instruction_(s.dots == MatmulSchedule::DotsBf16),
       panel_(s.panelWidth()),
       pairs_(ceilDiv(k, 2)),
       lanes_(static_cast<int>(s.lanes)),
@@ -77,7 +78,8 @@ PairReader::PairReader(OpBuild& build, const std::string& name, const Value& bat
 
 Value PairReader::word(const Tile& tile, size_t vector, const Value& pair) const {
   const WeightColumns& columns = tile.vectors[vector];
-  if (prefetch_ > 0) b_.prefetch(packed_, std::vector<Value>{tile.batch, columns.panel, pair + prefetch_, columns.column});
+  constexpr int64_t kLineWords = 16;
+  if (prefetch_ > 0 && static_cast<int64_t>(vector) * lanes_ % kLineWords == 0) b_.prefetch(packed_, std::vector<Value>{tile.batch, columns.panel, pair + prefetch_, columns.column});
   return b_.let("b", b_.load(packed_, {tile.batch, columns.panel, pair, columns.column}, lanes_));
 }
 
@@ -133,6 +135,7 @@ void PairReader::inTiles(const Tile& tile, const PairRows& pairs) {
 }
 
 void PairReader::run(const Tile& tile, const PairRows& pairs) {
+  if (instruction_) return inPairs(tile, pairs);
   b_.flushed([&] {
     if (order_ == PairOrder::Pairs) inPairs(tile, pairs);
     else inTiles(tile, pairs);

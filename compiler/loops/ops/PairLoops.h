@@ -50,6 +50,7 @@ private:
   OpBuild& build_;
   LoopBuilder& b_;
   PairOrder order_;
+  bool instruction_;  ///< for pairs, which needs no state set
   int64_t panel_, pairs_;
   int lanes_;
   int64_t unroll_, prefetch_;  ///< in pairs

@@ -51,6 +51,8 @@ Json jsonOf(const BenchRow& row) {
 
 Columns columnsOf(const Ceilings& c) {
   Columns columns = {{"fma_f32_gflops", c.fmaGflops}};
+  if (c.dotGops > 0) columns["dot_i8_gops"] = c.dotGops;
+  if (c.pairGflops > 0) columns["dot_bf16_gflops"] = c.pairGflops;
   for (size_t level = 0; level < Ceilings::kLevels; ++level) {
     columns[fmt::format("read_{}_gbs", levelName(level))] = c.readGBs[level];
     columns[fmt::format("copy_{}_gbs", levelName(level))] = c.copyGBs[level];
@@ -128,7 +130,7 @@ std::string tableOf(const std::vector<BenchRow>& rows) {
 
 void setRate(BenchRow& row, const OpDesc& op, const Ceilings& ceilings) {
   double ns = row.warmNs.median;
-  bool arithmetic = flopsOf(op) / ceilings.fmaGflops > 0.5 * rooflineNs(op, ceilings);
+  bool arithmetic = arithmeticNs(op, ceilings) > 0.5 * rooflineNs(op, ceilings);
   row.rate = ns > 0 ? (arithmetic ? flopsOf(op) : minBytesOf(op)) / ns : 0;
   row.rateUnit = arithmetic ? "GFLOPS" : "GB/s";
   row.leastNs = [op, threads = row.threads](const Ceilings& of) { return rooflineNs(op, of) / threads; };

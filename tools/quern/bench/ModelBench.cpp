@@ -46,7 +46,9 @@ public:
     double bytes = model_.decodeBytes() + (static_cast<double>(depth) + static_cast<double>(count) / 2) * model_.cacheBytesPerPosition();
     if (prompt) {
       row.warmNs = timeCall(run, kSeconds);
-      row.leastNs = [flops = cost_.flops({count, depth, 1}), threads](const Ceilings& of) { return flops / of.fmaGflops / threads; };
+      row.leastNs = [cost = cost_, sizes = PlanSizes{count, depth, 1}, threads](const Ceilings& of) {
+        return cost.sum(sizes, [&](const OpDesc& bound) { return arithmeticNs(bound, of); }) / threads;
+      };
     } else {
       row.ceilingPercent = timeBeside(row, run, [&] { return bytes * static_cast<double>(count) / bytesPerSecond(); });
       if (!std::isfinite(row.ceilingPercent)) row.ceilingPercent = 0;  // no memory to measure the rate with

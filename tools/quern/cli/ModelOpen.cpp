@@ -13,10 +13,13 @@ namespace quern {
 
 CommandLine& modelFlag(CommandLine& line, const std::string& help) {
   line.value("model", "M", "", help, 'm');
+  return line.list("ignore-key", "NAME", "go on without this key of the model's description, with a warning (again for more)");
+}
+
+CommandLine& computeFlags(CommandLine& line) {
   line.value("compute", "HOW", "exact",
              "exact: weights as they are, in f32; fast: activations rounded to bytes with weights in blocks, to bf16 with bf16");
-  line.value("order", "HOW", "", "how --compute fast adds up products of bf16: tile32 or pairs (default: as the CPU has it)");
-  return line.list("ignore-key", "NAME", "go on without this key of the model's description, with a warning (again for more)");
+  return line.value("order", "HOW", "", "how --compute fast adds up products of bf16: tile32 or pairs (default: as the CPU has it)");
 }
 
 Result<void> checkModelFlag(const CommandLine& line) {
@@ -32,12 +35,15 @@ static void sayRemarks(const CommandLine& line, const WeightFiles* files) {
 
 /// --compute and --order. Errors: BadCommand; as targetOf.
 static Result<void> setArithmetic(const CommandLine& line, ModelSource& source) {
+  if (!line.has("compute") && !line.has("order")) return {};
   std::string compute = line.get("compute"), order = line.get("order");
   if (compute != "exact" && compute != "fast") return badCommand(fmt::format("--compute {}: exact or fast is needed", escaped(compute)));
   if (!order.empty() && order != "tile32" && order != "pairs")
     return badCommand(fmt::format("--order {}: tile32 or pairs is needed", escaped(order)));
   if (compute == "exact") return order.empty() ? Result<void>() : badCommand("--order goes with --compute fast");
   source.compute = Compute::Fast;
+  if (order.empty() && line.get("cpu").find(',') != std::string::npos)
+    return badCommand("--compute fast for several CPUs: --order tile32 or --order pairs is needed, or they would differ in it");
   auto target = line.has("cpu") ? targetOf(line, false) : Result<Target>(hostTarget());
   if (!target) return target.error();
   source.order = order.empty() ? pairOrderFor(*target) : order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;

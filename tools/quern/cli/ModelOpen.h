@@ -8,6 +8,8 @@ namespace quern {
 
 /// --model -m and --ignore-key. `help`: what M may be.
 CommandLine& modelFlag(CommandLine& line, const std::string& help);
+/// --compute and --order, of commands that run or compile a model's kernels; openModelOf heeds them.
+CommandLine& computeFlags(CommandLine& line);
 
 /// Errors   BadCommand: --ignore-key without --model, which would ignore nothing.
 Result<void> checkModelFlag(const CommandLine& line);

@@ -59,7 +59,7 @@ CommandLine& modelFlags(CommandLine& line) {
   modelFlag(line, "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
   line.value("context", "N", "0", "positions of the KV cache (default: the model's own)", 'c');
   line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32, f16 or bf16");
-  return line.common({"cpu", "cache", "bundle", "threads"});
+  return computeFlags(line).common({"cpu", "cache", "bundle", "threads"});
 }
 
 std::optional<ElementType> kvTypeNamed(std::string_view name) {

@@ -70,7 +70,7 @@ void addFlags(CommandLine& line) {
       .value("prefill", "N", "512", "prompt tokens of the pp row")
       .value("decode", "N", "128", "tokens of the tg row")
       .value("depth", "N", "0", "positions in the cache before either");
-  line.value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32, f16 or bf16");
+  computeFlags(line).value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32, f16 or bf16");
   line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)")
       .value("loops", "FILE", "", "this loop program in place of the generated one");
   line.value("against", "PEERS", "",
@@ -82,7 +82,7 @@ void addFlags(CommandLine& line) {
 Result<void> checkFlags(const CommandLine& line) {
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
   if (kinds != 1) return badCommand("bench: one of an op, --suite, --baseline and --model");
-  for (const char* flag : {"prefill", "decode", "depth", "kv", "ignore-key"})
+  for (const char* flag : {"prefill", "decode", "depth", "kv", "ignore-key", "compute", "order"})
     if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("bench: --{} goes with --model", flag));
   if (size_t schedules = line.all("schedule").size(); schedules > 1) {
     if (schedules > 2) return badCommand(fmt::format("bench: --schedule is given {} times; two meet at a time", schedules));

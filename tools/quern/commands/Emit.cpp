@@ -173,7 +173,7 @@ static Result<int> runEmit(std::vector<std::string> args) {
   line.common({"cache", "schedule"})
       .value("cpu", "A,B,...", "host", "the CPUs to compile for")
       .value("suite", "FILE", "", "every op of a suite");
-  modelFlag(line, "every op of a model").value("output", "DIR", "", "where the bundle goes", 'o');
+  computeFlags(modelFlag(line, "every op of a model")).value("output", "DIR", "", "where the bundle goes", 'o');
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (!line.has("output")) return badCommand("emit: -o DIR is missing");

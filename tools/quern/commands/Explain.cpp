@@ -47,11 +47,23 @@ const ExplainedCandidate* chosen(const Explanation& e) {
   return nullptr;
 }
 
+std::string orderText(const OrderFigures& order) {
+  if (std::isnan(order.fitted)) return "";
+  std::string out = fmt::format("fitted and measured agree in order by {:.2f} (Spearman, {} schedules, each fitted to all others)\n",
+                                order.fitted, order.schedules);
+  for (auto [value, how] : {std::pair(order.others, "fitted to other ops alone"),
+                            {order.costs, "by the cost model alone"},
+                            {order.met, "as predicted when each was met"},
+                            {order.repeat, "by times measured again"}})
+    if (!std::isnan(value)) out += fmt::format("    {:.2f}  {}\n", value, how);
+  return out;
+}
+
 std::string verdictText(const Explanation& e) {
   const ExplainedCandidate *own = chosen(e), *next = runnerUp(e);
   if (own == nullptr) return "never timed here: the cost model orders what `quern tune` would try\n";
-  std::string out = fmt::format("predicted {:.3g} of the default's cost, measured {:.3f} of its time ({:.3f} to {:.3f}, {} pairs)\n",
-                                own->predicted, own->ratio.median, own->ratio.low, own->ratio.high, own->pairs);
+  std::string out = fmt::format("predicted {:.3g} of the default's time, measured {:.3f} ({:.3f} to {:.3f}, {} pairs)\n", own->fitted,
+                                own->ratio.median, own->ratio.low, own->ratio.high, own->pairs);
   if (e.ns > 0) {
     double ns = e.ns * own->ratio.median, flops = meanOf(e.item, [](const OpDesc& bound) { return flopsOf(bound); });
     out += fmt::format("one call {}{}{}\n", humanTime(ns), e.at.empty() ? "" : " at " + e.at,
@@ -60,18 +72,18 @@ std::string verdictText(const Explanation& e) {
   if (next != nullptr)
     out += fmt::format("runner-up {:.3f} of the default's time: {}{}\n", next->ratio.median, next->schedule,
                        next->outcome == "default" ? " (the default)" : "");
-  if (!std::isnan(e.spearman)) out += fmt::format("predicted and measured agree in order by {:.2f} (Spearman)\n", e.spearman);
-  return out;
+  return out + orderText(e.order);
 }
 
 std::string candidatesText(const Explanation& e) {
   if (e.candidates.empty()) return "";
-  std::string out = "\npredicted  measured  interval         schedule: outcome\n";
+  std::string out = "\npredicted  fitted  measured  interval         schedule: outcome\n";
   for (size_t i = 0; i < e.candidates.size(); ++i) {
     const ExplainedCandidate& c = e.candidates[i];
     if (i == kShown) return out + fmt::format("... and {} more: --json -\n", e.candidates.size() - i);
     bool timed = c.ratio.median > 0;
-    out += fmt::format("{:>9.3f}  {:>8}  {:<15}  {}: {}\n", c.predicted, timed ? fmt::format("{:.3f}", c.ratio.median) : "",
+    out += fmt::format("{:>9.3f}  {:>6}  {:>8}  {:<15}  {}: {}\n", c.predicted, c.fitted > 0 ? fmt::format("{:.3f}", c.fitted) : "",
+                       timed ? fmt::format("{:.3f}", c.ratio.median) : "",
                        timed ? fmt::format("{:.3f} .. {:.3f}", c.ratio.low, c.ratio.high) : "", c.schedule, c.outcome);
   }
   return out;
@@ -110,6 +122,7 @@ Json jsonOf(const Explanation& e, const Target& target) {
   for (const ExplainedCandidate& c : e.candidates)
     candidates.push_back({{"schedule", c.schedule},
                           {"predicted", c.predicted},
+                          {"fitted", c.fitted},
                           {"ratio", c.ratio.median},
                           {"low", c.ratio.low},
                           {"high", c.ratio.high},
@@ -143,7 +156,12 @@ Json jsonOf(const Explanation& e, const Target& target) {
                {"warm_ns", e.ns},
                {"candidates", candidates},
                {"table", table}};
-  if (!std::isnan(e.spearman)) json["spearman"] = e.spearman;
+  for (auto [key, value] : {std::pair("spearman", e.order.fitted),
+                            {"spearman_others", e.order.others},
+                            {"spearman_costs", e.order.costs},
+                            {"spearman_met", e.order.met},
+                            {"spearman_repeat", e.order.repeat}})
+    if (!std::isnan(value)) json[key] = value;
   return json;
 }
 

@@ -147,6 +147,7 @@ static Result<int> runReport(std::vector<std::string> args) {
     if (auto good = writePictures(line.get("pictures"), facts); !good) return good.error();
   if (auto good = writeResult(reportPage(facts), line.get("output")); !good) return good.error();
   if (wantsProgress(line) && line.get("output") != "-") std::fprintf(stderr, "quern: %s\n", line.get("output").c_str());
+  if (!line.has("quiet")) std::fputs(orderTable(facts.ops).c_str(), line.get("output") == "-" ? stderr : stdout);
   return 0;
 }
 

@@ -63,7 +63,8 @@ std::vector<CallGroup> callsOf(const OpFacts& facts, const OpDesc& op, const std
 
 void fillCandidates(OpFacts& facts, const Explanation& e, const std::string& byDefault) {
   for (const ExplainedCandidate& c : e.candidates) {
-    CandidateFacts candidate{c.schedule, c.outcome, c.predicted, intervalOf(c.ratio), c.schedule == facts.schedule};
+    CandidateFacts candidate{c.schedule, c.outcome, c.fitted > 0 ? c.fitted : c.predicted, intervalOf(c.ratio),
+                             c.schedule == facts.schedule};
     if (candidate.runs && c.ratio.median > 0) facts.ratio = candidate.ratio;
     if (!candidate.runs && c.ratio.median > 0 && facts.runnerUp.empty()) {
       facts.runnerUp = c.schedule;
@@ -128,7 +129,7 @@ OpFacts opFacts(KernelLibrary& library, const Explanation& e, const Ceilings* ce
   Bound most = boundOf(e.cost);
   facts.bound = fmt::format("{} take {:.0f} % of its predicted time", most.what, 100 * most.part);
   facts.cost = text(e.cost);
-  facts.spearman = e.spearman;
+  facts.order = {e.order.fitted, e.order.others, e.order.costs, e.order.repeat, e.order.schedules};
   fillCandidates(facts, e, byDefault);
   fillCounts(facts, e);
   fillRows(facts, e);

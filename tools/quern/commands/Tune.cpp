@@ -162,7 +162,7 @@ Result<std::vector<Schedule>> readCandidates(const std::string& file, const OpDe
 Result<void> checkPinFlags(const CommandLine& line) {
   const char* own = line.has("pin") ? "pin" : "unpin";
   for (const char* flag : {"suite", "baseline", "model", "budget", "effort", "space", "again", "shard", "samples", "candidates", "json",
-                           "at", "cache-state", "threads"})
+                           "at", "cache-state", "threads", "compute", "order"})
     if (line.has(flag)) return badCommand(fmt::format("tune: --{} is about one schedule of an OP; --{} does not go with that", own, flag));
   if (line.has("pin") && line.has("unpin")) return badCommand("tune: one of --pin and --unpin");
   return {};
@@ -224,7 +224,7 @@ static void tuneFlags(CommandLine& line) {
   line.common({"cpu", "cache", "json", "threads"})
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "every op of a baseline's rows and of its models");
-  modelFlag(line, "every op of a model")
+  computeFlags(modelFlag(line, "every op of a model"))
       .value("budget", "TIME", "", "at most this long (60s, 2m)")
       .value("effort", "E", "measure", "estimate (records nothing), measure, patient, exhaustive");
   line.value("space", "FILE", "default", "search space: a name in configs/tune or a TOML file")
@@ -232,7 +232,7 @@ static void tuneFlags(CommandLine& line) {
       .toggle("unpin", "free OP again");
   line.toggle("again", "also what has been tuned before");
   line.value("shard", "I/N", "", "only part I of N of the ops: for several machines, or tasks of a job array; cache merge joins them")
-      .value("samples", "FILE", "", "every sample as CSV: op, schedule, turn, pair, ratio");
+      .value("samples", "FILE", "", "every sample as CSV: op, at, anchor, schedule, turn, pair, ratio, anchor_ns");
   regimeFlags(line);
   line.value("candidates", "FILE", "", "of OP: these schedules, one a line, in place of the space's; verified and timed like those");
 }

@@ -1,0 +1,128 @@
+// tests/tuner/ExperienceTest.cpp — what a journal's lines teach, and the order in which candidates are tried because of it.
+#include "tests/Support.h"
+#include "tuner/Experience.h"
+
+#include <algorithm>
+#include <set>
+
+using namespace quern;
+
+namespace {
+
+/// One run about an op: its schedules and what each took beside the default.
+void addRun(Journal& journal, const std::string& name, const std::string& given, const std::string& at,
+            const std::vector<std::pair<std::string, double>>& took, const std::string& effort = "measure") {
+  Target target = hostTarget();
+  OpDesc desc = op(given);
+  Schedule base = defaultSchedule(desc, target);
+  std::vector<JournalLine> lines(1);
+  lines[0].kind = JournalLine::Kind::Run;
+  lines[0].run = name;
+  lines[0].question = asWritten({text(desc), at, text(base), tuningCpu(target), kernelKey(desc, base, target).generator, effort});
+  for (const auto& [schedule, ratio] : took) {
+    JournalLine line;
+    line.kind = JournalLine::Kind::Turn;
+    line.run = name, line.schedule = text(*parseSchedule(schedule, desc, target)), line.ns = 100;
+    line.ratios = std::vector<double>(5, ratio);
+    lines.push_back(line);
+  }
+  REQUIRE(journal.add(lines));
+}
+
+std::vector<OpExperience> known(const Journal& journal, const std::string& until = "") {
+  return experienceOf(journal, op("gelu x=500"), hostTarget(), "", until);
+}
+
+}  // namespace
+
+TEST_CASE("a journal teaches what ops of one class took, run by run") {
+  Journal journal;
+  std::string rows = runtimeDims(op("relu x=*")).at(0);
+  addRun(journal, "a", "gelu x=500", "", {{"unroll=16", 0.5}, {"unroll=8", 0.8}});
+  addRun(journal, "b", "softmax x=3x500", "", {{"rows=2", 0.5}});  // of another class
+  addRun(journal, "c", "relu x=*", rows + "=700", {{"unroll=8", 2}});
+  addRun(journal, "d", "relu x=*", rows + "=700", {{"unroll=8", 3}}, "measure confirm");
+  addRun(journal, "e", "relu x=*", "", {{"unroll=8", 2}});                      // of what size is not said
+  addRun(journal, "f", "relu x=*", rows + "=900 lukewarm", {{"unroll=8", 2}});  // in a state that is not known
+  addRun(journal, "h", "gelu x=600", "", {{"unroll=16", 2}}, "measure rows");
+  std::vector<OpExperience> all = known(journal);
+  REQUIRE(all.size() == 2);
+  REQUIRE(experienceOf(journal, op("gelu x=500"), hostTarget(), " rows").size() == 1);
+  CHECK(all[0].op == "gelu x=500");
+  REQUIRE(all[0].schedules.size() == 2);
+  CHECK(all[0].schedules.begin()->second.ratio.median > 0);
+  CHECK(text(all[1].context.bound) == text(op("relu x=700")));
+  CHECK(all[1].schedules.begin()->second.ratio.median == 2);
+  // The newest run about a question counts alone.
+  addRun(journal, "g", "gelu x=500", "", {{"unroll=16", 0.7}});
+  REQUIRE(known(journal)[0].schedules.size() == 1);
+  CHECK(known(journal)[0].schedules.begin()->second.ratio.median == Approx(0.7));
+}
+
+TEST_CASE("a run that is gone on with knows what it knew at first") {
+  Journal journal;
+  addRun(journal, "a", "gelu x=500", "", {{"unroll=16", 0.5}});
+  addRun(journal, "b", "relu x=700", "", {{"unroll=16", 0.5}});
+  addRun(journal, "c", "abs x=700", "", {{"unroll=16", 0.5}});
+  CHECK(known(journal).size() == 3);
+  CHECK(known(journal, "b").size() == 1);
+  CHECK(known(journal, "another").size() == 3);
+}
+
+TEST_CASE("candidates stay in their order until something was measured, then the promising come first") {
+  Target target = hostTarget();
+  OpDesc desc = op("matmul m=64 n=384 k=384 const=b");
+  auto space = readSearchSpace("default");
+  REQUIRE(space);
+  std::vector<Candidate> given = candidatesOf(*space, desc, {}, target);
+  Schedule base = given[0].schedule;
+  given.erase(given.begin());
+  for (size_t i = 0; i < given.size(); ++i) given[i].place = i + 1;
+  given.back().foremost = true;  // say another machine's winner
+  std::string foremost = text(given.back().schedule), first = text(given.front().schedule);
+  FittedOrder order({desc, base, CacheState::Hot}, {}, target);
+  std::vector<Candidate> sorted = given;
+  order.sort(sorted, 0);
+  CHECK(text(sorted.front().schedule) == first);
+  CHECK(sorted.front().predicted == 0);
+  // What was the most promising took five times what was thought, as did all with its tile.
+  for (const Candidate& candidate : given)
+    if (kindOf(candidate.schedule) == kindOf(given.front().schedule)) order.took(candidate.schedule, {5, 4.9, 5.1}, 20);
+  order.sort(sorted, 0);
+  CHECK(text(sorted.front().schedule) == foremost);
+  CHECK(sorted.size() == given.size());
+  auto place = std::find_if(sorted.begin(), sorted.end(), [&](const Candidate& each) { return text(each.schedule) == first; });
+  REQUIRE(place != sorted.end());
+  CHECK(place->predicted > 3);
+  CHECK(place - sorted.begin() > static_cast<std::ptrdiff_t>(sorted.size()) / 2);
+  // Several kinds in a batch; what was tried already stays where it is.
+  std::set<std::string> kinds;
+  for (size_t i = 1; i < 9; ++i) kinds.insert(kindOf(sorted[i].schedule));
+  CHECK(kinds.size() >= 3);
+  std::vector<Candidate> again = sorted;
+  order.took(sorted[9].schedule, {3, 2.9, 3.1}, 20);
+  order.sort(again, 10);
+  for (size_t i = 0; i < 10; ++i) CHECK(again[i].schedule == sorted[i].schedule);
+}
+
+TEST_CASE("what won for an op nearly as large is tried first") {
+  Target target = hostTarget();
+  OpDesc desc = op("gelu x=500");
+  auto space = readSearchSpace("default");
+  REQUIRE(space);
+  std::vector<Candidate> candidates = candidatesOf(*space, desc, {}, target);
+  Schedule base = candidates[0].schedule;
+  candidates.erase(candidates.begin());
+  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].place = i + 1;
+  // The one that is expected last, for an op of half the size and for one of a thousandth.
+  std::string last = text(candidates.back().schedule);
+  for (auto [other, first] : {std::pair("gelu x=250", true), {"gelu x=500000", false}}) {
+    Journal journal;
+    addRun(journal, "a", other, "", {{last, 0.97}});
+    FittedOrder order({desc, base, CacheState::Hot}, known(journal), target);
+    std::vector<Candidate> sorted = candidates;
+    order.sort(sorted, 0);
+    INFO(other);
+    CHECK((text(sorted.front().schedule) == last) == first);
+  }
+}
