@@ -244,7 +244,9 @@ ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind, const Ref
         if (op.to == ElementType::BF16) result.limit[at] += std::fabs(result.value[at]) * 0x1p-8 + 0x1p-134;
         if (std::isnan(result.limit[at])) result.limit[at] = 0;  // the value is NaN and says so
         if (std::isfinite(most) && most > std::numeric_limits<float>::max()) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
-        double beyond = op.to == ElementType::F16 ? 65520 : op.to == ElementType::BF16 ? 0x1.ffp127 : std::numeric_limits<double>::infinity();
+        double beyond = op.to == ElementType::F16    ? 65520
+                        : op.to == ElementType::BF16 ? 0x1.ffp127
+                                                     : std::numeric_limits<double>::infinity();
         if (std::isfinite(result.value[at]) && std::fabs(result.value[at]) + result.limit[at] >= beyond)
           result.limit[at] = std::numeric_limits<double>::quiet_NaN();
       }

@@ -46,7 +46,7 @@ AttentionSchedule AttentionSchedule::byDefault(const OpDesc& given, const Target
   while (s.rows > 1 && attentionScratch(s, op) > kMostScratch) s.rows /= 2;
   s.mr = std::min(s.mr, s.rows);
   if (op.q.any() || op.q.value * (op.heads.value / op.kvHeads.value) > kFewRows) return s;
-  AttentionSchedule few = s.forFewRows();
+  AttentionSchedule few = s.forSoManyRows(op.q.value * (op.heads.value / op.kvHeads.value));
   few.split = op.kv.any() || op.kv.value > kKeySegment ? 1 : 0;
   while (few.rows > few.mr && attentionScratch(few, op) > kMostScratch) few.rows /= 2;
   while (few.tiles > 1 && attentionScratch(few, op) > kMostScratch) few.tiles /= 2;
@@ -59,6 +59,13 @@ AttentionSchedule AttentionSchedule::forFewRows() const {
   few.rows = std::min(kFewRows, rows);
   few.tiles = 4;
   few.split = 1;
+  return few;
+}
+
+AttentionSchedule AttentionSchedule::forSoManyRows(int64_t rowCount) const {
+  AttentionSchedule few = forFewRows();
+  while (few.mr > std::max<int64_t>(1, rowCount)) few.mr /= 2;
+  few.kr = std::clamp<int64_t>(mr / few.mr, 1, lanes / few.mr);
   return few;
 }
 
@@ -129,7 +136,12 @@ std::vector<std::pair<SizeBound, AttentionSchedule>> AttentionSchedule::sizeClas
   AttentionSchedule few = forFewRows();
   int64_t group = attention.heads.value / attention.kvHeads.value;
   if (!attention.q.any() || !few.validate(op, target)) return {};
-  return {{{std::max<int64_t>(1, kFewRows / group), 0}, few}};
+  int64_t most = std::max<int64_t>(1, kFewRows / group);
+  // One token at a time: as many rows as heads share keys.
+  AttentionSchedule one = forSoManyRows(group);
+  if (most == 1) return {{{1, 0}, one}};
+  if (one == few || !one.validate(op, target)) return {{{most, 0}, few}};
+  return {{{1, 0}, one}, {{most, 0}, few}};
 }
 
 }  // namespace quern

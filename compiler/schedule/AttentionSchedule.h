@@ -25,6 +25,8 @@ struct AttentionSchedule : ScheduleFamily<AttentionSchedule> {
   std::vector<std::pair<SizeBound, AttentionSchedule>> sizeClasses(const OpDesc& op, const Target& target) const;
   /// This one for few rows: read in place, many tiles scored ahead, long caches split.
   AttentionSchedule forFewRows() const;
+  /// That, where a head's keys meet so many rows only: no more of them together than there are, and more keys in their place.
+  AttentionSchedule forSoManyRows(int64_t rowCount) const;
   /// Vectors of head_dim that are summed together, for `rowCount` rows in registers.
   int64_t valuesAtOnce(int rowCount, const Target& target) const;
 };

@@ -127,15 +127,23 @@ TEST_CASE("attention's schedules mean the same in the interpreter") {
   CHECK(compared >= 4);
 }
 
+/// a=bf16 is for CPUs that can take small numbers for 0 as its orders say: after rounding.
+static bool isFor(const OpDesc& desc, const Target& target) {
+  const auto* matmul = std::get_if<MatmulOp>(&desc);
+  return matmul == nullptr || matmul->a != RoundedTo::BF16 || target.isa().arch == "x86_64";
+}
+
 TEST_CASE("programs print, parse and print the same, and mean the same") {
   for (const char* name : {"x86-64", "x86-64-v3", "x86-64-v4", "neoverse-v1"})
     for (const char* given : kOps) {
       Target target = cpu(name);
       OpDesc desc = op(given);
       auto program = lower(desc, defaultSchedule(desc, target), target);
-      REQUIRE(program);
+      INFO(given << " on " << name << (program ? "" : ": " + program.error().message));
+      REQUIRE(static_cast<bool>(program) == isFor(desc, target));
+      if (!program) continue;
       auto again = parseLoops(text(*program), "printed");
-      INFO(given << " on " << name << (again ? "" : ": " + again.error().message));
+      INFO((again ? "" : again.error().message));
       REQUIRE(again);
       CHECK(text(*again) == text(*program));
     }
@@ -148,7 +156,7 @@ TEST_CASE("every op compiles for every CPU in configs to an object of the artifa
       OpDesc desc = op(given);
       auto artifact = library.compile(desc, defaultSchedule(desc, library.target()));
       INFO(given << " on " << name << (artifact ? "" : ": " + artifact.error().message));
-      CHECK(artifact);
+      CHECK(static_cast<bool>(artifact) == isFor(desc, library.target()));
     }
 }
 

@@ -53,10 +53,10 @@
   X(ReduceMin, "reduce_min", 1, Call, folded, nullptr, "") \
   X(Shuffle, "shuffle", 2, Pattern, shuffled, nullptr, "") /* lane i is lane pattern[i] of a followed by b */ \
   X(Lookup, "lookup", 1, Table, looked, nullptr, "") /* table[a modulo the table's size], lane by lane */ \
-  X(BytesU8, "bytes_u8", 1, Call, bytesOfWords, nullptr, "") /* the four bytes of each i32, the lowest first, as lanes of u8 */ \
-  X(BytesI8, "bytes_i8", 1, Call, bytesOfWords, nullptr, "") /* as lanes of i8 */ \
-  X(BytesU7, "bytes_u7", 1, Call, bytesOfWords, nullptr, "") /* as lanes of u8, the low seven bits of each */ \
-  X(BytesS7, "bytes_s7", 1, Call, bytesOfWords, nullptr, "") /* as lanes of i8, -127 for -128: dots of both are short without vnni */ \
+  X(BytesU8, "bytes_u8", 1, Call, plainBytes, nullptr, "") /* the four bytes of each i32, the lowest first, as lanes of u8 */ \
+  X(BytesI8, "bytes_i8", 1, Call, signedBytes, nullptr, "") /* as lanes of i8 */ \
+  X(BytesU7, "bytes_u7", 1, Call, plainBytes, nullptr, "") /* as lanes of u8, the low seven bits of each */ \
+  X(BytesS7, "bytes_s7", 1, Call, signedBytes, nullptr, "") /* as lanes of i8, -127 for -128: dots of both are short without vnni */ \
   X(FmaFlushed, "fma_flushed", 3, Call, flushedFloats, nullptr, "") /* fma; arguments and results below 2^-126 in size are 0 of their sign */ \
   X(AddFlushed, "add_flushed", 2, Call, flushedFloats, nullptr, "") /* a + b, the same way; both in flushed blocks only */ \
   X(DotPairs, "dot_pairs", 3, Call, pairsDotted, nullptr, "") /* bf16 in halves of i32: fma_flushed(low b, low c, fma_flushed(high b, high c, a)); in flushed blocks only */ \

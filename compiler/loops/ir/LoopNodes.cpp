@@ -139,11 +139,13 @@ std::string bytesDotted(const LoopExpr& e, LoopType& type) {
   return unless((a.scalar == Scalar::I8 || a.scalar == Scalar::U8) && b.scalar == Scalar::I8, "i8 or u8, and i8 are needed");
 }
 
-std::string bytesOfWords(const LoopExpr& e, LoopType& type) {
+std::string wordsApart(const LoopExpr& e, LoopType& type, Scalar byte) {
   LoopType words = e.args[0]->type;
-  type = {e.op == LoopOp::BytesU8 || e.op == LoopOp::BytesU7 ? Scalar::U8 : Scalar::I8, 4 * words.lanes};
+  type = {byte, 4 * words.lanes};
   return unless(words.scalar == Scalar::I32 && type.lanes <= kMaxLanes, fmt::format("at most {} lanes of i32 are needed", kMaxLanes / 4));
 }
+std::string plainBytes(const LoopExpr& e, LoopType& type) { return wordsApart(e, type, Scalar::U8); }
+std::string signedBytes(const LoopExpr& e, LoopType& type) { return wordsApart(e, type, Scalar::I8); }
 
 std::string flushedFloats(const LoopExpr& e, LoopType& type) {
   if (std::string why = alike(e, type); !why.empty()) return why;
@@ -154,7 +156,8 @@ std::string flushedFloats(const LoopExpr& e, LoopType& type) {
 std::string pairsDotted(const LoopExpr& e, LoopType& type) {
   type = e.args[0]->type;
   LoopType pairs{Scalar::I32, type.lanes};
-  return unless(type.scalar == Scalar::F32 && e.args[1]->type == pairs && e.args[2]->type == pairs, "f32, and i32 of as many lanes, are needed");
+  bool good = type.scalar == Scalar::F32 && e.args[1]->type == pairs && e.args[2]->type == pairs;
+  return unless(good, "f32, and i32 of as many lanes, are needed");
 }
 
 std::string looked(const LoopExpr& e, LoopType& type) {
@@ -211,6 +214,11 @@ const LoopNode* findFunction(std::string_view name, int& lanes) {
     return &node;
   }
   return nullptr;
+}
+
+bool needsFlushed(const LoopExpr& e, const Contract& contract) {
+  const LoopNode& node = nodeOf(e.op);
+  return node.type == flushedFloats || (node.type == pairsDotted && !contract.has("avx512bf16"));
 }
 
 }  // namespace quern

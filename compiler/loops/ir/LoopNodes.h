@@ -45,4 +45,7 @@ const LoopNode* findInfix(std::string_view sign);
 /// The node written as this function, of which `lanes` is set where its name ends in them; null: none is.
 const LoopNode* findFunction(std::string_view name, int& lanes);
 
+/// Must it stand in a flushed block? The instruction for pairs of bf16 takes small numbers for 0 in any state.
+bool needsFlushed(const LoopExpr& e, const Contract& contract);
+
 }  // namespace quern

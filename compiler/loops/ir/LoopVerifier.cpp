@@ -157,10 +157,7 @@ private:
     if (std::string why = node.type(e, type); !why.empty()) return wrong(ref, why);
     if (type != e.type) return wrong(ref, fmt::format("is {}, {} is needed", text(e.type), text(type)));
     if (type.scalar == Scalar::I64 && type.lanes != 1) return wrong(ref, "i64 has one lane");
-    // The instruction for pairs flushes whatever the state.
-    bool pairs = e.op == LoopOp::DotPairs && !program_.contract.has("avx512bf16");
-    bool flushes = e.op == LoopOp::FmaFlushed || e.op == LoopOp::AddFlushed || pairs;
-    if (flushes && !flushed_) return wrong(ref, "stands in no flushed block");
+    if (needsFlushed(e, program_.contract) && !flushed_) return wrong(ref, "stands in no flushed block");
     if (node.needs != nullptr && isa_ != nullptr && !(isa_->*node.needs)) wrong(ref, fmt::format("{} has no {}", isa_->name, node.needed));
   }
 
