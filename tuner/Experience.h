@@ -48,6 +48,7 @@ public:
   /// `others`: what was measured before; nothing of this op is in it.
   FittedOrder(FitContext context, std::vector<OpExperience> others, const Target& target);
 
+  /// A ratio of none is not looked at.
   void took(const Schedule& schedule, const Spread& ratio, size_t ratios);
   /// Time over the base's.
   std::vector<CostFit::Guess> guess(const std::vector<Schedule>& schedules) const;
