@@ -31,7 +31,7 @@ struct Known {
 Known knownOf(const Journal& journal, const TuneQuestion& asked) {
   Known known;
   std::map<std::string, std::string> timedIn;  // schedule: the run its ratios are of
-  // Only of the op as a whole: what was tried for few rows is timed against another kernel at other sizes.
+  // Only of the op as a whole: what was tried for small calls is timed against another kernel at other sizes.
   auto wanted = [&](const TuneQuestion& q) {
     return q.op == asked.op && q.cpu == asked.cpu && q.generator == asked.generator && q.anchor == asked.anchor &&
            q.effort.find(' ') == std::string::npos;

@@ -75,6 +75,7 @@ Result<void> OpContest::decide() {
     CandidateResult& result = outcome_.candidates[best_->result];
     if (wrong && !wrong->empty()) {
       result.outcome = *wrong;
+      outcome_.ratio = {};
       logWarning(fmt::format("{} | {}: {}, after it was timed", outcome_.op, result.schedule, result.outcome));
       best_.reset();
     }

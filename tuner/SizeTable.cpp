@@ -1,6 +1,8 @@
 // tuner/SizeTable.cpp — see SizeTable.h.
 #include "tuner/SizeTable.h"
 
+#include "tuner/check/Certify.h"
+
 #include <algorithm>
 
 namespace quern {
@@ -93,7 +95,7 @@ Result<SizeTable> tuneSizes(const OpContest::Tools& tools, const SearchSpace& sp
     record.regret = contest.timeOver(base);
     table.records.push_back(std::move(record));
     table.closings.push_back(contest.closing());
-    table.verified.emplace_back(contest.winner(), contest.certificate("few rows"));
+    table.verified.emplace_back(contest.winner(), contest.certificate(kSmallCalls));
     if (std::find(first.begin(), first.end(), contest.winner()) == first.end()) first.push_back(contest.winner());
   }
   std::stable_sort(table.records.begin(), table.records.end(),

@@ -27,7 +27,7 @@ Result<Effort> parseEffort(const std::string& given) {
 
 namespace {
 
-/// Writes down what was found: the record, those for few rows, and a certificate into each kernel's entry.
+/// Writes down what was found: the record, those for small calls, and a certificate into each kernel's entry.
 Result<void> keep(KernelLibrary& library, const WorkloadItem& item, const OpContest& contest, const TuneOutcome& outcome,
                   const SizeTable& sizes, const Stop& stop) {
   TuningRecord record = contest.record();
@@ -44,7 +44,7 @@ Result<void> keep(KernelLibrary& library, const WorkloadItem& item, const OpCont
     auto known = std::find_if(sizes.verified.begin(), sizes.verified.end(), [&](const auto& pair) { return pair.first == one.schedule; });
     if (auto kept = library.get(item.op, one.schedule, stop); !kept) return kept.error();  // compiled and stored now, not in the first run
     auto good = known != sizes.verified.end() ? keepCertificate(library, item.op, one.schedule, known->second, "")
-                                              : certify(library, item.op, {one.schedule, "few rows", {}}, "", stop);
+                                              : certify(library, item.op, {one.schedule, kSmallCalls, {}}, "", stop);
     if (!good) return good;
   }
   return {};
@@ -136,7 +136,7 @@ std::vector<double> weightsOf(const Workload& workload, const Target& target) {
   return weights;
 }
 
-/// Seconds for op `i` of those that are left: half of an even share, and half of one by its weight; what it does not use the next ones have.
+/// Seconds for op `i` of those that are left: half of an even share, half of one by its weight. What it does not use the next ones have.
 double shareOf(const std::vector<double>& weights, size_t i, double left) {
   constexpr double kLeastShare = 0.3;
   auto begin = weights.begin() + static_cast<std::ptrdiff_t>(i);
@@ -298,7 +298,7 @@ Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::st
   auto parsed = parseSchedule(schedule, op, library.target());
   if (!parsed) return parsed.error();
   TuningRecord record{TuningRecord::Kind::Pinned, text(op), tuningCpu(library.target()), text(*parsed), 1, 0, 0, "-", timestamp(), {}};
-  // With it goes what a pinned schedule runs for few rows.
+  // With it goes what a pinned schedule runs for small calls.
   ScheduleChoice choice{*parsed, "pinned", defaultSizeClasses(op, *parsed, library.target())};
   if (auto good = certify(library, op, choice, text(record), stop); !good) return good;
   return library.tuning().add(record);

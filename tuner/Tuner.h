@@ -93,7 +93,7 @@ Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, con
 Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload,
                                               const TuneOptions& options);
 
-/// Verifies one schedule, and what it runs for few rows, and pins it; or frees the op again.
+/// Verifies one schedule, and what it runs for small calls, and pins it; or frees the op again.
 Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule, const Stop& stop = {});
 Result<void> unpinSchedule(KernelLibrary& library, const OpDesc& op);
 

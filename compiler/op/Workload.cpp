@@ -79,7 +79,8 @@ Result<WorkloadItem> parseRegime(const OpDesc& op, std::string_view regime) {
     bool all = std::all_of(names.begin(), names.end(), [&](const std::string& name) { return dims.contains(name); });
     return counts && all && std::visit([](const auto& bound) { return bound.validate(); }, fixed(op, dims));
   };
-  bool good = possible(item.sample) && std::all_of(item.sizes.begin(), item.sizes.end(), [&](const SizePoint& s) { return possible(s.dims); });
+  bool good =
+      possible(item.sample) && std::all_of(item.sizes.begin(), item.sizes.end(), [&](const SizePoint& s) { return possible(s.dims); });
   if (!good) return wrong();
   return item;
 }

@@ -71,9 +71,9 @@ TEST_CASE("where an op is tuned is a text that can be read back") {
   REQUIRE(back);
   CHECK(regimeOf(*back) == regimeOf(item));
   CHECK(back->sizes[0].weight == 8);
-  for (const char* wrong : {"kv=2048", "kv=2048 q", "kv=2048 q=32 sizes=[kv=1", "kv=2048 q=32 sizes=[kv=1]", "hot",
-                            "kv=2048 q=0", "kv=-1 q=32", "kv=2048 q=32 threads=0", "kv=2048 q=32 threads=4294967297",
-                            "kv=4611686018427387904 q=32", "kv=2048 q=32 sizes=[kv=0 q=1]"})
+  for (const char* wrong :
+       {"kv=2048", "kv=2048 q", "kv=2048 q=32 sizes=[kv=1", "kv=2048 q=32 sizes=[kv=1]", "hot", "kv=2048 q=0", "kv=-1 q=32",
+        "kv=2048 q=32 threads=0", "kv=2048 q=32 threads=4294967297", "kv=4611686018427387904 q=32", "kv=2048 q=32 sizes=[kv=0 q=1]"})
     CHECK_FALSE(parseRegime(item.op, wrong));
   auto flops = [](const OpDesc& bound) { return flopsOf(bound); };
   double few = flopsOf(fixed(item.op, item.sizes[0].dims)), many = flopsOf(fixed(item.op, item.sizes[1].dims));
@@ -148,9 +148,9 @@ TEST_CASE("figures of a size class are those of the schedule that runs") {
   OpDesc desc = op(kAttention);
   Target target = hostTarget();
   Explanation e;
-  SizeClass small{{1, 32}, schedule("tiles=2", desc, target)};
+  SizeClass small{{1, 32}, schedule("pack=none tiles=2", desc, target)};
   e.sizes.emplace_back().most = {1, 32};
-  e.sizes.back().schedule = text(schedule("tiles=1", desc, target));
+  e.sizes.back().schedule = text(schedule("pack=none tiles=1", desc, target));
   CHECK(decisionFor(e, small) == nullptr);
   e.sizes.back().schedule = text(small.schedule);
   CHECK(decisionFor(e, small) == e.sizes.data());
@@ -184,7 +184,7 @@ TEST_CASE("a table over rows and keys runs, is certified, and outlives the proce
     CHECK(outcome->finished);
   }
   KernelLibrary library(hostTarget(), {folder.path});
-  // What all sizes agree about is one decision; here all do, and it is no default of few rows.
+  // What all sizes agree about is one decision; here all do, and it is no default of small calls.
   auto choice = library.choose(op(kAttention));
   REQUIRE(choice);
   CHECK(choice->from == "tuned");
