@@ -71,7 +71,8 @@ std::optional<FitContext> contextOf(const TuneQuestion& question, const Target& 
 
 FitPoint fitPointOf(const FitContext& context, const Schedule& schedule, const Target& target) {
   ScheduleCost cost = costOf(schedule, context.bound, target), base = costOf(context.base, context.bound, target);
-  FitPoint point{sizesOf(context), numbersOf(schedule), std::log(std::max(1e-30, cost.cycles) / std::max(1e-30, base.cycles))};
+  FitPoint point{sizesOf(context), numbersOf(schedule), std::log(std::max(1e-30, cost.cycles) / std::max(1e-30, base.cycles)),
+                 std::hash<std::string>()(text(context.bound))};
   addCost(point.keys, cost, base);
   return point;
 }
@@ -105,14 +106,15 @@ std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& lik
       if (run.at == all.size()) all.push_back(std::move(fresh));
       else all[run.at] = std::move(fresh);
     }
-    if (line.kind != JournalLine::Kind::Turn || !run.context || line.schedule == text(run.context->base)) continue;
+    bool timed = line.kind == JournalLine::Kind::Turn && !line.ratios.empty();
+    if (!timed || !run.context || line.schedule == text(run.context->base)) continue;
     auto schedule = parseSchedule(line.schedule, run.context->bound, target);
     if (!schedule) continue;
     std::vector<double>& ratios = run.ratios[line.schedule];
     ratios.insert(ratios.end(), line.ratios.begin(), line.ratios.end());
-    auto [timed, isNew] = all[run.at].schedules.try_emplace(line.schedule);
-    if (isNew) timed->second.point = fitPointOf(*run.context, *schedule, target);
-    timed->second.ratio = spreadOf(ratios), timed->second.ratios = ratios.size();
+    auto [known, isNew] = all[run.at].schedules.try_emplace(line.schedule);
+    if (isNew) known->second.point = fitPointOf(*run.context, *schedule, target);
+    known->second.ratio = spreadOf(ratios), known->second.ratios = ratios.size();
   }
   return all;
 }
@@ -140,6 +142,7 @@ std::string FittedOrder::nearestWinner() const {
 }
 
 void FittedOrder::took(const Schedule& schedule, const Spread& ratio, size_t ratios) {
+  if (!(ratio.median > 0)) return;
   auto [timed, isNew] = own_.try_emplace(text(schedule));
   if (isNew) order_.push_back(text(schedule)), timed->second.point = fitPointOf(context_, schedule, target_);
   timed->second.ratio = ratio, timed->second.ratios = ratios;
@@ -166,8 +169,14 @@ std::vector<CostFit::Guess> FittedOrder::guess(const std::vector<Schedule>& sche
 }
 
 std::vector<CostFit::Guess> FittedOrder::leftOut() const {
-  std::vector<CostFit::Guess> guesses = fit().leftOut();
-  return {guesses.begin() + 1, guesses.begin() + 1 + static_cast<std::ptrdiff_t>(order_.size())};  // the first is the base
+  CostFit learnt = fit();
+  std::vector<CostFit::Guess> guesses = learnt.leftOut();
+  guesses.erase(guesses.begin());  // the base
+  guesses.resize(std::min(guesses.size(), order_.size()));
+  std::vector<FitPoint> unlearnt;  // too many to learn from: what those that were learnt say of them
+  for (size_t i = guesses.size(); i < order_.size(); ++i) unlearnt.push_back(own_.at(order_[i]).point);
+  for (const CostFit::Guess& guess : learnt.guess(unlearnt)) guesses.push_back(guess);
+  return guesses;
 }
 
 void FittedOrder::sort(std::vector<Candidate>& candidates, size_t from) const {

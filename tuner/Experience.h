@@ -37,8 +37,8 @@ struct OpExperience {
 };
 
 /// Ops of `like`'s family that were timed on this CPU with this generator, in the journal's order; of each the newest run. `part`: of an
-/// op, as in the journal's efforts, "" or " rows": few rows teach nothing about many. `until`: a run's name; what comes behind its first
-/// line is not looked at, so that a run that is gone on with learns from what it learnt from at first.
+/// op, as in the journal's efforts, "" or " rows": small calls teach nothing about others. `until`: a run's name; what comes behind its
+/// first line is not looked at, so that a run that is gone on with learns from what it learnt from at first.
 std::vector<OpExperience> experienceOf(const Journal& journal, const OpDesc& like, const Target& target, const std::string& part = "",
                                        const std::string& until = "");
 
@@ -48,6 +48,7 @@ public:
   /// `others`: what was measured before; nothing of this op is in it.
   FittedOrder(FitContext context, std::vector<OpExperience> others, const Target& target);
 
+  /// A ratio of none is not looked at.
   void took(const Schedule& schedule, const Spread& ratio, size_t ratios);
   /// Time over the base's.
   std::vector<CostFit::Guess> guess(const std::vector<Schedule>& schedules) const;

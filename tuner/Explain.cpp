@@ -17,7 +17,8 @@ namespace quern {
 
 namespace {
 
-/// What the journal says of one op on one CPU with this generator: of each schedule the newest of everything.
+/// What the journal says of one op on one CPU with this generator, in the regime it was tuned in last: of each schedule the newest of
+/// everything. What would be out in any regime is of all of them.
 struct Known {
   std::map<std::string, JournalLine> met;
   std::map<std::string, std::vector<double>> ratios;  ///< against the default, in the newest run that timed it
@@ -30,13 +31,19 @@ struct Known {
 Known knownOf(const Journal& journal, const TuneQuestion& asked) {
   Known known;
   std::map<std::string, std::string> timedIn;  // schedule: the run its ratios are of
-  // Only of the op as a whole: what was tried for few rows is timed against another kernel at other sizes.
+  // Only of the op as a whole: what was tried for small calls is timed against another kernel at other sizes.
   auto wanted = [&](const TuneQuestion& q) {
     return q.op == asked.op && q.cpu == asked.cpu && q.generator == asked.generator && q.anchor == asked.anchor &&
            q.effort.find(' ') == std::string::npos;
   };
-  for (JournalLine& line : journal.lines(wanted)) {
+  std::vector<JournalLine> lines = journal.lines(wanted);
+  std::set<std::string> runs;  // in that regime
+  for (const JournalLine& line : lines)
     if (line.kind == JournalLine::Kind::Run) known.date = line.date, known.at = line.question.at;
+  for (JournalLine& line : lines) {
+    if (line.kind == JournalLine::Kind::Run && line.question.at == known.at) runs.insert(line.run);
+    bool out = line.kind == JournalLine::Kind::Met && lasting(line.outcome);
+    if (!out && !runs.contains(line.run)) continue;
     if (line.kind == JournalLine::Kind::Met) known.met[line.schedule] = line;
     if (line.kind == JournalLine::Kind::Again && !line.outcome.empty()) known.again[line.schedule] = line.outcome;
     if (line.kind != JournalLine::Kind::Turn) continue;
@@ -141,6 +148,12 @@ double spearmanOf(const std::vector<std::pair<double, double>>& pairs) {
   return aa == 0 || bb == 0 ? kNone : ab / std::sqrt(aa * bb);
 }
 
+const TuningRecord* decisionFor(const Explanation& e, const SizeClass& small) {
+  auto decides = [&](const TuningRecord& record) { return record.most == small.most && record.schedule == text(small.schedule); };
+  auto found = std::find_if(e.sizes.begin(), e.sizes.end(), decides);
+  return found == e.sizes.end() ? nullptr : &*found;
+}
+
 Bound boundOf(const ScheduleCost& cost) {
   constexpr const char* kLevels[] = {"reads from L1", "reads from L2", "reads from L3", "reads from memory"};
   double total = std::max(cost.cycles, 1e-30);
@@ -167,7 +180,12 @@ Result<Explanation> explain(KernelLibrary& library, const SearchSpace& space, co
   if (auto item = parseRegime(op, known.at)) e.item = *item;
   e.at = regimeOf(e.item);
   e.account = accountOf(space, op, e.item.sample, target);
-  e.sizes = library.tuning().sizeClasses(op, target);
+  for (TuningRecord& record : library.tuning().sizeClasses(op, target)) {
+    auto schedule = parseSchedule(record.schedule, op, target);
+    if (!schedule) continue;
+    record.schedule = text(*schedule);  // an older program's may leave keys out
+    e.sizes.push_back(std::move(record));
+  }
   OpDesc bound = fixed(op, e.item.sample);
   e.cost = costOf(choice->schedule, bound, target);
   e.defaultCost = costOf(base, bound, target);

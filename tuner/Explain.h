@@ -56,6 +56,9 @@ struct Explanation {
 /// From the space, the records and the journal; nothing is timed. Errors: as KernelLibrary::choose.
 Result<Explanation> explain(KernelLibrary& library, const SearchSpace& space, const OpDesc& op, const Journal& journal);
 
+/// Of the choice's size classes: what was measured for it; null: another schedule was, or nothing.
+const TuningRecord* decisionFor(const Explanation& explanation, const SizeClass& small);
+
 /// What most of a predicted cost is: "arithmetic", "reads from L2", "handing out tasks", and its part of it, 0 to 1.
 struct Bound {
   std::string what;

@@ -60,7 +60,7 @@ Result<TuneOutcome> OpContest::run(const SearchSpace& space, const std::optional
   EffortPlan plan = planOf(options_.effort);
   baseCycles_ = candidates[0].cost.cycles;
   candidates.erase(candidates.begin());
-  std::vector<Schedule> first = given ? std::vector<Schedule>() : foundElsewhere(library_, journal_, item_.op);
+  std::vector<Schedule> first = given ? std::vector<Schedule>() : foundElsewhere(library_, journal_, item_.op, log_->id());
   if (before && *before != base && (given || !log_->continues())) first.insert(first.begin(), *before);
   for (auto schedule = first.rbegin(); schedule != first.rend(); ++schedule) {
     std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.schedule == *schedule; });
@@ -200,13 +200,14 @@ bool OpContest::stage(std::vector<Candidate> candidates, size_t most, TuneProgre
   most = std::min(most, candidates.size());
   progress.candidates += most;
   for (size_t i = 0; i < candidates.size(); ++i) candidates[i].place = entrants_.size() + i;
-  if (!fitted_) {
-    std::vector<OpExperience> others = experienceOf(journal_, item_.op, library_.target(), part_, log_->id());
+  bool whole = true, given = !options_.candidates.empty();
+  if (!fitted_) {  // what was given is tried in its order: no journal is read for that
+    std::vector<OpExperience> others;
+    if (!given) others = experienceOf(journal_, item_.op, library_.target(), part_, log_->id());
     FitContext context{fixed(item_.op, item_.sample), base_, item_.cacheState, item_.threads};
     fitted_.emplace(std::move(context), std::move(others), library_.target());
   }
   constexpr size_t kBatch = 8;
-  bool whole = true, given = !options_.candidates.empty();
   for (size_t at = 0; whole && at < most; at += kBatch) {
     if (!given) fitted_->sort(candidates, at);
     whole = admit({candidates.data() + at, std::min(kBatch, most - at)}, progress);
@@ -289,6 +290,14 @@ bool OpContest::noted(const Result<void>& written) {
   return static_cast<bool>(written);
 }
 
+bool OpContest::failed(CandidateResult& result, const std::string& why) {
+  result.outcome = "failed: " + why;
+  result.ratio = {}, result.pairs = 0;
+  JournalLine line;
+  line.schedule = result.schedule, line.predicted = result.predicted, line.object = result.object, line.outcome = result.outcome;
+  return noted(log_->add(line));
+}
+
 bool OpContest::runTurns(bool more) {
   if (options_.effort == Effort::Estimate) return true;
   while (auto turn = halving_->next(more)) {
@@ -303,11 +312,7 @@ bool OpContest::runTurns(bool more) {
       continue;
     }
     halving_->leave(turn->who);
-    CandidateResult& result = outcome_.candidates[entrant.result];
-    result.outcome = "failed: " + came.error().message;
-    JournalLine line;
-    line.schedule = result.schedule, line.predicted = result.predicted, line.object = result.object, line.outcome = result.outcome;
-    if (!noted(log_->add(line))) return false;
+    if (!failed(outcome_.candidates[entrant.result], came.error().message)) return false;
   }
   return true;
 }

@@ -100,6 +100,8 @@ private:
   std::vector<std::optional<Result<KernelArtifact>>> compileUnknown(const std::vector<Schedule>& schedules);
   bool judge(CandidateResult& result, const Result<KernelArtifact>& compiled);
   bool noted(const Result<void>& written);
+  /// It died while it was timed, or no time of it can be right: it is out, and the journal says so. False: that could not be written.
+  bool failed(CandidateResult& result, const std::string& why);
   bool runTurns(bool more);
   void settle();
   /// nullptr: the base against itself.

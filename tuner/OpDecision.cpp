@@ -75,13 +75,21 @@ Result<void> OpContest::decide() {
     CandidateResult& result = outcome_.candidates[best_->result];
     if (wrong && !wrong->empty()) {
       result.outcome = *wrong;
+      outcome_.ratio = {};
       logWarning(fmt::format("{} | {}: {}, after it was timed", outcome_.op, result.schedule, result.outcome));
       best_.reset();
     }
   }
   if (!best_) return baseStays(), Result<void>();
   auto verdict = duel(*best_);
-  if (!verdict && verdict.error().code != kStopped) return verdict.error();
+  if (!verdict && verdict.error().code == ErrorCode::Internal && !times_.all.asked()) {
+    bool written = failed(outcome_.candidates[best_->result], verdict.error().message);
+    best_.reset();
+    outcome_.ratio = {};
+    baseStays();
+    return written ? Result<void>() : *broken_;
+  }
+  if (!verdict && verdict.error().code != kStopped && !times_.all.asked()) return verdict.error();
   CandidateResult& result = outcome_.candidates[best_->result];
   if (verdict && *verdict == Verdict::Faster) {
     winner_ = best_->schedule;

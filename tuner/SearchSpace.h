@@ -14,7 +14,7 @@ namespace quern {
 using KeyChoices = std::vector<std::pair<std::string, std::vector<std::string>>>;
 
 /// One file of configs/tune: by family, `[space.FAMILY] key = [values]`, all combinations; `[neighbours.FAMILY]`, one key at
-/// a time around the best of them; `[narrow.FAMILY]`, all combinations for few rows of a weight.
+/// a time around the best of them; `[narrow.FAMILY]`, all combinations for small calls.
 struct SearchSpace {
   std::string file;
   std::map<std::string, KeyChoices> families, neighbours, narrow;
@@ -64,7 +64,7 @@ std::string whyNoneIsLegal(const SearchSpace& space, const OpDesc& op, const Tar
 std::vector<Candidate> neighboursOf(const SearchSpace& space, const Schedule& best, const OpDesc& op, const DimValues& sample,
                                     const Target& target, const std::set<std::string>& seen, const Stop& stop = {});
 
-/// Schedules for calls of `op` at `sample`, few rows, that share the weight with `base`: best predicted first.
+/// Schedules for small calls of `op`, at `sample`, that share the weight with `base`: best predicted first.
 std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample,
                                           const Target& target, const Stop& stop = {});
 

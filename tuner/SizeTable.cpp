@@ -1,6 +1,8 @@
 // tuner/SizeTable.cpp — see SizeTable.h.
 #include "tuner/SizeTable.h"
 
+#include "tuner/check/Certify.h"
+
 #include <algorithm>
 
 namespace quern {
@@ -16,7 +18,9 @@ std::vector<std::pair<SizeBound, DimValues>> tunedSizes(const WorkloadItem& item
     if (keys > 0) dims[names.keys] = keys;
     // Causal rows have as many keys at least.
     if (!names.rows.empty() && !names.keys.empty() && dims[names.rows] > dims[names.keys]) dims[names.rows] = dims[names.keys];
-    sizes.push_back({{rows, keys}, dims});
+    // A sample of few rows meets some sizes twice: the first decides.
+    bool known = std::any_of(sizes.begin(), sizes.end(), [&](const auto& size) { return size.second == dims; });
+    if (!known) sizes.push_back({{rows, keys}, dims});
   };
   if (names.keys.empty()) {
     if (!names.rows.empty())
@@ -37,19 +41,26 @@ std::vector<std::pair<SizeBound, DimValues>> tunedSizes(const WorkloadItem& item
   return sizes;
 }
 
-/// What is recorded says as much without these: each falls to a later one of the same schedule, at its largest call and at its smallest.
-static void leaveOut(SizeTable& table, const Schedule& base, bool someNeeded) {
-  auto scheduleAt = [&](size_t from, int64_t rows, int64_t keys) {
-    for (size_t i = from; i < table.records.size(); ++i)
-      if (table.records[i].most.covers(rows, keys)) return table.records[i].schedule;
-    return text(base);
+void leaveOutRepeats(std::vector<TuningRecord>& records, const std::string& base, bool someNeeded) {
+  // Calls at the bounds, and above all of them, stand for all calls: between two bounds the table decides alike.
+  std::vector<int64_t> rows = {INT64_MAX}, keys = {INT64_MAX};
+  for (const TuningRecord& record : records) rows.push_back(record.most.rows), keys.push_back(record.most.keys);
+  auto firstFor = [&](size_t from, int64_t rowCount, int64_t keyCount) {
+    while (from < records.size() && !records[from].most.covers(rowCount, keyCount)) ++from;
+    return from;
   };
-  for (size_t i = table.records.size(); i > 0; --i) {
-    const TuningRecord& own = table.records[i - 1];
-    auto most = [](int64_t bound) { return bound > 0 ? bound : INT64_MAX; };
-    bool same = scheduleAt(i, most(own.most.rows), most(own.most.keys)) == own.schedule && scheduleAt(i, 1, 1) == own.schedule;
-    bool last = someNeeded && table.records.size() == 1;  // no records would mean: the defaults
-    if (same && !last) table.records.erase(table.records.begin() + static_cast<std::ptrdiff_t>(i - 1));
+  auto needed = [&](size_t i) {
+    for (int64_t r : rows)
+      for (int64_t k : keys) {
+        if (r == 0 || k == 0 || firstFor(0, r, k) != i) continue;
+        size_t next = firstFor(i + 1, r, k);
+        if ((next < records.size() ? records[next].schedule : base) != records[i].schedule) return true;
+      }
+    return false;
+  };
+  for (size_t i = records.size(); i > 0; --i) {
+    bool last = someNeeded && records.size() == 1;  // no records would mean: the defaults
+    if (!last && !needed(i - 1)) records.erase(records.begin() + static_cast<std::ptrdiff_t>(i - 1));
   }
 }
 
@@ -84,12 +95,12 @@ Result<SizeTable> tuneSizes(const OpContest::Tools& tools, const SearchSpace& sp
     record.regret = contest.timeOver(base);
     table.records.push_back(std::move(record));
     table.closings.push_back(contest.closing());
-    table.verified.emplace_back(contest.winner(), contest.certificate("few rows"));
+    table.verified.emplace_back(contest.winner(), contest.certificate(kSmallCalls));
     if (std::find(first.begin(), first.end(), contest.winner()) == first.end()) first.push_back(contest.winner());
   }
   std::stable_sort(table.records.begin(), table.records.end(),
                    [](const TuningRecord& a, const TuningRecord& b) { return a.most < b.most; });
-  leaveOut(table, base, !defaults.empty());
+  leaveOutRepeats(table.records, text(base), !defaults.empty());
   return table;
 }
 

@@ -17,6 +17,10 @@ struct SizeTable {
 /// a matmul: few rows. Attention: one row, as in decode, and as many as the sample has, each with few keys, more and many.
 std::vector<std::pair<SizeBound, DimValues>> tunedSizes(const WorkloadItem& item);
 
+/// Drops decisions, in the order of their bounds, without which every call runs what it runs with them. `base`: of calls that none decides
+/// for. `someNeeded`: one stays, for none at all would mean the defaults.
+void leaveOutRepeats(std::vector<TuningRecord>& records, const std::string& base, bool someNeeded);
+
 /// For an op with size classes, after its own contest: at each size what would run by default meets what may be faster there, the winner
 /// for all sizes (`base`) and those of neighbouring sizes among it. Decisions that say what the table says without them are left out.
 /// Cut short, there is no table: some sizes alone would say that the others run the winner, and their defaults are better.

@@ -27,19 +27,20 @@ double distanceOf(const OpDesc& a, const OpDesc& b) {
   return sum;
 }
 
-std::vector<Schedule> foundElsewhere(KernelLibrary& library, const Journal& journal, const OpDesc& op) {
+std::vector<Schedule> foundElsewhere(KernelLibrary& library, const Journal& journal, const OpDesc& op, const std::string& until) {
   constexpr size_t kMost = 4;
   std::vector<std::pair<double, std::string>> found;  // the nearest first
   for (const TuningRecord& record : library.tuning().elsewhere(op, library.target())) found.emplace_back(0, record.schedule);
   std::string cpu = tuningCpu(library.target());
   std::map<std::string, double> distances;  // by run: one that was gone on with ends behind others that began later
-  auto wanted = [&](const TuneQuestion& q) {
-    return q.cpu == cpu && q.effort.find(' ') == std::string::npos && q.op != recordValue(text(op));
-  };
+  std::string own = recordValue(text(op));
+  auto wanted = [&](const TuneQuestion& q) { return q.cpu == cpu && q.effort.find(' ') == std::string::npos; };
   for (const JournalLine& line : journal.lines(wanted)) {
     if (line.kind == JournalLine::Kind::Run) {
-      auto other = parseOp(line.question.op);
-      distances[line.run] = other ? distanceOf(op, *other) : std::numeric_limits<double>::infinity();
+      if (line.run == until) break;
+      double& distance = distances[line.run] = std::numeric_limits<double>::infinity();
+      if (line.question.op == own) continue;
+      if (auto other = parseOp(line.question.op)) distance = distanceOf(op, *other);
     } else if (line.kind == JournalLine::Kind::End && std::isfinite(distances[line.run])) {
       found.emplace_back(1 + distances[line.run], line.schedule);
     }

@@ -27,7 +27,7 @@ Result<Effort> parseEffort(const std::string& given) {
 
 namespace {
 
-/// Writes down what was found: the record, those for few rows, and a certificate into each kernel's entry.
+/// Writes down what was found: the record, those for small calls, and a certificate into each kernel's entry.
 Result<void> keep(KernelLibrary& library, const WorkloadItem& item, const OpContest& contest, const TuneOutcome& outcome,
                   const SizeTable& sizes, const Stop& stop) {
   TuningRecord record = contest.record();
@@ -44,7 +44,7 @@ Result<void> keep(KernelLibrary& library, const WorkloadItem& item, const OpCont
     auto known = std::find_if(sizes.verified.begin(), sizes.verified.end(), [&](const auto& pair) { return pair.first == one.schedule; });
     if (auto kept = library.get(item.op, one.schedule, stop); !kept) return kept.error();  // compiled and stored now, not in the first run
     auto good = known != sizes.verified.end() ? keepCertificate(library, item.op, one.schedule, known->second, "")
-                                              : certify(library, item.op, {one.schedule, "few rows", {}}, "", stop);
+                                              : certify(library, item.op, {one.schedule, kSmallCalls, {}}, "", stop);
     if (!good) return good;
   }
   return {};
@@ -66,6 +66,14 @@ bool alreadyTuned(KernelLibrary& library, const OpDesc& op, Effort effort) {
   return choice->pinned || (done && *done >= effort);
 }
 
+/// Cut short, it is worth writing down only where nothing better is known: a finished record stays, and one that saw more.
+bool worthKeeping(KernelLibrary& library, const OpDesc& op, const TuneOutcome& outcome) {
+  if (outcome.finished) return true;
+  if (outcome.candidates.empty() || alreadyTuned(library, op, Effort::Estimate)) return false;
+  auto known = library.tuning().choose(op, library.target());
+  return !known || known->record.effort != kPartialEffort || known->record.candidates <= static_cast<int64_t>(outcome.candidates.size());
+}
+
 Result<TuneOutcome> tuneOne(const OpContest::Tools& tools, const SearchSpace& space, const WorkloadItem& item, const TuneOptions& options,
                             const TuneTimes& times, const TuneProgress& progress) {
   KernelLibrary& library = tools.library;
@@ -79,10 +87,8 @@ Result<TuneOutcome> tuneOne(const OpContest::Tools& tools, const SearchSpace& sp
   auto sizes = tuneSizes(tools, space, item, contest.winner(), options, times, progress);
   if (!sizes) return sizes.error();
   outcome->finished = outcome->finished && sizes->finished;
-  // Cut short, it is worth writing down only where nothing better is known: a finished record stays.
-  bool worth = outcome->finished || (!outcome->candidates.empty() && !alreadyTuned(library, item.op, Effort::Estimate));
   bool timed = outcome->medianNs > 0;  // an estimate is no decision about this CPU
-  if (!worth || !timed || !library.cache().enabled()) return outcome;
+  if (!worthKeeping(library, item.op, *outcome) || !timed || !library.cache().enabled()) return outcome;
   auto kept = keep(library, item, contest, *outcome, *sizes, times.all);
   if (!kept && kept.error().code == kStopped) outcome->finished = false;
   else if (!kept) return kept.error();
@@ -130,7 +136,7 @@ std::vector<double> weightsOf(const Workload& workload, const Target& target) {
   return weights;
 }
 
-/// Seconds for op `i` of those that are left: half of an even share, and half of one by its weight; what it does not use the next ones have.
+/// Seconds for op `i` of those that are left: half of an even share, half of one by its weight. What it does not use the next ones have.
 double shareOf(const std::vector<double>& weights, size_t i, double left) {
   constexpr double kLeastShare = 0.3;
   auto begin = weights.begin() + static_cast<std::ptrdiff_t>(i);
@@ -152,11 +158,19 @@ TuneOutcome knownBefore(KernelLibrary& library, const WorkloadItem& item) {
   return out;
 }
 
-/// Was a run ended before what it recorded met the default once more?
-bool awaitsMeeting(KernelLibrary& library, const Journal& journal, const OpDesc& op) {
-  auto choice = library.tuning().choose(op, library.target());
-  if (!choice || choice->pinned || choice->schedule == text(defaultSchedule(op, library.target()))) return false;
-  return !metAgain(journal, choice->record);
+/// Was a run ended before what it recorded met the default once more, where this item is timed?
+bool awaitsMeeting(KernelLibrary& library, const Journal& journal, const WorkloadItem& item) {
+  auto choice = library.tuning().choose(item.op, library.target());
+  if (!choice || choice->pinned || choice->schedule == text(defaultSchedule(item.op, library.target()))) return false;
+  return meetingDue(journal, choice->record) == recordValue(regimeOf(item));
+}
+
+/// Where the recorded schedule was tuned, if that is known to be elsewhere than this item is timed; else empty.
+std::string otherRegime(KernelLibrary& library, const Journal& journal, const WorkloadItem& item) {
+  auto choice = library.tuning().choose(item.op, library.target());
+  auto at = choice && !choice->pinned ? tunedAt(journal, choice->record) : std::nullopt;
+  if (!at || *at == recordValue(regimeOf(item))) return "";
+  return at->empty() ? std::string(text(CacheState::Hot)) : *at;
 }
 
 TuneOutcome notReached(const WorkloadItem& item) {
@@ -184,13 +198,16 @@ public:
       outcomes_.push_back(notReached(workload_.items[i]));
       if (!known(i)) open.push_back(i);
     }
+    auto finished = [&](size_t i) { return outcomes_[i].finished; };
     if (auto good = pass(open); !good) return good;
-    for (;;) {  // what an op did not use of its share the others have
-      std::erase_if(open, [&](size_t i) { return outcomes_[i].finished; });
+    for (bool more = true; more;) {  // what an op did not use of its share the others have
+      std::erase_if(open, finished);
+      size_t known = tools_.journal.size();
       constexpr double kWorthwhile = 0.02;  // of the budget
       bool time = limited() && !end_.asked() && end_.secondsLeft() - meetings() > kWorthwhile * options_.budgetSeconds;
       if (open.empty() || !time) break;
       if (auto good = pass(open); !good) return good;
+      more = tools_.journal.size() > known || std::any_of(open.begin(), open.end(), finished);  // else it would be so again
     }
     for (size_t i = 0; i < outcomes_.size() && !end_.asked(); ++i)
       if (outcomes_[i].unconfirmed)
@@ -209,8 +226,11 @@ private:
   bool known(size_t i) {
     const WorkloadItem& item = workload_.items[i];
     if (options_.retune || !alreadyTuned(tools_.library, item.op, options_.effort)) return false;
+    std::string elsewhere = otherRegime(tools_.library, tools_.journal, item);
+    if (options_.regimeGiven && !elsewhere.empty()) return false;
     outcomes_[i] = knownBefore(tools_.library, item);
-    outcomes_[i].unconfirmed = options_.effort != Effort::Estimate && awaitsMeeting(tools_.library, tools_.journal, item.op);
+    outcomes_[i].tunedAt = elsewhere;
+    outcomes_[i].unconfirmed = options_.effort != Effort::Estimate && awaitsMeeting(tools_.library, tools_.journal, item);
     return true;
   }
   /// Each of these once, for its share of what is left.
@@ -227,7 +247,8 @@ private:
       auto outcome = tuneOne(tools_, space_, item, options_, {share, end_}, progress);
       if (!outcome) return outcome.error();
       outcome->unconfirmed = options_.effort != Effort::Estimate && outcome->reached && outcome->speedup != 1;
-      outcomes_[i] = std::move(*outcome);
+      bool less = !outcome->finished && outcomes_[i].candidates.size() > outcome->candidates.size();  // than a pass before this one
+      if (!less) outcomes_[i] = std::move(*outcome);
     }
     return {};
   }
@@ -277,7 +298,7 @@ Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::st
   auto parsed = parseSchedule(schedule, op, library.target());
   if (!parsed) return parsed.error();
   TuningRecord record{TuningRecord::Kind::Pinned, text(op), tuningCpu(library.target()), text(*parsed), 1, 0, 0, "-", timestamp(), {}};
-  // With it goes what a pinned schedule runs for few rows.
+  // With it goes what a pinned schedule runs for small calls.
   ScheduleChoice choice{*parsed, "pinned", defaultSizeClasses(op, *parsed, library.target())};
   if (auto good = certify(library, op, choice, text(record), stop); !good) return good;
   return library.tuning().add(record);

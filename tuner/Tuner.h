@@ -54,6 +54,7 @@ struct TuneOptions {
   std::function<TaskRunner(int threads)> runner;
   std::function<bool(double flops)> worthSharing;  ///< whether a call of so many would be shared where it counts
   bool retune = false;                             ///< also ops that are already tuned
+  bool regimeGiven = false;                        ///< also ops that were tuned last in another regime than the item asks for
   /// These and what is recorded meet the default, in place of the space's and whatever the effort affords: somebody else's search.
   std::vector<Schedule> candidates;
 };
@@ -69,6 +70,7 @@ struct TuneOutcome {
   bool reached = true;       ///< false: time was over before the default was verified; it runs, and nothing else is known
   bool finished = true;      ///< false: interrupted or out of time before all candidates were seen
   bool skipped = false;      ///< already tuned
+  std::string tunedAt;       ///< of one that was: its regime, where that is another than the item's
   bool unconfirmed = false;  ///< the winner has yet to meet the default once more: the next run sees to that
   std::vector<CandidateResult> candidates;
 };
@@ -91,7 +93,7 @@ Result<TuneOutcome> tuneOp(KernelLibrary& library, const SearchSpace& space, con
 Result<std::vector<TuneOutcome>> tuneWorkload(KernelLibrary& library, const SearchSpace& space, Workload workload,
                                               const TuneOptions& options);
 
-/// Verifies one schedule, and what it runs for few rows, and pins it; or frees the op again.
+/// Verifies one schedule, and what it runs for small calls, and pins it; or frees the op again.
 Result<void> pinSchedule(KernelLibrary& library, const OpDesc& op, const std::string& schedule, const Stop& stop = {});
 Result<void> unpinSchedule(KernelLibrary& library, const OpDesc& op);
 

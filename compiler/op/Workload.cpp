@@ -67,13 +67,21 @@ Result<WorkloadItem> parseRegime(const OpDesc& op, std::string_view regime) {
   }
   SizePoint sample;
   if (!dimsOf(rest, sample)) return wrong();
-  if (auto threads = sample.dims.extract("threads"); !threads.empty()) item.threads = static_cast<int>(threads.mapped());
-  item.sample = sample.dims;
-  for (const std::string& name : runtimeDims(op)) {
-    if (!item.sample.contains(name)) return wrong();
-    for (const SizePoint& size : item.sizes)
-      if (!size.dims.contains(name)) return wrong();
+  constexpr int64_t kMostThreads = 1024;
+  if (auto threads = sample.dims.extract("threads"); !threads.empty()) {
+    if (threads.mapped() < 1 || threads.mapped() > kMostThreads) return wrong();
+    item.threads = static_cast<int>(threads.mapped());
   }
+  item.sample = sample.dims;
+  auto possible = [&](const DimValues& dims) {
+    std::vector<std::string> names = runtimeDims(op);
+    bool counts = std::all_of(dims.begin(), dims.end(), [](const auto& dim) { return dim.second >= 1; });
+    bool all = std::all_of(names.begin(), names.end(), [&](const std::string& name) { return dims.contains(name); });
+    return counts && all && std::visit([](const auto& bound) { return bound.validate(); }, fixed(op, dims));
+  };
+  bool good =
+      possible(item.sample) && std::all_of(item.sizes.begin(), item.sizes.end(), [&](const SizePoint& s) { return possible(s.dims); });
+  if (!good) return wrong();
   return item;
 }
 

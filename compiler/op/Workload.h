@@ -48,7 +48,7 @@ std::vector<int> callsOfRound(const std::vector<SizePoint>& sizes);
 
 /// What the item asks for beside the op: "m=32 sizes=[m=22 x3, m=32] cold-weights threads=2"; what goes without saying is left out.
 std::string regimeOf(const WorkloadItem& item);
-/// The item, of its op, that such a text was made of. Errors: BadInput, where it is none.
+/// The item, of its op, that such a text was made of. Errors: BadInput, where it is none, or one of sizes that no call has.
 Result<WorkloadItem> parseRegime(const OpDesc& op, std::string_view regime);
 /// A figure of one call: of a mix, the mean.
 double meanOf(const WorkloadItem& item, const std::function<double(const OpDesc& bound)>& figure);

@@ -13,7 +13,7 @@
 namespace quern {
 
 /// Evidence that this kernel, by itself, was compared with the reference before it was stored. What it was decided to be in the
-/// course of that ("winner", "pinned", "few rows") is said, and so is where: both are one line of text.
+/// course of that ("winner", "pinned", "small calls") is said, and so is where: both are one line of text.
 struct Certificate {
   int64_t cases = 0;          ///< comparisons that passed; 0: never verified
   double worstOverLimit = 0;  ///< largest error over its limit: at most 1

@@ -25,11 +25,12 @@ const char* const kProduct = "matmul m=64 n=64 k=64";
 constexpr double kLeast = 2 * 64 * 64 * 64 / 100.0;
 
 /// The default takes twice the least; the one candidate `ns(turn)` in its so manieth turn.
-TuneOutcome tunedWith(const std::function<double(int)>& ns, const Ceilings& ceilings, int* turns) {
+TuneOutcome tunedWith(const std::function<double(int)>& ns, const Ceilings& ceilings, int* turns, Journal* journal = nullptr) {
   KernelLibrary library(hostTarget(), {});
   WorkloadItem item{op(kProduct), {}, 1, CacheState::Hot, 1};
   TuneOptions options;
   options.core = ceilings;
+  options.journal = journal;
   options.candidates = {*parseSchedule("mr=2 nr=8 lanes=4", item.op, library.target())};
   std::string base = text(defaultSchedule(item.op, library.target()));
   options.timePairs = [&, base](const std::string&, const std::string& challenger, int pairs) {
@@ -62,6 +63,21 @@ TEST_CASE("an impossible block that does not come again is thrown away") {
   CHECK(outcome.candidates[0].outcome == "won");
   CHECK(outcome.ratio.median == Approx(0.75));
   CHECK(outcome.ratio.low == Approx(0.75));  // nothing of it is in the samples
+}
+
+TEST_CASE("a winner whose last meeting fails is out, the journal says so, and the default stays") {
+  int turns = 0;
+  Journal journal;
+  TuneOutcome outcome = tunedWith([](int turn) { return turn == 1 ? 1.5 * kLeast : kLeast / 2; }, core(), &turns, &journal);
+  CHECK(turns == 5);
+  CHECK(outcome.candidates[0].outcome.starts_with("failed: measured at 2.00 of the ceiling"));
+  CHECK(outcome.candidates[0].ratio.median == 0);
+  CHECK(outcome.schedule == text(defaultSchedule(op(kProduct), hostTarget())));
+  CHECK(outcome.speedup == 1);
+  CHECK(outcome.finished);
+  int noted = 0;
+  for (const JournalLine& line : journal.lines([](const TuneQuestion&) { return true; })) noted += line.outcome.starts_with("failed: ");
+  CHECK(noted == 1);
 }
 
 TEST_CASE("a clock that drifts by less than is called noisy is no error; without ceilings nothing is") {

@@ -113,3 +113,14 @@ TEST_CASE("a ratio of few blocks that scatter counts less than one of many that 
   CHECK(unsure > sure + 0.05);
   CHECK(unsure < 1);
 }
+
+TEST_CASE("another op of the same sizes says less than the op itself") {
+  FitPoint base{{1}, {0}, 0, 1}, here{{1}, {3}, 0, 1}, there = here;
+  there.of = 2;
+  CostFit fit;
+  fit.learnBase(base);
+  fit.learn(here, exactly(0.5), 40);
+  CHECK(fit.guess({here})[0].ratio < fit.guess({there})[0].ratio - 0.05);
+  CHECK(fit.guess({there})[0].ratio < 0.8);
+  CHECK(fit.guess({here})[0].doubt < fit.guess({there})[0].doubt);
+}

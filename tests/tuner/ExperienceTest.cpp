@@ -1,15 +1,17 @@
 // tests/tuner/ExperienceTest.cpp — what a journal's lines teach, and the order in which candidates are tried because of it.
 #include "tests/Support.h"
 #include "tuner/Experience.h"
+#include "tuner/Explain.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <set>
 
 using namespace quern;
 
 namespace {
 
-/// One run about an op: its schedules and what each took beside the default.
+/// One run about an op: its schedules and what each took beside the default; 0: a turn without ratios.
 void addRun(Journal& journal, const std::string& name, const std::string& given, const std::string& at,
             const std::vector<std::pair<std::string, double>>& took, const std::string& effort = "measure") {
   Target target = hostTarget();
@@ -21,9 +23,10 @@ void addRun(Journal& journal, const std::string& name, const std::string& given,
   lines[0].question = asWritten({text(desc), at, text(base), tuningCpu(target), kernelKey(desc, base, target).generator, effort});
   for (const auto& [schedule, ratio] : took) {
     JournalLine line;
-    line.kind = JournalLine::Kind::Turn;
     line.run = name, line.schedule = text(*parseSchedule(schedule, desc, target)), line.ns = 100;
-    line.ratios = std::vector<double>(5, ratio);
+    lines.push_back(line);
+    line.kind = JournalLine::Kind::Turn;
+    if (ratio > 0) line.ratios = std::vector<double>(5, ratio);
     lines.push_back(line);
   }
   REQUIRE(journal.add(lines));
@@ -125,4 +128,56 @@ TEST_CASE("what won for an op nearly as large is tried first") {
     INFO(other);
     CHECK((text(sorted.front().schedule) == last) == first);
   }
+}
+
+TEST_CASE("of more schedules than are learnt from, each is told what the others say of it") {
+  Target target = hostTarget();
+  OpDesc desc = op("matmul m=64 n=384 k=2048 const=b");
+  FittedOrder order({desc, defaultSchedule(desc, target), CacheState::Hot}, {}, target);
+  constexpr size_t kMany = 430;
+  for (size_t i = 0; i < kMany; ++i) order.took(schedule(fmt::format("kc={}", 64 + 4 * i), desc, target), {1.3, 1.29, 1.31}, 20);
+  std::vector<CostFit::Guess> all = order.leftOut();
+  REQUIRE(all.size() == kMany);
+  CHECK(std::all_of(all.begin(), all.end(), [](const CostFit::Guess& guess) { return guess.ratio > 0.1 && guess.ratio < 10; }));
+}
+
+TEST_CASE("ops of the same sizes are not one op, and turns without ratios teach nothing") {
+  Target target = hostTarget();
+  auto pointOf = [&](const char* given) {
+    OpDesc desc = op(given);
+    Schedule base = defaultSchedule(desc, target);
+    return fitPointOf({desc, base, CacheState::Hot}, base, target);
+  };
+  CHECK(pointOf("abs x=500").op == pointOf("relu x=500").op);
+  CHECK(pointOf("abs x=500").of != pointOf("relu x=500").of);
+  CHECK(pointOf("abs x=500").of == pointOf("abs x=500").of);
+  Journal journal;
+  addRun(journal, "a", "gelu x=500", "", {{"unroll=16", 0}, {"unroll=8", 0.8}});
+  REQUIRE(known(journal).size() == 1);
+  CHECK(known(journal)[0].schedules.size() == 1);
+  FittedOrder order(known(journal)[0].context, {}, target);
+  order.took(known(journal)[0].context.base, {0, 0, 0}, 0);
+  CHECK(order.leftOut().empty());
+}
+
+TEST_CASE("explain shows the regime an op was tuned in last, and what is out in any") {
+  KernelLibrary library(hostTarget(), {});
+  auto space = readSearchSpace("default");
+  REQUIRE(space);
+  Journal journal;
+  OpDesc desc = op("relu x=*");
+  std::string rows = runtimeDims(desc).at(0);
+  addRun(journal, "a", "relu x=*", rows + "=700", {{"unroll=8", 0.5}, {"unroll=16", 0.9}});
+  JournalLine wrong;
+  wrong.run = "a", wrong.schedule = text(schedule("unroll=1", desc, library.target())), wrong.outcome = "wrong: all of it";
+  REQUIRE(journal.add({wrong}));
+  addRun(journal, "b", "relu x=*", rows + "=900 threads=2", {{"unroll=8", 0.7}});
+  auto explained = explain(library, *space, desc, journal);
+  REQUIRE(explained);
+  CHECK(explained->at == rows + "=900 threads=2");
+  REQUIRE(explained->candidates.size() == 3);
+  CHECK(explained->candidates[0].ratio.median == Approx(0.7));
+  CHECK(explained->candidates[1].outcome == "default");
+  CHECK(explained->candidates[2].outcome == "wrong: all of it");
+  CHECK(explained->measured == 2);
 }

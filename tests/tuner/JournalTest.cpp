@@ -221,3 +221,30 @@ TEST_CASE("killed at any moment, the tuner goes on: nothing finished is done aga
   CHECK(kills >= wanted);
   ::munmap(asked, 4096);
 }
+
+TEST_CASE("what took too long is tried again, whatever ended it; what crashed is not") {
+  for (const char* outcome : {"wrong: all of it", "not compiled: no", "failed: crashed: SIGSEGV"}) CHECK(lasting(outcome));
+  for (const char* outcome : {"", "failed: crashed: SIGXCPU", "failed: took longer than it may", "same code as lanes=4"})
+    CHECK_FALSE(lasting(outcome));
+}
+
+TEST_CASE("a run that is gone on with begins with what other ops had found when it began") {
+  KernelLibrary library(hostTarget(), {});
+  Journal journal;
+  auto asked = [&](const char* given) { return TuneQuestion{text(op(given)), "", "", tuningCpu(library.target()), "0123", "measure"}; };
+  auto found = [&](const char* given, const char* schedule) {
+    RunLog log(journal, asked(given));
+    REQUIRE(log.add(turn({0.5})));
+    JournalLine won;
+    won.schedule = schedule;
+    REQUIRE(log.end(won));
+  };
+  found("gelu x=40", "lanes=4 unroll=3");
+  RunLog own(journal, asked("gelu x=48"));
+  REQUIRE(own.add(turn({0.5})));
+  found("gelu x=49", "lanes=4 unroll=5");
+  CHECK(foundElsewhere(library, journal, op("gelu x=48")).size() == 2);
+  auto before = foundElsewhere(library, journal, op("gelu x=48"), own.id());
+  REQUIRE(before.size() == 1);
+  CHECK(text(before[0]).starts_with("lanes=4 unroll=3 "));
+}

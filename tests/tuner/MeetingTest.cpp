@@ -175,3 +175,39 @@ TEST_CASE("time that is over before the meeting leaves it to the next run, and s
   CHECK(outcomes[0].skipped);
   CHECK_FALSE(outcomes[0].unconfirmed);
 }
+
+TEST_CASE("what was tuned in another regime is tuned again if a regime was asked for, else said") {
+  Folder folder;
+  Lucky first;
+  CHECK_FALSE(tuned(folder.path, oneOp(), with(first)).at(0).skipped);
+  Workload shared = oneOp();
+  shared.items[0].threads = 2;
+  Lucky again{recorded(folder.path)};
+  auto outcome = tuned(folder.path, shared, with(again)).at(0);
+  CHECK(outcome.skipped);
+  CHECK(outcome.tunedAt == regimeOf(oneOp().items[0]));
+  CHECK(again.asked == 0);
+  TuneOptions options = with(again);
+  options.regimeGiven = true;
+  CHECK_FALSE(tuned(folder.path, shared, options).at(0).skipped);
+  CHECK(again.asked > 0);
+  outcome = tuned(folder.path, shared, options).at(0);
+  CHECK(outcome.skipped);
+  CHECK(outcome.tunedAt.empty());
+  CHECK_FALSE(tuned(folder.path, oneOp(), options).at(0).skipped);
+}
+
+TEST_CASE("a meeting that is due is held where the search was, nowhere else") {
+  Folder folder;
+  dieInMeeting(folder.path, 2);
+  std::string winner = recorded(folder.path);
+  Workload shared = oneOp();
+  shared.items[0].threads = 2;
+  Lucky noBetter{"none"};
+  auto outcome = tuned(folder.path, shared, with(noBetter)).at(0);
+  CHECK(outcome.skipped);
+  CHECK_FALSE(outcome.unconfirmed);
+  CHECK(noBetter.asked == 0);
+  CHECK(recorded(folder.path) == winner);
+  CHECK(tuned(folder.path, oneOp(), with(noBetter)).at(0).schedule == defaultText());
+}

@@ -1,6 +1,7 @@
 // tests/tuner/RegimeTest.cpp — what an op is tuned for: sizes of calls, several of them, threads; and what runs for which size then.
 #include "tests/Support.h"
 #include "tuner/check/TimingOperands.h"
+#include "tuner/Explain.h"
 #include "tuner/SizeTable.h"
 
 #include <algorithm>
@@ -70,7 +71,9 @@ TEST_CASE("where an op is tuned is a text that can be read back") {
   REQUIRE(back);
   CHECK(regimeOf(*back) == regimeOf(item));
   CHECK(back->sizes[0].weight == 8);
-  for (const char* wrong : {"kv=2048", "kv=2048 q", "kv=2048 q=32 sizes=[kv=1", "kv=2048 q=32 sizes=[kv=1]", "hot"})
+  for (const char* wrong :
+       {"kv=2048", "kv=2048 q", "kv=2048 q=32 sizes=[kv=1", "kv=2048 q=32 sizes=[kv=1]", "hot", "kv=2048 q=0", "kv=-1 q=32",
+        "kv=2048 q=32 threads=0", "kv=2048 q=32 threads=4294967297", "kv=4611686018427387904 q=32", "kv=2048 q=32 sizes=[kv=0 q=1]"})
     CHECK_FALSE(parseRegime(item.op, wrong));
   auto flops = [](const OpDesc& bound) { return flopsOf(bound); };
   double few = flopsOf(fixed(item.op, item.sizes[0].dims)), many = flopsOf(fixed(item.op, item.sizes[1].dims));
@@ -115,10 +118,44 @@ TEST_CASE("attention is tuned for decode and prompts at few keys, more and many"
         "rows=1 keys=32: kv=32 q=1; rows=1 keys=128: kv=128 q=1; rows=1: kv=512 q=1; rows=4: kv=512 q=4; rows=16: kv=512 q=16; "
         "keys=32: kv=32 q=32; keys=128: kv=128 q=32; ");
   CHECK(sizesOf(attention(8, 20)) == "rows=1: kv=20 q=1; rows=4: kv=20 q=4; ");
+  // A sample of one row meets each size once: as many keys on one row, whatever they are called.
+  CHECK(sizesOf(attention(1, 512)) == "rows=1 keys=32: kv=32 q=1; rows=1 keys=128: kv=128 q=1; rows=1: kv=512 q=1; ");
   WorkloadItem weight{op("matmul m=* n=40 k=24 const=b"), {{"m", 32}}, 1, CacheState::Hot, 1, {}, 1};
   CHECK(sizesOf(weight) == "rows=1: m=1; rows=2: m=2; rows=4: m=4; rows=8: m=8; rows=16: m=16; ");
   WorkloadItem closed{op("matmul m=3 n=40 k=24 const=b"), {}, 1, CacheState::Hot, 1, {}, 1};
   CHECK(tunedSizes(closed).empty());
+}
+
+TEST_CASE("a decision is left out only where every call runs the same without it") {
+  auto left = [](std::vector<std::pair<SizeBound, std::string>> decisions, const std::string& base, bool someNeeded = false) {
+    std::vector<TuningRecord> records;
+    for (auto& [most, schedule] : decisions) records.emplace_back().most = most, records.back().schedule = schedule;
+    leaveOutRepeats(records, base, someNeeded);
+    std::string out;
+    for (const TuningRecord& record : records) out += fmt::format("{} {}, ", text(record.most), record.schedule);
+    return out;
+  };
+  // Of 16 rows and 100 keys the next decision says B.
+  CHECK(left({{{16, 0}, "A"}, {{0, 32}, "A"}, {{0, 128}, "B"}}, "A") == "rows=16 A, keys=32 A, keys=128 B, ");
+  CHECK(left({{{16, 0}, "A"}, {{0, 32}, "A"}, {{0, 128}, "A"}}, "A").empty());
+  CHECK(left({{{16, 0}, "A"}, {{0, 32}, "A"}, {{0, 128}, "A"}}, "A", true) == "rows=16 A, ");
+  CHECK(left({{{1, 0}, "A"}, {{2, 0}, "A"}, {{4, 0}, "B"}, {{8, 0}, "A"}}, "A") == "rows=2 A, rows=4 B, ");
+  // What stands behind one that covers all of it is never asked.
+  CHECK(left({{{1, 32}, "A"}, {{1, 0}, "A"}, {{0, 32}, "B"}}, "C") == "rows=1 A, keys=32 B, ");
+}
+
+TEST_CASE("figures of a size class are those of the schedule that runs") {
+  OpDesc desc = op(kAttention);
+  Target target = hostTarget();
+  Explanation e;
+  SizeClass small{{1, 32}, schedule("pack=none tiles=2", desc, target)};
+  e.sizes.emplace_back().most = {1, 32};
+  e.sizes.back().schedule = text(schedule("pack=none tiles=1", desc, target));
+  CHECK(decisionFor(e, small) == nullptr);
+  e.sizes.back().schedule = text(small.schedule);
+  CHECK(decisionFor(e, small) == e.sizes.data());
+  e.sizes.back().most = {1, 128};
+  CHECK(decisionFor(e, small) == nullptr);
 }
 
 TEST_CASE("a table over rows and keys runs, is certified, and outlives the process") {
@@ -147,7 +184,7 @@ TEST_CASE("a table over rows and keys runs, is certified, and outlives the proce
     CHECK(outcome->finished);
   }
   KernelLibrary library(hostTarget(), {folder.path});
-  // What all sizes agree about is one decision; here all do, and it is no default of few rows.
+  // What all sizes agree about is one decision; here all do, and it is no default of small calls.
   auto choice = library.choose(op(kAttention));
   REQUIRE(choice);
   CHECK(choice->from == "tuned");

@@ -65,7 +65,7 @@ const char* const kOtherNorm = "rows=3";
 
 }  // namespace
 
-TEST_CASE("a tuned schedule that is slow in the model is taken back, by the clock") {
+TEST_CASE("a tuned schedule that is slow in the model is taken back, by the clock", "[.]") {
   Tuned tuned(256);
   std::vector<OpDesc> slow = tuned.record("matmul", kSlowMatmul);
   for (const OpDesc& op : slow) REQUIRE_FALSE(tuned.runsDefault(op));

@@ -68,7 +68,13 @@ TEST_CASE("the fastest candidate wins, is recorded, and is what runs next") {
 }
 
 TEST_CASE("what was timed decides what is tried next") {
-  KernelLibrary library(hostTarget(), {});
+  // The space of one CPU, whatever runs the test.
+  std::vector<Target> levels = runnableLevels();
+  if (std::none_of(levels.begin(), levels.end(), [](const Target& level) { return level.name == "x86-64-v3"; })) {
+    WARN("skipped: this machine cannot run x86-64-v3");
+    return;
+  }
+  KernelLibrary library(cpu("haswell"), {});
   // A machine on which small tiles are the fastest, and loops that are not unrolled: the opposite of what the cost model says.
   static constexpr auto kNs = [](const std::string& schedule) {
     auto parsed = parseKeyValues(schedule, "schedule", false);
@@ -132,6 +138,60 @@ TEST_CASE("the budget ends the search with the best so far, longest recorded tim
     if (!outcome.finished)
       CHECK(KernelLibrary(hostTarget(), {folder.path}).tuning().choose(op(outcome.op), library.target())->record.effort == kPartialEffort);
   }
+}
+
+namespace {
+
+/// A clock that only turns of timing move, half a second each, of which no schedule is faster than another.
+struct Pretended {
+  double now = 0;
+  Stop::Clock clock = [this] { return now; };
+  std::vector<size_t> reached;  ///< ops, as they were gone on with
+
+  std::vector<TuneOutcome> tune(const Workload& workload, double budget, const Ceilings& core = {}) {
+    now = 0;
+    reached.clear();
+    KernelLibrary library(hostTarget(), {});
+    TuneOptions options;
+    options.stop = Stop(nullptr, &clock);
+    options.budgetSeconds = budget;
+    options.core = core;
+    options.timePairs = [this, still = core.fmaGflops > 0](const std::string&, const std::string&, int pairs) {
+      now += still ? 0 : 0.5;
+      return PairSamples{std::vector<double>(static_cast<size_t>(pairs), 100), std::vector<double>(static_cast<size_t>(pairs), 100)};
+    };
+    options.progress = [this](const TuneProgress& progress) {
+      if (reached.empty() || reached.back() != progress.op) reached.push_back(progress.op);
+    };
+    auto outcomes = tuneWorkload(library, space(), workload, options);
+    REQUIRE(outcomes);
+    return *outcomes;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("time that an op does not use goes to those that were cut short") {
+  // The first needs much more than its share, the second hardly anything.
+  WorkloadItem product = item("matmul m=24 n=96 k=64 const=b", 2), small = item("relu x=8", 1);
+  Pretended machine;
+  for (const TuneOutcome& outcome : machine.tune({"w", {product, small}}, 1e6)) CHECK(outcome.finished);
+  double needed = machine.now;
+  CHECK(machine.reached == std::vector<size_t>{0, 1});
+  std::vector<TuneOutcome> outcomes = machine.tune({"w", {product, small}}, 1.2 * needed);
+  INFO(needed << " s needed, " << machine.now << " s taken");
+  for (const TuneOutcome& outcome : outcomes) CHECK(outcome.finished);
+  CHECK(machine.now <= needed + 1);  // what was timed is not timed again
+}
+
+TEST_CASE("an op that cannot be finished does not keep the others' time busy for ever") {
+  Ceilings core;  // of which even the default's times are none that it can take
+  core.fmaGflops = core.readGBs[0] = 1e-3;
+  Pretended machine;
+  std::vector<TuneOutcome> outcomes = machine.tune({"w", {item("relu x=8000")}}, 100, core);
+  REQUIRE(outcomes.size() == 1);
+  CHECK_FALSE(outcomes[0].finished);
+  CHECK(machine.now == 0);
 }
 
 TEST_CASE("a winner that does not win again gives way to the default") {
@@ -265,7 +325,7 @@ TEST_CASE("a pinned schedule is verified and used; a wrong one is refused") {
   CHECK(library.choose(desc)->from == "default");
 }
 
-TEST_CASE("a pinned schedule and what it runs for few rows carry certificates of their own") {
+TEST_CASE("a pinned schedule and what it runs for small calls carry certificates of their own") {
   Folder folder;
   KernelLibrary library(hostTarget(), {folder.path});
   OpDesc desc = op("matmul m=* n=96 k=40 const=b");

@@ -300,3 +300,24 @@ TEST_CASE("no kernel that cheats wins, however fast it is") {
   CHECK(outcome.candidates[0].outcome == "won");
   CHECK(outcome.schedule != text(defaultSchedule(item.op, library.target())));
 }
+
+TEST_CASE("a worker's processor time is allowed to each of its threads") {
+  auto allowed = [](int threads) {
+    WorkerLimits limits;
+    limits.threads = threads;
+    WorkerProcess worker(
+        [](std::string_view) {
+          rlimit now{};
+          getrlimit(RLIMIT_CPU, &now);
+          return std::to_string(now.rlim_cur);
+        },
+        limits);
+    constexpr double kSeconds = 50;
+    auto answer = worker.ask("", kSeconds);
+    REQUIRE(answer);
+    return std::stoi(*answer);
+  };
+  CHECK(allowed(1) >= 50);
+  CHECK(allowed(1) < 100);
+  CHECK(allowed(8) >= 400);
+}

@@ -55,7 +55,7 @@ Result<void> certify(KernelLibrary& library, const OpDesc& op, const ScheduleCho
   if (auto good = certifyOne(library, op, choice.schedule, {}, choice.from, record, stop); !good) return good;
   for (const SizeClass& small : choice.sized)
     if (small.schedule != choice.schedule)
-      if (auto good = certifyOne(library, op, small.schedule, small.most, "few rows", "", stop); !good) return good;
+      if (auto good = certifyOne(library, op, small.schedule, small.most, kSmallCalls, "", stop); !good) return good;
   return {};
 }
 

@@ -5,8 +5,11 @@
 
 namespace quern {
 
-/// Checks the op's kernels of `choice`, the one for many rows and those for few, against the reference at edge sizes.
-/// Each entry of the cache gets its own certificate; `record` (may be empty) goes to the kernel for many rows.
+/// What a certificate says of a kernel for small calls (`as`); entries of older programs have "few rows".
+inline constexpr const char* kSmallCalls = "small calls";
+
+/// Checks the op's kernels of `choice`, the main one and those for small calls, against the reference at edge sizes.
+/// Each entry of the cache gets its own certificate; `record` (may be empty) goes to the main kernel.
 /// Errors   What compiling says; Internal where a kernel is wrong; Stopped: those that were verified keep their certificates.
 Result<void> certify(KernelLibrary& library, const OpDesc& op, const ScheduleChoice& choice, const std::string& record, const Stop& stop);
 

@@ -81,8 +81,8 @@ Result<void> Journal::add(const std::vector<JournalLine>& lines) {
   return {};
 }
 
-/// Would it be so again? A candidate that took too long may have been unlucky.
-static bool lasting(const std::string& outcome) {
+bool lasting(const std::string& outcome) {
+  if (outcome.starts_with("failed: crashed: SIGXCPU")) return false;  // it took too long
   for (std::string_view opening : {"not compiled", "wrong", "failed: crashed"})
     if (outcome.starts_with(opening)) return true;
   return false;
@@ -149,19 +149,32 @@ Result<void> RunLog::end(JournalLine line) {
   return add(std::move(line));
 }
 
-bool metAgain(const Journal& journal, const TuningRecord& winner) {
+std::optional<std::string> meetingDue(const Journal& journal, const TuningRecord& winner) {
   TuneQuestion about = asWritten({winner.op, "", winner.schedule, winner.cpu, "", winner.effort});
-  bool open = false;
-  std::set<std::string> searches, meetings;
+  std::optional<std::string> due;
+  std::map<std::string, std::string> searches, meetings;  // by run: where it is timed
   for (const JournalLine& line : journal.lines([&](const TuneQuestion& q) { return q.op == about.op && q.cpu == about.cpu; })) {
     if (line.kind == JournalLine::Kind::Run) {
-      if (line.question.effort.ends_with(kConfirmPart)) meetings.insert(line.run);
-      if (line.question.effort == about.effort) searches.insert(line.run);
+      if (line.question.effort.ends_with(kConfirmPart)) meetings[line.run] = line.question.at;
+      if (line.question.effort == about.effort) searches[line.run] = line.question.at;
     }
-    if (line.kind != JournalLine::Kind::Turn && searches.contains(line.run)) open = true;  // it begins, it ends
-    if (line.kind == JournalLine::Kind::End && meetings.contains(line.run) && line.schedule == about.anchor) open = false;
+    if (line.kind != JournalLine::Kind::Turn && searches.contains(line.run)) due = searches[line.run];  // it begins, it ends
+    bool met = line.kind == JournalLine::Kind::End && meetings.contains(line.run) && line.schedule == about.anchor;
+    if (met && due == meetings[line.run]) due.reset();
   }
-  return !open;
+  return due;
+}
+
+std::optional<std::string> tunedAt(const Journal& journal, const TuningRecord& winner) {
+  TuneQuestion about = asWritten({winner.op, "", "", winner.cpu, "", ""});
+  auto wanted = [&](const TuneQuestion& q) { return q.op == about.op && q.cpu == about.cpu && q.effort.find(' ') == std::string::npos; };
+  std::map<std::string, std::string> places;
+  std::optional<std::string> newest;
+  for (const JournalLine& line : journal.lines(wanted)) {
+    if (line.kind == JournalLine::Kind::Run) places[line.run] = line.question.at;
+    if (line.kind == JournalLine::Kind::End) newest = places[line.run];
+  }
+  return newest;
 }
 
 }  // namespace quern

@@ -28,11 +28,17 @@ public:
   /// Writes lines, all or a first part of them. Errors: Machine.
   Result<void> add(const std::vector<JournalLine>& lines);
   const std::string& directory() const { return directory_; }
+  /// Good lines.
+  size_t size() const { return text_.size(); }
 
 private:
   std::string directory_;
   std::vector<std::string> text_;  ///< without checksums; what is added comes behind
 };
+
+/// Would a candidate that is out for this reason be out again, in whatever run of the same generator? One that took too long may have been
+/// unlucky.
+bool lasting(const std::string& outcome);
 
 /// One run of a contest as the journal has it: what is recorded is taken from there, in its order; what is new is written.
 class RunLog {
@@ -66,8 +72,10 @@ private:
 
 /// What a question's effort ends with where a winner meets the default once more.
 inline constexpr std::string_view kConfirmPart = " confirm";
-/// Has this winner met the default once more since the search that it is from? Also where the journal has no such search: then there is
-/// nothing to go on with.
-bool metAgain(const Journal& journal, const TuningRecord& winner);
+/// Where this winner has yet to meet the default once more: as the question of the search that it is from says (`at`). None: it did since
+/// then, or the journal has no such search, and there is nothing to go on with.
+std::optional<std::string> meetingDue(const Journal& journal, const TuningRecord& winner);
+/// Where the op of a record was tuned last on its CPU: `at` of the newest run about all of the op that has an end. None: no journal tells.
+std::optional<std::string> tunedAt(const Journal& journal, const TuningRecord& winner);
 
 }  // namespace quern

@@ -19,7 +19,8 @@ double CostFit::alike(const FitPoint& a, const FitPoint& b) const {
     each += 1 / (1 + 2 * distance);
   }
   each /= static_cast<double>(std::max<size_t>(1, a.keys.size()));
-  double common = rules_.everyOp + rules_.likeOps * std::exp(-ops / (2 * squared(rules_.opsLength))) + (ops == 0 ? rules_.oneOp : 0);
+  bool same = ops == 0 && a.of == b.of;
+  double common = rules_.everyOp + rules_.likeOps * std::exp(-ops / (2 * squared(rules_.opsLength))) + (same ? rules_.oneOp : 0);
   return common * (rules_.line * a.guess * b.guess + rules_.keyByKey * each + rules_.together * std::exp(-keys));
 }
 

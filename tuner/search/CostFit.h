@@ -14,6 +14,7 @@ struct FitPoint {
   std::vector<double> op;    ///< alike for all schedules of an op
   std::vector<double> keys;  ///< what tells its schedules apart
   double guess = 0;          ///< log of the time over the default's, as predicted without any measurement
+  size_t of = 0;             ///< which op: others may have the same sizes
 };
 
 /// How much what was measured says of what was not. Variances are of the log of (time over guess).

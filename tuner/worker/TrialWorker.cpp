@@ -17,6 +17,7 @@ static WorkerLimits limitsFor(const OpDesc& bound, int threads) {
   constexpr double kCopies = 16, kMost = 1e12;
   WorkerLimits limits;
   limits.memoryBytes += static_cast<int64_t>(std::min(kMost, kCopies * minBytesOf(bound)));
+  limits.threads = threads;
   if (threads == 1) limits.cpu = lastUsableCpu();
   return limits;
 }

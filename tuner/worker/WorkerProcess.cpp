@@ -97,7 +97,7 @@ void settle(pid_t parent, const WorkerLimits& limits, int printed) {
   }
 }
 
-/// A backup of the parent's clock: more processor time than that ends the process.
+/// A backup of the parent's clock: more processor time than that, of all threads together, ends the process.
 void allowCpuSeconds(double seconds) {
   rusage used{};
   ::getrusage(RUSAGE_SELF, &used);
@@ -144,7 +144,7 @@ void WorkerProcess::serve(int from, int to) {
     if (!readAll(from, &head, sizeof head) || !readAll(from, &seconds, sizeof seconds)) ::_exit(0);
     std::string request(head.length, '\0');
     if (!readAll(from, request.data(), request.size())) ::_exit(0);
-    allowCpuSeconds(seconds);
+    allowCpuSeconds(seconds * limits_.threads);
     std::string answer;
     try {
       answer = serve_(request);

@@ -18,6 +18,7 @@ namespace quern {
 struct WorkerLimits {
   int64_t memoryBytes = int64_t{4} << 30;  ///< beyond what this process has when it forks
   int cpu = -1;                            ///< it runs on this one only; -1: anywhere
+  int threads = 1;                         ///< each may use the processor for as long as a request may take
 };
 
 /// A fork of this process that serves requests, one at a time. It is the leader of a process group, which is killed as a whole; it dies

@@ -92,16 +92,15 @@ std::string candidatesText(const Explanation& e) {
 /// Which schedule runs for calls up to which size, with what it gains there over the default's choice and over the one for all sizes.
 std::string sizesText(const Explanation& e) {
   if (e.choice.sized.empty()) return "";
-  std::string out = "\nrows up to  keys up to  vs default  vs the one above  schedule\n";
+  std::string out = "\nrows up to  keys up to  vs default  vs main  schedule\n";
   auto most = [](int64_t count) { return count > 0 ? fmt::format("{}", count) : std::string("any"); };
   auto times = [](double ratio) { return ratio > 0 ? fmt::format("{:.2f}x", ratio) : std::string("-"); };
   double worst = 1;
   for (const SizeClass& small : e.choice.sized) {
     double ratio = 0, regret = 0;
-    for (const TuningRecord& record : e.sizes)
-      if (record.most == small.most) ratio = record.ratio, regret = record.regret;
+    if (const TuningRecord* record = decisionFor(e, small)) ratio = record->ratio, regret = record->regret;
     worst = std::max(worst, regret);
-    out += fmt::format("{:>10}  {:>10}  {:>10}  {:>16}  {}\n", most(small.most.rows), most(small.most.keys), times(ratio), times(regret),
+    out += fmt::format("{:>10}  {:>10}  {:>10}  {:>7}  {}\n", most(small.most.rows), most(small.most.keys), times(ratio), times(regret),
                        text(small.schedule));
   }
   return worst > 1 ? out + fmt::format("one schedule for all sizes would take up to {:.2f}x the time of these\n", worst) : out;
@@ -130,8 +129,7 @@ Json jsonOf(const Explanation& e, const Target& target) {
                           {"outcome", c.outcome}});
   for (const SizeClass& small : e.choice.sized) {
     Json row = {{"rows", small.most.rows}, {"keys", small.most.keys}, {"schedule", text(small.schedule)}};
-    for (const TuningRecord& record : e.sizes)
-      if (record.most == small.most) row["speed_vs_default"] = record.ratio, row["regret"] = record.regret;
+    if (const TuningRecord* record = decisionFor(e, small)) row["speed_vs_default"] = record->ratio, row["regret"] = record->regret;
     table.push_back(std::move(row));
   }
   int64_t failed = 0;

@@ -85,8 +85,7 @@ void fillCounts(OpFacts& facts, const Explanation& e) {
 void fillRows(OpFacts& facts, const Explanation& e) {
   for (const SizeClass& small : e.choice.sized) {
     RowFacts row{text(small.most), text(small.schedule), 0, 0};
-    for (const TuningRecord& record : e.sizes)
-      if (record.most == small.most) row.speed = record.ratio, row.regret = record.regret;
+    if (const TuningRecord* record = decisionFor(e, small)) row.speed = record->ratio, row.regret = record->regret;
     facts.rows.push_back(std::move(row));
   }
 }

@@ -120,7 +120,7 @@ void warnAbout(const std::vector<TuneOutcome>& outcomes, const SearchSpace& spac
   }
 }
 
-/// What the run did not get to, and how to go on. `last`: interrupted, or the budget ended.
+/// What the run did not get to, and how to go on. `last`: why it ended.
 void sayWhatIsLeft(const std::vector<TuneOutcome>& outcomes, const std::string& last) {
   auto count = [&](auto&& is) { return static_cast<size_t>(std::count_if(outcomes.begin(), outcomes.end(), is)); };
   size_t done = count([](const TuneOutcome& o) { return o.skipped || o.finished; }),
@@ -302,7 +302,7 @@ static Result<int> tuneAndSay(const CommandLine& line, KernelLibrary& library, W
     if (auto good = writeResult(tableOf(*outcomes) + "\n" + text(summaryOf(*outcomes)) + text(replayed)); !good) return good.error();
   if (line.has("samples"))
     if (auto good = writeResult(samplesCsv(journal, *outcomes), line.get("samples")); !good) return good.error();
-  sayWhatIsLeft(*outcomes, options.stop.asked() ? "interrupted" : "the budget ended");
+  sayWhatIsLeft(*outcomes, options.stop.asked() ? "interrupted" : options.budgetSeconds > 0 ? "the budget ended" : "not all could be done");
   return options.stop.asked() ? interruptedStatus() : 0;
 }
 

@@ -56,6 +56,9 @@ static Result<void> setSizes(const std::string& given, WorkloadItem& item) {
   item.sample = sizes[0].dims;
   for (const SizePoint& size : sizes)
     for (const auto& [name, value] : size.dims) item.sample[name] = std::max(item.sample[name], value);
+  // Each product may be within bounds where that of the largest of each is not.
+  auto valid = std::visit([](const auto& bound) { return bound.validate(); }, fixed(item.op, item.sample));
+  if (!valid) return badCommand("tune: --at: " + valid.error().message);
   item.sizes = sizes.size() > 1 ? std::move(sizes) : std::vector<SizePoint>();
   return {};
 }
@@ -76,6 +79,7 @@ Result<void> setRegime(const CommandLine& line, Workload& workload, TuneOptions&
   if (!threads) return threads.error();
   int given = static_cast<int>(*threads), count = given > 0 ? given : line.has("model") ? usableCpus() : 1;
   for (WorkloadItem& item : workload.items) item.threads = count;
+  options.regimeGiven = line.has("at") || line.has("cache-state") || line.has("threads");
   options.runner = poolRunner;
   options.worthSharing = worthSharing;
   return {};

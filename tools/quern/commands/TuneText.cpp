@@ -17,6 +17,8 @@ TuneSummary summaryOf(const std::vector<TuneOutcome>& outcomes) {
   for (const TuneOutcome& o : outcomes) {
     ++s.ops;
     s.before += o.skipped;
+    s.beforeElsewhere += !o.tunedAt.empty();
+    if (!o.tunedAt.empty()) s.elsewhere = o.tunedAt;
     s.unreached += !o.reached;
     if (o.medianNs > 0) after += o.calls * o.medianNs, before += o.calls * o.medianNs * o.speedup;
     if (o.skipped || !o.reached) continue;
@@ -55,6 +57,9 @@ std::string text(const TuneSummary& s) {
   if (s.cutShort > 0) out += fmt::format("{} cut short: the same command goes on\n", counted(s.cutShort, "op"));
   if (s.unreached > 0) out += fmt::format("{} not reached\n", counted(s.unreached, "op"));
   if (s.before > 0) out += fmt::format("{} tuned before: --again looks again\n", counted(s.before, "op"));
+  if (s.beforeElsewhere > 0)
+    out += fmt::format("{} of them in another regime ({}): --again, --cache-state or --threads tunes for this one\n", s.beforeElsewhere,
+                       s.elsewhere);
   if (s.ops > 1 && s.workloadGain != 1) out += fmt::format("the whole, by calls times time: {:.2f}x\n", s.workloadGain);
   return out;
 }
@@ -89,6 +94,7 @@ static Json jsonOf(const TuneSummary& s) {
           {"not_reached", s.unreached},
           {"low_confidence", s.noisy},
           {"tuned_before", s.before},
+          {"tuned_before_in_another_regime", s.beforeElsewhere},
           {"geomean_of_faster", s.meanGain},
           {"default_within", s.within},
           {"workload_gain", s.workloadGain}};
@@ -115,6 +121,7 @@ Json jsonOf(const std::vector<TuneOutcome>& outcomes) {
                     {"reached", o.reached},
                     {"finished", o.finished},
                     {"skipped", o.skipped},
+                    {"unconfirmed", o.unconfirmed},
                     {"noise", o.noise},
                     {"candidates", candidates}});
   }

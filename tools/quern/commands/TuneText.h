@@ -12,8 +12,9 @@ namespace quern {
 
 /// What a run gained and what it did not look at.
 struct TuneSummary {
-  size_t ops = 0, faster = 0, stands = 0, untimed = 0, noisy = 0, cutShort = 0, unreached = 0, before = 0;
+  size_t ops = 0, faster = 0, stands = 0, untimed = 0, noisy = 0, cutShort = 0, unreached = 0, before = 0, beforeElsewhere = 0;
   std::string noise;                                 ///< of the last one
+  std::string elsewhere;                             ///< where the last of those was tuned that were tuned before in another regime
   double leastGain = 1, mostGain = 1, meanGain = 1;  ///< of the faster ones: least, most, geometric mean
   int64_t tried = 0;                                 ///< schedules, over those whose default stands
   double within = 0;        ///< with 95 % certainty none of them beats its default by more than this; of the worst of those ops
