@@ -23,7 +23,12 @@ Result<ElementType> kernelTypeOf(const Weights& weights, const Weight& weight) {
 }
 
 ModelGraph::ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxRows, int64_t context, const Arithmetic& arithmetic)
-    : weights_(weights), c_(config), kvType_(arithmetic.kvType), compute_(arithmetic.compute), order_(arithmetic.order), plan_(maxRows, context) {}
+    : weights_(weights),
+      c_(config),
+      kvType_(arithmetic.kvType),
+      compute_(arithmetic.compute),
+      order_(arithmetic.order),
+      plan_(maxRows, context) {}
 
 void ModelGraph::fail(Error error) {
   if (status_) status_ = std::move(error);

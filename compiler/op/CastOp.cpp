@@ -5,7 +5,9 @@
 
 namespace quern {
 
-OpDoc CastOp::doc() { return {"x=SHAPE [from=f32|f16|bf16] [to=f32|f16|bf16]", "x in another type, to nearest even; of the same type: a copy", "x"}; }
+OpDoc CastOp::doc() {
+  return {"x=SHAPE [from=f32|f16|bf16] [to=f32|f16|bf16]", "x in another type, to nearest even; of the same type: a copy", "x"};
+}
 
 CastOp CastOp::read(KeyReader& reader) {
   CastOp op;

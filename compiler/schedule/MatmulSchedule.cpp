@@ -127,8 +127,8 @@ TileSize codedTile(int64_t m, const IsaLevel& isa) {
 }  // namespace
 
 int64_t MatmulSchedule::prefetchFor(ElementType type) {
-  // Sixteen instructions for every 64 bytes leave the machine's own prefetcher behind: three times as slow as with four blocks ahead. f32 from
-  // L2 and L3 gains up to a fifth from a few steps (Zen 5), and loses nothing from memory.
+  // Sixteen instructions for every 64 bytes leave the machine's own prefetcher behind: three times as slow as with four blocks ahead. f32
+  // from L2 and L3 gains up to a fifth from a few steps (Zen 5), and loses nothing from memory.
   constexpr int64_t kFloats = 4;
   return isQuantised(type) ? std::max<int64_t>(128, formatOf(type).block) : type == ElementType::F32 ? kFloats : 0;
 }

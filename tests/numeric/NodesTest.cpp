@@ -107,11 +107,11 @@ TEST_CASE("bytes of words, and dots of those that are small, on every contract o
     for (auto [a, b] : {std::pair{"bytes_u7", "bytes_i8"}, {"bytes_i8", "bytes_s7"}, {"bytes_u8", "bytes_i8"}, {"bytes_i8", "bytes_i8"}})
       for (int lanes : {1, 2, 4, 8, 16}) {
         INFO(contract << " " << a << " " << b << " " << lanes);
-        LoopProgram program = parsed(fmt::format(
-            "loops \"bytes\"\nisa {0}\ndim n\nbuffer a : i32 in [n] strides [1]\nbuffer b : i32 in [n] strides [1]\n"
-            "buffer out : i32 inout [n] strides [1]\nphase task tasks 1 {{\n  for j = 0 to n step {1} {{\n"
-            "    store out[j] = dot4(out[j]:{1}, {2}(a[j]:{1}), {3}(b[j]:{1}))\n  }}\n}}\n",
-            contract, lanes, a, b));
+        LoopProgram program =
+            parsed(fmt::format("loops \"bytes\"\nisa {0}\ndim n\nbuffer a : i32 in [n] strides [1]\nbuffer b : i32 in [n] strides [1]\n"
+                               "buffer out : i32 inout [n] strides [1]\nphase task tasks 1 {{\n  for j = 0 to n step {1} {{\n"
+                               "    store out[j] = dot4(out[j]:{1}, {2}(a[j]:{1}), {3}(b[j]:{1}))\n  }}\n}}\n",
+                               contract, lanes, a, b));
         auto memory = drawn({4 * kCount, 4 * kCount, 4 * kCount});
         std::vector<std::byte> expected = memory[2];
         for (size_t i = 0; i < 4 * kCount; ++i) {  // by hand

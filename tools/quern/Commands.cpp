@@ -2,10 +2,11 @@
 #include "tools/quern/Commands.h"
 
 /// X(name) for each nameCommand() of commands/.
-#define QUERN_COMMANDS(X)                                                                                                     \
-  X(cpu)                                                                                                                      \
-  X(ops)                                                                                                                      \
-  X(show) X(eval) X(verify) X(tune) X(explain) X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) \
+#define QUERN_COMMANDS(X)                                                                                                       \
+  X(cpu)                                                                                                                        \
+  X(ops)                                                                                                                        \
+  X(show)                                                                                                                       \
+  X(eval) X(verify) X(tune) X(explain) X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) \
       X(perplexity) X(quantize)
 
 namespace quern {

@@ -15,8 +15,8 @@ namespace quern {
 struct Ceilings {
   static constexpr size_t kLevels = 4;  ///< L1, L2, L3, memory
 
-  double fmaGflops = 0;  ///< f32 multiply-adds in registers, two operations each
-  double dotGops = 0;    ///< the same of bytes into whole numbers, in one instruction for four; 0: there is none
+  double fmaGflops = 0;   ///< f32 multiply-adds in registers, two operations each
+  double dotGops = 0;     ///< the same of bytes into whole numbers, in one instruction for four; 0: there is none
   double pairGflops = 0;  ///< the same of bf16, in one instruction for two; 0: there is none
   std::array<double, kLevels> readGBs{};
   std::array<double, kLevels> copyGBs{};  ///< bytes read plus bytes written

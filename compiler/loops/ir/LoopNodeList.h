@@ -57,9 +57,9 @@
   X(BytesI8, "bytes_i8", 1, Call, signedBytes, nullptr, "") /* as lanes of i8 */ \
   X(BytesU7, "bytes_u7", 1, Call, plainBytes, nullptr, "") /* as lanes of u8, the low seven bits of each */ \
   X(BytesS7, "bytes_s7", 1, Call, signedBytes, nullptr, "") /* as lanes of i8, -127 for -128: dots of both are short without vnni */ \
-  X(FmaFlushed, "fma_flushed", 3, Call, flushedFloats, nullptr, "") /* fma; arguments and results below 2^-126 in size are 0 of their sign */ \
+  X(FmaFlushed, "fma_flushed", 3, Call, flushedFloats, nullptr, "") /* fma; below 2^-126 in size is 0, arguments and result */ \
   X(AddFlushed, "add_flushed", 2, Call, flushedFloats, nullptr, "") /* a + b, the same way; both in flushed blocks only */ \
-  X(DotPairs, "dot_pairs", 3, Call, pairsDotted, nullptr, "") /* bf16 in halves of i32: fma_flushed(low b, low c, fma_flushed(high b, high c, a)); in flushed blocks only */ \
+  X(DotPairs, "dot_pairs", 3, Call, pairsDotted, nullptr, "") /* of bf16, two in an i32: the high ones onto a, then the low */ \
   X(Dot4, "dot4", 3, Call, bytesDotted, nullptr, "") /* a + the sum over four neighbours of b times c, modulo 2^32 */
 
 namespace quern {

@@ -182,7 +182,8 @@ private:
       s.body = block();
       return s;
     }
-    if (!accept("if")) return fail("a statement (for, unroll, let, store, stream, reg, set, if, flushed, prefetch, prefetch_l2) expected"), s;
+    if (!accept("if"))
+      return fail("a statement (for, unroll, let, store, stream, reg, set, if, flushed, prefetch, prefetch_l2) expected"), s;
     s.kind = LoopStmt::Kind::If;
     s.args = {expr()};
     s.body = block();

@@ -207,7 +207,8 @@ private:
         return;
       case LoopStmt::Kind::Flushed:
         if (flushed_) return fail("flushed within flushed");
-        if (isa_ != nullptr && isa_->arch != "x86_64") return fail(fmt::format("{} flushes before it rounds: no flushed block", isa_->name));
+        if (isa_ != nullptr && isa_->arch != "x86_64")
+          return fail(fmt::format("{} flushes before it rounds: no flushed block", isa_->name));
         flushed_ = true;
         block(s.body);
         flushed_ = false;

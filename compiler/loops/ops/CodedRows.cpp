@@ -21,8 +21,9 @@ CodedRows::CodedRows(OpBuild& build, const Value& rows, const Value& k, int64_t 
   constexpr int64_t kApart = 16;
   codes_ = b.denseBuffer("codes", Scalar::I32, BufferRole::SharedScratch, {rows, k / 4 + kApart});
   scales_ = b.denseBuffer("scales", Scalar::F32, BufferRole::SharedScratch, {rows, k / kCoded + kApart});
-  if (sums) sums_ = b.denseBuffer(bias == 0 ? "sums" : "starts", bias == 0 ? Scalar::F32 : Scalar::I32, BufferRole::SharedScratch,
-                        {rows, k / each + kApart});
+  if (sums)
+    sums_ = b.denseBuffer(bias == 0 ? "sums" : "starts", bias == 0 ? Scalar::F32 : Scalar::I32, BufferRole::SharedScratch,
+                          {rows, k / each + kApart});
 }
 
 static Value lanesOf(const Value& x, int first, int count) {

@@ -10,7 +10,7 @@ namespace quern {
 ///
 ///   codes   i32 [rows][k / 4]      word 4 s + e of a row: elements 16 s + e, + 4, + 8, + 12, the first in the lowest byte
 ///   scales  f32 [rows][k / 32]
-///   starts  i32 [rows][k / each]   -bias times the sum of each 32 (or 16) codes: what dots with bytes that are too large by bias start from
+///   starts  i32 [rows][k / each]   -bias times the sum of each 32 (or 16) codes: what dots with bytes too large by bias start from
 ///   sums    f32 [rows][k / each]   of the codes, the other way round (-), where there is no bias
 class CodedRows {
 public:

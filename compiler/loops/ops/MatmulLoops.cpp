@@ -75,7 +75,8 @@ private:
     }
     if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
     if (pairs_) pairRows_.emplace(build_, batch_ * m_, op_.k.value);
-    if (dots_) codes_.emplace(build_, batch_ * m_, k_, DotReader::codesOfSum(op_.w), DotReader::biasOf(op_.w, s_), DotReader::readsSums(op_.w, s_));
+    if (dots_)
+      codes_.emplace(build_, batch_ * m_, k_, DotReader::codesOfSum(op_.w), DotReader::biasOf(op_.w, s_), DotReader::readsSums(op_.w, s_));
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
     if (s_.convert == MatmulSchedule::ConvertScratch)
       converted_ = b_.denseBuffer("converted", Scalar::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});

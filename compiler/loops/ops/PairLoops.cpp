@@ -79,7 +79,8 @@ PairReader::PairReader(OpBuild& build, const std::string& name, const Value& bat
 Value PairReader::word(const Tile& tile, size_t vector, const Value& pair) const {
   const WeightColumns& columns = tile.vectors[vector];
   constexpr int64_t kLineWords = 16;
-  if (prefetch_ > 0 && static_cast<int64_t>(vector) * lanes_ % kLineWords == 0) b_.prefetch(packed_, std::vector<Value>{tile.batch, columns.panel, pair + prefetch_, columns.column});
+  if (prefetch_ > 0 && static_cast<int64_t>(vector) * lanes_ % kLineWords == 0)
+    b_.prefetch(packed_, std::vector<Value>{tile.batch, columns.panel, pair + prefetch_, columns.column});
   return b_.let("b", b_.load(packed_, {tile.batch, columns.panel, pair, columns.column}, lanes_));
 }
 
