@@ -101,9 +101,10 @@ static BundleSet takeSet(TomlReader& reader, const BundleManifest& manifest) {
       reader.fail(reader.table().find(key), fmt::format("'{}' is no dim of the kernel", escaped(*given)));
     *name = *given;
   }
+  bool known = manifest.kernel(set.wide) != nullptr;
   for (const auto& [most, symbol] : set.sized)
-    if ((most.rows > 0 && set.dims.rows.empty()) || (most.keys > 0 && set.dims.keys.empty()))
-      return reader.fail(reader.table().find("sized"), fmt::format("{}: a bound on a dim that is not named", text(most))), set;
+    if (known && ((most.rows > 0 && set.dims.rows.empty()) || (most.keys > 0 && set.dims.keys.empty())))
+      reader.fail(reader.table().find("sized"), fmt::format("{}: a bound on a dim that is not named", text(most)));
   symbols.push_back(set.wide);
   for (const std::string& symbol : symbols) {
     const BundleKernel* kernel = manifest.kernel(symbol);
