@@ -114,7 +114,7 @@ def prompts():
     refused("generate: one of --prompt, --file and --ids", "-m", "m.gguf", "-p", "a", "--ids", "1", status=2)
     refused("generate: 'word' goes behind --prompt", "-m", "m.gguf", "word", status=2)
     refused("--ids has '-1', ids such as 1,2,3 are needed", "-m", "m.gguf", "--ids", "1,-1", status=2)
-    refused("--kv q8 is not f32 or f16", "-m", "m.gguf", "-p", "a", "--kv", "q8", status=2)
+    refused("--kv q8 is not f32, f16 or bf16", "-m", "m.gguf", "-p", "a", "--kv", "q8", status=2)
     refused("--temp -1: 0 to 1000 are legal", "-m", "m.gguf", "-p", "a", "--temp", "-1", status=2)
     refused("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models", "-p", "a", status=2)
 

@@ -143,8 +143,11 @@ Result<void> writeBundle(const std::string& directory, const BundleManifest& bun
   auto api = codegenModule();
   if (!api) return api.error();
   std::map<std::string, std::vector<NamedObject>> byArch;
-  for (const BundleKernel& kernel : bundle.kernels)
-    byArch[std::string(findIsaLevel(kernel.info.contract)->arch)].push_back({kernel.symbol + ".o", kernel.object});
+  for (const BundleKernel& kernel : bundle.kernels) {
+    auto contract = parseContract(kernel.info.contract);
+    if (!contract) return contract.error();
+    byArch[std::string(contract->isa().arch)].push_back({kernel.symbol + ".o", kernel.object});
+  }
   std::vector<std::pair<std::string, std::string>> files = {
       {"kernels.h", bundleHeader(bundle)}, {"manifest.toml", text(bundle)}, {"quern_args.h", kArgsHeader}, {"quern_pack.h", kPackHeader}};
   for (const auto& [arch, objects] : byArch) {
