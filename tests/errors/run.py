@@ -108,7 +108,7 @@ with tempfile.TemporaryDirectory() as folder:
           "quern: other.loops: has 'buffer x : f32 in [64] strides [1]' where relu x=32 needs 'buffer x : f32 in [32] strides [1]'")
     with open(os.path.join(folder, "open.loops"), "w", encoding="utf-8") as file:
         file.write("loops \"x\"\nisa x86-64\nphase t tasks 1 {\n")
-    check(["show", "add", "a=4", "b=4", "--loops", "open.loops", "--stage", "asm"], folder, 3, "quern: open.loops:4: a statement (for, unroll, let, store, stream, reg, set, if, prefetch, prefetch_l2) expected, not the end of the file")
+    check(["show", "add", "a=4", "b=4", "--loops", "open.loops", "--stage", "asm"], folder, 3, "quern: open.loops:4: a statement (for, unroll, let, store, stream, reg, set, if, flushed, prefetch, prefetch_l2) expected, not the end of the file")
 
 print("\n".join(failed))
 print(f"{count} cases, {len(failed)} failed")

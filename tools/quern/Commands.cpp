@@ -2,12 +2,13 @@
 #include "tools/quern/Commands.h"
 
 /// X(name) for each nameCommand() of commands/.
-#define QUERN_COMMANDS(X)                                                                                                       \
-  X(cpu)                                                                                                                        \
-  X(ops)                                                                                                                        \
-  X(show)                                                                                                                       \
-  X(eval) X(verify) X(tune) X(explain) X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) \
-      X(perplexity) X(quantize)
+#define QUERN_COMMANDS(X)                                                                                                             \
+  X(cpu)                                                                                                                              \
+  X(ops)                                                                                                                              \
+  X(show)                                                                                                                             \
+  X(eval)                                                                                                                             \
+  X(verify) X(tune) X(explain) X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) X(perplexity) \
+      X(quantize)
 
 namespace quern {
 
