@@ -77,8 +77,8 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   std::vector<std::pair<SizeBound, MatmulSchedule>> sizeClasses(const OpDesc& op, const Target& target) const;
   /// Cycles of one step of k in a tile of rows x vectors, roughly: what binds of fma slots, loads and latency.
   static double stepCycles(int64_t rows, int64_t vectors, const IsaLevel& isa);
-  /// Steps ahead that a weight of this type is best prefetched where few rows use it.
-  static int64_t prefetchFor(ElementType type);
+  /// Steps ahead that the op's weight is best prefetched where few rows use it.
+  static int64_t prefetchFor(const MatmulOp& op, const Target& target);
   void checkDots(class ScheduleCheck& check, const MatmulOp& op) const;
   /// Vector registers of one tile.
   int64_t registers(const MatmulOp& op, const Target& target) const;

@@ -143,7 +143,7 @@ std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(co
     narrow.nr = narrow.nc = tile.columns;
     narrow.unrollK = matmul.w == ElementType::F32 || matmul.a != RoundedTo::F32 ? 1 : 4;
     narrow.convert = ConvertRegisters;
-    narrow.prefetch = prefetchFor(matmul.w);
+    narrow.prefetch = prefetchFor(matmul, target);
     if (narrow.validate(op, target)) return {{{tile.rows, 0}, narrow}};
   }
   return {};
