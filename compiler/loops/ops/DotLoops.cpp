@@ -134,9 +134,10 @@ void DotReader::q4_K(const At& at) {
       Value block = at.block * 8 + s;
       eachRow(at, [&](const Value& row, const Value& acc) {
         Value sum = dot(at, quads, row, block * kCodedWords, i32Const(0, lanes_));
-        Value own = b_.let("own", broadcast(at.codes.scale(row, block), lanes_));
+        Value scales = b_.let("scales", broadcast(at.codes.scale(row, block), lanes_));
         Value codes = broadcast(at.codes.sum(row, block), lanes_);
-        return build_.exactMulAdd(codes, own * least, b_.let("product", build_.exactMulAdd(unary(LoopOp::ToF32, sum), own * step, acc)));
+        return build_.exactMulAdd(codes, scales * least,
+                                  b_.let("product", build_.exactMulAdd(unary(LoopOp::ToF32, sum), scales * step, acc)));
       });
     });
 }
