@@ -2,7 +2,6 @@
 // every level, with every instruction for them that is here, for any rows, schedule and thread count.
 #include "compiler/base/Half.h"
 #include "compiler/op/BlockValues.h"
-#include "compiler/store/WeightPacking.h"
 #include "tests/numeric/KernelRuns.h"
 
 #include <algorithm>
@@ -48,23 +47,6 @@ float byDefinition(ElementType type, const float* a, const std::byte* column, in
     }
   }
   return acc;
-}
-
-/// [m,n] by `kernel`; `runner` null: on this thread.
-std::vector<float> codedProduct(const KernelSet& kernel, int64_t m, int64_t n, const std::vector<float>& a, const void* weight,
-                                int64_t depth, const TaskRunner* runner) {
-  REQUIRE(kernel.packing() != nullptr);
-  REQUIRE(kernel.packing()->words);
-  std::vector<std::byte> packed(static_cast<size_t>(kernel.packing()->bytes()));
-  packWeight(*kernel.packing(), weight, packed.data());
-  std::vector<float> out(static_cast<size_t>(m * n), NAN);
-  const int64_t dims[] = {m};
-  const Operand operands[] = {{a.data(), {depth}}, {packed.data(), {}}, {out.data(), {n}}};
-  auto call = KernelCall::make(kernel, dims, operands, 3);
-  REQUIRE(call);
-  if (runner == nullptr) call->run();
-  else call->run(*runner);
-  return out;
 }
 
 /// The levels of this host, and each with what it has for dots of bytes.
@@ -166,6 +148,7 @@ TEST_CASE("products with codes have the bits of their definition on every level"
       OpDesc desc = op(fmt::format("matmul m=* n={} k={} tb=1 const=b w={} a=q8", n, k, text(type)));
       std::vector<std::byte> stored = storedBlocks(type, n * k, InputData::ZeroMean, 5);
       std::vector<KernelSet> kernels = {kernelOf(library, desc)};
+      CHECK(kernels[0].packing()->words);
       CHECK((kernels[0].info().contract.find("vnni") != std::string::npos) == !target.features.empty());
       int64_t lanes = target.vectorLanes();
       for (const char* keys :
@@ -185,7 +168,7 @@ TEST_CASE("products with codes have the bits of their definition on every level"
           for (int64_t j = 0; j < n; ++j) expected.push_back(byDefinition(type, a.data() + i * k, stored.data() + bytesOf(type, j * k), k));
         for (const KernelSet& kernel : kernels) {
           INFO(kernel.info().op << " | " << kernel.info().schedule << " m=" << m << " on " << target.name);
-          CHECK(differing(expected, codedProduct(kernel, m, n, a, stored.data(), k, m % 2 == 0 ? &runner : nullptr)) == "");
+          CHECK(differing(expected, packedProduct(kernel, m, n, a, stored.data(), k, m % 2 == 0 ? &runner : nullptr)) == "");
           ++compared;
         }
       }
@@ -204,9 +187,9 @@ TEST_CASE("a row that cannot be coded is NaN, the others are what they are alone
   std::mt19937_64 random(3);
   std::vector<float> a(m * k);
   for (float& each : a) each = drawn(InputData::ZeroMean, random);
-  std::vector<float> clean = codedProduct(kernel, m, n, a, stored.data(), k, nullptr);
+  std::vector<float> clean = packedProduct(kernel, m, n, a, stored.data(), k, nullptr);
   a[1 * k + 40] = kInf, a[3 * k + 3] = std::numeric_limits<float>::quiet_NaN();
-  std::vector<float> dirty = codedProduct(kernel, m, n, a, stored.data(), k, nullptr);
+  std::vector<float> dirty = packedProduct(kernel, m, n, a, stored.data(), k, nullptr);
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < n; ++j) {
       float was = clean[static_cast<size_t>(i * n + j)], is = dirty[static_cast<size_t>(i * n + j)];
@@ -225,7 +208,7 @@ TEST_CASE("rounding A to codes errs as little as is promised, and does round") {
     for (float& each : a) each = drawn(InputData::ZeroMean, random);
     KernelLibrary library(hostTarget(), {});
     std::string text = fmt::format("matmul m=* n={} k={} tb=1 const=b w={}", n, k, quern::text(type));
-    std::vector<float> fast = codedProduct(kernelOf(library, op(text + " a=q8")), m, n, a, stored.data(), k, nullptr);
+    std::vector<float> fast = packedProduct(kernelOf(library, op(text + " a=q8")), m, n, a, stored.data(), k, nullptr);
     bool differs = false;
     for (int64_t i = 0; i < m; ++i)
       for (int64_t j = 0; j < n; ++j) {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "compiler/base/Text.h"
+#include "compiler/store/WeightPacking.h"
 #include "runtime/ThreadPool.h"
 #include "tests/Support.h"
 #include "tuner/check/KernelCheck.h"
 
+#include <cmath>
 #include <cstring>
 #include <fmt/format.h>
 #include <span>
@@ -42,6 +44,23 @@ inline std::string differing(std::span<const float> expected, std::span<const fl
     if (std::memcmp(&expected[i], &actual[i], 4) != 0)
       return fmt::format("element {} is {}, {} is right", i, shortest(actual[i]), shortest(expected[i]));
   return "";
+}
+
+/// out [m,n] of one call, operands dense: A [m,depth], the stored weight, packed here; `c`: what an acc=1 adds to. `runner` null: on this
+/// thread.
+inline std::vector<float> packedProduct(const KernelSet& kernel, int64_t m, int64_t n, const std::vector<float>& a, const void* weight,
+                                        int64_t depth, const TaskRunner* runner, const std::vector<float>& c = {}) {
+  REQUIRE(kernel.packing() != nullptr);
+  std::vector<std::byte> packed(static_cast<size_t>(kernel.packing()->bytes()), std::byte{0x5a});
+  packWeight(*kernel.packing(), weight, packed.data());
+  std::vector<float> out = c.empty() ? std::vector<float>(static_cast<size_t>(m * n), NAN) : c;
+  const int64_t dims[] = {m};
+  const Operand operands[] = {{a.data(), {depth}}, {packed.data(), {}}, {out.data(), {n}}};
+  auto call = KernelCall::make(kernel, dims, operands, 3);
+  REQUIRE(call);
+  if (runner == nullptr) call->run();
+  else call->run(*runner);
+  return out;
 }
 
 /// Tasks shared out by a pool.

@@ -64,15 +64,19 @@ std::vector<std::vector<std::byte>> drawn(std::initializer_list<size_t> bytes) {
   return memory;
 }
 
+/// Those for dots of bytes that this host can run.
+std::vector<const char*> contractsHere() {
+  std::vector<const char*> all = {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v3 + avxvnni", "x86-64-v4", "x86-64-v4 + avx512vnni",
+                                  "aarch64"};
+  std::erase_if(all, [host = hostTarget()](const char* each) { return !parseContract(each)->lackingOn(host).empty(); });
+  REQUIRE_FALSE(all.empty());
+  return all;
+}
+
 }  // namespace
 
 TEST_CASE("sums of products of bytes, on every contract of this host") {
-  Target host = hostTarget();
-  int tried = 0;
-  for (const char* contract :
-       {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v3 + avxvnni", "x86-64-v4", "x86-64-v4 + avx512vnni", "aarch64"}) {
-    if (!parseContract(contract)->lackingOn(host).empty()) continue;
-    ++tried;
+  for (const char* contract : contractsHere()) {
     for (const char* type : {"i8", "u8"})
       for (int lanes : {1, 2, 4, 8, 16}) {
         INFO(contract << " " << type << " " << lanes);
@@ -94,16 +98,10 @@ TEST_CASE("sums of products of bytes, on every contract of this host") {
         CHECK(native(program, memory) == expected);
       }
   }
-  CHECK(tried > 0);
 }
 
 TEST_CASE("bytes of words, and dots of those that are small, on every contract of this host") {
-  Target host = hostTarget();
-  int tried = 0;
-  for (const char* contract :
-       {"x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v3 + avxvnni", "x86-64-v4", "x86-64-v4 + avx512vnni", "aarch64"}) {
-    if (!parseContract(contract)->lackingOn(host).empty()) continue;
-    ++tried;
+  for (const char* contract : contractsHere()) {
     for (auto [a, b] : {std::pair{"bytes_u7", "bytes_i8"}, {"bytes_i8", "bytes_s7"}, {"bytes_u8", "bytes_i8"}, {"bytes_i8", "bytes_i8"}})
       for (int lanes : {1, 2, 4, 8, 16}) {
         INFO(contract << " " << a << " " << b << " " << lanes);
@@ -128,7 +126,6 @@ TEST_CASE("bytes of words, and dots of those that are small, on every contract o
         CHECK(native(program, memory) == expected);
       }
   }
-  CHECK(tried > 0);
 }
 
 TEST_CASE("element types of memory, as they lie there and as they are loaded") {

@@ -4,7 +4,6 @@
 #include "compiler/loops/ir/LoopInterpreter.h"
 #include "compiler/loops/ir/LoopParser.h"
 #include "compiler/loops/ir/LoopVerifier.h"
-#include "compiler/store/WeightPacking.h"
 #include "tests/Folders.h"
 #include "tests/numeric/FloatKernels.h"
 #include "tests/numeric/KernelRuns.h"
@@ -75,20 +74,6 @@ std::vector<Target> pairTargets() {
   Target wide = *parseTarget("pairs level=x86-64-v4 features=avx512bf16");
   if (hostTarget().lackingFor(wide).empty()) targets.push_back(wide);
   return targets;
-}
-
-std::vector<float> pairProduct(const KernelSet& kernel, int64_t m, int64_t n, const std::vector<float>& a, const void* weight,
-                               int64_t depth, const TaskRunner* runner, const std::vector<float>& c = {}) {
-  std::vector<std::byte> packed(static_cast<size_t>(kernel.packing()->bytes()), std::byte{0x5a});
-  packWeight(*kernel.packing(), weight, packed.data());
-  std::vector<float> out = c.empty() ? std::vector<float>(static_cast<size_t>(m * n), NAN) : c;
-  const int64_t dims[] = {m};
-  const Operand operands[] = {{a.data(), {depth}}, {packed.data(), {}}, {out.data(), {n}}};
-  auto call = KernelCall::make(kernel, dims, operands, 3);
-  REQUIRE(call);
-  if (runner == nullptr) call->run();
-  else call->run(*runner);
-  return out;
 }
 
 }  // namespace
@@ -169,7 +154,7 @@ TEST_CASE("recorded TDPBF16PS: order=tile32 gives every bit on every level") {
         for (uint16_t each : row) a.push_back(floatOfBfloat(each));
       for (size_t k = 0; k < 32; ++k)
         for (size_t n = 0; n < 16; ++n) b[k * 16 + n] = record.b[k / 2][2 * n + k % 2];
-      std::vector<float> out = pairProduct(kernel, 16, 16, a, b.data(), 32, nullptr, {&record.c[0][0], &record.c[0][0] + 256});
+      std::vector<float> out = packedProduct(kernel, 16, 16, a, b.data(), 32, nullptr, {&record.c[0][0], &record.c[0][0] + 256});
       for (size_t j = 0; j < 256; ++j) wrong += !sameNumber((&record.d[0][0])[j], out[j]);
     }
     INFO(target.name);
@@ -219,7 +204,7 @@ TEST_CASE("products of bf16 have the bits of their order on every level") {
             }
           for (const KernelSet& kernel : kernels) {
             INFO(kernel.info().op << " | " << kernel.info().schedule << " m=" << m << " on " << target.name);
-            CHECK(differing(expected, pairProduct(kernel, m, n, a, b.data(), k, m % 2 == 0 ? &runner : nullptr)) == "");
+            CHECK(differing(expected, packedProduct(kernel, m, n, a, b.data(), k, m % 2 == 0 ? &runner : nullptr)) == "");
             ++compared;
           }
         }

@@ -1,7 +1,6 @@
 // tests/numeric/WeightTypesTest.cpp — weights of every type: packing loses nothing, and a product with a weight of any type has the
 // bits of the same product with the f32 that the weight stands for, for any rows, schedule and thread count.
 #include "compiler/op/BlockValues.h"
-#include "compiler/store/WeightPacking.h"
 #include "tests/numeric/KernelRuns.h"
 
 #include <cmath>
@@ -25,22 +24,6 @@ std::vector<float> floatsOf(ElementType type, const std::vector<std::byte>& byte
   std::vector<float> values(static_cast<size_t>(elements));
   rowValues(type, bytes.data(), elements, values.data());
   return values;
-}
-
-/// out [m,n] of one call: A, the stored weight, its operands dense.
-std::vector<float> product(const KernelSet& kernel, int64_t m, int64_t n, const std::vector<float>& a, const void* weight, int64_t depth,
-                           const TaskRunner* runner) {
-  REQUIRE(kernel.packing() != nullptr);
-  std::vector<std::byte> packed(static_cast<size_t>(kernel.packing()->bytes()));
-  packWeight(*kernel.packing(), weight, packed.data());
-  std::vector<float> out(static_cast<size_t>(m * n), NAN);
-  const int64_t dims[] = {m};
-  const Operand operands[] = {{a.data(), {depth}}, {packed.data(), {}}, {out.data(), {n}}};
-  auto call = KernelCall::make(kernel, dims, operands, 3);
-  REQUIRE(call);
-  if (runner == nullptr) call->run();
-  else call->run(*runner);
-  return out;
 }
 
 }  // namespace
@@ -93,10 +76,10 @@ TEST_CASE("products with a weight of any type have the bits of its f32") {
       for (int64_t m : {1, 2, 3, 5, 17, 40}) {
         std::vector<float> a(static_cast<size_t>(m * k));
         for (float& each : a) each = drawn(InputData::ZeroMean, random);
-        std::vector<float> expected = product(plain, m, n, a, values.data(), k, nullptr);
+        std::vector<float> expected = packedProduct(plain, m, n, a, values.data(), k, nullptr);
         for (const KernelSet& kernel : kernels) {
           INFO(kernel.info().op << " | " << kernel.info().schedule << " m=" << m << " on " << target.name);
-          CHECK(differing(expected, product(kernel, m, n, a, stored.data(), k, m % 2 == 0 ? &runner : nullptr)) == "");
+          CHECK(differing(expected, packedProduct(kernel, m, n, a, stored.data(), k, m % 2 == 0 ? &runner : nullptr)) == "");
           ++compared;
         }
       }

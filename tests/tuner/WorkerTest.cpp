@@ -262,7 +262,7 @@ TEST_CASE("whatever a candidate does, the tuner goes on, and nothing is left of 
     CHECK(outcome->candidates[0].outcome.starts_with("failed: "));
     CHECK(waitpid(-1, nullptr, WNOHANG) == -1);  // no child, dead or alive, and none that was left to us
     CHECK(errno == ECHILD);
-    constexpr int64_t kGrowth = 8 << 20;  // of the whole op; the first one loads the code generator
+    constexpr int64_t kGrowth = 1 << 20;  // of the whole op; the first one loads the code generator
     if (name != kBad[0].first) CHECK(residentBytes() - before < kGrowth);
   }
 }

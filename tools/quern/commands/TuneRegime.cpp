@@ -38,7 +38,7 @@ static Result<SizePoint> parseSize(std::string_view given, const std::vector<std
       return wrong(names.empty() ? "the op leaves no dimension open (*)"
                                  : fmt::format("'{}' is not {}", escaped(name), join(names, " or ")));
     if (count < 1 || count > (int64_t{1} << 40)) return wrong(fmt::format("'{}': a count is needed", escaped(word)));
-    size.dims[name] = count;
+    if (!size.dims.emplace(name, count).second) return wrong(fmt::format("'{}' twice; sizes stand apart by commas", name));
   }
   for (const std::string& name : names)
     if (!size.dims.contains(name)) return wrong(name + " is missing");
