@@ -6,36 +6,41 @@
 
 namespace quern {
 
-struct DotReader::At {
+struct DotProduct::At {
   const Tile& tile;
-  const CodedRows& codes;
   Value block;  ///< along k, of the weight's type
   int64_t vector;
 };
 
 static constexpr int64_t kCodedWords = 8;  ///< of 32 codes
 
-DotReader::DotReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k,
-                     const MatmulSchedule& s)
+DotProduct::DotProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
+                       const Value& panels)
     : build_(build),
       b_(build.b),
-      type_(type),
+      type_(op.w),
+      k_(build.dim({"k", op.k.value})),
       panel_(s.panelWidth()),
       lanes_(static_cast<int>(s.lanes)),
       vnni_(s.dots == MatmulSchedule::DotsVnni),
-      prefetch_(ceilDiv(s.prefetch, formatOf(type).block)) {
-  const ElementFormat& format = formatOf(type);
-  packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * format.blockBytes});
+      prefetch_(ceilDiv(s.prefetch, formatOf(op.w).block)) {
+  const ElementFormat& format = formatOf(type_);
+  packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k_ / format.block, panel_ * format.blockBytes});
+}
+
+void DotProduct::declareRows(const Value& rows) {
+  int64_t together = type_ == ElementType::Q6_K ? 16 : 32;  // codes of a sub-block
+  codes_.emplace(build_, rows, k_, together, bias(), type_ == ElementType::Q4_K || bias() != 0);
 }
 
 /// The vector's columns of a part that begins `offset` bytes per column into the block and has `bytesEach` per column.
-Value DotReader::part(const At& at, Scalar stored, const Value& offset, int64_t bytesEach) const {
+Value DotProduct::part(const At& at, Scalar stored, const Value& offset, int64_t bytesEach) const {
   const WeightColumns& columns = at.tile.vectors[static_cast<size_t>(at.vector)];
   const Value index[] = {at.tile.batch, columns.panel, at.block, offset * panel_ + columns.column * bytesEach};
   return b_.loadAs(stored, packed_, index, lanes_);
 }
 
-Value DotReader::word(const At& at, const Value& offset) const {
+Value DotProduct::word(const At& at, const Value& offset) const {
   constexpr int64_t kLineWords = 16;
   if (prefetch_ > 0 && at.vector * lanes_ % kLineWords == 0) {
     const WeightColumns& columns = at.tile.vectors[static_cast<size_t>(at.vector)];
@@ -45,15 +50,15 @@ Value DotReader::word(const At& at, const Value& offset) const {
   return b_.let("word", part(at, Scalar::I32, offset, 4));
 }
 
-Value DotReader::half(const At& at, int64_t offset, const char* name) const {
+Value DotProduct::half(const At& at, int64_t offset, const char* name) const {
   return b_.let(name, floatOfHalf(build_, part(at, Scalar::U16, offset, 2)));
 }
 
 /// start + the dot of the quads with the words of the row's codes from `firstWord` on.
-Value DotReader::dot(const At& at, const Quads& quads, const Value& row, const Value& firstWord, const Value& start) const {
+Value DotProduct::dot(const At& at, const Quads& quads, const Value& row, const Value& firstWord, const Value& start) const {
   Value sum = start;
   for (size_t i = 0; i < quads.size(); ++i) {
-    Value codes = broadcast(at.codes.word(row, firstWord + static_cast<int64_t>(i)), lanes_);
+    Value codes = broadcast(codes_->word(row, firstWord + static_cast<int64_t>(i)), lanes_);
     // Without vnni bytes with a sign are shorter than those of eight bits without; codes are never -128.
     bool signedBytes = type_ == ElementType::Q8_0 && !vnni_;
     Value weight = unary(signedBytes ? LoopOp::BytesI8 : type_ == ElementType::Q8_0 ? LoopOp::BytesU8 : LoopOp::BytesU7, quads[i]);
@@ -62,24 +67,24 @@ Value DotReader::dot(const At& at, const Quads& quads, const Value& row, const V
   return sum;
 }
 
-Value DotReader::start(const At& at, const Value& row, const Value& part) const { return broadcast(at.codes.sum(row, part), lanes_); }
+Value DotProduct::start(const At& at, const Value& row, const Value& part) const { return broadcast(codes_->sum(row, part), lanes_); }
 
-int DotReader::biasOf(ElementType type, const MatmulSchedule& schedule) {
-  if (type == ElementType::Q8_0 && schedule.dots == MatmulSchedule::DotsPlain) return 0;
-  return type == ElementType::Q8_0 ? 128 : type == ElementType::Q4_0 ? 8 : type == ElementType::Q6_K ? 32 : 0;
+int DotProduct::bias() const {
+  if (type_ == ElementType::Q8_0 && !vnni_) return 0;
+  return type_ == ElementType::Q8_0 ? 128 : type_ == ElementType::Q4_0 ? 8 : type_ == ElementType::Q6_K ? 32 : 0;
 }
 
-Value DotReader::scaleOf(const At& at, const Value& row, const Value& scale) const {
-  return broadcast(at.codes.scale(row, at.block * (formatOf(type_).block / 32)), lanes_) * scale;
+Value DotProduct::scaleOf(const At& at, const Value& row, const Value& scale) const {
+  return broadcast(codes_->scale(row, at.block * (formatOf(type_).block / 32)), lanes_) * scale;
 }
 
-void DotReader::eachRow(const At& at, const std::function<Value(const Value& row, const Value& acc)>& sum) {
+void DotProduct::eachRow(const At& at, const std::function<Value(const Value& row, const Value& acc)>& sum) {
   b_.unroll("r", at.tile.rows,
             [&](const Value& r) { b_.set(at.tile.acc, {r, at.vector}, sum(at.tile.row + r, b_.get(at.tile.acc, {r, at.vector}))); });
 }
 
 /// Quads 0 to 3 in the low nibbles of four words, 4 to 7 in the high ones.
-DotReader::Quads DotReader::nibbles(const At& at, const Value& offset) {
+DotProduct::Quads DotProduct::nibbles(const At& at, const Value& offset) {
   Quads low, high;
   for (int w = 0; w < 4; ++w) {
     Value word = this->word(at, offset + 4 * w);
@@ -91,7 +96,7 @@ DotReader::Quads DotReader::nibbles(const At& at, const Value& offset) {
   return low;
 }
 
-void DotReader::q8_0(const At& at) {
+void DotProduct::q8_0(const At& at) {
   Quads quads;
   for (int w = 0; w < kCodedWords; ++w) {
     Value word = this->word(at, 2 + 4 * w);
@@ -105,7 +110,7 @@ void DotReader::q8_0(const At& at) {
   });
 }
 
-void DotReader::q4_0(const At& at) {
+void DotProduct::q4_0(const At& at) {
   Quads quads = nibbles(at, 2);
   Value d = half(at, 0, "d");
   eachRow(at, [&](const Value& row, const Value& acc) {
@@ -114,7 +119,7 @@ void DotReader::q4_0(const At& at) {
   });
 }
 
-void DotReader::q4_K(const At& at) {
+void DotProduct::q4_K(const At& at) {
   Value d = half(at, 0, "d"), dmin = half(at, 2, "dmin");
   auto bits = [&](const Value& word, int shift, int count) {
     Value moved = shift == 0 ? word : binary(LoopOp::Lshr, word, i32Const(shift, lanes_));
@@ -134,15 +139,15 @@ void DotReader::q4_K(const At& at) {
       Value block = at.block * 8 + s;
       eachRow(at, [&](const Value& row, const Value& acc) {
         Value sum = dot(at, quads, row, block * kCodedWords, i32Const(0, lanes_));
-        Value scales = b_.let("scales", broadcast(at.codes.scale(row, block), lanes_));
-        Value codes = broadcast(at.codes.sum(row, block), lanes_);
+        Value scales = b_.let("scales", broadcast(codes_->scale(row, block), lanes_));
+        Value codes = broadcast(codes_->sum(row, block), lanes_);
         return build_.exactMulAdd(codes, scales * least,
                                   b_.let("product", build_.exactMulAdd(unary(LoopOp::ToF32, sum), scales * step, acc)));
       });
     });
 }
 
-void DotReader::q6_K(const At& at) {
+void DotProduct::q6_K(const At& at) {
   Value d = half(at, 0, "d");
   b_.loop("s", 0, 8, 1, [&](const Value& s) {
     Quads quads = nibbles(at, 18 + s * 16);
@@ -165,16 +170,16 @@ void DotReader::q6_K(const At& at) {
         Value each = dot(at, own, row, block * kCodedWords + 4 * h, start(at, row, block * 2 + h)) * scales[h];
         sum = h == 0 ? each : sum + each;
       }
-      return build_.exactMulAdd(unary(LoopOp::ToF32, b_.let("both", sum)), broadcast(at.codes.scale(row, block), lanes_) * d, acc);
+      return build_.exactMulAdd(unary(LoopOp::ToF32, b_.let("both", sum)), broadcast(codes_->scale(row, block), lanes_) * d, acc);
     });
   });
 }
 
-void DotReader::run(const Tile& tile, const CodedRows& codes) {
+void DotProduct::run(const Tile& tile) {
   int64_t depth = formatOf(type_).block;
   b_.loop("block", tile.k0 / depth, tile.k1 / depth, 1, [&](const Value& block) {
     for (size_t v = 0; v < tile.vectors.size(); ++v) {
-      At at{tile, codes, block, static_cast<int64_t>(v)};
+      At at{tile, block, static_cast<int64_t>(v)};
       switch (type_) {
         case ElementType::Q8_0: q8_0(at); break;
         case ElementType::Q4_0: q4_0(at); break;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "compiler/loops/ops/CodedRows.h"
-#include "compiler/loops/ops/WeightLoops.h"
+#include "compiler/loops/ops/RoundedProduct.h"
+
+#include <optional>
 
 namespace quern {
 
@@ -10,29 +12,14 @@ namespace quern {
 /// offset of its bytes adds, which is taken away so.
 ///
 ///   for block: for vector: [words of its quads, scales] for row: D = start; D = dot4(D, quads, codes) ...; acc = fma(f32(D), scale, acc)
-class DotReader {
+class DotProduct final : public RoundedProduct {
 public:
-  /// Declares the operand `name`.
-  DotReader(OpBuild& build, const std::string& name, ElementType type, const Value& batch, const Value& panels, const Value& k,
-            const MatmulSchedule& schedule);
-  /// What packed bytes are larger by than the weight's whole numbers.
-  static int biasOf(ElementType type, const MatmulSchedule& schedule);
-  /// Whether sums of codes are read at all.
-  static bool readsSums(ElementType type, const MatmulSchedule& schedule) {
-    return type == ElementType::Q4_K || biasOf(type, schedule) != 0;
-  }
-  /// Codes that go together in a sum: those of a sub-block.
-  static int64_t codesOfSum(ElementType type) { return type == ElementType::Q6_K ? 16 : 32; }
+  DotProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& schedule, const Value& batch,
+             const Value& panels);
 
-  /// A tile: acc[r][v] += rows row .. row + rows - 1 of the codes times the vectors of columns.
-  struct Tile {
-    Value batch, row;
-    int64_t rows;
-    std::span<const WeightColumns> vectors;
-    Value k0, k1;  ///< multiples of the block
-    RegArray acc;
-  };
-  void run(const Tile& tile, const CodedRows& codes);
+  void declareRows(const Value& rows) override;
+  void phase(const BufferRef& a, const PlaceInA& at) override { codes_->phase(a, at); }
+  void run(const Tile& tile) override;
 
 private:
   struct At;  // a vector of columns of a block, and the codes it meets
@@ -52,14 +39,19 @@ private:
   void q4_K(const At& at);
   void q6_K(const At& at);
 
+  /// What packed bytes are larger by than the weight's whole numbers.
+  int bias() const;
+
   OpBuild& build_;
   LoopBuilder& b_;
   ElementType type_;
+  Value k_;
   int64_t panel_;
   int lanes_;
   bool vnni_;
   int64_t prefetch_;  ///< blocks
   BufferRef packed_;
+  std::optional<CodedRows> codes_;
 };
 
 }  // namespace quern

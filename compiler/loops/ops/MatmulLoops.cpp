@@ -6,9 +6,7 @@
 //     pass before)
 #include "compiler/loops/ops/MatmulPacking.h"
 #include "compiler/loops/ops/OpLoops.h"
-#include "compiler/loops/ops/DotLoops.h"
-#include "compiler/loops/ops/PairLoops.h"
-#include "compiler/loops/ops/WeightLoops.h"
+#include "compiler/loops/ops/RoundedProduct.h"
 
 #include "compiler/base/Checked.h"
 
@@ -30,8 +28,7 @@ public:
     declare();
     if (!op_.constB && s_.packsB()) packPhase();
     auto at = [&](const Value& row, const Value& k) { return op_.batched ? Place{row / m_, row % m_, k} : Place{row, k}; };
-    if (codes_) codes_->phase(a_, at);
-    if (pairRows_) pairRows_->phase(a_, at);
+    if (rounded_) rounded_->phase(a_, at);
     computePhase();
   }
 
@@ -64,8 +61,7 @@ private:
     panels_ = ceilDivOf(n_, s_.panelWidth());
     for (const TensorSpec& spec : op_.inputs()) {
       if (spec.name == "A") a_ = build_.strided(spec, BufferRole::In);
-      else if (spec.name == "B" && op_.a == RoundedTo::Q8) dots_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_);
-      else if (spec.name == "B" && op_.a == RoundedTo::BF16) pairs_.emplace(build_, "B", batch_, panels_, op_.k.value, op_.order, s_);
+      else if (spec.name == "B" && op_.a != RoundedTo::F32) rounded_ = roundedProduct(build_, "B", op_, s_, batch_, panels_);
       else if (spec.name == "B" && op_.w != ElementType::F32) weight_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_);
       else if (spec.name == "B" && op_.constB) packed_ = panelBuffer("B", BufferRole::Packed);
       else if (spec.name == "B") bPlain_ = build_.strided(spec, BufferRole::In);
@@ -74,9 +70,7 @@ private:
       else epilogue_.push_back({spec, build_.dense(spec, BufferRole::In)});
     }
     if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
-    if (pairs_) pairRows_.emplace(build_, batch_ * m_, op_.k.value);
-    if (dots_)
-      codes_.emplace(build_, batch_ * m_, k_, DotReader::codesOfSum(op_.w), DotReader::biasOf(op_.w, s_), DotReader::readsSums(op_.w, s_));
+    if (rounded_) rounded_->declareRows(batch_ * m_);
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
     if (s_.convert == MatmulSchedule::ConvertScratch)
       converted_ = b_.denseBuffer("converted", Scalar::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
@@ -260,12 +254,9 @@ private:
     if (s_.prefetchC != MatmulSchedule::PrefetchNoC) prefetchOutputs(t);
     if (op_.acc) fromC();
     else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
-    if (dots_) {
+    if (rounded_) {
       std::vector<WeightColumns> columns = columnsOf(t);
-      dots_->run({t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc}, *codes_);
-    } else if (pairs_) {
-      std::vector<WeightColumns> columns = columnsOf(t);
-      pairs_->run({t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc}, *pairRows_);
+      rounded_->run({t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc});
     } else if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) {
       weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
         b_.unroll("r", t.rows, [&](const Value& r) {
@@ -401,10 +392,7 @@ private:
   int lanes_;
   BufferRef a_, aCopy_, bPlain_, c_, packed_, converted_;
   std::optional<WeightReader> weight_;  ///< of a weight that is not f32
-  std::optional<DotReader> dots_;       ///< of one that meets codes
-  std::optional<CodedRows> codes_;
-  std::optional<PairReader> pairs_;  ///< of one that meets pairs of bf16
-  std::optional<PairRows> pairRows_;
+  std::unique_ptr<RoundedProduct> rounded_;
   std::vector<std::pair<TensorSpec, BufferRef>> epilogue_;
   Value batch_, m_, n_, k_, panels_, i0_, i1_, j0_, j1_;
   Value nextPanel_, nextK_;  ///< of the group that is built

@@ -62,21 +62,22 @@ void PairRows::phase(const BufferRef& a, const std::function<std::vector<Value>(
   });
 }
 
-PairReader::PairReader(OpBuild& build, const std::string& name, const Value& batch, const Value& panels, int64_t k, PairOrder order,
-                       const MatmulSchedule& s)
+PairProduct::PairProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
+                         const Value& panels)
     : build_(build),
       b_(build.b),
-      order_(order),
+      order_(op.order),
       instruction_(s.dots == MatmulSchedule::DotsBf16),
+      k_(op.k.value),
       panel_(s.panelWidth()),
-      pairs_(ceilDiv(k, 2)),
+      pairs_(ceilDiv(k_, 2)),
       lanes_(static_cast<int>(s.lanes)),
       unroll_(s.unrollK),
       prefetch_(ceilDiv(s.prefetch, 2)) {
   packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, {batch, panels, pairs_, panel_});
 }
 
-Value PairReader::word(const Tile& tile, size_t vector, const Value& pair) const {
+Value PairProduct::word(const Tile& tile, size_t vector, const Value& pair) const {
   const WeightColumns& columns = tile.vectors[vector];
   constexpr int64_t kLineWords = 16;
   if (prefetch_ > 0 && static_cast<int64_t>(vector) * lanes_ % kLineWords == 0)
@@ -84,12 +85,12 @@ Value PairReader::word(const Tile& tile, size_t vector, const Value& pair) const
   return b_.let("b", b_.load(packed_, {tile.batch, columns.panel, pair, columns.column}, lanes_));
 }
 
-void PairReader::inPairs(const Tile& tile, const PairRows& pairs) {
+void PairProduct::inPairs(const Tile& tile) {
   auto step = [&](const Value& pair) {
     std::vector<Value> words;
     for (size_t v = 0; v < tile.vectors.size(); ++v) words.push_back(word(tile, v, pair));
     b_.unroll("r", tile.rows, [&](const Value& r) {
-      Value a = b_.let("a", broadcast(pairs.word(tile.row + r, pair), lanes_));
+      Value a = b_.let("a", broadcast(rows_->word(tile.row + r, pair), lanes_));
       for (size_t v = 0; v < words.size(); ++v) {
         auto at = static_cast<int64_t>(v);
         b_.set(tile.acc, {r, at}, dotPairsOf(b_.get(tile.acc, {r, at}), a, words[v]));
@@ -103,14 +104,14 @@ void PairReader::inPairs(const Tile& tile, const PairRows& pairs) {
 }
 
 /// even[r][v] and odd[r][v] go on by one pair.
-void PairReader::chains(const Tile& tile, const PairRows& pairs, const Value& pair, const RegArray& even, const RegArray& odd) {
+void PairProduct::chains(const Tile& tile, const Value& pair, const RegArray& even, const RegArray& odd) {
   std::vector<Value> low, high;
   for (size_t v = 0; v < tile.vectors.size(); ++v) {
     Value both = word(tile, v, pair);
     low.push_back(b_.let("low", lowOf(both))), high.push_back(b_.let("high", highOf(both)));
   }
   b_.unroll("r", tile.rows, [&](const Value& r) {
-    Value a = b_.let("a", broadcast(pairs.word(tile.row + r, pair), lanes_));
+    Value a = b_.let("a", broadcast(rows_->word(tile.row + r, pair), lanes_));
     Value first = b_.let("first", lowOf(a)), second = b_.let("second", highOf(a));
     for (size_t v = 0; v < low.size(); ++v) {
       auto at = static_cast<int64_t>(v);
@@ -120,12 +121,12 @@ void PairReader::chains(const Tile& tile, const PairRows& pairs, const Value& pa
   });
 }
 
-void PairReader::inTiles(const Tile& tile, const PairRows& pairs) {
+void PairProduct::inTiles(const Tile& tile) {
   auto vectors = static_cast<int64_t>(tile.vectors.size());
   std::vector<int> shape = {static_cast<int>(tile.rows), static_cast<int>(vectors)};
   b_.loop("tile", tile.k0 / 2, ceilDivOf(tile.k1, 2), kTilePairs, [&](const Value& first) {
     RegArray even = b_.reg("even", shape, f32Const(0, lanes_)), odd = b_.reg("odd", shape, f32Const(0, lanes_));
-    b_.loop("pair", first, minOf(first + kTilePairs, pairs_), 1, [&](const Value& pair) { chains(tile, pairs, pair, even, odd); });
+    b_.loop("pair", first, minOf(first + kTilePairs, pairs_), 1, [&](const Value& pair) { chains(tile, pair, even, odd); });
     b_.unroll("r", tile.rows, [&](const Value& r) {
       b_.unroll("v", vectors, [&](const Value& v) {
         Value both = binary(LoopOp::AddFlushed, b_.get(even, {r, v}), b_.get(odd, {r, v}));
@@ -135,11 +136,11 @@ void PairReader::inTiles(const Tile& tile, const PairRows& pairs) {
   });
 }
 
-void PairReader::run(const Tile& tile, const PairRows& pairs) {
-  if (instruction_) return inPairs(tile, pairs);
+void PairProduct::run(const Tile& tile) {
+  if (instruction_) return inPairs(tile);
   b_.flushed([&] {
-    if (order_ == PairOrder::Pairs) inPairs(tile, pairs);
-    else inTiles(tile, pairs);
+    if (order_ == PairOrder::Pairs) inPairs(tile);
+    else inTiles(tile);
   });
 }
 

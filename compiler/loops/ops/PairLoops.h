@@ -1,7 +1,9 @@
 // compiler/loops/ops/PairLoops.h — products with a=bf16: A in pairs of bf16 in scratch, and the micro-kernel in either order.
 #pragma once
 
-#include "compiler/loops/ops/WeightLoops.h"
+#include "compiler/loops/ops/RoundedProduct.h"
+
+#include <optional>
 
 namespace quern {
 
@@ -25,36 +27,30 @@ private:
 };
 
 /// Packed as PackLayout's words of bf16: two neighbours of a column in a word.
-class PairReader {
+class PairProduct final : public RoundedProduct {
 public:
-  /// Declares the operand `name`.
-  PairReader(OpBuild& build, const std::string& name, const Value& batch, const Value& panels, int64_t k, PairOrder order,
-             const MatmulSchedule& schedule);
+  PairProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& schedule, const Value& batch,
+              const Value& panels);
 
-  /// A tile: acc[r][v] += rows row .. row + rows - 1 of the pairs times the vectors of columns, k0 <= k < k1, multiples of 32 but the last.
-  struct Tile {
-    Value batch, row;
-    int64_t rows;
-    std::span<const WeightColumns> vectors;
-    Value k0, k1;
-    RegArray acc;
-  };
-  void run(const Tile& tile, const PairRows& pairs);
+  void declareRows(const Value& rows) override { rows_.emplace(build_, rows, k_); }
+  void phase(const BufferRef& a, const PlaceInA& at) override { rows_->phase(a, at); }
+  void run(const Tile& tile) override;
 
 private:
   Value word(const Tile& tile, size_t vector, const Value& pair) const;
-  void inPairs(const Tile& tile, const PairRows& pairs);
-  void inTiles(const Tile& tile, const PairRows& pairs);
-  void chains(const Tile& tile, const PairRows& pairs, const Value& pair, const RegArray& even, const RegArray& odd);
+  void inPairs(const Tile& tile);
+  void inTiles(const Tile& tile);
+  void chains(const Tile& tile, const Value& pair, const RegArray& even, const RegArray& odd);
 
   OpBuild& build_;
   LoopBuilder& b_;
   PairOrder order_;
   bool instruction_;  ///< for pairs, which needs no state set
-  int64_t panel_, pairs_;
+  int64_t k_, panel_, pairs_;
   int lanes_;
   int64_t unroll_, prefetch_;  ///< in pairs
   BufferRef packed_;
+  std::optional<PairRows> rows_;
 };
 
 }  // namespace quern

@@ -1,0 +1,37 @@
+// compiler/loops/ops/RoundedProduct.h — a product whose A is rounded before it is multiplied: a phase that does so, and a micro-kernel.
+#pragma once
+
+#include "compiler/loops/ops/WeightLoops.h"
+
+#include <memory>
+
+namespace quern {
+
+/// What matmul's tasks and tiles (MatmulLoops.cpp) ask of an arithmetic other than f32's. One for each value of `a`.
+class RoundedProduct {
+public:
+  /// The place in A of an element of a row, counted through all batches.
+  using PlaceInA = std::function<std::vector<Value>(const Value& row, const Value& k)>;
+  /// A tile: acc[r][v] += rows row .. row + rows - 1 of A, counted through all batches, times the vectors of columns, k0 <= k < k1; k0 and
+  /// k1 are multiples of what the arithmetic takes together (MatmulSchedule::validate), but the last.
+  struct Tile {
+    Value batch, row;
+    int64_t rows;
+    std::span<const WeightColumns> vectors;
+    Value k0, k1;
+    RegArray acc;
+  };
+
+  virtual ~RoundedProduct() = default;
+  /// Declares the scratch that so many rows of A are rounded into.
+  virtual void declareRows(const Value& rows) = 0;
+  /// A task a row: A, rounded, in that scratch.
+  virtual void phase(const BufferRef& a, const PlaceInA& at) = 0;
+  virtual void run(const Tile& tile) = 0;
+};
+
+/// Of a weight, packed in batch x panels panels, which it declares as the operand `name`. nullptr with a=f32.
+std::unique_ptr<RoundedProduct> roundedProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& schedule,
+                                               const Value& batch, const Value& panels);
+
+}  // namespace quern
