@@ -169,6 +169,8 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
   if (compute_ == Compute::Fast && isQuantised(*type)) matmul.a = RoundedTo::Q8;
   if (compute_ == Compute::Fast && *type == ElementType::BF16) matmul.a = RoundedTo::BF16, matmul.order = order_;
   matmul.ep = epilogueOf(end, biased);
+  // A fast plan has the same bits on all levels with fma, as its products have.
+  matmul.commonMaths = matmul.a != RoundedTo::F32 && matmul.ep != nullptr && callsFunction(*matmul.ep);
   std::map<std::string, PlanView> operands;
   for (const auto& [name, rows] : end.operands) {
     operands[name] = view(rows);

@@ -31,7 +31,7 @@ Result<LoopProgram> lower(const OpDesc& op, const Schedule& schedule, const Targ
   build(into, op, schedule);
   LoopProgram program = into.b.take();
   // 3. Maths calls become polynomials.
-  program = expandMaths(std::move(program), target.isa().fma, target.isa().tableLookup);
+  program = expandMaths(std::move(program), target.isa().fma, target.isa().tableLookup && !commonMathsOf(op));
   // 4. Whatever comes out must be well-formed.
   if (auto good = verifyLoops(program); !good) return internalError(good.error().message);
   return program;

@@ -9,8 +9,8 @@
 namespace quern {
 
 OpDoc MapOp::doc() {
-  return {"expr=\"gelu_tanh(a + b) * c\" a=SHAPE b=SHAPE c=SHAPE [inplace=a]",
-          "one fused kernel for any elementwise expression, NumPy broadcasting; inplace: the result replaces that operand",
+  return {"expr=\"gelu_tanh(a + b) * c\" a=SHAPE b=SHAPE c=SHAPE [inplace=a] [maths=common]",
+          "one fused kernel for any elementwise expression, NumPy broadcasting; inplace: the result replaces that operand; maths=common: functions in one form on all levels with fma",
           "the operands as they first appear in expr"};
 }
 
@@ -30,6 +30,7 @@ MapOp MapOp::read(KeyReader& reader) {
   op.expr = *expr;
   for (const std::string& name : operandsOf(*op.expr)) op.operands.push_back({name, takeShape(reader, name)});
   if (op.operandNamed("inplace") == nullptr) op.inPlace = reader.take("inplace").value_or("");
+  if (op.operandNamed("maths") == nullptr) op.commonMaths = reader.takeChoice("maths", {"own", "common"}) == 1;
   return op;
 }
 
@@ -53,6 +54,7 @@ KeyValues MapOp::write() const {
   out.set("expr", text(*expr));
   for (const Operand& operand : operands) out.set(operand.name, text(operand.shape));
   if (!inPlace.empty()) out.set("inplace", inPlace);
+  if (commonMaths) out.set("maths", "common");
   return out;
 }
 
@@ -70,6 +72,7 @@ Shape MapOp::outputShape() const {
 
 Result<void> MapOp::validate() const {
   if (operands.empty()) return badCommand("map: the expression has no operand");
+  if (commonMaths && operandNamed("maths") != nullptr) return badCommand("map: maths=common with an operand 'maths'; another name is needed");
   Shape out = outputShape();
   for (const Operand& operand : operands) {
     if (auto good = checkShape(fmt::format("map: {}", operand.name), operand.shape); !good) return good;

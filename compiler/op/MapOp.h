@@ -12,6 +12,8 @@ namespace quern {
 ///          output axis (1 stretches only where it is written).
 /// Layout   every operand and the result dense row-major.
 /// Numeric  each operator and function rounds once (nothing is contracted): + - * / sqrt abs neg max min 0 ULP.
+/// Maths     maths=common: each function in the one form that all levels with fma have, so its bits are the same on them; without, in the
+///           form that is quickest on the level.
 /// In place  inplace=a writes the result over operand a, which has the result's shape; no other operand may overlap it.
 /// Errors   validate(): shapes that do not broadcast, an operand without a shape, a shape without an operand.
 struct MapOp {
@@ -26,6 +28,7 @@ struct MapOp {
   ScalarExprRef expr;
   std::vector<Operand> operands;  ///< in the order they first appear in expr
   std::string inPlace;            ///< the operand that the result replaces; empty: none
+  bool commonMaths = false;       ///< functions in one form on all levels with fma
 
   static OpDoc doc();
   static MapOp read(KeyReader& reader);

@@ -79,7 +79,7 @@ void fillSpellingFromShapes(std::string_view name, KeyValues& keys, std::span<co
 
 std::optional<KeyValues> spellingOf(const MapOp& op) {
   const ScalarExpr& expr = *op.expr;
-  if (expr.kind != ScalarExpr::Kind::Call || !op.inPlace.empty()) return std::nullopt;
+  if (expr.kind != ScalarExpr::Kind::Call || !op.inPlace.empty() || op.commonMaths) return std::nullopt;
   for (const ScalarExprRef& arg : expr.args)
     if (arg->kind != ScalarExpr::Kind::Operand) return std::nullopt;
   KeyValues out;

@@ -12,7 +12,7 @@ namespace quern {
 OpDoc MatmulOp::doc() {
   return {
       "m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|q8_0|q4_0|q4_K|q6_K] [a=f32|bf16|q8] [order=tile32|pairs] [acc=1] "
-      "[ep=bias+gelu_tanh+residual]",
+      "[ep=bias+gelu_tanh+residual] [maths=common]",
       "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first; "
       "acc=1: C += ...; ep: stages "
       "left to right or an expression in x",
@@ -55,11 +55,13 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
     else reader.failBeforeKeys(ep.error().message);
   }
   for (const std::string& name : freeOperands(op.ep))
-    if (name == "a" || name == "order")
-      reader.failBeforeKeys(fmt::format("ep has an operand '{}', which says how A is rounded and added up; another name is needed", name));
+    if (name == "a" || name == "order" || name == "maths")
+      reader.failBeforeKeys(fmt::format("ep has an operand '{}', which is a key that says how numbers come about; another name is needed", name));
   op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "bf16", "q8"}));
   if (reader.has("order") && op.a != RoundedTo::BF16) reader.failBeforeKeys("order= goes with a=bf16");
   op.order = static_cast<PairOrder>(reader.takeChoice("order", {"tile32", "pairs"}));
+  if (reader.has("maths") && op.ep == nullptr) reader.failBeforeKeys("maths= goes with ep=, whose functions it is about");
+  op.commonMaths = reader.takeChoice("maths", {"own", "common"}) == 1;
   for (const std::string& name : freeOperands(op.ep)) op.operandShapes.emplace_back(name, takeShape(reader, name));
   return op;
 }
@@ -93,6 +95,7 @@ KeyValues MatmulOp::write() const {
   if (a == RoundedTo::BF16) out.set("a", "bf16"), out.set("order", order == PairOrder::Pairs ? "pairs" : "tile32");
   if (acc) out.set("acc", "1");
   if (ep != nullptr) out.set("ep", epilogueText(*ep));
+  if (commonMaths) out.set("maths", "common");
   for (const auto& [name, shape] : operandShapes) out.set(name, text(shape));
   return out;
 }

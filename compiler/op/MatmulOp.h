@@ -32,6 +32,7 @@ enum class PairOrder : uint8_t { Tile32, Pairs };
 ///            order=tile32   of each 32 of k one chain of fma over the even ones and one over the odd ones, from 0; C + (even + odd);
 ///                           beyond k there are zeros
 ///            order=pairs    acc = fma(a0, b0, fma(a1, b1, acc)), k two by two
+///          maths=common: the functions of ep in the one form that all levels with fma have; without, in the level's quickest.
 /// Errors   validate(): BadCommand naming the field.
 /// Source   Higham, Accuracy and Stability of Numerical Algorithms, ch. 3.
 struct MatmulOp {
@@ -45,6 +46,7 @@ struct MatmulOp {
   RoundedTo a = RoundedTo::F32;                              ///< A as it is multiplied
   PairOrder order = PairOrder::Tile32;                       ///< of a=bf16
   ScalarExprRef ep;                                          ///< null: none
+  bool commonMaths = false;                                  ///< ep's functions in one form on all levels with fma
   std::vector<std::pair<std::string, Shape>> operandShapes;  ///< of ep's operands other than x, bias, residual
 
   static OpDoc doc();

@@ -111,6 +111,15 @@ OpClass classOf(const OpDesc& op) {
   return std::visit([]<class Op>(const Op&) { return Op::kClass; }, op);
 }
 
+bool commonMathsOf(const OpDesc& op) {
+  return std::visit(
+      [](const auto& o) {
+        if constexpr (requires { o.commonMaths; }) return o.commonMaths;
+        else return false;
+      },
+      op);
+}
+
 std::vector<TensorSpec> inputsOf(const OpDesc& op) {
   return std::visit([](const auto& o) { return o.inputs(); }, op);
 }

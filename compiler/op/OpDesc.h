@@ -40,6 +40,9 @@ OpClass classOf(const OpDesc& op);
 std::vector<TensorSpec> inputsOf(const OpDesc& op);
 TensorSpec outputOf(const OpDesc& op);
 
+/// Whether its functions have the one form of all levels with fma, not the level's quickest.
+bool commonMathsOf(const OpDesc& op);
+
 /// Dimensions known only at call time, in the order a kernel takes them.
 std::vector<std::string> runtimeDims(const OpDesc& op);
 /// The op with every run-time dimension bound. `values` holds all of them.

@@ -111,6 +111,11 @@ std::vector<std::string> operandsOf(const ScalarExpr& expr) {
   return names;
 }
 
+bool callsFunction(const ScalarExpr& expr) {
+  if (expr.kind == ScalarExpr::Kind::Call && !info(expr.fn).isOperator()) return true;
+  return std::any_of(expr.args.begin(), expr.args.end(), [](const ScalarExprRef& arg) { return callsFunction(*arg); });
+}
+
 double flopsOf(const ScalarExpr& expr) {
   double flops = expr.kind == ScalarExpr::Kind::Call ? info(expr.fn).flops : 0;
   for (const ScalarExprRef& arg : expr.args) flops += flopsOf(*arg);

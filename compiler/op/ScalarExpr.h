@@ -74,6 +74,8 @@ bool sameExpr(const ScalarExprRef& a, const ScalarExprRef& b);
 /// Operand names in the order they first appear.
 std::vector<std::string> operandsOf(const ScalarExpr& expr);
 double flopsOf(const ScalarExpr& expr);
+/// Whether a function that is no operator is in it.
+bool callsFunction(const ScalarExpr& expr);
 
 /// `ep=` text: stages joined by '+', applied left to right to x (`bias`: x + bias, `residual`: x + residual, a function
 /// of one argument: f(x)), or any expression in which x is the product.

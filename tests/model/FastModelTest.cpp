@@ -22,8 +22,8 @@ TestModel blocksModel(TensorType type, bool tied) {
   return model;
 }
 
-std::unique_ptr<Model> computed(const std::string& path, Compute compute, int64_t chunk, int threads, PairOrder order = PairOrder::Tile32) {
-  static KernelLibrary library(hostTarget(), {});
+std::unique_ptr<Model> computedBy(KernelLibrary& library, const std::string& path, Compute compute, int64_t chunk, int threads,
+                                  PairOrder order = PairOrder::Tile32) {
   auto source = openModelFiles(path);
   REQUIRE(source);
   source->compute = compute;
@@ -34,6 +34,11 @@ std::unique_ptr<Model> computed(const std::string& path, Compute compute, int64_
   auto model = Model::load(std::move(*source), [](const OpDesc& desc) { return library.kernels(desc); }, options);
   REQUIRE(model);
   return std::move(*model);
+}
+
+std::unique_ptr<Model> computed(const std::string& path, Compute compute, int64_t chunk, int threads, PairOrder order = PairOrder::Tile32) {
+  static KernelLibrary library(hostTarget(), {});
+  return computedBy(library, path, compute, chunk, threads, order);
 }
 
 /// Mean squared difference over mean square.
@@ -87,6 +92,25 @@ TEST_CASE("fast: bf16 in either order, whole, in chunks and token by token", "[f
                           std::span(whole).subspan(at * kVocab, kVocab)) == "");
   }
   CHECK(bitDifference(of[0], of[1]) != "");
+}
+
+TEST_CASE("fast: the same bits on every level with fma that this machine has", "[fast]") {
+  std::vector<int32_t> ids = randomIds(19, kVocab, 8);
+  int levels = 0;
+  for (TensorType type : {TensorType::Q8_0, TensorType::Q4_K, TensorType::BF16}) {
+    INFO(nameOf(type));
+    Folder folder;
+    std::string path = writeGguf(blocksModel(type, false), folder.path);
+    std::vector<float> here = allLogits(*computed(path, Compute::Fast, 512, 2), ids);
+    for (const Target& level : runnableLevels()) {
+      if (!level.isa().fma) continue;
+      INFO(level.name);
+      KernelLibrary library(level, {});
+      CHECK(bitDifference(allLogits(*computedBy(library, path, Compute::Fast, 512, 2), ids), here) == "");
+      ++levels;
+    }
+  }
+  if (levels == 0) WARN("no level with fma here");
 }
 
 TEST_CASE("fast: weights of single numbers are multiplied as they are", "[fast]") {
