@@ -10,8 +10,11 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, npy, write
+
 quern = os.path.abspath(sys.argv[1])
-checks = 0
+expect = Checks(stops=True)
 N, K, ROWS = 40, 256, (1, 7, 300)
 # Elements and bytes of a block.
 TYPES = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18), "q4_K": (256, 144), "q6_K": (256, 210)}
@@ -56,17 +59,8 @@ int main(void) {
 """
 
 
-def expect(good, what):
-    global checks
-    checks += 1
-    if not good:
-        sys.exit(f"tests/cli/bundle.py: {what}")
-
-
 def run(*arguments, status=0):
-    done = subprocess.run([quern, *arguments], capture_output=True, text=True)
-    expect(done.returncode == status, f"quern {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}")
-    return done
+    return expect.run(quern, *arguments, status=status)
 
 
 def half(bytes_):
@@ -107,13 +101,6 @@ def block(kind, draw):
         q = ((low[64 * h + 32 * (g % 2) + i] >> 4 * (g // 2)) & 15) | (((high[32 * h + i] >> 2 * g) & 3) << 4)
         values.append(half(scale) * scales[k // 16] * (q - 32))
     return low + high + struct.pack("<16b", *scales) + scale, values
-
-
-def npy(name, shape, values):
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({', '.join(map(str, shape))},), }}"
-    header += " " * (63 - (len(header) + 10) % 64) + "\n"
-    with open(name, "wb") as file:
-        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values))
 
 
 def lost(row, column, rounded):
@@ -167,8 +154,8 @@ def with_flag():
     op = f"matmul m=* n={N} k={K} const=b tb=1"
     run("emit", op, "-o", "kept", "--cache", "none")
     draw = random.Random(7)
-    npy("a.npy", (7, K), [draw.uniform(-1, 1) for _ in range(7 * K)])
-    npy("b.npy", (N, K), [draw.uniform(-1, 1) for _ in range(N * K)])
+    write("a.npy", npy([draw.uniform(-1, 1) for _ in range(7 * K)], (7, K)))
+    write("b.npy", npy([draw.uniform(-1, 1) for _ in range(N * K)], (N, K)))
     run("eval", op, "a.npy", "b.npy", "-o", "plain.npy", "--cache", "none")
     said = run("eval", op, "a.npy", "b.npy", "-o", "bundled.npy", "--cache", "none", "--bundle", "kept", "--log", "dispatch").stderr
     expect("from bundle" in said and "compiled" not in said and "schedule (bundle)" in said, said)
@@ -219,4 +206,4 @@ with tempfile.TemporaryDirectory() as folder:
     one_type("bf16", "bf16")
     with_flag()
     whole_model()
-print(f"{checks} checks passed")
+expect.finish(250)

@@ -2,36 +2,29 @@
 """tests/cli/odd_inputs.py QUERN — pipes, devices, folders, endless files where a file is expected; streams where they are meant."""
 import os
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, caching, npy, ran, write
+
 quern = os.path.abspath(sys.argv[1])
-checks, failed = 0, []
+check = Checks()
 
 
 def run(folder, words, status, message=None, give=None, out=None):
     """One command in `folder`: its status, and the end of its last line on stderr."""
-    global checks
-    checks += 1
     try:
-        done = subprocess.run([quern, *words], cwd=folder, input=give, stdin=None if give is not None else subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=60, env={**os.environ, "QUERN_CACHE_DIR": os.path.join(folder, "cache")})
+        done = ran(quern, *words, cwd=folder, give=give, text=False, timeout=60, env=caching(os.path.join(folder, "cache")))
     except subprocess.TimeoutExpired:
-        failed.append(f"quern {' '.join(words)}: hangs")
+        check(False, f"quern {' '.join(words)}: hangs")
         return
     said = done.stderr.decode().strip().split("\n")[-1]
-    if done.returncode != status or (message is not None and said != f"quern: {message}"):
-        failed.append(f"quern {' '.join(words)}: {done.returncode} {said}\n  expected {status} {message}")
+    good = done.returncode == status and (message is None or said == f"quern: {message}")
+    check(good, f"quern {' '.join(words)}: {done.returncode} {said}\n  expected {status} {message}")
     if out is not None and out not in done.stdout:
-        failed.append(f"quern {' '.join(words)}: printed {done.stdout[:80]}")
-
-
-def npy(values):
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({len(values)},), }}"
-    header += " " * (63 - (10 + len(header)) % 64) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values)
+        check.wrong(f"quern {' '.join(words)}: printed {done.stdout[:80]}")
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -53,8 +46,7 @@ with tempfile.TemporaryDirectory() as folder:
     for kind, maker in make.items():
         for ending in ("toml", "npy"):
             maker(path(f"{kind}.{ending}"))
-    with open(path("x.npy"), "wb") as file:
-        file.write(npy([1, 2, 3, 4]))
+    write(path("x.npy"), npy([1, 2, 3, 4]))
     device = "is a device, a regular file is needed"
     odd = {
         "pipe": "is a pipe, a regular file is needed",
@@ -90,6 +82,4 @@ with tempfile.TemporaryDirectory() as folder:
     run(folder, ["eval", "softmax", "x.npy", "-o", "pipe.npy"], 4, "pipe.npy: cannot write: nobody reads from it")
     run(folder, ["eval", "softmax", "x.npy", "-o", "/dev/full"], 4, "/dev/full: cannot write: No space left on device")
 
-print("\n".join(failed))
-print(f"{checks} checks, {len(failed)} wrong")
-sys.exit(1 if failed or checks < 30 else 0)
+check.finish(30)

@@ -7,33 +7,20 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, read_npy
+
 quern, maker = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-checks = 0
-
-
-def expect(good, what):
-    global checks
-    checks += 1
-    if not good:
-        sys.exit(f"tests/cli/quantize.py: {what}")
+expect = Checks(stops=True)
 
 
 def run(*arguments, status=0):
-    done = subprocess.run([quern, *arguments], capture_output=True, text=True)
-    expect(done.returncode == status, f"quern {' '.join(arguments)}: status {done.returncode}\n{done.stdout}{done.stderr}")
-    return done
-
-
-def floats(path):
-    import struct
-    data = open(path, "rb").read()
-    begin = 10 + struct.unpack("<H", data[8:10])[0]
-    return struct.unpack(f"<{(len(data) - begin) // 4}f", data[begin:])
+    return expect.run(quern, *arguments, status=status)
 
 
 def logits(model):
     run("logits", "--model", model, "--ids", "1,2,3,4,5", "-o", "l.npy", "--cache", "none", "--quiet")
-    return floats("l.npy")
+    return read_npy("l.npy")[1]
 
 
 def distance(a, b):
@@ -48,7 +35,8 @@ def all_types():
         expect(by_name["blk.0.attn_norm.weight"]["to"] == "f32", "norms stay")
         expect(by_name["blk.0.attn_q.weight"]["to"] == ("q4_K" if kind == "q4_K_M" else kind), f"{kind}: {by_name['blk.0.attn_q.weight']}")
         expect(by_name["output.weight"]["to"] == ("q6_K" if kind == "q4_K_M" else kind), f"{kind}: the head")
-        expect(by_name["blk.1.ffn_down.weight"]["to"] == ("q6_K" if kind == "q4_K_M" else kind), f"{kind}: ffn_down")
+        for name in ("attn_v", "ffn_down"):
+            expect(by_name[f"blk.1.{name}.weight"]["to"] == ("q6_K" if kind == "q4_K_M" else kind), f"{kind}: {name}")
         errors = [tensor["error"] for tensor in report["tensors"] if tensor["to"] != "f32"]
         expect(all(0 < error < most for error in errors), f"{kind}: errors {min(errors)} to {max(errors)}")
         far = distance(logits(f"{kind}.gguf"), exact)
@@ -86,4 +74,4 @@ with tempfile.TemporaryDirectory() as folder:
     all_types()
     again()
     refused()
-print(f"{checks} checks passed")
+expect.finish(100)

@@ -5,28 +5,21 @@ import json
 import math
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, caching
+
 quern = os.path.abspath(sys.argv[1])
-failed, count = [], 0
+check = Checks()
 SVG = "http://www.w3.org/2000/svg"
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 
 
-def check(good, what):
-    global count
-    count += 1
-    if not good:
-        failed.append(what)
-
-
 def run(*arguments, status=0):
-    done = subprocess.run([quern, *arguments], capture_output=True, text=True, timeout=200, env={**os.environ, "QUERN_CACHE_DIR": os.path.abspath("cache")})
-    check(done.returncode == status, f"{' '.join(arguments)}: status {done.returncode}: {done.stderr[-400:]}")
-    return done
+    return check.run(quern, *arguments, status=status, env=caching("cache"))
 
 
 class Page(html.parser.HTMLParser):
@@ -212,6 +205,4 @@ with tempfile.TemporaryDirectory() as folder:
     run("report", "-o", "no/such/folder/report.html", status=4)
     check(not os.path.exists("report.html"), "a report was written where it could not be")
 
-print("\n".join(failed))
-print(f"{count} checks, {len(failed)} failed")
-sys.exit(1 if failed or count < 100 else 0)
+check.finish(100)

@@ -4,40 +4,20 @@ import json
 import os
 import re
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, npy, read_npy, write
+
 quern = os.path.abspath(sys.argv[1])
-checks = 0
+expect = Checks(stops=True)
 
 
 def run(*arguments, status=0, **more):
-    done = subprocess.run([quern, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, **more)
-    assert done.returncode == status, f"quern {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-def expect(condition, what):
-    global checks
-    checks += 1
-    assert condition, what
-
-
-def write_npy(path, shape, values, order="False", descr="<f4", code="f"):
-    header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}".encode()
-    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
-    with open(path, "wb") as file:
-        file.write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + struct.pack(f"<{len(values)}{code}", *values))
-
-
-def read_npy(path):
-    data = open(path, "rb").read()
-    length = struct.unpack("<H", data[8:10])[0]
-    body = data[10 + length:]
-    return data[10:10 + length].decode(), list(struct.unpack(f"<{len(body) // 4}f", body))
+    return expect.run(quern, *arguments, status=status, **more)
 
 
 C_PROGRAM = r"""
@@ -59,17 +39,17 @@ with tempfile.TemporaryDirectory() as folder:
     os.environ["QUERN_CACHE_DIR"] = os.path.join(folder, "cache")
 
     # eval: C and Fortran order, dimensions from the arrays, ids.
-    write_npy("a.npy", "(2, 3)", [1, 2, 3, 4, 5, 6])
-    write_npy("f.npy", "(2, 3)", [1, 4, 2, 5, 3, 6], order="True")
-    write_npy("b.npy", "(3, 2)", [1, 0, 0, 1, 1, 1])
+    write("a.npy", npy([1, 2, 3, 4, 5, 6], "(2, 3)"))
+    write("f.npy", npy([1, 4, 2, 5, 3, 6], "(2, 3)", order="True"))
+    write("b.npy", npy([1, 0, 0, 1, 1, 1], "(3, 2)"))
     for first in ("a.npy", "f.npy"):
         run("eval", "matmul", first, "b.npy", "-o", "c.npy")
         expect(read_npy("c.npy")[1] == [4, 5, 10, 11], "matmul of 2x3 and 3x2")
     expect("(2, 2)" in read_npy("c.npy")[0], "the result's shape")
-    write_npy("ids.npy", "(2,)", [2, 0], descr="<i8", code="q")
+    write("ids.npy", npy([2, 0], "(2,)", descr="<i8"))
     run("eval", "embedding", "ids.npy", "b.npy", "-o", "rows.npy")
     expect(read_npy("rows.npy")[1] == [1, 1, 1, 0], "embedding")
-    write_npy("half.npy", "(4,)", [0.5, -2, 65504, 6e-8], descr="<f2", code="e")
+    write("half.npy", npy([0.5, -2, 65504, 6e-8], "(4,)", descr="<f2"))
     run("eval", "cast from=f16", "half.npy", "-o", "wide.npy")
     expect(read_npy("wide.npy")[1] == [0.5, -2, 65504, 2**-24], "f16 as it is")
     expect("descr is '<f2', '<f4' is needed for x" in run("eval", "softmax", "half.npy", "-o", "no.npy", status=3).stderr, "f16 where f32 is needed")
@@ -105,8 +85,8 @@ with tempfile.TemporaryDirectory() as folder:
         expect(says in done.stderr, done.stderr)
 
     # A batch of one keeps its place, said or not.
-    write_npy("a1.npy", "(1, 2, 3)", [1, 2, 3, 4, 5, 6])
-    write_npy("b1.npy", "(1, 3, 2)", [1, 0, 0, 1, 1, 1])
+    write("a1.npy", npy([1, 2, 3, 4, 5, 6], "(1, 2, 3)"))
+    write("b1.npy", npy([1, 0, 0, 1, 1, 1], "(1, 3, 2)"))
     for form in ("matmul", "matmul batch=1", "matmul batch=*"):
         run("eval", form, "a1.npy", "b1.npy", "-o", "c1.npy")
         expect("(1, 2, 2)" in read_npy("c1.npy")[0] and read_npy("c1.npy")[1] == [4, 5, 10, 11], form)
@@ -259,4 +239,4 @@ with tempfile.TemporaryDirectory() as folder:
     for command in ("cpu", "ops", "show", "eval", "verify", "tune", "explain", "bench", "compare", "report", "cache", "emit", "info", "tokenize"):
         expect("Examples" in run(command, "--help").stdout, command)
 
-print(f"{checks} checks passed")
+expect.finish(100)

@@ -10,29 +10,17 @@ import sys
 import tempfile
 import tomllib
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, caching, write
+
 quern = os.path.abspath(sys.argv[1])
 configs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "configs")
-failed, count = [], 0
-
-
-def check(good, what):
-    global count
-    count += 1
-    if not good:
-        failed.append(what)
+check = Checks()
 
 
 def run(*arguments, cache="cache", status=0, says=""):
     """Its output. `says`: what its remarks have in them."""
-    done = subprocess.run([quern, *arguments], capture_output=True, text=True, env={**os.environ, "QUERN_CACHE_DIR": os.path.abspath(cache)})
-    check(done.returncode == status, f"{' '.join(arguments)}: status {done.returncode}: {done.stderr[-400:]}")
-    check(says in done.stderr, f"{' '.join(arguments)}: does not say '{says}': {done.stderr[-400:]}")
-    return done.stdout
-
-
-def write(name, text):
-    with open(name, "w", encoding="utf-8") as file:
-        file.write(text)
+    return check.run(quern, *arguments, status=status, says=says, env=caching(cache)).stdout
 
 
 def summed(line):
@@ -225,6 +213,4 @@ with tempfile.TemporaryDirectory() as folder:
         check(json.loads(run("explain", op, "--json", "-", cache="slow"))["schedule"] == default[op], f"{op}: is not taken back")
     check("replay" not in json.loads(run(*model, cache="slow")), "a model is replayed that runs its defaults")
 
-print("\n".join(failed))
-print(f"{count} checks, {len(failed)} failed")
-sys.exit(1 if failed or count < 150 else 0)
+check.finish(120)

@@ -2,35 +2,30 @@
 """tests/errors/run.py QUERN CASES — every message whole, with its exit status; malformed arrays and TOML on top."""
 import os
 import shlex
-import struct
-import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, caching, npy, ran, write
+
 quern, cases = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-failed, count = [], 0
+checks = Checks()
 
 
 def run(arguments, folder):
-    done = subprocess.run([quern] + arguments, capture_output=True, text=True, cwd=folder, stdin=subprocess.DEVNULL,
-                          env={**os.environ, "QUERN_CACHE_DIR": os.path.join(folder, "cache")}, timeout=60)
+    done = ran(quern, *arguments, cwd=folder, env=caching(os.path.join(folder, "cache")), timeout=60)
     return done.returncode, done.stderr.strip()
 
 
 def check(arguments, folder, status, message, absent=None):
-    global count
-    count += 1
     got = run(arguments, folder)
-    if got != (status, message):
-        failed.append(f"quern {shlex.join(arguments)}\n  expected {status} {message}\n  got      {got[0]} {got[1]}")
+    checks(got == (status, message), f"quern {shlex.join(arguments)}\n  expected {status} {message}\n  got      {got[0]} {got[1]}")
     if absent and os.path.exists(os.path.join(folder, absent)):
-        failed.append(f"quern {shlex.join(arguments)}: wrote {absent}")
+        checks.wrong(f"quern {shlex.join(arguments)}: wrote {absent}")
 
 
-def npy(descr="<f4", order="False", shape="(2, 2)", data=b"\0" * 16, version=1, magic=b"\x93NUMPY"):
-    header = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}".encode()
-    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
-    return magic + bytes([version, 0]) + struct.pack("<H", len(header)) + header + data
+def array(data=bytes(16), shape="(2, 2)", **header):
+    return npy(data, shape, **header)
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -39,26 +34,24 @@ with tempfile.TemporaryDirectory() as folder:
         words = shlex.split(first)
         check(words[1:], folder, int(words[0]), message)
 
-    good = npy()
+    good = array()
     bad = {
-        "magic.npy": (npy(magic=b"\x93NUMPX"), "the first bytes are not \\x93NUMPY: not a .npy file"),
+        "magic.npy": (array(magic=b"\x93NUMPX"), "the first bytes are not \\x93NUMPY: not a .npy file"),
         "short.npy": (good[:8], "truncated: 8 bytes"),
         "header.npy": (good[:60], "the header should have 118 bytes, the file has 50"),
         "data.npy": (good[:-1], "shape 2x2 needs 4 elements of 4 bytes, the file has 15 bytes of data"),
-        "huge.npy": (npy(shape="(18446744073709551616,)"), "shape has the dimension 18446744073709551616, whole numbers from 0 to 2^63 - 1 are needed"),
-        "wrap.npy": (npy(shape="(4294967296, 4294967296)"), "shape 4294967296x4294967296 has more than 2^63 elements"),
-        "large.npy": (npy(shape="(1099511627776, 2)"), "shape 1099511627776x2 needs 2199023255552 elements of 4 bytes, the file has 16 bytes of data"),
-        "negative.npy": (npy(shape="(-2, 2)"), "shape has the dimension -2, whole numbers from 0 to 2^63 - 1 are needed"),
-        "object.npy": (npy(descr="|O"), "descr is '|O', '<f4' is needed ('<f2' for f16 operands, '<i4' or '<i8' for ids)"),
-        "double.npy": (npy(descr="<f8"), "descr is '<f8', '<f4' is needed ('<f2' for f16 operands, '<i4' or '<i8' for ids)"),
-        "order.npy": (npy(order="Maybe"), "fortran_order is 'Maybe', True or False is needed"),
-        "version.npy": (npy(version=9), "format version 9, 1 to 3 are known"),
+        "huge.npy": (array(shape="(18446744073709551616,)"), "shape has the dimension 18446744073709551616, whole numbers from 0 to 2^63 - 1 are needed"),
+        "wrap.npy": (array(shape="(4294967296, 4294967296)"), "shape 4294967296x4294967296 has more than 2^63 elements"),
+        "large.npy": (array(shape="(1099511627776, 2)"), "shape 1099511627776x2 needs 2199023255552 elements of 4 bytes, the file has 16 bytes of data"),
+        "negative.npy": (array(shape="(-2, 2)"), "shape has the dimension -2, whole numbers from 0 to 2^63 - 1 are needed"),
+        "object.npy": (array(descr="|O"), "descr is '|O', '<f4' is needed ('<f2' for f16 operands, '<i4' or '<i8' for ids)"),
+        "double.npy": (array(descr="<f8"), "descr is '<f8', '<f4' is needed ('<f2' for f16 operands, '<i4' or '<i8' for ids)"),
+        "order.npy": (array(order="Maybe"), "fortran_order is 'Maybe', True or False is needed"),
+        "version.npy": (array(version=9), "format version 9, 1 to 3 are known"),
     }
-    with open(os.path.join(folder, "good.npy"), "wb") as file:
-        file.write(good)
+    write(os.path.join(folder, "good.npy"), good)
     for name, (content, message) in bad.items():
-        with open(os.path.join(folder, name), "wb") as file:
-            file.write(content)
+        write(os.path.join(folder, name), content)
         check(["eval", "add", name, "good.npy", "-o", "out.npy"], folder, 3, f"quern: {name}: {message}", absent="out.npy")
     check(["eval", "add", "a=3x2", "good.npy", "good.npy", "-o", "out.npy"], folder, 3,
           "quern: map: a=3x2 does not broadcast with the other operands to 2x2: axis 0 is 3, not 1 or 2", absent="out.npy")
@@ -67,8 +60,7 @@ with tempfile.TemporaryDirectory() as folder:
     check(["eval", "add", "a=2x2", "b=2x2", "good.npy", "-o", "out.npy"], folder, 3,
           "quern: add a=2x2 b=2x2: 1 inputs given, 2 needed", absent="out.npy")
     for name, shape, data in (("row.npy", "(4,)", bytes(16)), ("cube.npy", "(1, 2, 2)", bytes(16)), ("one.npy", "()", bytes(4))):
-        with open(os.path.join(folder, name), "wb") as file:
-            file.write(npy(shape=shape, data=data))
+        write(os.path.join(folder, name), array(data, shape))
     for inputs, message in ((["row.npy", "good.npy"], "matmul: input 1 (A) is 4, 2 dimensions needed"), (["good.npy", "row.npy"], "matmul: input 2 (B) is 4, 2 dimensions needed"),
                             (["cube.npy", "row.npy"], "matmul: input 2 (B) is 4, 2 dimensions needed"), (["one.npy", "good.npy"], "matmul: input 1 (A) is a single value, 2 dimensions needed"),
                             (["good.npy"], "matmul: 1 input given, 2 needed")):
@@ -91,25 +83,17 @@ with tempfile.TemporaryDirectory() as folder:
         "none.toml": ("", "none.toml:1:1: no [[op]] in it"),
     }
     for name, (content, message) in tomls.items():
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-            file.write(content)
-        count += 1
+        write(os.path.join(folder, name), content)
         status, said = run(["verify", "--suite", name], folder)
-        if status != 3 or not said.startswith(f"quern: {message or name + ':2:'}"):
-            failed.append(f"verify --suite {name}: {status} {said}")
+        checks(status == 3 and said.startswith(f"quern: {message or name + ':2:'}"), f"verify --suite {name}: {status} {said}")
     # Loop programs that users edit.
-    with open(os.path.join(folder, "bad.loops"), "w", encoding="utf-8") as file:
-        file.write("loops \"x\"\nisa x86-64\nbuffer A : f32 in [4] strides [1]\nphase t tasks 1 {\n  store A[0] = 1f\n}\n")
+    write(os.path.join(folder, "bad.loops"), "loops \"x\"\nisa x86-64\nbuffer A : f32 in [4] strides [1]\nphase t tasks 1 {\n  store A[0] = 1f\n}\n")
     check(["show", "add", "a=4", "b=4", "--loops", "bad.loops", "--stage", "asm"], folder, 3,
           "quern: bad.loops: loop program 'x': store to A, which is read only")
-    with open(os.path.join(folder, "other.loops"), "w", encoding="utf-8") as file:
-        file.write(subprocess.run([quern, "show", "relu", "x=64", "--stage", "loops"], capture_output=True, text=True, check=True).stdout)
+    write(os.path.join(folder, "other.loops"), ran(quern, "show", "relu", "x=64", "--stage", "loops").stdout)
     check(["verify", "relu", "x=32", "--loops", "other.loops"], folder, 3,
           "quern: other.loops: has 'buffer x : f32 in [64] strides [1]' where relu x=32 needs 'buffer x : f32 in [32] strides [1]'")
-    with open(os.path.join(folder, "open.loops"), "w", encoding="utf-8") as file:
-        file.write("loops \"x\"\nisa x86-64\nphase t tasks 1 {\n")
+    write(os.path.join(folder, "open.loops"), "loops \"x\"\nisa x86-64\nphase t tasks 1 {\n")
     check(["show", "add", "a=4", "b=4", "--loops", "open.loops", "--stage", "asm"], folder, 3, "quern: open.loops:4: a statement (for, unroll, let, store, stream, reg, set, if, flushed, prefetch, prefetch_l2) expected, not the end of the file")
 
-print("\n".join(failed))
-print(f"{count} cases, {len(failed)} failed")
-sys.exit(1 if failed or count < 40 else 0)
+checks.finish(40)

@@ -37,14 +37,14 @@ if sys.argv[2:] == ["--runner"]:
     sys.exit(0)
 runner = subprocess.Popen([sys.executable, os.path.abspath(__file__), quern, "--runner"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import bad_gguf
 import bad_safetensors
 import oddities
+from checking import Checks
 from make import Tensor, entry, floats, gguf, pair, safetensors, struct
 
-failed, count, baseline = [], 0, 0
+check, baseline = Checks(), 0
 
 
 def run(arguments, folder):
@@ -53,31 +53,24 @@ def run(arguments, folder):
     return json.loads(runner.stdout.readline())
 
 
-def fail(what):
-    failed.append(what)
-
-
 def refused(folder, model, message, size):
     """`message` None: any."""
-    global count
-    count += 1
     status, out, err, seconds, peak = run(["info", "--model", model], folder)
     said = err.rstrip("\n")
-    if status != 3 or out != "" or (message is not None and said != f"quern: {message}") or "\n" in said or not said.isprintable():
-        fail(f"{model}: expected 3 {message}\n  got {status} {said}")
+    good = status == 3 and out == "" and (message is None or said == f"quern: {message}") and "\n" not in said and said.isprintable()
+    check(good, f"{model}: expected 3 {message}\n  got {status} {said}")
     if seconds > 1:
-        fail(f"{model}: took {seconds:.2f} s")
+        check.wrong(f"{model}: took {seconds:.2f} s")
     if peak > baseline + 64 * MIB + 4 * size:
-        fail(f"{model}: peak memory {peak / MIB:.0f} MiB over the baseline of {baseline / MIB:.0f}, the file has {size / MIB:.1f}")
+        check.wrong(f"{model}: peak memory {peak / MIB:.0f} MiB over the baseline of {baseline / MIB:.0f}, the file has {size / MIB:.1f}")
 
 
 def accepted(folder, model, expected):
     """`expected`: pieces of --json by dotted path."""
-    global count
-    count += 1
     status, out, err, _, _ = run(["info", "--model", model, "--check", "--json", "-"], folder)
+    check(status == 0, f"{model}: expected to be accepted, got {status} {err}")
     if status != 0:
-        return fail(f"{model}: expected to be accepted, got {status} {err}")
+        return
     answer = json.loads(out)
     for path, value in expected.items():
         part = answer
@@ -87,8 +80,7 @@ def accepted(folder, model, expected):
         except (IndexError, KeyError):
             part = "nothing"
         if part != value:
-            fail(f"{model}: {path} is {part!r}, expected {value!r}")
-    return None
+            check.wrong(f"{model}: {path} is {part!r}, expected {value!r}")
 
 
 def write(folder, name, content):
@@ -205,19 +197,15 @@ def odd_but_right(folder):
 
 def not_finite(folder):
     """--check finds NaN and Inf, in plain and in block types, and says where."""
-    global count
-    count += 1
     nan, inf = float("nan"), float("inf")
     block = struct.pack("<H", 0x7c00) + bytes([0] * 7 + [1] + [0] * 24)  # scale Inf: 0 x Inf is NaN, 1 x Inf is Inf
     write(folder, "nan.gguf", gguf(pairs=[], tensors=[Tensor("good", [8], 0, floats(8)), Tensor("x\x1b", [4, 2], 0, struct.pack("<8f", 1, 2, 3, 4, 5, nan, 7, inf)), Tensor("q", [32, 2], 8, bytes(34) + block)]))
     status, out, _, _, _ = run(["info", "-m", "nan.gguf", "--check"], folder)
     wanted = "\nchecked 80 values in 3 tensors: 2 tensors have values that are not finite\n  tensor 'x\\x1b' has nan at 5, and 1 more\n  tensor 'q' has nan at 32, and 31 more\n"
-    if status != 1 or not out.endswith(wanted):
-        fail(f"nan.gguf: {status} {out}")
+    check(status == 1 and out.endswith(wanted), f"nan.gguf: {status} {out}")
     status, out, _, _, _ = run(["info", "-m", "nan.gguf", "--check", "--json", "-"], folder)
     found = json.loads(out)["check"]["not_finite"]
-    if status != 1 or found[0] != {"tensor": "x\x1b", "index": 5, "value": "nan", "count": 2}:
-        fail(f"nan.gguf --json: {status} {found}")
+    check(status == 1 and found[0] == {"tensor": "x\x1b", "index": 5, "value": "nan", "count": 2}, f"nan.gguf --json: {status} {found}")
 
 
 with tempfile.TemporaryDirectory() as top:
@@ -226,12 +214,10 @@ with tempfile.TemporaryDirectory() as top:
     for number, part in enumerate((bad_files, not_files, large_files, cut_everywhere, odd_but_right, not_finite)):
         inside = os.path.join(top, str(number))
         os.mkdir(inside)
-        before = count
+        before = check.count
         part(inside)
-        print(f"{part.__name__.replace('_', ' ')}: {count - before} cases")
+        print(f"{part.__name__.replace('_', ' ')}: {check.count - before} cases")
 
 runner.stdin.close()
 runner.wait()
-print("\n".join(failed))
-print(f"{count} cases, {len(failed)} failed")
-sys.exit(1 if failed or count < 700 else 0)
+check.finish(700)

@@ -7,25 +7,17 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, caching, npy, ran, write
 import Sandbox
 
 quern, maker, failing = (os.path.abspath(name) for name in sys.argv[1:4])
 allocation_points = int(sys.argv[4])
-failed, checks, skipped = [], 0, []
+expect, skipped = Checks(), []
 
 
 def run(*arguments, refuse=None, program=quern, env=None, prefix=(), stdout=subprocess.PIPE):
-    done = subprocess.run([*prefix, program, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
-                          preexec_fn=refuse, timeout=300, env={**os.environ, "QUERN_CACHE_DIR": os.path.abspath("cache"), **(env or {})})
-    return done
-
-
-def expect(condition, what):
-    global checks
-    checks += 1
-    if not condition:
-        failed.append(what)
+    return ran(*prefix, program, *arguments, stdout=stdout, preexec_fn=refuse, env={**caching("cache"), **(env or {})})
 
 
 def ends(done, what, statuses=(0,), says=""):
@@ -35,13 +27,8 @@ def ends(done, what, statuses=(0,), says=""):
     expect(good and says in done.stderr, f"{what}: status {done.returncode}, expected {statuses}{' and ' + repr(says) if says else ''}: {done.stderr.strip()[-300:]}")
 
 
-def npy(path, rows, columns):
-    import struct
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({rows}, {columns}), }}".encode()
-    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
-    values = [((i * 37) % 101 - 50) / 25 for i in range(rows * columns)]
-    with open(path, "wb") as file:
-        file.write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + struct.pack(f"<{len(values)}f", *values))
+def square(path, size):
+    write(path, npy([((i * 37) % 101 - 50) / 25 for i in range(size * size)], (size, size)))
 
 
 def same(first, second):
@@ -198,8 +185,8 @@ def missing():
 
 with tempfile.TemporaryDirectory() as scratch:
     os.chdir(scratch)
-    npy("x.npy", 64, 64)
-    npy("small.npy", 4, 4)
+    square("x.npy", 64)
+    square("small.npy", 4)
     open("s.toml", "w").write("".join(f'[[op]]\nid = "op{i}"\ntext = "add a={i + 1} b={i + 1}"\n' for i in range(8)))
     made = run("tiny", "-o", "m.gguf", program=maker)
     if made.returncode != 0:
@@ -211,6 +198,4 @@ with tempfile.TemporaryDirectory() as scratch:
             part()
     os.chdir("/")
 
-print(f"{checks} checks, {len(failed)} wrong" + "".join(f"\nskipped: {what}: not possible here" for what in skipped))
-print("\n".join(failed))
-sys.exit(0 if not failed and checks >= (100 if len(sys.argv) < 6 else 1) else 1)
+expect.finish(100 if len(sys.argv) < 6 else 1, "".join(f"\nskipped: {what}: not possible here" for what in skipped))

@@ -3,24 +3,19 @@
 import json
 import os
 import struct
-import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks
+
 quern, maker = (os.path.abspath(path) for path in sys.argv[1:3])
-checks = 0
+expect = Checks(stops=True)
 
 
 def run(*words, status=0):
-    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
-    assert done.returncode == status, f"{' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    done = expect.run(*words, status=status)
     return done.stderr if status else done.stdout
-
-
-def expect(condition, what):
-    global checks
-    checks += 1
-    assert condition, what
 
 
 def content(name):
@@ -93,4 +88,4 @@ with tempfile.TemporaryDirectory() as folder:
         expect(got == message, f"got      {got!r}\nexpected {message!r}")
     expect(not os.path.exists("x"), "a refused command wrote a file")
     expect(run(maker, "--help").startswith("quern-maker SHAPE "), "help")
-print(f"{checks} checks")
+expect.finish(50)

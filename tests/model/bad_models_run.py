@@ -3,23 +3,22 @@
 `quern info`, each in a second."""
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 
 quern = os.path.abspath(sys.argv[1])
-sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 import bad_models
+from checking import Checks, ran, write
 from models import Model, gpt2, hf_folder
 
-failed, count = [], 0
+check = Checks()
 
 
 def run(*arguments):
     """Exit status, stdout, stderr, CPU seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([quern, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    done = ran(quern, *arguments, timeout=60)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return done.returncode, done.stdout, done.stderr, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -29,13 +28,10 @@ def generate(model, *more):
 
 
 def refused(model, message, *more):
-    global count
-    count += 1
     status, out, err, seconds = generate(model, *more)
-    if status != 3 or out.strip() != "" or err != f"quern: {message}\n":
-        failed.append(f"{model}: expected 3 quern: {message}\n  got {status} {err.rstrip()} {out}")
+    check(status == 3 and out.strip() == "" and err == f"quern: {message}\n", f"{model}: expected 3 quern: {message}\n  got {status} {err.rstrip()} {out}")
     if seconds > 1:
-        failed.append(f"{model}: took {seconds:.2f} s")
+        check.wrong(f"{model}: took {seconds:.2f} s")
     looked_at(model)
 
 
@@ -43,27 +39,22 @@ def looked_at(model):
     """`quern info` says what the files hold or why they are none; it neither ends badly nor takes long."""
     status, out, err, seconds = run("info", "--model", model)
     if not (status == 0 and out != "" or status == 3 and err.startswith(f"quern: {model}")) or seconds > 1:
-        failed.append(f"info {model}: {status} {err} in {seconds:.2f} s")
-
-
-def write(name, model):
-    with open(name, "wb") as file:
-        file.write(model.gguf())
+        check.wrong(f"info {model}: {status} {err} in {seconds:.2f} s")
 
 
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
-    write("good.gguf", Model())
+    write("good.gguf", Model().gguf())
     status, out, err, _ = generate("good.gguf")  # and the kernels are compiled now
     assert status == 0 and out.strip().isdigit(), (status, out, err)
-    write("gpt2.gguf", gpt2())
+    write("gpt2.gguf", gpt2().gguf())
     status, out, err, _ = generate("gpt2.gguf")
     assert status == 0 and out.strip().isdigit(), (status, out, err)
     for name, (model, message) in bad_models.CASES.items():
-        write(name + ".gguf", model)
+        write(name + ".gguf", model.gguf())
         refused(name + ".gguf", f"{name}.gguf: {message}")
     for name, (model, arguments, message) in bad_models.RUNS.items():
-        write(name + ".gguf", model)
+        write(name + ".gguf", model.gguf())
         refused(name + ".gguf", message.replace("FILE", name + ".gguf"), *arguments)
     os.mkdir("hf")
     os.chdir("hf")
@@ -74,6 +65,4 @@ with tempfile.TemporaryDirectory() as folder:
         hf_folder(name, Model(), config, rename)
         refused("./" + name, f"./{name}{message}")
 
-print("\n".join(failed))
-print(f"{count} cases, {len(failed)} failed")
-sys.exit(1 if failed or count < 180 else 0)
+check.finish(180)

@@ -11,25 +11,17 @@ import tempfile
 
 quern = os.path.abspath(sys.argv[1])
 shared = os.environ.get("QUERN_SHARED") or os.path.join(os.path.abspath(__file__ + "/../../../.."), "shared")
-sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, write
 from models import Model, gpt2, hf_folder, vocabulary
 
-checks = 0
+expect = Checks(stops=True)
 CONTEXT = 96
 PLAIN = ["--cache", "cache", "--quiet"]
 
 
-def expect(condition, what):
-    global checks
-    checks += 1
-    assert condition, what
-
-
 def run(*arguments, status=0, command="generate"):
-    done = subprocess.run([quern, command, *arguments, *PLAIN], capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
-    assert done.returncode == status, f"quern {command} {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+    return expect.run(quern, command, *arguments, *PLAIN, status=status, text=False)
 
 
 def text(*arguments):
@@ -96,11 +88,9 @@ def prompts():
     alone = text("-p", "a word", "-n", "30", "--seed", "3")
     expect(text("-p", "a word", "-n", "30", "--seed", "3", "--echo") == "a word" + alone, "echo")
     expect(text("--prompt", "a word", "--number", "30", "--seed", "3") == alone, "long names")
-    with open("prompt.txt", "wb") as file:
-        file.write(b"a word")
+    write("prompt.txt", b"a word")
     expect(text("-f", "prompt.txt", "-n", "30", "--seed", "3") == alone, "-f")
-    with open("lines.txt", "wb") as file:
-        file.write(b"two\nlines\xc3\xa9\n")
+    write("lines.txt", b"two\nlines\xc3\xa9\n")
     expect(text("-f", "lines.txt", "-n", "3", "--seed", "3", "--echo").startswith("two\nlines\u00e9\n"), "a file's bytes as they are")
     drawn = ids("-p", "a word", "-n", "30", "--seed", "3")
     expect(b"".join(piece(one, tokens) for one in drawn).decode(errors="replace") + "\n" == alone, "ids and text")
@@ -123,8 +113,7 @@ def ends():
     """The token that the file calls end-of-text is not printed and ends the text."""
     drawn = ids("--ids", "1,270", "-n", "30", "--temp", "1", "--seed", "6")
     at = next(i for i in range(4, 30) if drawn[i] not in drawn[:i] and drawn[i] > 2)
-    with open("ends.gguf", "wb") as file:
-        file.write(small().set("tokenizer.ggml.eos_token_id", "u32", drawn[at]).gguf())
+    write("ends.gguf", small().set("tokenizer.ggml.eos_token_id", "u32", drawn[at]).gguf())
     for flags in (["-n", "30"], []):
         done = run("-m", "ends.gguf", "--ids", "1,270", "--temp", "1", "--seed", "6", "--print-ids", *flags)
         expect([int(one) for one in done.stdout.split(b",")] == drawn[:at], (drawn, done.stdout))
@@ -138,12 +127,10 @@ def tokenizers():
     for key in ("tokens", "scores", "token_type"):
         kind, (element, values) = padded.pairs["tokenizer.ggml." + key]
         padded.set("tokenizer.ggml." + key, kind, (element, values[:300]))
-    with open("padded.gguf", "wb") as file:
-        file.write(padded.gguf())
+    write("padded.gguf", padded.gguf())
     drawn = run("-m", "padded.gguf", "--ids", "1,270", "-n", "60", "--temp", "5", "--top-k", "0", "--top-p", "1", "--min-p", "0", "--seed", "1", "--print-ids").stdout
     expect(drawn.count(b",") == 59 and all(int(one) < 300 for one in drawn.split(b",")), drawn)
-    with open("eos.gguf", "wb") as file:
-        file.write(small().set("tokenizer.ggml.add_eos_token", "bool", 1).gguf())
+    write("eos.gguf", small().set("tokenizer.ggml.add_eos_token", "bool", 1).gguf())
     for flags, wanted in (([], False), (["--special"], True)):
         shown = run("-m", "m.gguf", "-p", "a</s>word", "-n", "0", "--echo", "--print-ids", *flags).stdout
         expect((b",2," in shown) == wanted, (flags, shown))
@@ -167,16 +154,14 @@ def folders():
     expect(out.count(b",") == 7, out)
     refused("folder: has no tokenizer.json, so text cannot be encoded; ids work", "-m", "folder", "-p", "a")
     refused("folder: has no tokenizer: --ids with --print-ids work, text does not", "-m", "folder", "--ids", "1")
-    with open("gpt2.gguf", "wb") as file:
-        file.write(gpt2(vocab=400, context=32).gguf())
+    write("gpt2.gguf", gpt2(vocab=400, context=32).gguf())
     out = run("-m", "gpt2.gguf", "--ids", "1,270", "-n", "8", "--temp", "0", "--print-ids").stdout
     expect(out.count(b",") == 7, out)
 
 
 def interrupted():
     """Ctrl-C ends with 130 behind a whole token, and what was printed stays."""
-    with open("long.gguf", "wb") as file:
-        file.write(small(context=200000).gguf())
+    write("long.gguf", small(context=200000).gguf())
     endless = [quern, "generate", "-m", "long.gguf", "--ids", "1,270", "--print-ids", "--seed", "3", *PLAIN]
     running = subprocess.Popen(endless, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, bufsize=0)
     first = running.stdout.read(400)
@@ -212,8 +197,7 @@ def interrupted():
 
 def windows():
     """A text longer than the context: windows of it, each from an empty cache, from the logits that `quern logits` writes."""
-    with open("long.txt", "wb") as file:
-        file.write(b"a text of some words that is longer than the context")
+    write("long.txt", b"a text of some words that is longer than the context")
     numbers = [int(one) for one in subprocess.run([quern, "tokenize", "-m", "m.gguf", "--ids", "-f", "long.txt"], capture_output=True, check=True).stdout.split(b",")]
     total = counted = 0
     for first in range(0, len(numbers) - 1, 8):
@@ -265,10 +249,8 @@ def small(**more):
 
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
-    with open("m.gguf", "wb") as file:
-        file.write(small().gguf())
+    write("m.gguf", small().gguf())
     for part in (repeats, lengths, prompts, ends, tokenizers, disk, folders, interrupted, windows, perplexity):
         part()
 
-print(f"{checks} checks passed")
-sys.exit(0 if checks >= 60 else 1)
+expect.finish(60)

@@ -11,23 +11,17 @@ import tempfile
 import time
 
 quern = os.path.abspath(sys.argv[1])
-sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "files"))
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from checking import Checks
 from make import F32, Tensor, entry, gguf, safetensors
 from models import Model, hf_name
 
-checks = 0
+expect = Checks(stops=True)
 SIZE, HIDDEN = 264, 32
 A, B, C, STOP = ord("a"), ord("b"), ord("c"), 256
 CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": SIZE, "intermediate_size": HIDDEN, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2,
           "max_position_embeddings": 64, "vocab_size": SIZE, "rms_norm_eps": 1e-5}
-
-
-def expect(condition, what):
-    global checks
-    checks += 1
-    assert condition, what
 
 
 def matrix(rows, columns, ones=()):
@@ -84,8 +78,7 @@ def folder(path, config=None, tok=None, tensors=None, **files):
 
 
 def run(*arguments, status=0, command="generate", text=None):
-    done = subprocess.run([quern, command, *arguments], capture_output=True, input=text or b"", timeout=120)
-    assert done.returncode == status, f"quern {command} {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    done = expect.run(quern, command, *arguments, status=status, give=text, text=False)
     return done.stderr.decode() if status else done.stdout.decode().strip()
 
 
@@ -273,4 +266,4 @@ with tempfile.TemporaryDirectory() as scratch:
     os.chdir(scratch)
     for part in (ends, other_facts, tokens_beyond, scaled, beside, ignored, tokenizers, habits, cut_short):
         part()
-print(f"{checks} checks")
+expect.finish(60)

@@ -9,8 +9,8 @@ import tempfile
 from array import array
 
 quern = os.path.abspath(sys.argv[1])
-sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, ran
 from models import F32, Model
 
 MIB = 1 << 20
@@ -42,18 +42,12 @@ if sys.argv[2:3] == ["--write"]:  # apart, for a child's peak memory counts from
     large_model(sys.argv[3])
     sys.exit(0)
 
-checks = 0
-
-
-def expect(condition, what):
-    global checks
-    checks += 1
-    assert condition, what
+expect = Checks(stops=True)
 
 
 def generate(model, count, *more, before=(), **options):
     command = [*before, quern, "generate", "-m", model, "-p", "some words", "-n", str(count), "--seed", "3", "--top-k", "0", "--cache", "cache", "--quiet", *more]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, timeout=120, **options)
+    done = ran(*command, errors="replace", **options)
     assert done.returncode == 0, (command, done.returncode, done.stderr)
     return done
 
@@ -135,5 +129,4 @@ with tempfile.TemporaryDirectory() as folder:
     calls_per_token()
     peak_memory()
 
-print(f"{checks} checks passed")
-sys.exit(0 if checks >= 4 else 1)
+expect.finish(4)

@@ -8,22 +8,17 @@ import random
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, npy, write
+
 quern, faulty, deep = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]), "--deep" in sys.argv
-checks, failed = 0, []
+check = Checks()
 RIGHT = None  # bytes of the right answer
-
-
-def check(good, what):
-    global checks
-    checks += 1
-    if not good:
-        failed.append(what)
 
 
 def start(folder, cache, out="y.npy", env=None, log="perf"):
@@ -134,13 +129,6 @@ def failing_hashes(folder):
             sound(folder, cache, f"hash {at} fails")
 
 
-def npy(shape, values):
-    """A .npy file's bytes."""
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
-    header += " " * (63 - (10 + len(header)) % 64) + "\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values)
-
-
 def entry_fields(data):
     """The fields of an entry in order, by name (compiler/store/README.md)."""
     fields, at, end = {}, data.index(b"\n") + 1, len(data) - 64
@@ -157,8 +145,8 @@ def swapped(folder):
     could write, or with a link, which holds other code under a right hash. That code never runs."""
     for name, values in (("a", [1, 2, 3, 4]), ("b", [10, 20, 30, 40])):
         with open(os.path.join(folder, name + ".npy"), "wb") as file:
-            file.write(npy("(4,)", values))
-    sums, cache, record = npy("(4,)", [11, 22, 33, 44])[-16:], os.path.join(folder, "swapped"), os.path.join(folder, "count")
+            file.write(npy(values))
+    sums, cache, record = npy([11, 22, 33, 44])[-16:], os.path.join(folder, "swapped"), os.path.join(folder, "count")
     kernels = os.path.join(cache, "kernels")
 
     def evaluate(op, env):
@@ -272,8 +260,7 @@ def wider(folder):
 
 
 with tempfile.TemporaryDirectory() as folder:
-    with open(os.path.join(folder, "x.npy"), "wb") as file:
-        file.write(npy("(4, 32)", [i * 0.01 for i in range(128)]))
+    write(os.path.join(folder, "x.npy"), npy([i * 0.01 for i in range(128)], (4, 32)))
     status, err = run(folder, "none")
     check(status == 0, err)
     RIGHT = answer(folder)
@@ -286,6 +273,4 @@ with tempfile.TemporaryDirectory() as folder:
     modules(folder)
     wider(folder)
 
-print("\n".join(failed))
-print(f"{checks} checks, {len(failed)} wrong")
-sys.exit(1 if failed or checks < 50 else 0)
+check.finish(50)

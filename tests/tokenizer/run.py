@@ -2,33 +2,26 @@
 """tests/tokenizer/run.py QUERN — `quern tokenize` as a user runs it, on models made here: GGUF and a folder."""
 import json
 import os
-import subprocess
 import sys
 import tempfile
 
 quern = os.path.abspath(sys.argv[1])
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "files"))
 import bad_safetensors
+from checking import Checks, write
 from make import added, gguf, tokenizer
 
-checks = 0
+check = Checks(stops=True)
 
 
 def run(*arguments, status=0):
-    done = subprocess.run([quern, "tokenize", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
-    assert done.returncode == status, f"quern tokenize {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    done = check.run(quern, "tokenize", *arguments, status=status)
     return done.stderr if status else done.stdout
 
 
 def expect(got, wanted):
-    global checks
-    checks += 1
-    assert got == wanted, f"got      {got!r}\nexpected {wanted!r}"
-
-
-def write(path, content):
-    with open(path, "wb") as file:
-        file.write(content)
+    check(got == wanted, f"got      {got!r}\nexpected {wanted!r}")
 
 
 tokens = ["<unk>", "<s>", "</s>", "<0x0A>", "\u2581", "a", "b", "\u2581a", "ab", "\u2581ab"]
@@ -69,5 +62,4 @@ with tempfile.TemporaryDirectory() as folder:
     expect(run("-m", "none.gguf", "x", status=3), "quern: none.gguf: metadata 'tokenizer.ggml.model' is missing: the file has no tokenizer\n")
     expect(run("-m", "m.gguf", "--file", "absent", status=3), "quern: absent: No such file or directory\n")
 
-print(f"{checks} checks passed")
-sys.exit(0 if checks >= 15 else 1)
+check.finish(30)

@@ -7,23 +7,19 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, caching
+
 quern = os.path.abspath(sys.argv[1])
-failed, count = [], 0
+check = Checks()
 # What is promised, and what a machine that others use too may add.
 PROMISED, SLACK = 2.0, 4.0
 BIG = ["matmul", "m=2048", "n=2048", "k=2048"]
 
 
-def check(good, what):
-    global count
-    count += 1
-    if not good:
-        failed.append(what)
-
-
 def start(arguments, folder):
     return subprocess.Popen([quern] + arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "QUERN_CACHE_DIR": os.path.join(folder, "cache")})
+                            env=caching(os.path.join(folder, "cache")))
 
 
 def finished(process):
@@ -101,6 +97,4 @@ with tempfile.TemporaryDirectory() as folder:
         process.returncode = os.waitstatus_to_exitcode(status)
         check(usage.ru_maxrss / 1024 < most, f"{' '.join(arguments)}: {usage.ru_maxrss / 1024:.0f} MiB, at most {most}")
 
-print("\n".join(failed))
-print(f"{count} checks, {len(failed)} failed")
-sys.exit(1 if failed or count < 30 else 0)
+check.finish(30)
