@@ -49,17 +49,6 @@ float byDefinition(ElementType type, const float* a, const std::byte* column, in
   return acc;
 }
 
-/// The levels of this host, and each with what it has for dots of bytes.
-std::vector<Target> dotTargets() {
-  std::vector<Target> targets = runnableLevels();
-  Target host = hostTarget();
-  for (const char* given : {"wide level=x86-64-v4 features=avx512vnni", "vex level=x86-64-v3 features=avxvnni"}) {
-    Target target = *parseTarget(given);
-    if (host.lackingFor(target).empty()) targets.push_back(target);
-  }
-  return targets;
-}
-
 }  // namespace
 
 TEST_CASE("32 numbers become codes and a scale") {
@@ -142,35 +131,26 @@ TEST_CASE("products with codes have the bits of their definition on every level"
   std::mt19937_64 random(11);
   ThreadPool pool(3);
   TaskRunner runner = runnerOf(pool);
-  for (const Target& target : dotTargets()) {
+  for (const Target& target : levelsAnd({"wide level=x86-64-v4 features=avx512vnni", "vex level=x86-64-v3 features=avxvnni"})) {
     KernelLibrary library(target, {});
     for (ElementType type : kBlockTypes) {
       OpDesc desc = op(fmt::format("matmul m=* n={} k={} tb=1 const=b w={} a=q8", n, k, text(type)));
       std::vector<std::byte> stored = storedBlocks(type, n * k, InputData::ZeroMean, 5);
-      std::vector<KernelSet> kernels = {kernelOf(library, desc)};
+      int64_t lanes = target.vectorLanes();
+      std::vector<std::string> schedules;
+      for (auto [keys, vectors] :
+           {std::pair{"mr=1 kc=256", 2}, {"mr=2 mc=6 inner=rows prefetch=256 walk=columns", 1}, {"mr=3 kc=256 mc=9 nc=96", 1}})
+        schedules.push_back(fmt::format("dots=plain {} nr={} panel={}", keys, vectors * lanes, lanes));
+      std::vector<KernelSet> kernels = kernelsOf(library, desc, schedules);
       CHECK(kernels[0].packing()->words);
       CHECK((kernels[0].info().contract.find("vnni") != std::string::npos) == !target.features.empty());
-      int64_t lanes = target.vectorLanes();
-      for (const char* keys :
-           {"dots=plain mr=1 kc=256", "dots=plain mr=2 mc=6 inner=rows prefetch=256 walk=columns", "dots=plain mr=3 kc=256 mc=9 nc=96"}) {
-        auto chosen = parseSchedule(fmt::format("{} nr={} panel={}", keys, (keys[14] == '1' ? 2 : 1) * lanes, lanes), desc, target);
-        INFO(keys << " " << (chosen ? "" : chosen.error().message));
-        REQUIRE(chosen);
-        auto kernel = library.get(desc, *chosen);
-        REQUIRE(kernel);
-        kernels.push_back(*kernel);
-      }
       for (int64_t m : {1, 2, 5, 17, 40}) {
         std::vector<float> a(static_cast<size_t>(m * k)), expected;
         for (float& each : a) each = drawn(InputData::ZeroMean, random) * std::ldexp(1.0F, static_cast<int>(random() % 20));
         std::fill_n(a.begin(), 64, 0.0F);  // blocks without codes
         for (int64_t i = 0; i < m; ++i)
           for (int64_t j = 0; j < n; ++j) expected.push_back(byDefinition(type, a.data() + i * k, stored.data() + bytesOf(type, j * k), k));
-        for (const KernelSet& kernel : kernels) {
-          INFO(kernel.info().op << " | " << kernel.info().schedule << " m=" << m << " on " << target.name);
-          CHECK(differing(expected, packedProduct(kernel, m, n, a, stored.data(), k, m % 2 == 0 ? &runner : nullptr)) == "");
-          ++compared;
-        }
+        compared += compareProducts(kernels, {m, n, k, a, stored.data(), expected}, runner);
       }
     }
   }

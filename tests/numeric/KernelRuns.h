@@ -63,6 +63,47 @@ inline std::vector<float> packedProduct(const KernelSet& kernel, int64_t m, int6
   return out;
 }
 
+/// The levels of this host and, of `more`, targets as text, those that it contains.
+inline std::vector<Target> levelsAnd(std::initializer_list<const char*> more) {
+  std::vector<Target> targets = runnableLevels();
+  for (const char* given : more) {
+    Target target = *parseTarget(given);
+    if (hostTarget().lackingFor(target).empty()) targets.push_back(target);
+  }
+  return targets;
+}
+
+/// What the op runs with by default, and with each of `schedules`.
+inline std::vector<KernelSet> kernelsOf(KernelLibrary& library, const OpDesc& desc, const std::vector<std::string>& schedules) {
+  std::vector<KernelSet> kernels = {kernelOf(library, desc)};
+  for (const std::string& keys : schedules) {
+    auto chosen = parseSchedule(keys, desc, library.target());
+    INFO(keys << " " << (chosen ? "" : chosen.error().message));
+    REQUIRE(chosen);
+    auto kernel = library.get(desc, *chosen);
+    REQUIRE(kernel);
+    kernels.push_back(*kernel);
+  }
+  return kernels;
+}
+
+/// One call of so many rows, and what is right of it, bit by bit.
+struct ProductCase {
+  int64_t m, n, depth;
+  const std::vector<float>& a;
+  const void* weight;
+  const std::vector<float>& expected;
+};
+/// Holds every kernel against it, an even number of rows with the tasks shared out. Returns how many were compared.
+inline int64_t compareProducts(const std::vector<KernelSet>& kernels, const ProductCase& one, const TaskRunner& runner) {
+  for (const KernelSet& kernel : kernels) {
+    INFO(kernel.info().op << " | " << kernel.info().schedule << " m=" << one.m << " on " << kernel.info().contract);
+    CHECK(differing(one.expected, packedProduct(kernel, one.m, one.n, one.a, one.weight, one.depth, one.m % 2 == 0 ? &runner : nullptr)) ==
+          "");
+  }
+  return static_cast<int64_t>(kernels.size());
+}
+
 /// Tasks shared out by a pool.
 inline TaskRunner runnerOf(ThreadPool& pool) {
   return [&pool](int64_t count, const std::function<void(int, int64_t, int64_t)>& task) {

@@ -32,6 +32,24 @@ void addRun(Journal& journal, const std::string& name, const std::string& given,
   REQUIRE(journal.add(lines));
 }
 
+/// What may be tried of an op beside its default, in the order that it has at first.
+struct Untried {
+  Target target = hostTarget();
+  OpDesc desc;
+  Schedule base;
+  std::vector<Candidate> candidates;
+
+  explicit Untried(const std::string& given) : desc(op(given)) {
+    auto space = readSearchSpace("default");
+    REQUIRE(space);
+    candidates = candidatesOf(*space, desc, {}, target);
+    base = candidates[0].schedule;
+    candidates.erase(candidates.begin());
+    for (size_t i = 0; i < candidates.size(); ++i) candidates[i].place = i + 1;
+  }
+  FittedOrder order(std::vector<OpExperience> known = {}) const { return {{desc, base, CacheState::Hot}, std::move(known), target}; }
+};
+
 std::vector<OpExperience> known(const Journal& journal, const std::string& until = "") {
   return experienceOf(journal, op("gelu x=500"), hostTarget(), "", until);
 }
@@ -73,17 +91,11 @@ TEST_CASE("a run that is gone on with knows what it knew at first") {
 }
 
 TEST_CASE("candidates stay in their order until something was measured, then the promising come first") {
-  Target target = hostTarget();
-  OpDesc desc = op("matmul m=64 n=384 k=384 const=b");
-  auto space = readSearchSpace("default");
-  REQUIRE(space);
-  std::vector<Candidate> given = candidatesOf(*space, desc, {}, target);
-  Schedule base = given[0].schedule;
-  given.erase(given.begin());
-  for (size_t i = 0; i < given.size(); ++i) given[i].place = i + 1;
+  Untried untried("matmul m=64 n=384 k=384 const=b");
+  std::vector<Candidate>& given = untried.candidates;
   given.back().foremost = true;  // say another machine's winner
   std::string foremost = text(given.back().schedule), first = text(given.front().schedule);
-  FittedOrder order({desc, base, CacheState::Hot}, {}, target);
+  FittedOrder order = untried.order();
   std::vector<Candidate> sorted = given;
   order.sort(sorted, 0);
   CHECK(text(sorted.front().schedule) == first);
@@ -109,21 +121,14 @@ TEST_CASE("candidates stay in their order until something was measured, then the
 }
 
 TEST_CASE("what won for an op nearly as large is tried first") {
-  Target target = hostTarget();
-  OpDesc desc = op("gelu x=500");
-  auto space = readSearchSpace("default");
-  REQUIRE(space);
-  std::vector<Candidate> candidates = candidatesOf(*space, desc, {}, target);
-  Schedule base = candidates[0].schedule;
-  candidates.erase(candidates.begin());
-  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].place = i + 1;
+  Untried untried("gelu x=500");
   // The one that is expected last, for an op of half the size and for one of a thousandth.
-  std::string last = text(candidates.back().schedule);
+  std::string last = text(untried.candidates.back().schedule);
   for (auto [other, first] : {std::pair("gelu x=250", true), {"gelu x=500000", false}}) {
     Journal journal;
     addRun(journal, "a", other, "", {{last, 0.97}});
-    FittedOrder order({desc, base, CacheState::Hot}, known(journal), target);
-    std::vector<Candidate> sorted = candidates;
+    FittedOrder order = untried.order(known(journal));
+    std::vector<Candidate> sorted = untried.candidates;
     order.sort(sorted, 0);
     INFO(other);
     CHECK((text(sorted.front().schedule) == last) == first);
