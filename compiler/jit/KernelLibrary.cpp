@@ -76,7 +76,9 @@ Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string
   }
   logLine(LogTopic::Dispatch, fmt::format("{}: default schedule, {}", text(op),
                                           wanted == "default" ? "asked for" : "nothing pinned or tuned on " + tuningCpu(target_)));
-  return chosen(op, defaultSchedule(op, target_), "default");
+  Schedule usual = defaultSchedule(op, target_);
+  if (auto good = validate(usual, op, target_); !good) return badCommand(good.error().message);  // what the CPU cannot compute in any way
+  return chosen(op, std::move(usual), "default");
 }
 
 std::vector<SizeClass> KernelLibrary::sizeClassesFor(const OpDesc& op, const ScheduleChoice& choice) const {

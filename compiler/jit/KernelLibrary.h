@@ -37,7 +37,7 @@ public:
   Result<void> useBundle(const std::string& directory);
 
   /// `wanted`: empty (the bundle's, else pinned, else tuned here, else default), "default", "tuned", or schedule text.
-  /// Errors   BadCommand: schedule text that is illegal, "tuned" where nothing was tuned.
+  /// Errors   BadCommand: schedule text that is illegal, "tuned" where nothing was tuned, an op that the target cannot compute.
   Result<ScheduleChoice> choose(const OpDesc& op, const std::string& wanted = "") const;
 
   /// What the op runs with: the kernels of its choice. Errors: as choose and get.
