@@ -4,6 +4,7 @@
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "compiler/target/HostTarget.h"
+#include "models/ProductArithmetic.h"
 #include "tools/quern/cli/Words.h"
 #include "tools/recorded/NamedModel.h"
 
@@ -50,6 +51,17 @@ static Result<void> setArithmetic(const CommandLine& line, ModelSource& source) 
   return {};
 }
 
+/// Where no product can be rounded whoever asked for it should know.
+static void sayIfExact(const CommandLine& line, const ModelSource& source) {
+  if (source.compute != Compute::Fast || line.has("quiet")) return;
+  auto products = productsOf(source);
+  if (!products || products->empty() || anyRounds(*products)) return;
+  std::vector<std::string> types;
+  for (const ProductArithmetic& one : *products) types.push_back(one.weights);
+  logWarning(
+      fmt::format("{}: --compute fast leaves products with weights of {} exact", escaped(source.weights.label()), join(types, " and ")));
+}
+
 Result<ModelSource> openModelOf(const CommandLine& line) {
   if (!line.has("model")) return badCommand("--model M is missing: a .gguf file, a folder, or a name in configs/models");
   ModelSource arithmetic;
@@ -58,6 +70,7 @@ Result<ModelSource> openModelOf(const CommandLine& line) {
   if (!source) return source;
   source->compute = arithmetic.compute, source->order = arithmetic.order;
   sayRemarks(line, source->files.get());
+  sayIfExact(line, *source);
   return source;
 }
 

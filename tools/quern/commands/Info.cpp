@@ -6,6 +6,7 @@
 #include "tools/quern/commands/ModelFacts.h"
 #include "tools/quern/cli/ModelOpen.h"
 #include "tools/quern/cli/Progress.h"
+#include "tools/quern/cli/Words.h"
 #include "tools/recorded/NamedModel.h"
 
 #include <algorithm>
@@ -58,6 +59,25 @@ std::string headText(const ModelFacts& facts) {
     out +=
         row("tokenizer", fmt::format("{}{}", escapedShort(facts.tokenizer), facts.tokens ? fmt::format(", {} tokens", *facts.tokens) : ""));
   return out;
+}
+
+/// What commands compute products in: without --compute, and with it.
+std::string arithmeticText(const ModelFacts& facts, const Target& target) {
+  if (facts.fast.empty()) return "";
+  std::string fast = facts.fastRefused.empty() ? text(facts.fast) : "refused: " + facts.fastRefused;
+  return row("arithmetic", "exact (a=f32)") +
+         row("", fmt::format("--compute fast on {}: {}", target.name == "host" ? "this CPU" : target.name, fast));
+}
+
+void addArithmeticJson(Json& json, const ModelFacts& facts, const Target& target) {
+  if (facts.fast.empty()) return;
+  Json& own = json["arithmetic"] = {{"compute", "exact"}, {"cpu", target.name}, {"fast", Json::array()}};
+  if (!facts.fastRefused.empty()) own["fast_refused"] = facts.fastRefused;
+  for (const ProductArithmetic& one : facts.fast) {
+    Json product = {{"weights", one.weights}, {"a", one.a}};
+    if (!one.order.empty()) product["order"] = one.order;
+    own["fast"].push_back(product);
+  }
 }
 
 /// Tensors and bytes of each type, the largest first.
@@ -142,13 +162,14 @@ std::string valueText(const MetadataValue& value) {
   return fmt::format("[{}{}] ({})", all, count != std::to_string(first->list()->size()) ? ", ..." : "", count);
 }
 
-Json factsJson(const std::string& model, const ModelFacts& facts) {
+Json factsJson(const std::string& model, const ModelFacts& facts, const Target& target) {
   Json json = {{"model", model}, {"architecture", facts.architecture}, {"name", facts.name}, {"parameters", facts.parameters}};
   if (facts.context) json["context"] = *facts.context;
   for (const auto& [key, value] : sizesOf(facts))
     if (value) json[key] = *value;
   if (!facts.tokenizer.empty()) json["tokenizer"] = facts.tokenizer;
   if (facts.tokens) json["tokens"] = *facts.tokens;
+  addArithmeticJson(json, facts, target);
   return json;
 }
 
@@ -194,22 +215,23 @@ Result<int> answer(const CommandLine& line, const std::string& text, const Json&
   return status;
 }
 
-Result<int> infoOfConfig(const CommandLine& line, const std::string& model) {
+Result<int> infoOfConfig(const CommandLine& line, const std::string& model, const Target& target) {
   auto config = readModelConfig(model);
   if (!config) return config.error();
   for (const std::string& key : line.all("ignore-key"))
     return badCommand(fmt::format("info: --ignore-key {}: '{}' is sizes with random weights", escaped(key), escaped(model)));
   if (line.has("check")) return badCommand(fmt::format("info: --check needs weights; '{}' is sizes with random weights", escaped(model)));
-  ModelFacts facts = factsOf(*config);
-  Json json = factsJson(model, facts);
+  ModelFacts facts = factsOf(*config, target);
+  Json json = factsJson(model, facts, target);
   json["format"] = "config";
-  return answer(line, row("model", escapedShort(model)) + row("format", "sizes, with random weights") + headText(facts), json, 0);
+  std::string head = row("model", escapedShort(model)) + row("format", "sizes, with random weights") + headText(facts);
+  return answer(line, head + arithmeticText(facts, target), json, 0);
 }
 
-Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
+Result<int> infoOfFiles(const CommandLine& line, const std::string& model, const Target& target) {
   auto files = openFilesOf(line);
   if (!files) return files.error();
-  ModelFacts facts = factsOf(*files);
+  ModelFacts facts = factsOf(*files, target);
   int64_t bytes = 0;
   for (const MappedFile& file : files->files()) bytes += file.bytes();
   std::string format = files->format() == WeightFormat::Gguf
@@ -218,8 +240,8 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
   std::string text =
       row("model", escapedShort(model)) +
       row("format", fmt::format("{}, {}, {}", format, counted(files->files().size(), "file"), humanBytes(static_cast<double>(bytes))));
-  text += headText(facts) + tensorsText(*files, line.has("all"));
-  Json json = factsJson(model, facts);
+  text += headText(facts) + arithmeticText(facts, target) + tensorsText(*files, line.has("all"));
+  Json json = factsJson(model, facts, target);
   if (line.has("json")) addFilesJson(json, *files, facts);  // large where there are many tensors
   if (!files->metadata().values().empty()) text += "\nmetadata\n";
   for (const auto& [key, value] : files->metadata().values()) text += fmt::format("  {} = {}\n", escapedShort(key), valueText(value));
@@ -234,7 +256,7 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model) {
 
 static Result<int> runInfo(std::vector<std::string> args) {
   CommandLine line(kInfoInfo, std::move(args));
-  modelFlag(line.common({"json"}), "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
+  modelFlag(line.common({"cpu", "json"}), "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
   line.toggle("check", "reads every weight and reports NaN and Inf").toggle("all", "every tensor, however many");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
@@ -242,7 +264,9 @@ static Result<int> runInfo(std::vector<std::string> args) {
     return badCommand(fmt::format("info: takes no words; --model {} names a model", escapedShort(line.words().front())));
   std::string model = line.get("model");
   if (model.empty()) return badCommand("info: --model M is missing");
-  return namesModelFiles(model) ? infoOfFiles(line, model) : infoOfConfig(line, model);
+  auto target = targetOf(line, false);
+  if (!target) return target.error();
+  return namesModelFiles(model) ? infoOfFiles(line, model, *target) : infoOfConfig(line, model, *target);
 }
 
 Command infoCommand() { return {kInfoInfo, runInfo}; }

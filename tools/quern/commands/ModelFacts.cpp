@@ -2,9 +2,11 @@
 #include "tools/quern/commands/ModelFacts.h"
 
 #include "compiler/base/Text.h"
+#include "compiler/schedule/Schedule.h"
 #include "models/Model.h"
 #include "models/files/WeightValues.h"
 #include "models/tokenizer/ModelTokenizer.h"
+#include "tools/recorded/NamedModel.h"
 
 #include <algorithm>
 #include <cmath>
@@ -80,13 +82,24 @@ static void refuseTypes(const WeightFiles& files, ModelFacts& facts) {
         counted(those.second, "tensor"), nameOf(type), escapedShort(those.first->name), checkConvertible(type).error().message));
 }
 
+/// What `--compute fast` would make of a model that can be read.
+static void readArithmetic(ModelSource& source, const Target& target, ModelFacts& facts) {
+  source.compute = Compute::Fast, source.order = pairOrderFor(target);
+  auto products = productsOf(source);
+  if (!products) return facts.refused.push_back(products.error().message);
+  facts.fast = std::move(*products);
+  for (const ProductArithmetic& one : facts.fast)
+    if (auto good = validate(defaultSchedule(one.example, target), one.example, target); !good) facts.fastRefused = good.error().message;
+}
+
 /// What an architecture says of these sizes and tensors.
-static void refuseModel(const WeightFiles& files, ModelFacts& facts) {
+static void refuseModel(const WeightFiles& files, const Target& target, ModelFacts& facts) {
   // The description points into the files and does not outlive them.
   auto source = describeModel(std::shared_ptr<const WeightFiles>(&files, [](const WeightFiles*) {}));
   auto good = source ? checkModel(*source) : Result<void>(source.error());
   if (source) facts.context = source->config.context;  // sliding windows cut it
   if (!good) facts.refused.push_back(good.error().message);
+  else readArithmetic(*source, target, facts);
 }
 
 /// What the tokenizer's reader says; and how many tokens there are where only it knows.
@@ -97,7 +110,7 @@ static void refuseTokenizer(const WeightFiles& files, ModelFacts& facts) {
   facts.refused.push_back(tokenizer.error().message);
 }
 
-ModelFacts factsOf(const WeightFiles& files) {
+ModelFacts factsOf(const WeightFiles& files, const Target& target) {
   ModelFacts facts;
   if (files.format() == WeightFormat::Gguf) readMetadata(files.metadata(), facts);
   else readConfig(files, facts);
@@ -105,14 +118,14 @@ ModelFacts factsOf(const WeightFiles& files) {
   refuseTypes(files, facts);
   if (files.tensors().empty())
     facts.refused.push_back(fmt::format("{}: has no tensors: it can tokenize, but not run", escapedShort(files.path())));
-  else if (facts.refused.empty()) refuseModel(files, facts);
+  else if (facts.refused.empty()) refuseModel(files, target, facts);
   if (facts.tokenizer.empty())
     facts.refused.push_back(fmt::format("{}: has no tokenizer: only ids work, text does not", escapedShort(files.path())));
   else refuseTokenizer(files, facts);
   return facts;
 }
 
-ModelFacts factsOf(const ModelConfig& config) {
+ModelFacts factsOf(const ModelConfig& config, const Target& target) {
   ModelFacts facts;
   facts.architecture = config.architecture;
   facts.name = config.name;
@@ -125,6 +138,8 @@ ModelFacts factsOf(const ModelConfig& config) {
   int64_t w = config.width, h = config.hidden;
   int64_t block = 2 * w + (3 * w * w + 3 * w) + (w * w + w) + 2 * w + (w * h + h) + (h * w + w);  // norm, qkv, proj, norm, fc1, fc2
   facts.parameters = (config.vocab + config.context) * w + config.layers * block + 2 * w + config.vocab * w;
+  ModelSource source = randomModel(config, false);
+  readArithmetic(source, target, facts);
   return facts;
 }
 

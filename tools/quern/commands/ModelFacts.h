@@ -1,7 +1,8 @@
 // tools/quern/commands/ModelFacts.h — what `info` says of a model: its sizes as far as its files tell, and what stands against it.
 #pragma once
 
-#include "models/ModelConfig.h"
+#include "compiler/target/Target.h"
+#include "models/ProductArithmetic.h"
 #include "models/files/WeightFiles.h"
 
 #include <cstdint>
@@ -14,16 +15,18 @@ namespace quern {
 struct ModelFacts {
   std::string architecture, name;
   std::optional<int64_t> context, width, layers, heads, kvHeads, hidden, vocab;
-  std::string tokenizer;             ///< "gpt2", "llama", "tokenizer.json" ...; "": none
-  std::optional<int64_t> tokens;     ///< of the tokenizer
-  int64_t parameters = 0;            ///< elements of all tensors
-  std::vector<std::string> refused;  ///< each a reason why a command would refuse the model or a part of it
+  std::string tokenizer;                ///< "gpt2", "llama", "tokenizer.json" ...; "": none
+  std::optional<int64_t> tokens;        ///< of the tokenizer
+  int64_t parameters = 0;               ///< elements of all tensors
+  std::vector<std::string> refused;     ///< each a reason why a command would refuse the model or a part of it
+  std::vector<ProductArithmetic> fast;  ///< what --compute fast computes products in; empty: the model would be refused
+  std::string fastRefused;              ///< why the CPU cannot; "": it can
 };
 
-/// What files say, and whether reading them as a model and as a tokenizer would be refused.
-ModelFacts factsOf(const WeightFiles& files);
+/// What files say, whether reading them as a model and as a tokenizer would be refused, and what `target` would compute in.
+ModelFacts factsOf(const WeightFiles& files, const Target& target);
 /// A name in configs/models.
-ModelFacts factsOf(const ModelConfig& config);
+ModelFacts factsOf(const ModelConfig& config, const Target& target);
 
 /// One weight that is not finite.
 struct BadWeight {

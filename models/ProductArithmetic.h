@@ -1,0 +1,32 @@
+// models/ProductArithmetic.h — what a model's products compute in, weight type by weight type, for people and programs to read.
+#pragma once
+
+#include "models/ModelSource.h"
+
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// Products with weights of one type: as `quern ops` spells the keys of a matmul (op/MatmulOp.h).
+struct ProductArithmetic {
+  std::string weights;  ///< w=, the type that kernels read
+  std::string a;        ///< a=; f32: as they are
+  std::string order;    ///< order=, where a= has one
+  OpDesc example;       ///< one such product
+
+  bool rounds() const { return a != "f32"; }
+};
+/// "q8_0 a=q8".
+std::string text(const ProductArithmetic& one);
+/// "bf16 a=bf16 order=pairs, f32 a=f32".
+std::string text(const std::vector<ProductArithmetic>& all);
+
+/// One for each type among the weights of the model's products, in the order of ElementType; `source` says the arithmetic.
+/// Errors   as workloadOf.
+Result<std::vector<ProductArithmetic>> productsOf(const ModelSource& source);
+
+/// Is any operand of a product rounded?
+bool anyRounds(const std::vector<ProductArithmetic>& all);
+
+}  // namespace quern

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""tests/cli/arithmetic.py QUERN MAKER — what products are computed in is said: by info for any CPU, by generate where it is not exact, and by
+every command on models where --compute fast changes nothing."""
+import json
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, caching
+
+quern, maker = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+check = Checks()
+Q4_K_M = [{"weights": "q4_K", "a": "q8"}, {"weights": "q6_K", "a": "q8"}]
+EXACT = "quern: warning: {}: --compute fast leaves products with weights of {} exact\n"
+REFUSED = "matmul schedule: a=bf16 on aarch64, which takes small numbers for 0 before it rounds; a=f32 is computed"
+
+
+def run(*arguments, status=0):
+    return check.run(quern, *arguments, status=status, env=caching("cache"))
+
+
+def pairs(order):
+    return [{"weights": "bf16", "a": "bf16", "order": order}]
+
+
+def info():
+    """As JSON and as text, for CPUs that differ in it."""
+    for kind, cpu, fast, text in (("q4_K_M", "haswell", Q4_K_M, "q4_K a=q8, q6_K a=q8"), ("bf16", "zen5", pairs("pairs"), "bf16 a=bf16 order=pairs"),
+                                  ("bf16", "sapphirerapids", pairs("tile32"), "bf16 a=bf16 order=tile32"), ("bf16", "haswell", pairs("tile32"), "bf16 a=bf16 order=tile32"),
+                                  ("f16", "zen5", [{"weights": "f16", "a": "f32"}], "f16 a=f32"), ("f32", "neoverse-v1", [{"weights": "f32", "a": "f32"}], "f32 a=f32")):
+        said = json.loads(run("info", "-m", f"{kind}.gguf", "--cpu", cpu, "--json", "-").stdout)["arithmetic"]
+        check(said == {"compute": "exact", "cpu": cpu, "fast": fast}, f"{kind} on {cpu}: {said}")
+        said = run("info", "-m", f"{kind}.gguf", "--cpu", cpu).stdout
+        check(f"\narithmetic    exact (a=f32)\n              --compute fast on {cpu}: {text}\n" in said, f"{kind} on {cpu}: {said}")
+    said = json.loads(run("info", "-m", "bf16.gguf", "--cpu", "neoverse-v1", "--json", "-").stdout)["arithmetic"]
+    check(said.get("fast_refused") == REFUSED, f"bf16 on neoverse-v1: {said}")
+    check(f": refused: {REFUSED}\n" in run("info", "-m", "bf16.gguf", "--cpu", "neoverse-v1").stdout, "bf16 on neoverse-v1")
+    check("--compute fast on this CPU: f32 a=f32\n" in run("info", "-m", "smallmind-small").stdout, "sizes with random weights")
+    with open("q4_K_M.gguf", "rb") as file, open("torn.gguf", "wb") as torn:
+        torn.write(file.read().replace(b"blk.1.attn_q.weight", b"blk.1.attn_z.weight"))
+    said = json.loads(run("info", "-m", "torn.gguf", "--json", "-").stdout)
+    check(said["refused"] and "arithmetic" not in said, f"a model that would be refused: {said.get('arithmetic')}")
+
+
+def generate():
+    """Among the speeds, where it is not exact."""
+    for kind, flags, says in (("q4_K_M", [], None), ("q4_K_M", ["--compute", "fast"], "q4_K a=q8, q6_K a=q8"), ("bf16", ["--compute", "fast", "--order", "pairs"], "bf16 a=bf16 order=pairs"),
+                              ("bf16", ["--compute", "fast", "--order", "tile32"], "bf16 a=bf16 order=tile32"), ("f32", ["--compute", "fast"], None)):
+        said = run("generate", "-m", f"{kind}.gguf", "-p", "a word", "-n", "2", "--seed", "1", *flags).stderr
+        lines = [line for line in said.split("\n") if line.startswith("computed")]
+        check(lines == ([f"computed fast: {says}"] if says else []) and "tokens/s" in said, f"{kind} {flags}: {said}")
+
+
+def exact_anyway():
+    """Said once, and not with --quiet."""
+    for kind, fast in (("f32", True), ("f16", True), ("q4_K_M", False)):
+        for command in (["generate", "--print-ids", "--ids", "1,2", "-n", "1", "--seed", "1"], ["logits", "--ids", "1,2", "-o", "l.npy"]):
+            said = run(*command, "-m", f"{kind}.gguf", "--compute", "fast").stderr
+            check((EXACT.format(f"{kind}.gguf", kind) in said) == fast and said.count("leaves products") == int(fast), f"{command[0]} {kind}: {said}")
+            check("leaves products" not in run(*command, "-m", f"{kind}.gguf").stderr, f"{command[0]} {kind} without --compute")
+            check("leaves products" not in run(*command, "-m", f"{kind}.gguf", "--compute", "fast", "--quiet").stderr, f"{command[0]} {kind} --quiet")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    for kind in ("q4_K_M", "bf16", "f16", "f32"):
+        check.run(maker, "tiny", "--type", kind, "-o", f"{kind}.gguf")
+    info()
+    generate()
+    exact_anyway()
+    os.chdir("/")
+check.finish(60)
