@@ -31,7 +31,7 @@ std::unique_ptr<Model> computedBy(KernelLibrary& library, const std::string& pat
   ModelOptions options;
   options.chunk = chunk;
   options.threads = threads;
-  auto model = Model::load(std::move(*source), [](const OpDesc& desc) { return library.kernels(desc); }, options);
+  auto model = Model::load(std::move(*source), [&library](const OpDesc& desc) { return library.kernels(desc); }, options);
   REQUIRE(model);
   return std::move(*model);
 }

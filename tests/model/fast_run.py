@@ -2,44 +2,38 @@
 """tests/model/fast_run.py QUERN MAKER SHARED — what --compute fast costs in accuracy, and that its bits are those of every level with fma:
 perplexities within 0.5 % of exact, and not the same; logits of a CPU with AVX2 byte for byte those of this one."""
 import json
+import math
 import os
-import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, caching, write
+
 quern, maker = (os.path.abspath(path) for path in sys.argv[1:3])
 stories = os.path.join(sys.argv[3], "models", "stories260K", "stories260K.gguf")
-checks = 0
-
-
-def expect(condition, what):
-    global checks
-    checks += 1
-    if not condition:
-        sys.exit(f"tests/model/fast_run.py: {what}")
+check = Checks()
 
 
 def run(*words):
-    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    expect(done.returncode == 0, f"{' '.join(words)}: status {done.returncode}: {done.stderr.decode()}")
-    return done.stdout
+    return check.run(*words, env=caching("cache")).stdout
 
 
 def perplexity(model, texts, compute):
     """Of all the texts together: the exponent of the mean over their tokens."""
     surprise = tokens = 0
     for text in texts:
-        said = json.loads(run(quern, "perplexity", "-m", model, "-f", text, "--compute", compute, "--cache", "cache", "--json", "-", "--quiet"))
+        said = json.loads(run(quern, "perplexity", "-m", model, "-f", text, "--compute", compute, "--json", "-", "--quiet"))
         surprise, tokens = surprise + said["nll_sum"], tokens + said["tokens"] - 1
-    return 2.718281828459045 ** (surprise / tokens)
+    return math.exp(surprise / tokens)
 
 
 def near(model, texts):
     exact, fast = (perplexity(model, texts, compute) for compute in ("exact", "fast"))
     print(f"{model}: perplexity exact {exact:.5f}, fast {fast:.5f}: {100 * (fast / exact - 1):+.3f} %")
-    expect(exact > 1.5, f"{model}: perplexity {exact}: the texts surprise nobody")
-    expect(fast != exact, f"{model}: fast and exact are the same")
-    expect(abs(fast / exact - 1) < 0.005, f"{model}: perplexity {fast} fast, {exact} exact")
+    check(exact > 1.5, f"{model}: perplexity {exact}: the texts surprise nobody")
+    check(fast != exact, f"{model}: fast and exact are the same")
+    check(abs(fast / exact - 1) < 0.005, f"{model}: perplexity {fast} fast, {exact} exact")
 
 
 def of_a_model_that_tells_stories():
@@ -48,17 +42,15 @@ def of_a_model_that_tells_stories():
     texts = []
     for seed in range(1, 5):
         texts.append(f"story{seed}.txt")
-        with open(texts[-1], "wb") as file:
-            file.write(run(quern, "generate", "-m", stories, "-p", "Once upon a time", "-n", "250", "--temperature", "1", "--seed", str(seed), "--cache", "cache", "--quiet"))
-        expect(os.path.getsize(texts[-1]) > 300, f"{texts[-1]} is short")
+        write(texts[-1], run(quern, "generate", "-m", stories, "-p", "Once upon a time", "-n", "250", "--temperature", "1", "--seed", str(seed), "--quiet"))
+        check(os.path.getsize(texts[-1]) > 300, f"{texts[-1]} is short")
     for kind in ("bf16", "q8_0"):
         run(quern, "quantize", stories, "-o", f"stories-{kind}.gguf", "--type", kind)
         near(f"stories-{kind}.gguf", texts)
 
 
 def of_random_weights():
-    with open("letters.txt", "w", encoding="ascii") as file:
-        file.write("a quick brown fox jumps over the lazy dog and then it does so again " * 3)
+    write("letters.txt", "a quick brown fox jumps over the lazy dog and then it does so again " * 3)
     for kind in ("q8_0", "q4_0", "q4_K_M", "q6_K", "bf16"):
         model = f"tiny-{kind}.gguf"
         run(maker, "tiny", "--type", kind, "-o", model)
@@ -67,17 +59,17 @@ def of_random_weights():
 
 def bits_of_levels():
     ids = ",".join(str(id) for id in range(3, 60, 2))
-    if b"avx2" not in run(quern, "cpu") or b"fma" not in run(quern, "cpu"):
+    if not {"avx2", "fma"} <= set(run(quern, "cpu").split()):
         return print("skipped: this CPU has no AVX2")
     for kind in ("q8_0", "q4_K_M", "bf16"):
         def logits(cpu, compute):
             name = f"{kind}-{cpu}-{compute}.npy"
-            run(quern, "logits", "-m", f"tiny-{kind}.gguf", "--ids", ids, "-o", name, "--cpu", cpu, "--compute", compute, "--order", "tile32", "--cache", "cache", "--quiet")
+            run(quern, "logits", "-m", f"tiny-{kind}.gguf", "--ids", ids, "-o", name, "--cpu", cpu, "--compute", compute, *(["--order", "tile32"] if compute == "fast" else []), "--quiet")
             with open(name, "rb") as file:
                 return file.read()
         here = logits("host", "fast")
-        expect(logits("haswell", "fast") == here, f"{kind}: --cpu haswell has other bits than this CPU")
-        expect(logits("host", "exact") != here, f"{kind}: fast and exact have the same bits")
+        check(logits("haswell", "fast") == here, f"{kind}: --cpu haswell has other bits than this CPU")
+        check(logits("host", "exact") != here, f"{kind}: fast and exact have the same bits")
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -85,4 +77,4 @@ with tempfile.TemporaryDirectory() as folder:
     of_a_model_that_tells_stories()
     of_random_weights()
     bits_of_levels()
-print(f"fast: {checks} checks")
+check.finish(20)
