@@ -235,8 +235,10 @@ GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const Gr
   plan_.step({"values", checked(CastOp{rowsOf(row), ElementType::F32, kvType_}), {v.dim}, {view(v), valuesNow}});
   GraphRows out = fresh(heads * size, q);
   Dim any{Dim::kAny};
+  AttentionOp attention{Dim{heads}, Dim{keyHeads}, Dim{size}, any, any, kvType_, Causal::LastRowSeesAll};
+  if (compute_ == Compute::Fast && kvType_ == ElementType::BF16) attention.a = RoundedTo::BF16, attention.order = order_;
   plan_.step({"attention",
-              checked(AttentionOp{Dim{heads}, Dim{keyHeads}, Dim{size}, any, any, kvType_, Causal::LastRowSeesAll}),
+              checked(attention),
               {q.dim, PlanDim::Positions},
               {headsView(query),
                {keys, 0, {row, size}, row, PlanOrigin::First, kvType_},

@@ -50,13 +50,13 @@ LinearEnd activated(ScalarFn fn);
 LinearEnd gatedBy(ScalarFn fn, const GraphRows& gate);
 
 /// What products of weights below f32 are computed in. Exact: f32, the weight's values as they are. Fast: what the types were made for;
-/// of types in blocks a=q8, of bf16 a=bf16 (op/MatmulOp.h), the others as exact. A model of which all products are fast has the same bits on
-/// all levels with fma.
+/// of types in blocks a=q8, of bf16 a=bf16 (op/MatmulOp.h), the others as exact; attention over a KV cache of bf16 a=bf16 too. A model of
+/// which all products are fast has the same bits on all levels with fma.
 enum class Compute : uint8_t { Exact, Fast };
 
 /// What a model's numbers are on their way.
 struct Arithmetic {
-  ElementType kvType = ElementType::F32;  ///< of the KV cache: or F16
+  ElementType kvType = ElementType::F32;  ///< of the KV cache: or F16, BF16
   Compute compute = Compute::Exact;
   PairOrder order = PairOrder::Tile32;  ///< of fast products with bf16
 };

@@ -10,8 +10,12 @@
 namespace quern {
 
 OpDoc AttentionOp::doc() {
-  return {"heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16|bf16]",
-          "softmax(scale Q K^T) V by heads; Q [q,heads,head_dim], K and V [kv,kv_heads,head_dim]", "Q, K, V"};
+  return {
+      "heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16|bf16] [a=f32|bf16] "
+      "[order=tile32|pairs]",
+      "softmax(scale Q K^T) V by heads; Q [q,heads,head_dim], K and V [kv,kv_heads,head_dim]; a: what Q and the softmax are rounded to "
+      "before they are multiplied",
+      "Q, K, V"};
 }
 
 AttentionOp AttentionOp::read(KeyReader& reader) {
@@ -24,6 +28,8 @@ AttentionOp AttentionOp::read(KeyReader& reader) {
   op.causal = takeCausal(reader);
   op.scale = takeScale(reader);
   op.kvType = takeFloatType(reader, "kv_type");
+  op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "bf16"}));
+  op.order = takePairOrder(reader, op.a);
   return op;
 }
 
@@ -45,6 +51,7 @@ KeyValues AttentionOp::write() const {
   if (causal != Causal::No) out.set("causal", std::string(causalText(causal)));
   if (scale != 0) out.set("scale", shortest(scale));
   if (kvType != ElementType::F32) out.set("kv_type", std::string(text(kvType)));
+  if (a == RoundedTo::BF16) setPairOrder(out, order);
   return out;
 }
 
@@ -53,6 +60,8 @@ Result<void> AttentionOp::validate() const {
     if (dim.any() || dim.value < 1) return badCommand(fmt::format("attention: {}={} must be known and at least 1", key, text(dim)));
   if (heads.value % kvHeads.value != 0)
     return badCommand(fmt::format("attention: heads={} is not a multiple of kv_heads={}", heads.value, kvHeads.value));
+  if (a == RoundedTo::BF16 && kvType != ElementType::BF16)
+    return badCommand(fmt::format("attention: a=bf16 with kv_type={}; it goes with kv_type=bf16", text(kvType)));
   if (auto good = checkShape("attention: Q", {q, heads, headDim}); !good) return good;
   return checkShape("attention: K", {kv, kvHeads, headDim});
 }

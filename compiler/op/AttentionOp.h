@@ -5,7 +5,7 @@
 
 namespace quern {
 
-/// Keys are taken in tiles, tiles in segments, at absolute positions: part of the numeric order (loops/AttentionTile.h).
+/// Keys are taken in tiles, tiles in segments, at absolute positions: part of the numeric order (loops/ops/AttentionTile.h).
 inline constexpr int64_t kKeyTile = 64, kKeySegment = 2048;
 
 /// out[i,h] = sum over j of softmax_j(scale Q[i,h] . K[j,g]) V[j,g], g = h / (heads / kv_heads)
@@ -15,14 +15,26 @@ inline constexpr int64_t kKeyTile = 64, kKeySegment = 2048;
 ///          [kv_heads, capacity, head_dim] is the same tensor with other strides.
 /// Numeric  err <= (16 + max|s|) eps max|v|, s the scaled scores. Position j's part in a row depends on j alone, so a
 ///          prompt in one piece, in chunks or token by token gives the same bits. A fully masked row is zeros.
+///          a=bf16, with kv_type=bf16: both products are of bf16 in the `order` of MatmulOp.h, where numbers below 2^-126 in size are 0.
+///            Q        is rounded to bf16, nearest even; each Q . K[j] is a sum over head_dim from +0, times scale in f32
+///            softmax  in f32, as without; its exponentials P, before they are divided by their sum, to bf16, nearest even
+///            P V      a sum over the 64 keys of a tile from +0, keys 2 j and 2 j + 1 of it a pair; a key that a row does not see is a
+///                     zero in both operands
+///            sum      of P as it was rounded: the weights of a row sum to one as they are applied, what all its values have in common
+///                     comes out as it is, and only how far they lie apart meets the rounding
+///          err <= (2^-8 (1 + 2^-7) + 2 (head_dim + 2) u max(scale |Q| . |K|)) D + (16 + max|s|) eps max|v| + E against rounded Q, where
+///          D = sum_j softmax_j |V[j] - out|, u = 2^-24, and E, the part of what is flushed, is
+///          2^-126 (kv + 2 head_dim scale max|v|).
 struct AttentionOp {
   static constexpr std::string_view kName = "attention";
   static constexpr OpClass kClass = OpClass::Attention;
 
   Dim heads, kvHeads, headDim, q, kv;
-  ElementType kvType = ElementType::F32;  ///< of K and V: f32 or f16
+  ElementType kvType = ElementType::F32;  ///< of K and V: f32, f16 or bf16
   Causal causal = Causal::No;
-  float scale = 0;  ///< 0: not given, 1 / sqrt(head_dim)
+  float scale = 0;                      ///< 0: not given, 1 / sqrt(head_dim)
+  RoundedTo a = RoundedTo::F32;         ///< Q and the softmax as they are multiplied: f32 or bf16
+  PairOrder order = PairOrder::Tile32;  ///< of a=bf16
 
   static OpDoc doc();
   static AttentionOp read(KeyReader& reader);

@@ -58,8 +58,7 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
     if (name == "a" || name == "order" || name == "maths")
       reader.failBeforeKeys(fmt::format("ep has an operand '{}', which is a key that says how numbers come about; another name is needed", name));
   op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "bf16", "q8"}));
-  if (reader.has("order") && op.a != RoundedTo::BF16) reader.failBeforeKeys("order= goes with a=bf16");
-  op.order = static_cast<PairOrder>(reader.takeChoice("order", {"tile32", "pairs"}));
+  op.order = takePairOrder(reader, op.a);
   if (reader.has("maths") && op.ep == nullptr) reader.failBeforeKeys("maths= goes with ep=, whose functions it is about");
   op.commonMaths = reader.takeChoice("maths", {"own", "common"}) == 1;
   for (const std::string& name : freeOperands(op.ep)) op.operandShapes.emplace_back(name, takeShape(reader, name));
@@ -92,7 +91,7 @@ KeyValues MatmulOp::write() const {
   if (constB) out.set("const", "b");
   if (w != ElementType::F32) out.set("w", std::string(text(w)));
   if (a == RoundedTo::Q8) out.set("a", "q8");
-  if (a == RoundedTo::BF16) out.set("a", "bf16"), out.set("order", order == PairOrder::Pairs ? "pairs" : "tile32");
+  if (a == RoundedTo::BF16) setPairOrder(out, order);
   if (acc) out.set("acc", "1");
   if (ep != nullptr) out.set("ep", epilogueText(*ep));
   if (commonMaths) out.set("maths", "common");

@@ -6,13 +6,6 @@
 
 namespace quern {
 
-/// What A is rounded to before it is multiplied: nothing; bf16; or, 32 neighbours along k together, whole numbers and a scale
-/// (BlockValues.h).
-enum class RoundedTo : uint8_t { F32, BF16, Q8 };
-
-/// How products of bf16 are added up: as TDPBF16PS does, or as VDPBF16PS. Said with a=bf16 only.
-enum class PairOrder : uint8_t { Tile32, Pairs };
-
 /// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), with the leading b where batch is said
 ///
 /// Shapes   m, n, k >= 0, no multiple required; every one and batch may be dynamic, except n, k and batch of a weight (const=b).

@@ -31,6 +31,16 @@ void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
   if (!shapes.empty() && keys.find("x") == nullptr) keys.set("x", shapeText(shapes[0]));
 }
 
+PairOrder takePairOrder(KeyReader& reader, RoundedTo a) {
+  if (reader.has("order") && a != RoundedTo::BF16) reader.failBeforeKeys("order= goes with a=bf16");
+  return static_cast<PairOrder>(reader.takeChoice("order", {"tile32", "pairs"}));
+}
+
+void setPairOrder(KeyValues& keys, PairOrder order) {
+  keys.set("a", "bf16");
+  keys.set("order", order == PairOrder::Pairs ? "pairs" : "tile32");
+}
+
 float takeScale(KeyReader& reader) {
   if (!reader.has("scale")) return reader.take("scale"), 0.0f;
   auto value = static_cast<float>(reader.takeDouble("scale", 1.0));

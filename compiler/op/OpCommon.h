@@ -11,6 +11,13 @@ enum class OpClass : uint8_t { Contraction, Pointwise, RowWise, Movement, Attent
 /// Which columns of row i of an r x c matrix count. LastRowSeesAll: j <= i + (c - r). TopLeft: j <= i.
 enum class Causal : uint8_t { No, LastRowSeesAll, TopLeft };
 
+/// What the left operand of a product (A of a matmul, Q of attention) is rounded to before it is multiplied: nothing; bf16; or, 32
+/// neighbours along k together, whole numbers and a scale (BlockValues.h).
+enum class RoundedTo : uint8_t { F32, BF16, Q8 };
+
+/// How products of bf16 are added up: as TDPBF16PS does, or as VDPBF16PS (MatmulOp.h). Said with a=bf16 only.
+enum class PairOrder : uint8_t { Tile32, Pairs };
+
 /// What `quern ops` prints.
 struct OpDoc {
   std::string_view keys;
@@ -30,6 +37,11 @@ void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
 
 /// f32 or f16; f32 where the key is missing.
 ElementType takeFloatType(KeyReader& reader, std::string_view key);
+
+/// The order of a=bf16. Without that, order= is an error.
+PairOrder takePairOrder(KeyReader& reader, RoundedTo a);
+/// a=bf16 and its order, as they are written.
+void setPairOrder(KeyValues& keys, PairOrder order);
 
 /// A scale: finite and above zero, given exactly as a float. 0 in the struct stands for "not given".
 float takeScale(KeyReader& reader);

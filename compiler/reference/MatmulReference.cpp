@@ -76,15 +76,6 @@ void accumulateCoded(Row& row, const MatmulOp& op, const float* a, const std::by
     }
 }
 
-/// A number as fma with flushing takes it: A to bf16, nearest even; below 2^-126 in size 0.
-float pairsOperand(float x, bool round) {
-  uint32_t bits = std::bit_cast<uint32_t>(x);
-  constexpr uint32_t kInf = 0x7f800000, kSigned = 0x80000000;
-  if (round && (bits & ~kSigned) < kInf) bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
-  if ((bits & kInf) == 0) bits &= kSigned;
-  return std::bit_cast<float>(bits);
-}
-
 /// The columns of one batch of B that are looked at, in double, [k][columns].
 std::vector<double> columnsOf(const MatmulOp& op, const void* stored, int64_t batch, const std::vector<int64_t>& columns) {
   auto n = static_cast<size_t>(op.n.value), k = static_cast<size_t>(op.k.value), count = columns.size();
@@ -115,6 +106,14 @@ int64_t offsetOf(const TensorSpec& spec, int64_t batch, int64_t i, int64_t j) {
 }
 
 }  // namespace
+
+float pairsOperand(float x, bool round) {
+  uint32_t bits = std::bit_cast<uint32_t>(x);
+  constexpr uint32_t kInf = 0x7f800000, kSigned = 0x80000000;
+  if (round && (bits & ~kSigned) < kInf) bits = (bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000;
+  if ((bits & kInf) == 0) bits &= kSigned;
+  return std::bit_cast<float>(bits);
+}
 
 static std::vector<float> roundedRow(const float* a, int64_t k) {
   std::vector<float> row(a, a + k);

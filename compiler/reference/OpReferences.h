@@ -10,6 +10,15 @@ using Inputs = std::span<const TensorData>;
 /// No value looked at yet: each limit says that any is right.
 ReferenceResult unseen(const TensorSpec& out);
 
+/// A number as fma with flushing takes it: below 2^-126 in size 0; `round`: to bf16 first, nearest even.
+float pairsOperand(float x, bool round);
+/// A tensor of any weight's type as f32.
+std::vector<float> floatsOf(ElementType type, const TensorData& tensor);
+/// How many of `columns` row `row` of `rows` sees.
+int64_t causalLimit(Causal causal, int64_t row, int64_t rows, int64_t columns);
+/// NaN if any is, else the largest.
+double highest(const std::vector<double>& x);
+
 #define QUERN_OP(Op) ReferenceResult referenceOf(const Op& op, Inputs inputs, DataKind kind, const ReferenceScope& scope);
 QUERN_OPS(QUERN_OP, QUERN_OP)
 #undef QUERN_OP

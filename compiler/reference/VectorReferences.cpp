@@ -1,4 +1,4 @@
-// compiler/reference/VectorReferences.cpp — map, softmax, reduce, norms, embedding, transpose, attention in double.
+// compiler/reference/VectorReferences.cpp — map, softmax, reduce, norms, embedding, transpose, rope, casts in double.
 #include "compiler/base/Half.h"
 #include "compiler/op/BlockValues.h"
 #include "compiler/reference/OpReferences.h"
@@ -59,20 +59,19 @@ struct View {
   int64_t at(int64_t o, int64_t r, int64_t i) const { return (o * n + r) * inner + i; }
 };
 
+}  // namespace
+
 int64_t causalLimit(Causal causal, int64_t row, int64_t rows, int64_t columns) {
   if (causal == Causal::No) return columns;
   int64_t limit = row + 1 + (causal == Causal::TopLeft ? 0 : columns - rows);
   return std::clamp<int64_t>(limit, 0, columns);
 }
 
-/// NaN if any is, else the largest.
 double highest(const std::vector<double>& x) {
   double top = -INFINITY;
   for (double v : x) top = std::isnan(v) || std::isnan(top) ? std::numeric_limits<double>::quiet_NaN() : std::max(top, v);
   return top;
 }
-
-}  // namespace
 
 ReferenceResult referenceOf(const SoftmaxOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
   ReferenceResult result = unseen(op.output());
@@ -216,8 +215,7 @@ ReferenceResult referenceOf(const TransposeOp& op, Inputs inputs, DataKind, cons
   return result;
 }
 
-/// A tensor of any weight's type as f32.
-static std::vector<float> floatsOf(ElementType type, const TensorData& tensor) {
+std::vector<float> floatsOf(ElementType type, const TensorData& tensor) {
   int64_t count = 1;
   for (int64_t extent : tensor.shape) count *= extent;
   std::vector<float> values(static_cast<size_t>(count));
@@ -265,47 +263,6 @@ ReferenceResult referenceOf(const CastOp& op, Inputs inputs, DataKind, const Ref
                        : op.to == ElementType::BF16 ? floatOfBfloat(bfloatOfFloat(values[at]))
                                                     : values[at];
     result.limit[at] = 0;
-  });
-  return result;
-}
-
-ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
-  ReferenceResult result = unseen(op.output());
-  int64_t heads = op.heads.value, kvHeads = op.kvHeads.value, width = op.headDim.value;
-  double scale = op.factor();
-  std::vector<float> keys = floatsOf(op.kvType, inputs[1]), values = floatsOf(op.kvType, inputs[2]);
-  double work = static_cast<double>(op.kv.value) * static_cast<double>(4 * width + 40);
-  forRows(op.q.value * heads, work, scope, [&](int64_t row) {
-    int64_t i = row / heads, h = row % heads;
-    int64_t g = h / (heads / kvHeads), limit = causalLimit(op.causal, i, op.q.value, op.kv.value);
-    const float* q = inputs[0].f32() + (i * heads + h) * width;
-    std::vector<double> s;
-    for (int64_t j = 0; j < limit; ++j) {
-      const float* k = keys.data() + (j * kvHeads + g) * width;
-      double dot = 0;
-      for (int64_t d = 0; d < width; ++d) dot += double{q[d]} * k[d];
-      s.push_back(dot * scale);
-    }
-    double top = highest(s), sum = 0, largestScore = 0;
-    for (double v : s) {
-      sum += std::exp(v - top);
-      largestScore = std::max(largestScore, std::fabs(v));
-    }
-    std::vector<double> weights;
-    for (double v : s) weights.push_back(std::exp(v - top) / sum);
-    for (int64_t d = 0; d < width; ++d) {
-      auto at = static_cast<size_t>((i * heads + h) * width + d);
-      double largestValue = 0;
-      bool anyValue = false;
-      for (int64_t j = 0; j < limit; ++j) {
-        double v = values[static_cast<size_t>((j * kvHeads + g) * width + d)];
-        double weight = weights[static_cast<size_t>(j)];
-        result.value[at] += weight * v;
-        largestValue = std::max(largestValue, std::fabs(v));
-        anyValue = anyValue || (std::isinf(v) && weight < 0x1p-120);
-      }
-      result.limit[at] = anyValue ? std::numeric_limits<double>::quiet_NaN() : (16 + largestScore) * kEps * largestValue;
-    }
   });
   return result;
 }

@@ -22,13 +22,23 @@ const std::vector<ScheduleField<AttentionSchedule>>& AttentionSchedule::fields()
        "copy a tile of keys, then of values, together before it meets many rows, or read them in place",
        {"none", "kv"}},
       {"split", &AttentionSchedule::split, "1: a task for each 2048 keys, and a phase that merges them; for few rows and many keys", {}},
+      {"dots",
+       &AttentionSchedule::dots,
+       "bf16: with a=bf16 order=pairs one instruction for two products; plain: what the level has",
+       {"plain", "bf16"}},
   };
   return all;
 }
 
-/// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy.
+std::vector<std::string> AttentionSchedule::needs(const OpDesc& /*op*/) const {
+  return dots == DotsBf16 ? std::vector<std::string>{std::string(kPairsFeature)} : std::vector<std::string>();
+}
+
+/// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy. With a=bf16 queries and weights in
+/// words, and a copy of half the size, of keys at least.
 static int64_t attentionScratch(const AttentionSchedule& s, const AttentionOp& op) {
-  int64_t width = op.headDim.value;
+  int64_t width = op.headDim.value, words = ceilDiv(width, 2);
+  if (op.a == RoundedTo::BF16) return 4 * (s.rows * ((kKeyTile + 1 + kKeyTile / 2) * s.tiles + words + width + 4) + kKeyTile * words);
   return 4 * (s.rows * ((kKeyTile + 1) * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? kKeyTile * width : 16 * s.lanes));
 }
 static constexpr int64_t kMostScratch = 65536;
@@ -41,12 +51,13 @@ AttentionSchedule AttentionSchedule::byDefault(const OpDesc& given, const Target
   s.mr = s.lanes == 16 ? 4 : s.lanes == 8 ? 2 : 1;
   s.rows = 64;
   s.pack = PackKv;
+  if (op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
   if (attentionScratch(s, op) > kMostScratch) s.rows = 32;
   if (attentionScratch(s, op) > kMostScratch) s.pack = PackNone;
   while (s.rows > 1 && attentionScratch(s, op) > kMostScratch) s.rows /= 2;
   s.mr = std::min(s.mr, s.rows);
   if (op.q.any() || op.q.value * (op.heads.value / op.kvHeads.value) > kFewRows) return s;
-  AttentionSchedule few = s.forSoManyRows(op.q.value * (op.heads.value / op.kvHeads.value));
+  AttentionSchedule few = s.forSoManyRows(op, op.q.value * (op.heads.value / op.kvHeads.value));
   few.split = op.kv.any() || op.kv.value > kKeySegment ? 1 : 0;
   while (few.rows > few.mr && attentionScratch(few, op) > kMostScratch) few.rows /= 2;
   while (few.tiles > 1 && attentionScratch(few, op) > kMostScratch) few.tiles /= 2;
@@ -62,14 +73,23 @@ AttentionSchedule AttentionSchedule::forFewRows() const {
   return few;
 }
 
-AttentionSchedule AttentionSchedule::forSoManyRows(int64_t rowCount) const {
+AttentionSchedule AttentionSchedule::forSoManyRows(const AttentionOp& op, int64_t rowCount) const {
   AttentionSchedule few = forFewRows();
   while (few.mr > std::max<int64_t>(1, rowCount)) few.mr /= 2;
-  few.kr = std::clamp<int64_t>(mr / few.mr, 1, lanes / few.mr);
+  if (op.a == RoundedTo::F32) few.kr = std::clamp<int64_t>(mr / few.mr, 1, lanes / few.mr);
   return few;
 }
 
-int64_t AttentionSchedule::valuesAtOnce(int rowCount, const Target& target) const {
+int64_t AttentionSchedule::pairVectors(const AttentionOp& op, int rowCount, const Target& target) const {
+  int64_t registers = target.isa().vectorRegisters;
+  // A word of the vector, one of the row; without the instruction both numbers of them, with tile32 two chains for each sum.
+  if (dots == DotsBf16) return std::max<int64_t>(1, (registers - 1) / (rowCount + 1));
+  int64_t chains = op.order == PairOrder::Tile32 ? 2 : 1;
+  return std::max<int64_t>(1, (registers - 2) / (chains * rowCount + 2));
+}
+
+int64_t AttentionSchedule::valuesAtOnce(const AttentionOp& op, int rowCount, const Target& target) const {
+  if (op.a == RoundedTo::BF16) return std::min<int64_t>(pairVectors(op, rowCount, target), 8);
   constexpr int kOthers = 6;  // the weight, and the values of a key
   return std::clamp<int64_t>((target.isa().vectorRegisters - kOthers) / rowCount, 1, 8);
 }
@@ -91,6 +111,13 @@ Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& targ
     if ((value & (value - 1)) != 0) check.fail(fmt::format("mr={} kr={}: powers of two are needed", mr, kr));
   check.range("split", split, 0, 1);
   if (tiles > 1 && pack == PackKv) check.fail(fmt::format("tiles={} with pack=kv, which copies one tile", tiles));
+  if (op.a == RoundedTo::BF16 && kr != 1) check.fail(fmt::format("kr={} with a=bf16, whose keys are turned; legal: kr=1", kr));
+  if (op.a == RoundedTo::BF16 && target.isa().arch != "x86_64")
+    check.fail(fmt::format("a=bf16 on {}, which takes small numbers for 0 before it rounds; a=f32 is computed", target.isa().name));
+  bool pairs = op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs;
+  if (dots == DotsBf16 && (!pairs || !hasFeature(target, kPairsFeature)))
+    check.fail(!pairs ? "dots=bf16 without a=bf16 order=pairs; legal: dots=plain"
+                      : fmt::format("dots=bf16 needs {}, which {} lacks; legal: dots=plain", kPairsFeature, target.name));
   return check.finish();
 }
 
@@ -109,18 +136,22 @@ ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) 
   // Scores: a copied tile has a vector of keys for each number of a query; in place a key's own vectors, whose sum is folded.
   double inPlace =
       width * step(1 / together + 1 / static_cast<double>(kr), 2 * together * static_cast<double>(kr)) + vector * std::log2(vector);
-  double scores = pack == PackKv ? width * step(1 / together + 0.5, 4 * together) : inPlace;
-  double atOnce = static_cast<double>(valuesAtOnce(static_cast<int>(mr), target));
+  bool rounded = op.a == RoundedTo::BF16;
+  double scores = pack == PackKv || rounded ? width * step(1 / together + 0.5, 4 * together) : inPlace;
+  double atOnce = static_cast<double>(valuesAtOnce(op, static_cast<int>(mr), target));
   double values = width * step(1 / together + 1 / atOnce, together * atOnce);
-  if (6 * mr > target.isa().vectorRegisters) scores *= 1.5;  // two chains for each of its scores: they spill
+  if (6 * mr > target.isa().vectorRegisters && !rounded) scores *= 1.5;  // two chains for each of its scores: they spill
+  // One instruction for two products; without it numbers are taken out of their words first.
+  if (rounded) scores *= dots == DotsBf16 ? 0.5 : 1.25, values *= dots == DotsBf16 ? 0.5 : 1.25;
   cost.slots = heads * queries * scored / vector * (scores + values + kExp / 2);
   double passes = std::ceil(queries / static_cast<double>(rows));  // over the keys and values of a head
   double bytes = 2 * keys * width * static_cast<double>(bytesOf(op.kvType, 1));
   cost.bytes[levelFor(bytes, target)] = heads * passes * bytes;
-  if (pack == PackKv) {
+  if (pack == PackKv && !rounded) {
     cost.slots += heads * passes * 2 * keys * width / vector * 1.5;  // turned once
     cost.bytes[0] += heads * passes * bytes;
   }
+  if (rounded) cost.slots += heads * passes * (pack == PackKv ? 1 : 1.5) * keys * width / vector * 2;  // keys are turned, values paired
   double segments = split != 0 ? std::ceil(keys / static_cast<double>(kKeySegment)) : 1;
   cost.cycles = overlapped(cost) + kTaskCycles * heads * passes * segments;
   return cost;
@@ -138,7 +169,7 @@ std::vector<std::pair<SizeBound, AttentionSchedule>> AttentionSchedule::sizeClas
   if (!attention.q.any() || !few.validate(op, target)) return {};
   int64_t most = std::max<int64_t>(1, kFewRows / group);
   // One token at a time: as many rows as heads share keys.
-  AttentionSchedule one = forSoManyRows(group);
+  AttentionSchedule one = forSoManyRows(attention, group);
   if (most == 1) return {{{1, 0}, one}};
   if (one == few || !one.validate(op, target)) return {{{most, 0}, few}};
   return {{{1, 0}, one}, {{most, 0}, few}};

@@ -10,12 +10,14 @@ struct AttentionSchedule : ScheduleFamily<AttentionSchedule> {
   static constexpr OpClass kClass = OpClass::Attention;
   static constexpr std::string_view kName = "attention";
   enum Pack : int64_t { PackNone, PackKv };
-  int64_t lanes = 4, rows = 8, mr = 1, kr = 1, tiles = 1, pack = PackNone, split = 0;
+  enum Dots : int64_t { DotsPlain, DotsBf16 };
+  int64_t lanes = 4, rows = 8, mr = 1, kr = 1, tiles = 1, pack = PackNone, split = 0, dots = DotsPlain;
 
   static const std::vector<ScheduleField<AttentionSchedule>>& fields();
   static AttentionSchedule byDefault(const OpDesc& op, const Target& target);
   Result<void> validate(const OpDesc& op, const Target& target) const;
   ScheduleCost cost(const OpDesc& op, const Target& target) const;
+  std::vector<std::string> needs(const OpDesc& op) const;
   bool operator==(const AttentionSchedule&) const = default;
 
   /// Rows up to which keys and values are better read in place.
@@ -26,9 +28,11 @@ struct AttentionSchedule : ScheduleFamily<AttentionSchedule> {
   /// This one for few rows: read in place, many tiles scored ahead, long caches split.
   AttentionSchedule forFewRows() const;
   /// That, where a head's keys meet so many rows only: no more of them together than there are, and more keys in their place.
-  AttentionSchedule forSoManyRows(int64_t rowCount) const;
+  AttentionSchedule forSoManyRows(const AttentionOp& op, int64_t rowCount) const;
   /// Vectors of head_dim that are summed together, for `rowCount` rows in registers.
-  int64_t valuesAtOnce(int rowCount, const Target& target) const;
+  int64_t valuesAtOnce(const AttentionOp& op, int rowCount, const Target& target) const;
+  /// With a=bf16, vectors of sums for `rowCount` rows that fit into registers: of keys scored together, or of head_dim.
+  int64_t pairVectors(const AttentionOp& op, int rowCount, const Target& target) const;
 };
 
 }  // namespace quern

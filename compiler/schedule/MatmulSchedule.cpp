@@ -60,13 +60,8 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
   return all;
 }
 
-static constexpr std::string_view kPairsFeature = "avx512bf16";
-
 /// The feature that dots=vnni needs in vectors of so many lanes.
 static std::string vnniFor(int64_t lanes) { return lanes == 16 ? "avx512vnni" : "avxvnni"; }
-static bool hasFeature(const Target& target, std::string_view feature) {
-  return std::find(target.features.begin(), target.features.end(), feature) != target.features.end();
-}
 
 PairOrder pairOrderFor(const Target& target) {
   return hasFeature(target, kPairsFeature) && !hasFeature(target, "amx-bf16") ? PairOrder::Pairs : PairOrder::Tile32;

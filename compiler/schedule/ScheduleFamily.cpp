@@ -5,6 +5,10 @@
 
 namespace quern {
 
+bool hasFeature(const Target& target, std::string_view feature) {
+  return std::find(target.features.begin(), target.features.end(), feature) != target.features.end();
+}
+
 int64_t streamFor(int64_t stream, const OpDesc& op) {
   TensorSpec out = outputOf(op);
   if (stream <= 0 || std::any_of(out.dims.begin(), out.dims.end(), [](const TensorDim& dim) { return dim.any(); })) return stream;

@@ -46,6 +46,11 @@ struct ScheduleFamily {
   bool operator==(const ScheduleFamily&) const = default;
 };
 
+/// What dots=bf16 needs.
+inline constexpr std::string_view kPairsFeature = "avx512bf16";
+/// Beside its level.
+bool hasFeature(const Target& target, std::string_view feature);
+
 inline constexpr int64_t kMaxTask = int64_t{1} << 40;  ///< elements or rows of one task
 
 /// `stream`, a key of those that write what they do not read: elements of an output from which on it goes past the caches. 0 where no

@@ -4,6 +4,7 @@
 #include "compiler/loops/ir/LoopInterpreter.h"
 #include "compiler/loops/ir/LoopParser.h"
 #include "tests/numeric/AttentionPrompt.h"
+#include "tests/numeric/PairArithmetic.h"
 
 #include <algorithm>
 #include <array>
@@ -51,6 +52,13 @@ private:
   LoopProgram program_;
 };
 
+/// x as bits of bf16.
+std::vector<uint16_t> rounded(std::span<const float> x) {
+  std::vector<uint16_t> bits;
+  for (float each : x) bits.push_back(bfloatOfFloat(each));
+  return bits;
+}
+
 /// A maximum, and the sum and the weighted values below it.
 struct State {
   float highest = kLeast, sum = 0;
@@ -78,10 +86,10 @@ public:
         std::vector<float> scores;
         std::vector<std::span<const float>> values;
         for (int64_t j = tile; j < std::min(tile + order_.tile, end); ++j) {
-          scores.push_back(prompt.op.factor() * dot(query, lineOf(prompt.k, j)));
+          scores.push_back(prompt.op.factor() * dot(prompt.op, query, lineOf(prompt.k, j)));
           values.push_back(lineOf(prompt.v, j));
         }
-        addTile(part, scores, values);
+        addTile(prompt.op, part, scores, values);
       }
       merge(all, part);
     }
@@ -96,7 +104,8 @@ private:
     return fma_ ? std::fma(a, b, c) : product + c;
   }
 
-  float dot(std::span<const float> q, std::span<const float> k) const {
+  float dot(const AttentionOp& op, std::span<const float> q, std::span<const float> k) const {
+    if (op.a == RoundedTo::BF16) return pairsByDefinition(op.order, rounded(q), rounded(k), 0);
     std::vector<float> partial(order_.partials);
     for (size_t d = 0; d < q.size(); ++d) partial[d % partial.size()] = mulAdd(q[d], k[d], partial[d % partial.size()]);
     size_t half = partial.size() / 2;
@@ -105,22 +114,31 @@ private:
     return partial[0];
   }
 
-  void addTile(State& state, const std::vector<float>& scores, const std::vector<std::span<const float>>& values) const {
+  /// Of column d over the keys of a tile.
+  float weighted(const AttentionOp& op, const std::vector<float>& p, const std::vector<std::span<const float>>& values, size_t d) const {
+    std::vector<float> column;
+    for (const auto& each : values) column.push_back(each[d]);
+    if (op.a == RoundedTo::BF16) return pairsByDefinition(op.order, rounded(p), rounded(column), 0);
+    float sum = 0;
+    for (size_t j = 0; j < p.size(); ++j) sum = mulAdd(p[j], column[j], sum);
+    return sum;
+  }
+
+  void addTile(const AttentionOp& op, State& state, const std::vector<float>& scores,
+               const std::vector<std::span<const float>>& values) const {
     float highest = std::max(state.highest, *std::max_element(scores.begin(), scores.end())), factor = decay_(state.highest - highest);
     std::vector<float> below;
     for (float s : scores) below.push_back(s - highest);
-    const std::vector<float> p = decay_(below);
+    std::vector<float> p = decay_(below);
+    if (op.a == RoundedTo::BF16)
+      for (float& each : p) each = floatOfBfloat(bfloatOfFloat(each));
     std::vector<float> fold = p;
     fold.resize(static_cast<size_t>(order_.tile));
     for (size_t half = fold.size() / 2; half > 0; half /= 2)
       for (size_t i = 0; i < half; ++i) fold[i] += fold[i + half];
     state.highest = highest;
     state.sum = mulAdd(state.sum, factor, fold[0]);
-    for (size_t d = 0; d < state.values.size(); ++d) {
-      float sum = 0;
-      for (size_t j = 0; j < p.size(); ++j) sum = mulAdd(p[j], values[j][d], sum);
-      state.values[d] = mulAdd(state.values[d], factor, sum);
-    }
+    for (size_t d = 0; d < state.values.size(); ++d) state.values[d] = mulAdd(state.values[d], factor, weighted(op, p, values, d));
   }
 
   void merge(State& all, const State& part) const {
@@ -157,14 +175,23 @@ std::string wrongRow(const KernelSet& kernel, const Prompt& prompt, const std::v
   return "";
 }
 
-enum class Data { Plain, Steep, Level, Huge };
-constexpr std::array<const char*, 4> kDataNames = {"plain", "steep", "level", "huge"};
+enum class Data { Plain, Steep, Level, Huge, Small };
+constexpr std::array<const char*, 5> kDataNames = {"plain", "steep", "level", "huge", "small"};
 
 /// Plain: weights of the same size. Steep: maxima that move. Level: queries of zero, so that every weight is 1. Huge: weights of 0 and
-/// 1 alone, by what the dots round to.
+/// 1 alone, by what the dots round to. Small: products near 2^-126 and below, of which some count as 0 with a=bf16.
 Prompt promptOf(const std::string& form, Data data) {
   Prompt prompt("heads=2 kv_heads=1 causal=1 " + form, kTokens, kTokens, kSeed);
-  for (float& x : prompt.q) x *= data == Data::Plain ? 1.0f : data == Data::Steep ? 20.0f : data == Data::Level ? 0.0f : 0x1p40f;
+  for (float& x : prompt.q)
+    x *= data == Data::Plain ? 1.0f : data == Data::Steep ? 20.0f : data == Data::Level ? 0.0f : data == Data::Small ? 0x1p-60f : 0x1p40f;
+  if (data == Data::Small) {
+    std::mt19937_64 random(kSeed);
+    for (std::vector<float>* each : {&prompt.k, &prompt.v})
+      for (float& x : *each) {
+        int down = (each == &prompt.k ? 60 : 118) + static_cast<int>(random() % 14);
+        x = floatOfBfloat(bfloatOfFloat(std::ldexp(x, -down)));
+      }
+  }
   if (data != Data::Huge) return prompt;
   // Keys that differ in the order of their components: equal dots, but for rounding.
   std::mt19937_64 random(kSeed);
@@ -203,6 +230,35 @@ TEST_CASE("attention's order is what it is said to be, to the bit") {
   }
   std::cout << cases * static_cast<int64_t>(std::size(kRows)) << " rows of attention as the model has them, seed " << kSeed << "\n";
   CHECK(cases >= 24);
+}
+
+TEST_CASE("attention of bf16 has the bits of its order on every level, by instruction and by fma") {
+  int64_t cases = 0;
+  for (const Target& target : pairTargets()) {
+    KernelLibrary library(target, {});
+    Model model(target);
+    bool widest = target.vectorLanes() == 16;
+    for (const char* order : {"pairs", "tile32"})
+      for (const char* head : widest ? std::vector<const char*>{"7", "40", "64"} : std::vector<const char*>{"40"})
+        for (Data data : {Data::Plain, Data::Steep, Data::Level, Data::Small}) {
+          std::string scale = data == Data::Small ? " scale=3e35" : "";
+          Prompt prompt = promptOf(fmt::format("head_dim={} kv_type=bf16 a=bf16 order={}{}", head, order, scale), data);
+          auto many = library.get(prompt.desc, defaultSchedule(prompt.desc, target));
+          REQUIRE(many);
+          bool instruction = order == std::string("pairs") && !target.features.empty();
+          CHECK(((*many)->info.contract.find("avx512bf16") != std::string::npos) == instruction);
+          auto expected = modelled(prompt, model);
+          for (const KernelSet& kernel : {KernelSet(*many), kernelOf(library, prompt.desc)}) {
+            std::string wrong = wrongRow(kernel, prompt, expected);
+            INFO(text(prompt.desc) << " [" << kernel.info().schedule << "] on " << target.name << ", "
+                                   << kDataNames[static_cast<size_t>(data)] << " data: " << wrong);
+            CHECK(wrong.empty());
+            ++cases;
+          }
+        }
+  }
+  std::cout << cases * static_cast<int64_t>(std::size(kRows)) << " rows of bf16\n";
+  CHECK(cases >= 32);
 }
 
 TEST_CASE("a row that sees one key is its value") {

@@ -2,6 +2,7 @@
 // or alone, any schedule, any number of threads, kernels for few rows, sizes compiled in, caches laid out in several ways.
 #include "compiler/loops/Lower.h"
 #include "tests/numeric/AttentionPrompt.h"
+#include "tests/numeric/PairArithmetic.h"
 
 #include <algorithm>
 #include <cmath>
@@ -28,6 +29,10 @@ const std::vector<Prompt>& prompts() {
       {"heads=2 kv_heads=1 head_dim=40 causal=topleft", 200, kTokens, kSeed + 4},
       {"heads=4 kv_heads=2 head_dim=64", 130, kTokens, kSeed + 5},
       {"heads=3 kv_heads=3 head_dim=7 scale=2", 130, kTokens, kSeed + 6},
+      {"heads=4 kv_heads=2 head_dim=40 causal=1 kv_type=bf16 a=bf16 order=pairs", kTokens, kTokens, kSeed + 7},
+      {"heads=3 kv_heads=1 head_dim=7 causal=1 kv_type=bf16 a=bf16 order=tile32", kTokens, kTokens, kSeed + 8},
+      {"heads=2 kv_heads=1 head_dim=64 causal=topleft kv_type=bf16 a=bf16 order=tile32", 200, kTokens, kSeed + 9},
+      {"heads=2 kv_heads=2 head_dim=21 kv_type=bf16 a=bf16 order=pairs", 130, kTokens, kSeed + 10},
   };
   return all;
 }
@@ -50,10 +55,14 @@ std::vector<float> wholeBits(KernelLibrary& library, const Prompt& prompt) {
   return run(*kernel, prompt, prompt.whole());
 }
 
-/// One level of this machine, the kernels that all tests use, and the reference of each prompt.
+/// One level of this machine, the kernels that all tests use, and the reference of each prompt that the level is for.
 struct LevelRuns {
   explicit LevelRuns(const Target& level) : library(level, {}) {
-    for (const Prompt& prompt : prompts()) whole.push_back(wholeBits(library, prompt));
+    for (const Prompt& prompt : prompts()) whole.push_back(runs(prompt) ? wholeBits(library, prompt) : std::vector<float>());
+  }
+  /// A level with the instruction for pairs is one for them alone.
+  bool runs(const Prompt& prompt) const {
+    return library.target().features.empty() || (prompt.op.a == RoundedTo::BF16 && prompt.op.order == PairOrder::Pairs);
   }
   KernelLibrary library;
   std::vector<std::vector<float>> whole;
@@ -61,7 +70,7 @@ struct LevelRuns {
 std::deque<LevelRuns>& levelRuns() {
   static std::deque<LevelRuns> all;
   if (all.empty())
-    for (const Target& level : runnableLevels()) all.emplace_back(level);
+    for (const Target& level : pairTargets()) all.emplace_back(level);
   return all;
 }
 
@@ -97,11 +106,12 @@ void checkPiece(const KernelSet& kernel, const Prompt& prompt, const std::vector
   ++tally.runs;
 }
 
-/// Keys and values from `poisoned` on are NaN: rows that do not see them keep their bits, those that do are NaN.
+/// Keys and values from `poisoned` on are NaN, or Inf: rows that do not see them keep their bits, those that do are NaN.
 void checkFuture(const KernelSet& kernel, const Prompt& prompt, const std::vector<float>& expected, const Piece& piece, int64_t poisoned,
                  size_t turn, Tally& tally) {
-  INFO(text(piece) << ", NaN from key " << poisoned << " on, " << text(placementOf(turn)));
-  std::vector<float> got = run(kernel, prompt, piece, placementOf(turn), nullptr, poisoned);
+  bool infinite = tally.poisoned % 2 == 1;
+  INFO(text(piece) << (infinite ? ", Inf" : ", NaN") << " from key " << poisoned << " on, " << text(placementOf(turn)));
+  std::vector<float> got = run(kernel, prompt, piece, placementOf(turn), nullptr, poisoned, infinite);
   int64_t row = prompt.op.heads.value * prompt.op.headDim.value, clean = std::clamp(poisoned, piece.begin, piece.end) - piece.begin;
   Piece before{piece.begin, piece.begin + clean, piece.kv};
   std::string wrong = differing(prompt.rowsOf(expected, before), std::span(got).first(static_cast<size_t>(clean * row)));
@@ -164,7 +174,8 @@ TEST_CASE("any schedule gives any rows of a prompt the bits they have in the who
     std::mt19937_64 random(kSeed);
     bool widest = &level == &levelRuns().back();
     for (size_t i = 0; i < prompts().size(); ++i)
-      checkDrawn(level.library, prompts()[i], level.whole[i], widest ? perPrompt : perPrompt / 2, random, pools, tally);
+      if (level.runs(prompts()[i]))
+        checkDrawn(level.library, prompts()[i], level.whole[i], widest ? perPrompt : perPrompt / 2, random, pools, tally);
   }
   std::cout << tally.runs << " pieces and " << tally.poisoned << " with NaN ahead, on " << tally.kernels << " kernels, seed " << kSeed
             << "\n";
@@ -180,6 +191,7 @@ TEST_CASE("levels with fma give the same bits") {
     for (size_t i = 0; i < prompts().size(); ++i) {
       INFO(text(prompts()[i].desc) << " on " << level.library.target().level);
       CHECK(std::none_of(level.whole[i].begin(), level.whole[i].end(), [](float x) { return std::isnan(x) || x == 0; }));
+      if (!level.runs(prompts()[i])) continue;
       if (!level.library.target().isa().fma) continue;
       if (first == nullptr) first = &level;
       CHECK(differing(first->whole[i], level.whole[i]) == "");
@@ -193,7 +205,7 @@ TEST_CASE("a prompt in chunks or token by token, while the cache grows, has the 
   for (LevelRuns& level : levelRuns())
     for (size_t i = 0; i < prompts().size(); ++i) {
       const Prompt& prompt = prompts()[i];
-      if (prompt.op.causal != Causal::LastRowSeesAll) continue;
+      if (prompt.op.causal != Causal::LastRowSeesAll || !level.runs(prompt)) continue;
       KernelSet kernel = kernelOf(level.library, prompt.desc);
       for (int64_t rows : {1, 3, 64, 100}) {
         // Token by token costs a call each: one op all the way, the others where the second segment begins.
@@ -217,6 +229,7 @@ TEST_CASE("kernels for few rows, and with sizes compiled in, give the bits of th
   for (LevelRuns& level : levelRuns())
     for (size_t i = 0; i < prompts().size(); ++i) {
       const Prompt& prompt = prompts()[i];
+      if (!level.runs(prompt)) continue;
       INFO(text(prompt.desc) << " on " << level.library.target().level);
       KernelSet kernel = kernelOf(level.library, prompt.desc);
       REQUIRE_FALSE(kernel.sized.empty());

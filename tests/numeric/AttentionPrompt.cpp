@@ -1,12 +1,16 @@
 // tests/numeric/AttentionPrompt.cpp — see AttentionPrompt.h.
 #include "tests/numeric/AttentionPrompt.h"
 
+#include "compiler/base/Half.h"
+
 #include <algorithm>
+#include <limits>
 
 namespace quern {
 
 /// A signalling NaN: one that is read, or left, or written over shows.
 static constexpr int32_t kUntouched = 0x7fa00001;
+static constexpr uint16_t kUntouchedHalf = 0x7fa1;
 
 std::string text(const Placement& placement) {
   return fmt::format("{}, {} spare, flush with the {}", placement.headMajor ? "head-major" : "token-major", placement.spare,
@@ -28,6 +32,9 @@ Prompt::Prompt(const std::string& form, int64_t queryCount, int64_t tokenCount, 
   fill(q, queries * op.heads.value * op.headDim.value);
   fill(k, tokens * op.kvHeads.value * op.headDim.value);
   fill(v, tokens * op.kvHeads.value * op.headDim.value);
+  if (op.kvType != ElementType::BF16) return;
+  for (std::vector<float>* each : {&k, &v})
+    for (float& x : *each) x = floatOfBfloat(bfloatOfFloat(x));
 }
 
 std::span<const float> Prompt::rowsOf(const std::vector<float>& all, const Piece& piece) const {
@@ -57,22 +64,40 @@ static Rows cacheRows(const AttentionOp& op, int64_t capacity, const Placement& 
   return {capacity, heads, width, width, (capacity + placement.spare) * width};
 }
 
+static GuardedArray emptyCache(const AttentionOp& op, const Rows& rows, Flush flush) {
+  if (op.kvType != ElementType::BF16) return untouched(rows, flush);
+  GuardedArray array(static_cast<size_t>(rows.elements()) * 2, flush);
+  std::fill_n(static_cast<uint16_t*>(array.data()), rows.elements(), kUntouchedHalf);
+  return array;
+}
+
 Cache::Cache(const Prompt& prompt, int64_t capacity, const Placement& placement)
     : prompt_(prompt),
       rows_(cacheRows(prompt.op, capacity, placement)),
-      k_(untouched(rows_, placement.flush)),
-      v_(untouched(rows_, placement.flush)) {}
+      k_(emptyCache(prompt.op, rows_, placement.flush)),
+      v_(emptyCache(prompt.op, rows_, placement.flush)) {}
+
+void Cache::put(const std::vector<float>& dense, const GuardedArray& to, int64_t begin, int64_t end) const {
+  if (!half()) return copyRows(dense.data(), rows_, to, begin, end);
+  for (int64_t t = begin; t < end; ++t)
+    for (int64_t h = 0; h < rows_.heads; ++h)
+      std::transform(dense.data() + (t * rows_.heads + h) * rows_.width, dense.data() + (t * rows_.heads + h + 1) * rows_.width,
+                     static_cast<uint16_t*>(to.data()) + rows_.at(t, h), bfloatOfFloat);
+}
 
 void Cache::grow(int64_t end) {
-  copyRows(prompt_.k.data(), rows_, k_, filled_, end);
-  copyRows(prompt_.v.data(), rows_, v_, filled_, end);
+  put(prompt_.k, k_, filled_, end);
+  put(prompt_.v, v_, filled_, end);
   filled_ = std::max(filled_, end);
 }
 
-void Cache::poison(int64_t begin) {
+void Cache::poison(int64_t begin, bool infinite) {
+  constexpr uint16_t kInfHalf = 0x7f80;
   for (int64_t t = begin; t < filled_; ++t)
     for (int64_t h = 0; h < rows_.heads; ++h)
-      for (const GuardedArray* array : {&k_, &v_}) std::fill_n(array->i32() + rows_.at(t, h), rows_.width, kUntouched);
+      for (const GuardedArray* array : {&k_, &v_})
+        if (half()) std::fill_n(static_cast<uint16_t*>(array->data()) + rows_.at(t, h), rows_.width, infinite ? kInfHalf : kUntouchedHalf);
+        else std::fill_n(array->i32() + rows_.at(t, h), rows_.width, infinite ? kInfHalf << 16 : kUntouched);
 }
 
 std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement,
@@ -102,10 +127,10 @@ std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piec
 }
 
 std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement, ThreadPool* pool,
-                       int64_t poisoned) {
+                       int64_t poisoned, bool infinite) {
   Cache cache(prompt, piece.kv, placement);
   cache.grow(piece.kv);
-  if (poisoned >= 0) cache.poison(poisoned);
+  if (poisoned >= 0) cache.poison(poisoned, infinite);
   return run(kernel, prompt, piece, cache, placement, pool);
 }
 

@@ -31,7 +31,8 @@ struct Rows {
   int64_t at(int64_t token, int64_t head) const { return token * tokenStride + head * headStride; }
 };
 
-/// Plain data for an attention with q=* kv=*: the first `queries` rows of a prompt of `tokens`.
+/// Plain data for an attention with q=* kv=*: the first `queries` rows of a prompt of `tokens`. What is drawn for keys and values of bf16
+/// is rounded; so must be what is put in its place.
 struct Prompt {
   Prompt(const std::string& form, int64_t queries, int64_t tokens, uint64_t seed);
 
@@ -48,19 +49,22 @@ struct Prompt {
   DimValues dims(const Piece& piece) const { return {{"q", piece.end - piece.begin}, {"kv", piece.kv}}; }
 };
 
-/// K and V of a prompt, which grow; NaN wherever there is no key yet.
+/// K and V of a prompt, f32 or bf16, which grow; NaN wherever there is no key yet.
 class Cache {
 public:
   Cache(const Prompt& prompt, int64_t capacity, const Placement& placement);
 
   /// Takes in the keys up to `end`.
   void grow(int64_t end);
-  /// NaN for the keys and values from `begin` on.
-  void poison(int64_t begin);
+  /// NaN, or Inf, for the keys and values from `begin` on.
+  void poison(int64_t begin, bool infinite = false);
   Operand keys() const { return {k_.data(), {rows_.tokenStride, rows_.headStride}}; }
   Operand values() const { return {v_.data(), {rows_.tokenStride, rows_.headStride}}; }
 
 private:
+  void put(const std::vector<float>& dense, const GuardedArray& to, int64_t begin, int64_t end) const;
+  bool half() const { return prompt_.op.kvType == ElementType::BF16; }
+
   const Prompt& prompt_;
   Rows rows_;
   GuardedArray k_, v_;
@@ -70,9 +74,9 @@ private:
 /// Dense rows of the output. What lies between the rows of the output must stay as it was.
 std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement,
                        ThreadPool* pool = nullptr);
-/// On a cache of just the keys of the piece; from `poisoned` on they are NaN.
+/// On a cache of just the keys of the piece; from `poisoned` on they are NaN, or Inf.
 std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piece& piece, const Placement& placement = {},
-                       ThreadPool* pool = nullptr, int64_t poisoned = -1);
+                       ThreadPool* pool = nullptr, int64_t poisoned = -1, bool infinite = false);
 
 /// A legal schedule out of all keys and many values of each.
 Schedule drawnSchedule(const OpDesc& desc, const Target& level, std::mt19937_64& random);

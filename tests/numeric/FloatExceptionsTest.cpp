@@ -64,6 +64,8 @@ const char* const kProducts[] = {
     "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1",
     "attention heads=2 head_dim=64 q=* kv=*",
     "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 kv_type=f16",
+    "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=pairs",
+    "attention heads=2 head_dim=64 q=* kv=* kv_type=bf16 a=bf16 order=tile32",
     "matmul m=* n=* k=*",
     "matmul m=* n=37 k=19 const=b ep=bias+gelu_tanh+residual",
     "matmul m=* n=* k=* tb=1 ep=bias+silu",

@@ -54,6 +54,8 @@ const char* const kOps[] = {
     "cast x=3x*x7 from=f16",
     "cast x=3x*x7 to=bf16",
     "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 kv_type=bf16",
+    "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=pairs",
+    "attention heads=2 head_dim=37 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=tile32",
 };
 
 /// NaNs are equal to each other; everything else bit by bit.
@@ -130,7 +132,9 @@ TEST_CASE("attention's schedules mean the same in the interpreter") {
 /// a=bf16 is for CPUs that can take small numbers for 0 as its orders say: after rounding.
 static bool isFor(const OpDesc& desc, const Target& target) {
   const auto* matmul = std::get_if<MatmulOp>(&desc);
-  return matmul == nullptr || matmul->a != RoundedTo::BF16 || target.isa().arch == "x86_64";
+  const auto* attention = std::get_if<AttentionOp>(&desc);
+  bool pairs = (matmul != nullptr && matmul->a == RoundedTo::BF16) || (attention != nullptr && attention->a == RoundedTo::BF16);
+  return !pairs || target.isa().arch == "x86_64";
 }
 
 TEST_CASE("programs print, parse and print the same, and mean the same") {
@@ -166,9 +170,10 @@ TEST_CASE("schedules of one order give the same bits") {
   int compared = 0;
   for (const Target& target : runnableLevels()) {
     KernelLibrary library(target, {});
-    for (const char* given : {"matmul m=* n=45 k=70 const=b ep=bias+relu", "matmul m=* n=* k=*", "softmax x=*x*", "layernorm x=*x70",
-                              "reduce x=*x* axis=1 f=sum", "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=1",
-                              "map expr=\"gelu_tanh(a) * b\" a=*x* b=*"}) {
+    for (const char* given :
+         {"matmul m=* n=45 k=70 const=b ep=bias+relu", "matmul m=* n=* k=*", "softmax x=*x*", "layernorm x=*x70",
+          "reduce x=*x* axis=1 f=sum", "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=1",
+          "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=1 kv_type=bf16 a=bf16", "map expr=\"gelu_tanh(a) * b\" a=*x* b=*"}) {
       OpDesc desc = op(given);
       DimValues dims = someSizes(desc, 3);
       CheckRun run{InputData::ZeroMean, 5, Flush::End, 0};

@@ -110,6 +110,8 @@ const std::vector<Family>& families() {
       {"transpose x=*x*", {{"d0", 33}, {"d1", 19}}, false},
       {"transpose x=*x*x* perm=1,0,2", {{"d0", 5}, {"d1", 7}, {"d2", 19}}, false},
       {"attention heads=4 kv_heads=2 head_dim=40 q=* kv=* causal=1", {{"q", 7}, {"kv", 33}}, true},
+      {"attention heads=4 kv_heads=2 head_dim=40 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=pairs", {{"q", 7}, {"kv", 33}}, true},
+      {"attention heads=2 head_dim=40 q=* kv=* kv_type=bf16 a=bf16 order=tile32", {{"q", 7}, {"kv", 33}}, true},
   };
   return all;
 }

@@ -1,63 +1,22 @@
 // tests/numeric/PairProductsTest.cpp — a=bf16: the two orders have the bits that hardware was recorded with, those of their definition, and
 // the same on every level, by instruction and by fma, for any rows, schedule and thread count.
-#include "compiler/base/Half.h"
 #include "compiler/loops/ir/LoopInterpreter.h"
 #include "compiler/loops/ir/LoopParser.h"
 #include "compiler/loops/ir/LoopVerifier.h"
 #include "tests/Folders.h"
 #include "tests/numeric/FloatKernels.h"
 #include "tests/numeric/KernelRuns.h"
+#include "tests/numeric/PairArithmetic.h"
 
 #include <bit>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
-#include <immintrin.h>
 #include <iostream>
 
 using namespace quern;
 
 namespace {
-
-/// Numbers below 2^-126 in size are 0 while this lives, as in the instructions.
-class Flushing {
-public:
-  Flushing() : before_(_mm_getcsr()) { _mm_setcsr(0x9FC0); }
-  Flushing(const Flushing&) = delete;
-  ~Flushing() { _mm_setcsr(before_); }
-
-private:
-  unsigned before_;
-};
-
-/// Not to be moved to where nothing is flushed.
-[[gnu::noinline]] float flushedFma(float a, float b, float c) { return std::fmaf(a, b, c); }
-[[gnu::noinline]] float flushedSum(float a, float b) { return std::fmaf(a, 1.0F, b); }
-
-uint16_t roundedBits(float x) {
-  uint32_t bits = std::bit_cast<uint32_t>(x);
-  if ((bits & 0x7fffffff) > 0x7f800000) return static_cast<uint16_t>((bits >> 16) | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
-/// One output, as op/MatmulOp.h has it: from `c`, over k numbers of both.
-float byDefinition(PairOrder order, const std::vector<uint16_t>& a, const std::vector<uint16_t>& b, float c) {
-  Flushing flushing;
-  auto at = [](const std::vector<uint16_t>& of, size_t i) { return i < of.size() ? floatOfBfloat(of[i]) : 0.0F; };
-  if (order == PairOrder::Pairs) {
-    for (size_t k = 0; k < a.size(); k += 2) c = flushedFma(at(a, k), at(b, k), flushedFma(at(a, k + 1), at(b, k + 1), c));
-    return c;
-  }
-  for (size_t first = 0; first < a.size(); first += 32) {
-    float even = 0, odd = 0;
-    for (size_t k = first; k < first + 32; k += 2) {
-      even = flushedFma(at(a, k), at(b, k), even);
-      odd = flushedFma(at(a, k + 1), at(b, k + 1), odd);
-    }
-    c = flushedSum(c, flushedSum(even, odd));
-  }
-  return c;
-}
 
 std::string recorded(const char* name) {
   std::string path = sharedFile(std::string("vectors/") + name);
@@ -67,8 +26,6 @@ std::string recorded(const char* name) {
 }
 
 bool sameNumber(float a, float b) { return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, 4) == 0; }
-
-std::vector<Target> pairTargets() { return levelsAnd({"pairs level=x86-64-v4 features=avx512bf16"}); }
 
 }  // namespace
 
@@ -177,7 +134,7 @@ TEST_CASE("products of bf16 have the bits of their order on every level") {
         bool columns = std::get<MatmulOp>(desc).tb;
         std::vector<uint16_t> b(static_cast<size_t>(n * k));
         auto some = [&] { return drawn(InputData::ZeroMean, random) * std::ldexp(1.0F, -static_cast<int>(random() % 130)); };
-        for (uint16_t& each : b) each = roundedBits(some());
+        for (uint16_t& each : b) each = bfloatOfFloat(some());
         // Half way between two of bf16: the even one.
         auto tie = [&] { return std::bit_cast<float>((std::bit_cast<uint32_t>(some()) & 0xffff0000) | 0x8000); };
         for (int64_t m : {1, 2, 5, 17}) {
@@ -187,10 +144,10 @@ TEST_CASE("products of bf16 have the bits of their order on every level") {
             for (int64_t j = 0; j < n; ++j) {
               std::vector<uint16_t> x, y;
               for (int64_t kk = 0; kk < k; ++kk) {
-                x.push_back(roundedBits(a[static_cast<size_t>(i * k + kk)]));
+                x.push_back(bfloatOfFloat(a[static_cast<size_t>(i * k + kk)]));
                 y.push_back(b[static_cast<size_t>(columns ? j * k + kk : kk * n + j)]);
               }
-              expected.push_back(byDefinition(order, x, y, 0));
+              expected.push_back(pairsByDefinition(order, x, y, 0));
             }
           compared += compareProducts(kernels, {m, n, k, a, b.data(), expected}, runner);
         }

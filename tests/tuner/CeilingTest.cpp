@@ -97,6 +97,9 @@ TEST_CASE("the least time of a call is what no kernel can do without") {
   CHECK(leastNs(op("matmul m=64 n=64 k=64 ep=gelu_tanh"), core()) == Approx(kLeast));
   // Causal: only the pairs that are seen; what a softmax does not look at is not read.
   CHECK(leastNs(op("attention heads=1 kv_heads=1 head_dim=64 q=128 kv=128 causal=1"), core()) == Approx(4 * 64 * 128 * 129 / 2 / 100.0));
+  // Products of bf16 may be two in an instruction: only what is written counts.
+  OpDesc rounded = op("attention heads=1 kv_heads=1 head_dim=64 q=128 kv=128 causal=1 kv_type=bf16 a=bf16 order=pairs");
+  CHECK(leastNs(rounded, core()) == Approx(4 * 64 * 128 / 300.0));
   CHECK(leastNs(op("softmax x=100x100 causal=1"), core()) == Approx(4 * 10000 / 300.0));
 }
 

@@ -5,6 +5,8 @@
 #include "compiler/loops/ir/LoopVerifier.h"
 #include "tests/Support.h"
 
+#include <fmt/format.h>
+
 using namespace quern;
 
 namespace {
@@ -77,6 +79,9 @@ TEST_CASE("loop programs that are refused") {
       {program("store out[t] = lookup(1i; 1f, 2f)"), "2 entries; 16 or 32 are needed"},
       {program("store out[t] = dot4(1i, x[t, 0]:4, x[t, 0]:4)"), "i8 or u8, and i8 are needed"},
       {program("store out[t] = (x[t, 0]:i8 + x[t, 0]:i8)"), "f32 is loaded as f32"},
+      {program("let w = x[t, 0]:2 as i32\nstore out[t] = 1f"), "is stored as f32"},
+      {program("let w = h[0]:2 as f32\nstore out[t] = 1f", "buffer h : bf16 in [8] strides [1]\n"), "is stored as bf16"},
+      {program("let w = h[0]:2 as u16\nstore out[t] = 1f", "buffer h : bf16 in [8] strides [1]\n"), "is stored as bf16"},
       {program("store out[t] = f32(true(1i))"), "is no function"},
       {program("stream out[t] = 1f"), "a stream needs a whole vector of 16, 32 or 64 bytes"},
       {program("stream out[t] = x[t, 0]:32"), "a stream needs a whole vector of 16, 32 or 64 bytes"},
@@ -106,6 +111,15 @@ TEST_CASE("a trial finds what leaves its buffers") {
   CHECK(found(program("stream out[t] = x[t, 0]:8")).find("8 lanes at [0] are outside out[3]") != std::string::npos);
   CHECK(found(program("prefetch_l2 x[(t + 100), to_line(x[(t - 9), 100])]\nstore out[t] = 1f")) == "");  // touch nothing
   CHECK(found(program("store out[(to_line(out[t]) - to_line(out[(t + 16)]))] = 1f")) == "");             // 16 elements are a line
+  // Words of two numbers of 16 bits.
+  auto words = [](const char* at) {
+    return fmt::format(
+        "loops \"words\"\nisa x86-64-v3\ndim m\nbuffer x : bf16 in [m, 8] strides [8, 1]\nbuffer out : f32 out [m] strides [1]\n"
+        "phase t tasks m {{ store out[t] = bits_f32(x[t, {}] as i32) }}\n",
+        at);
+  };
+  CHECK(found(words("6")) == "");
+  CHECK(found(words("7")).find("outside x[3, 8]") != std::string::npos);
   CHECK(found(program("store out[(t / 0)] = 1f")).find("divided by zero") != std::string::npos);
   CHECK(found(program("store out[(t % (m - 3))] = 1f")).find("divided by zero") != std::string::npos);
   CHECK(found(program("store s[0] = 1f", "buffer s : f32 thread [(m * 1099511627776)] strides [1]\n")).find("scratch s has more") !=

@@ -31,6 +31,7 @@ static const char* const kOps[] = {
     "embedding t=* v=256 d=128",
     "transpose x=3x4x5 perm=2,0,1",
     "attention heads=8 kv_heads=2 head_dim=64 q=* kv=* causal=topleft scale=0.5",
+    "attention heads=8 kv_heads=2 head_dim=64 q=* kv=* kv_type=bf16 a=bf16 order=tile32",
 };
 
 TEST_CASE("op text goes both ways") {

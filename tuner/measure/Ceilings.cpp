@@ -208,12 +208,18 @@ static double productFlops(const OpDesc& op) {
   return attention->flops() * each / (each + 5);
 }
 
+/// What the op's products round their left operand to, and the order of those of bf16.
+static std::pair<RoundedTo, PairOrder> roundingOf(const OpDesc& op) {
+  if (const auto* matmul = std::get_if<MatmulOp>(&op)) return {matmul->a, matmul->order};
+  if (const auto* attention = std::get_if<AttentionOp>(&op)) return {attention->a, attention->order};
+  return {RoundedTo::F32, PairOrder::Tile32};
+}
+
 /// Operations a second that products of the op's kind reach at most; 0: not measured.
 static double productRate(const OpDesc& op, const Ceilings& ceilings) {
-  const auto* matmul = std::get_if<MatmulOp>(&op);
-  if (matmul != nullptr && matmul->a == RoundedTo::Q8) return ceilings.dotGops;
-  bool pairs = matmul != nullptr && matmul->a == RoundedTo::BF16 && matmul->order == PairOrder::Pairs;
-  return pairs && ceilings.pairGflops > 0 ? ceilings.pairGflops : ceilings.fmaGflops;
+  auto [a, order] = roundingOf(op);
+  if (a == RoundedTo::Q8) return ceilings.dotGops;
+  return a == RoundedTo::BF16 && order == PairOrder::Pairs && ceilings.pairGflops > 0 ? ceilings.pairGflops : ceilings.fmaGflops;
 }
 
 double leastNs(const OpDesc& op, const Ceilings& core) {
@@ -225,8 +231,7 @@ double leastNs(const OpDesc& op, const Ceilings& core) {
   OpClass cls = classOf(op);
   bool all = cls == OpClass::Contraction || cls == OpClass::Pointwise;
   double read = all ? minBytesOf(op) - written : 0;
-  const auto* matmul = std::get_if<MatmulOp>(&op);
-  bool floats = matmul == nullptr || matmul->a == RoundedTo::F32;  // only these rates are measured here
+  bool floats = roundingOf(op).first == RoundedTo::F32;  // only these rates are measured here
   return std::max(floats ? productFlops(op) / core.fmaGflops : 0, std::max(read, written) / (kLoads * core.readGBs[0]));
 }
 

@@ -175,7 +175,7 @@ Value LoopBuilder::load(const BufferRef& buffer, std::span<const Value> index, i
 }
 
 Value LoopBuilder::loadAs(Scalar stored, const BufferRef& buffer, std::span<const Value> index, int lanes) const {
-  QUERN_CHECK(buffer.element == Scalar::U8);
+  QUERN_CHECK(mayBeReadAs(buffer.element, stored));
   LoopExpr expr = node(LoopExpr::Kind::Load, {valueOf(stored), lanes}, exprsOf(index));
   expr.id = buffer.id;
   expr.stored = stored;

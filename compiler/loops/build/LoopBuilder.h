@@ -53,7 +53,7 @@ public:
   Value load(const BufferRef& buffer, Index index, int lanes = 1, const Value* mask = nullptr) const {
     return load(buffer, std::span(index.begin(), index.size()), lanes, mask);
   }
-  /// From a buffer of bytes: `lanes` of what `stored` says, from the byte that the last index names.
+  /// `lanes` of what `stored` says, from the element of the buffer (of bytes; of two bytes for i32) that the last index names.
   Value loadAs(Scalar stored, const BufferRef& buffer, std::span<const Value> index, int lanes) const;
   void store(const BufferRef& buffer, std::span<const Value> index, const Value& value, const Value* mask = nullptr);
   void store(const BufferRef& buffer, Index index, const Value& value, const Value* mask = nullptr) {

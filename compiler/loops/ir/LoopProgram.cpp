@@ -31,6 +31,9 @@ constexpr std::array<ScalarRow, 11> kScalars = {{{"bool", 0, Scalar::Bool},
 
 std::string_view text(Scalar scalar) { return kScalars[static_cast<size_t>(scalar)].name; }
 int bytesOf(Scalar scalar) { return kScalars[static_cast<size_t>(scalar)].bytes; }
+bool mayBeReadAs(Scalar held, Scalar stored) {
+  return stored == held || held == Scalar::U8 || (bytesOf(held) == 2 && stored == Scalar::I32);
+}
 Scalar valueOf(Scalar stored) { return kScalars[static_cast<size_t>(stored)].loaded; }
 
 std::optional<Scalar> scalarNamed(std::string_view name) {

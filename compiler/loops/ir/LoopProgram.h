@@ -64,7 +64,8 @@ struct LoopExpr {
     Var,     ///< id: a dimension, stride, task, loop or let variable
     Load,    ///< buffer id at args (one index per dimension); lanes > 1: consecutive along the last. `masked`: the
              ///< last arg is a mask, lanes that are off read nothing and give 0. From a buffer of u8, `stored` may be
-             ///< anything: the last index is then where it begins, in bytes. The type is valueOf(stored) or `stored` itself
+             ///< anything, from one of two bytes an element i32: the last index is then where it begins, in the buffer's
+             ///< elements. The type is valueOf(stored) or `stored` itself
     RegGet,  ///< register array id at args, which are constant once unrolled loops are
     ToLine,  ///< i64: elements from buffer id at args to the next 64 bytes' beginning, 0 where one is; reads nothing
     Op,      ///< op of args
@@ -155,6 +156,8 @@ int bytesOf(Scalar scalar);
 /// What a load gives that asks for no type: u8, u16, f16 and bf16 as an i32 with zeros in front, i8 and i16 with their sign, others as they
 /// are. A store of such an i32 keeps its low part.
 Scalar valueOf(Scalar stored);
+/// Whether a load from a buffer of `held` may have another `stored`.
+bool mayBeReadAs(Scalar held, Scalar stored);
 std::string_view nameOf(LoopOp op);
 
 /// The value of an integer constant, nullptr for anything else.

@@ -134,7 +134,7 @@ private:
         return;
       case LoopExpr::Kind::Load:
         access(e.id, e.args, 0, e.args.size() - (e.masked ? 1 : 0), "load");
-        if (Scalar held = program_.buffers[static_cast<size_t>(e.id)].element; e.stored != held && held != Scalar::U8)
+        if (Scalar held = program_.buffers[static_cast<size_t>(e.id)].element; !mayBeReadAs(held, e.stored))
           wrong(ref, fmt::format("is stored as {}", text(held)));
         if (e.type.scalar != valueOf(e.stored) && e.type.scalar != e.stored)
           wrong(ref, fmt::format("{} is loaded as {}", text(e.stored), text(LoopType{valueOf(e.stored), e.type.lanes})));

@@ -129,7 +129,13 @@ private:
       Value segment = segments.isConstant(1) ? Value(0) : b_.let("part", task % segments);
       Value which = segments.isConstant(1) ? task : b_.let("block", task / segments);
       Value row0 = b_.let("row0", which % blocks * s_.rows);
-      body({b_.let("g", which / blocks), row0, b_.let("rows", minOf(s_.rows, rows_ - row0))}, segment);
+      Block block{b_.let("g", which / blocks), row0, b_.let("rows", minOf(s_.rows, rows_ - row0))};
+      if (tile_.roundsQueries())
+        b_.loop("r", 0, block.rows, 1, [&](const Value& r) {
+          RowPlace row = placeOf(block, r);
+          tile_.takeQuery(r, row.query, row.head);
+        });
+      body(block, segment);
     });
   }
 
@@ -141,7 +147,7 @@ private:
     b_.loop("chunk", begin, end, s_.tiles * kKeyTile, [&](const Value& chunk) {
       auto eachTile = [&](const std::function<void(const Value&)>& body) {
         b_.loop("tile", chunk, s_.tiles == 1 ? chunk + 1 : minOf(chunk + s_.tiles * kKeyTile, end), kKeyTile, [&](const Value& tile0) {
-          tile_.at(block.kvHead, tile0, s_.tiles == 1 ? Value(0) : b_.let("slot", (tile0 - chunk) / kKeyTile));
+          tile_.at({block.kvHead, tile0, s_.tiles == 1 ? Value(0) : b_.let("slot", (tile0 - chunk) / kKeyTile)});
           body(b_.let("keys", minOf(end - tile0, kKeyTile)));
         });
       };

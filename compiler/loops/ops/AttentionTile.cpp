@@ -25,7 +25,8 @@ AttentionTile::AttentionTile(OpBuild& build, const AttentionOp& op, const Attent
   };
   scores_ = scratch("scores", {schedule.tiles, schedule.rows, kKeyTile});
   factors_ = scratch("factors", {schedule.tiles, schedule.rows});
-  if (schedule.pack == AttentionSchedule::PackKv) copy_ = scratch("tile_copy", {kKeyTile * op.headDim.value});
+  if (op.a == RoundedTo::BF16) pairs_.emplace(build, op, schedule, keys, values);
+  else if (schedule.pack == AttentionSchedule::PackKv) copy_ = scratch("tile_copy", {kKeyTile * op.headDim.value});
   else partials_ = scratch("partials", {schedule.lanes, kDotPartials});
 }
 
@@ -51,14 +52,9 @@ void AttentionTile::clear(const AttentionState& state, const Value& rows) {
 
 static Value decayFrom(const Value& x, const Value& top) { return unary(LoopOp::Decay, x - top); }
 
-void AttentionTile::at(const Value& kvHead, const Value& tile0, const Value& slot) {
-  kvHead_ = kvHead;
-  tile0_ = tile0;
-  slot_ = slot;
-}
-
 void AttentionTile::takeKeys(const Value& count) {
   LoopBuilder& b = build_.b;
+  if (pairs_) return pairs_->takeKeys(at_, count);
   if (s_.pack == AttentionSchedule::PackNone) return;
   int64_t width = op_.headDim.value, whole = width / lanes_ * lanes_;
   b.loop("c", 0, count, lanes_, [&](const Value& c) {
@@ -72,8 +68,8 @@ void AttentionTile::turn(const Value& c, const Value& count, const Value& d, int
   Value mask = maskOf(columns, lanes_);
   std::vector<Value> rows;
   for (int r = 0; r < lanes_; ++r) {
-    Value key = b.let("key", tile0_ + minOf(c + r, count - 1));  // the last again where there are no more
-    rows.push_back(b.let("row", loadFloats(build_, keys, {key, kvHead_, d}, lanes_, columns < lanes_ ? &mask : nullptr)));
+    Value key = b.let("key", at_.tile0 + minOf(c + r, count - 1));  // the last again where there are no more
+    rows.push_back(b.let("row", loadFloats(build_, keys, {key, at_.kvHead, d}, lanes_, columns < lanes_ ? &mask : nullptr)));
   }
   rows = transposed(b, std::move(rows));
   for (int r = 0; r < columns; ++r) b.store(copy_, {(d + r) * kKeyTile + c}, rows[static_cast<size_t>(r)]);
@@ -81,35 +77,37 @@ void AttentionTile::turn(const Value& c, const Value& count, const Value& d, int
 
 void AttentionTile::takeValues(const Value& count) {
   LoopBuilder& b = build_.b;
+  if (pairs_) return pairs_->takeValues(at_, count);
   if (s_.pack == AttentionSchedule::PackNone) return;
   b.loop("j", 0, count, 1, [&](const Value& j) {
     columns([&](const Value& at, int lanes, const Value* mask) {
-      b.store(copy_, {j * op_.headDim.value + at}, loadFloats(build_, values, {tile0_ + j, kvHead_, at}, lanes, mask), mask);
+      b.store(copy_, {j * op_.headDim.value + at}, loadFloats(build_, values, {at_.tile0 + j, at_.kvHead, at}, lanes, mask), mask);
     });
   });
 }
 
 void AttentionTile::askFor(const BufferRef& from, const Value& tile0, const AttentionRows& rows) {
   if (s_.pack == AttentionSchedule::PackNone) return;
-  constexpr int64_t kLine = 16;
+  const int64_t line = pairs_ ? 32 : 16;
   int64_t each = (kKeyTile + s_.rows - 1) / s_.rows;
   for (int64_t i = 0; i < rows.count * each; ++i)
-    for (int64_t d = 0; d < op_.headDim.value; d += kLine)
-      build_.b.prefetch(from, std::array<Value, 3>{tile0 + rows.place * each + i, kvHead_, d});
+    for (int64_t d = 0; d < op_.headDim.value; d += line)
+      build_.b.prefetch(from, std::array<Value, 3>{tile0 + rows.place * each + i, at_.kvHead, d});
 }
 
 std::vector<Value> AttentionTile::countsOf(const AttentionRows& rows) {
   std::vector<Value> counts;
-  for (const Value& limit : rows.limit) counts.push_back(build_.b.let("count", maxOf(minOf(limit - tile0_, kKeyTile), 0)));
+  for (const Value& limit : rows.limit) counts.push_back(build_.b.let("count", maxOf(minOf(limit - at_.tile0, kKeyTile), 0)));
   return counts;
 }
 
 void AttentionTile::score(const AttentionState& state, const AttentionRows& rows) {
   LoopBuilder& b = build_.b;
-  askFor(values, tile0_, rows);
+  askFor(values, at_.tile0, rows);
   std::vector<Value> counts = countsOf(rows);
   b.when(lessThan(0, counts.back()), [&] {
-    if (s_.pack == AttentionSchedule::PackNone) scoreInPlace(rows, counts.back());
+    if (pairs_) pairs_->score(at_, rows, counts.back(), scores_);
+    else if (s_.pack == AttentionSchedule::PackNone) scoreInPlace(rows, counts.back());
     else scoreCopied(rows, counts.back());
     b.when(lessThan(counts.front(), kKeyTile), [&] { normalise(state, rows, &counts); }, [&] { normalise(state, rows, nullptr); });
   });
@@ -117,7 +115,7 @@ void AttentionTile::score(const AttentionState& state, const AttentionRows& rows
 
 void AttentionTile::weigh(const AttentionState& state, const AttentionRows& rows) {
   LoopBuilder& b = build_.b;
-  askFor(keys, tile0_ + kKeyTile, rows);
+  askFor(keys, at_.tile0 + kKeyTile, rows);
   std::vector<Value> counts = countsOf(rows);
   b.when(lessThan(0, counts.back()), [&] {
     b.when(lessThan(counts.front(), kKeyTile), [&] { weighRows(state, rows, &counts); }, [&] { weighRows(state, rows, nullptr); });
@@ -153,7 +151,7 @@ void AttentionTile::scoreCopied(const AttentionRows& rows, const Value& most) {
     range(one, half, terms, terms);
     for (int u = 0; u < rows.count; ++u)
       for (int64_t c = 0; c < vectors; ++c)
-        b.store(scores_, {slot_, rows.place + u, j + c * lanes_}, b.get(total, {u, c}) * f32Const(op_.factor(), lanes_));
+        b.store(scores_, {at_.slot, rows.place + u, j + c * lanes_}, b.get(total, {u, c}) * f32Const(op_.factor(), lanes_));
   });
 }
 
@@ -187,7 +185,7 @@ void AttentionTile::scoreGroup(const AttentionRows& rows, const Value& j, const 
   for (int u = 0; u < rows.count; ++u) {
     std::vector<int> pattern;
     for (int c = 0; c < keyCount; ++c) pattern.push_back(u * keyCount + c);
-    b.store(scores_, {slot_, rows.place + u, j}, rows.count == 1 ? all : shuffleOf(all, all, pattern));
+    b.store(scores_, {at_.slot, rows.place + u, j}, rows.count == 1 ? all : shuffleOf(all, all, pattern));
   }
 }
 
@@ -206,7 +204,7 @@ void AttentionTile::dots(const AttentionRows& rows, const Value& j, const Value&
       for (int u = 0; u < rows.count; ++u)
         q.push_back(b.let("q", b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}, lanes_, tail)));
       for (int64_t i = 0; i < keyCount; ++i) {
-        Value k = loadFloats(build_, keys, {tile0_ + index[static_cast<size_t>(i)], kvHead_, d}, lanes_, tail);
+        Value k = loadFloats(build_, keys, {at_.tile0 + index[static_cast<size_t>(i)], at_.kvHead, d}, lanes_, tail);
         if (rows.count > 1) k = b.let("k", k);
         for (int u = 0; u < rows.count; ++u)
           b.set(acc, {u, i, part}, build_.mulAdd(q[static_cast<size_t>(u)], k, b.get(acc, {u, i, part})));
@@ -265,7 +263,8 @@ void AttentionTile::normalise(const AttentionState& state, const AttentionRows& 
   int vectors = static_cast<int>(kKeyTile) / lanes_;
   Value least = f32Const(-std::numeric_limits<float>::infinity(), lanes_);
   auto score = [&](int u, int c) {
-    Value s = b.load(scores_, {slot_, rows.place + u, c * lanes_}, lanes_);
+    Value s = b.load(scores_, {at_.slot, rows.place + u, c * lanes_}, lanes_);
+    if (pairs_) s = b.let("scaled", s * f32Const(op_.factor(), lanes_));
     return counts == nullptr ? s : selectOf(maskOf((*counts)[static_cast<size_t>(u)] - c * lanes_, lanes_), s, least);
   };
   std::vector<Value> tops;
@@ -284,48 +283,59 @@ void AttentionTile::normalise(const AttentionState& state, const AttentionRows& 
     std::vector<Value> all;
     for (int c = 0; c < vectors; ++c) {
       Value p = b.let("p", decayFrom(score(u, c), own));
-      b.store(scores_, {slot_, rows.place + u, c * lanes_}, p);
+      if (!pairs_) b.store(scores_, {at_.slot, rows.place + u, c * lanes_}, p);
       all.push_back(p);
     }
+    if (pairs_) all = pairs_->keepWeights(at_, rows.place + u, all);
     sums.push_back(foldVectors(b, [](const Value& x, const Value& y) { return x + y; }, std::move(all)));
   }
   Value sum = lanePerSource(foldTogether(b, [](const Value& x, const Value& y) { return x + y; }, std::move(sums)), rows.count);
   b.store(state.highest, {rows.place}, now);
   b.store(state.sum, {rows.place}, build_.mulAdd(b.load(state.sum, {rows.place}, rows.count), factor, sum));
-  b.store(factors_, {slot_, rows.place}, factor);
+  b.store(factors_, {at_.slot, rows.place}, factor);
+}
+
+void AttentionTile::addValues(const AttentionRows& rows, const std::vector<Value>* counts, const AttentionPairs::Columns& columns) {
+  LoopBuilder& b = build_.b;
+  int64_t width = op_.headDim.value;
+  Value mask = maskOf(width - (columns.first + columns.vectors - 1) * lanes_, lanes_);
+  auto maskAt = [&](int64_t c) { return (columns.first + c + 1) * lanes_ > width ? &mask : nullptr; };
+  auto valueAt = [&](const Value& j, int64_t at, const Value* tail) {
+    if (s_.pack == AttentionSchedule::PackNone) return loadFloats(build_, values, {at_.tile0 + j, at_.kvHead, at}, lanes_, tail);
+    return b.load(copy_, {j * width + at}, lanes_, tail);
+  };
+  auto key = [&](const Value& j, const std::function<void(int, const std::function<void()>&)>& guarded) {
+    std::vector<Value> v;
+    for (int64_t c = 0; c < columns.vectors; ++c) v.push_back(b.let("v", valueAt(j, (columns.first + c) * lanes_, maskAt(c))));
+    for (int u = 0; u < rows.count; ++u)
+      guarded(u, [&] {
+        Value p = b.let("weight", broadcast(b.load(scores_, {at_.slot, rows.place + u, j}), lanes_));
+        for (int64_t c = 0; c < columns.vectors; ++c)
+          b.set(columns.acc, {u, c}, build_.mulAdd(p, v[static_cast<size_t>(c)], b.get(columns.acc, {u, c})));
+      });
+  };
+  Value whole = counts == nullptr ? Value(kKeyTile) : counts->front();
+  b.loop("j", 0, whole, 1, [&](const Value& j) { key(j, [](int, const std::function<void()>& body) { body(); }); });
+  if (counts != nullptr && rows.count > 1)  // keys that only the later rows see
+    b.loop("j", whole, counts->back(), 1, [&](const Value& j) {
+      key(j, [&](int u, const std::function<void()>& body) { b.when(lessThan(j, (*counts)[static_cast<size_t>(u)]), body); });
+    });
 }
 
 void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts) {
   LoopBuilder& b = build_.b;
   int64_t width = op_.headDim.value, all = (width + lanes_ - 1) / lanes_;
-  int64_t passes = (all + s_.valuesAtOnce(rows.count, build_.target) - 1) / s_.valuesAtOnce(rows.count, build_.target),
-          each = (all + passes - 1) / passes;
+  int64_t atOnce = s_.valuesAtOnce(op_, rows.count, build_.target);
+  int64_t passes = (all + atOnce - 1) / atOnce, each = (all + passes - 1) / passes;
   for (int64_t first = 0; first < all; first += each) {
     int64_t vectors = std::min(each, all - first);
     Value mask = maskOf(width - (first + vectors - 1) * lanes_, lanes_);
     auto maskAt = [&](int64_t c) { return (first + c + 1) * lanes_ > width ? &mask : nullptr; };
     RegArray acc = b.reg("acc", {rows.count, static_cast<int>(vectors)}, f32Const(0, lanes_));
-    auto valueAt = [&](const Value& j, int64_t at, const Value* tail) {
-      if (s_.pack == AttentionSchedule::PackNone) return loadFloats(build_, values, {tile0_ + j, kvHead_, at}, lanes_, tail);
-      return b.load(copy_, {j * width + at}, lanes_, tail);
-    };
-    auto key = [&](const Value& j, const std::function<void(int, const std::function<void()>&)>& guarded) {
-      std::vector<Value> v;
-      for (int64_t c = 0; c < vectors; ++c) v.push_back(b.let("v", valueAt(j, (first + c) * lanes_, maskAt(c))));
-      for (int u = 0; u < rows.count; ++u)
-        guarded(u, [&] {
-          Value p = b.let("weight", broadcast(b.load(scores_, {slot_, rows.place + u, j}), lanes_));
-          for (int64_t c = 0; c < vectors; ++c) b.set(acc, {u, c}, build_.mulAdd(p, v[static_cast<size_t>(c)], b.get(acc, {u, c})));
-        });
-    };
-    Value whole = counts == nullptr ? Value(kKeyTile) : counts->front();
-    b.loop("j", 0, whole, 1, [&](const Value& j) { key(j, [](int, const std::function<void()>& body) { body(); }); });
-    if (counts != nullptr && rows.count > 1)  // keys that only the later rows see
-      b.loop("j", whole, counts->back(), 1, [&](const Value& j) {
-        key(j, [&](int u, const std::function<void()>& body) { b.when(lessThan(j, (*counts)[static_cast<size_t>(u)]), body); });
-      });
+    if (pairs_) pairs_->addValues(at_, rows, counts, {first, vectors, acc});
+    else addValues(rows, counts, {first, vectors, acc});
     for (int u = 0; u < rows.count; ++u) {
-      Value f = b.let("f", broadcast(b.load(factors_, {slot_, rows.place + u}), lanes_));
+      Value f = b.let("f", broadcast(b.load(factors_, {at_.slot, rows.place + u}), lanes_));
       auto join = [&] {
         for (int64_t c = 0; c < vectors; ++c) {
           Value at = (first + c) * lanes_;

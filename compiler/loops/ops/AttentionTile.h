@@ -1,7 +1,9 @@
 // compiler/loops/ops/AttentionTile.h — what attention does with one tile of keys: scores, their softmax so far, weighted values.
 #pragma once
 
-#include "compiler/loops/build/OpBuild.h"
+#include "compiler/loops/ops/AttentionPairs.h"
+
+#include <optional>
 
 namespace quern {
 
@@ -18,13 +20,6 @@ struct AttentionPart {
   std::vector<Value> index;
 };
 
-/// A few rows (queries of heads that share keys) that are computed together; later rows see as many keys or more.
-struct AttentionRows {
-  int count = 1;
-  Value place;                            ///< of the first, in the state
-  std::vector<Value> query, head, limit;  ///< of each: limit keys count
-};
-
 /// Builds the loops of tiles for one op and schedule.
 ///
 /// Keys come in tiles (kKeyTile) and segments (kKeySegment) at absolute positions, so that a row's bits depend on its own keys alone:
@@ -33,6 +28,7 @@ struct AttentionRows {
 ///   score     s = factor * dot; partial p (0 <= p < 16) of the dot takes components p, p + 16, ... ascending; p takes in p + 8; the
 ///             eight are added ascending
 ///   tile      m' = max(m, s ...); p = exp(s - m'); tile sums of p fold in halves, of p v run over ascending keys from +0
+///   a=bf16    the products as op/AttentionOp.h has them, p rounded before it is summed and multiplied; the rest alike
 ///   segment   l = l f + sum, o = o f + tile's values, f = exp(m - m'), over ascending tiles from m = -Inf, l = o = 0
 ///   row       segments merge likewise, ascending; out = o (1 / l)
 class AttentionTile {
@@ -42,9 +38,12 @@ public:
   /// m = -Inf, l = 0, o = 0 for rows [0, rows).
   void clear(const AttentionState& state, const Value& rows);
   void clear(const AttentionState& state, const Value& place, const std::vector<Value>& index);
-  /// The keys from tile0 on, of key/value head kvHead, are meant from here; their scores are kept at `slot` of `tiles`.
-  void at(const Value& kvHead, const Value& tile0, const Value& slot);
-  /// With pack=kv, `count` keys are turned into a copy.
+  /// The query of a task's row is taken in, where it is rounded first.
+  bool roundsQueries() const { return pairs_.has_value(); }
+  void takeQuery(const Value& row, const Value& token, const Value& head) { pairs_->takeQuery(query, row, token, head); }
+  /// A tile's keys and values are meant from here.
+  void at(const AttentionPlace& place) { at_ = place; }
+  /// With pack=kv, or rounded, `count` keys are turned into a copy.
   void takeKeys(const Value& count);
   /// The scores of these keys for rows, and their exponentials; what was summed before is scaled in weigh.
   void score(const AttentionState& state, const AttentionRows& rows);
@@ -71,6 +70,8 @@ private:
   void addPartials(const AttentionRows& rows, const RegArray& total, const Value& p, int64_t terms, int64_t upperTerms, const Value& j);
   /// `counts` null: all 64 count.
   void normalise(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts);
+  /// columns.acc[row][vector] += the weights of their keys times the values.
+  void addValues(const AttentionRows& rows, const std::vector<Value>* counts, const AttentionPairs::Columns& columns);
   void weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts);
 
   OpBuild& build_;
@@ -81,7 +82,8 @@ private:
   BufferRef factors_;   ///< [tiles, rows]
   BufferRef partials_;  ///< [lanes, 16], with pack=none
   BufferRef copy_;      ///< of a tile, with pack=kv: keys as [head_dim, 64], then values as [64, head_dim]
-  Value kvHead_, tile0_, slot_;
+  AttentionPlace at_;
+  std::optional<AttentionPairs> pairs_;  ///< with a=bf16, whose copies are its own
 };
 
 }  // namespace quern

@@ -2,40 +2,11 @@
 #include "compiler/loops/ops/PairLoops.h"
 
 #include "compiler/base/Checked.h"
+#include "compiler/loops/build/PairWords.h"
 
 #include <algorithm>
 
 namespace quern {
-
-namespace {
-
-Value each(LoopOp op, const Value& x, int32_t constant) { return binary(op, x, i32Const(constant, x.lanes())); }
-
-/// The bf16 nearest to x, ties to even, in the high half of a word; NaN stays one.
-Value roundedHigh(LoopBuilder& b, const Value& x) {
-  constexpr int32_t kInf = 0x7f800000, kQuiet = 0x400000, kAll = 0x7fffffff, kHalf = 0x7fff;
-  Value bits = b.let("bits", unary(LoopOp::BitsI32, x));
-  Value odd = each(LoopOp::And, each(LoopOp::Lshr, bits, 16), 1);
-  Value rounded = binary(LoopOp::Add, each(LoopOp::Add, bits, kHalf), odd);
-  Value number = binary(LoopOp::Le, each(LoopOp::And, bits, kAll), i32Const(kInf, x.lanes()));
-  return selectOf(number, rounded, each(LoopOp::Or, bits, kQuiet));
-}
-
-Value pairOf(LoopBuilder& b, const Value& low, const Value& high) {
-  constexpr auto kHigh = static_cast<int32_t>(0xffff0000);
-  return binary(LoopOp::Or, each(LoopOp::Lshr, roundedHigh(b, low), 16), each(LoopOp::And, roundedHigh(b, high), kHigh));
-}
-
-/// The numbers of a word of two.
-Value lowOf(const Value& pair) { return unary(LoopOp::BitsF32, each(LoopOp::Shl, pair, 16)); }
-Value highOf(const Value& pair) {
-  constexpr auto kHigh = static_cast<int32_t>(0xffff0000);
-  return unary(LoopOp::BitsF32, each(LoopOp::And, pair, kHigh));
-}
-
-constexpr int64_t kTilePairs = 16;  ///< of 32 k
-
-}  // namespace
 
 PairRows::PairRows(OpBuild& build, const Value& rows, int64_t k) : build_(build), rows_(rows), k_(k) {
   // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
@@ -45,20 +16,10 @@ PairRows::PairRows(OpBuild& build, const Value& rows, int64_t k) : build_(build)
 
 void PairRows::phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at) {
   LoopBuilder& b = build_.b;
-  int lanes = build_.target.vectorLanes();
-  int64_t whole = k_ / (2 * lanes) * (2 * lanes);
-  std::vector<int> evens, odds;
-  for (int i = 0; i < lanes; ++i) evens.push_back(2 * i), odds.push_back(2 * i + 1);
   b.phase(rows_, [&](const Value& row) {
-    b.loop("k", 0, whole, 2 * lanes, [&](const Value& k) {
-      Value first = b.let("x", b.load(a, at(row, k), lanes)), second = b.let("x", b.load(a, at(row, k + lanes), lanes));
-      Value low = b.let("low", shuffleOf(first, second, evens)), high = b.let("high", shuffleOf(first, second, odds));
-      b.store(pairs_, {row, k / 2}, pairOf(b, low, high));
-    });
-    b.loop("k", whole, k_ / 2 * 2, 2, [&](const Value& k) {
-      b.store(pairs_, {row, k / 2}, pairOf(b, b.let("x", b.load(a, at(row, k), 1)), b.let("x", b.load(a, at(row, k + 1), 1))));
-    });
-    if (k_ % 2 != 0) b.store(pairs_, {row, k_ / 2}, pairOf(b, b.let("x", b.load(a, at(row, k_ - 1), 1)), f32Const(0)));
+    roundRow(
+        build_, k_, [&](const Value& k, int lanes) { return b.load(a, at(row, k), lanes); },
+        [&](const Value& pair, const Value& word) { b.store(pairs_, {row, pair}, word); });
   });
 }
 

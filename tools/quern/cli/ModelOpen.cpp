@@ -19,7 +19,8 @@ CommandLine& modelFlag(CommandLine& line, const std::string& help) {
 
 CommandLine& computeFlags(CommandLine& line) {
   line.value("compute", "HOW", "exact",
-             "exact: weights as they are, in f32; fast: activations rounded to bytes with weights in blocks, to bf16 with bf16");
+             "exact: weights as they are, in f32; fast: activations rounded to bytes with weights in blocks, to bf16 with bf16 and a KV "
+             "cache of it");
   return line.value("order", "HOW", "", "how --compute fast adds up products of bf16: tile32 or pairs (default: as the CPU has it)");
 }
 
