@@ -91,16 +91,21 @@ WholeBlock wholeBlock(ElementType type, const std::byte* block) {
   }
 }
 
-CodedBlock codedBlock(const float* x) {
-  CodedBlock out{0, {}};
+float codedRow(const float* x, int64_t elements, int* codes) {
   float amax = 0;
   bool finite = true;
-  for (int i = 0; i < CodedBlock::kElements; ++i) amax = std::max(amax, std::fabs(x[i])), finite = finite && std::isfinite(x[i]);
-  if (!finite) return {std::numeric_limits<float>::quiet_NaN(), {}};
-  if (amax < CodedBlock::kLeast) return out;
-  out.scale = amax * CodedBlock::kPart;
+  for (int64_t i = 0; i < elements; ++i) amax = std::max(amax, std::fabs(x[i])), finite = finite && std::isfinite(x[i]);
+  std::fill_n(codes, elements, 0);
+  if (!finite) return std::numeric_limits<float>::quiet_NaN();
+  if (amax < CodedBlock::kLeast) return 0;
   float inverse = 127 / amax;
-  for (int i = 0; i < CodedBlock::kElements; ++i) out.codes[i] = static_cast<int>(std::nearbyint(x[i] * inverse));
+  for (int64_t i = 0; i < elements; ++i) codes[i] = static_cast<int>(std::nearbyint(x[i] * inverse));
+  return amax * CodedBlock::kPart;
+}
+
+CodedBlock codedBlock(const float* x) {
+  CodedBlock out;
+  out.scale = codedRow(x, CodedBlock::kElements, out.codes);
   return out;
 }
 
@@ -111,6 +116,7 @@ void rowValues(ElementType type, const std::byte* row, int64_t elements, float* 
       case ElementType::F32: std::memcpy(values, row, 4); break;
       case ElementType::F16: *values = floatOfHalf(halfAt(row)); break;
       case ElementType::BF16: *values = floatOfBfloat(halfAt(row)); break;
+      case ElementType::I8: *values = static_cast<float>(signedAt(row, 0)); break;
       case ElementType::Q8_0: q8_0(row, values); break;
       case ElementType::Q4_0: q4_0(row, values); break;
       case ElementType::Q4_K: q4_K(row, values); break;

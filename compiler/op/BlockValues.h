@@ -31,5 +31,7 @@ struct CodedBlock {
   int codes[kElements];
 };
 CodedBlock codedBlock(const float* x);
+/// The same of the `elements` of a row together, with a=i8: its scale, and their codes.
+float codedRow(const float* x, int64_t elements, int* codes);
 
 }  // namespace quern

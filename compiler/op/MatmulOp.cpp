@@ -11,12 +11,12 @@ namespace quern {
 
 OpDoc MatmulOp::doc() {
   return {
-      "m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|q8_0|q4_0|q4_K|q6_K] [a=f32|bf16|q8] [order=tile32|pairs] [acc=1] "
-      "[ep=bias+gelu_tanh+residual] [maths=common]",
+      "m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|i8|q8_0|q4_0|q4_K|q6_K] [a=f32|bf16|q8|i8] "
+      "[order=tile32|pairs] [acc=1] [ep=bias+gelu_tanh+residual] [maths=common]",
       "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first; "
       "acc=1: C += ...; ep: stages "
       "left to right or an expression in x",
-      "A, B, C if acc=1, then each operand of ep as it appears (bias [n], residual [m,n])"};
+      "A, B, scales [n] if a=i8, C if acc=1, then each operand of ep as it appears (bias [n], residual [m,n])"};
 }
 
 /// Names in `ep` that have a shape of their own key.
@@ -28,8 +28,9 @@ static std::vector<std::string> freeOperands(const ScalarExprRef& ep) {
   return names;
 }
 
-static constexpr std::array<ElementType, 7> kWeightTypes = {ElementType::F32,  ElementType::F16,  ElementType::BF16, ElementType::Q8_0,
-                                                            ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
+static constexpr std::array<ElementType, 8> kWeightTypes = {ElementType::F32,  ElementType::F16,  ElementType::BF16, ElementType::I8,
+                                                            ElementType::Q8_0, ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
+static constexpr const char* kRoundings[] = {"f32", "bf16", "q8", "i8"};
 
 static std::vector<std::string> weightTypeNames() {
   std::vector<std::string> names;
@@ -57,7 +58,7 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   for (const std::string& name : freeOperands(op.ep))
     if (name == "a" || name == "order" || name == "maths")
       reader.failBeforeKeys(fmt::format("ep has an operand '{}', which is a key that says how numbers come about; another name is needed", name));
-  op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "bf16", "q8"}));
+  op.a = static_cast<RoundedTo>(reader.takeChoice("a", std::vector<std::string>(std::begin(kRoundings), std::end(kRoundings))));
   op.order = takePairOrder(reader, op.a);
   if (reader.has("maths") && op.ep == nullptr) reader.failBeforeKeys("maths= goes with ep=, whose functions it is about");
   op.commonMaths = reader.takeChoice("maths", {"own", "common"}) == 1;
@@ -90,13 +91,37 @@ KeyValues MatmulOp::write() const {
   if (tb) out.set("tb", "1");
   if (constB) out.set("const", "b");
   if (w != ElementType::F32) out.set("w", std::string(text(w)));
-  if (a == RoundedTo::Q8) out.set("a", "q8");
+  if (a != RoundedTo::F32) out.set("a", kRoundings[static_cast<size_t>(a)]);
   if (a == RoundedTo::BF16) setPairOrder(out, order);
   if (acc) out.set("acc", "1");
   if (ep != nullptr) out.set("ep", epilogueText(*ep));
   if (commonMaths) out.set("maths", "common");
   for (const auto& [name, shape] : operandShapes) out.set(name, text(shape));
   return out;
+}
+
+/// A weight's type and what A is rounded to.
+static Result<void> checkRounding(const MatmulOp& op) {
+  std::string_view w = formatOf(op.w).name;
+  const char* a = kRoundings[static_cast<size_t>(op.a)];
+  if (op.a == RoundedTo::Q8 && !isQuantised(op.w))
+    return badCommand(fmt::format("matmul: a=q8 with w={}; it goes with weights in blocks: q8_0, q4_0, q4_K, q6_K", w));
+  if (op.a == RoundedTo::BF16 && op.w != ElementType::BF16)
+    return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16", w));
+  if (op.a == RoundedTo::I8 && op.w != ElementType::I8) return badCommand(fmt::format("matmul: a=i8 with w={}; it goes with w=i8", w));
+  if (op.w == ElementType::I8 && op.a != RoundedTo::I8) return badCommand(fmt::format("matmul: w=i8 with a={}; it goes with a=i8", a));
+  if (op.a == RoundedTo::BF16 && op.ta)
+    return badCommand("matmul: a=bf16 with ta=1; its pairs are neighbours along k of an A stored [m,k]");
+  if (op.a == RoundedTo::Q8 && op.ta) return badCommand("matmul: a=q8 with ta=1; its blocks are neighbours along k of an A stored [m,k]");
+  if (op.a != RoundedTo::I8) return {};
+  if (op.ta) return badCommand("matmul: a=i8 with ta=1; its codes are of rows of an A stored [m,k]");
+  if (op.k.value > MatmulOp::kMostWholeDepth)
+    return badCommand(fmt::format("matmul: a=i8 with k={}; its sums are whole numbers of 32 bits, exact for k up to {}", op.k.value,
+                                  MatmulOp::kMostWholeDepth));
+  for (const std::string& name : freeOperands(op.ep))
+    if (name == MatmulOp::kScales)
+      return badCommand("matmul: ep has an operand 'scales', which is the weight's with a=i8; another name is needed");
+  return {};
 }
 
 Result<void> MatmulOp::validate() const {
@@ -108,12 +133,7 @@ Result<void> MatmulOp::validate() const {
   if (isQuantised(w) && (!tb || k.value % format.block != 0))
     return badCommand(fmt::format("matmul: w={} {}; its blocks are {} neighbours along k of a weight stored [n,k]", format.name,
                                   tb ? fmt::format("with k={}", text(k)) : "without tb=1", format.block));
-  if (a == RoundedTo::Q8 && !isQuantised(w))
-    return badCommand(fmt::format("matmul: a=q8 with w={}; it goes with weights in blocks: q8_0, q4_0, q4_K, q6_K", format.name));
-  if (a == RoundedTo::BF16 && w != ElementType::BF16)
-    return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16", format.name));
-  if (a == RoundedTo::BF16 && ta) return badCommand("matmul: a=bf16 with ta=1; its pairs are neighbours along k of an A stored [m,k]");
-  if (a == RoundedTo::Q8 && ta) return badCommand("matmul: a=q8 with ta=1; its blocks are neighbours along k of an A stored [m,k]");
+  if (auto good = checkRounding(*this); !good) return good;
   for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}})
     if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
   for (const auto& [name, shape] : operandShapes) {
@@ -140,6 +160,10 @@ std::vector<TensorSpec> MatmulOp::inputs() const {
   specs.push_back(tb ? matrix("B", *this, columns, depth) : matrix("B", *this, depth, columns));
   specs.back().weight = constB;
   specs.back().type = w;
+  if (a == RoundedTo::I8) {
+    specs.push_back({std::string(kScales), ElementType::F32, {columns}, false});
+    if (batched) specs.back().dims.insert(specs.back().dims.begin(), {"batch", batch.value});
+  }
   if (acc) specs.push_back(matrix("C", *this, rows, columns));
   if (ep == nullptr) return specs;
   for (const std::string& name : operandsOf(*ep)) {

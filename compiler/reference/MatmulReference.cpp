@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 namespace quern {
 
@@ -76,6 +77,22 @@ void accumulateCoded(Row& row, const MatmulOp& op, const float* a, const std::by
     }
 }
 
+/// The same of a row's codes and whole columns: sums that are exact, times the product of the scales as it is rounded. What is left to err
+/// is in float(sum), in one product and one sum, and below the least normal number.
+void accumulateWhole(Row& row, const MatmulOp& op, const float* a, const std::byte* b, const float* scales,
+                     const std::vector<int64_t>& columns) {
+  int64_t n = op.n.value, depth = op.k.value;
+  std::vector<int> codes(static_cast<size_t>(depth));
+  float scale = codedRow(a, depth, codes.data());
+  for (size_t j = 0; j < columns.size(); ++j) {
+    int64_t dot = 0;
+    for (int64_t k = 0; k < depth; ++k)
+      dot += codes[static_cast<size_t>(k)] * int64_t{static_cast<int8_t>(b[op.tb ? columns[j] * depth + k : k * n + columns[j]])};
+    row.sum[j] = static_cast<double>(dot) * double{scale * scales[columns[j]]};
+    row.magnitude[j] = std::fabs(row.sum[j]) + static_cast<double>(std::numeric_limits<float>::min());
+  }
+}
+
 /// The columns of one batch of B that are looked at, in double, [k][columns].
 std::vector<double> columnsOf(const MatmulOp& op, const void* stored, int64_t batch, const std::vector<int64_t>& columns) {
   auto n = static_cast<size_t>(op.n.value), k = static_cast<size_t>(op.k.value), count = columns.size();
@@ -121,33 +138,51 @@ static std::vector<float> roundedRow(const float* a, int64_t k) {
   return row;
 }
 
+/// A row of one batch, by what A is rounded to; `b`: the columns in double where it is not to whole numbers.
+static Row rowOf(const MatmulOp& op, Inputs inputs, const std::vector<double>& b, const std::vector<int64_t>& columns, int64_t batch,
+                 int64_t i) {
+  int64_t n = op.n.value, k = op.k.value;
+  Row row{std::vector<double>(columns.size()), std::vector<double>(columns.size())};
+  const float* a = inputs[0].f32() + (batch * op.m.value + i) * k;
+  const auto* stored = static_cast<const std::byte*>(inputs[1].data) + batch * bytesOf(op.w, n * k);
+  switch (op.a) {
+    case RoundedTo::F32: accumulate(row, op, inputs[0].f32() + batch * op.m.value * k, b, i); break;
+    case RoundedTo::BF16: accumulate(row, op, roundedRow(a, k).data(), b, 0); break;
+    case RoundedTo::Q8: accumulateCoded(row, op, a, stored, columns); break;
+    case RoundedTo::I8: accumulateWhole(row, op, a, stored, inputs[2].f32() + batch * n, columns); break;
+  }
+  return row;
+}
+
+/// What an output errs by for each unit of its magnitude.
+static double unitOf(const MatmulOp& op, DataKind kind) {
+  if (op.a == RoundedTo::I8) return 4 * kU;
+  if (kind == DataKind::Integer && op.a != RoundedTo::Q8) return 0;
+  return kind == DataKind::ZeroMean ? 4 * kEps : static_cast<double>(op.k.value + 2) * kU;
+}
+
 ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, const ReferenceScope& scope) {
   int64_t m = op.m.value, n = op.n.value, k = op.k.value;
   ReferenceResult out = unseen(op.output());
   std::vector<TensorSpec> specs = op.inputs();
-  double unit = kind == DataKind::ZeroMean ? 4 * kEps : static_cast<double>(k + 2) * kU;
+  double unit = unitOf(op, kind);
+  size_t added = op.a == RoundedTo::I8 ? 3 : 2;  // the operand C
   Sample sample(op, scope);
   for (int64_t batch : sample.batches) {
     if (scope.stop.asked()) break;
     std::vector<double> b;
-    if (op.a != RoundedTo::Q8) b = columnsOf(op, inputs[1].data, batch, sample.columns);
+    if (!op.dotsOfBytes()) b = columnsOf(op, inputs[1].data, batch, sample.columns);
     if (op.a == RoundedTo::BF16)
       for (double& each : b) each = pairsOperand(static_cast<float>(each), false);
     double work = static_cast<double>(k) * static_cast<double>(sample.columns.size());
     forRows(static_cast<int64_t>(sample.rows.size()), work, {INFINITY, scope.stop}, [&](int64_t which) {
       int64_t i = sample.rows[static_cast<size_t>(which)];
-      Row row{std::vector<double>(sample.columns.size()), std::vector<double>(sample.columns.size())};
-      if (op.a == RoundedTo::BF16) accumulate(row, op, roundedRow(inputs[0].f32() + (batch * m + i) * k, k).data(), b, 0);
-      else if (op.a == RoundedTo::F32) accumulate(row, op, inputs[0].f32() + batch * m * k, b, i);
-      else
-        accumulateCoded(row, op, inputs[0].f32() + (batch * m + i) * k,
-                        static_cast<const std::byte*>(inputs[1].data) + batch * bytesOf(op.w, n * k), sample.columns);
+      Row row = rowOf(op, inputs, b, sample.columns, batch, i);
       for (size_t column = 0; column < sample.columns.size(); ++column) {
         int64_t j = sample.columns[column];
         auto at = static_cast<size_t>((batch * m + i) * n + j);
-        double c = op.acc ? inputs[2].f32()[at] : 0;
-        Bounded x{row.sum[column] + c,
-                  kind == DataKind::Integer && op.a != RoundedTo::Q8 ? 0 : unit * (row.magnitude[column] + std::fabs(c))};
+        double c = op.acc ? inputs[added].f32()[at] : 0;
+        Bounded x{row.sum[column] + c, unit == 0 ? 0 : unit * (row.magnitude[column] + std::fabs(c))};
         if (std::isnan(x.error)) x.error = 0;  // Inf x 0: the value is NaN and says so
         if (op.ep != nullptr)
           x = evaluate(*op.ep, [&](const std::string& name) {

@@ -50,7 +50,8 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
        {"registers", "scratch"}},
       {"dots",
        &MatmulSchedule::dots,
-       "vnni: with a=q8 one instruction for four products of bytes; bf16: with order=pairs one for two of bf16; plain: what the level has",
+       "vnni: with a=q8 and a=i8 one instruction for four products of bytes; bf16: with order=pairs one for two of bf16; plain: what the "
+       "level has",
        {"plain", "vnni", "bf16"}},
       {"order",
        &MatmulSchedule::order,
@@ -69,7 +70,7 @@ PairOrder pairOrderFor(const Target& target) {
 
 std::vector<std::string> MatmulSchedule::needs(const OpDesc& given) const {
   const auto& op = std::get<MatmulOp>(given);
-  if (op.a == RoundedTo::Q8 && dots == DotsVnni) return {vnniFor(lanes)};
+  if (op.dotsOfBytes() && dots == DotsVnni) return {vnniFor(lanes)};
   if (op.a == RoundedTo::BF16 && dots == DotsBf16) return {std::string(kPairsFeature)};
   return {};
 }
@@ -113,10 +114,19 @@ TileSize bestTile(int64_t m, int64_t n, int64_t lanes, const IsaLevel& isa) {
   return best;
 }
 
-/// Of dots of bytes: chains are short and many, what binds is how often the words of a block are read and taken apart.
-TileSize codedTile(int64_t m, const IsaLevel& isa) {
+/// The tile for what A is rounded to; `n` a guess where it is known only at call time.
+TileSize tileFor(const MatmulOp& op, const Target& target, int64_t m, int64_t n) {
+  const IsaLevel& isa = target.isa();
   bool many = isa.vectorRegisters == 32;
-  return {std::min<int64_t>(many ? 16 : 4, std::max<int64_t>(1, m)), 1};
+  int64_t lanes = target.vectorLanes();
+  auto rows = [&](int64_t most) { return std::min(most, std::max<int64_t>(1, m)); };
+  // Chains are short and many: what binds is how often the words of a block are read and taken apart.
+  if (op.a == RoundedTo::Q8) return {rows(many ? 16 : 4), 1};
+  if (op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32) return {rows(many ? 4 : 2), many ? 2 : 1};
+  // A dot is some instructions then, and what they leave lies beside the sums.
+  if (op.a == RoundedTo::I8 && !hasFeature(target, vnniFor(lanes)))
+    return {rows(many ? 8 : 4), std::min<int64_t>(lanes == 4 ? 1 : 2, ceilDiv(std::max<int64_t>(n, 1), lanes))};
+  return bestTile(m, n, lanes, isa);
 }
 
 }  // namespace
@@ -136,18 +146,14 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   MatmulSchedule s;
   s.lanes = target.vectorLanes();
   int64_t m = op.m.any() ? 256 : op.m.value, n = op.n.any() ? 256 : op.n.value, k = op.k.any() ? 256 : op.k.value;
-  TileSize tile =
-      op.a == RoundedTo::Q8 ? codedTile(m, isa)
-      : op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32
-          ? TileSize{std::min<int64_t>(isa.vectorRegisters == 32 ? 4 : 2, std::max<int64_t>(1, m)), isa.vectorRegisters == 32 ? 2 : 1}
-          : bestTile(m, op.n.any() ? int64_t{1} << 20 : n, s.lanes, isa);
+  TileSize tile = tileFor(op, target, m, op.n.any() ? int64_t{1} << 20 : n);
   s.mr = tile.rows;
   s.nr = tile.vectors * s.lanes;
   bool narrow = m <= 16;
   // Long steps of a few chains: every load of a step in one place, which the prefetcher of L1 follows best.
-  s.unrollK = s.mr <= 2 || op.a == RoundedTo::Q8 || (op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32) ? 1
-              : isa.vectorRegisters == 32                                                                      ? 4
-                                                                                                               : 2;
+  bool longSteps = op.a == RoundedTo::Q8 || (op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32) ||
+                   (op.a == RoundedTo::I8 && !hasFeature(target, vnniFor(s.lanes)));  // written out they spill
+  s.unrollK = s.mr <= 2 || longSteps ? 1 : isa.vectorRegisters == 32 ? 4 : 2;
   // Blocks of even size, near these: the last task is not much smaller than the others.
   auto even = [](int64_t size, int64_t near, int64_t step) {
     size = std::max<int64_t>(1, size);
@@ -170,12 +176,12 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
     bool coded = op.a != RoundedTo::F32;
     if (op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
     s.convert = m >= 32 && !coded ? ConvertScratch : ConvertRegisters;
-    if (op.a == RoundedTo::Q8 && hasFeature(target, vnniFor(s.lanes))) s.dots = DotsVnni;
+    if (op.dotsOfBytes() && hasFeature(target, vnniFor(s.lanes))) s.dots = DotsVnni;
     while (s.registers(op, target) > isa.vectorRegisters && s.nr > s.lanes) s.nr -= s.lanes;
     while (s.registers(op, target) > isa.vectorRegisters && s.mr > 1) --s.mr;
     s.mc = roundUp(s.mc, s.mr);
     s.nc = narrow ? s.nr : roundUp(s.nc, s.nr);
-    s.kc = roundUp(s.kc, op.a == RoundedTo::BF16 ? 32 : formatOf(op.w).block);
+    s.kc = op.a == RoundedTo::I8 ? std::max<int64_t>(1, k) : roundUp(s.kc, op.a == RoundedTo::BF16 ? 32 : formatOf(op.w).block);
     s.prefetch = s.convert == ConvertRegisters && (!coded || narrow) ? prefetchFor(op, target) : 0;
   }
   return s;
@@ -195,6 +201,8 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
   int64_t vectors = nr / lanes;
   constexpr int64_t kQuads = 8, kDot = 3;
   if (op.a == RoundedTo::Q8) return mr * vectors + kQuads + kDot;
+  // Without the instruction a weight's bytes have their sizes beside them, and a dot its codes, its products and what it adds up with.
+  if (op.a == RoundedTo::I8) return mr * vectors + (dots == DotsVnni ? vectors + 1 : 2 * vectors + kDot + 1);
   if (op.a == RoundedTo::BF16)
     return op.order == PairOrder::Pairs && dots == DotsBf16 ? mr * vectors + vectors + 1 : 3 * mr * vectors + 2 * vectors + 2;
   // What a quantised weight holds for each vector beside its value: scale, minimum, words of nibbles.
@@ -211,7 +219,9 @@ void MatmulSchedule::checkDots(ScheduleCheck& check, const MatmulOp& op) const {
   constexpr int64_t kTile = 32;
   if (op.a == RoundedTo::BF16 && !op.k.any() && kc < op.k.value && kc % kTile != 0)
     check.fail(fmt::format("kc={} with a=bf16 is no multiple of {}", kc, kTile));
-  if (unrollK != 1 && (op.a == RoundedTo::Q8 || op.order == PairOrder::Tile32))
+  if (op.a == RoundedTo::I8 && kc < op.k.value)
+    check.fail(fmt::format("kc={} with a=i8, whose sums are whole numbers to the end of k; legal: kc={} and more", kc, op.k.value));
+  if (unrollK != 1 && (op.a == RoundedTo::Q8 || (op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32)))
     check.fail(fmt::format("unroll_k={} where a step is a block of k; legal: unroll_k=1", unrollK));
   if (convert == ConvertScratch) check.fail("convert=scratch where a weight is not made f32; legal: convert=registers");
   if (packsA()) check.fail("pack=ab where A is rounded first and lies together already; legal: pack=b");
@@ -252,9 +262,9 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   if (dots == DotsBf16 && (!pairs || !hasFeature(target, kPairsFeature)))
     check.fail(!pairs ? "dots=bf16 without order=pairs; legal: dots=plain"
                       : fmt::format("dots=bf16 needs {}, which {} lacks; legal: dots=plain", kPairsFeature, target.name));
-  if (dots == DotsVnni && (op.a != RoundedTo::Q8 || !hasFeature(target, vnniFor(lanes))))
-    check.fail(op.a != RoundedTo::Q8 ? "dots=vnni without a=q8; legal: dots=plain"
-                                     : fmt::format("dots=vnni with lanes={} needs {}, which {} lacks", lanes, vnniFor(lanes), target.name));
+  if (dots == DotsVnni && (!op.dotsOfBytes() || !hasFeature(target, vnniFor(lanes))))
+    check.fail(!op.dotsOfBytes() ? "dots=vnni without a=q8 or a=i8; legal: dots=plain"
+                                 : fmt::format("dots=vnni with lanes={} needs {}, which {} lacks", lanes, vnniFor(lanes), target.name));
   const ElementFormat& format = formatOf(op.w);
   if (op.w == ElementType::F32 && convert == ConvertScratch) check.fail("convert=scratch, but B is f32 already; legal: convert=registers");
   if (convert == ConvertScratch && prefetch > 0)

@@ -20,6 +20,13 @@ static double codedCycles(const MatmulSchedule& s, const MatmulOp& op, double ro
   return vectors * (rows * (8 * dot + 3) + apart) / 2 / 32;
 }
 
+/// For each k of a tile of rows of whole codes: of four of k as many fma as of one in f32, or four instructions for a dot.
+static double wholeCycles(const MatmulSchedule& s, double rows, double vectors, double asOfFloats) {
+  constexpr double kPerDot = 4, kApart = 3, kPerCycle = 2;
+  if (s.dots == MatmulSchedule::DotsVnni) return asOfFloats / 4;
+  return (rows * (kPerDot * vectors + 1) + kApart * vectors) / kPerCycle / 4;
+}
+
 ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) const {
   const auto& op = std::get<MatmulOp>(given);
   auto d = [](int64_t value) { return static_cast<double>(std::max<int64_t>(1, value)); };
@@ -36,6 +43,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
     double perStep = std::max({tileRows * vectors / 2, (loadVectors + tileRows) / 2, 4.0}) + 0.15 / d(unrollK);
     if (op.a == RoundedTo::BF16 && dots == DotsBf16) perStep /= 2;
     if (op.a == RoundedTo::Q8) perStep = codedCycles(*this, op, tileRows, vectors);
+    if (op.a == RoundedTo::I8) perStep = wholeCycles(*this, tileRows, vectors, perStep);
     return (fullM + (leftM > 0 ? std::max(leftM / tileRows, 8 / (tileRows * vectors)) : 0)) * perStep * (target.isa().fma ? 1 : 2);
   };
   // The last column has no more vectors than it needs. A tile that is wider than all columns has a twin that is not.
@@ -89,7 +97,7 @@ void MatmulSchedule::fitTo(const OpDesc& op) {
   const auto& matmul = std::get<MatmulOp>(op);
   mr = std::min(mr, std::max<int64_t>(1, matmul.m.value));
   nr = std::min(nr, roundUp(std::max<int64_t>(1, matmul.n.value), lanes));
-  kc = std::min(kc, std::max<int64_t>(1, matmul.k.value));
+  kc = matmul.a == RoundedTo::I8 ? std::max<int64_t>(1, matmul.k.value) : std::min(kc, std::max<int64_t>(1, matmul.k.value));
   mc = roundUp(std::min(mc, std::max<int64_t>(1, matmul.m.value)), mr);
   nc = roundUp(std::min(nc, std::max<int64_t>(1, matmul.n.value)), nr);
   if (matmul.constB || matmul.tb) pack |= PackB;
@@ -116,11 +124,12 @@ struct NarrowTile {
 };
 
 /// Tiles for few rows, the best first. A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
-/// A weight that is made f32 on the way takes one panel too, or a part of it: the wide kernel's way over scratch is never better.
+/// A weight that is made f32 on the way, or has blocks, takes one panel too, or a part of it: the wide kernel's way over scratch is never
+/// better.
 static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const MatmulOp& op) {
   int64_t panel = wide.panelWidth();
   std::vector<NarrowTile> tiles;
-  if (op.w == ElementType::F32) {
+  if (op.w == ElementType::F32 || op.a == RoundedTo::I8) {
     for (int64_t rows : {2, 1})
       for (int64_t panels = 4; panels > 1; --panels) tiles.push_back({rows, panels * panel});
     return tiles;

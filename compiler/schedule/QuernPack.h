@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* What a weight's elements are; the blocks of the quantised ones are GGUF's. */
-enum { QUERN_F32, QUERN_F16, QUERN_BF16, QUERN_Q8_0, QUERN_Q4_0, QUERN_Q4_K, QUERN_Q6_K };
+enum { QUERN_F32, QUERN_F16, QUERN_BF16, QUERN_Q8_0, QUERN_Q4_0, QUERN_Q4_K, QUERN_Q6_K, QUERN_I8 };
 
 /* A buffer line's panel=, depth=, columns=, batch=, transposed=, type= and words=.
  *
@@ -25,16 +25,20 @@ typedef struct QuernPack {
   int64_t panel, depth, columns, batch;
   int transposed; /* the source is stored [columns, depth] */
   int type;
-  int words; /* for kernels of a=q8, and of a=bf16: see below */
+  int words; /* for kernels of a=q8, a=i8 and a=bf16: see below */
 } QuernPack;
 
-static inline int64_t quern_block_depth(int type) { return type >= QUERN_Q4_K ? 256 : type >= QUERN_Q8_0 ? 32 : 1; }
+static inline int64_t quern_block_depth(int type) {
+  if (type == QUERN_I8) return 1;
+  return type >= QUERN_Q4_K ? 256 : type >= QUERN_Q8_0 ? 32 : 1;
+}
 static inline int64_t quern_block_bytes(int type) {
-  static const unsigned char bytes[] = {4, 2, 2, 34, 18, 144, 210};
+  static const unsigned char bytes[] = {4, 2, 2, 34, 18, 144, 210, 1};
   return bytes[type];
 }
 static inline int64_t quern_panel_bytes(const QuernPack* pack) {
   if (pack->words && pack->type == QUERN_BF16) return pack->panel * 4 * ((pack->depth + 1) / 2);
+  if (pack->words && pack->type == QUERN_I8) return pack->panel * 16 * ((pack->depth + 15) / 16);
   return pack->panel * (pack->depth / quern_block_depth(pack->type)) * quern_block_bytes(pack->type);
 }
 static inline int64_t quern_packed_bytes(const QuernPack* pack) {
@@ -98,7 +102,8 @@ static inline void quern_pack_q6_k(const unsigned char* from, unsigned char* at,
  *   q8_0         d, then words[8]: quads 0 to 3 of the first sixteen, of the others, each byte q + 128
  *   q4_0, q4_K   words of 32: quad e of the first sixteen in the low nibbles of word e, of the others in the high ones
  *   q6_K         low[32] so; high[16]: the pairs of bits of quad e in bits 2 e of each byte, a word for sixteen
- *   bf16         words[(depth + 1) / 2]: element 2 i in the low half, 2 i + 1 in the high one */
+ *   bf16         words[(depth + 1) / 2]: element 2 i in the low half, 2 i + 1 in the high one
+ *   i8           words[4] for each sixteen of depth: their quads, each byte q + 128, zero bytes beyond the last */
 /* Where element i of sixteen lies among four quads: quad i % 4, byte i / 4. */
 static inline int quern_quad_shift(int i) { return 8 * (i / 4); }
 
@@ -149,9 +154,10 @@ static inline void quern_pack_quads(int type, const unsigned char* from, unsigne
   }
 }
 
-/* Where block k of all columns begins in a panel; of bf16 in words an odd k in the same words as the k before it. */
+/* Where block k of all columns begins in a panel; of bf16 and i8 in words several k are in the same words. */
 static inline int64_t quern_block_offset(int type, int words, int64_t panel, int64_t k) {
   if (words && type == QUERN_BF16) return k / 2 * 4 * panel + k % 2 * 2;
+  if (words && type == QUERN_I8) return (k / 16 * 4 + k % 4) * 4 * panel + quern_quad_shift((int)(k % 16)) / 8;
   return k * quern_block_bytes(type) * panel;
 }
 
@@ -160,6 +166,7 @@ static inline void quern_pack_block(int type, int words, const void* source, voi
   const unsigned char* from = (const unsigned char*)source;
   unsigned char* at = (unsigned char*)block;
   if (words && type == QUERN_BF16) memcpy(at + column * 4, from, 2);
+  else if (words && type == QUERN_I8) at[column * 4] = (unsigned char)(from[0] ^ 0x80);
   else if (words) quern_pack_quads(type, from, at, panel, column);
   else if (type == QUERN_Q4_0) quern_pack_q4_0(from, at, panel, column);
   else if (type == QUERN_Q4_K) quern_pack_q4_k(from, at, panel, column);

@@ -18,6 +18,7 @@ int packType(ElementType type) {
     case ElementType::Q4_0: return QUERN_Q4_0;
     case ElementType::Q4_K: return QUERN_Q4_K;
     case ElementType::Q6_K: return QUERN_Q6_K;
+    case ElementType::I8: return QUERN_I8;
     default: QUERN_CHECK(type == ElementType::F32); return QUERN_F32;
   }
 }
@@ -32,6 +33,7 @@ public:
   void read(ElementType type, const std::byte* block, std::byte* to) {
     at_ = block;
     if (words_ && type == ElementType::BF16) return static_cast<void>(std::memcpy(to, block + column_ * 4, 2));
+    if (words_ && type == ElementType::I8) return static_cast<void>(*to = block[column_ * 4] ^ std::byte{0x80});
     if (words_) return readQuads(type, to);
     switch (type) {
       case ElementType::Q8_0:
@@ -136,15 +138,19 @@ void copyColumn(const std::byte* row, int64_t depth, int64_t panel, int64_t colu
     std::memcpy(to + (k * panel + column) * static_cast<int64_t>(sizeof(T)), row + k * static_cast<int64_t>(sizeof(T)), sizeof(T));
 }
 
-/// A column of bf16 in words of two; `step`: bytes from one of its elements to the next. What lies beside an odd last one is zero already.
-void pairColumn(const PackLayout& layout, const std::byte* first, int64_t step, int64_t column, std::byte* panel) {
+/// Single elements of which several share a word.
+bool sharesWords(const PackLayout& layout) { return layout.words && !isQuantised(layout.type); }
+
+/// A column of such; `step`: bytes from one of its elements to the next. What lies beyond the last one is zero already.
+void wordColumn(const PackLayout& layout, const std::byte* first, int64_t step, int64_t column, std::byte* panel) {
+  int type = packType(layout.type);
   for (int64_t k = 0; k < layout.depth; ++k)
-    std::memcpy(panel + quern_block_offset(QUERN_BF16, 1, layout.panel, k) + column * 4, first + k * step, 2);
+    quern_pack_block(type, 1, first + k * step, panel + quern_block_offset(type, 1, layout.panel, k), layout.panel, column);
 }
 
 void packColumn(const PackLayout& layout, const std::byte* row, int64_t column, std::byte* panel) {
   const ElementFormat& format = formatOf(layout.type);
-  if (layout.words && layout.type == ElementType::BF16) return pairColumn(layout, row, 2, column, panel);
+  if (sharesWords(layout)) return wordColumn(layout, row, format.blockBytes, column, panel);
   if (format.blockBytes == 4) return copyColumn<uint32_t>(row, layout.depth, layout.panel, column, panel);
   if (format.blockBytes == 2) return copyColumn<uint16_t>(row, layout.depth, layout.panel, column, panel);
   int type = packType(layout.type);
@@ -160,13 +166,14 @@ void packPanels(const PackLayout& layout, std::span<const WeightPiece> pieces, i
   for (int64_t p = begin; p < end; ++p) {
     std::byte* panel = packed + p * layout.panelBytes();
     int64_t first = p * layout.panel, columns = std::min(layout.panel, layout.columns - first);
-    bool pairs = layout.words && layout.type == ElementType::BF16;
-    if (columns < layout.panel || (pairs && layout.depth % 2 != 0)) std::memset(panel, 0, static_cast<size_t>(layout.panelBytes()));
+    bool shared = sharesWords(layout);
+    if (columns < layout.panel || (shared && layout.panelBytes() != layout.panel * bytesOf(layout.type, layout.depth)))
+      std::memset(panel, 0, static_cast<size_t>(layout.panelBytes()));
     if (!layout.transposed) {
       QUERN_CHECK(pieces.size() == 1 && !isQuantised(layout.type));
-      if (pairs)
-        for (int64_t c = 0; c < columns; ++c) pairColumn(layout, pieces[0].data + (first + c) * each, pieces[0].rowBytes, c, panel);
-      for (int64_t k = 0; !pairs && k < layout.depth; ++k)
+      if (shared)
+        for (int64_t c = 0; c < columns; ++c) wordColumn(layout, pieces[0].data + (first + c) * each, pieces[0].rowBytes, c, panel);
+      for (int64_t k = 0; !shared && k < layout.depth; ++k)
         std::memcpy(panel + k * layout.panel * each, pieces[0].data + k * pieces[0].rowBytes + first * each,
                     static_cast<size_t>(columns * each));
       continue;

@@ -17,7 +17,7 @@ quern = os.path.abspath(sys.argv[1])
 expect = Checks(stops=True)
 N, K, ROWS = 40, 256, (1, 7, 300)
 # Elements and bytes of a block.
-TYPES = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18), "q4_K": (256, 144), "q6_K": (256, 210)}
+TYPES = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18), "q4_K": (256, 144), "q6_K": (256, 210), "i8": (1, 1)}
 
 C_PROGRAM = """
 #include "bundle/kernels.h"
@@ -36,13 +36,14 @@ int main(void) {
   const int64_t rows[] = {ROWS};
   float* a = slurp("a.bin", 300 * K * sizeof(float));
   void* weight = slurp("w.bin", WEIGHT_BYTES);
+  float* scales = slurp("s.bin", N * sizeof(float));
   void* packed = malloc((size_t)quern_packed_bytes(&NAME_packing));
   quern_pack_weight(&NAME_packing, packed, weight);
   FILE* result = fopen("out.bin", "wb");
   for (int i = 0; i < 3; ++i) {
     const int64_t dims[] = {rows[i]}, strides[] = {K, N};
     float* out = malloc((size_t)rows[i] * N * sizeof(float));
-    const void* buffers[] = {a, packed, out};
+    const void* buffers[] = {a, packed, BETWEEN out};
     QuernArgs args = {buffers, dims, strides, 0, malloc((size_t)NAME_shared_scratch(dims) + 1), malloc((size_t)NAME_thread_scratch(dims) + 1)};
     int64_t first = 0;
     for (int phase = 0; NAME_phase_tasks(dims, phase) > 0; ++phase) {
@@ -54,6 +55,7 @@ int main(void) {
     const int64_t one[] = {1}, many[] = {300};
     if (NAME_kernel(one) == NAME_kernel(many)) return 4; /* few rows have a kernel of their own */
   }
+  free(scales);
   return fclose(result);
 }
 """
@@ -79,6 +81,9 @@ def block(kind, draw):
     if kind == "bf16":
         data = struct.pack("<f", draw.uniform(-1, 1))[2:]
         return data, list(struct.unpack("<f", b"\0\0" + data))
+    if kind == "i8":
+        code = draw.randint(-128, 127)
+        return struct.pack("<b", code), [code]
     if kind == "q8_0":
         codes = [draw.randint(-127, 127) for _ in range(32)]
         return scale + struct.pack("<32b", *codes), [half(scale) * q for q in codes]
@@ -104,9 +109,10 @@ def block(kind, draw):
 
 
 def lost(row, column, rounded):
-    """What rounding the row first may cost: to bytes, 32 together; to bf16."""
-    if rounded == "q8":
-        return sum(max(abs(x) for x in row[b:b + 32]) / 254 * sum(abs(w) for w in column[b:b + 32]) for b in range(0, K, 32)) * (1 + 2.0**-20)
+    """What rounding the row first may cost: to bytes, 32 together or all; to bf16."""
+    if rounded in ("q8", "i8"):
+        size = 32 if rounded == "q8" else K
+        return sum(max(abs(x) for x in row[b:b + size]) / 254 * sum(abs(w) for w in column[b:b + size]) for b in range(0, K, size)) * (1 + 2.0**-20)
     return 2.0**-8 * sum(abs(x * w) for x, w in zip(row, column)) if rounded else 0
 
 
@@ -122,10 +128,14 @@ def one_type(kind, rounded=""):
         blocks = [block(kind, draw) for _ in range(K // elements)]
         stored += b"".join(data for data, _ in blocks)
         columns.append([value for _, values in blocks for value in values])
+    scales = [2.0**draw.randint(-6, 0) for _ in range(N)]  # of whole columns: an operand of a=i8
+    open("s.bin", "wb").write(struct.pack(f"<{N}f", *scales))
+    if rounded == "i8":
+        columns = [[scale * value for value in column] for scale, column in zip(scales, columns)]
     open("w.bin", "wb").write(stored)
     name = next(line.split('"')[1] for line in open("bundle/manifest.toml").read().split("[[set]]")[1].split("\n") if line.startswith("symbol"))
     program = C_PROGRAM.replace("ROWS", ", ".join(map(str, ROWS))).replace("WEIGHT_BYTES", str(N * K // elements * size))
-    for old, new in (("NAME", name), ("* K", f"* {K}"), ("{K, N}", f"{{{K}, {N}}}"), ("* N", f"* {N}")):
+    for old, new in (("NAME", name), ("BETWEEN", "scales," if rounded == "i8" else ""), ("N * sizeof", f"{N} * sizeof"), ("* K", f"* {K}"), ("{K, N}", f"{{{K}, {N}}}"), ("* N", f"* {N}")):
         program = program.replace(old, new)
     open("call.c", "w").write(program)
     subprocess.run(["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "call.c", "bundle/libquern_kernels.a", "-o", "call"], check=True)
@@ -200,7 +210,7 @@ def whole_model():
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     for kind in TYPES:
-        one_type(kind)
+        one_type(kind, "i8" if kind == "i8" else "")
     for kind in ("q8_0", "q4_0", "q4_K", "q6_K"):
         one_type(kind, "q8")
     one_type("bf16", "bf16")

@@ -53,6 +53,16 @@ with tempfile.TemporaryDirectory() as folder:
     run("eval", "cast from=f16", "half.npy", "-o", "wide.npy")
     expect(read_npy("wide.npy")[1] == [0.5, -2, 65504, 2**-24], "f16 as it is")
     expect("descr is '<f2', '<f4' is needed for x" in run("eval", "softmax", "half.npy", "-o", "no.npy", status=3).stderr, "f16 where f32 is needed")
+    # A weight of bytes with a scale for each column: 127 is the row's largest, so that its numbers are their codes.
+    write_npy("codes.npy", "(2, 3)", [127, 2, 3, -4, 127, 6])
+    write_npy("bytes.npy", "(3, 2)", [1, -128, 0, 1, 1, 127], descr="|i1", code="b")
+    write_npy("scales.npy", "(2,)", [2, 0.5])
+    run("eval", "matmul const=b w=i8 a=i8", "codes.npy", "bytes.npy", "scales.npy", "-o", "whole.npy")
+    whole = read_npy("whole.npy")[1]
+    expect(all(abs(got - right) <= 1e-6 * abs(right) for got, right in zip(whole, [260, -7936.5, 4, 700.5])), f"whole numbers: {whole}")
+    expect("bytes.npy: descr is i8, f32 is needed for x" in run("eval", "softmax", "bytes.npy", "-o", "no.npy", status=3).stderr, "i8 where f32 is needed")
+    expect("codes.npy: descr is f32, i8 is needed for B" in run("eval", "matmul const=b tb=1 w=i8 a=i8", "codes.npy", "codes.npy", "scales.npy", "-o", "no.npy", status=3).stderr,
+           "f32 where i8 is needed")
     run("eval", "map expr='a * 2 - 1' a=2x3", "a.npy", "-o", "m.npy")
     expect(read_npy("m.npy")[1] == [1, 3, 5, 7, 9, 11], "map")
     run("eval", "matmul acc=1", "a.npy", "b.npy", "c.npy", "-o", "acc.npy")

@@ -74,6 +74,7 @@ const char* const kProducts[] = {
     "matmul m=1 n=20 k=256 const=b tb=1 w=q4_K",
     "matmul m=40 n=20 k=256 const=b tb=1 w=q6_K",
     "matmul m=* n=37 k=19 const=b w=f16",
+    "matmul m=3 n=37 k=19 const=b w=i8 a=i8 ep=bias",
 };
 
 DimValues sizesOf(const OpDesc& desc, int which) {

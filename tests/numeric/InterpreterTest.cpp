@@ -47,6 +47,8 @@ const char* const kOps[] = {
     "matmul m=2 n=20 k=64 const=b tb=1 w=q4_0 a=q8 batch=2",
     "matmul m=2 n=20 k=256 const=b tb=1 w=q4_K a=q8 acc=1",
     "matmul m=5 n=37 k=256 const=b tb=1 w=q6_K a=q8 ep=bias+relu",
+    "matmul m=5 n=37 k=70 const=b w=i8 a=i8 ep=bias+relu",
+    "matmul m=3 n=20 k=16 const=b tb=1 w=i8 a=i8 batch=2 acc=1",
     "matmul m=3 n=20 k=37 const=b w=bf16 a=bf16 order=pairs batch=2",
     "matmul m=5 n=37 k=70 const=b tb=1 w=bf16 a=bf16 order=tile32 ep=bias+gelu_tanh",
     "rope x=*x3x22 pairs=adjacent",
@@ -171,8 +173,8 @@ TEST_CASE("schedules of one order give the same bits") {
   for (const Target& target : runnableLevels()) {
     KernelLibrary library(target, {});
     for (const char* given :
-         {"matmul m=* n=45 k=70 const=b ep=bias+relu", "matmul m=* n=* k=*", "softmax x=*x*", "layernorm x=*x70",
-          "reduce x=*x* axis=1 f=sum", "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=1",
+         {"matmul m=* n=45 k=70 const=b ep=bias+relu", "matmul m=* n=* k=*", "matmul m=* n=45 k=70 const=b w=i8 a=i8 ep=bias",
+          "softmax x=*x*", "layernorm x=*x70", "reduce x=*x* axis=1 f=sum", "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=1",
           "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=1 kv_type=bf16 a=bf16", "map expr=\"gelu_tanh(a) * b\" a=*x* b=*"}) {
       OpDesc desc = op(given);
       DimValues dims = someSizes(desc, 3);

@@ -17,6 +17,7 @@ static const char* const kOps[] = {
     "matmul m=* n=50257 k=768 tb=1 const=b",
     "matmul m=3 n=4 k=5 batch=2 ta=1 acc=1 ep=bias+residual",
     "matmul m=8 n=16 k=4 ep=\"silu(x) * gate\" gate=8x16",
+    "matmul m=* n=16 k=40 tb=1 const=b w=i8 a=i8",
     "map expr=\"gelu_tanh(a + b) * c - 1.5\" a=4x5 b=5 c=1x5",
     "map expr=\"a - (b - c) / (a * b)\" a=*x8 b=8 c=scalar",
     "add a=100x100 b=100",

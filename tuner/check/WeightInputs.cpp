@@ -88,6 +88,9 @@ void drawBlocks(ElementType type, int64_t elements, std::byte* to, InputData dat
   for (int64_t at = 0; at < elements; at += format.block, to += format.blockBytes) switch (type) {
       case ElementType::F16: putHalf(to, halfOfFloat(drawn(data, random))); break;
       case ElementType::BF16: putHalf(to, bfloatOfFloat(drawn(data, random))); break;
+      case ElementType::I8:
+        *to = static_cast<std::byte>(data == InputData::Integer ? static_cast<int>(random() % 9) - 4 : static_cast<int>(random() % 256));
+        break;
       case ElementType::Q8_0:
         putHalf(to, drawnScale(data, 127, random));
         for (int i = 0; i < 32; ++i)

@@ -218,7 +218,7 @@ static std::pair<RoundedTo, PairOrder> roundingOf(const OpDesc& op) {
 /// Operations a second that products of the op's kind reach at most; 0: not measured.
 static double productRate(const OpDesc& op, const Ceilings& ceilings) {
   auto [a, order] = roundingOf(op);
-  if (a == RoundedTo::Q8) return ceilings.dotGops;
+  if (a == RoundedTo::Q8 || a == RoundedTo::I8) return ceilings.dotGops;
   return a == RoundedTo::BF16 && order == PairOrder::Pairs && ceilings.pairGflops > 0 ? ceilings.pairGflops : ceilings.fmaGflops;
 }
 

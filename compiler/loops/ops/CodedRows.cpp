@@ -9,7 +9,6 @@
 namespace quern {
 
 static constexpr int kCoded = 32;  ///< elements of a block
-static constexpr int kGroup = 16;  ///< elements of four words
 static constexpr float kRound =
     0x1.8p23F;  ///< x + this - this: x to the nearest whole number, ties to even; its bits count from kRoundBits
 static constexpr int32_t kRoundBits = 0x4b400000;
@@ -34,9 +33,31 @@ static Value lanesOf(const Value& x, int first, int count) {
 }
 static Value shifted(const Value& x, int by) { return binary(LoopOp::Shl, x, i32Const(by, x.lanes())); }
 
-/// Sixteen codes in vectors of lanes, bytes alone, to four words.
-static Value wordsOf(LoopBuilder& b, std::vector<Value> codes) {
-  for (int shift = kGroup, count = kGroup; count > 4; shift /= 2, count /= 2) {
+Coding::Coding(LoopBuilder& b, const Value& amax)
+    : b_(b),
+      amax_(amax),
+      finite_(b.let("finite", lessThan(amax, f32Const(std::numeric_limits<float>::infinity())))),
+      some_(b.let("some", binary(LoopOp::And, finite_, binary(LoopOp::Le, f32Const(CodedBlock::kLeast), amax)))) {}
+
+Value Coding::scale() const {
+  Value none = selectOf(finite_, f32Const(0), f32Const(std::numeric_limits<float>::quiet_NaN()));
+  return selectOf(some_, amax_ * f32Const(CodedBlock::kPart), none);
+}
+
+Value Coding::inverse() const { return b_.let("inverse", selectOf(some_, f32Const(127) / amax_, f32Const(1))); }
+
+/// Where there are no codes all are multiplied by 1 and left out.
+Coding::Codes Coding::codes(const Value& x, const Value& inverse) const {
+  int lanes = x.lanes();
+  Value moved = b_.let("moved", x * broadcast(inverse, lanes) + f32Const(kRound, lanes)), yes = broadcast(some_, lanes);
+  Value code = binary(LoopOp::Sub, unary(LoopOp::BitsI32, moved), i32Const(kRoundBits, lanes));
+  Value whole = selectOf(yes, code, i32Const(0, lanes));
+  return {b_.let("code", binary(LoopOp::And, whole, i32Const(0xff, lanes))), whole,
+          selectOf(yes, moved - f32Const(kRound, lanes), f32Const(0, lanes))};
+}
+
+Value wordsOfCodes(LoopBuilder& b, std::vector<Value> codes) {
+  for (int shift = kCodeGroup, count = kCodeGroup; count > 4; shift /= 2, count /= 2) {
     std::vector<Value> halves;  // the codes of the second half go above those of the first
     if (codes.size() == 1) {
       int half = codes[0].lanes() / 2;
@@ -60,27 +81,19 @@ void CodedRows::block(const std::vector<Value>& x, const Value& row, const Value
     Value size = unary(LoopOp::Abs, vectors.back());
     most = most.expr() == nullptr ? size : b.let("most", maxOf(most, size));
   }
-  Value amax = b.let("amax", reduceOf(LoopOp::Max, most));
-  Value finite = b.let("finite", lessThan(amax, f32Const(std::numeric_limits<float>::infinity()))),
-        some = b.let("some", binary(LoopOp::And, finite, binary(LoopOp::Le, f32Const(CodedBlock::kLeast), amax)));
-  Value none = selectOf(finite, f32Const(0), f32Const(std::numeric_limits<float>::quiet_NaN()));
-  b.store(scales_, {row, index}, selectOf(some, amax * f32Const(CodedBlock::kPart), none));
-  // Where there are no codes all are multiplied by 1 and left out.
-  Value inverse = b.let("inverse", selectOf(some, f32Const(127) / amax, f32Const(1)));
+  Coding coding(b, b.let("amax", reduceOf(LoopOp::Max, most)));
+  b.store(scales_, {row, index}, coding.scale());
+  Value inverse = coding.inverse();
   std::vector<Value> codes, sums;
   for (const Value& vector : vectors) {
-    int lanes = vector.lanes();
-    Value moved = b.let("moved", vector * broadcast(inverse, lanes) + f32Const(kRound, lanes));
-    Value yes = broadcast(some, lanes);
-    Value code = binary(LoopOp::Sub, unary(LoopOp::BitsI32, moved), i32Const(kRoundBits, lanes));
-    codes.push_back(b.let("code", binary(LoopOp::And, selectOf(yes, code, i32Const(0, lanes)), i32Const(0xff, lanes))));
-    sums.push_back(selectOf(yes, moved - f32Const(kRound, lanes), f32Const(0, lanes)));
+    Coding::Codes own = coding.codes(vector, inverse);
+    codes.push_back(own.bytes), sums.push_back(own.inFloat);
   }
-  size_t perGroup = static_cast<size_t>(kGroup / lanes_), groups = kCoded / kGroup;
+  size_t perGroup = static_cast<size_t>(kCodeGroup / lanes_), groups = kCoded / kCodeGroup;
   for (size_t g = 0; g < groups; ++g) {
     std::vector<Value> own(codes.begin() + static_cast<std::ptrdiff_t>(g * perGroup),
                            codes.begin() + static_cast<std::ptrdiff_t>((g + 1) * perGroup));
-    b.store(codes_, {row, index * (kCoded / 4) + static_cast<int64_t>(4 * g)}, wordsOf(b, std::move(own)));
+    b.store(codes_, {row, index * (kCoded / 4) + static_cast<int64_t>(4 * g)}, wordsOfCodes(b, std::move(own)));
   }
   auto perSum = static_cast<size_t>(each_ / lanes_);
   for (size_t first = 0; hasSums_ && first < sums.size(); first += perSum) {

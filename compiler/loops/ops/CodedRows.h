@@ -5,6 +5,30 @@
 
 namespace quern {
 
+inline constexpr int kCodeGroup = 16;  ///< elements of four words
+
+/// Numbers to codes of a byte, by the largest size among them (op/BlockValues.h, codedBlock).
+class Coding {
+public:
+  Coding(LoopBuilder& b, const Value& amax);
+  Value scale() const;
+  /// What makes codes, to be made once; 1 where there are none.
+  Value inverse() const;
+
+  struct Codes {
+    Value bytes;           ///< i32: the low byte alone
+    Value whole, inFloat;  ///< i32 with a sign, and the same in f32
+  };
+  Codes codes(const Value& x, const Value& inverse) const;
+
+private:
+  LoopBuilder& b_;
+  Value amax_, finite_, some_;
+};
+
+/// Sixteen codes in vectors of lanes, bytes alone, to four words: elements e, e + 4, e + 8 and e + 12 in word e.
+Value wordsOfCodes(LoopBuilder& b, std::vector<Value> bytes);
+
 /// Rows of k elements, 32 neighbours together (op/BlockValues.h, codedBlock). Four codes lie in a word, the elements e, e + 4, e + 8 and
 /// e + 12 of sixteen: what four lanes of an i32 vector after the other give without moving a lane.
 ///

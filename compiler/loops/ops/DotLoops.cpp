@@ -22,7 +22,7 @@ DotProduct::DotProduct(OpBuild& build, const std::string& name, const MatmulOp& 
       k_(build.dim({"k", op.k.value})),
       panel_(s.panelWidth()),
       lanes_(static_cast<int>(s.lanes)),
-      vnni_(s.dots == MatmulSchedule::DotsVnni),
+      dots_(build.b, s.dots == MatmulSchedule::DotsVnni, type_ != ElementType::Q8_0, lanes_),
       prefetch_(ceilDiv(s.prefetch, formatOf(op.w).block)) {
   const ElementFormat& format = formatOf(type_);
   packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k_ / format.block, panel_ * format.blockBytes});
@@ -55,24 +55,16 @@ Value DotProduct::half(const At& at, int64_t offset, const char* name) const {
 }
 
 /// start + the dot of the quads with the words of the row's codes from `firstWord` on.
-Value DotProduct::dot(const At& at, const Quads& quads, const Value& row, const Value& firstWord, const Value& start) const {
+Value DotProduct::dot(const Quads& quads, const Value& row, const Value& firstWord, const Value& start) const {
   Value sum = start;
-  for (size_t i = 0; i < quads.size(); ++i) {
-    Value codes = broadcast(codes_->word(row, firstWord + static_cast<int64_t>(i)), lanes_);
-    // Without vnni bytes with a sign are shorter than those of eight bits without; codes are never -128.
-    bool signedBytes = type_ == ElementType::Q8_0 && !vnni_;
-    Value weight = unary(signedBytes ? LoopOp::BytesI8 : type_ == ElementType::Q8_0 ? LoopOp::BytesU8 : LoopOp::BytesU7, quads[i]);
-    sum = b_.let("dot", dot4Of(sum, weight, unary(signedBytes ? LoopOp::BytesS7 : LoopOp::BytesI8, codes)));
-  }
+  for (size_t i = 0; i < quads.size(); ++i)
+    sum = b_.let("dot", dots_.dot(sum, quads[i], broadcast(codes_->word(row, firstWord + static_cast<int64_t>(i)), lanes_)));
   return sum;
 }
 
-Value DotProduct::start(const At& at, const Value& row, const Value& part) const { return broadcast(codes_->sum(row, part), lanes_); }
+Value DotProduct::start(const Value& row, const Value& part) const { return broadcast(codes_->sum(row, part), lanes_); }
 
-int DotProduct::bias() const {
-  if (type_ == ElementType::Q8_0 && !vnni_) return 0;
-  return type_ == ElementType::Q8_0 ? 128 : type_ == ElementType::Q4_0 ? 8 : type_ == ElementType::Q6_K ? 32 : 0;
-}
+int DotProduct::bias() const { return type_ == ElementType::Q4_0 ? 8 : type_ == ElementType::Q6_K ? 32 : dots_.bias(); }
 
 Value DotProduct::scaleOf(const At& at, const Value& row, const Value& scale) const {
   return broadcast(codes_->scale(row, at.block * (formatOf(type_).block / 32)), lanes_) * scale;
@@ -98,14 +90,10 @@ DotProduct::Quads DotProduct::nibbles(const At& at, const Value& offset) {
 
 void DotProduct::q8_0(const At& at) {
   Quads quads;
-  for (int w = 0; w < kCodedWords; ++w) {
-    Value word = this->word(at, 2 + 4 * w);
-    constexpr auto kSigns = static_cast<int32_t>(0x80808080);
-    quads.push_back(vnni_ ? word : b_.let("quad", binary(LoopOp::Xor, word, i32Const(kSigns, lanes_))));
-  }
+  for (int w = 0; w < kCodedWords; ++w) quads.push_back(dots_.quad(word(at, 2 + 4 * w)));
   Value d = half(at, 0, "d");
   eachRow(at, [&](const Value& row, const Value& acc) {
-    Value sum = dot(at, quads, row, at.block * kCodedWords, vnni_ ? start(at, row, at.block) : i32Const(0, lanes_));
+    Value sum = dot(quads, row, at.block * kCodedWords, dots_.bias() != 0 ? start(row, at.block) : i32Const(0, lanes_));
     return build_.exactMulAdd(unary(LoopOp::ToF32, sum), scaleOf(at, row, d), acc);
   });
 }
@@ -114,7 +102,7 @@ void DotProduct::q4_0(const At& at) {
   Quads quads = nibbles(at, 2);
   Value d = half(at, 0, "d");
   eachRow(at, [&](const Value& row, const Value& acc) {
-    Value sum = dot(at, quads, row, at.block * kCodedWords, start(at, row, at.block));
+    Value sum = dot(quads, row, at.block * kCodedWords, start(row, at.block));
     return build_.exactMulAdd(unary(LoopOp::ToF32, sum), scaleOf(at, row, d), acc);
   });
 }
@@ -138,7 +126,7 @@ void DotProduct::q4_K(const At& at) {
       Quads quads = nibbles(at, 16 + s * 16);
       Value block = at.block * 8 + s;
       eachRow(at, [&](const Value& row, const Value& acc) {
-        Value sum = dot(at, quads, row, block * kCodedWords, i32Const(0, lanes_));
+        Value sum = dot(quads, row, block * kCodedWords, i32Const(0, lanes_));
         Value scales = b_.let("scales", broadcast(codes_->scale(row, block), lanes_));
         Value codes = broadcast(codes_->sum(row, block), lanes_);
         return build_.exactMulAdd(codes, scales * least,
@@ -167,7 +155,7 @@ void DotProduct::q6_K(const At& at) {
       Value sum;
       for (int h = 0; h < 2; ++h) {
         Quads own(quads.begin() + 4 * h, quads.begin() + 4 * h + 4);
-        Value each = dot(at, own, row, block * kCodedWords + 4 * h, start(at, row, block * 2 + h)) * scales[h];
+        Value each = dot(own, row, block * kCodedWords + 4 * h, start(row, block * 2 + h)) * scales[h];
         sum = h == 0 ? each : sum + each;
       }
       return build_.exactMulAdd(unary(LoopOp::ToF32, b_.let("both", sum)), broadcast(codes_->scale(row, block), lanes_) * d, acc);
@@ -176,6 +164,7 @@ void DotProduct::q6_K(const At& at) {
 }
 
 void DotProduct::run(const Tile& tile) {
+  tile.start();
   int64_t depth = formatOf(type_).block;
   b_.loop("block", tile.k0 / depth, tile.k1 / depth, 1, [&](const Value& block) {
     for (size_t v = 0; v < tile.vectors.size(); ++v) {

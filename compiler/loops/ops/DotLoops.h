@@ -1,6 +1,7 @@
 // compiler/loops/ops/DotLoops.h — the micro-kernel of a product with a=q8: dots of bytes, block by block, then the scales.
 #pragma once
 
+#include "compiler/loops/ops/ByteDots.h"
 #include "compiler/loops/ops/CodedRows.h"
 #include "compiler/loops/ops/RoundedProduct.h"
 
@@ -28,9 +29,9 @@ private:
   Value part(const At& at, Scalar stored, const Value& offset, int64_t bytesEach) const;
   Value word(const At& at, const Value& offset) const;
   Value half(const At& at, int64_t offset, const char* name) const;
-  Value dot(const At& at, const Quads& quads, const Value& row, const Value& firstWord, const Value& start) const;
+  Value dot(const Quads& quads, const Value& row, const Value& firstWord, const Value& start) const;
   Value scaleOf(const At& at, const Value& row, const Value& scale) const;
-  Value start(const At& at, const Value& row, const Value& part) const;
+  Value start(const Value& row, const Value& part) const;
   void eachRow(const At& at, const std::function<Value(const Value& row, const Value& acc)>& sum);
   Quads nibbles(const At& at, const Value& offset);
 
@@ -48,7 +49,7 @@ private:
   Value k_;
   int64_t panel_;
   int lanes_;
-  bool vnni_;
+  ByteDots dots_;
   int64_t prefetch_;  ///< blocks
   BufferRef packed_;
   std::optional<CodedRows> codes_;

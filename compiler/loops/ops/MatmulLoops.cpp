@@ -64,6 +64,7 @@ private:
       else if (spec.name == "B" && op_.a != RoundedTo::F32) rounded_ = roundedProduct(build_, "B", op_, s_, batch_, panels_);
       else if (spec.name == "B" && op_.w != ElementType::F32) weight_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_);
       else if (spec.name == "B" && op_.constB) packed_ = panelBuffer("B", BufferRole::Packed);
+      else if (op_.a == RoundedTo::I8 && spec.name == MatmulOp::kScales) continue;  // declared with B
       else if (spec.name == "B") bPlain_ = build_.strided(spec, BufferRole::In);
       else if (spec.name == "C") c_ = build_.strided(spec, BufferRole::InOut);
       else if (spec.name == "residual") epilogue_.push_back({spec, build_.strided(spec, BufferRole::In)});
@@ -252,11 +253,14 @@ private:
                  [&](const Value& r, const Value& v, const Value* mask) { b_.set(acc, {r, v}, b_.load(c_, cAt(t, r, v), lanes_, mask)); });
     };
     if (s_.prefetchC != MatmulSchedule::PrefetchNoC) prefetchOutputs(t);
-    if (op_.acc) fromC();
-    else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
+    auto start = [&] {
+      if (op_.acc) fromC();
+      else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
+    };
+    if (!rounded_) start();
     if (rounded_) {
       std::vector<WeightColumns> columns = columnsOf(t);
-      rounded_->run({t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc});
+      rounded_->run({t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc, t.column, t.mask, start});
     } else if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) {
       weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
         b_.unroll("r", t.rows, [&](const Value& r) {

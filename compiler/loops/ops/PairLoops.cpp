@@ -98,6 +98,7 @@ void PairProduct::inTiles(const Tile& tile) {
 }
 
 void PairProduct::run(const Tile& tile) {
+  tile.start();
   if (instruction_) return inPairs(tile);
   b_.flushed([&] {
     if (order_ == PairOrder::Pairs) inPairs(tile);

@@ -1,6 +1,7 @@
 // compiler/loops/ops/RoundedProduct.cpp — see RoundedProduct.h.
 #include "compiler/loops/ops/RoundedProduct.h"
 
+#include "compiler/loops/ops/ByteLoops.h"
 #include "compiler/loops/ops/DotLoops.h"
 #include "compiler/loops/ops/PairLoops.h"
 
@@ -11,6 +12,7 @@ std::unique_ptr<RoundedProduct> roundedProduct(OpBuild& build, const std::string
   switch (op.a) {
     case RoundedTo::F32: break;
     case RoundedTo::Q8: return std::make_unique<DotProduct>(build, name, op, schedule, batch, panels);
+    case RoundedTo::I8: return std::make_unique<ByteProduct>(build, name, op, schedule, batch, panels);
     case RoundedTo::BF16: return std::make_unique<PairProduct>(build, name, op, schedule, batch, panels);
   }
   return nullptr;

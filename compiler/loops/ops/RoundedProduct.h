@@ -20,6 +20,9 @@ public:
     std::span<const WeightColumns> vectors;
     Value k0, k1;
     RegArray acc;
+    Value column;                 ///< of the output, the first
+    const Value* mask;            ///< of the last vector; null: full
+    std::function<void()> start;  ///< sets acc to what it starts from where that is not 0: to be called before acc is read
   };
 
   virtual ~RoundedProduct() = default;

@@ -87,10 +87,12 @@ size_t fortranIndex(size_t i, const std::vector<int64_t>& shape) {
 }
 
 Result<NpyArray> decode(const Header& header, std::string_view data) {
-  bool f2 = header.descr == "'<f2'", f4 = header.descr == "'<f4'", i4 = header.descr == "'<i4'", i8 = header.descr == "'<i8'";
-  if (!f2 && !f4 && !i4 && !i8)
-    return badInput(fmt::format("descr is {}, '<f4' is needed ('<f2' for f16 operands, '<i4' or '<i8' for ids)", escaped(header.descr)));
-  size_t width = i8 ? 8 : f2 ? 2 : 4;
+  bool f2 = header.descr == "'<f2'", f4 = header.descr == "'<f4'", i4 = header.descr == "'<i4'", i8 = header.descr == "'<i8'",
+       i1 = header.descr == "'|i1'";
+  if (!f2 && !f4 && !i4 && !i8 && !i1)
+    return badInput(
+        fmt::format("descr is {}, '<f4' is needed ('<f2' for f16 operands, '|i1' for i8, '<i4' or '<i8' for ids)", escaped(header.descr)));
+  size_t width = i8 ? 8 : i1 ? 1 : f2 ? 2 : 4;
   int64_t count = 1;
   for (int64_t extent : header.shape) {
     auto product = checkedMul(count, extent);
@@ -103,11 +105,15 @@ Result<NpyArray> decode(const Header& header, std::string_view data) {
                                 width, data.size()));
   if (static_cast<uint64_t>(*bytes) != data.size())
     return badInput(fmt::format("shape {} needs {} bytes of data, the file has {}", shapeText(header.shape), *bytes, data.size()));
-  NpyArray array{header.shape, {}, {}, i4 || i8, f2};
+  NpyArray array{header.shape, {}, {}, {}, i4 || i8, i1, f2};
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
     const char* from = data.data() + (header.fortran ? fortranIndex(i, header.shape) : i) * width;
     if (f4) {
       std::memcpy(&array.values.emplace_back(), from, 4);
+      continue;
+    }
+    if (i1) {
+      array.bytes.push_back(static_cast<int8_t>(*from));
       continue;
     }
     if (f2) {

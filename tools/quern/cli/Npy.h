@@ -10,16 +10,18 @@
 
 namespace quern {
 
-/// An array in row-major order. `values` holds f32; `ids` holds whole numbers where the file had <i4 or <i8.
+/// An array in row-major order. `values` holds f32; `ids` holds whole numbers where the file had <i4 or <i8, `bytes` those of |i1.
 struct NpyArray {
   std::vector<int64_t> shape;
   std::vector<float> values;
   std::vector<int32_t> ids;
+  std::vector<int8_t> bytes;
   bool isIds = false;
+  bool isBytes = false;
   bool isHalf = false;  ///< the file had <f2; the values are exactly those
 };
 
-/// Versions 1 to 3, little-endian f32 (`<f4`), f16 (`<f2`), i32 and i64 (`<i4`, `<i8`), C or Fortran order.
+/// Versions 1 to 3, little-endian f32 (`<f4`), f16 (`<f2`), i32 and i64 (`<i4`, `<i8`), i8 (`|i1`), C or Fortran order.
 /// Errors   BadInput: file, field, value, and what would be right. Nothing larger than the file is allocated.
 Result<NpyArray> readNpy(const std::string& path);
 

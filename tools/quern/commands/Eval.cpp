@@ -24,12 +24,15 @@ namespace {
 /// A file's numbers as the op's type: as they are, or rounded into `rounded`.
 /// Errors   BadInput: numbers of another kind, or ones that the type cannot hold.
 Result<const void*> valuesOf(const TensorSpec& spec, const NpyArray& array, const std::string& file, std::vector<std::byte>& rounded) {
-  if ((spec.type == ElementType::I32) != array.isIds)
-    return badInput(fmt::format("{}: descr is {}, {} is needed for {}", escaped(file), array.isIds ? "whole numbers" : "f32",
-                                spec.type == ElementType::I32 ? "i32" : "f32", spec.name));
+  auto kind = [](bool ids, bool bytes) { return ids ? "whole numbers" : bytes ? "i8" : "f32"; };
+  bool ids = spec.type == ElementType::I32, bytes = spec.type == ElementType::I8;
+  if (ids != array.isIds || bytes != array.isBytes)
+    return badInput(fmt::format("{}: descr is {}, {} is needed for {}", escaped(file), kind(array.isIds, array.isBytes),
+                                ids ? "i32" : kind(false, bytes), spec.name));
   if (array.isHalf && spec.type != ElementType::F16)
     return badInput(fmt::format("{}: descr is '<f2', '<f4' is needed for {}", escaped(file), spec.name));
   if (array.isIds) return static_cast<const void*>(array.ids.data());
+  if (array.isBytes) return static_cast<const void*>(array.bytes.data());
   if (spec.type == ElementType::F32) return static_cast<const void*>(array.values.data());
   auto count = static_cast<int64_t>(array.values.size());
   rounded.resize(static_cast<size_t>(bytesOf(spec.type, count)));

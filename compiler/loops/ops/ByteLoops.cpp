@@ -1,0 +1,125 @@
+// compiler/loops/ops/ByteLoops.cpp — see ByteLoops.h.
+#include "compiler/loops/ops/ByteLoops.h"
+
+#include "compiler/base/Checked.h"
+#include "compiler/loops/build/Lanes.h"
+#include "compiler/loops/ops/CodedRows.h"
+
+namespace quern {
+
+/// Words of k elements: four for each sixteen.
+static int64_t wordsOfDepth(int64_t k) { return 4 * ceilDiv(k, kCodeGroup); }
+
+ByteRows::ByteRows(OpBuild& build, const Value& rows, int64_t k, int bias)
+    : build_(build), rows_(rows), k_(k), bias_(bias), lanes_(build.target.vectorLanes()) {
+  LoopBuilder& b = build.b;
+  // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
+  constexpr int64_t kApart = 16;
+  codes_ = b.denseBuffer("codes", Scalar::I32, BufferRole::SharedScratch, {rows, wordsOfDepth(k) + kApart});
+  scales_ = b.denseBuffer("row_scales", Scalar::F32, BufferRole::SharedScratch, {rows});
+  if (bias != 0) starts_ = b.denseBuffer("starts", Scalar::I32, BufferRole::SharedScratch, {rows});
+}
+
+void ByteRows::codeRow(const Value& row, const std::function<std::vector<Value>(const Value& k)>& at) {
+  LoopBuilder& b = build_.b;
+  RowReduce most(build_, "most", LoopOp::Max, lanes_, k_);
+  most.run([&](const Value& k, const Value* mask) { return unary(LoopOp::Abs, b.load(a_, at(k), lanes_, mask)); });
+  Coding coding(b, b.let("amax", most.fold()));
+  b.store(scales_, {row}, coding.scale());
+  Value inverse = coding.inverse();
+  RegArray sums = b.reg("sums", {1}, i32Const(0, lanes_));
+  auto group = [&](const Value& index, int64_t elements) {
+    std::vector<Value> bytes;
+    for (int64_t first = 0; first < kCodeGroup; first += lanes_) {
+      Value k = index * kCodeGroup + first, x = f32Const(0, lanes_);
+      Value mask = first < elements && elements < first + lanes_ ? b.let("mask", maskOf(elements - first, lanes_)) : Value();
+      if (first < elements) x = b.load(a_, at(k), lanes_, mask.expr() != nullptr ? &mask : nullptr);
+      Coding::Codes codes = coding.codes(b.let("x", x), inverse);
+      bytes.push_back(codes.bytes);
+      if (bias_ != 0) b.set(sums, {0}, b.get(sums, {0}) + codes.whole);
+    }
+    b.store(codes_, {row, index * (kCodeGroup / 4)}, wordsOfCodes(b, std::move(bytes)));
+  };
+  b.loop("group", 0, k_ / kCodeGroup, 1, [&](const Value& index) { group(index, kCodeGroup); });
+  if (k_ % kCodeGroup != 0) group(k_ / kCodeGroup, k_ % kCodeGroup);
+  if (bias_ == 0) return;
+  Value folded = foldTogether(b, [](const Value& x, const Value& y) { return x + y; }, {b.get(sums, {0})});
+  b.store(starts_, {row}, shuffleOf(folded, folded, {0}) * i32Const(-bias_));
+}
+
+void ByteRows::phase(const BufferRef& a, const RoundedProduct::PlaceInA& at) {
+  a_ = a;
+  build_.b.phase(rows_, [&](const Value& row) { codeRow(row, [&](const Value& k) { return at(row, k); }); });
+}
+
+ByteProduct::ByteProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
+                         const Value& panels)
+    : build_(build),
+      b_(build.b),
+      batched_(op.batched),
+      k_(op.k.value),
+      words_(wordsOfDepth(k_)),
+      panel_(s.panelWidth()),
+      lanes_(static_cast<int>(s.lanes)),
+      unroll_(s.unrollK),
+      prefetch_(ceilDiv(s.prefetch, 4)),
+      dots_(build.b, s.dots == MatmulSchedule::DotsVnni, false, lanes_) {
+  packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, {batch, panels, words_, panel_});
+  for (const TensorSpec& spec : op.inputs())
+    if (spec.name == MatmulOp::kScales) scales_ = build.dense(spec, BufferRole::In);
+}
+
+Value ByteProduct::word(const Tile& tile, size_t vector, const Value& index) const {
+  const WeightColumns& columns = tile.vectors[vector];
+  constexpr int64_t kLineWords = 16;
+  if (prefetch_ > 0 && static_cast<int64_t>(vector) * lanes_ % kLineWords == 0)
+    b_.prefetch(packed_, std::vector<Value>{tile.batch, columns.panel, index + prefetch_, columns.column});
+  return b_.let("word", b_.load(packed_, {tile.batch, columns.panel, index, columns.column}, lanes_));
+}
+
+void ByteProduct::addWord(const Tile& tile, const RegArray& sums, const Value& index) {
+  std::vector<Value> quads;
+  for (size_t v = 0; v < tile.vectors.size(); ++v) quads.push_back(dots_.quad(word(tile, v, index)));
+  b_.unroll("r", tile.rows, [&](const Value& r) {
+    Value codes = b_.let("a", broadcast(rows_->word(tile.row + r, index), lanes_));
+    for (size_t v = 0; v < quads.size(); ++v) {
+      auto at = static_cast<int64_t>(v);
+      b_.set(sums, {r, at}, dots_.dot(b_.get(sums, {r, at}), quads[v], codes));
+    }
+  });
+}
+
+void ByteProduct::scaled(const Tile& tile, const RegArray& sums) {
+  auto vectors = static_cast<int64_t>(tile.vectors.size());
+  std::vector<Value> scales;
+  for (int64_t v = 0; v < vectors; ++v) {
+    std::vector<Value> at = {tile.column + v * lanes_};
+    if (batched_) at.insert(at.begin(), tile.batch);
+    scales.push_back(b_.let("scale", b_.load(scales_, at, lanes_, v + 1 == vectors ? tile.mask : nullptr)));
+  }
+  b_.unroll("r", tile.rows, [&](const Value& r) {
+    Value own = b_.let("own", broadcast(rows_->scale(tile.row + r), lanes_));
+    for (int64_t v = 0; v < vectors; ++v) {
+      Value sum = unary(LoopOp::ToF32, b_.get(sums, {r, v})), both = own * scales[static_cast<size_t>(v)];
+      b_.set(tile.acc, {r, v}, build_.exactMulAdd(sum, both, b_.get(tile.acc, {r, v})));
+    }
+  });
+}
+
+void ByteProduct::run(const Tile& tile) {
+  auto vectors = static_cast<int64_t>(tile.vectors.size());
+  RegArray sums = b_.reg("sums", {static_cast<int>(tile.rows), static_cast<int>(vectors)}, i32Const(0, lanes_));
+  if (dots_.bias() != 0)
+    b_.unroll("r", tile.rows, [&](const Value& r) {
+      Value start = b_.let("start", broadcast(rows_->start(tile.row + r), lanes_));
+      b_.unroll("v", vectors, [&](const Value& v) { b_.set(sums, {r, v}, start); });
+    });
+  int64_t bulk = words_ / unroll_ * unroll_;
+  b_.loop("word", 0, bulk, unroll_,
+          [&](const Value& index) { b_.unroll("u", unroll_, [&](const Value& u) { addWord(tile, sums, index + u); }); });
+  if (bulk < words_) b_.loop("word", bulk, words_, 1, [&](const Value& index) { addWord(tile, sums, index); });
+  tile.start();  // only here: C would lie beside the sums all the way
+  scaled(tile, sums);
+}
+
+}  // namespace quern
