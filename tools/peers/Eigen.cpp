@@ -48,6 +48,7 @@ void product(const QuernPeerMatmul& op) {
 }
 
 void* prepare(const QuernPeerMatmul* op, char* text, size_t textBytes) {
+  if (op->bytes != nullptr) return say(text, textBytes, kFloatsOnly), nullptr;
 #if !defined(EIGEN_HAS_OPENMP)
   if (op->threads > 1) return say(text, textBytes, "built without OpenMP: one thread only"), nullptr;
 #endif

@@ -142,6 +142,7 @@ std::vector<BuildWay> waysOf(const QuernPeerMatmul& op) {
 }
 
 void* prepare(const QuernPeerMatmul* op, char* text, size_t textBytes) {
+  if (op->bytes != nullptr) return prepareBytes(op, text, textBytes);
   return quickestWay(op->threads, [&] { return waysOf(*op); }, text, textBytes);
 }
 

@@ -27,6 +27,9 @@ void* quickestWay(int threads, const std::function<std::vector<BuildWay>()>& lis
 /// The vector ops of the table (OneDnnVector.cpp).
 void* prepareVector(const QuernPeerVector* op, char* text, size_t textBytes);
 
+/// A product of bytes (OneDnnBytes.cpp).
+void* prepareBytes(const QuernPeerMatmul* op, char* text, size_t textBytes);
+
 using Arguments = std::unordered_map<int, dnnl::memory>;
 
 /// Scratch memory is bound once like any other argument.

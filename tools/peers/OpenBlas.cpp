@@ -54,6 +54,7 @@ void gemv(const QuernPeerMatmul& op) {
 }
 
 void* prepare(const QuernPeerMatmul* op, char* text, size_t textBytes) {
+  if (op->bytes != nullptr) return say(text, textBytes, kFloatsOnly), nullptr;
   if (!fitsInt(*op)) return say(text, textBytes, "a size above 2^31 - 1"), nullptr;
   openblas_set_num_threads(op->threads);
   return quickerGemm(*op, gemm, gemv, text, textBytes);

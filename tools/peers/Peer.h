@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-enum { kQuernPeerVersion = 2, kQuernPeerMaxRank = 8 };
+enum { kQuernPeerVersion = 3, kQuernPeerMaxRank = 8 };
 
 /// Functions of one element, of two, and over an axis; max and min are the last two.
 enum QuernPeerFn {
@@ -46,6 +46,8 @@ typedef struct QuernPeerMatmul {
   float* c;
   const float *bias, *residual;  ///< null: none
   int threads;
+  const int8_t* bytes;  ///< null: none; else scales[n] bytes[k,n] is what b would be, and a may be rounded to bytes, a row together
+  const float* scales;
 } QuernPeerMatmul;
 
 enum QuernPeerVectorKind { kQuernPeerUnary, kQuernPeerBinary, kQuernPeerSoftmax, kQuernPeerLayerNorm, kQuernPeerReduce };

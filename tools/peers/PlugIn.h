@@ -29,6 +29,8 @@ double quickest(const Call& call) {
 
 inline void say(char* text, size_t textBytes, const std::string& what) { std::snprintf(text, textBytes, "%s", what.c_str()); }
 
+inline constexpr const char* kFloatsOnly = "it multiplies floats only";
+
 /// A library whose sizes are int.
 inline bool fitsInt(const QuernPeerMatmul& op) { return std::max({op.m, op.n, op.k}) <= INT_MAX; }
 

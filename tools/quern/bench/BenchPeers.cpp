@@ -66,8 +66,7 @@ private:
   void prepare(QuernPeerMatmul op) {
     op.c = out_.f32();
     fuses_ = api_.fusesEpilogue != 0;
-    if (!fuses_)
-      op = {op.m, op.n, op.k, op.batch, op.ta, op.tb, op.acc, op.constB, kQuernPeerNone, op.a, op.b, op.c, nullptr, nullptr, op.threads};
+    if (!fuses_) op.activation = kQuernPeerNone, op.bias = op.residual = nullptr;
     handle_ = api_.prepare(&op, text_, sizeof text_);
   }
   void prepare(QuernPeerVector op) {

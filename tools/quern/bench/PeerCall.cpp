@@ -51,7 +51,8 @@ PeerCall cannot(std::string why) {
 }
 
 PeerCall callOf(const MatmulOp& op, const CheckInputs& inputs, int threads) {
-  if (op.w != ElementType::F32) return cannot(fmt::format("peers take f32 weights, not {}", text(op.w)));
+  if (op.w != ElementType::F32 && op.w != ElementType::I8)
+    return cannot(fmt::format("peers take weights of f32 and i8, not {}", text(op.w)));
   auto activation = activationOf(op.ep);
   if (!activation) return cannot(fmt::format("ep={} is not of the form bias+activation+residual", epilogueText(*op.ep)));
   if (op.m.value * op.n.value * op.k.value * op.batch.value == 0) return cannot("there is nothing to multiply");
@@ -61,7 +62,9 @@ PeerCall callOf(const MatmulOp& op, const CheckInputs& inputs, int threads) {
   for (size_t i = 0; i < specs.size(); ++i) {
     const float* data = inputs.tensors[i].f32();
     if (specs[i].name == "A") made.a = data;
-    if (specs[i].name == "B") made.b = data;
+    if (specs[i].type == ElementType::I8) made.bytes = static_cast<const int8_t*>(inputs.tensors[i].data);
+    else if (specs[i].name == "B") made.b = data;
+    if (specs[i].name == MatmulOp::kScales && op.a == RoundedTo::I8) made.scales = data;
     if (specs[i].name == "bias") made.bias = data;
     if (specs[i].name == "residual") made.residual = data;
   }
