@@ -155,8 +155,11 @@ Result<void> readFiles(const CommandLine& line, BenchInputs& inputs) {
 }
 
 std::string textOf(const Ceilings& ceilings) {
-  return fmt::format("\nceilings of this run, one thread: {:.4g} GFLOPS fma; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n",
-                     ceilings.fmaGflops, ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
+  std::string arithmetic = fmt::format("{:.4g} GFLOPS fma", ceilings.fmaGflops);
+  if (ceilings.dotGops > 0) arithmetic += fmt::format(", {:.4g} GOPS dots of bytes", ceilings.dotGops);
+  if (ceilings.pairGflops > 0) arithmetic += fmt::format(", {:.4g} GFLOPS pairs of bf16", ceilings.pairGflops);
+  return fmt::format("\nceilings of this run, one thread: {}; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n", arithmetic,
+                     ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
 }
 
 /// What was measured.
