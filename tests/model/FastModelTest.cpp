@@ -23,7 +23,7 @@ TestModel blocksModel(TensorType type, bool tied) {
 }
 
 std::unique_ptr<Model> computedBy(KernelLibrary& library, const std::string& path, Compute compute, int64_t chunk, int threads,
-                                  PairOrder order = PairOrder::Tile32) {
+                                  PairOrder order = PairOrder::Tile32, ElementType kvType = ElementType::F32) {
   auto source = openModelFiles(path);
   REQUIRE(source);
   source->compute = compute;
@@ -31,14 +31,16 @@ std::unique_ptr<Model> computedBy(KernelLibrary& library, const std::string& pat
   ModelOptions options;
   options.chunk = chunk;
   options.threads = threads;
+  options.kvType = kvType;
   auto model = Model::load(std::move(*source), [&library](const OpDesc& desc) { return library.kernels(desc); }, options);
   REQUIRE(model);
   return std::move(*model);
 }
 
-std::unique_ptr<Model> computed(const std::string& path, Compute compute, int64_t chunk, int threads, PairOrder order = PairOrder::Tile32) {
+std::unique_ptr<Model> computed(const std::string& path, Compute compute, int64_t chunk, int threads, PairOrder order = PairOrder::Tile32,
+                                ElementType kvType = ElementType::F32) {
   static KernelLibrary library(hostTarget(), {});
-  return computedBy(library, path, compute, chunk, threads, order);
+  return computedBy(library, path, compute, chunk, threads, order, kvType);
 }
 
 /// Mean squared difference over mean square.
@@ -111,6 +113,36 @@ TEST_CASE("fast: the same bits on every level with fma that this machine has", "
     }
   }
   if (levels == 0) WARN("no level with fma here");
+}
+
+/// Whole, in chunks on three threads and token by token: the same logits, which it gives.
+std::vector<float> sameInPieces(const std::string& path, const std::vector<int32_t>& ids, PairOrder order) {
+  std::vector<float> whole = allLogits(*computed(path, Compute::Fast, 512, 1, order, ElementType::BF16), ids);
+  std::unique_ptr<Model> model = computed(path, Compute::Fast, 7, 3, order, ElementType::BF16);
+  CHECK(bitDifference(allLogits(*model, ids), whole) == "");
+  for (size_t at = 0; at < ids.size(); ++at)
+    CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),
+                        std::span(whole).subspan(at * kVocab, kVocab)) == "");
+  return whole;
+}
+
+TEST_CASE("fast: over a KV cache of bf16 attention is of bf16, in pieces too; exact and other caches leave it", "[fast]") {
+  std::vector<int32_t> ids = randomIds(37, kVocab, 8);
+  Folder folder;
+  // Weights of f32, which fast multiplies as they are: what differs is attention.
+  std::string path = writeGguf(blocksModel(TensorType::F32, true), folder.path);
+  std::vector<float> exact = allLogits(*computed(path, Compute::Exact, 512, 2, PairOrder::Tile32, ElementType::BF16), ids);
+  std::vector<float> tile32 = sameInPieces(path, ids, PairOrder::Tile32), pairs = sameInPieces(path, ids, PairOrder::Pairs);
+  CHECK(bitDifference(tile32, pairs) != "");
+  for (const std::vector<float>* fast : {&tile32, &pairs}) {
+    double rounding = distanceOf(*fast, exact);
+    CHECK(rounding > 1e-9);
+    CHECK(rounding < 0.001);
+  }
+  CHECK(bitDifference(allLogits(*computed(path, Compute::Exact, 512, 2, PairOrder::Pairs, ElementType::BF16), ids), exact) == "");
+  for (ElementType other : {ElementType::F32, ElementType::F16})
+    CHECK(bitDifference(allLogits(*computed(path, Compute::Fast, 512, 2, PairOrder::Pairs, other), ids),
+                        allLogits(*computed(path, Compute::Exact, 512, 2, PairOrder::Pairs, other), ids)) == "");
 }
 
 TEST_CASE("fast: weights of single numbers are multiplied as they are", "[fast]") {
