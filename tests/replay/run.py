@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""tests/replay/run.py QUERN OUT.txt [--against OLD.txt] [--cpu A,B,...] — hashes what is emitted for every suite and for corpus.toml.
+"""tests/replay/run.py QUERN OUT.txt [--against OLD.txt] [--cpu A,B,...] — hashes what is emitted for every suite and for corpus.toml,
+for CPUs of x86-64 for corpus-x86.toml too.
 
 One line an object: CPU, op, schedule, SHA-256 of its code, constants and relocations (names left out: they carry the program's
 version). With --against a line for each that is another, and status 1. A change that must not touch a kernel is held against its parent:
@@ -48,6 +49,11 @@ def emitted(quern, suite, cpu):
                     yield kernel["op"], kernel["schedule"], code_of(os.path.join(root, kernel["object"]))
 
 
+def level_of(cpu):
+    with open(os.path.join(HERE, "../../configs/cpu", cpu + ".toml"), "rb") as file:
+        return tomllib.load(file)["level"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("quern")
@@ -56,8 +62,11 @@ def main():
     parser.add_argument("--cpu", default=CPUS)
     given = parser.parse_args()
     lines = []
-    for suite in sorted(glob.glob(os.path.join(HERE, "../../configs/suites/*.toml"))) + [os.path.join(HERE, "corpus.toml")]:
+    corpora = [os.path.join(HERE, name) for name in ("corpus.toml", "corpus-x86.toml")]
+    for suite in sorted(glob.glob(os.path.join(HERE, "../../configs/suites/*.toml"))) + corpora:
         for cpu in given.cpu.split(","):
+            if suite.endswith("-x86.toml") and not level_of(cpu).startswith("x86-64"):
+                continue
             print(f"replay: {os.path.basename(suite)} for {cpu}", file=sys.stderr)
             lines += [f"{cpu}\t{op}\t{schedule}\t{code}\n" for op, schedule, code in emitted(given.quern, suite, cpu)]
     lines = sorted(set(lines))
