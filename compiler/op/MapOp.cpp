@@ -10,7 +10,8 @@ namespace quern {
 
 OpDoc MapOp::doc() {
   return {"expr=\"gelu_tanh(a + b) * c\" a=SHAPE b=SHAPE c=SHAPE [inplace=a] [maths=common]",
-          "one fused kernel for any elementwise expression, NumPy broadcasting; inplace: the result replaces that operand; maths=common: functions in one form on all levels with fma",
+          "one fused kernel for any elementwise expression, NumPy broadcasting; inplace: the result replaces that operand; maths=common: "
+          "functions in one form on all levels with fma",
           "the operands as they first appear in expr"};
 }
 
@@ -72,7 +73,8 @@ Shape MapOp::outputShape() const {
 
 Result<void> MapOp::validate() const {
   if (operands.empty()) return badCommand("map: the expression has no operand");
-  if (commonMaths && operandNamed("maths") != nullptr) return badCommand("map: maths=common with an operand 'maths'; another name is needed");
+  if (commonMaths && operandNamed("maths") != nullptr)
+    return badCommand("map: maths=common with an operand 'maths'; another name is needed");
   Shape out = outputShape();
   for (const Operand& operand : operands) {
     if (auto good = checkShape(fmt::format("map: {}", operand.name), operand.shape); !good) return good;

@@ -57,7 +57,8 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   }
   for (const std::string& name : freeOperands(op.ep))
     if (name == "a" || name == "order" || name == "maths")
-      reader.failBeforeKeys(fmt::format("ep has an operand '{}', which is a key that says how numbers come about; another name is needed", name));
+      reader.failBeforeKeys(
+          fmt::format("ep has an operand '{}', which is a key that says how numbers come about; another name is needed", name));
   op.a = static_cast<RoundedTo>(reader.takeChoice("a", std::vector<std::string>(std::begin(kRoundings), std::end(kRoundings))));
   op.order = takePairOrder(reader, op.a);
   if (reader.has("maths") && op.ep == nullptr) reader.failBeforeKeys("maths= goes with ep=, whose functions it is about");

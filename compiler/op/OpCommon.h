@@ -11,8 +11,8 @@ enum class OpClass : uint8_t { Contraction, Pointwise, RowWise, Movement, Attent
 /// Which columns of row i of an r x c matrix count. LastRowSeesAll: j <= i + (c - r). TopLeft: j <= i.
 enum class Causal : uint8_t { No, LastRowSeesAll, TopLeft };
 
-/// What the left operand of a product (A of a matmul, Q of attention) is rounded to before it is multiplied: nothing; bf16; or whole numbers
-/// and a scale (BlockValues.h), 32 neighbours along k together, or a row.
+/// What the left operand of a product (A of a matmul, Q of attention) is rounded to before it is multiplied: nothing; bf16; or whole
+/// numbers and a scale (BlockValues.h), 32 neighbours along k together, or a row.
 enum class RoundedTo : uint8_t { F32, BF16, Q8, I8 };
 
 /// How products of bf16 are added up: as TDPBF16PS does, or as VDPBF16PS (MatmulOp.h). Said with a=bf16 only.
