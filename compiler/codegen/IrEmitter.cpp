@@ -4,6 +4,7 @@
 #include "compiler/base/Check.h"
 #include "compiler/codegen/FloatState.h"
 #include "compiler/codegen/IrNodes.h"
+#include "compiler/codegen/TileIr.h"
 #include "compiler/target/Target.h"
 
 #include <llvm/IR/IRBuilder.h>
@@ -54,8 +55,8 @@ private:
   void loop(llvm::Value* begin, llvm::Value* end, llvm::Value* step, const std::string& name,
             const std::function<void(llvm::Value*)>& body);
   void forStatement(const LoopStmt& s);
-  void ifStatement(const LoopStmt& s);
   void store(const LoopStmt& s);
+  void tileStatement(const LoopStmt& s);
   void stream(llvm::Value* value, llvm::Value* at, const LoopStmt& s);
   void branch(llvm::Value* condition, const std::function<void()>& yes, const std::function<void()>& no);
   void declareReg(const LoopStmt& s);
@@ -235,7 +236,7 @@ void IrEmitter::statement(const LoopStmt& s) {
       ir_.CreateStore(value, regElement(s.id, s.args, 1));
       return;
     }
-    case LoopStmt::Kind::If: return ifStatement(s);
+    case LoopStmt::Kind::If: return branch(expr(s.args[0]), [&] { block(s.body); }, [&] { block(s.otherwise); });
     case LoopStmt::Kind::Flushed:
       floats_->flush();
       block(s.body);
@@ -247,7 +248,19 @@ void IrEmitter::statement(const LoopStmt& s) {
                           {at, ir_.getInt32(0), ir_.getInt32(s.past ? 2 : 3), ir_.getInt32(1)});
       return;
     }
+    default: return tileStatement(s);
   }
+}
+
+void IrEmitter::tileStatement(const LoopStmt& s) {
+  TileIr tiles(ir_);
+  if (s.kind == LoopStmt::Kind::Tiles) {
+    tiles.configure(s.shapes);
+    block(s.body);
+    return tiles.release();
+  }
+  bool memory = s.kind == LoopStmt::Kind::TileLoad || s.kind == LoopStmt::Kind::TileStore;
+  tiles.emit(s, memory ? address(s.id, s.args, 0) : nullptr, memory ? buffers_[static_cast<size_t>(s.id)].strides.end()[-2] : nullptr);
 }
 
 void IrEmitter::forStatement(const LoopStmt& s) {
@@ -264,10 +277,6 @@ void IrEmitter::forStatement(const LoopStmt& s) {
     vars_[static_cast<size_t>(s.id)] = ir_.getInt64(static_cast<uint64_t>(i));
     block(s.body);
   }
-}
-
-void IrEmitter::ifStatement(const LoopStmt& s) {
-  branch(expr(s.args[0]), [&] { block(s.body); }, [&] { block(s.otherwise); });
 }
 
 void IrEmitter::branch(llvm::Value* condition, const std::function<void()>& yes, const std::function<void()>& no) {
@@ -324,8 +333,6 @@ void IrEmitter::declareReg(const LoopStmt& s) {
   llvm::Value* initial = expr(s.args[0]);
   for (llvm::AllocaInst* each : elements) ir_.CreateStore(initial, each);
 }
-
-// --- expressions: those with a state of ours here, the others in IrNodes.cpp
 
 llvm::Value* IrEmitter::expr(const LoopExprRef& ref) {
   const LoopExpr& e = *ref;

@@ -61,6 +61,7 @@ Result<KernelArtifact> CompilerSource::compile(const OpDesc& op, const Schedule&
 
 /// Fresh code goes through ORC, as everything compiled in this process does.
 static Result<KernelRef> linked(const KernelArtifact& artifact, double milliseconds) {
+  if (auto good = runsHere(artifact.info); !good) return good.error();
   auto api = codegenModule();
   if (!api) return api.error();
   auto code = (*api)->linkObject(artifact.object, kKernelSymbol);

@@ -8,6 +8,7 @@
 #include "compiler/loops/ir/LoopPrinter.h"
 #include "compiler/loops/ir/LoopVerifier.h"
 #include "compiler/loops/Lower.h"
+#include "compiler/store/KernelArtifact.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -96,6 +97,7 @@ Result<KernelSet> kernelsFromLoops(const std::string& file, const OpDesc& op, co
   auto program = readLoopsFor(file, op, schedule, target);
   if (!program) return program.error();
   KernelInfo info = kernelInfoOf(*program, op, schedule);
+  if (auto good = runsHere(info); !good) return good.error();
   if (auto good = tryLoops(*program, info, fixed(op, dims), dims); !good)
     return good.error().code == ErrorCode::BadInput ? badInput(fmt::format("{}: {}", escaped(file), good.error().message)) : good.error();
   auto api = codegenModule();

@@ -50,9 +50,9 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
        {"registers", "scratch"}},
       {"dots",
        &MatmulSchedule::dots,
-       "vnni: with a=q8 and a=i8 one instruction for four products of bytes; bf16: with order=pairs one for two of bf16; plain: what the "
-       "level has",
-       {"plain", "vnni", "bf16"}},
+       "vnni: with a=q8 and a=i8 one instruction for four products of bytes; bf16: with order=pairs one for two of bf16; amx: with "
+       "order=tile32 one for 16 x 16 sums of 32 of bf16; plain: what the level has",
+       {"plain", "vnni", "bf16", "amx"}},
       {"order",
        &MatmulSchedule::order,
        "numeric: seq is one chain of fma per output over ascending k; split:P is P chains over P ranges of k, folded in halves",
@@ -61,17 +61,25 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
   return all;
 }
 
+static constexpr std::string_view kTileFeatures[] = {"amx-bf16", "amx-tile"};
+
 /// The feature that dots=vnni needs in vectors of so many lanes.
 static std::string vnniFor(int64_t lanes) { return lanes == 16 ? "avx512vnni" : "avxvnni"; }
 
+static bool hasTiles(const Target& target) {
+  return std::all_of(std::begin(kTileFeatures), std::end(kTileFeatures), [&](std::string_view each) { return hasFeature(target, each); });
+}
+static bool isTile32(const MatmulOp& op) { return op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32; }
+
 PairOrder pairOrderFor(const Target& target) {
-  return hasFeature(target, kPairsFeature) && !hasFeature(target, "amx-bf16") ? PairOrder::Pairs : PairOrder::Tile32;
+  return hasFeature(target, kPairsFeature) && !hasFeature(target, kTileFeatures[0]) ? PairOrder::Pairs : PairOrder::Tile32;
 }
 
 std::vector<std::string> MatmulSchedule::needs(const OpDesc& given) const {
   const auto& op = std::get<MatmulOp>(given);
   if (op.dotsOfBytes() && dots == DotsVnni) return {vnniFor(lanes)};
   if (op.a == RoundedTo::BF16 && dots == DotsBf16) return {std::string(kPairsFeature)};
+  if (dots == DotsAmx) return {std::begin(kTileFeatures), std::end(kTileFeatures)};
   return {};
 }
 
@@ -129,6 +137,16 @@ TileSize tileFor(const MatmulOp& op, const Target& target, int64_t m, int64_t n)
   return bestTile(m, n, lanes, isa);
 }
 
+/// Sums that are fully there from 16 rows on: a dot takes 16 cycles whether its rows are or not, the plain kernel as many for each row. Two
+/// by two tiles make a dot of every load; what must be smaller is.
+bool takesTiles(const MatmulOp& op, int64_t m, const Target& target) {
+  return isTile32(op) && hasTiles(target) && target.vectorLanes() == MatmulSchedule::kTileRows && m >= MatmulSchedule::kTileRows;
+}
+TileSize matrixTile(int64_t m, int64_t n) {
+  constexpr int64_t kOne = MatmulSchedule::kTileRows;
+  return {m > kOne ? 2 * kOne : kOne, n > kOne ? 2 : 1};
+}
+
 }  // namespace
 
 int64_t MatmulSchedule::prefetchFor(const MatmulOp& op, const Target& target) {
@@ -146,7 +164,8 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   MatmulSchedule s;
   s.lanes = target.vectorLanes();
   int64_t m = op.m.any() ? 256 : op.m.value, n = op.n.any() ? 256 : op.n.value, k = op.k.any() ? 256 : op.k.value;
-  TileSize tile = tileFor(op, target, m, op.n.any() ? int64_t{1} << 20 : n);
+  bool matrix = takesTiles(op, m, target);
+  TileSize tile = matrix ? matrixTile(m, n) : tileFor(op, target, m, op.n.any() ? int64_t{1} << 20 : n);
   s.mr = tile.rows;
   s.nr = tile.vectors * s.lanes;
   bool narrow = m <= 16;
@@ -159,7 +178,8 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
     size = std::max<int64_t>(1, size);
     return roundUp(ceilDiv(size, ceilDiv(size, near)), step);
   };
-  s.kc = k <= 768 || narrow ? std::clamp<int64_t>(k, 1, 4096) : even(k, 512, 1);
+  // Matrix tiles: C goes through scratch in each pass, which costs as much as four steps of 32; a panel of 1,024 k is 64 KiB of L2.
+  s.kc = matrix ? even(k, 1024, 32) : k <= 768 || narrow ? std::clamp<int64_t>(k, 1, 4096) : even(k, 512, 1);
   s.mc = even(m, 128, s.mr);
   // The rows of A that a pass reads (mc x kc) stay in L2 while the panels of nc columns go by; eight tasks where there is work.
   int64_t columnBlocks = ceilDiv(8, ceilDiv(std::max<int64_t>(1, m), s.mc));
@@ -175,6 +195,7 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
     // What is made f32 once must serve many rows; few rows take fewer columns, for scales need registers too.
     bool coded = op.a != RoundedTo::F32;
     if (op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
+    if (matrix) s.dots = DotsAmx;
     s.convert = m >= 32 && !coded ? ConvertScratch : ConvertRegisters;
     if (op.dotsOfBytes() && hasFeature(target, vnniFor(s.lanes))) s.dots = DotsVnni;
     while (s.registers(op, target) > isa.vectorRegisters && s.nr > s.lanes) s.nr -= s.lanes;
@@ -182,7 +203,7 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
     s.mc = roundUp(s.mc, s.mr);
     s.nc = narrow ? s.nr : roundUp(s.nc, s.nr);
     s.kc = op.a == RoundedTo::I8 ? std::max<int64_t>(1, k) : roundUp(s.kc, op.a == RoundedTo::BF16 ? 32 : formatOf(op.w).block);
-    s.prefetch = s.convert == ConvertRegisters && (!coded || narrow) ? prefetchFor(op, target) : 0;
+    s.prefetch = s.convert == ConvertRegisters && (!coded || narrow) && !matrix ? prefetchFor(op, target) : 0;
   }
   return s;
 }
@@ -200,6 +221,7 @@ void MatmulSchedule::complete(const std::vector<std::string>& given) {
 int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) const {
   int64_t vectors = nr / lanes;
   constexpr int64_t kQuads = 8, kDot = 3;
+  if (dots == DotsAmx) return vectors + 1;  // sums are in tiles
   if (op.a == RoundedTo::Q8) return mr * vectors + kQuads + kDot;
   // Without the instruction a weight's bytes have their sizes beside them, and a dot its codes, its products and what it adds up with.
   if (op.a == RoundedTo::I8) return mr * vectors + (dots == DotsVnni ? vectors + 1 : 2 * vectors + kDot + 1);
@@ -225,6 +247,17 @@ void MatmulSchedule::checkDots(ScheduleCheck& check, const MatmulOp& op) const {
     check.fail(fmt::format("unroll_k={} where a step is a block of k; legal: unroll_k=1", unrollK));
   if (convert == ConvertScratch) check.fail("convert=scratch where a weight is not made f32; legal: convert=registers");
   if (packsA()) check.fail("pack=ab where A is rounded first and lies together already; legal: pack=b");
+}
+
+void MatmulSchedule::checkTiles(ScheduleCheck& check, const MatmulOp& op, const Target& target) const {
+  if (!isTile32(op)) check.fail("dots=amx without a=bf16 order=tile32; legal: dots=plain");
+  for (std::string_view each : kTileFeatures)
+    if (!hasFeature(target, each)) check.fail(fmt::format("dots=amx needs {}, which {} lacks; legal: dots=plain", each, target.name));
+  if (lanes != kTileRows) check.fail(fmt::format("dots=amx with lanes={}; legal: lanes={}", lanes, kTileRows));
+  if (mr % kTileRows != 0) check.fail(fmt::format("dots=amx with mr={}, no multiple of {}", mr, kTileRows));
+  if (tiles() > kMostTiles)
+    check.fail(fmt::format("dots=amx with mr={} nr={} needs {} matrix tiles, there are {}", mr, nr, tiles(), kMostTiles));
+  if (prefetch > 0) check.fail(fmt::format("prefetch={} with dots=amx, whose loads are of whole tiles; legal: prefetch=0", prefetch));
 }
 
 Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target) const {
@@ -262,6 +295,7 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   if (dots == DotsBf16 && (!pairs || !hasFeature(target, kPairsFeature)))
     check.fail(!pairs ? "dots=bf16 without order=pairs; legal: dots=plain"
                       : fmt::format("dots=bf16 needs {}, which {} lacks; legal: dots=plain", kPairsFeature, target.name));
+  if (dots == DotsAmx) checkTiles(check, op, target);
   if (dots == DotsVnni && (!op.dotsOfBytes() || !hasFeature(target, vnniFor(lanes))))
     check.fail(!op.dotsOfBytes() ? "dots=vnni without a=q8 or a=i8; legal: dots=plain"
                                  : fmt::format("dots=vnni with lanes={} needs {}, which {} lacks", lanes, vnniFor(lanes), target.name));

@@ -33,7 +33,7 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   enum Inner : int64_t { InnerColumns, InnerRows };
   enum PrefetchC : int64_t { PrefetchNoC, PrefetchTile, PrefetchBelow };
   enum Convert : int64_t { ConvertRegisters, ConvertScratch };
-  enum Dots : int64_t { DotsPlain, DotsVnni, DotsBf16 };
+  enum Dots : int64_t { DotsPlain, DotsVnni, DotsBf16, DotsAmx };
 
   int64_t mr = 1, nr = 4, mc = 64, kc = 512, nc = 256;
   int64_t lanes = 4, unrollK = 1;
@@ -49,6 +49,12 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   bool packsA() const { return (pack & PackA) != 0; }
   bool packsB() const { return (pack & PackB) != 0; }
   static constexpr int64_t kLineElements = 16;  ///< f32 of 64 bytes
+  static constexpr int64_t kTileRows = 16;      ///< rows, and columns, of a matrix tile of sums
+  /// Rows of the register tile come in multiples of it.
+  int64_t rowsTogether() const { return dots == DotsAmx ? kTileRows : 1; }
+  static constexpr int64_t kMostTiles = 8;
+  /// Matrix tiles of dots=amx: of sums, of A and of B.
+  int64_t tiles() const { return mr / kTileRows * (nr / kTileRows) + mr / kTileRows + nr / kTileRows; }
   /// Of prefetch_panel: elements of the next panel for each step of k, and how many tiles of rows fetch until all of it is on its way.
   int64_t aheadEachStep() const { return kLineElements * prefetchPanel / unrollK; }
   int64_t aheadTiles() const { return (nr + aheadEachStep() - 1) / aheadEachStep(); }
@@ -81,6 +87,7 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   /// Steps ahead that the op's weight is best prefetched where few rows use it.
   static int64_t prefetchFor(const MatmulOp& op, const Target& target);
   void checkDots(class ScheduleCheck& check, const MatmulOp& op) const;
+  void checkTiles(class ScheduleCheck& check, const MatmulOp& op, const Target& target) const;
   /// Vector registers of one tile.
   int64_t registers(const MatmulOp& op, const Target& target) const;
   bool operator==(const MatmulSchedule&) const = default;

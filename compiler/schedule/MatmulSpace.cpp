@@ -27,6 +27,13 @@ static double wholeCycles(const MatmulSchedule& s, double rows, double vectors, 
   return (rows * (kPerDot * vectors + 1) + kApart * vectors) / kPerCycle / 4;
 }
 
+/// For each k of a register tile of matrix tiles: a dot takes 16 cycles and 32 of k, a load of 16 lines `each` for one; what is left of k
+/// over 32s counts as 32.
+static double tileCycles(const MatmulOp& op, double rows, double vectors, double each) {
+  double tall = std::ceil(rows / static_cast<double>(MatmulSchedule::kTileRows)), k = static_cast<double>(std::max<int64_t>(1, op.k.value));
+  return std::max(16 * tall * vectors, 16 * each * (tall + vectors)) / 32 * (static_cast<double>(roundUp(op.k.value, 32)) / k);
+}
+
 ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) const {
   const auto& op = std::get<MatmulOp>(given);
   auto d = [](int64_t value) { return static_cast<double>(std::max<int64_t>(1, value)); };
@@ -44,6 +51,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
     if (op.a == RoundedTo::BF16 && dots == DotsBf16) perStep /= 2;
     if (op.a == RoundedTo::Q8) perStep = codedCycles(*this, op, tileRows, vectors);
     if (op.a == RoundedTo::I8) perStep = wholeCycles(*this, tileRows, vectors, perStep);
+    if (dots == DotsAmx) return fullM * tileCycles(op, tileRows, vectors, each) + (leftM > 0 ? tileCycles(op, leftM, vectors, each) : 0);
     return (fullM + (leftM > 0 ? std::max(leftM / tileRows, 8 / (tileRows * vectors)) : 0)) * perStep * (target.isa().fma ? 1 : 2);
   };
   // The last column has no more vectors than it needs. A tile that is wider than all columns has a twin that is not.
@@ -76,6 +84,7 @@ bool MatmulSchedule::mayBecomeLegal(std::string_view key, const Target& target) 
   if (key == "lanes") return lanes == target.vectorLanes();
   if (key == "nr") return nr % lanes == 0;
   int registers = target.isa().vectorRegisters;
+  if (key == "mr" && dots == DotsAmx) return mr % kTileRows == 0 && tiles() <= kMostTiles;
   if (key == "mr") return mr <= registers && mr * (nr / lanes) + nr / lanes + 1 <= registers;
   return true;
 }
@@ -95,7 +104,7 @@ std::string MatmulSchedule::kind() const { return fmt::format("{} {} {} {}", mr,
 void MatmulSchedule::fitTo(const OpDesc& op) {
   if (std::min({lanes, mr, nr, mc, nc, kc}) < 1) return;  // validate says why not
   const auto& matmul = std::get<MatmulOp>(op);
-  mr = std::min(mr, std::max<int64_t>(1, matmul.m.value));
+  mr = std::min(mr, roundUp(std::max<int64_t>(1, matmul.m.value), rowsTogether()));
   nr = std::min(nr, roundUp(std::max<int64_t>(1, matmul.n.value), lanes));
   kc = matmul.a == RoundedTo::I8 ? std::max<int64_t>(1, matmul.k.value) : std::min(kc, std::max<int64_t>(1, matmul.k.value));
   mc = roundUp(std::min(mc, std::max<int64_t>(1, matmul.m.value)), mr);
@@ -115,6 +124,7 @@ MatmulSchedule MatmulSchedule::forFewRows() const {
   few.panel = few.panelWidth();
   few.nc = 1;  // a task for each group of columns
   few.convert = ConvertRegisters;
+  if (few.dots == DotsAmx) few.dots = DotsPlain;  // the same bits
   few.prefetchPanel = 0;
   return few;
 }

@@ -128,12 +128,17 @@ Result<KernelArtifact> parseArtifact(std::string_view bytes) {
   return out;
 }
 
-Result<KernelRef> loadArtifact(const KernelArtifact& artifact, const std::string& origin) {
+Result<void> runsHere(const KernelInfo& info) {
   static const Target host = hostTarget();
-  auto contract = parseContract(artifact.info.contract);
+  auto contract = parseContract(info.contract);
   if (!contract) return contract.error();
   if (auto lacking = contract->lackingOn(host); !lacking.empty())
-    return machineLacks(fmt::format("{}: the kernel needs {}, which this CPU lacks", artifact.info.op, join(lacking, " ")));
+    return machineLacks(fmt::format("{}: the kernel needs {}, which this CPU lacks", info.op, join(lacking, " ")));
+  return {};
+}
+
+Result<KernelRef> loadArtifact(const KernelArtifact& artifact, const std::string& origin) {
+  if (auto good = runsHere(artifact.info); !good) return good.error();
   auto code = loadKernelObject(artifact.object);
   if (!code) return code.error();
   return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, origin, 0, artifact.certificate});

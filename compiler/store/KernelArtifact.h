@@ -43,7 +43,10 @@ Result<std::string> serialise(const KernelArtifact& artifact);
 ///          it says of itself is true only the compiler knows: KernelLibrary compares `info` with what it would make.
 Result<KernelArtifact> parseArtifact(std::string_view bytes);
 
-/// Maps the artifact's code. Errors: as loadKernelObject.
+/// May the kernel run in this process? For matrix units the system's permission is asked for, once. Errors: Machine, naming what is
+/// missing; BadInput: a contract that is none.
+Result<void> runsHere(const KernelInfo& info);
+/// Maps the artifact's code. Errors: as runsHere and loadKernelObject.
 Result<KernelRef> loadArtifact(const KernelArtifact& artifact, const std::string& origin);
 
 }  // namespace quern

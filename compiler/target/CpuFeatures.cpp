@@ -1,6 +1,7 @@
 // compiler/target/CpuFeatures.cpp — cpuid, and a child process that executes one instruction of each feature.
 #include "compiler/target/CpuFeatures.h"
 
+#include "compiler/base/Log.h"
 #include "compiler/target/HostTarget.h"
 
 #include <algorithm>
@@ -160,7 +161,7 @@ bool reported(const Feature& feature) {
   return ((r[feature.reg] >> feature.bit) & 1) != 0;
 }
 
-/// The kernel hands AMX state out on request only (arch_prctl, component 18), and a sandbox may refuse the request.
+/// The system hands AMX state out on request only (arch_prctl, component 18), and a sandbox may refuse the request.
 bool tilesPermitted() {
   constexpr long kGetPermitted = 0x1022, kRequest = 0x1023, kTileData = 18;
   unsigned long permitted = 0;
@@ -189,13 +190,28 @@ std::optional<bool> runsInChild(const Feature& feature) {
   return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/// Whether tiles can be used, by using one in a child process: found once a process, and said where they cannot. The permission is this
+/// process's from then on, and that of its children.
+bool tilesUsable(uint64_t state) {
+  static const bool usable = [state] {
+    const Feature& tile = *std::find_if(kFeatures.begin(), kFeatures.end(), [](const Feature& each) { return each.state == kTiles; });
+    const char* why = (state & kTiles) != kTiles          ? "the system does not save its registers"
+                      : !tilesPermitted()                 ? "the system refuses its registers to this process"
+                      : !runsInChild(tile).value_or(true) ? "its first instruction does not run"
+                                                          : nullptr;
+    if (why != nullptr) logLine(LogTopic::Dispatch, std::string("AMX is left out: ") + why);
+    return why == nullptr;
+  }();
+  return usable;
+}
+
 }  // namespace
 
 std::vector<std::string> reportedFeatures() {
   std::vector<std::string> names;
   uint64_t state = enabledState();
   for (const Feature& feature : kFeatures)
-    if (reported(feature) && enabled(feature, state)) names.emplace_back(feature.name);
+    if (reported(feature) && (feature.state == kTiles ? tilesUsable(state) : enabled(feature, state))) names.emplace_back(feature.name);
   return names;
 }
 

@@ -8,7 +8,8 @@
 namespace quern {
 
 std::string_view hostArch();
-/// Feature names (LLVM's spelling) that the CPU reports and the operating system has enabled.
+/// Feature names (LLVM's spelling) that the CPU reports and the operating system has enabled. AMX only where this process got the
+/// permission, which is asked for here, and a child process could use a tile.
 std::vector<std::string> reportedFeatures();
 std::string cpuModelName();
 

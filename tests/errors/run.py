@@ -94,6 +94,6 @@ with tempfile.TemporaryDirectory() as folder:
     check(["verify", "relu", "x=32", "--loops", "other.loops"], folder, 3,
           "quern: other.loops: has 'buffer x : f32 in [64] strides [1]' where relu x=32 needs 'buffer x : f32 in [32] strides [1]'")
     write(os.path.join(folder, "open.loops"), "loops \"x\"\nisa x86-64\nphase t tasks 1 {\n")
-    check(["show", "add", "a=4", "b=4", "--loops", "open.loops", "--stage", "asm"], folder, 3, "quern: open.loops:4: a statement (for, unroll, let, store, stream, reg, set, if, flushed, prefetch, prefetch_l2) expected, not the end of the file")
+    check(["show", "add", "a=4", "b=4", "--loops", "open.loops", "--stage", "asm"], folder, 3, "quern: open.loops:4: a statement (for, unroll, let, store, stream, reg, set, if, flushed, prefetch, prefetch_l2, tiles, tile_zero, tile_load, tile_store, tile_dot) expected, not the end of the file")
 
 checks.finish(40)

@@ -37,6 +37,7 @@ const Case kCases[] = {
     {"transpose", "transpose x=3x4x5 perm=2,0,1", "x86-64", ""},
     {"matmul-q4_K", "matmul m=1 n=40 k=256 const=b tb=1 w=q4_K", "x86-64-v4", "nr=16"},
     {"matmul-i8", "matmul m=* n=40 k=37 const=b w=i8 a=i8 acc=1", "zen5", "mr=2 nr=32 unroll_k=2"},
+    {"matmul-amx", "matmul m=* n=40 k=100 const=b w=bf16 a=bf16 order=tile32 acc=1 ep=bias", "sapphirerapids", "kc=64"},
     {"rope", "rope x=*x2x32 pairs=adjacent to=f16", "haswell", ""},
     {"cast", "cast x=*x20 to=f16", "x86-64", ""},
     {"attention", "attention heads=4 kv_heads=2 head_dim=32 q=* kv=* causal=1", "x86-64-v4", ""},

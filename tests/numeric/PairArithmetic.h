@@ -45,11 +45,14 @@ inline float pairsByDefinition(PairOrder order, std::span<const uint16_t> a, std
   return c;
 }
 
-/// The levels of this host, and what has the instruction for pairs beside them.
+/// The levels of this host, and what has the instruction for pairs, or matrix units, beside them.
 inline std::vector<Target> pairTargets() {
   std::vector<Target> targets = runnableLevels();
   Target wide = *parseTarget("pairs level=x86-64-v4 features=avx512bf16");
+  Target tiles = *parseTarget("tiles level=x86-64-v4 features=amx-bf16,amx-tile");
   if (hostTarget().lackingFor(wide).empty()) targets.push_back(wide);
+  if (hostTarget().lackingFor(tiles).empty()) targets.push_back(tiles);
+  else WARN("not on matrix units: this machine has no AMX");
   return targets;
 }
 

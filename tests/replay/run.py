@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """tests/replay/run.py QUERN OUT.txt [--against OLD.txt] [--cpu A,B,...] — hashes what is emitted for every suite and for corpus.toml,
-for CPUs of x86-64 for corpus-x86.toml too.
+for CPUs of x86-64 for corpus-x86.toml too, and for corpus-CPU.toml where a CPU has one.
 
 One line an object: CPU, op, schedule, SHA-256 of its code, constants and relocations (names left out: they carry the program's
 version). With --against a line for each that is another, and status 1. A change that must not touch a kernel is held against its parent:
@@ -63,8 +63,9 @@ def main():
     given = parser.parse_args()
     lines = []
     corpora = [os.path.join(HERE, name) for name in ("corpus.toml", "corpus-x86.toml")]
-    for suite in sorted(glob.glob(os.path.join(HERE, "../../configs/suites/*.toml"))) + corpora:
-        for cpu in given.cpu.split(","):
+    suites = sorted(glob.glob(os.path.join(HERE, "../../configs/suites/*.toml"))) + corpora
+    for cpu in given.cpu.split(","):
+        for suite in suites + glob.glob(os.path.join(HERE, f"corpus-{cpu}.toml")):
             if suite.endswith("-x86.toml") and not level_of(cpu).startswith("x86-64"):
                 continue
             print(f"replay: {os.path.basename(suite)} for {cpu}", file=sys.stderr)

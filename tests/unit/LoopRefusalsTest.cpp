@@ -103,6 +103,42 @@ TEST_CASE("loop programs that are refused") {
   }
 }
 
+TEST_CASE("matrix tiles that are refused, or leave their buffers") {
+  const std::string isa = "x86-64-v4 + amx-bf16 + amx-tile", sums = "buffer s : f32 thread [16, 16] strides [16, 1]\n";
+  auto tiled = [&](const std::string& body) { return program("store out[t] = 1f\n" + body, sums, isa); };
+  const Case cases[] = {
+      {program("tiles 16x16 { tile_zero 0 }"), "tiles in isa x86-64-v3, which has no amx-tile"},
+      {program("tiles 4x4 4x4 4x4 { tile_dot 0 = pairs(1, 2) }", "", "x86-64-v4 + amx-tile"), "which has no amx-bf16"},
+      {tiled("tile_zero 0"), "tile 0; 0 are there"},
+      {tiled("tiles 16x16 { tile_zero 1 }"), "tile 1; 1 are there"},
+      {tiled("tiles 16x16 { tiles 16x16 { tile_zero 0 } }"), "tiles within tiles"},
+      {tiled("tiles { tile_zero 0 }"), "0 tiles; 1 to 8 are needed"},
+      {tiled("tiles 1x1 1x1 1x1 1x1 1x1 1x1 1x1 1x1 1x1 { tile_zero 0 }"), "9 tiles; 1 to 8 are needed"},
+      {tiled("tiles 17x16 { tile_zero 0 }"), "a tile's rows and words, at most 16x16, expected"},
+      {tiled("tiles 0x16 { tile_zero 0 }"), "a tile's rows and words, at most 16x16, expected"},
+      {tiled("tiles 16x16 { tile_move 0 }"), "'tile_dot' expected, not 'tile_move'"},
+      {tiled("tiles 16x16 { tile_zero 8 }"), "a tile's number (0 to 7) expected"},
+      {tiled("tiles 16x16 { tile_load 0 = out[t] }"), "a tile of out, which has no rows of i32 or f32"},
+      {tiled("tiles 1x1 { tile_store x[t, 0] = 0 }"), "tile_store to x, which is read only"},
+      {tiled("tiles 2x4 2x3 4x4 { tile_dot 0 = pairs(1, 2) }"), "tile_dot of 2x3 by 4x4 into 2x4"},
+      {tiled("tiles 2x4 2x3 3x5 { tile_dot 0 = pairs(1, 2) }"), "tile_dot of 2x3 by 3x5 into 2x4"},
+      {tiled("tiles 4x4 4x4 { tile_dot 0 = pairs(1, 1) }"), "tile_dot of a tile with itself"},
+  };
+  for (const Case& one : cases) {
+    INFO(one.text);
+    std::string says = refusal(one.text);
+    INFO(says);
+    CHECK(says.find(one.says) != std::string::npos);
+  }
+  CHECK(found(tiled("tiles 3x8 { tile_load 0 = x[0, 0] }")) == "");
+  CHECK(found(tiled("tiles 4x8 { tile_load 0 = x[0, 0] }")).find("outside x[3, 8]") != std::string::npos);
+  CHECK(found(tiled("tiles 3x8 { tile_load 0 = x[1, 0] }")).find("outside x[3, 8]") != std::string::npos);
+  CHECK(found(tiled("tiles 3x8 { tile_load 0 = x[0, 1] }")).find("outside x[3, 8]") != std::string::npos);
+  CHECK(found(tiled("tiles 16x16 { tile_store s[0, 0] = 0 }")) == "");
+  CHECK(found(tiled("tiles 16x16 { tile_store s[0, (t - 1)] = 0 }")).find("outside s[16, 16]") != std::string::npos);
+  CHECK(found(tiled("tiles 16x16 { tile_store s[(9223372036854775807 - t), 0] = 0 }")).find("outside s[16, 16]") != std::string::npos);
+}
+
 TEST_CASE("a trial finds what leaves its buffers") {
   CHECK(found(program("store out[t] = x[t, 7]")) == "");
   CHECK(found(program("store out[t] = x[t, 8]")).find("1 lanes at [8] are outside x[3, 8]") != std::string::npos);

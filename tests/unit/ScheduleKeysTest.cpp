@@ -51,6 +51,38 @@ TEST_CASE("few rows of a weight take no key that they have no use for") {
   CHECK(defaultSizeClasses(desc, schedule("prefetch_panel=1 inner=rows", desc, target), target).size() == 1);
 }
 
+TEST_CASE("matrix units are for sixteen rows and more of products in their order, where the CPU has them") {
+  auto dots = [](const std::string& given, const std::string& name) {
+    OpDesc desc = op(given);
+    return std::get<MatmulSchedule>(defaultSchedule(desc, cpu(name))).dots;
+  };
+  const std::string product = " n=64 k=64 const=b w=bf16 a=bf16 order=";
+  CHECK(dots("matmul m=16" + product + "tile32", "sapphirerapids") == MatmulSchedule::DotsAmx);
+  CHECK(dots("matmul m=*" + product + "tile32", "sapphirerapids") == MatmulSchedule::DotsAmx);
+  CHECK(dots("matmul m=15" + product + "tile32", "sapphirerapids") == MatmulSchedule::DotsPlain);
+  CHECK(dots("matmul m=16" + product + "pairs", "sapphirerapids") == MatmulSchedule::DotsBf16);
+  for (const char* name : {"sapphirerapids -amx-bf16", "sapphirerapids -amx-tile", "zen5", "x86-64-v4", "haswell"})
+    CHECK(dots("matmul m=16" + product + "tile32", name) == MatmulSchedule::DotsPlain);
+
+  Target target = cpu("sapphirerapids");
+  OpDesc desc = op("matmul m=*" + product + "tile32");
+  Schedule wide = defaultSchedule(desc, target);
+  CHECK(contractOf(wide, desc, target).features == std::vector<std::string>{"amx-bf16", "amx-tile"});
+  std::vector<SizeClass> few = defaultSizeClasses(desc, wide, target);
+  REQUIRE(few.size() == 1);
+  CHECK(std::get<MatmulSchedule>(few[0].schedule).dots == MatmulSchedule::DotsPlain);
+  CHECK(sharesWeight(few[0].schedule, wide));
+  CHECK(contractOf(few[0].schedule, desc, target).features.empty());
+
+  OpDesc fixed = op("matmul m=20" + product + "tile32");
+  Schedule fitted = schedule("mr=32", fixed, target);
+  fitToOp(fitted, fixed);
+  CHECK(std::get<MatmulSchedule>(fitted).mr == 32);
+  CHECK(validate(fitted, fixed, target));
+  double tiles = costOf(wide, op("matmul m=256" + product + "tile32"), target).cycles;
+  CHECK(4 * tiles < costOf(schedule("dots=plain mr=4", desc, target), op("matmul m=256" + product + "tile32"), target).cycles);
+}
+
 TEST_CASE("costs follow what is copied, kept near and streamed") {
   Target target = cpu("haswell");
   auto cycles = [&](const char* given, const char* keys) {

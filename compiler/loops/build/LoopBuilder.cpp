@@ -128,6 +128,37 @@ void LoopBuilder::flushed(const std::function<void()>& body) {
   block_->push_back(std::move(stmt));
 }
 
+LoopStmt& LoopBuilder::add(LoopStmt::Kind kind, std::vector<int> tiles) {
+  LoopStmt stmt;
+  stmt.kind = kind;
+  stmt.tiles = std::move(tiles);
+  block_->push_back(std::move(stmt));
+  return block_->back();
+}
+
+void LoopBuilder::tiles(std::vector<TileShape> shapes, const std::function<void()>& body) {
+  std::vector<LoopStmt> inner = collect(body);
+  LoopStmt& stmt = add(LoopStmt::Kind::Tiles, {});
+  stmt.shapes = std::move(shapes);
+  stmt.body = std::move(inner);
+}
+
+void LoopBuilder::tileZero(int tile) { add(LoopStmt::Kind::TileZero, {tile}); }
+
+void LoopBuilder::tileLoad(int tile, const BufferRef& buffer, std::span<const Value> index) {
+  LoopStmt& stmt = add(LoopStmt::Kind::TileLoad, {tile});
+  stmt.id = buffer.id;
+  stmt.args = exprsOf(index);
+}
+
+void LoopBuilder::tileStore(const BufferRef& buffer, std::span<const Value> index, int tile) {
+  LoopStmt& stmt = add(LoopStmt::Kind::TileStore, {tile});
+  stmt.id = buffer.id;
+  stmt.args = exprsOf(index);
+}
+
+void LoopBuilder::tileDotPairs(int sums, int a, int b) { add(LoopStmt::Kind::TileDot, {sums, a, b}); }
+
 Value LoopBuilder::let(const std::string& name, const Value& value) {
   if (value.expr()->kind == LoopExpr::Kind::Const || value.expr()->kind == LoopExpr::Kind::Var) return value;
   LoopStmt stmt;

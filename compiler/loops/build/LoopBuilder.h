@@ -64,12 +64,21 @@ public:
   /// Elements from there to the next 64 bytes' beginning.
   Value toLine(const BufferRef& buffer, std::span<const Value> index) const;
   void prefetch(const BufferRef& buffer, std::span<const Value> index);
+  /// Where tiles 0, 1, ... of these shapes are there, 0 at first.
+  void tiles(std::vector<TileShape> shapes, const std::function<void()>& body);
+  void tileZero(int tile);
+  /// Rows along the last dimension but one, the first word at `index`.
+  void tileLoad(int tile, const BufferRef& buffer, std::span<const Value> index);
+  void tileStore(const BufferRef& buffer, std::span<const Value> index, int tile);
+  /// sums += a b, of pairs of bf16.
+  void tileDotPairs(int sums, int a, int b);
   /// No nearer than L2.
   void prefetchL2(const BufferRef& buffer, std::span<const Value> index);
 
   LoopProgram take() { return std::move(program_); }
 
 private:
+  LoopStmt& add(LoopStmt::Kind kind, std::vector<int> tiles);
   int newVar(const std::string& name, LoopType type);
   std::string uniqueName(const std::string& name);
   std::vector<LoopStmt> collect(const std::function<void()>& body);

@@ -2,6 +2,8 @@
 #include "compiler/loops/ir/LoopInterpreter.h"
 
 #include "compiler/loops/ir/FlushedFma.h"
+#include "compiler/loops/ir/Lanes.h"
+#include "compiler/loops/ir/TileRegisters.h"
 
 #include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
@@ -9,7 +11,6 @@
 #include "compiler/base/Text.h"
 #include "compiler/loops/ir/LoopPrinter.h"
 
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
@@ -19,27 +20,6 @@
 namespace quern {
 
 namespace {
-
-/// A value at run time: of each lane its bits with zeros in front, masks as 0 or 1, an index in lane 0.
-struct Lanes {
-  uint64_t bits[kMaxLanes];
-  int64_t index() const { return static_cast<int64_t>(bits[0]); }
-  void setIndex(int64_t value) { bits[0] = static_cast<uint64_t>(value); }
-};
-
-float asFloat(uint64_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits)); }
-double asDouble(uint64_t bits) { return std::bit_cast<double>(bits); }
-uint64_t asBits(float value) { return std::bit_cast<uint32_t>(value); }
-uint64_t asBits(double value) { return std::bit_cast<uint64_t>(value); }
-
-/// The whole number in a lane of 1, 2 or 4 bytes.
-int32_t wholeOf(Scalar scalar, uint64_t bits) {
-  switch (scalar) {
-    case Scalar::I8: return static_cast<int8_t>(bits);
-    case Scalar::I16: return static_cast<int16_t>(bits);
-    default: return static_cast<int32_t>(bits);
-  }
-}
 
 template <class Float>
 Float arithmetic(LoopOp op, Float a, Float b) {
@@ -148,8 +128,9 @@ private:
     return out.index();
   }
 
-  /// Address of an access of `lanes` consecutive elements of which those in `mask` (all, if null) are touched.
-  std::byte* address(int id, const std::vector<LoopExprRef>& args, size_t from, int lanes, const Lanes* mask) {
+  /// Address of an access of `lanes` consecutive elements of which those in `mask` (all, if null) are touched, `down` rows further along
+  /// the last dimension but one.
+  std::byte* address(int id, const std::vector<LoopExprRef>& args, size_t from, int lanes, const Lanes* mask, int64_t down = 0) {
     const Memory& memory = memory_[static_cast<size_t>(id)];
     size_t rank = memory.shape.size();
     int touched = lanes;
@@ -159,9 +140,9 @@ private:
     bool inside = true;
     std::string where;
     for (size_t i = 0; i < rank; ++i) {
-      int64_t at = index(args[from + i]), more = i + 1 == rank ? touched - 1 : 0;
+      int64_t at = index(args[from + i]), more = i + 1 == rank ? touched - 1 : i + 2 == rank ? down : 0;
       inside = inside && (touched == 0 || (at >= 0 && at < memory.shape[i] - more));
-      auto step = checkedMul(at, memory.strides[i]);
+      auto step = checkedMul(inside && i + 2 == rank ? at + down : at, memory.strides[i]);
       auto next = step ? checkedAdd(offset, *step) : std::nullopt;
       inside = inside && (touched == 0 || next.has_value());
       offset = next.value_or(0);
@@ -411,12 +392,30 @@ private:
         return;
       case LoopStmt::Kind::Flushed: return block(s.body);
       case LoopStmt::Kind::Prefetch: return;
+      case LoopStmt::Kind::Tiles: tiles_.configure(s.shapes); return block(s.body);
+      case LoopStmt::Kind::TileZero: return tiles_.zero(s.tiles[0]);
+      case LoopStmt::Kind::TileLoad:
+      case LoopStmt::Kind::TileStore: return moveTile(s);
+      case LoopStmt::Kind::TileDot:
+        steps_ -= TileShape::kMostRows * TileShape::kMostWords;
+        return tiles_.dotPairs(s.tiles[0], s.tiles[1], s.tiles[2]);
+    }
+  }
+  void moveTile(const LoopStmt& s) {
+    TileShape shape = tiles_.shape(s.tiles[0]);
+    for (int r = 0; r < shape.rows; ++r) {
+      std::byte* at = address(s.id, s.args, 0, shape.words, nullptr, r);
+      std::byte* row = tiles_.row(s.tiles[0], r);
+      if (at == nullptr) return;
+      bool load = s.kind == LoopStmt::Kind::TileLoad;
+      std::memcpy(load ? row : at, load ? at : row, sizeof(uint32_t) * static_cast<size_t>(shape.words));
     }
   }
 
   const LoopProgram& program_;
   std::vector<Lanes> vars_;
   std::vector<std::vector<Lanes>> regs_;
+  TileRegisters tiles_;
   std::vector<Memory> memory_;
   std::vector<std::vector<uint32_t>> scratch_;
   std::string failed_;

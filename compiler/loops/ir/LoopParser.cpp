@@ -6,14 +6,16 @@
 //   stmt    := ('for'|'unroll') name '=' expr 'to' expr ['step' expr] block | 'let' name '=' expr
 //            | 'store' name '[' exprs ']' '=' expr ['if' expr] | 'reg' name ('[' int ']')+ ':' type '=' expr
 //            | 'set' name ('[' expr ']')+ '=' expr | 'if' expr block ['else' block] | ('prefetch'|'prefetch_l2') name '[' exprs ']'
-//            | 'stream' name '[' exprs ']' '=' expr
+//            | 'stream' name '[' exprs ']' '=' expr | 'tiles' (rows 'x' words)+ block | 'tile_zero' int
+//            | 'tile_load' int '=' name '[' exprs ']' | 'tile_store' name '[' exprs ']' '=' int
+//            | 'tile_dot' int '=' 'pairs' '(' int ',' int ')'
 //   expr    := number | name | name '[' exprs ']' [':' lanes] ['as' stored] | name ('[' expr ']')+ | fn '(' exprs ')'
 //            | '(' expr op expr ')'
 #include "compiler/loops/ir/LoopParser.h"
 
 #include "compiler/base/Text.h"
-#include "compiler/loops/ir/LoopLexer.h"
 #include "compiler/loops/ir/LoopNodes.h"
+#include "compiler/loops/ir/LoopTokens.h"
 #include "compiler/loops/ir/Value.h"
 
 #include <algorithm>
@@ -25,11 +27,10 @@ namespace quern {
 namespace {
 
 constexpr int kMaxDepth = 200;
-constexpr size_t kMaxName = 100;
 
-class Parser {
+class Parser : LoopTokens {
 public:
-  Parser(std::string_view text, const std::string& file) : lexer_(text), file_(file) { advance(); }
+  Parser(std::string_view text, const std::string& file) : LoopTokens(text), file_(file) {}
 
   Result<LoopProgram> run() {
     word("loops");
@@ -48,47 +49,6 @@ public:
   }
 
 private:
-  // --- tokens
-  void advance() { token_ = lexer_.next(); }
-  void fail(const std::string& why) {
-    if (!failed_.empty()) return;
-    failed_ = token_.kind == LoopToken::Kind::End ? why + ", not the end of the file"
-                                                  : fmt::format("{}, not '{}'", why, escapedShort(token_.text));
-    failedLine_ = token_.line;
-    token_ = {LoopToken::Kind::End, {}, token_.line};
-  }
-  bool isWord(std::string_view w) const { return token_.kind == LoopToken::Kind::Name && token_.text == w; }
-  bool isSign(std::string_view s) const { return token_.kind == LoopToken::Kind::Sign && token_.text == s; }
-  void word(std::string_view w) {
-    if (!isWord(w)) return fail(fmt::format("'{}' expected", w));
-    advance();
-  }
-  void sign(std::string_view s) {
-    if (!isSign(s)) return fail(fmt::format("'{}' expected", s));
-    advance();
-  }
-  bool accept(std::string_view s) {
-    if (!isSign(s) && !isWord(s)) return false;
-    advance();
-    return true;
-  }
-  void expect(LoopToken::Kind kind, std::string_view what) {
-    if (token_.kind != kind) return fail(fmt::format("{} expected", what));
-    advance();
-  }
-  std::string takeText(LoopToken::Kind kind, std::string_view what) {
-    std::string taken = token_.text;
-    if (kind == LoopToken::Kind::Name && taken.size() > kMaxName) fail(fmt::format("a name of at most {} characters expected", kMaxName));
-    expect(kind, what);
-    return taken;
-  }
-  int64_t takeInt(int64_t low, int64_t high, std::string_view what) {
-    auto value = token_.kind == LoopToken::Kind::Number ? parseInt(token_.text) : std::nullopt;
-    if (!value || *value < low || *value > high) return fail(fmt::format("{} ({} to {}) expected", what, low, high)), low;
-    advance();
-    return *value;
-  }
-
   // --- names
   int declareVar(LoopType type) {
     std::string name = takeText(LoopToken::Kind::Name, "a name");
@@ -182,8 +142,13 @@ private:
       s.body = block();
       return s;
     }
+    if (accept("tiles")) return tiles();
+    if (token_.kind == LoopToken::Kind::Name && token_.text.starts_with("tile_")) return tile();
     if (!accept("if"))
-      return fail("a statement (for, unroll, let, store, stream, reg, set, if, flushed, prefetch, prefetch_l2) expected"), s;
+      return fail(
+                 "a statement (for, unroll, let, store, stream, reg, set, if, flushed, prefetch, prefetch_l2, tiles, tile_zero, "
+                 "tile_load, tile_store, tile_dot) expected"),
+             s;
     s.kind = LoopStmt::Kind::If;
     s.args = {expr()};
     s.body = block();
@@ -259,6 +224,48 @@ private:
     sign("=");
     s.args = {expr()};
     s.args.insert(s.args.end(), index.begin(), index.end());
+    return s;
+  }
+  LoopStmt tiles() {
+    LoopStmt s;
+    s.kind = LoopStmt::Kind::Tiles;
+    while (token_.kind == LoopToken::Kind::Number) {
+      size_t x = token_.text.find('x');
+      auto rows = parseInt(token_.text.substr(0, x)), words = parseInt(x == std::string::npos ? "" : token_.text.substr(x + 1));
+      if (!rows || !words || std::min(*rows, *words) < 1 || *rows > TileShape::kMostRows || *words > TileShape::kMostWords)
+        return fail(fmt::format("a tile's rows and words, at most {}x{}, expected", TileShape::kMostRows, TileShape::kMostWords)), s;
+      s.shapes.push_back({static_cast<int>(*rows), static_cast<int>(*words)});
+      advance();
+    }
+    s.body = block();
+    return s;
+  }
+  int tileNumber() { return static_cast<int>(takeInt(0, TileShape::kMostTiles - 1, "a tile's number")); }
+  LoopStmt tile() {
+    LoopStmt s;
+    auto memory = [&] {
+      s.id = named(buffers_, "buffer");
+      sign("[");
+      s.args = exprs("]");
+    };
+    if (accept("tile_zero")) return s.kind = LoopStmt::Kind::TileZero, s.tiles = {tileNumber()}, s;
+    if (accept("tile_store")) {
+      s.kind = LoopStmt::Kind::TileStore;
+      memory();
+      sign("=");
+      return s.tiles = {tileNumber()}, s;
+    }
+    s.kind = isWord("tile_load") ? LoopStmt::Kind::TileLoad : LoopStmt::Kind::TileDot;
+    if (!accept("tile_load")) word("tile_dot");
+    s.tiles = {tileNumber()};
+    sign("=");
+    if (s.kind == LoopStmt::Kind::TileLoad) return memory(), s;
+    word("pairs");
+    sign("(");
+    s.tiles.push_back(tileNumber());
+    sign(",");
+    s.tiles.push_back(tileNumber());
+    sign(")");
     return s;
   }
   int named(const std::map<std::string, int>& table, std::string_view what) {
@@ -415,13 +422,9 @@ private:
     (void)node.type(e, e.type);
     return made(std::move(e));
   }
-  LoopLexer lexer_;
   std::string file_;
-  LoopToken token_;
   LoopProgram program_;
   std::map<std::string, int> vars_, buffers_, regs_;
-  std::string failed_;
-  int failedLine_ = 0;
   int depth_ = 0;
 };
 

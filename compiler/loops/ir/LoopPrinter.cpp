@@ -71,6 +71,11 @@ private:
     if (e.stored != program_.buffers[static_cast<size_t>(e.id)].element) out += fmt::format(" as {}", text(e.stored));
     return e.masked ? fmt::format("masked({}, {})", out, expr(e.args.back())) : out;
   }
+  static std::string shapes(const LoopStmt& s) {
+    std::string out;
+    for (TileShape shape : s.shapes) out += fmt::format(" {}x{}", shape.rows, shape.words);
+    return out;
+  }
   std::string access(int buffer, const std::vector<LoopExprRef>& args, size_t from, size_t rank) const {
     return fmt::format("{}[{}]", program_.buffers[static_cast<size_t>(buffer)].name, list(args, from, rank));
   }
@@ -113,6 +118,11 @@ private:
       case LoopStmt::Kind::Flushed: return fmt::format("flushed {}\n", braces(s.body, depth));
       case LoopStmt::Kind::Prefetch:
         return fmt::format("{} {}\n", s.past ? "prefetch_l2" : "prefetch", access(s.id, s.args, 0, s.args.size()));
+      case LoopStmt::Kind::Tiles: return fmt::format("tiles{} {}\n", shapes(s), braces(s.body, depth));
+      case LoopStmt::Kind::TileZero: return fmt::format("tile_zero {}\n", s.tiles[0]);
+      case LoopStmt::Kind::TileLoad: return fmt::format("tile_load {} = {}\n", s.tiles[0], access(s.id, s.args, 0, s.args.size()));
+      case LoopStmt::Kind::TileStore: return fmt::format("tile_store {} = {}\n", access(s.id, s.args, 0, s.args.size()), s.tiles[0]);
+      case LoopStmt::Kind::TileDot: return fmt::format("tile_dot {} = pairs({}, {})\n", s.tiles[0], s.tiles[1], s.tiles[2]);
     }
     return {};
   }

@@ -28,6 +28,17 @@
 //
 // Loads and stores of lanes: A[i, k]:8, masked(A[i, k]:8, mask8(n)), store out[i] = v if mask. Roles of buffers: in, out, inout, packed,
 // shared, thread. Hints: prefetch B[k, j] (prefetch_l2: no nearer than L2), stream out[i] = v (a store past the caches).
+//
+// Matrix tiles are registers of up to 16 rows of up to 16 words of 4 bytes; a block says how large those are that it has, which begin as 0:
+//
+//   tiles 16x16 16x16 16x16 {
+//     tile_load 0 = sums[i, j]         rows along the last dimension but one, words along the last; the whole tile lies in the buffer
+//     tile_load 1 = pairs[i, k]
+//     tile_load 2 = B[k, j]
+//     tile_dot 0 = pairs(1, 2)         each sum of tile 0 goes on by a row of tile 1 times a column of tile 2, pairs of bf16 (order=tile32)
+//     tile_store sums[i, j] = 0
+//     tile_zero 0
+//   }
 #pragma once
 
 #include "compiler/loops/ir/LoopNodeList.h"
@@ -83,18 +94,30 @@ struct LoopExpr {
   std::vector<float> table;
 };
 
+/// Of a matrix tile.
+struct TileShape {
+  static constexpr int kMostRows = 16, kMostWords = 16, kMostTiles = 8;
+  int rows = kMostRows, words = kMostWords;
+  bool operator==(const TileShape&) const = default;
+};
+
 /// A step. Blocks are vectors of statements; names are unique in a program and scoped to their block.
 struct LoopStmt {
   enum class Kind : uint8_t {
-    For,       ///< id from args[0] to below args[1], step args[2]; unrolled: repeated at emission, constant bounds
-    Let,       ///< id = args[0], once
-    Store,     ///< buffer id at args[1..rank] = args[0]; `masked`: the last arg is a mask; `past`: a whole vector, past the caches
-               ///< where its address is a multiple of its size
-    Reg,       ///< declares register array id, every element args[0]
-    Set,       ///< register array id at args[1..] = args[0]
-    If,        ///< args[0] scalar Bool ? body : otherwise
-    Flushed,   ///< body, in which the nodes are allowed that take numbers below 2^-126 in size for 0, whatever the caller's state is
-    Prefetch,  ///< the line of buffer id at args, to be read; never faults; `past`: into L2, past L1
+    For,        ///< id from args[0] to below args[1], step args[2]; unrolled: repeated at emission, constant bounds
+    Let,        ///< id = args[0], once
+    Store,      ///< buffer id at args[1..rank] = args[0]; `masked`: the last arg is a mask; `past`: a whole vector, past the caches
+                ///< where its address is a multiple of its size
+    Reg,        ///< declares register array id, every element args[0]
+    Set,        ///< register array id at args[1..] = args[0]
+    If,         ///< args[0] scalar Bool ? body : otherwise
+    Flushed,    ///< body, in which the nodes are allowed that take numbers below 2^-126 in size for 0, whatever the caller's state is
+    Prefetch,   ///< the line of buffer id at args, to be read; never faults; `past`: into L2, past L1
+    Tiles,      ///< body, which has tiles 0, 1, ... of `shapes`, 0 at first; not within another
+    TileZero,   ///< tiles[0] = 0
+    TileLoad,   ///< tiles[0] = what buffer id has from args on
+    TileStore,  ///< buffer id from args on = tiles[0]
+    TileDot,    ///< tiles[0] goes on by tiles[1] times tiles[2]
   };
   Kind kind = Kind::Let;
   bool unrolled = false;
@@ -103,6 +126,8 @@ struct LoopStmt {
   int id = -1;
   std::vector<LoopExprRef> args;
   std::vector<LoopStmt> body, otherwise;
+  std::vector<TileShape> shapes;
+  std::vector<int> tiles;
 };
 
 enum class BufferRole : uint8_t { In, Out, InOut, Packed, SharedScratch, ThreadScratch };

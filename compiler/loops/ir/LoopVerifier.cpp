@@ -214,7 +214,51 @@ private:
         flushed_ = false;
         return;
       case LoopStmt::Kind::Prefetch: return access(s.id, s.args, 0, s.args.size(), "prefetch");
+      case LoopStmt::Kind::Tiles: return tiles(s);
+      case LoopStmt::Kind::TileZero: return (void)shapeOf(s.tiles[0]);
+      case LoopStmt::Kind::TileLoad:
+      case LoopStmt::Kind::TileStore: return tileMemory(s);
+      case LoopStmt::Kind::TileDot: return tileDot(s);
     }
+  }
+
+  void feature(std::string_view name, std::string_view what) {
+    if (!program_.contract.has(name)) fail(fmt::format("{} in isa {}, which has no {}", what, text(program_.contract), name));
+  }
+  void tiles(const LoopStmt& s) {
+    if (tiles_ != nullptr) return fail("tiles within tiles");
+    feature("amx-tile", "tiles");
+    if (s.shapes.empty() || s.shapes.size() > TileShape::kMostTiles)
+      return fail(fmt::format("{} tiles; 1 to {} are needed", s.shapes.size(), TileShape::kMostTiles));
+    for (TileShape shape : s.shapes)
+      if (std::min(shape.rows, shape.words) < 1 || shape.rows > TileShape::kMostRows || shape.words > TileShape::kMostWords)
+        fail(fmt::format("a tile of {}x{}; 1x1 to {}x{} are there", shape.rows, shape.words, TileShape::kMostRows, TileShape::kMostWords));
+    tiles_ = &s.shapes;
+    block(s.body);
+    tiles_ = nullptr;
+  }
+  TileShape shapeOf(int tile) {
+    size_t count = tiles_ == nullptr ? 0 : tiles_->size();
+    if (tile >= 0 && static_cast<size_t>(tile) < count) return (*tiles_)[static_cast<size_t>(tile)];
+    fail(fmt::format("tile {}; {} are there", tile, count));
+    return {};
+  }
+  void tileMemory(const LoopStmt& s) {
+    (void)shapeOf(s.tiles[0]);
+    bool load = s.kind == LoopStmt::Kind::TileLoad;
+    access(s.id, s.args, 0, s.args.size(), load ? "tile_load" : "tile_store");
+    if (!failed_.empty()) return;
+    const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(s.id)];
+    if (bytesOf(buffer.element) != 4 || buffer.shape.size() < 2)
+      fail(fmt::format("a tile of {}, which has no rows of i32 or f32", buffer.name));
+    if (!load && isReadOnly(buffer)) fail(fmt::format("tile_store to {}, which is read only", buffer.name));
+  }
+  void tileDot(const LoopStmt& s) {
+    feature("amx-bf16", "tile_dot of pairs");
+    TileShape sums = shapeOf(s.tiles[0]), a = shapeOf(s.tiles[1]), b = shapeOf(s.tiles[2]);
+    if (sums != TileShape{a.rows, b.words} || a.words != b.rows)
+      fail(fmt::format("tile_dot of {}x{} by {}x{} into {}x{}", a.rows, a.words, b.rows, b.words, sums.rows, sums.words));
+    if (s.tiles[0] == s.tiles[1] || s.tiles[0] == s.tiles[2] || s.tiles[1] == s.tiles[2]) fail("tile_dot of a tile with itself");
   }
   void declared(const LoopReg& reg) {
     int64_t elements = 1;
@@ -222,6 +266,7 @@ private:
     registers_ += elements;
     if (registers_ > kMaxRegisters) fail(fmt::format("more than {} registers with {}", kMaxRegisters, reg.name));
   }
+  static bool isReadOnly(const LoopBuffer& buffer) { return buffer.role == BufferRole::In || buffer.role == BufferRole::Packed; }
   void store(const LoopStmt& s) {
     const LoopBuffer& buffer = program_.buffers[static_cast<size_t>(s.id)];
     access(s.id, s.args, 1, s.args.size() - 1 - (s.masked ? 1 : 0), "store");
@@ -233,8 +278,7 @@ private:
     int bytes = bytesOf(buffer.element) * s.args[0]->type.lanes;
     if (s.past && (s.masked || (bytes != 16 && bytes != 32 && bytes != 64)))
       wrong(s.args[0], "a stream needs a whole vector of 16, 32 or 64 bytes");
-    if (buffer.role == BufferRole::In || buffer.role == BufferRole::Packed)
-      fail(fmt::format("store to {}, which is read only", buffer.name));
+    if (isReadOnly(buffer)) fail(fmt::format("store to {}, which is read only", buffer.name));
   }
 
   const LoopProgram& program_;
@@ -242,7 +286,8 @@ private:
   std::vector<std::string> dimNames_;
   int64_t registers_ = 0;
   std::set<int> inScope_, regs_, unrolled_;
-  bool flushed_ = false;  ///< within such a block
+  bool flushed_ = false;                           ///< within such a block
+  const std::vector<TileShape>* tiles_ = nullptr;  ///< of the block around
   std::string failed_;
 };
 

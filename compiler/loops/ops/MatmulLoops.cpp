@@ -4,6 +4,8 @@
 //   task (batch, rows i0.., columns j0..)
 //     for k block: [copy of A's rows] for nr columns: for tile: micro-kernel (accumulators from 0, from C with acc, or from the
 //     pass before)
+#include "compiler/loops/ops/MatmulBlocks.h"
+#include "compiler/loops/ops/MatmulEpilogue.h"
 #include "compiler/loops/ops/MatmulPacking.h"
 #include "compiler/loops/ops/OpLoops.h"
 #include "compiler/loops/ops/RoundedProduct.h"
@@ -22,7 +24,7 @@ namespace {
 class MatmulBuilder {
 public:
   MatmulBuilder(OpBuild& build, const MatmulOp& op, const MatmulSchedule& s)
-      : build_(build), b_(build.b), op_(op), s_(s), lanes_(static_cast<int>(s.lanes)) {}
+      : build_(build), b_(build.b), op_(op), s_(s), epilogue_(build, op), lanes_(static_cast<int>(s.lanes)) {}
 
   void run() {
     declare();
@@ -34,6 +36,8 @@ public:
 
 private:
   using Place = std::vector<Value>;
+  using Pass = MatmulBlocks::Pass;
+  using Rows = MatmulBlocks::Rows;
   static constexpr int64_t kLine = MatmulSchedule::kLineElements;
 
   /// One tile of the output.
@@ -44,12 +48,12 @@ private:
     Value ahead;          ///< into nextPanel_ from nextK_: what this tile fetches of it; null: nothing
     int64_t rows, vectors;
     const Value* mask;  ///< of the last vector; null: full
+    Value there{};      ///< of its rows; null: all
   };
-  /// One pass over k.
-  struct Pass {
-    Value k0, k1;
-    Value later;  ///< Bool: not the first pass; null: the only one
-    Value last;   ///< Bool: the last pass; null: the only one
+  /// Where a tile's sums are until they are stored: registers, or scratch of the arithmetic's own.
+  struct Sums {
+    RegArray registers;
+    const BufferRef* scratch;
   };
 
   void declare() {
@@ -67,10 +71,11 @@ private:
       else if (op_.a == RoundedTo::I8 && spec.name == MatmulOp::kScales) continue;  // declared with B
       else if (spec.name == "B") bPlain_ = build_.strided(spec, BufferRole::In);
       else if (spec.name == "C") c_ = build_.strided(spec, BufferRole::InOut);
-      else if (spec.name == "residual") epilogue_.push_back({spec, build_.strided(spec, BufferRole::In)});
-      else epilogue_.push_back({spec, build_.dense(spec, BufferRole::In)});
+      else epilogue_.operand(spec);
     }
     if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
+    MatmulBlocks::Wish none{1, 0};
+    blocks_.emplace(build_, s_, m_, n_, k_, rounded_ ? MatmulBlocks::Wish{rounded_->rowsTogether(), rounded_->lastPass()} : none);
     if (rounded_) rounded_->declareRows(batch_ * m_);
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
     if (s_.convert == MatmulSchedule::ConvertScratch)
@@ -96,81 +101,41 @@ private:
     });
   }
 
-  /// Row and column of a task's block among those of one product.
-  std::pair<Value, Value> blockOf(const Value& task, const Value& rowBlocks, const Value& columnBlocks) {
-    if (s_.walk == MatmulSchedule::WalkRows) return {task / columnBlocks, task % columnBlocks};
-    if (s_.walk == MatmulSchedule::WalkColumns) return {task % rowBlocks, task / rowBlocks};
-    Value upper = b_.let("upper", ceilDivOf(rowBlocks, 2));
-    Value half = b_.let("half", task / (upper * columnBlocks));
-    Value within = b_.let("within", task % (upper * columnBlocks));
-    Value rows = b_.let("half_rows", maxOf(1, minOf(upper, rowBlocks - half * upper)));
-    return {half * upper + within % rows, within / rows};
-  }
-
   void computePhase() {
     Value rowBlocks = ceilDivOf(m_, s_.mc), columnBlocks = ceilDivOf(n_, s_.nc);
     b_.phase(batch_ * rowBlocks * columnBlocks, [&](const Value& task) {
       Value batch = batch_.isConstant(1) ? Value(0) : b_.let("batch_i", task / (rowBlocks * columnBlocks));
       Value rest = batch_.isConstant(1) ? task : b_.let("block", task % (rowBlocks * columnBlocks));
-      auto [i, j] = blockOf(rest, rowBlocks, columnBlocks);
+      auto [i, j] = blocks_->of(rest, rowBlocks, columnBlocks);
       i0_ = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", i * s_.mc);
       j0_ = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", j * s_.nc);
       i1_ = b_.let("i1", minOf(i0_ + s_.mc, m_));
       j1_ = b_.let("j1", minOf(j0_ + s_.nc, n_));
-      forPasses([&](const Pass& pass) { rowsInside() ? tilesOverColumns(batch, pass) : groupsOverRows(batch, pass); });
-      if (finishesLater()) finishBlock(batch);
+      blocks_->forPasses([&](const Pass& pass) {
+        auto tiles = [&] { rowsInside() ? tilesOverColumns(batch, pass) : groupsOverRows(batch, pass); };
+        rounded_ ? rounded_->inPass(pass.k0, tiles) : tiles();
+      });
+      if (epilogue_.runsLater()) finishBlock(batch);
     });
   }
 
   /// inner=columns.
   void groupsOverRows(const Value& batch, const Pass& pass) {
     if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), i0_, i1_, pass.k0, pass.k1});
-    forColumns(j0_, j1_, [&](const Value& column, int64_t vectors, const Value* mask) {
+    blocks_->forColumns(j0_, j1_, [&](const Value& column, int64_t vectors, const Value* mask) {
       Tile group = groupAt(batch, column, vectors, mask, pass);
-      forTiles([&](const Value& row, int64_t rows, bool ahead) { microKernel(tileOf(group, row, row - i0_, rows, ahead, pass), pass); });
+      blocks_->forTiles(i0_, i1_, [&](const Rows& rows) { microKernel(tileOf(group, rows, rows.first - i0_, pass), pass); });
     });
   }
   /// inner=rows: A is copied tile by tile, and stays in L1.
   void tilesOverColumns(const Value& batch, const Pass& pass) {
-    forTiles([&](const Value& row, int64_t rows, bool ahead) {
-      if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), row, row + rows, pass.k0, pass.k1});
-      forColumns(j0_, j1_, [&](const Value& column, int64_t vectors, const Value* mask) {
-        microKernel(tileOf(groupAt(batch, column, vectors, mask, pass), row, 0, rows, ahead, pass), pass);
+    blocks_->forTiles(i0_, i1_, [&](const Rows& rows) {
+      if (s_.packsA())
+        copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), rows.first, rows.first + rows.count, pass.k0, pass.k1});
+      blocks_->forColumns(j0_, j1_, [&](const Value& column, int64_t vectors, const Value* mask) {
+        microKernel(tileOf(groupAt(batch, column, vectors, mask, pass), rows, 0, pass), pass);
       });
     });
-  }
-
-  void forPasses(const std::function<void(const Pass&)>& body) {
-    const int64_t* known = k_.constant();
-    if ((known != nullptr && *known <= s_.kc) || s_.chains() > 1) return body({0, k_, {}, {}});
-    // At least one pass, also where k is 0 at run time: the epilogue runs in the last.
-    b_.loop("k0", 0, maxOf(k_, 1), s_.kc, [&](const Value& k0) {
-      Value k1 = b_.let("k1", minOf(k0 + s_.kc, k_));
-      body({k0, k1, lessThan(0, k0), binary(LoopOp::Le, k_, k0 + s_.kc)});
-    });
-  }
-
-  /// Groups of nr columns from j0 to j1, then what is left: exactly where n is known, else vector by vector.
-  void forColumns(const Value& j0, const Value& j1, const std::function<void(const Value&, int64_t, const Value*)>& body) {
-    int64_t full = s_.nr / lanes_;
-    Value whole = b_.let("j_whole", j0 + (j1 - j0) / s_.nr * s_.nr);
-    b_.loop("j", j0, whole, s_.nr, [&](const Value& j) { body(j, full, nullptr); });
-    auto masked = [&](const Value& j, int64_t vectors, const Value& left) {
-      Value mask = b_.let("n_mask", maskOf(left - (vectors - 1) * lanes_, lanes_));
-      body(j, vectors, &mask);
-    };
-    if (const int64_t* n = n_.constant()) {
-      int64_t left = *n % s_.nr;
-      if (left == 0) return;
-      auto tail = [&] {
-        if (left % lanes_ == 0) body(whole, left / lanes_, nullptr);
-        else masked(whole, ceilDiv(left, lanes_), left);
-      };
-      if (*n <= s_.nc) tail();
-      else b_.when(lessThan(whole, j1), tail);
-      return;
-    }
-    b_.loop("j_rest", whole, j1, lanes_, [&](const Value& j) { masked(j, 1, j1 - j); });
   }
 
   /// A group of columns: what its tiles have in common.
@@ -187,12 +152,13 @@ private:
     if (s_.prefetchPanel > 0) findNextPanel(column, panel, pass);
     return group;
   }
-  Tile tileOf(const Tile& group, const Value& row, const Value& local, int64_t rows, bool ahead, const Pass& pass) {
+  Tile tileOf(const Tile& group, const Rows& rows, const Value& local, const Pass& pass) {
     Tile t = group;
-    t.row = row;
+    t.row = rows.first;
     t.local = local;
-    t.rows = rows;
-    if (ahead) t.ahead = b_.let("ahead", (row - i0_) / s_.mr * (pass.k1 - pass.k0) * s_.aheadEachStep());
+    t.rows = rows.count;
+    t.there = rows.there;
+    if (rows.ahead) t.ahead = b_.let("ahead", (t.row - i0_) / s_.mr * (pass.k1 - pass.k0) * s_.aheadEachStep());
     return t;
   }
   /// Where the panel lies that is read after this one: of the next group, else the next pass's first, else the next task's.
@@ -216,73 +182,59 @@ private:
     return places;
   }
 
-  /// Tiles of mr rows, the first ones `ahead` where a panel is prefetched, then the rows left as one tile: the one for their number is
-  /// chosen at run time where m is.
-  void forTiles(const std::function<void(const Value& row, int64_t rows, bool ahead)>& body) {
-    Value whole = b_.let("i_whole", i0_ + (i1_ - i0_) / s_.mr * s_.mr), begin = i0_;
-    if (s_.prefetchPanel > 0) {
-      begin = b_.let("i_ahead", minOf(i0_ + s_.aheadTiles() * s_.mr, whole));
-      b_.loop("i", i0_, begin, s_.mr, [&](const Value& i) { body(i, s_.mr, true); });
-    }
-    b_.loop("i", begin, whole, s_.mr, [&](const Value& i) { body(i, s_.mr, false); });
-    if (const int64_t* m = m_.constant()) {
-      int64_t left = *m % s_.mr;
-      if (left == 0) return;
-      if (*m <= s_.mc) body(whole, left, false);
-      else b_.when(lessThan(whole, i1_), [&] { body(whole, left, false); });
-      return;
-    }
-    Value left = b_.let("m_left", i1_ - whole);
-    for (int64_t rows = 1; rows < s_.mr; ++rows) b_.when(binary(LoopOp::Eq, left, rows), [&] { body(whole, rows, false); });
-  }
-
-  /// Maths functions need registers of their own, and long stretches to overlap in: they run once the block is stored.
-  bool finishesLater() const {
-    constexpr double kFewOperations = 4;
-    return op_.ep != nullptr && flopsOf(*op_.ep) > kFewOperations;
-  }
-
   Place cAt(const Tile& t, const Value& r, const Value& v) const { return withBatch(t.batch, {t.row + r, t.column + v * lanes_}); }
 
   /// Accumulators: chain after chain, each of t.rows x t.vectors.
   void microKernel(const Tile& t, const Pass& pass) {
-    RegArray acc = b_.reg("acc", {static_cast<int>(s_.chains() * t.rows), static_cast<int>(t.vectors)}, f32Const(0, lanes_));
-    RegArray bv = b_.reg("bv", {static_cast<int>(t.vectors)}, f32Const(0, lanes_));
+    Sums sums{{}, rounded_ ? rounded_->sums() : nullptr};
+    RegArray acc, bv;
+    if (sums.scratch == nullptr) {
+      sums.registers = acc = b_.reg("acc", {static_cast<int>(s_.chains() * t.rows), static_cast<int>(t.vectors)}, f32Const(0, lanes_));
+      bv = b_.reg("bv", {static_cast<int>(t.vectors)}, f32Const(0, lanes_));
+    }
     auto fromC = [&] {
-      eachVector(t,
-                 [&](const Value& r, const Value& v, const Value* mask) { b_.set(acc, {r, v}, b_.load(c_, cAt(t, r, v), lanes_, mask)); });
+      eachVector(t, [&](const Value& r, const Value& v, const Value* mask) {
+        Value before = b_.load(c_, cAt(t, r, v), lanes_, mask);
+        if (sums.scratch == nullptr) b_.set(acc, {r, v}, before);
+        else b_.store(*sums.scratch, {r, v * lanes_}, before);
+      });
     };
     if (s_.prefetchC != MatmulSchedule::PrefetchNoC) prefetchOutputs(t);
+    bool resumes = op_.acc || pass.resumes;
     auto start = [&] {
-      if (op_.acc) fromC();
+      if (resumes) fromC();
       else if (pass.later.expr() != nullptr) b_.when(pass.later, fromC);
     };
     if (!rounded_) start();
     if (rounded_) {
       std::vector<WeightColumns> columns = columnsOf(t);
-      rounded_->run({t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc, t.column, t.mask, start});
-    } else if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) {
-      weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
-        b_.unroll("r", t.rows, [&](const Value& r) {
-          Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
-          for (size_t v = 0; v < values.size(); ++v)
-            b_.set(acc, {r, static_cast<int64_t>(v)}, build_.mulAdd(a, values[v], b_.get(acc, {r, static_cast<int64_t>(v)})));
-        });
-      });
-    } else if (s_.chains() == 1) depthLoop(t, pass, acc, bv);
+      rounded_->run({t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc, t.column, t.mask, start, resumes, pass.later});
+    } else if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) convertedDepth(t, pass, acc);
+    else if (s_.chains() == 1) depthLoop(t, pass, acc, bv);
     else splitDepth(t, pass, acc, bv);
-    auto finish = [&] { storeTile(t, acc, true); };
-    if (op_.ep == nullptr || finishesLater()) storeTile(t, acc, false);
+    auto finish = [&] { storeTile(t, sums, true); };
+    if (!epilogue_.any() || epilogue_.runsLater() || pass.goesOn) storeTile(t, sums, false);
     else if (pass.last.expr() == nullptr) finish();
-    else b_.when(pass.last, finish, [&] { storeTile(t, acc, false); });
+    else b_.when(pass.last, finish, [&] { storeTile(t, sums, false); });
   }
-  /// body(r, v, mask) for every accumulator; the last vector of a row apart where it has a mask.
+  void convertedDepth(const Tile& t, const Pass& pass, const RegArray& acc) {
+    weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
+      b_.unroll("r", t.rows, [&](const Value& r) {
+        Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
+        for (size_t v = 0; v < values.size(); ++v)
+          b_.set(acc, {r, static_cast<int64_t>(v)}, build_.mulAdd(a, values[v], b_.get(acc, {r, static_cast<int64_t>(v)})));
+      });
+    });
+  }
+  /// body(r, v, mask) for every accumulator that stands for an output; the last vector of a row apart where it has a mask.
   void eachVector(const Tile& t, const std::function<void(const Value&, const Value&, const Value*)>& body) {
-    b_.unroll("r", t.rows, [&](const Value& r) {
+    auto row = [&](const Value& r) {
       int64_t plain = t.vectors - (t.mask != nullptr ? 1 : 0);
       b_.unroll("v", plain, [&](const Value& v) { body(r, v, nullptr); });
       if (t.mask != nullptr) body(r, plain, t.mask);
-    });
+    };
+    if (rounded_ && rounded_->sums() != nullptr) b_.loop("r", 0, t.there.expr() == nullptr ? Value(t.rows) : t.there, 1, row);
+    else b_.unroll("r", t.rows, row);
   }
 
   void prefetchOutputs(const Tile& t) {
@@ -354,10 +306,10 @@ private:
     return {t.batch, t.panel + c / width, k, c % width};
   }
 
-  void storeTile(const Tile& t, const RegArray& acc, bool last) {
+  void storeTile(const Tile& t, const Sums& sums, bool last) {
     eachVector(t, [&](const Value& r, const Value& v, const Value* mask) {
-      Value value = b_.get(acc, {r, v});
-      b_.store(c_, cAt(t, r, v), last ? finished(value, {t.batch, t.row + r, t.column + v * lanes_}, lanes_, mask) : value, mask);
+      Value sum = sums.scratch == nullptr ? b_.get(sums.registers, {r, v}) : b_.let("sum", b_.load(*sums.scratch, {r, v * lanes_}, lanes_));
+      b_.store(c_, cAt(t, r, v), last ? epilogue_.of(sum, {t.batch, t.row + r, t.column + v * lanes_}, lanes_, mask) : sum, mask);
     });
   }
 
@@ -367,25 +319,8 @@ private:
     b_.loop("ei", i0_, i1_, 1, [&](const Value& i) {
       build_.forVectors("ej", j0_, j1_ - j0_, lanes_, kUnroll, build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
         Place at = withBatch(batch, {i, j});
-        b_.store(c_, at, finished(b_.let("x", b_.load(c_, at, lanes, mask)), {batch, i, j}, lanes, mask), mask);
+        b_.store(c_, at, epilogue_.of(b_.let("x", b_.load(c_, at, lanes, mask)), {batch, i, j}, lanes, mask), mask);
       });
-    });
-  }
-
-  /// The epilogue of x, whose first element is at `full` = batch, row, column. Operands are broadcast along every dimension of
-  /// length one.
-  Value finished(const Value& x, const std::array<Value, 3>& full, int lanes, const Value* mask) {
-    return build_.scalarExpr(*op_.ep, lanes, [&](const std::string& name) {
-      if (name == "x") return x;
-      for (const auto& [spec, buffer] : epilogue_) {
-        if (spec.name != name) continue;
-        Place at;
-        size_t rank = spec.dims.size();
-        for (size_t i = 0; i < rank; ++i) at.push_back(spec.dims[i].name == "one" ? Value(0) : full[3 - rank + i]);
-        bool vector = rank > 0 && spec.dims.back().name != "one";
-        return vector ? b_.load(buffer, at, lanes, mask) : broadcast(b_.load(buffer, at, 1), lanes);
-      }
-      return Value();
     });
   }
 
@@ -393,11 +328,12 @@ private:
   LoopBuilder& b_;
   const MatmulOp& op_;
   const MatmulSchedule& s_;
+  MatmulEpilogue epilogue_;
+  std::optional<MatmulBlocks> blocks_;
   int lanes_;
   BufferRef a_, aCopy_, bPlain_, c_, packed_, converted_;
   std::optional<WeightReader> weight_;  ///< of a weight that is not f32
   std::unique_ptr<RoundedProduct> rounded_;
-  std::vector<std::pair<TensorSpec, BufferRef>> epilogue_;
   Value batch_, m_, n_, k_, panels_, i0_, i1_, j0_, j1_;
   Value nextPanel_, nextK_;  ///< of the group that is built
 };

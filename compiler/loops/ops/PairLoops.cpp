@@ -8,10 +8,12 @@
 
 namespace quern {
 
-PairRows::PairRows(OpBuild& build, const Value& rows, int64_t k) : build_(build), rows_(rows), k_(k) {
+PairRows::PairRows(OpBuild& build, const Value& rows, int64_t k, int64_t more) : build_(build), rows_(rows), k_(k) {
   // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
   constexpr int64_t kApart = 16;
-  pairs_ = build.b.denseBuffer("pairs", Scalar::I32, BufferRole::SharedScratch, {rows, ceilDiv(k, 2) + kApart});
+  // Rows of a matrix tile are whole lines then.
+  int64_t pairs = more > 0 ? roundUp(ceilDiv(k, 2), kApart) : ceilDiv(k, 2);
+  pairs_ = build.b.denseBuffer("pairs", Scalar::I32, BufferRole::SharedScratch, {rows + more, pairs + kApart});
 }
 
 void PairRows::phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at) {

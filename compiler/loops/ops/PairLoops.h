@@ -12,11 +12,12 @@ namespace quern {
 ///   pairs   i32 [rows][ceil(k / 2)]
 class PairRows {
 public:
-  /// k is known: a weight's.
-  PairRows(OpBuild& build, const Value& rows, int64_t k);
+  /// k is known: a weight's. `more` rows behind the others may be read too; nothing is said of what they hold.
+  PairRows(OpBuild& build, const Value& rows, int64_t k, int64_t more = 0);
 
   /// A task a row; `at` gives the place in `a` of a row's element.
   void phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at);
+  const BufferRef& words() const { return pairs_; }
   Value word(const Value& row, const Value& index) const { return build_.b.load(pairs_, {row, index}, 1); }
 
 private:

@@ -4,6 +4,7 @@
 #include "compiler/loops/ops/ByteLoops.h"
 #include "compiler/loops/ops/DotLoops.h"
 #include "compiler/loops/ops/PairLoops.h"
+#include "compiler/loops/ops/TileLoops.h"
 
 namespace quern {
 
@@ -13,7 +14,9 @@ std::unique_ptr<RoundedProduct> roundedProduct(OpBuild& build, const std::string
     case RoundedTo::F32: break;
     case RoundedTo::Q8: return std::make_unique<DotProduct>(build, name, op, schedule, batch, panels);
     case RoundedTo::I8: return std::make_unique<ByteProduct>(build, name, op, schedule, batch, panels);
-    case RoundedTo::BF16: return std::make_unique<PairProduct>(build, name, op, schedule, batch, panels);
+    case RoundedTo::BF16:
+      if (schedule.dots == MatmulSchedule::DotsAmx) return std::make_unique<TileProduct>(build, name, op, schedule, batch, panels);
+      return std::make_unique<PairProduct>(build, name, op, schedule, batch, panels);
   }
   return nullptr;
 }

@@ -7,7 +7,8 @@
 
 namespace quern {
 
-/// What matmul's tasks and tiles (MatmulLoops.cpp) ask of an arithmetic other than f32's. One for each value of `a`.
+/// What matmul's tasks and tiles (MatmulLoops.cpp) ask of an arithmetic other than f32's. One for each value of `a`, or for an instruction
+/// that has tiles of its own.
 class RoundedProduct {
 public:
   /// The place in A of an element of a row, counted through all batches.
@@ -19,10 +20,12 @@ public:
     int64_t rows;
     std::span<const WeightColumns> vectors;
     Value k0, k1;
-    RegArray acc;
+    RegArray acc;                 ///< where there are no sums()
     Value column;                 ///< of the output, the first
     const Value* mask;            ///< of the last vector; null: full
-    std::function<void()> start;  ///< sets acc to what it starts from where that is not 0: to be called before acc is read
+    std::function<void()> start;  ///< sets acc, or sums(), to what it starts from where that is not 0: to be called before it is read
+    bool resumes;                 ///< it starts from what there is
+    Value begun;                  ///< Bool: whether it does; null: as `resumes` says
   };
 
   virtual ~RoundedProduct() = default;
@@ -31,6 +34,15 @@ public:
   /// A task a row: A, rounded, in that scratch.
   virtual void phase(const BufferRef& a, const PlaceInA& at) = 0;
   virtual void run(const Tile& tile) = 0;
+
+  /// A tile has a multiple of so many rows; in the last one of a task not all need be there.
+  virtual int64_t rowsTogether() const { return 1; }
+  /// From which k on what is left is a pass of its own; 0: all k may go together.
+  virtual int64_t lastPass() const { return 0; }
+  /// Around what a task does in the pass from k0 on.
+  virtual void inPass(const Value& /*k0*/, const std::function<void()>& body) { body(); }
+  /// Where run() leaves a tile's sums, and finds them where they were begun, [row of the tile][column of the tile]; null: in its acc.
+  virtual const BufferRef* sums() const { return nullptr; }
 };
 
 /// Of a weight, packed in batch x panels panels, which it declares as the operand `name`. nullptr with a=f32.

@@ -1,0 +1,33 @@
+// compiler/loops/ir/TileRegisters.cpp — see TileRegisters.h.
+#include "compiler/loops/ir/TileRegisters.h"
+
+#include "compiler/loops/ir/FlushedFma.h"
+#include "compiler/loops/ir/Lanes.h"
+
+namespace quern {
+
+static float lowOf(uint32_t pair) { return asFloat(uint64_t{pair & 0xffff} << 16); }
+static float highOf(uint32_t pair) { return asFloat(pair & 0xffff0000); }
+
+void TileRegisters::configure(const std::vector<TileShape>& shapes) {
+  tiles_ = {};
+  for (size_t i = 0; i < shapes.size(); ++i) tiles_[i].shape = shapes[i];
+}
+
+void TileRegisters::dotPairs(int sums, int a, int b) {
+  TileShape shape = this->shape(sums);
+  int pairs = this->shape(a).words;
+  for (int m = 0; m < shape.rows; ++m)
+    for (int n = 0; n < shape.words; ++n) {
+      float even = 0, odd = 0;
+      for (int p = 0; p < pairs; ++p) {
+        uint32_t x = words(a, m)[p], y = words(b, p)[n];
+        even = flushedFma(lowOf(x), lowOf(y), even);
+        odd = flushedFma(highOf(x), highOf(y), odd);
+      }
+      uint32_t& sum = words(sums, m)[n];
+      sum = static_cast<uint32_t>(asBits(flushedFma(asFloat(sum), 1, flushedFma(even, 1, odd))));
+    }
+}
+
+}  // namespace quern
