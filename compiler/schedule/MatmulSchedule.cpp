@@ -137,11 +137,12 @@ TileSize tileFor(const MatmulOp& op, const Target& target, int64_t m, int64_t n)
   return bestTile(m, n, lanes, isa);
 }
 
-/// Sums that are fully there from 16 rows on: a dot takes 16 cycles whether its rows are or not, the plain kernel as many for each row. Two
-/// by two tiles make a dot of every load; what must be smaller is.
+/// From 16 rows on a tile is full: a dot takes its 16 cycles however many of its rows are there, the plain kernel about as many for each row
+/// (so of m=* all calls but those of the size class for few rows are in tiles too).
 bool takesTiles(const MatmulOp& op, int64_t m, const Target& target) {
   return isTile32(op) && hasTiles(target) && target.vectorLanes() == MatmulSchedule::kTileRows && m >= MatmulSchedule::kTileRows;
 }
+/// Two by two tiles, where there are as many outputs: a dot for each load.
 TileSize matrixTile(int64_t m, int64_t n) {
   constexpr int64_t kOne = MatmulSchedule::kTileRows;
   return {m > kOne ? 2 * kOne : kOne, n > kOne ? 2 : 1};
