@@ -137,8 +137,8 @@ TileSize tileFor(const MatmulOp& op, const Target& target, int64_t m, int64_t n)
   return bestTile(m, n, lanes, isa);
 }
 
-/// From 16 rows on a tile is full: a dot takes its 16 cycles however many of its rows are there, the plain kernel about as many for each row
-/// (so of m=* all calls but those of the size class for few rows are in tiles too).
+/// From 16 rows on a tile is full: a dot takes its 16 cycles however many of its rows are there, the plain kernel about as many for each
+/// row (so of m=* all calls but those of the size class for few rows are in tiles too).
 bool takesTiles(const MatmulOp& op, int64_t m, const Target& target) {
   return isTile32(op) && hasTiles(target) && target.vectorLanes() == MatmulSchedule::kTileRows && m >= MatmulSchedule::kTileRows;
 }
