@@ -86,13 +86,8 @@ static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& progra
   const auto& matmul = std::get<MatmulOp>(op);
   out.use = BufferUse::Weight;
   out.type = matmul.w;
-  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(),
-              matmul.k.value,
-              matmul.n.value,
-              matmul.batch.value,
-              matmul.tb,
-              matmul.w,
-              matmul.a != RoundedTo::F32};
+  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(),     matmul.k.value, matmul.n.value, matmul.batch.value, matmul.tb, matmul.w,
+              matmul.a != RoundedTo::F32 && !matmul.splitsWeight()};
   return out;
 }
 

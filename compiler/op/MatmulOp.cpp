@@ -11,9 +11,10 @@ namespace quern {
 
 OpDoc MatmulOp::doc() {
   return {
-      "m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|i8|q8_0|q4_0|q4_K|q6_K] [a=f32|bf16|q8|i8] "
+      "m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|i8|q8_0|q4_0|q4_K|q6_K] [a=f32|bf16|q8|i8|f32x3] "
       "[order=tile32|pairs] [acc=1] [ep=bias+gelu_tanh+residual] [maths=common]",
-      "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first; "
+      "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first, or f32 "
+      "by products of bf16; "
       "acc=1: C += ...; ep: stages "
       "left to right or an expression in x",
       "A, B, scales [n] if a=i8, C if acc=1, then each operand of ep as it appears (bias [n], residual [m,n])"};
@@ -30,7 +31,7 @@ static std::vector<std::string> freeOperands(const ScalarExprRef& ep) {
 
 static constexpr std::array<ElementType, 8> kWeightTypes = {ElementType::F32,  ElementType::F16,  ElementType::BF16, ElementType::I8,
                                                             ElementType::Q8_0, ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
-static constexpr const char* kRoundings[] = {"f32", "bf16", "q8", "i8"};
+static constexpr const char* kRoundings[] = {"f32", "bf16", "q8", "i8", "f32x3"};
 
 static std::vector<std::string> weightTypeNames() {
   std::vector<std::string> names;
@@ -60,7 +61,7 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
       reader.failBeforeKeys(
           fmt::format("ep has an operand '{}', which is a key that says how numbers come about; another name is needed", name));
   op.a = static_cast<RoundedTo>(reader.takeChoice("a", std::vector<std::string>(std::begin(kRoundings), std::end(kRoundings))));
-  op.order = takePairOrder(reader, op.a);
+  op.order = takePairOrder(reader, op.a, "a=bf16 and a=f32x3");
   if (reader.has("maths") && op.ep == nullptr) reader.failBeforeKeys("maths= goes with ep=, whose functions it is about");
   op.commonMaths = reader.takeChoice("maths", {"own", "common"}) == 1;
   for (const std::string& name : freeOperands(op.ep)) op.operandShapes.emplace_back(name, takeShape(reader, name));
@@ -93,7 +94,7 @@ KeyValues MatmulOp::write() const {
   if (constB) out.set("const", "b");
   if (w != ElementType::F32) out.set("w", std::string(text(w)));
   if (a != RoundedTo::F32) out.set("a", kRoundings[static_cast<size_t>(a)]);
-  if (a == RoundedTo::BF16) setPairOrder(out, order);
+  if (inPairs()) setPairOrder(out, order);
   if (acc) out.set("acc", "1");
   if (ep != nullptr) out.set("ep", epilogueText(*ep));
   if (commonMaths) out.set("maths", "common");
@@ -107,12 +108,15 @@ static Result<void> checkRounding(const MatmulOp& op) {
   const char* a = kRoundings[static_cast<size_t>(op.a)];
   if (op.a == RoundedTo::Q8 && !isQuantised(op.w))
     return badCommand(fmt::format("matmul: a=q8 with w={}; it goes with weights in blocks: q8_0, q4_0, q4_K, q6_K", w));
-  if (op.a == RoundedTo::BF16 && op.w != ElementType::BF16)
-    return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16", w));
+  if (op.a == RoundedTo::BF16 && op.w != ElementType::BF16 && op.w != ElementType::F16)
+    return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16 and w=f16", w));
+  if (op.a == RoundedTo::F32x3 && (!op.constB || op.w != ElementType::F32))
+    return badCommand(fmt::format("matmul: a=f32x3 {}; it goes with weights of f32",
+                                  op.constB ? fmt::format("with w={}", w) : std::string("without const=b")));
   if (op.a == RoundedTo::I8 && op.w != ElementType::I8) return badCommand(fmt::format("matmul: a=i8 with w={}; it goes with w=i8", w));
   if (op.w == ElementType::I8 && op.a != RoundedTo::I8) return badCommand(fmt::format("matmul: w=i8 with a={}; it goes with a=i8", a));
-  if (op.a == RoundedTo::BF16 && op.ta)
-    return badCommand("matmul: a=bf16 with ta=1; its pairs are neighbours along k of an A stored [m,k]");
+  if (op.inPairs() && op.ta)
+    return badCommand(fmt::format("matmul: a={} with ta=1; its pairs are neighbours along k of an A stored [m,k]", a));
   if (op.a == RoundedTo::Q8 && op.ta) return badCommand("matmul: a=q8 with ta=1; its blocks are neighbours along k of an A stored [m,k]");
   if (op.a != RoundedTo::I8) return {};
   if (op.ta) return badCommand("matmul: a=i8 with ta=1; its codes are of rows of an A stored [m,k]");
@@ -197,6 +201,25 @@ MatmulOp MatmulOp::fixed(const DimValues& values) const {
     for (size_t i = 0; i < shape.size(); ++i)
       if (shape[i].any()) shape[i] = full[3 - shape.size() + i];
   return op;
+}
+
+std::span<const PieceTerm> MatmulOp::terms() const {
+  static constexpr PieceTerm kWhole[] = {{0, 0}}, kHalf[] = {{0, 1}, {0, 0}}, kFloat[] = {{1, 1}, {0, 2}, {2, 0}, {0, 1}, {1, 0}, {0, 0}};
+  if (a == RoundedTo::F32x3) return kFloat;
+  if (a != RoundedTo::BF16) return {};
+  return w == ElementType::F16 ? std::span<const PieceTerm>(kHalf) : kWhole;
+}
+
+int64_t MatmulOp::piecesOfA() const {
+  int64_t most = 0;
+  for (const PieceTerm& term : terms()) most = std::max<int64_t>(most, term.a + 1);
+  return most;
+}
+
+int64_t MatmulOp::piecesOfB() const {
+  int64_t most = 0;
+  for (const PieceTerm& term : terms()) most = std::max<int64_t>(most, term.b + 1);
+  return most;
 }
 
 double MatmulOp::flops() const {

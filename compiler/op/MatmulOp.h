@@ -6,6 +6,11 @@
 
 namespace quern {
 
+/// One of the products of bf16 that a product is the sum of: a piece of A times a piece of B, the largest pieces being 0.
+struct PieceTerm {
+  int a, b;
+};
+
 /// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), with the leading b where batch is said
 ///
 /// Shapes   m, n, k >= 0, no multiple required; every one and batch may be dynamic, except n, k and batch of a weight (const=b).
@@ -29,6 +34,16 @@ namespace quern {
 ///            order=tile32   of each 32 of k one chain of fma over the even ones and one over the odd ones, from 0; C + (even + odd);
 ///                           beyond k there are zeros
 ///            order=pairs    acc = fma(a0, b0, fma(a1, b1, acc)), k two by two
+///            A weight of f16 is the sum of two bf16, exactly: hi, of numbers of eight significant bits the next below it in size, and
+///            lo, the rest. Both have its sign and are 0 only where it is, so that two products are Inf or NaN where one would be. Each 32
+///            of k (tile32), or each two (pairs), are added up first with lo, then with hi. |error| <= (2 k + 4) u S.
+///          a=f32x3: elements of A and of a weight of f32 as three bf16 each, every one the nearest to what those before it leave (ties to
+///            even, and finite); what is below 2^-126 in size, to begin with or left, is 0. Of nine products of theirs six are added
+///            up as those of a=bf16 are: 2 2 (piece 2 of A, piece 2 of B), 1 3, 3 1, 1 2, 2 1, 1 1; the other three are u |a||b| at most.
+///            order=tile32   each 32 of k, one of the six after the other
+///            order=pairs    k two by two, the first five onto 0; then as a=bf16 has it with 1 1, but onto acc + those
+///            |error| <= (3 k / 2 + 26) u S + 2^-126 sum(|a| + |b| + 8). Of an Inf or NaN the third piece is that and the first 1 with its
+///            sign: what is Inf or NaN as a product of f32 is so here, except that a finite product beyond 2^135 may be NaN too.
 ///          maths=common: the functions of ep in the one form that all levels with fma have; without, in the level's quickest.
 /// Errors   validate(): BadCommand naming the field.
 /// Source   Higham, Accuracy and Stability of Numerical Algorithms, ch. 3.
@@ -43,7 +58,7 @@ struct MatmulOp {
   bool ta = false, tb = false, constB = false, acc = false;
   ElementType w = ElementType::F32;                          ///< of a weight's elements; its products are of the f32 that they stand for
   RoundedTo a = RoundedTo::F32;                              ///< A as it is multiplied
-  PairOrder order = PairOrder::Tile32;                       ///< of a=bf16
+  PairOrder order = PairOrder::Tile32;                       ///< of a=bf16 and a=f32x3
   ScalarExprRef ep;                                          ///< null: none
   bool commonMaths = false;                                  ///< ep's functions in one form on all levels with fma
   std::vector<std::pair<std::string, Shape>> operandShapes;  ///< of ep's operands other than x, bias, residual
@@ -59,6 +74,16 @@ struct MatmulOp {
   MatmulOp fixed(const DimValues& values) const;
   MatmulOp withRuntimeDims() const;
   double flops() const;  ///< 2 m n k batch, plus the epilogue's
+  /// With A rounded to bf16: the terms of a product, in the order in which they are added up. Empty: none of its kind.
+  std::span<const PieceTerm> terms() const;
+  bool inPairs() const { return !terms().empty(); }
+  /// Those of A and of B that they are made of.
+  int64_t piecesOfA() const;
+  int64_t piecesOfB() const;
+  /// With order=pairs: all terms but the last are added up by themselves.
+  bool smallApart() const { return a == RoundedTo::F32x3; }
+  /// Pieces of bf16 that an element of B is taken apart into where it is used: it is packed as it is.
+  bool splitsWeight() const { return a == RoundedTo::BF16 && w == ElementType::F16; }
 };
 
 }  // namespace quern

@@ -31,13 +31,14 @@ void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
   if (!shapes.empty() && keys.find("x") == nullptr) keys.set("x", shapeText(shapes[0]));
 }
 
-PairOrder takePairOrder(KeyReader& reader, RoundedTo a) {
-  if (reader.has("order") && a != RoundedTo::BF16) reader.failBeforeKeys("order= goes with a=bf16");
+PairOrder takePairOrder(KeyReader& reader, RoundedTo a, std::string_view with) {
+  bool pairs = a == RoundedTo::BF16 || a == RoundedTo::F32x3;
+  if (reader.has("order") && !pairs) reader.failBeforeKeys(fmt::format("order= goes with {}", with));
   return static_cast<PairOrder>(reader.takeChoice("order", {"tile32", "pairs"}));
 }
 
 void setPairOrder(KeyValues& keys, PairOrder order) {
-  keys.set("a", "bf16");
+  if (keys.find("a") == nullptr) keys.set("a", "bf16");
   keys.set("order", order == PairOrder::Pairs ? "pairs" : "tile32");
 }
 

@@ -11,11 +11,11 @@ enum class OpClass : uint8_t { Contraction, Pointwise, RowWise, Movement, Attent
 /// Which columns of row i of an r x c matrix count. LastRowSeesAll: j <= i + (c - r). TopLeft: j <= i.
 enum class Causal : uint8_t { No, LastRowSeesAll, TopLeft };
 
-/// What the left operand of a product (A of a matmul, Q of attention) is rounded to before it is multiplied: nothing; bf16; or whole
-/// numbers and a scale (BlockValues.h), 32 neighbours along k together, or a row.
-enum class RoundedTo : uint8_t { F32, BF16, Q8, I8 };
+/// What the left operand of a product (A of a matmul, Q of attention) is rounded to before it is multiplied: nothing; bf16; whole numbers
+/// and a scale (BlockValues.h), 32 neighbours along k together, or a row; or f32 that is the sum of three bf16 (MatmulOp.h).
+enum class RoundedTo : uint8_t { F32, BF16, Q8, I8, F32x3 };
 
-/// How products of bf16 are added up: as TDPBF16PS does, or as VDPBF16PS (MatmulOp.h). Said with a=bf16 only.
+/// How products of bf16 are added up: as TDPBF16PS does, or as VDPBF16PS (MatmulOp.h). Said with a=bf16 and a=f32x3.
 enum class PairOrder : uint8_t { Tile32, Pairs };
 
 /// What `quern ops` prints.
@@ -38,9 +38,9 @@ void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
 /// f32 or f16; f32 where the key is missing.
 ElementType takeFloatType(KeyReader& reader, std::string_view key);
 
-/// The order of a=bf16. Without that, order= is an error.
-PairOrder takePairOrder(KeyReader& reader, RoundedTo a);
-/// a=bf16 and its order, as they are written.
+/// The order of products of bf16. Without those, order= is an error; `with` says what it goes with.
+PairOrder takePairOrder(KeyReader& reader, RoundedTo a, std::string_view with = "a=bf16");
+/// The order, as it is written; a=bf16 in front where nothing is said of a.
 void setPairOrder(KeyValues& keys, PairOrder order);
 
 /// A scale: finite and above zero, given exactly as a float. 0 in the struct stands for "not given".

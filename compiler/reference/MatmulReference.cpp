@@ -32,7 +32,15 @@ struct Sample {
 
 struct Row {
   std::vector<double> sum, magnitude;
+  std::vector<double> flushed;  ///< what pieces and products below 2^-126 come to
 };
+
+/// Roundings that an output goes through, as MatmulOp.h has its error, and one for what is added to it.
+double roundings(const MatmulOp& op) {
+  auto k = static_cast<double>(op.k.value);
+  if (op.a == RoundedTo::F32x3) return 1.5 * k + 26;
+  return op.splitsWeight() ? 2 * k + 4 : k + 2;
+}
 
 /// sum[j] += A[i,k] B[k,columns[j]] over all k, ascending; B in double, [k][columns].
 void accumulate(Row& row, const MatmulOp& op, const float* a, const std::vector<double>& b, int64_t i) {
@@ -44,6 +52,7 @@ void accumulate(Row& row, const MatmulOp& op, const float* a, const std::vector<
     for (size_t j = 0; j < n; ++j) {
       row.sum[j] += x * from[j];
       row.magnitude[j] += absX * std::fabs(from[j]);
+      if (op.a == RoundedTo::F32x3) row.flushed[j] += 0x1p-126 * (absX + std::fabs(from[j]) + 8);
     }
   }
 }
@@ -132,9 +141,9 @@ float pairsOperand(float x, bool round) {
   return std::bit_cast<float>(bits);
 }
 
-static std::vector<float> roundedRow(const float* a, int64_t k) {
+static std::vector<float> operandsOf(const float* a, int64_t k, bool round) {
   std::vector<float> row(a, a + k);
-  for (float& each : row) each = pairsOperand(each, true);
+  for (float& each : row) each = pairsOperand(each, round);
   return row;
 }
 
@@ -142,12 +151,14 @@ static std::vector<float> roundedRow(const float* a, int64_t k) {
 static Row rowOf(const MatmulOp& op, Inputs inputs, const std::vector<double>& b, const std::vector<int64_t>& columns, int64_t batch,
                  int64_t i) {
   int64_t n = op.n.value, k = op.k.value;
-  Row row{std::vector<double>(columns.size()), std::vector<double>(columns.size())};
+  std::vector<double> zeros(columns.size());
+  Row row{zeros, zeros, zeros};
   const float* a = inputs[0].f32() + (batch * op.m.value + i) * k;
   const auto* stored = static_cast<const std::byte*>(inputs[1].data) + batch * bytesOf(op.w, n * k);
   switch (op.a) {
     case RoundedTo::F32: accumulate(row, op, inputs[0].f32() + batch * op.m.value * k, b, i); break;
-    case RoundedTo::BF16: accumulate(row, op, roundedRow(a, k).data(), b, 0); break;
+    case RoundedTo::F32x3:
+    case RoundedTo::BF16: accumulate(row, op, operandsOf(a, k, op.a == RoundedTo::BF16).data(), b, 0); break;
     case RoundedTo::Q8: accumulateCoded(row, op, a, stored, columns); break;
     case RoundedTo::I8: accumulateWhole(row, op, a, stored, inputs[2].f32() + batch * n, columns); break;
   }
@@ -158,7 +169,7 @@ static Row rowOf(const MatmulOp& op, Inputs inputs, const std::vector<double>& b
 static double unitOf(const MatmulOp& op, DataKind kind) {
   if (op.a == RoundedTo::I8) return 4 * kU;
   if (kind == DataKind::Integer && op.a != RoundedTo::Q8) return 0;
-  return kind == DataKind::ZeroMean ? 4 * kEps : static_cast<double>(op.k.value + 2) * kU;
+  return kind == DataKind::ZeroMean ? 4 * kEps : roundings(op) * kU;
 }
 
 ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, const ReferenceScope& scope) {
@@ -172,7 +183,7 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, co
     if (scope.stop.asked()) break;
     std::vector<double> b;
     if (!op.dotsOfBytes()) b = columnsOf(op, inputs[1].data, batch, sample.columns);
-    if (op.a == RoundedTo::BF16)
+    if (op.inPairs())
       for (double& each : b) each = pairsOperand(static_cast<float>(each), false);
     double work = static_cast<double>(k) * static_cast<double>(sample.columns.size());
     forRows(static_cast<int64_t>(sample.rows.size()), work, {INFINITY, scope.stop}, [&](int64_t which) {
@@ -182,7 +193,7 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, co
         int64_t j = sample.columns[column];
         auto at = static_cast<size_t>((batch * m + i) * n + j);
         double c = op.acc ? inputs[added].f32()[at] : 0;
-        Bounded x{row.sum[column] + c, unit == 0 ? 0 : unit * (row.magnitude[column] + std::fabs(c))};
+        Bounded x{row.sum[column] + c, unit == 0 ? 0 : unit * (row.magnitude[column] + std::fabs(c)) + row.flushed[column]};
         if (std::isnan(x.error)) x.error = 0;  // Inf x 0: the value is NaN and says so
         if (op.ep != nullptr)
           x = evaluate(*op.ep, [&](const std::string& name) {

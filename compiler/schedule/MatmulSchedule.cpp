@@ -69,7 +69,8 @@ static std::string vnniFor(int64_t lanes) { return lanes == 16 ? "avx512vnni" : 
 static bool hasTiles(const Target& target) {
   return std::all_of(std::begin(kTileFeatures), std::end(kTileFeatures), [&](std::string_view each) { return hasFeature(target, each); });
 }
-static bool isTile32(const MatmulOp& op) { return op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32; }
+/// What matrix tiles multiply: one piece of bf16 by one.
+static bool isTile32(const MatmulOp& op) { return op.a == RoundedTo::BF16 && op.w == ElementType::BF16 && op.order == PairOrder::Tile32; }
 
 PairOrder pairOrderFor(const Target& target) {
   return hasFeature(target, kPairsFeature) && !hasFeature(target, kTileFeatures[0]) ? PairOrder::Pairs : PairOrder::Tile32;
@@ -78,7 +79,7 @@ PairOrder pairOrderFor(const Target& target) {
 std::vector<std::string> MatmulSchedule::needs(const OpDesc& given) const {
   const auto& op = std::get<MatmulOp>(given);
   if (op.dotsOfBytes() && dots == DotsVnni) return {vnniFor(lanes)};
-  if (op.a == RoundedTo::BF16 && dots == DotsBf16) return {std::string(kPairsFeature)};
+  if (op.inPairs() && dots == DotsBf16) return {std::string(kPairsFeature)};
   if (dots == DotsAmx) return {std::begin(kTileFeatures), std::end(kTileFeatures)};
   return {};
 }
@@ -130,7 +131,7 @@ TileSize tileFor(const MatmulOp& op, const Target& target, int64_t m, int64_t n)
   auto rows = [&](int64_t most) { return std::min(most, std::max<int64_t>(1, m)); };
   // Chains are short and many: what binds is how often the words of a block are read and taken apart.
   if (op.a == RoundedTo::Q8) return {rows(many ? 16 : 4), 1};
-  if (op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32) return {rows(many ? 4 : 2), many ? 2 : 1};
+  if (op.inPairs() && op.order == PairOrder::Tile32) return {rows(many ? 4 : 2), many ? 2 : 1};
   // A dot is some instructions then, and what they leave lies beside the sums.
   if (op.a == RoundedTo::I8 && !hasFeature(target, vnniFor(lanes)))
     return {rows(many ? 8 : 4), std::min<int64_t>(lanes == 4 ? 1 : 2, ceilDiv(std::max<int64_t>(n, 1), lanes))};
@@ -171,7 +172,7 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   s.nr = tile.vectors * s.lanes;
   bool narrow = m <= 16;
   // Long steps of a few chains: every load of a step in one place, which the prefetcher of L1 follows best.
-  bool longSteps = op.a == RoundedTo::Q8 || (op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32) ||
+  bool longSteps = op.a == RoundedTo::Q8 || (op.inPairs() && op.order == PairOrder::Tile32) ||
                    (op.a == RoundedTo::I8 && !hasFeature(target, vnniFor(s.lanes)));  // written out they spill
   s.unrollK = s.mr <= 2 || longSteps ? 1 : isa.vectorRegisters == 32 ? 4 : 2;
   // Blocks of even size, near these: the last task is not much smaller than the others.
@@ -192,18 +193,20 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   if (s.mr <= 2 && op.constB && op.w == ElementType::F32) s.prefetch = prefetchFor(op, target);
   bool pays = m >= 48 && n >= 96;  // packing moves n * k elements; each is then used m / mr times
   s.pack = mustPack(op) || pays ? PackB : PackNone;
-  if (op.w != ElementType::F32) {
+  if (op.w != ElementType::F32 || op.a != RoundedTo::F32) {
     // What is made f32 once must serve many rows; few rows take fewer columns, for scales need registers too.
-    bool coded = op.a != RoundedTo::F32;
-    if (op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
+    bool coded = op.a != RoundedTo::F32 && !op.splitsWeight();
+    if (op.inPairs() && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
     if (matrix) s.dots = DotsAmx;
     s.convert = m >= 32 && !coded ? ConvertScratch : ConvertRegisters;
+    // A step is long where pieces are made in it, or their small products added up, and its registers are many.
+    if ((op.splitsWeight() && s.convert == ConvertRegisters) || op.smallApart()) s.unrollK = 1;
     if (op.dotsOfBytes() && hasFeature(target, vnniFor(s.lanes))) s.dots = DotsVnni;
     while (s.registers(op, target) > isa.vectorRegisters && s.nr > s.lanes) s.nr -= s.lanes;
     while (s.registers(op, target) > isa.vectorRegisters && s.mr > 1) --s.mr;
     s.mc = roundUp(s.mc, s.mr);
     s.nc = narrow ? s.nr : roundUp(s.nc, s.nr);
-    s.kc = op.a == RoundedTo::I8 ? std::max<int64_t>(1, k) : roundUp(s.kc, op.a == RoundedTo::BF16 ? 32 : formatOf(op.w).block);
+    s.kc = op.a == RoundedTo::I8 ? std::max<int64_t>(1, k) : roundUp(s.kc, op.inPairs() ? 32 : formatOf(op.w).block);
     s.prefetch = s.convert == ConvertRegisters && (!coded || narrow) && !matrix ? prefetchFor(op, target) : 0;
   }
   return s;
@@ -226,8 +229,14 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
   if (op.a == RoundedTo::Q8) return mr * vectors + kQuads + kDot;
   // Without the instruction a weight's bytes have their sizes beside them, and a dot its codes, its products and what it adds up with.
   if (op.a == RoundedTo::I8) return mr * vectors + (dots == DotsVnni ? vectors + 1 : 2 * vectors + kDot + 1);
-  if (op.a == RoundedTo::BF16)
-    return op.order == PairOrder::Pairs && dots == DotsBf16 ? mr * vectors + vectors + 1 : 3 * mr * vectors + 2 * vectors + 2;
+  if (op.inPairs() && op.order == PairOrder::Pairs && dots == DotsBf16) {
+    constexpr int64_t kSplit = 7;  // two vectors of f32 on their way to pieces, and what masks them
+    constexpr int64_t kSmall = 4;  // sums of small products: several at once, they are chains of five
+    return mr * vectors + (op.splitsWeight() && convert == ConvertRegisters
+                               ? mr + kSplit
+                               : op.piecesOfB() * vectors + op.piecesOfA() + (op.smallApart() ? kSmall : 0));
+  }
+  if (op.inPairs()) return 3 * mr * vectors + (1 + (op.order == PairOrder::Pairs ? op.piecesOfB() : 1)) * vectors + 2;
   // What a quantised weight holds for each vector beside its value: scale, minimum, words of nibbles.
   int64_t parts = convert == ConvertScratch || !isQuantised(op.w) ? 0 : op.w == ElementType::Q8_0 ? 1 : op.w == ElementType::Q4_0 ? 2 : 3;
   constexpr int64_t kTables = 2;
@@ -237,21 +246,25 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
 /// Elements of A that a task may copy: 16 MiB.
 static constexpr int64_t kMaxCopy = int64_t{1} << 22;
 
+/// Of products of bf16: `a`.
+static std::string_view piecesName(const MatmulOp& op) { return op.a == RoundedTo::BF16 ? "bf16" : "f32x3"; }
+
 /// What has no meaning where dots of bytes are all there is.
 void MatmulSchedule::checkDots(ScheduleCheck& check, const MatmulOp& op) const {
   constexpr int64_t kTile = 32;
-  if (op.a == RoundedTo::BF16 && !op.k.any() && kc < op.k.value && kc % kTile != 0)
-    check.fail(fmt::format("kc={} with a=bf16 is no multiple of {}", kc, kTile));
+  if (op.inPairs() && !op.k.any() && kc < op.k.value && kc % kTile != 0)
+    check.fail(fmt::format("kc={} with a={} is no multiple of {}", kc, piecesName(op), kTile));
   if (op.a == RoundedTo::I8 && kc < op.k.value)
     check.fail(fmt::format("kc={} with a=i8, whose sums are whole numbers to the end of k; legal: kc={} and more", kc, op.k.value));
-  if (unrollK != 1 && (op.a == RoundedTo::Q8 || (op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32)))
+  if (unrollK != 1 && (op.a == RoundedTo::Q8 || (op.inPairs() && op.order == PairOrder::Tile32)))
     check.fail(fmt::format("unroll_k={} where a step is a block of k; legal: unroll_k=1", unrollK));
-  if (convert == ConvertScratch) check.fail("convert=scratch where a weight is not made f32; legal: convert=registers");
+  if (convert == ConvertScratch && !op.splitsWeight())
+    check.fail("convert=scratch where a weight is read as it is packed; legal: convert=registers");
   if (packsA()) check.fail("pack=ab where A is rounded first and lies together already; legal: pack=b");
 }
 
 void MatmulSchedule::checkTiles(ScheduleCheck& check, const MatmulOp& op, const Target& target) const {
-  if (!isTile32(op)) check.fail("dots=amx without a=bf16 order=tile32; legal: dots=plain");
+  if (!isTile32(op)) check.fail("dots=amx without w=bf16 a=bf16 order=tile32; legal: dots=plain");
   for (std::string_view each : kTileFeatures)
     if (!hasFeature(target, each)) check.fail(fmt::format("dots=amx needs {}, which {} lacks; legal: dots=plain", each, target.name));
   if (lanes != kTileRows) check.fail(fmt::format("dots=amx with lanes={}; legal: lanes={}", lanes, kTileRows));
@@ -290,9 +303,9 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   if (packsA() && (kc > kMaxCopy || mc > kMaxCopy / kc))
     check.fail(fmt::format("pack=a with mc={} kc={} copies more than {} elements a task", mc, kc, kMaxCopy));
   if (op.a != RoundedTo::F32) checkDots(check, op);
-  if (op.a == RoundedTo::BF16 && isa.arch != "x86_64")
-    check.fail(fmt::format("a=bf16 on {}, which takes small numbers for 0 before it rounds; a=f32 is computed", isa.name));
-  bool pairs = op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs;
+  if (op.inPairs() && isa.arch != "x86_64")
+    check.fail(fmt::format("a={} on {}, which takes small numbers for 0 before it rounds; a=f32 is computed", piecesName(op), isa.name));
+  bool pairs = op.inPairs() && op.order == PairOrder::Pairs;
   if (dots == DotsBf16 && (!pairs || !hasFeature(target, kPairsFeature)))
     check.fail(!pairs ? "dots=bf16 without order=pairs; legal: dots=plain"
                       : fmt::format("dots=bf16 needs {}, which {} lacks; legal: dots=plain", kPairsFeature, target.name));
@@ -304,7 +317,7 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   if (op.w == ElementType::F32 && convert == ConvertScratch) check.fail("convert=scratch, but B is f32 already; legal: convert=registers");
   if (convert == ConvertScratch && prefetch > 0)
     check.fail(fmt::format("prefetch={} with convert=scratch, whose values are in the cache already; legal: prefetch=0", prefetch));
-  if (prefetchPanel > 0 && (!packsB() || panelWidth() != nr || op.w != ElementType::F32 || chains() > 1))
+  if (prefetchPanel > 0 && (!packsB() || panelWidth() != nr || op.w != ElementType::F32 || op.a != RoundedTo::F32 || chains() > 1))
     check.fail(
         fmt::format("prefetch_panel={} needs packed f32 in panels of nr={} and order=seq; legal: prefetch_panel=0", prefetchPanel, nr));
   if (convert == ConvertScratch && inner == InnerRows)
@@ -313,6 +326,8 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
     check.fail(fmt::format("convert=scratch with kc={} nr={} keeps more than {} elements a task", kc, nr, kMaxCopy));
   if (isQuantised(op.w) && kc % format.block != 0)
     check.fail(fmt::format("kc={} is no multiple of {}'s block of {}", kc, format.name, format.block));
+  if (op.w == ElementType::F32 && op.a != RoundedTo::F32 && chains() > 1)
+    check.fail("order=split where A is multiplied in pieces; legal: order=seq");
   if (op.w != ElementType::F32 && chains() > 1) check.fail(fmt::format("order=split with a weight of {}; legal: order=seq", format.name));
   if (chains() > 1 && !op.k.any() && kc < op.k.value)
     check.fail(fmt::format("order=split needs the whole depth in one pass: kc={} is below k={}", kc, op.k.value));

@@ -40,7 +40,9 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
   double m = static_cast<double>(op.m.value), k = static_cast<double>(op.k.value), batches = static_cast<double>(op.batch.value);
   double tileRows = d(std::min(mr, op.m.value)), n = d(roundUp(std::max<int64_t>(1, op.n.value), lanes));
   double depth = std::min(d(kc), d(op.k.value));
-  double bytesEach = packsB() ? static_cast<double>(formatOf(op.w).blockBytes) / static_cast<double>(formatOf(op.w).block) : 4;
+  double bytesEach = op.inPairs() && !op.splitsWeight() ? 2 * static_cast<double>(op.piecesOfB())
+                     : packsB() ? static_cast<double>(formatOf(op.w).blockBytes) / static_cast<double>(formatOf(op.w).block)
+                                : 4;
   double panelBytes = bytesEach * depth * d(nr), each = cyclesPerVector(panelBytes + 4 * depth * tileRows, target);
   double fullM = std::floor(m / tileRows), leftM = m - fullM * tileRows;
   // Of a column of tiles, so many vectors wide: cycles, for each k.
@@ -48,7 +50,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
     double loadVectors = vectors * std::max(1.0, 2 * each);
     // Per k and tile: fma slots, load slots (a broadcast is a load), and the latency of a chain (4 cycles).
     double perStep = std::max({tileRows * vectors / 2, (loadVectors + tileRows) / 2, 4.0}) + 0.15 / d(unrollK);
-    if (op.a == RoundedTo::BF16 && dots == DotsBf16) perStep /= 2;
+    if (op.inPairs()) perStep *= static_cast<double>(op.terms().size()) / (dots == DotsBf16 ? 2 : 1);
     if (op.a == RoundedTo::Q8) perStep = codedCycles(*this, op, tileRows, vectors);
     if (op.a == RoundedTo::I8) perStep = wholeCycles(*this, tileRows, vectors, perStep);
     if (dots == DotsAmx) return fullM * tileCycles(op, tileRows, vectors, each) + (leftM > 0 ? tileCycles(op, leftM, vectors, each) : 0);
@@ -139,7 +141,7 @@ struct NarrowTile {
 static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const MatmulOp& op) {
   int64_t panel = wide.panelWidth();
   std::vector<NarrowTile> tiles;
-  if (op.w == ElementType::F32 || op.a == RoundedTo::I8) {
+  if ((op.w == ElementType::F32 && op.a == RoundedTo::F32) || op.a == RoundedTo::I8) {
     for (int64_t rows : {2, 1})
       for (int64_t panels = 4; panels > 1; --panels) tiles.push_back({rows, panels * panel});
     return tiles;

@@ -25,17 +25,18 @@ namespace quern {
 ///   q4_K             d[P], dmin[P], scales[12][P] bytes, nibbles[32][P] as in q4_0
 ///   q6_K             d[P], scales[16][P] int8, low[32][P]: nibbles as in q4_0, high[16][P]: word w holds k = 16 w + i in bits 2 i
 ///
-/// `words`, for dots of bytes with codes (a=q8, a=i8): the same parts, words of other neighbours; quad e < 4 of sixteen elements are e,
-/// e + 4, e + 8, e + 12, in bytes 0 to 3:
+/// `words`, for dots of bytes with codes (a=q8, a=i8) and for pairs of bf16: the same parts, words of other neighbours; quad e < 4 of
+/// sixteen elements are e, e + 4, e + 8, e + 12, in bytes 0 to 3:
 ///
 ///   q8_0             d[P], words[8][P]: quads of elements 0 to 15, then of the others, each byte q + 128
 ///   q4_0, q4_K       word w of 32 elements: quad w of the first sixteen in the low nibbles of its bytes, of the others in the high ones
 ///   bf16             words[P]: k even in the low half, the next in the high one, zero beside an odd last
+///   f32              for a=f32x3: words[3][P], of the same pair of k first, second, third pieces (op/MatmulOp.h): 6 bytes an element
 ///   i8               words[4][P] of sixteen k: their quads, each byte q + 128, zero bytes beyond the last k
 ///   q6_K             low[32][P] as q4_0, two for sixteen; high[16][P]: word h holds sixteen elements, the pairs of quad e in bits 2 e of
 ///                    its bytes
 ///
-/// A block takes as many bytes as in the file. Panel p of batch b is at (b panels + p) panelBytes().
+/// A block takes as many bytes as in the file, but for f32 in words. Panel p of batch b is at (b panels + p) panelBytes().
 struct PackLayout {
   int64_t panel = 0;  ///< 0: not packed
   int64_t depth = 0, columns = 0, batch = 1;
@@ -44,8 +45,10 @@ struct PackLayout {
   bool words = false;
 
   int64_t panels() const { return panel == 0 ? 0 : ceilDiv(columns, panel); }
+  /// Of a column: what two neighbours along k take that share words of pairs; 0: they don't.
+  int64_t pairBytes() const { return !words ? 0 : type == ElementType::BF16 ? 4 : type == ElementType::F32 ? 12 : 0; }
   int64_t panelBytes() const {
-    if (words && type == ElementType::BF16) return panel * 4 * ceilDiv(depth, 2);
+    if (pairBytes() > 0) return panel * pairBytes() * ceilDiv(depth, 2);
     return panel * (words && type == ElementType::I8 ? roundUp(depth, 16) : bytesOf(type, depth));
   }
   int64_t bytes() const { return batch * panels() * panelBytes(); }

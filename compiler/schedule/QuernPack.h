@@ -25,7 +25,7 @@ typedef struct QuernPack {
   int64_t panel, depth, columns, batch;
   int transposed; /* the source is stored [columns, depth] */
   int type;
-  int words; /* for kernels of a=q8, a=i8 and a=bf16: see below */
+  int words; /* for kernels of a=q8, a=i8, a=bf16 and a=f32x3: see below */
 } QuernPack;
 
 static inline int64_t quern_block_depth(int type) {
@@ -36,8 +36,11 @@ static inline int64_t quern_block_bytes(int type) {
   static const unsigned char bytes[] = {4, 2, 2, 34, 18, 144, 210, 1};
   return bytes[type];
 }
+/* Of a column: what two neighbours along depth take that share words; 0: they don't. */
+static inline int64_t quern_pair_bytes(int type, int words) { return !words ? 0 : type == QUERN_BF16 ? 4 : type == QUERN_F32 ? 12 : 0; }
 static inline int64_t quern_panel_bytes(const QuernPack* pack) {
-  if (pack->words && pack->type == QUERN_BF16) return pack->panel * 4 * ((pack->depth + 1) / 2);
+  int64_t pair = quern_pair_bytes(pack->type, pack->words);
+  if (pair > 0) return pack->panel * pair * ((pack->depth + 1) / 2);
   if (pack->words && pack->type == QUERN_I8) return pack->panel * 16 * ((pack->depth + 15) / 16);
   return pack->panel * (pack->depth / quern_block_depth(pack->type)) * quern_block_bytes(pack->type);
 }
@@ -103,6 +106,7 @@ static inline void quern_pack_q6_k(const unsigned char* from, unsigned char* at,
  *   q4_0, q4_K   words of 32: quad e of the first sixteen in the low nibbles of word e, of the others in the high ones
  *   q6_K         low[32] so; high[16]: the pairs of bits of quad e in bits 2 e of each byte, a word for sixteen
  *   bf16         words[(depth + 1) / 2]: element 2 i in the low half, 2 i + 1 in the high one
+ *   f32          words[3] for elements 2 i and 2 i + 1 so: of both the first, the second, the third of three bf16 whose sum they are
  *   i8           words[4] for each sixteen of depth: their quads, each byte q + 128, zero bytes beyond the last */
 /* Where element i of sixteen lies among four quads: quad i % 4, byte i / 4. */
 static inline int quern_quad_shift(int i) { return 8 * (i / 4); }
@@ -154,9 +158,30 @@ static inline void quern_pack_quads(int type, const unsigned char* from, unsigne
   }
 }
 
-/* Where block k of all columns begins in a panel; of bf16 and i8 in words several k are in the same words. */
+/* Three bf16 of a float: each the nearest to what those before it leave, even where two are as near, and finite; what is below 2^-126 in
+ * size is 0. Of an Inf or NaN the third is that, and the first 1 with its sign. */
+static inline void quern_three_bfloats(const void* source, uint16_t* pieces) {
+  float rest;
+  memcpy(&rest, source, 4);
+  for (int i = 0; i < 3; ++i) {
+    uint32_t bits, size, near;
+    float piece;
+    memcpy(&bits, &rest, 4);
+    size = bits & 0x7fffffffu;
+    near = size < 0x00800000u ? 0 : (size + 0x7fffu + ((size >> 16) & 1)) & 0xffff0000u;
+    if (size < 0x7f800000u && near > 0x7f7f0000u) near = 0x7f7f0000u;
+    if (size >= 0x7f800000u) near = i == 0 ? 0x3f800000u : i == 1 ? 0 : size > 0x7f800000u ? 0x7fc00000u : size;
+    near |= bits & 0x80000000u;
+    memcpy(&piece, &near, 4);
+    if (size < 0x7f800000u) rest -= piece;
+    pieces[i] = (uint16_t)(near >> 16);
+  }
+}
+
+/* Where block k of all columns begins in a panel; of pairs and i8 in words several k are in the same words. */
 static inline int64_t quern_block_offset(int type, int words, int64_t panel, int64_t k) {
-  if (words && type == QUERN_BF16) return k / 2 * 4 * panel + k % 2 * 2;
+  int64_t pair = quern_pair_bytes(type, words);
+  if (pair > 0) return k / 2 * pair * panel + k % 2 * 2;
   if (words && type == QUERN_I8) return (k / 16 * 4 + k % 4) * 4 * panel + quern_quad_shift((int)(k % 16)) / 8;
   return k * quern_block_bytes(type) * panel;
 }
@@ -166,6 +191,11 @@ static inline void quern_pack_block(int type, int words, const void* source, voi
   const unsigned char* from = (const unsigned char*)source;
   unsigned char* at = (unsigned char*)block;
   if (words && type == QUERN_BF16) memcpy(at + column * 4, from, 2);
+  else if (words && type == QUERN_F32) {
+    uint16_t pieces[3];
+    quern_three_bfloats(from, pieces);
+    for (int i = 0; i < 3; ++i) memcpy(at + (i * panel + column) * 4, &pieces[i], 2);
+  }
   else if (words && type == QUERN_I8) at[column * 4] = (unsigned char)(from[0] ^ 0x80);
   else if (words) quern_pack_quads(type, from, at, panel, column);
   else if (type == QUERN_Q4_0) quern_pack_q4_0(from, at, panel, column);

@@ -2,10 +2,12 @@
 #include "compiler/store/WeightPacking.h"
 
 #include "compiler/base/Check.h"
+#include "compiler/base/Half.h"
 #include "compiler/op/BlockValues.h"
 #include "compiler/schedule/QuernPack.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace quern {
@@ -33,6 +35,7 @@ public:
   void read(ElementType type, const std::byte* block, std::byte* to) {
     at_ = block;
     if (words_ && type == ElementType::BF16) return static_cast<void>(std::memcpy(to, block + column_ * 4, 2));
+    if (words_ && type == ElementType::F32) return pieces(block, to);
     if (words_ && type == ElementType::I8) return static_cast<void>(*to = block[column_ * 4] ^ std::byte{0x80});
     if (words_) return readQuads(type, to);
     switch (type) {
@@ -69,6 +72,17 @@ private:
     uint32_t word = 0;
     take(reinterpret_cast<std::byte*>(&word), 4);
     for (int i = 0; i < count; ++i) body(i, (word >> (bits * i)) & ((1u << bits) - 1));
+  }
+  /// The sum of three bf16; what is not finite is the third of them.
+  void pieces(const std::byte* block, std::byte* to) const {
+    float sum = 0;
+    for (int i = 0; i < 3; ++i) {
+      uint16_t bits = 0;
+      std::memcpy(&bits, block + (i * panel_ + column_) * 4, 2);
+      float piece = floatOfBfloat(bits);
+      sum = std::isfinite(piece) ? sum + piece : piece;
+    }
+    std::memcpy(to, &sum, 4);
   }
   static void add(std::byte* bytes, int at, uint32_t bits) { bytes[at] |= static_cast<std::byte>(bits); }
 

@@ -109,7 +109,9 @@ def block(kind, draw):
 
 
 def lost(row, column, rounded):
-    """What rounding the row first may cost: to bytes, 32 together or all; to bf16."""
+    """What rounding the row first may cost: to bytes, 32 together or all; to bf16; and what three bf16 for each f32 do."""
+    if rounded == "f32x3":
+        return (K / 2 + 24) * 2.0**-24 * sum(abs(x * w) for x, w in zip(row, column))
     if rounded in ("q8", "i8"):
         size = 32 if rounded == "q8" else K
         return sum(max(abs(x) for x in row[b:b + size]) / 254 * sum(abs(w) for w in column[b:b + size]) for b in range(0, K, size)) * (1 + 2.0**-20)
@@ -213,7 +215,9 @@ with tempfile.TemporaryDirectory() as folder:
         one_type(kind, "i8" if kind == "i8" else "")
     for kind in ("q8_0", "q4_0", "q4_K", "q6_K"):
         one_type(kind, "q8")
-    one_type("bf16", "bf16")
+    for kind in ("bf16", "f16"):
+        one_type(kind, "bf16")
+    one_type("f32", "f32x3")
     with_flag()
     whole_model()
 expect.finish(250)

@@ -51,6 +51,11 @@ const char* const kOps[] = {
     "matmul m=3 n=20 k=16 const=b tb=1 w=i8 a=i8 batch=2 acc=1",
     "matmul m=3 n=20 k=37 const=b w=bf16 a=bf16 order=pairs batch=2",
     "matmul m=5 n=37 k=70 const=b tb=1 w=bf16 a=bf16 order=tile32 ep=bias+gelu_tanh",
+    "matmul m=3 n=20 k=37 const=b w=f16 a=bf16 order=pairs",
+    "matmul m=40 n=37 k=70 const=b tb=1 w=f16 a=bf16 order=pairs ep=bias",
+    "matmul m=5 n=37 k=71 const=b tb=1 w=f16 a=bf16 order=tile32 batch=2",
+    "matmul m=3 n=20 k=37 const=b a=f32x3 order=pairs batch=2",
+    "matmul m=5 n=37 k=71 const=b tb=1 a=f32x3 order=tile32 acc=1",
     "rope x=*x3x22 pairs=adjacent",
     "rope x=*x2x10 pairs=half",
     "cast x=3x*x7 from=f16",
@@ -131,11 +136,11 @@ TEST_CASE("attention's schedules mean the same in the interpreter") {
   CHECK(compared >= 4);
 }
 
-/// a=bf16 is for CPUs that can take small numbers for 0 as its orders say: after rounding.
+/// Products of bf16 are for CPUs that can take small numbers for 0 as its orders say: after rounding.
 static bool isFor(const OpDesc& desc, const Target& target) {
   const auto* matmul = std::get_if<MatmulOp>(&desc);
   const auto* attention = std::get_if<AttentionOp>(&desc);
-  bool pairs = (matmul != nullptr && matmul->a == RoundedTo::BF16) || (attention != nullptr && attention->a == RoundedTo::BF16);
+  bool pairs = (matmul != nullptr && matmul->inPairs()) || (attention != nullptr && attention->a == RoundedTo::BF16);
   return !pairs || target.isa().arch == "x86_64";
 }
 

@@ -219,7 +219,10 @@ static std::pair<RoundedTo, PairOrder> roundingOf(const OpDesc& op) {
 static double productRate(const OpDesc& op, const Ceilings& ceilings) {
   auto [a, order] = roundingOf(op);
   if (a == RoundedTo::Q8 || a == RoundedTo::I8) return ceilings.dotGops;
-  return a == RoundedTo::BF16 && order == PairOrder::Pairs && ceilings.pairGflops > 0 ? ceilings.pairGflops : ceilings.fmaGflops;
+  const auto* matmul = std::get_if<MatmulOp>(&op);
+  auto terms = static_cast<double>(matmul == nullptr ? 1 : std::max<size_t>(1, matmul->terms().size()));
+  bool pairs = a == RoundedTo::BF16 || a == RoundedTo::F32x3;
+  return (pairs && order == PairOrder::Pairs && ceilings.pairGflops > 0 ? ceilings.pairGflops : ceilings.fmaGflops) / terms;
 }
 
 double leastNs(const OpDesc& op, const Ceilings& core) {

@@ -23,22 +23,31 @@ Value wordOf(const Value& low, const Value& high) {
 Value lowOf(const Value& word) { return unary(LoopOp::BitsF32, each(LoopOp::Shl, word, 16)); }
 Value highOf(const Value& word) { return unary(LoopOp::BitsF32, each(LoopOp::And, word, kHigh)); }
 
-void roundRow(OpBuild& build, int64_t k, const std::function<Value(const Value& k, int lanes)>& number,
-              const std::function<void(const Value& pair, const Value& word)>& keep) {
+void pairsOfRow(OpBuild& build, int64_t k, const std::function<Value(const Value& k, int lanes)>& number,
+                const std::function<void(const Value& pair, const Value& low, const Value& high)>& keep) {
   LoopBuilder& b = build.b;
   int lanes = build.target.vectorLanes();
   int64_t whole = k / (2 * lanes) * (2 * lanes);
   std::vector<int> evens, odds;
   for (int i = 0; i < lanes; ++i) evens.push_back(2 * i), odds.push_back(2 * i + 1);
-  auto pairOf = [&](const Value& low, const Value& high) { return wordOf(roundedHigh(b, low), roundedHigh(b, high)); };
   b.loop("k", 0, whole, 2 * lanes, [&](const Value& at) {
     Value first = b.let("x", number(at, lanes)), second = b.let("x", number(at + lanes, lanes));
     Value low = b.let("low", shuffleOf(first, second, evens)), high = b.let("high", shuffleOf(first, second, odds));
-    keep(at / 2, pairOf(low, high));
+    keep(at / 2, low, high);
   });
-  b.loop("k", whole, k / 2 * 2, 2,
-         [&](const Value& at) { keep(at / 2, pairOf(b.let("x", number(at, 1)), b.let("x", number(at + 1, 1)))); });
-  if (k % 2 != 0) keep(k / 2, pairOf(b.let("x", number(k - 1, 1)), f32Const(0)));
+  b.loop("k", whole, k / 2 * 2, 2, [&](const Value& at) {
+    Value low = b.let("x", number(at, 1)), high = b.let("x", number(at + 1, 1));
+    keep(at / 2, low, high);
+  });
+  if (k % 2 != 0) keep(k / 2, b.let("x", number(k - 1, 1)), f32Const(0));
+}
+
+void roundRow(OpBuild& build, int64_t k, const std::function<Value(const Value& k, int lanes)>& number,
+              const std::function<void(const Value& pair, const Value& word)>& keep) {
+  pairsOfRow(build, k, number, [&](const Value& pair, const Value& low, const Value& high) {
+    Value first = roundedHigh(build.b, low), second = roundedHigh(build.b, high);
+    keep(pair, wordOf(first, second));
+  });
 }
 
 PairSums::PairSums(LoopBuilder& b, PairOrder order, bool instruction, const RegArray& acc, int rows, int vectors)

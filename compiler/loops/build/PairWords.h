@@ -15,7 +15,11 @@ Value lowOf(const Value& word);
 Value highOf(const Value& word);
 constexpr int64_t kTilePairs = 16;  ///< of the 32 products of a step of order=tile32
 
-/// A row of k numbers, k known, as ceil(k / 2) words; an odd last one has a zero beside it.
+/// Neighbours of a row of k numbers, k known, pair by pair: keep(pair, those with even k, those with odd k); an odd last one has a zero
+/// beside it.
+void pairsOfRow(OpBuild& build, int64_t k, const std::function<Value(const Value& k, int lanes)>& number,
+                const std::function<void(const Value& pair, const Value& low, const Value& high)>& keep);
+/// The same, rounded, as ceil(k / 2) words.
 void roundRow(OpBuild& build, int64_t k, const std::function<Value(const Value& k, int lanes)>& number,
               const std::function<void(const Value& pair, const Value& word)>& keep);
 

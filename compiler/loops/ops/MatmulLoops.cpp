@@ -78,7 +78,7 @@ private:
     blocks_.emplace(build_, s_, m_, n_, k_, rounded_ ? MatmulBlocks::Wish{rounded_->rowsTogether(), rounded_->lastPass()} : none);
     if (rounded_) rounded_->declareRows(batch_ * m_);
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
-    if (s_.convert == MatmulSchedule::ConvertScratch)
+    if (weight_ && s_.convert == MatmulSchedule::ConvertScratch)
       converted_ = b_.denseBuffer("converted", Scalar::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
     if (!s_.packsA()) return;
     // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
@@ -145,7 +145,11 @@ private:
     Value panel = s_.packsB() ? b_.let("panel", column / width) : Value(0);
     Value offset = s_.packsB() && !atPanel ? b_.let("in_panel", column % width) : Value(0);
     Tile group{batch, i0_, column, 0, panel, offset, {}, 1, vectors, mask};
-    if (s_.convert == MatmulSchedule::ConvertScratch)
+    if (rounded_ && s_.convert == MatmulSchedule::ConvertScratch) {
+      std::vector<WeightColumns> columns = columnsOf(group);
+      rounded_->convert({batch, columns, pass.k0, pass.k1});
+    }
+    if (weight_ && s_.convert == MatmulSchedule::ConvertScratch)
       weight_->forDepth(batch, columnsOf(group), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
         for (size_t v = 0; v < values.size(); ++v) b_.store(converted_, {k - pass.k0, static_cast<int64_t>(v) * lanes_}, values[v]);
       });

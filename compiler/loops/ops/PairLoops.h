@@ -1,56 +1,68 @@
 // compiler/loops/ops/PairLoops.h — products with a=bf16: A in pairs of bf16 in scratch, and the micro-kernel in either order.
 #pragma once
 
+#include "compiler/loops/ops/PairWeight.h"
 #include "compiler/loops/ops/RoundedProduct.h"
 
 #include <optional>
 
 namespace quern {
 
-/// Rows of k elements rounded to bf16, two neighbours in a word, the first in its low half; an odd last one has a zero beside it.
+/// Rows of k elements rounded to bf16, or as three bf16, two neighbours in a word, the first in its low half; an odd last one has a zero
+/// beside it.
 ///
-///   pairs   i32 [rows][ceil(k / 2)]
+///   pairs   i32 [rows][pieces x ceil(k / 2)], pieces a little apart
 class PairRows {
 public:
   /// k is known: a weight's. `more` rows behind the others may be read too; nothing is said of what they hold.
-  PairRows(OpBuild& build, const Value& rows, int64_t k, int64_t more = 0);
+  PairRows(OpBuild& build, const Value& rows, int64_t k, int64_t pieces = 1, int64_t more = 0);
 
   /// A task a row; `at` gives the place in `a` of a row's element.
   void phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at);
+  /// [rows][words]: of one piece its words alone, and some that are apart.
   const BufferRef& words() const { return pairs_; }
-  Value word(const Value& row, const Value& index) const { return build_.b.load(pairs_, {row, index}, 1); }
+  Value word(const Value& row, int64_t piece, const Value& index) const { return build_.b.load(pairs_, {row, index + piece * each_}, 1); }
 
 private:
+  /// Two neighbours, in all lanes: the words of each piece.
+  void put(const Value& row, const Value& pair, const Value& low, const Value& high);
+
   OpBuild& build_;
   Value rows_;
-  int64_t k_;
+  int64_t k_, pieces_, each_ = 0;  ///< words of a piece of a row
   BufferRef pairs_;
 };
 
-/// Packed as PackLayout's words of bf16: two neighbours of a column in a word.
+/// A product as the sum of its terms (op/MatmulOp.h), each of pairs of bf16.
 class PairProduct final : public RoundedProduct {
 public:
   PairProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& schedule, const Value& batch,
               const Value& panels);
 
-  void declareRows(const Value& rows) override { rows_.emplace(build_, rows, k_); }
+  void declareRows(const Value& rows) override { rows_.emplace(build_, rows, k_, piecesOfA_); }
   void phase(const BufferRef& a, const PlaceInA& at) override { rows_->phase(a, at); }
+  void convert(const Group& group) override { weight_.convert({group.batch, group.vectors, group.k0}, group.k1); }
   void run(const Tile& tile) override;
 
 private:
-  Value word(const Tile& tile, size_t vector, const Value& pair) const;
+  static PairWeight::Place placeOf(const Tile& tile) { return {tile.batch, tile.vectors, tile.k0}; }
   void inPairs(const Tile& tile);
+  void pairStep(const Tile& tile, const Value& pair);
+  void addTerms(const RegArray& acc, const Value& r, size_t vector, const std::vector<Value>& a, const std::vector<Value>& words);
   void inTiles(const Tile& tile);
-  void chains(const Tile& tile, const Value& pair, const RegArray& even, const RegArray& odd);
+  void tileOf(const Tile& tile, const PieceTerm& term, const Value& first);
+  void chains(const Tile& tile, const PieceTerm& term, const Value& pair, const RegArray& even, const RegArray& odd);
 
   OpBuild& build_;
   LoopBuilder& b_;
   PairOrder order_;
+  std::span<const PieceTerm> terms_;
+  bool apart_;        ///< all terms but the last, in pairs
   bool instruction_;  ///< for pairs, which needs no state set
-  int64_t k_, panel_, pairs_;
+  int64_t k_, piecesOfA_;
   int lanes_;
-  int64_t unroll_, prefetch_;  ///< in pairs
-  BufferRef packed_;
+  int64_t unroll_;  ///< in pairs
+  PairWeight weight_;
   std::optional<PairRows> rows_;
 };
 

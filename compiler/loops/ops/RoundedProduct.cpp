@@ -14,6 +14,7 @@ std::unique_ptr<RoundedProduct> roundedProduct(OpBuild& build, const std::string
     case RoundedTo::F32: break;
     case RoundedTo::Q8: return std::make_unique<DotProduct>(build, name, op, schedule, batch, panels);
     case RoundedTo::I8: return std::make_unique<ByteProduct>(build, name, op, schedule, batch, panels);
+    case RoundedTo::F32x3:
     case RoundedTo::BF16:
       if (schedule.dots == MatmulSchedule::DotsAmx) return std::make_unique<TileProduct>(build, name, op, schedule, batch, panels);
       return std::make_unique<PairProduct>(build, name, op, schedule, batch, panels);

@@ -28,11 +28,20 @@ public:
     Value begun;                  ///< Bool: whether it does; null: as `resumes` says
   };
 
+  /// Columns of a task in one pass over k.
+  struct Group {
+    Value batch;
+    std::span<const WeightColumns> vectors;
+    Value k0, k1;
+  };
+
   virtual ~RoundedProduct() = default;
   /// Declares the scratch that so many rows of A are rounded into.
   virtual void declareRows(const Value& rows) = 0;
   /// A task a row: A, rounded, in that scratch.
   virtual void phase(const BufferRef& a, const PlaceInA& at) = 0;
+  /// With convert=scratch, before the tiles of a group run: what they share of the weight.
+  virtual void convert(const Group& group) { static_cast<void>(group); }
   virtual void run(const Tile& tile) = 0;
 
   /// A tile has a multiple of so many rows; in the last one of a task not all need be there.

@@ -16,7 +16,7 @@ TileProduct::TileProduct(OpBuild& build, const std::string& name, const MatmulOp
   sums_ = b_.denseBuffer("sums", Scalar::F32, BufferRole::ThreadScratch, {s.mr, s.nr});
 }
 
-void TileProduct::declareRows(const Value& rows) { rows_.emplace(build_, rows, k_, tall_ * kRows - 1); }
+void TileProduct::declareRows(const Value& rows) { rows_.emplace(build_, rows, k_, 1, tall_ * kRows - 1); }
 
 void TileProduct::inPass(const Value& k0, const std::function<void()>& body) {
   bool tail = lastPass() < k_ && k0.isConstant(lastPass());
