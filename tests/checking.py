@@ -4,7 +4,7 @@ import struct
 import subprocess
 import sys
 
-CODES = {"<f4": "f", "<f2": "e", "<i8": "q"}
+CODES = {"<f4": "f", "<f2": "e", "<i8": "q", "|i1": "b"}
 
 
 class Checks:

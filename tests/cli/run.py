@@ -54,9 +54,9 @@ with tempfile.TemporaryDirectory() as folder:
     expect(read_npy("wide.npy")[1] == [0.5, -2, 65504, 2**-24], "f16 as it is")
     expect("descr is '<f2', '<f4' is needed for x" in run("eval", "softmax", "half.npy", "-o", "no.npy", status=3).stderr, "f16 where f32 is needed")
     # A weight of bytes with a scale for each column: 127 is the row's largest, so that its numbers are their codes.
-    write_npy("codes.npy", "(2, 3)", [127, 2, 3, -4, 127, 6])
-    write_npy("bytes.npy", "(3, 2)", [1, -128, 0, 1, 1, 127], descr="|i1", code="b")
-    write_npy("scales.npy", "(2,)", [2, 0.5])
+    write("codes.npy", npy([127, 2, 3, -4, 127, 6], "(2, 3)"))
+    write("bytes.npy", npy([1, -128, 0, 1, 1, 127], "(3, 2)", descr="|i1"))
+    write("scales.npy", npy([2, 0.5]))
     run("eval", "matmul const=b w=i8 a=i8", "codes.npy", "bytes.npy", "scales.npy", "-o", "whole.npy")
     whole = read_npy("whole.npy")[1]
     expect(all(abs(got - right) <= 1e-6 * abs(right) for got, right in zip(whole, [260, -7936.5, 4, 700.5])), f"whole numbers: {whole}")
@@ -160,8 +160,7 @@ with tempfile.TemporaryDirectory() as folder:
 
     # The example in the IR's manual is a program.
     manual = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../compiler/loops/ir/LoopProgram.h")).read()
-    lines = [line[3:] for line in manual[:manual.index("#pragma once")].split("\n") if line.startswith("//   ")]
-    open("manual.loops", "w").write("\n".join(lines) + "\n")
+    write("manual.loops", re.sub("(?m)^//   ", "", re.search("(?m)(^//   .*\n)+", manual)[0]))
     expect("phase t tasks ((m + 3) / 4)" in run("show", "--loops", "manual.loops").stdout, "the manual's example")
     expect("vfmadd" in run("show", "--loops", "manual.loops", "--stage", "asm").stdout, "its code")
 
