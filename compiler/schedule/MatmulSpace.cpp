@@ -137,10 +137,12 @@ struct NarrowTile {
 
 /// Tiles for few rows, the best first. A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
 /// A weight that is made f32 on the way, or has blocks, takes one panel too, or a part of it: the wide kernel's way over scratch is never
-/// better.
+/// better. Dots of bytes with scales for each block take one vector of one panel: chains are short, and one stream is read at the rate of
+/// memory where four at a time, in steps of a block each, take twice as long (Zen 4).
 static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const MatmulOp& op) {
   int64_t panel = wide.panelWidth();
   std::vector<NarrowTile> tiles;
+  if (op.a == RoundedTo::Q8) return {{2, wide.lanes}, {1, wide.lanes}};
   if ((op.w == ElementType::F32 && op.a == RoundedTo::F32) || op.a == RoundedTo::I8) {
     for (int64_t rows : {2, 1})
       for (int64_t panels = 4; panels > 1; --panels) tiles.push_back({rows, panels * panel});
@@ -162,6 +164,8 @@ std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(co
     narrow.mr = tile.rows;
     narrow.mc = 32 * tile.rows;
     narrow.nr = narrow.nc = tile.columns;
+    constexpr int64_t kPanels = 4;  // one behind the other
+    if (matmul.a == RoundedTo::Q8) narrow.nc = kPanels * panelWidth();
     narrow.unrollK = matmul.w == ElementType::F32 || matmul.a != RoundedTo::F32 ? 1 : 4;
     narrow.convert = ConvertRegisters;
     narrow.prefetch = prefetchFor(matmul, target);
