@@ -96,22 +96,13 @@ std::vector<float> byDefinition(const Arithmetic& how, PairOrder order, int64_t 
 std::string_view nameOf(PairOrder order) { return order == PairOrder::Pairs ? "pairs" : "tile32"; }
 
 /// Kernels of the op: the default ones, and others of every kind.
-std::vector<KernelSet> kernelsOf(KernelLibrary& library, const OpDesc& desc) {
-  std::vector<KernelSet> kernels = {kernelOf(library, desc)};
+std::vector<KernelSet> variantsOf(KernelLibrary& library, const OpDesc& desc) {
   int64_t lanes = library.target().vectorLanes();
-  std::vector<std::string> all = {"mr=1 kc=64", "mr=2 mc=6 kc=32 inner=rows", "mr=3 mc=9 nc=96 kc=96 walk=columns prefetch=8"};
-  if (std::get<MatmulOp>(desc).splitsWeight()) all.push_back("mr=2 mc=10 nc=64 kc=64 convert=scratch");
-  for (const std::string& keys : all) {
-    std::string convert = keys.find("convert") == std::string::npos ? "convert=registers prefetch_panel=0" : "prefetch=0";
-    auto chosen =
-        parseSchedule(fmt::format("dots=plain unroll_k=1 nr={} panel={} {} {}", lanes, lanes, convert, keys), desc, library.target());
-    INFO(keys << " " << (chosen ? "" : chosen.error().message));
-    REQUIRE(chosen);
-    auto kernel = library.get(desc, *chosen);
-    REQUIRE(kernel);
-    kernels.push_back(*kernel);
-  }
-  return kernels;
+  std::vector<std::string> keys = {"mr=1 kc=64", "mr=2 mc=6 kc=32 inner=rows", "mr=3 mc=9 nc=96 kc=96 walk=columns prefetch=8"};
+  for (std::string& each : keys) each += " convert=registers prefetch_panel=0";
+  if (std::get<MatmulOp>(desc).splitsWeight()) keys.push_back("mr=2 mc=10 nc=64 kc=64 convert=scratch prefetch=0");
+  for (std::string& each : keys) each += fmt::format(" dots=plain unroll_k=1 nr={} panel={}", lanes, lanes);
+  return kernelsOf(library, desc, keys);
 }
 
 /// Numbers of every size: the low bits of many of them come to nothing.
@@ -124,7 +115,7 @@ int64_t comparedOn(const Target& target, const Arithmetic& how, PairOrder order,
   KernelLibrary library(target, {});
   bool columns = k % 2 == 0;
   OpDesc desc = op(fmt::format("matmul m=* n={} k={} {}const=b {} order={}", n, k, columns ? "tb=1 " : "", how.keys, nameOf(order)));
-  std::vector<KernelSet> kernels = kernelsOf(library, desc);
+  std::vector<KernelSet> kernels = variantsOf(library, desc);
   bool instruction = order == PairOrder::Pairs && !target.features.empty();
   CHECK((kernels[0].info().contract.find("avx512bf16") != std::string::npos) == instruction);
   int64_t compared = 0;
@@ -149,7 +140,7 @@ void checkSpecials(const char* keys, const std::vector<float>& a, const std::vec
     for (PairOrder order : {PairOrder::Pairs, PairOrder::Tile32}) {
       KernelLibrary library(target, {});
       OpDesc desc = op(fmt::format("matmul m=* n={} k=1 const=b {} order={}", n, keys, nameOf(order)));
-      for (const KernelSet& kernel : kernelsOf(library, desc)) {
+      for (const KernelSet& kernel : variantsOf(library, desc)) {
         std::vector<float> out = packedProduct(kernel, m, n, a, weight, 1, nullptr);
         for (int64_t i = 0; i < m; ++i)
           for (int64_t j = 0; j < n; ++j) {

@@ -110,14 +110,7 @@ private:
   template <class PrimitiveDesc>
   Way bound(const char* name, const PrimitiveDesc& made, dnnl::primitive primitive, const memory::desc& weights, const memory::desc& bias,
             const memory::desc& out) const {
-    memory own = place_.over(weights, op_.b);
-    if (made.weights_desc() != weights) {
-      memory packed(made.weights_desc(), place_.engine);
-      dnnl::stream stream = place_.stream;
-      dnnl::reorder(own, packed).execute(stream, own, packed);
-      stream.wait();
-      own = packed;
-    }
+    memory own = place_.inLayout(place_.over(weights, op_.b), made.weights_desc());
     Arguments arguments = {
         {DNNL_ARG_SRC, place_.over(made.src_desc(), op_.a)}, {DNNL_ARG_WEIGHTS, own}, {DNNL_ARG_DST, place_.over(made.dst_desc(), op_.c)}};
     if (op_.bias != nullptr) arguments.insert({DNNL_ARG_BIAS, place_.over(bias, op_.bias)});

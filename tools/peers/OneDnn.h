@@ -46,6 +46,16 @@ struct Place {
 
   dnnl::memory over(const dnnl::memory::desc& desc, const float* data) const { return {desc, engine, const_cast<float*>(data)}; }
 
+  /// The same numbers as `wanted` has them: a copy where that is another layout.
+  dnnl::memory inLayout(const dnnl::memory& given, const dnnl::memory::desc& wanted) const {
+    if (given.get_desc() == wanted) return given;
+    dnnl::memory own = given, copy(wanted, engine);
+    dnnl::stream order = stream;
+    dnnl::reorder(own, copy).execute(order, own, copy);
+    order.wait();
+    return copy;
+  }
+
   /// A primitive made with ownScratchpad() and its arguments; the name also says which implementation was picked.
   Way bound(const std::string& name, const dnnl::primitive_desc_base& made, dnnl::primitive primitive, Arguments arguments) const {
     arguments.insert({DNNL_ARG_SCRATCHPAD, dnnl::memory(made.scratchpad_desc(), engine)});

@@ -53,14 +53,7 @@ private:
     dnnl::primitive_attr attributes = ownScratchpad();
     attributes.set_output_scales(1 << 1, std::vector<float>(op_.scales, op_.scales + op_.n));
     dnnl::matmul::primitive_desc made(dnnl::matmul::desc(source, wanted, out()), attributes, place_.engine);
-    memory weights(stored, place_.engine, const_cast<int8_t*>(op_.bytes));
-    if (made.weights_desc() != stored) {
-      memory packed(made.weights_desc(), place_.engine);
-      dnnl::stream stream = place_.stream;
-      dnnl::reorder(weights, packed).execute(stream, weights, packed);
-      stream.wait();
-      weights = packed;
-    }
+    memory weights = place_.inLayout(memory(stored, place_.engine, const_cast<int8_t*>(op_.bytes)), made.weights_desc());
     Arguments arguments = {{DNNL_ARG_SRC, memory(source, place_.engine, codes_->bytes.data())},
                            {DNNL_ARG_WEIGHTS, weights},
                            {DNNL_ARG_DST, place_.over(out(), op_.c)}};
