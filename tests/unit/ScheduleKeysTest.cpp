@@ -83,6 +83,23 @@ TEST_CASE("matrix units are for sixteen rows and more of products in their order
   CHECK(4 * tiles < costOf(schedule("dots=plain mr=4", desc, target), op("matmul m=256" + product + "tile32"), target).cycles);
 }
 
+TEST_CASE("few rows of codes read one panel of one vector after the other") {
+  for (const char* name : {"zen5", "haswell", "x86-64"})
+    for (const char* type : {"q8_0", "q4_0", "q4_K", "q6_K"}) {
+      INFO(name << " " << type);
+      Target target = cpu(name);
+      OpDesc desc = op(fmt::format("matmul m=* n=768 k=768 tb=1 const=b w={} a=q8", type));
+      Schedule wide = defaultSchedule(desc, target);
+      std::vector<SizeClass> few = defaultSizeClasses(desc, wide, target);
+      REQUIRE(few.size() == 1);
+      const auto& own = std::get<MatmulSchedule>(few[0].schedule);
+      CHECK(own.nr == own.lanes);
+      CHECK(own.nc == 4 * own.panelWidth());
+      CHECK(own.prefetch == 512);
+      CHECK(sharesWeight(few[0].schedule, wide));
+    }
+}
+
 TEST_CASE("costs follow what is copied, kept near and streamed") {
   Target target = cpu("haswell");
   auto cycles = [&](const char* given, const char* keys) {
