@@ -12,6 +12,7 @@ namespace quern {
 /// The architecture written into `graph`, over weights that are its own.
 static Result<void> describe(const ModelSource& source, ModelGraph& graph) {
   source.architecture->build(graph, source.config, source.hf);
+  if (graph.status()) graph.handOnRounded();
   return graph.status();
 }
 

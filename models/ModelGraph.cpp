@@ -277,4 +277,12 @@ void ModelGraph::logits(const GraphRows& x, const std::string& head) {
       if (gather.weight == table->second) gather.weight = list_.size() - 1;
 }
 
+void ModelGraph::handOnRounded() {
+  plan_.handOnRounded();
+  for (const PlanStep* step : plan_.kernelSteps())
+    for (const PlanView& view : step->operands)
+      for (GraphWeight& weight : list_)
+        if (weight.kind == GraphWeight::Kind::Packed && weight.buffer.index == view.buffer.index) weight.op = step->op;
+}
+
 }  // namespace quern

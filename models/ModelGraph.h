@@ -94,6 +94,9 @@ public:
   /// A weight that is there but means nothing here.
   void ignore(const std::string& name) { weights_.ignore(name); }
 
+  /// When all of it is built: rows are rounded where they come from (PlanBuilder::handOnRounded).
+  void handOnRounded();
+
   Result<void> status() const { return status_; }
   PlanBuilder& plan() { return plan_; }
   std::vector<GraphWeight>& weights() { return list_; }

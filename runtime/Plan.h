@@ -86,6 +86,9 @@ public:
   /// Returns its place, for setGather: what `row` reads may be known later, at the latest before finish().
   size_t gather(PlanGather step) { return steps_.emplace_back(std::move(step)), steps_.size() - 1; }
   void setGather(size_t step, std::function<void(int32_t id, float* row)> row) { std::get<PlanGather>(steps_[step]).row = std::move(row); }
+  /// Rows that nobody but products reads, all of which would round them alike, leave the step they come from rounded: once, while they
+  /// are near, and without a phase of their own. No result has another bit. To be called when all steps are there.
+  void handOnRounded();
   /// The kernel calls so far, in order.
   std::vector<const PlanStep*> kernelSteps() const;
   int64_t maxRows() const { return maxRows_; }
@@ -105,6 +108,8 @@ private:
     ElementType type = ElementType::F32;
   };
   PlanBuffer add(Buffer buffer);
+  struct Flow;
+  std::optional<Flow> flowOf(size_t buffer);
   std::vector<std::pair<int, int>> livesOfBuffers() const;
   Result<void> placeBuffers(Plan& plan) const;
   Result<void> bindStep(Plan& plan, const PlanStep& step, const KernelProvider& kernels) const;

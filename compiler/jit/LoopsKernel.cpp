@@ -60,10 +60,13 @@ Result<LoopArgs> loopArgsOf(const LoopProgram& program, const KernelInfo& info, 
   if (!operands) return operands.error();
   LoopArgs args;
   args.dims = arguments.dimsOf(info);
+  std::vector<Scalar> elements;  // of what is given: scratch may lie between
+  for (const LoopBuffer& buffer : program.buffers)
+    if (buffer.role != BufferRole::SharedScratch && buffer.role != BufferRole::ThreadScratch) elements.push_back(buffer.element);
   for (size_t i = 0; i < operands->size(); ++i) {
     const Operand& operand = (*operands)[i];
     args.buffers.push_back(const_cast<void*>(operand.data));  // the program says which are written
-    if (operand.bytes > 0) args.elements.push_back(operand.bytes / bytesOf(program.buffers[i].element));
+    if (operand.bytes > 0) args.elements.push_back(operand.bytes / bytesOf(elements[i]));
     args.strides.insert(args.strides.end(), operand.strides.begin(), operand.strides.begin() + info.buffers[i].strides);
   }
   if (args.elements.size() != args.buffers.size()) args.elements.clear();  // not known of all: not held against

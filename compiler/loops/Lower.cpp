@@ -82,6 +82,10 @@ static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& progra
                    std::find(program.strideParams.begin(), program.strideParams.end(), stride->id) != program.strideParams.end();
     out.strides += runtime ? 1 : 0;
   }
+  std::vector<TensorSpec> specs = inputsOf(op);
+  specs.push_back(outputOf(op));
+  for (const TensorSpec& spec : specs)  // blocks lie in words
+    if (spec.name == buffer.name) out.type = spec.type;
   if (buffer.role != BufferRole::Packed) return out;
   const auto& matmul = std::get<MatmulOp>(op);
   out.use = BufferUse::Weight;

@@ -5,6 +5,7 @@
 #include "compiler/base/Half.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -109,6 +110,40 @@ CodedBlock codedBlock(const float* x) {
   return out;
 }
 
+void storeCoded(const CodedBlock& block, std::byte* to) {
+  int sums[2] = {0, 0};
+  std::array<int8_t, CodedBlock::kElements> codes{};
+  for (int i = 0; i < CodedBlock::kElements; ++i) {
+    sums[i / 16] += block.codes[i];
+    codes[static_cast<size_t>(i / 16 * 16 + i % 4 * 4 + i % 16 / 4)] = static_cast<int8_t>(block.codes[i]);
+  }
+  int all = sums[0] + sums[1];
+  float less = -static_cast<float>(all);
+  const int32_t words[] = {0, 0, -8 * all, -128 * all, -32 * sums[0], -32 * sums[1], 0, 0};
+  std::memcpy(to, words, sizeof words);
+  std::memcpy(to, &block.scale, 4);
+  std::memcpy(to + 4, &less, 4);
+  std::memcpy(to + 4 * CodedWords::kCodes, codes.data(), codes.size());
+}
+
+CodedBlock loadCoded(const std::byte* from, bool* consistent) {
+  CodedBlock block;
+  std::memcpy(&block.scale, from, 4);
+  for (int i = 0; i < CodedBlock::kElements; ++i)
+    block.codes[i] = signedAt(from, 4 * CodedWords::kCodes + i / 16 * 16 + i % 4 * 4 + i % 16 / 4);
+  if (consistent != nullptr) {
+    std::byte again[4 * CodedWords::kWords];
+    storeCoded(block, again);
+    *consistent = std::memcmp(again, from, sizeof again) == 0;
+  }
+  return block;
+}
+
+static void q8(const std::byte* block, float* values) {
+  CodedBlock coded = loadCoded(block);
+  for (int i = 0; i < CodedBlock::kElements; ++i) values[i] = coded.scale * static_cast<float>(coded.codes[i]);
+}
+
 void rowValues(ElementType type, const std::byte* row, int64_t elements, float* values) {
   const ElementFormat& format = formatOf(type);
   for (int64_t at = 0; at < elements; at += format.block, row += format.blockBytes, values += format.block) {
@@ -121,6 +156,7 @@ void rowValues(ElementType type, const std::byte* row, int64_t elements, float* 
       case ElementType::Q4_0: q4_0(row, values); break;
       case ElementType::Q4_K: q4_K(row, values); break;
       case ElementType::Q6_K: q6_K(row, values); break;
+      case ElementType::Q8: q8(row, values); break;
       default: QUERN_CHECK_FOR(false, std::string(format.name));  // no weights are stored so
     }
   }

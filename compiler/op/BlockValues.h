@@ -31,6 +31,16 @@ struct CodedBlock {
   int codes[kElements];
 };
 CodedBlock codedBlock(const float* x);
+/// As an element of type q8 has it: its words, and codes two ways.
+struct CodedWords {
+  static constexpr int kScale = 0, kMinusSum = 1, kFirstSums = 2, kCodes = 8, kWords = 16;
+  /// Where -bias times the sum is that dots of bytes larger by `bias` start from: 8, 128, or 32 of each sixteen (two words).
+  static constexpr int sumsFor(int bias) { return bias == 0 ? kMinusSum : bias == 8 ? kFirstSums : bias == 128 ? 3 : 4; }
+};
+/// `to`: 64 bytes.
+void storeCoded(const CodedBlock& block, std::byte* to);
+/// Errors are not looked for: any 64 bytes are a block. `consistent`: whether its sums are those of its codes.
+CodedBlock loadCoded(const std::byte* from, bool* consistent = nullptr);
 /// The same of the `elements` of a row together, with a=i8: its scale, and their codes.
 float codedRow(const float* x, int64_t elements, int* codes);
 

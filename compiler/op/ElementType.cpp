@@ -5,7 +5,7 @@
 
 namespace quern {
 
-static constexpr std::array<ElementFormat, 13> kFormats = {{{"f32", 1, 4},
+static constexpr std::array<ElementFormat, 14> kFormats = {{{"f32", 1, 4},
                                                             {"i32", 1, 4},
                                                             {"f16", 1, 2},
                                                             {"bf16", 1, 2},
@@ -17,7 +17,8 @@ static constexpr std::array<ElementFormat, 13> kFormats = {{{"f32", 1, 4},
                                                             {"u8", 1, 1},
                                                             {"i16", 1, 2},
                                                             {"u16", 1, 2},
-                                                            {"f64", 1, 8}}};
+                                                            {"f64", 1, 8},
+                                                            {"q8", 32, 64}}};
 
 static constexpr auto kNames = [] {
   std::array<std::string_view, kFormats.size()> names;

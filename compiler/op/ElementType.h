@@ -20,7 +20,13 @@ namespace quern {
 ///         has the nibble of byte 32 (g % 2) + i (low for g < 2) and bits 2 g, 2 g + 1 of byte i   value d scale (q - 32)
 ///
 /// Every value is an f32: only q4_K's subtraction rounds.
-enum class ElementType : uint8_t { F32, I32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K, I8, U8, I16, U16, F64 };
+///
+/// q8 is what rows are handed on as from one op to a product with a=q8 (BlockValues.h, CodedBlock): 32 codes, their scale and their sums,
+/// in the multiples that dots of bytes start from. 64 bytes, S the sum of all codes, S0 and S1 of the first and the last sixteen:
+///
+///   f32 scale, f32 -S, i32 -8 S, i32 -128 S, i32 -32 S0, i32 -32 S1, 8 bytes of 0, 32 int8: byte 16 s + 4 e + j is the code of element
+///   16 s + e + 4 j                  value scale code
+enum class ElementType : uint8_t { F32, I32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K, I8, U8, I16, U16, F64, Q8 };
 
 struct ElementFormat {
   std::string_view name;

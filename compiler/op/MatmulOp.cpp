@@ -12,9 +12,9 @@ namespace quern {
 OpDoc MatmulOp::doc() {
   return {
       "m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|i8|q8_0|q4_0|q4_K|q6_K] [a=f32|bf16|q8|i8|f32x3] "
-      "[order=tile32|pairs] [acc=1] [ep=bias+gelu_tanh+residual] [maths=common]",
+      "[order=tile32|pairs] [in=f32|bf16|q8] [out=f32|bf16|q8] [acc=1] [ep=bias+gelu_tanh+residual] [maths=common]",
       "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first, or f32 "
-      "by products of bf16; "
+      "by products of bf16; in, out: what A arrives and C leaves as; "
       "acc=1: C += ...; ep: stages "
       "left to right or an expression in x",
       "A, B, scales [n] if a=i8, C if acc=1, then each operand of ep as it appears (bias [n], residual [m,n])"};
@@ -57,11 +57,13 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
     else reader.failBeforeKeys(ep.error().message);
   }
   for (const std::string& name : freeOperands(op.ep))
-    if (name == "a" || name == "order" || name == "maths")
+    if (name == "a" || name == "order" || name == "maths" || name == "in" || name == "out")
       reader.failBeforeKeys(
           fmt::format("ep has an operand '{}', which is a key that says how numbers come about; another name is needed", name));
   op.a = static_cast<RoundedTo>(reader.takeChoice("a", std::vector<std::string>(std::begin(kRoundings), std::end(kRoundings))));
   op.order = takePairOrder(reader, op.a, "a=bf16 and a=f32x3");
+  op.in = takeHandedType(reader, "in");
+  op.out = takeHandedType(reader, "out");
   if (reader.has("maths") && op.ep == nullptr) reader.failBeforeKeys("maths= goes with ep=, whose functions it is about");
   op.commonMaths = reader.takeChoice("maths", {"own", "common"}) == 1;
   for (const std::string& name : freeOperands(op.ep)) op.operandShapes.emplace_back(name, takeShape(reader, name));
@@ -84,22 +86,24 @@ void MatmulOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64
 }
 
 KeyValues MatmulOp::write() const {
-  KeyValues out{std::string(kName), {}};
-  out.set("m", text(m));
-  out.set("n", text(n));
-  out.set("k", text(k));
-  if (batched) out.set("batch", text(batch));
-  if (ta) out.set("ta", "1");
-  if (tb) out.set("tb", "1");
-  if (constB) out.set("const", "b");
-  if (w != ElementType::F32) out.set("w", std::string(text(w)));
-  if (a != RoundedTo::F32) out.set("a", kRoundings[static_cast<size_t>(a)]);
-  if (inPairs()) setPairOrder(out, order);
-  if (acc) out.set("acc", "1");
-  if (ep != nullptr) out.set("ep", epilogueText(*ep));
-  if (commonMaths) out.set("maths", "common");
-  for (const auto& [name, shape] : operandShapes) out.set(name, text(shape));
-  return out;
+  KeyValues keys{std::string(kName), {}};
+  keys.set("m", text(m));
+  keys.set("n", text(n));
+  keys.set("k", text(k));
+  if (batched) keys.set("batch", text(batch));
+  if (ta) keys.set("ta", "1");
+  if (tb) keys.set("tb", "1");
+  if (constB) keys.set("const", "b");
+  if (w != ElementType::F32) keys.set("w", std::string(text(w)));
+  if (a != RoundedTo::F32) keys.set("a", kRoundings[static_cast<size_t>(a)]);
+  if (inPairs()) setPairOrder(keys, order);
+  if (in != ElementType::F32) keys.set("in", std::string(text(in)));
+  if (out != ElementType::F32) keys.set("out", std::string(text(out)));
+  if (acc) keys.set("acc", "1");
+  if (ep != nullptr) keys.set("ep", epilogueText(*ep));
+  if (commonMaths) keys.set("maths", "common");
+  for (const auto& [name, shape] : operandShapes) keys.set(name, text(shape));
+  return keys;
 }
 
 /// A weight's type and what A is rounded to.
@@ -129,6 +133,19 @@ static Result<void> checkRounding(const MatmulOp& op) {
   return {};
 }
 
+/// What A arrives and C leaves as.
+static Result<void> checkForms(const MatmulOp& op) {
+  RoundedTo needed = op.in == ElementType::Q8 ? RoundedTo::Q8 : RoundedTo::BF16;
+  if (op.in != ElementType::F32 && op.a != needed)
+    return badCommand(fmt::format("matmul: in={} with a={}; it goes with a={}", text(op.in), kRoundings[static_cast<size_t>(op.a)],
+                                  kRoundings[static_cast<size_t>(needed)]));
+  if (op.in == ElementType::BF16 && op.k.value % 2 != 0)
+    return badCommand(fmt::format("matmul: in=bf16 with k={}; its pairs are whole, k must be even", op.k.value));
+  if (op.acc && op.out != ElementType::F32)
+    return badCommand(fmt::format("matmul: out={} with acc=1; what is added to is f32", text(op.out)));
+  return checkHanded("matmul", "out", op.out, "n", op.n);
+}
+
 Result<void> MatmulOp::validate() const {
   if (constB && (n.any() || k.any() || batch.any()))
     return badCommand("matmul: const=b needs known n, k and batch: a weight is packed once, in a layout that depends on them");
@@ -139,15 +156,16 @@ Result<void> MatmulOp::validate() const {
     return badCommand(fmt::format("matmul: w={} {}; its blocks are {} neighbours along k of a weight stored [n,k]", format.name,
                                   tb ? fmt::format("with k={}", text(k)) : "without tb=1", format.block));
   if (auto good = checkRounding(*this); !good) return good;
+  if (auto good = checkForms(*this); !good) return good;
   for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}})
     if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
   for (const auto& [name, shape] : operandShapes) {
-    std::vector<Dim> out = {m, n};
-    if (batched) out.insert(out.begin(), batch);
-    bool fits = shape.size() <= out.size();
+    std::vector<Dim> full = {m, n};
+    if (batched) full.insert(full.begin(), batch);
+    bool fits = shape.size() <= full.size();
     for (size_t i = 0; fits && i < shape.size(); ++i)
-      fits = shape[shape.size() - 1 - i] == Dim{1} || shape[shape.size() - 1 - i] == out[out.size() - 1 - i];
-    if (!fits) return badCommand(fmt::format("matmul: {}={} does not broadcast to the output's {}", name, text(shape), text(Shape(out))));
+      fits = shape[shape.size() - 1 - i] == Dim{1} || shape[shape.size() - 1 - i] == full[full.size() - 1 - i];
+    if (!fits) return badCommand(fmt::format("matmul: {}={} does not broadcast to the output's {}", name, text(shape), text(Shape(full))));
   }
   return {};
 }
@@ -162,6 +180,7 @@ std::vector<TensorSpec> MatmulOp::inputs() const {
   TensorDim rows{"m", m.value}, columns{"n", n.value}, depth{"k", k.value};
   std::vector<TensorSpec> specs;
   specs.push_back(ta ? matrix("A", *this, depth, rows) : matrix("A", *this, rows, depth));
+  specs.back().type = in;
   specs.push_back(tb ? matrix("B", *this, columns, depth) : matrix("B", *this, depth, columns));
   specs.back().weight = constB;
   specs.back().type = w;
@@ -188,7 +207,16 @@ std::vector<TensorSpec> MatmulOp::inputs() const {
   return specs;
 }
 
-TensorSpec MatmulOp::output() const { return matrix("C", *this, {"m", m.value}, {"n", n.value}); }
+TensorSpec MatmulOp::output() const {
+  TensorSpec spec = matrix("C", *this, {"m", m.value}, {"n", n.value});
+  spec.type = out;
+  return spec;
+}
+
+ElementType MatmulOp::mayArriveAs() const {
+  if (a == RoundedTo::Q8) return ElementType::Q8;
+  return a == RoundedTo::BF16 && !k.any() && k.value % 2 == 0 ? ElementType::BF16 : ElementType::F32;
+}
 
 MatmulOp MatmulOp::fixed(const DimValues& values) const {
   MatmulOp op = *this;

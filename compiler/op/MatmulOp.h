@@ -44,6 +44,10 @@ struct PieceTerm {
 ///            order=pairs    k two by two, the first five onto 0; then as a=bf16 has it with 1 1, but onto acc + those
 ///            |error| <= (3 k / 2 + 26) u S + 2^-126 sum(|a| + |b| + 8). Of an Inf or NaN the third piece is that and the first 1 with its
 ///            sign: what is Inf or NaN as a product of f32 is so here, except that a finite product beyond 2^135 may be NaN too.
+///          in=: A arrives as a=bf16 or a=q8 would have it rounded: bf16 (k even), or q8 (ElementType.h). The bits are those of in=f32 with
+///          an A that was rounded so.
+///          out=: C is handed on as another product's in= takes it: each output as f32 first, then to bf16, or 32 of a row together (n a
+///          multiple). What that errs by comes on top: 2^-8 |C|, or amax (1 / 254 + 2^-21) of each 32.
 ///          maths=common: the functions of ep in the one form that all levels with fma have; without, in the level's quickest.
 /// Errors   validate(): BadCommand naming the field.
 /// Source   Higham, Accuracy and Stability of Numerical Algorithms, ch. 3.
@@ -59,6 +63,8 @@ struct MatmulOp {
   ElementType w = ElementType::F32;                          ///< of a weight's elements; its products are of the f32 that they stand for
   RoundedTo a = RoundedTo::F32;                              ///< A as it is multiplied
   PairOrder order = PairOrder::Tile32;                       ///< of a=bf16 and a=f32x3
+  ElementType in = ElementType::F32;                         ///< A as it arrives: or BF16, Q8
+  ElementType out = ElementType::F32;                        ///< C as it leaves: the same
   ScalarExprRef ep;                                          ///< null: none
   bool commonMaths = false;                                  ///< ep's functions in one form on all levels with fma
   std::vector<std::pair<std::string, Shape>> operandShapes;  ///< of ep's operands other than x, bias, residual
@@ -73,6 +79,8 @@ struct MatmulOp {
   TensorSpec output() const;
   MatmulOp fixed(const DimValues& values) const;
   MatmulOp withRuntimeDims() const;
+  /// What A may arrive as without another bit in C: bf16 or q8 where it is rounded to that, else f32.
+  ElementType mayArriveAs() const;
   double flops() const;  ///< 2 m n k batch, plus the epilogue's
   /// With A rounded to bf16: the terms of a product, in the order in which they are added up. Empty: none of its kind.
   std::span<const PieceTerm> terms() const;

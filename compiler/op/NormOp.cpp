@@ -12,25 +12,33 @@ void NormShape::read(KeyReader& reader) {
   x = takeShape(reader, "x");
   eps = static_cast<float>(reader.takeDouble("eps", 1e-5));
   residual = reader.takeInt("residual", 0, 0, 1) != 0;
+  out = takeHandedType(reader, "out");
   if (!std::isfinite(eps) || eps < 0) reader.fail(fmt::format("eps={} is not a finite number >= 0", shortest(eps)));
 }
 
-void NormShape::write(KeyValues& out) const {
-  out.set("x", text(x));
-  if (eps != 1e-5f) out.set("eps", shortest(eps));
-  if (residual) out.set("residual", "1");
+void NormShape::write(KeyValues& keys) const {
+  keys.set("x", text(x));
+  if (eps != 1e-5f) keys.set("eps", shortest(eps));
+  if (residual) keys.set("residual", "1");
+  if (out != ElementType::F32) keys.set("out", std::string(quern::text(out)));
 }
 
 Result<void> NormShape::validate(std::string_view op) const {
   if (auto good = checkShape(fmt::format("{}: x", op), x); !good) return good;
   if (x.empty() || x.back().any() || x.back().value == 0)
     return badCommand(fmt::format("{}: x={}: the last dimension is the normalised width and must be known and above 0", op, text(x)));
-  return {};
+  return checkHanded(op, "out", out, "width", x.back());
 }
 
 TensorSpec NormShape::tensor(std::string name) const {
   TensorSpec spec{std::move(name), ElementType::F32, shapeDims(x), false};
   spec.dims.back() = width();
+  return spec;
+}
+
+TensorSpec NormShape::result() const {
+  TensorSpec spec = tensor("out");
+  spec.type = out;
   return spec;
 }
 
@@ -40,10 +48,10 @@ std::vector<TensorSpec> NormShape::rows() const {
   return specs;
 }
 
-NormShape NormShape::fixed(const DimValues& values) const { return {fixedShape(x, values), eps, residual}; }
+NormShape NormShape::fixed(const DimValues& values) const { return {fixedShape(x, values), eps, residual, out}; }
 
 OpDoc LayerNormOp::doc() {
-  return {"x=SHAPE [eps=1e-5] [residual=1]",
+  return {"x=SHAPE [eps=1e-5] [residual=1] [out=f32|bf16|q8]",
           "(x - mean) / sqrt(variance + eps) * gain + bias over the last axis; residual=1: of x + residual", "x, (residual,) gain, bias"};
 }
 
@@ -69,13 +77,13 @@ std::vector<TensorSpec> LayerNormOp::inputs() const {
   return specs;
 }
 
-TensorSpec LayerNormOp::output() const { return shape.tensor("out"); }
+TensorSpec LayerNormOp::output() const { return shape.result(); }
 LayerNormOp LayerNormOp::fixed(const DimValues& values) const { return {shape.fixed(values)}; }
 double LayerNormOp::flops() const { return 8.0 * static_cast<double>(output().elements()); }
 
 OpDoc RmsNormOp::doc() {
-  return {"x=SHAPE [eps=1e-5] [residual=1]", "x / sqrt(mean of squares + eps) * gain over the last axis; residual=1: of x + residual",
-          "x, (residual,) gain"};
+  return {"x=SHAPE [eps=1e-5] [residual=1] [out=f32|bf16|q8]",
+          "x / sqrt(mean of squares + eps) * gain over the last axis; residual=1: of x + residual", "x, (residual,) gain"};
 }
 
 RmsNormOp RmsNormOp::read(KeyReader& reader) {
@@ -100,14 +108,14 @@ std::vector<TensorSpec> RmsNormOp::inputs() const {
   return specs;
 }
 
-TensorSpec RmsNormOp::output() const { return shape.tensor("out"); }
+TensorSpec RmsNormOp::output() const { return shape.result(); }
 RmsNormOp RmsNormOp::fixed(const DimValues& values) const { return {shape.fixed(values)}; }
 double RmsNormOp::flops() const { return 4.0 * static_cast<double>(output().elements()); }
 
 NormShape NormShape::withRuntimeDims() const {
-  NormShape out{runtimeShape(x), eps, residual};
-  out.x.back() = x.back();
-  return out;
+  NormShape shape{runtimeShape(x), eps, residual, out};
+  shape.x.back() = x.back();
+  return shape;
 }
 
 LayerNormOp LayerNormOp::withRuntimeDims() const { return {shape.withRuntimeDims()}; }

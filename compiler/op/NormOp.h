@@ -9,16 +9,19 @@ namespace quern {
 struct NormShape {
   Shape x;
   float eps = 1e-5f;
-  bool residual = false;  ///< normalises x + residual
+  bool residual = false;               ///< normalises x + residual
+  ElementType out = ElementType::F32;  ///< what the result is handed on as: or BF16, Q8
 
   void read(KeyReader& reader);
-  void write(KeyValues& out) const;
+  void write(KeyValues& keys) const;
   Result<void> validate(std::string_view op) const;
   TensorDim width() const { return {"width", x.back().value}; }
   /// x, and residual where there is one.
   std::vector<TensorSpec> rows() const;
   /// All of x, its last dimension named `width`.
   TensorSpec tensor(std::string name) const;
+  /// The output.
+  TensorSpec result() const;
   NormShape fixed(const DimValues& values) const;
   NormShape withRuntimeDims() const;
 };
@@ -26,7 +29,7 @@ struct NormShape {
 /// out = (x - mean) rstd g + b, rstd = 1 / sqrt(variance + eps), over the last axis; residual=1: x + residual in place of x
 ///
 /// Shapes   x any rank >= 1, its last dimension (the normalised width) known and > 0; g, b: [width].
-/// Layout   dense row-major.
+/// Layout   dense row-major. out=bf16|q8: the result is handed on so, rounded (ElementType.h; q8: a width of whole blocks).
 /// Numeric  two passes (never E[x^2] - E[x]^2); err <= 16 eps (|g| rstd (|x| + |mean|) + |b|); with
 ///          residual=1 x is the rounded sum x + residual. Squares that overflow make their row b (layernorm) or 0 (rmsnorm).
 struct LayerNormOp {

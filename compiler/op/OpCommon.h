@@ -43,6 +43,12 @@ PairOrder takePairOrder(KeyReader& reader, RoundedTo a, std::string_view with = 
 /// The order, as it is written; a=bf16 in front where nothing is said of a.
 void setPairOrder(KeyValues& keys, PairOrder order);
 
+/// What rows of numbers are handed on as: f32, bf16 (rounded to nearest even), q8 (codedBlock of each 32; rows are dense then). f32 where
+/// the key is missing.
+ElementType takeHandedType(KeyReader& reader, std::string_view key);
+/// An error where a row of `width` elements cannot be handed on as `type`.
+Result<void> checkHanded(std::string_view op, std::string_view key, ElementType type, std::string_view dim, Dim width);
+
 /// A scale: finite and above zero, given exactly as a float. 0 in the struct stands for "not given".
 float takeScale(KeyReader& reader);
 

@@ -120,6 +120,37 @@ bool commonMathsOf(const OpDesc& op) {
       op);
 }
 
+std::optional<OpDesc> handingOn(OpDesc op, ElementType type) {
+  bool good = std::visit(
+      [&](auto& o) {
+        if constexpr (requires { o.out; }) o.out = type;
+        else if constexpr (requires { o.shape.out; }) o.shape.out = type;
+        else return false;
+        return static_cast<bool>(o.validate());
+      },
+      op);
+  if (!good) return std::nullopt;
+  return op;
+}
+
+ElementType mayArriveAs(const OpDesc& op) {
+  return std::visit(
+      [](const auto& o) {
+        if constexpr (requires { o.mayArriveAs(); }) return o.mayArriveAs();
+        else return ElementType::F32;
+      },
+      op);
+}
+
+OpDesc arrivingAs(OpDesc op, ElementType type) {
+  std::visit(
+      [&](auto& o) {
+        if constexpr (requires { o.mayArriveAs(); }) o.in = type;
+      },
+      op);
+  return op;
+}
+
 std::vector<TensorSpec> inputsOf(const OpDesc& op) {
   return std::visit([](const auto& o) { return o.inputs(); }, op);
 }

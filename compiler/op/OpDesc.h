@@ -40,6 +40,12 @@ OpClass classOf(const OpDesc& op);
 std::vector<TensorSpec> inputsOf(const OpDesc& op);
 TensorSpec outputOf(const OpDesc& op);
 
+/// The op with its result handed on as `type`. Nothing where it cannot.
+std::optional<OpDesc> handingOn(OpDesc op, ElementType type);
+/// What the first input may arrive as without another bit in the result, f32 where that is all; and the op that it arrives so at.
+ElementType mayArriveAs(const OpDesc& op);
+OpDesc arrivingAs(OpDesc op, ElementType type);
+
 /// Whether its functions have the one form of all levels with fma, not the level's quickest.
 bool commonMathsOf(const OpDesc& op);
 

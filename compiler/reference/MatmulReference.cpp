@@ -26,7 +26,10 @@ struct Sample {
                        std::max(kFewRows / 4, most(op.batch.value, k * static_cast<double>(op.m.value) * static_cast<double>(op.n.value))));
     auto each = k * static_cast<double>(std::max<size_t>(1, batches.size()));
     rows = sampleOf(op.m.value, std::max(all ? op.m.value : kFewRows, most(op.m.value, each * static_cast<double>(op.n.value))));
-    columns = sampleOf(op.n.value, most(op.n.value, each * static_cast<double>(std::max<size_t>(1, rows.size()))));
+    // What C is handed on as has blocks: all of one is looked at, or nothing.
+    int64_t block = formatOf(op.out).block, work = block * static_cast<int64_t>(std::max<size_t>(1, rows.size()));
+    for (int64_t first : sampleOf(op.n.value / block, most(op.n.value / block, each * static_cast<double>(work))))
+      for (int64_t i = 0; i < block; ++i) columns.push_back(first * block + i);
   }
 };
 
@@ -58,11 +61,10 @@ void accumulate(Row& row, const MatmulOp& op, const float* a, const std::vector<
 }
 
 /// The same of A's codes and B's blocks, as MatmulOp.h has it: sums of whole numbers, then of their products with the scales.
-void accumulateCoded(Row& row, const MatmulOp& op, const float* a, const std::byte* b, const std::vector<int64_t>& columns) {
+void accumulateCoded(Row& row, const MatmulOp& op, const std::vector<CodedBlock>& coded, const std::byte* b,
+                     const std::vector<int64_t>& columns) {
   constexpr int kBlock = CodedBlock::kElements;
   const ElementFormat& format = formatOf(op.w);
-  std::vector<CodedBlock> coded;
-  for (int64_t k = 0; k < op.k.value; k += kBlock) coded.push_back(codedBlock(a + k));
   for (size_t j = 0; j < columns.size(); ++j)
     for (int64_t k = 0; k < op.k.value; k += format.block) {
       WholeBlock whole = wholeBlock(op.w, b + bytesOf(op.w, columns[j] * op.k.value + k));
@@ -147,20 +149,32 @@ static std::vector<float> operandsOf(const float* a, int64_t k, bool round) {
   return row;
 }
 
+/// A row of A as it arrived, in blocks.
+static std::vector<CodedBlock> blocksOf(const MatmulOp& op, const std::byte* a) {
+  std::vector<CodedBlock> coded;
+  for (int64_t k = 0; k < op.k.value; k += CodedBlock::kElements) {
+    const std::byte* from = a + bytesOf(op.in, k);
+    coded.push_back(op.in == ElementType::Q8 ? loadCoded(from) : codedBlock(reinterpret_cast<const float*>(from)));
+  }
+  return coded;
+}
+
 /// A row of one batch, by what A is rounded to; `b`: the columns in double where it is not to whole numbers.
 static Row rowOf(const MatmulOp& op, Inputs inputs, const std::vector<double>& b, const std::vector<int64_t>& columns, int64_t batch,
                  int64_t i) {
   int64_t n = op.n.value, k = op.k.value;
   std::vector<double> zeros(columns.size());
   Row row{zeros, zeros, zeros};
-  const float* a = inputs[0].f32() + (batch * op.m.value + i) * k;
+  const auto* arrived = static_cast<const std::byte*>(inputs[0].data) + bytesOf(op.in, (batch * op.m.value + i) * k);
+  std::vector<float> a(static_cast<size_t>(op.in == ElementType::Q8 ? 0 : k));
+  if (!op.ta && !a.empty()) rowValues(op.in, arrived, k, a.data());
   const auto* stored = static_cast<const std::byte*>(inputs[1].data) + batch * bytesOf(op.w, n * k);
   switch (op.a) {
     case RoundedTo::F32: accumulate(row, op, inputs[0].f32() + batch * op.m.value * k, b, i); break;
     case RoundedTo::F32x3:
-    case RoundedTo::BF16: accumulate(row, op, operandsOf(a, k, op.a == RoundedTo::BF16).data(), b, 0); break;
-    case RoundedTo::Q8: accumulateCoded(row, op, a, stored, columns); break;
-    case RoundedTo::I8: accumulateWhole(row, op, a, stored, inputs[2].f32() + batch * n, columns); break;
+    case RoundedTo::BF16: accumulate(row, op, operandsOf(a.data(), k, op.a == RoundedTo::BF16).data(), b, 0); break;
+    case RoundedTo::Q8: accumulateCoded(row, op, blocksOf(op, arrived), stored, columns); break;
+    case RoundedTo::I8: accumulateWhole(row, op, a.data(), stored, inputs[2].f32() + batch * n, columns); break;
   }
   return row;
 }
@@ -207,6 +221,7 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, co
       }
     });
   }
+  handOn(op.out, out);
   return out;
 }
 

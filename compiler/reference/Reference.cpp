@@ -2,6 +2,7 @@
 #include "compiler/reference/Reference.h"
 
 #include "compiler/base/Check.h"
+#include "compiler/op/BlockValues.h"
 #include "compiler/reference/OpReferences.h"
 
 #include <cmath>
@@ -12,6 +13,30 @@ namespace quern {
 ReferenceResult unseen(const TensorSpec& out) {
   auto count = static_cast<size_t>(out.elements());
   return {std::vector<double>(count), std::vector<double>(count, std::numeric_limits<double>::quiet_NaN())};
+}
+
+static void handOnBlock(std::span<double> value, std::span<double> limit) {
+  double amax = 0;
+  bool finite = true, seen = true;
+  for (size_t i = 0; i < value.size(); ++i) {
+    seen = seen && !(std::isnan(limit[i]) && !std::isnan(value[i]));
+    finite = finite && std::isfinite(static_cast<float>(value[i]));
+    amax = std::max(amax, std::fabs(value[i]) + limit[i]);
+  }
+  for (size_t i = 0; i < value.size(); ++i) {
+    if (!seen) limit[i] = std::numeric_limits<double>::quiet_NaN();
+    else if (!finite) value[i] = std::numeric_limits<double>::quiet_NaN();
+    else limit[i] += amax * (1.0 / 254 + 0x1p-21) + CodedBlock::kLeast;
+  }
+}
+
+void handOn(ElementType type, ReferenceResult& result) {
+  if (type == ElementType::BF16)
+    for (size_t i = 0; i < result.value.size(); ++i) result.limit[i] += 0x1p-8 * (std::fabs(result.value[i]) + result.limit[i]) + 0x1p-126;
+  if (type != ElementType::Q8) return;
+  constexpr size_t kBlock = CodedBlock::kElements;
+  for (size_t at = 0; at + kBlock <= result.value.size(); at += kBlock)
+    handOnBlock(std::span(result.value).subspan(at, kBlock), std::span(result.limit).subspan(at, kBlock));
 }
 
 ReferenceResult reference(const OpDesc& op, std::span<const TensorData> inputs, DataKind kind, const ReferenceScope& scope) {

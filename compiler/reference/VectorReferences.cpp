@@ -165,6 +165,7 @@ ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind,
       allowAnyOutsideF32(result, at, (x[j] - mean) * rstd, gain, bias);
     }
   });
+  handOn(op.shape.out, result);
   return result;
 }
 
@@ -181,6 +182,7 @@ ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind, const 
       allowAnyOutsideF32(result, at, x[j] * rstd, gain);
     }
   });
+  handOn(op.shape.out, result);
   return result;
 }
 

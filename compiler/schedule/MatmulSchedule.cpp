@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <numeric>
 
 namespace quern {
 
@@ -83,6 +84,8 @@ std::vector<std::string> MatmulSchedule::needs(const OpDesc& given) const {
   if (dots == DotsAmx) return {std::begin(kTileFeatures), std::end(kTileFeatures)};
   return {};
 }
+
+int64_t MatmulSchedule::columnStep(const MatmulOp& op) const { return std::lcm(nr, formatOf(op.out).block); }
 
 static bool mustPack(const MatmulOp& op) { return op.constB || op.tb; }
 
@@ -209,6 +212,7 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
     s.kc = op.a == RoundedTo::I8 ? std::max<int64_t>(1, k) : roundUp(s.kc, op.inPairs() ? 32 : formatOf(op.w).block);
     s.prefetch = s.convert == ConvertRegisters && (!coded || narrow) && !matrix ? prefetchFor(op, target) : 0;
   }
+  s.nc = roundUp(s.nc, s.columnStep(op));
   return s;
 }
 
@@ -305,6 +309,10 @@ Result<void> MatmulSchedule::validate(const OpDesc& given, const Target& target)
   if (op.a != RoundedTo::F32) checkDots(check, op);
   if (op.inPairs() && isa.arch != "x86_64")
     check.fail(fmt::format("a={} on {}, which takes small numbers for 0 before it rounds; a=f32 is computed", piecesName(op), isa.name));
+  if (nc % formatOf(op.out).block != 0)
+    check.fail(fmt::format("nc={} with out={}, whose blocks are {} columns of one task", nc, text(op.out), formatOf(op.out).block));
+  if (op.out != ElementType::F32 && mc > kMaxCopy / std::min(nc, kMaxCopy))
+    check.fail(fmt::format("mc={} nc={} with out={} keeps more than {} elements a task", mc, nc, text(op.out), kMaxCopy));
   bool pairs = op.inPairs() && op.order == PairOrder::Pairs;
   if (dots == DotsBf16 && (!pairs || !hasFeature(target, kPairsFeature)))
     check.fail(!pairs ? "dots=bf16 without order=pairs; legal: dots=plain"

@@ -58,6 +58,8 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   /// Of prefetch_panel: elements of the next panel for each step of k, and how many tiles of rows fetch until all of it is on its way.
   int64_t aheadEachStep() const { return kLineElements * prefetchPanel / unrollK; }
   int64_t aheadTiles() const { return (nr + aheadEachStep() - 1) / aheadEachStep(); }
+  /// Columns that a task has a multiple of: those of the tile, and whole blocks of what C is handed on as.
+  int64_t columnStep(const MatmulOp& op) const;
   int64_t panelWidth() const { return panel == 0 ? nr : panel; }
   /// How many chains of fma each output is the sum of: 1 for order=seq, P for split:P.
   int64_t chains() const { return int64_t{1} << order; }

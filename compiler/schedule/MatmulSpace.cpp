@@ -110,7 +110,7 @@ void MatmulSchedule::fitTo(const OpDesc& op) {
   nr = std::min(nr, roundUp(std::max<int64_t>(1, matmul.n.value), lanes));
   kc = matmul.a == RoundedTo::I8 ? std::max<int64_t>(1, matmul.k.value) : std::min(kc, std::max<int64_t>(1, matmul.k.value));
   mc = roundUp(std::min(mc, std::max<int64_t>(1, matmul.m.value)), mr);
-  nc = roundUp(std::min(nc, std::max<int64_t>(1, matmul.n.value)), nr);
+  nc = roundUp(std::min(nc, std::max<int64_t>(1, matmul.n.value)), columnStep(matmul));
   if (matmul.constB || matmul.tb) pack |= PackB;
 }
 
@@ -166,6 +166,7 @@ std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(co
     narrow.nr = narrow.nc = tile.columns;
     constexpr int64_t kPanels = 4;  // one behind the other
     if (matmul.a == RoundedTo::Q8) narrow.nc = kPanels * panelWidth();
+    narrow.nc = roundUp(narrow.nc, narrow.columnStep(matmul));
     narrow.unrollK = matmul.w == ElementType::F32 || matmul.a != RoundedTo::F32 ? 1 : 4;
     narrow.convert = ConvertRegisters;
     narrow.prefetch = prefetchFor(matmul, target);

@@ -106,6 +106,7 @@ TEST_CASE("products on matrix units have the plain kernel's bits") {
                              "matmul m=* n=15 k=31 const=b w=bf16 a=bf16 order=tile32 ep=bias+relu",
                              "matmul m=* n=70 k=130 tb=1 const=b w=bf16 a=bf16 order=tile32 batch=2 ep=bias+gelu_tanh+residual",
                              "matmul m=* n=48 k=1 const=b w=bf16 a=bf16 order=tile32 acc=1 ep=residual",
+                             "matmul m=* n=32 k=66 tb=1 const=b w=bf16 a=bf16 order=tile32 in=bf16 out=bf16 ep=bias",
                              "matmul m=20 n=40 k=160 const=b w=bf16 a=bf16 order=tile32",
                              "matmul m=47 n=31 k=66 const=b w=bf16 a=bf16 order=tile32 ep=bias"};
   Target tiles = tileTarget(), plain = runnableLevels().back();

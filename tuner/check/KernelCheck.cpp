@@ -93,7 +93,7 @@ GuardedArray untouched(ElementType type, const std::vector<int64_t>& shape, int6
   GuardedArray out(static_cast<size_t>(bytesOf(type, elements)), run.flush, static_cast<size_t>(bytesOf(type, run.offset)));
   if (type == ElementType::F16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedHalf);
   else if (type == ElementType::BF16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedBfloat);
-  else std::fill_n(out.i32(), elements, kUntouched);
+  else std::fill_n(out.i32(), out.bytes() / 4, kUntouched);
   return out;
 }
 
@@ -139,6 +139,16 @@ public:
   }
   CallArguments& arguments() { return arguments_; }
   std::vector<float> result() const { return gathered(type_, *result_, shape_, extra_); }
+  /// Of blocks of q8: whether each has the sums of its codes.
+  bool sumsFit() const {
+    bool all = true, fits = true;
+    int64_t bytes = formatOf(ElementType::Q8).blockBytes, end = type_ == ElementType::Q8 ? static_cast<int64_t>(result_->bytes()) : 0;
+    for (int64_t at = 0; at + bytes <= end; at += bytes) {
+      loadCoded(static_cast<const std::byte*>(result_->data()) + at, &fits);
+      all = all && fits;
+    }
+    return all;
+  }
   bool keptBetweenRows() const { return paddingUntouched(type_, *result_, shape_, extra_); }
 
 private:
@@ -178,6 +188,8 @@ Result<std::vector<float>> runKernel(const KernelSet& kernel, const CheckInputs&
   if (stop.asked()) return stoppedError(kernel.info().op);
   if (!binding.keptBetweenRows())
     return internalError(fmt::format("{} [{}] wrote between the rows of its output", kernel.info().op, kernel.info().schedule));
+  if (!binding.sumsFit())
+    return internalError(fmt::format("{} [{}] wrote sums that are not those of its codes", kernel.info().op, kernel.info().schedule));
   return binding.result();
 }
 

@@ -2,6 +2,7 @@
 #include "tuner/check/WeightInputs.h"
 
 #include "compiler/base/Half.h"
+#include "compiler/op/BlockValues.h"
 
 #include <array>
 #include <cmath>
@@ -103,6 +104,12 @@ void drawBlocks(ElementType type, int64_t elements, std::byte* to, InputData dat
         break;
       case ElementType::Q4_K: drawQ4K(to, data, random); break;
       case ElementType::Q6_K: drawQ6K(to, data, random); break;
+      case ElementType::Q8: {
+        float values[CodedBlock::kElements];
+        for (float& each : values) each = drawn(data, random);
+        storeCoded(codedBlock(values), to);
+        break;
+      }
       default: {
         float value = drawn(data, random);
         std::memcpy(to, &value, 4);

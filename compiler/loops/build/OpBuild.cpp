@@ -3,6 +3,7 @@
 
 #include "compiler/ActivationList.h"
 #include "compiler/base/Check.h"
+#include "compiler/op/BlockValues.h"
 
 #include <fmt/format.h>
 #include <limits>
@@ -29,6 +30,12 @@ static Scalar storedOf(ElementType type) {
 }
 
 BufferRef OpBuild::dense(const TensorSpec& spec, BufferRole role) {
+  if (spec.type == ElementType::Q8) {
+    constexpr int64_t kWordElements = CodedBlock::kElements / CodedWords::kWords;
+    std::vector<Value> shape = dimsOf(spec);
+    shape.back() = shape.back() / kWordElements;
+    return b.denseBuffer(spec.name, Scalar::I32, role, std::move(shape));
+  }
   return b.denseBuffer(spec.name, storedOf(spec.type), role, dimsOf(spec));
 }
 

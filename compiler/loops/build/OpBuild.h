@@ -22,7 +22,7 @@ public:
   /// The run-time variable or the constant of a dimension.
   Value dim(const TensorDim& dim) const;
   std::vector<Value> dimsOf(const TensorSpec& spec) const;
-  /// Dense row-major, no run-time strides.
+  /// Dense row-major, no run-time strides; q8 in words, sixteen a block.
   BufferRef dense(const TensorSpec& spec, BufferRole role);
   /// Leading strides are QuernArgs.strides; the innermost is 1.
   BufferRef strided(const TensorSpec& spec, BufferRole role);

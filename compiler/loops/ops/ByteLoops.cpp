@@ -1,6 +1,7 @@
 // compiler/loops/ops/ByteLoops.cpp — see ByteLoops.h.
 #include "compiler/loops/ops/ByteLoops.h"
 
+#include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
 #include "compiler/loops/build/Lanes.h"
 #include "compiler/loops/ops/CodedRows.h"
@@ -105,6 +106,9 @@ void ByteProduct::scaled(const Tile& tile, const RegArray& sums) {
     }
   });
 }
+
+/// Rows of whole numbers with one scale are no type of their own: validate() lets none arrive.
+void ByteProduct::given(const Value&, const BufferRef&, const PlaceInA&) { QUERN_CHECK(false); }
 
 void ByteProduct::run(const Tile& tile) {
   auto vectors = static_cast<int64_t>(tile.vectors.size());

@@ -46,6 +46,7 @@ public:
 
   void declareRows(const Value& rows) override { rows_.emplace(build_, rows, k_, dots_.bias()); }
   void phase(const BufferRef& a, const PlaceInA& at) override { rows_->phase(a, at); }
+  void given(const Value& rows, const BufferRef& a, const PlaceInA& at) override;
   void run(const Tile& tile) override;
 
 private:

@@ -72,41 +72,93 @@ Value wordsOfCodes(LoopBuilder& b, std::vector<Value> codes) {
   return codes[0];
 }
 
-void CodedRows::block(const std::vector<Value>& x, const Value& row, const Value& index) {
-  LoopBuilder& b = build_.b;
-  std::vector<Value> vectors;
+Value BlockCoder::amaxOf(LoopBuilder& b, const std::vector<Value>& x, std::vector<Value>& vectors) {
   Value most;
   for (const Value& each : x) {
     vectors.push_back(b.let("x", each));
     Value size = unary(LoopOp::Abs, vectors.back());
     most = most.expr() == nullptr ? size : b.let("most", maxOf(most, size));
   }
-  Coding coding(b, b.let("amax", reduceOf(LoopOp::Max, most)));
-  b.store(scales_, {row, index}, coding.scale());
-  Value inverse = coding.inverse();
-  std::vector<Value> codes, sums;
-  for (const Value& vector : vectors) {
-    Coding::Codes own = coding.codes(vector, inverse);
-    codes.push_back(own.bytes), sums.push_back(own.inFloat);
-  }
-  size_t perGroup = static_cast<size_t>(kCodeGroup / lanes_), groups = kCoded / kCodeGroup;
-  for (size_t g = 0; g < groups; ++g) {
-    std::vector<Value> own(codes.begin() + static_cast<std::ptrdiff_t>(g * perGroup),
-                           codes.begin() + static_cast<std::ptrdiff_t>((g + 1) * perGroup));
-    b.store(codes_, {row, index * (kCoded / 4) + static_cast<int64_t>(4 * g)}, wordsOfCodes(b, std::move(own)));
-  }
-  auto perSum = static_cast<size_t>(each_ / lanes_);
-  for (size_t first = 0; hasSums_ && first < sums.size(); first += perSum) {
-    Value sum = sums[first];
-    for (size_t i = first + 1; i < first + perSum; ++i) sum = sum + sums[i];
-    Value all = b.let("sum", reduceOf(LoopOp::Add, b.let("sums", sum)));
-    Value start = all * f32Const(static_cast<float>(-bias_)) + f32Const(kRound);
-    b.store(sums_, {row, index * (kCoded / each_) + static_cast<int64_t>(first / perSum)},
-            bias_ == 0 ? unary(LoopOp::Neg, all) : binary(LoopOp::Sub, unary(LoopOp::BitsI32, start), i32Const(kRoundBits)));
+  return b.let("amax", reduceOf(LoopOp::Max, most));
+}
+
+BlockCoder::BlockCoder(OpBuild& build, const std::vector<Value>& x)
+    : b_(build.b), lanes_(x[0].lanes()), coding_(b_, amaxOf(b_, x, vectors_)) {}
+
+void BlockCoder::code() {
+  Value inverse = coding_.inverse();
+  for (const Value& vector : vectors_) {
+    Coding::Codes own = coding_.codes(vector, inverse);
+    codes_.push_back(own.bytes), inFloat_.push_back(own.inFloat);
   }
 }
 
-void CodedRows::phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at) {
+Value BlockCoder::words(size_t group) const {
+  auto each = static_cast<std::ptrdiff_t>(kCodeGroup / lanes_), first = static_cast<std::ptrdiff_t>(group) * each;
+  return wordsOfCodes(b_, {codes_.begin() + first, codes_.begin() + first + each});
+}
+
+Value BlockCoder::sum(int first, int elements) const {
+  auto at = static_cast<size_t>(first / lanes_);
+  Value sum = inFloat_[at];
+  for (size_t i = at + 1; i < at + static_cast<size_t>(elements / lanes_); ++i) sum = sum + inFloat_[i];
+  return b_.let("sum", reduceOf(LoopOp::Add, b_.let("sums", sum)));
+}
+
+Value BlockCoder::startOf(const Value& sum, int bias) {
+  Value start = sum * f32Const(static_cast<float>(-bias)) + f32Const(kRound);
+  return binary(LoopOp::Sub, unary(LoopOp::BitsI32, start), i32Const(kRoundBits));
+}
+
+void storeCoded(OpBuild& build, const std::vector<Value>& x, const BufferRef& to, const std::function<std::vector<Value>(int word)>& at) {
+  LoopBuilder& b = build.b;
+  auto put = [&](int word, const Value& value) { b.store(to, at(word), value); };
+  BlockCoder coder(build, x);
+  put(CodedWords::kScale, unary(LoopOp::BitsI32, coder.scale()));
+  coder.code();
+  for (int g = 0; g < kCoded / kCodeGroup; ++g) put(CodedWords::kCodes + 4 * g, coder.words(static_cast<size_t>(g)));
+  Value parts[] = {coder.sum(0, kCodeGroup), coder.sum(kCodeGroup, kCodeGroup)};
+  Value all = b.let("all", parts[0] + parts[1]);
+  put(CodedWords::kMinusSum, unary(LoopOp::BitsI32, unary(LoopOp::Neg, all)));
+  for (int bias : {8, 128}) put(CodedWords::sumsFor(bias), BlockCoder::startOf(all, bias));
+  for (int part : {0, 1}) put(CodedWords::sumsFor(32) + part, BlockCoder::startOf(parts[part], 32));
+  for (int word = CodedWords::sumsFor(32) + 2; word < CodedWords::kCodes; ++word) put(word, i32Const(0));
+}
+
+void CodedRows::block(const std::vector<Value>& x, const Value& row, const Value& index) {
+  LoopBuilder& b = build_.b;
+  BlockCoder coder(build_, x);
+  b.store(scales_, {row, index}, coder.scale());
+  coder.code();
+  for (int64_t g = 0; g < kCoded / kCodeGroup; ++g)
+    b.store(codes_, {row, index * (kCoded / 4) + 4 * g}, coder.words(static_cast<size_t>(g)));
+  for (int64_t first = 0; hasSums_ && first < kCoded; first += each_) {
+    Value all = coder.sum(static_cast<int>(first), static_cast<int>(each_));
+    b.store(sums_, {row, index * (kCoded / each_) + first / each_}, bias_ == 0 ? unary(LoopOp::Neg, all) : BlockCoder::startOf(all, bias_));
+  }
+}
+
+CodedRows::CodedRows(OpBuild& build, const BufferRef& a, PlaceInA at, int64_t each, int bias)
+    : build_(build), each_(each), bias_(bias), hasSums_(false), lanes_(0), codes_(a), at_(std::move(at)) {}
+
+/// A word of a block of type q8.
+Value CodedRows::given(const Value& row, const Value& block, int64_t word) const {
+  return build_.b.load(codes_, at_(row, block * CodedWords::kWords + word), 1);
+}
+
+Value CodedRows::word(const Value& row, const Value& block, int64_t index) const {
+  return at_ ? given(row, block, CodedWords::kCodes + index) : build_.b.load(codes_, {row, block * (kCoded / 4) + index}, 1);
+}
+Value CodedRows::scale(const Value& row, const Value& block) const {
+  return at_ ? unary(LoopOp::BitsF32, given(row, block, CodedWords::kScale)) : build_.b.load(scales_, {row, block}, 1);
+}
+Value CodedRows::sum(const Value& row, const Value& block, int64_t part) const {
+  if (!at_) return build_.b.load(sums_, {row, block * (kCoded / each_) + part}, 1);
+  Value word = given(row, block, CodedWords::sumsFor(bias_) + part);
+  return bias_ == 0 ? unary(LoopOp::BitsF32, word) : word;
+}
+
+void CodedRows::phase(const BufferRef& a, const PlaceInA& at) {
   LoopBuilder& b = build_.b;
   b.phase(rows_, [&](const Value& row) {
     b.loop("block", 0, k_ / kCoded, 1, [&](const Value& index) {

@@ -29,28 +29,63 @@ private:
 /// Sixteen codes in vectors of lanes, bytes alone, to four words: elements e, e + 4, e + 8 and e + 12 in word e.
 Value wordsOfCodes(LoopBuilder& b, std::vector<Value> bytes);
 
-/// Rows of k elements, 32 neighbours together (op/BlockValues.h, codedBlock). Four codes lie in a word, the elements e, e + 4, e + 8 and
-/// e + 12 of sixteen: what four lanes of an i32 vector after the other give without moving a lane.
+/// 32 neighbours coded (op/BlockValues.h, codedBlock), in vectors of the target's lanes.
+class BlockCoder {
+public:
+  BlockCoder(OpBuild& build, const std::vector<Value>& x);
+  Value scale() const { return coding_.scale(); }
+  /// To be asked before what follows.
+  void code();
+  /// Of sixteen codes.
+  Value words(size_t group) const;
+  /// Of the codes from element `first` on, in f32.
+  Value sum(int first, int elements) const;
+  /// -bias times such a sum, as i32.
+  static Value startOf(const Value& sum, int bias);
+
+private:
+  static Value amaxOf(LoopBuilder& b, const std::vector<Value>& x, std::vector<Value>& vectors);
+
+  LoopBuilder& b_;
+  int lanes_;
+  std::vector<Value> vectors_;
+  Coding coding_;
+  std::vector<Value> codes_, inFloat_;
+};
+
+/// A block of type q8: `at` gives the place of each of its words (OpBuild::dense) in `to`.
+void storeCoded(OpBuild& build, const std::vector<Value>& x, const BufferRef& to, const std::function<std::vector<Value>(int word)>& at);
+
+/// Rows of k elements, 32 neighbours together. Four codes lie in a word, the elements e, e + 4, e + 8 and e + 12 of sixteen: what four
+/// lanes of an i32 vector after the other give without moving a lane. Coded by a phase of their own:
 ///
 ///   codes   i32 [rows][k / 4]      word 4 s + e of a row: elements 16 s + e, + 4, + 8, + 12, the first in the lowest byte
 ///   scales  f32 [rows][k / 32]
 ///   starts  i32 [rows][k / each]   -bias times the sum of each 32 (or 16) codes: what dots with bytes too large by bias start from
 ///   sums    f32 [rows][k / each]   of the codes, the other way round (-), where there is no bias
+///
+/// or given as blocks of type q8, which hold all of that.
 class CodedRows {
 public:
+  /// The place of a row's element, counted through all batches.
+  using PlaceInA = std::function<std::vector<Value>(const Value& row, const Value& k)>;
   /// `each`: 32 or 16. `rows`: batches times m. `sums`: whether starts or sums are read.
   CodedRows(OpBuild& build, const Value& rows, const Value& k, int64_t each, int bias, bool sums);
+  /// `a`: as OpBuild::dense has it.
+  CodedRows(OpBuild& build, const BufferRef& a, PlaceInA at, int64_t each, int bias);
 
   /// A task a row; `at` gives the place in `a` of a row's element.
-  void phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at);
+  void phase(const BufferRef& a, const PlaceInA& at);
 
-  Value word(const Value& row, const Value& index) const { return build_.b.load(codes_, {row, index}, 1); }
-  Value scale(const Value& row, const Value& block) const { return build_.b.load(scales_, {row, block}, 1); }
-  /// Of a part of `each` codes: start, or with no bias -sum.
-  Value sum(const Value& row, const Value& part) const { return build_.b.load(sums_, {row, part}, 1); }
+  /// Word `index` of the codes of a block.
+  Value word(const Value& row, const Value& block, int64_t index) const;
+  Value scale(const Value& row, const Value& block) const;
+  /// Of a block's codes, or of one of its parts of `each`: start, or with no bias -sum.
+  Value sum(const Value& row, const Value& block, int64_t part = 0) const;
 
 private:
   void block(const std::vector<Value>& x, const Value& row, const Value& index);
+  Value given(const Value& row, const Value& block, int64_t word) const;
 
   OpBuild& build_;
   Value rows_, k_;
@@ -59,6 +94,7 @@ private:
   bool hasSums_;
   int lanes_;
   BufferRef codes_, scales_, sums_;
+  PlaceInA at_;  ///< of given ones, which lie in codes_
 };
 
 }  // namespace quern

@@ -28,10 +28,13 @@ DotProduct::DotProduct(OpBuild& build, const std::string& name, const MatmulOp& 
   packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k_ / format.block, panel_ * format.blockBytes});
 }
 
+/// Codes of a sub-block.
+int64_t DotProduct::together() const { return type_ == ElementType::Q6_K ? 16 : 32; }
+
 void DotProduct::declareRows(const Value& rows) {
-  int64_t together = type_ == ElementType::Q6_K ? 16 : 32;  // codes of a sub-block
-  codes_.emplace(build_, rows, k_, together, bias(), type_ == ElementType::Q4_K || bias() != 0);
+  codes_.emplace(build_, rows, k_, together(), bias(), type_ == ElementType::Q4_K || bias() != 0);
 }
+void DotProduct::given(const Value&, const BufferRef& a, const PlaceInA& at) { codes_.emplace(build_, a, at, together(), bias()); }
 
 /// The vector's columns of a part that begins `offset` bytes per column into the block and has `bytesEach` per column.
 Value DotProduct::part(const At& at, Scalar stored, const Value& offset, int64_t bytesEach) const {
@@ -54,15 +57,17 @@ Value DotProduct::half(const At& at, int64_t offset, const char* name) const {
   return b_.let(name, floatOfHalf(build_, part(at, Scalar::U16, offset, 2)));
 }
 
-/// start + the dot of the quads with the words of the row's codes from `firstWord` on.
-Value DotProduct::dot(const Quads& quads, const Value& row, const Value& firstWord, const Value& start) const {
+/// start + the dot of the quads with the words of the codes of a row's block from `first` on.
+Value DotProduct::dot(const Quads& quads, const Value& row, const Value& block, int64_t first, const Value& start) const {
   Value sum = start;
   for (size_t i = 0; i < quads.size(); ++i)
-    sum = b_.let("dot", dots_.dot(sum, quads[i], broadcast(codes_->word(row, firstWord + static_cast<int64_t>(i)), lanes_)));
+    sum = b_.let("dot", dots_.dot(sum, quads[i], broadcast(codes_->word(row, block, first + static_cast<int64_t>(i)), lanes_)));
   return sum;
 }
 
-Value DotProduct::start(const Value& row, const Value& part) const { return broadcast(codes_->sum(row, part), lanes_); }
+Value DotProduct::start(const Value& row, const Value& block, int64_t part) const {
+  return broadcast(codes_->sum(row, block, part), lanes_);
+}
 
 int DotProduct::bias() const { return type_ == ElementType::Q4_0 ? 8 : type_ == ElementType::Q6_K ? 32 : dots_.bias(); }
 
@@ -93,7 +98,7 @@ void DotProduct::q8_0(const At& at) {
   for (int w = 0; w < kCodedWords; ++w) quads.push_back(dots_.quad(word(at, 2 + 4 * w)));
   Value d = half(at, 0, "d");
   eachRow(at, [&](const Value& row, const Value& acc) {
-    Value sum = dot(quads, row, at.block * kCodedWords, dots_.bias() != 0 ? start(row, at.block) : i32Const(0, lanes_));
+    Value sum = dot(quads, row, at.block, 0, dots_.bias() != 0 ? start(row, at.block) : i32Const(0, lanes_));
     return build_.exactMulAdd(unary(LoopOp::ToF32, sum), scaleOf(at, row, d), acc);
   });
 }
@@ -102,7 +107,7 @@ void DotProduct::q4_0(const At& at) {
   Quads quads = nibbles(at, 2);
   Value d = half(at, 0, "d");
   eachRow(at, [&](const Value& row, const Value& acc) {
-    Value sum = dot(quads, row, at.block * kCodedWords, start(row, at.block));
+    Value sum = dot(quads, row, at.block, 0, start(row, at.block));
     return build_.exactMulAdd(unary(LoopOp::ToF32, sum), scaleOf(at, row, d), acc);
   });
 }
@@ -126,7 +131,7 @@ void DotProduct::q4_K(const At& at) {
       Quads quads = nibbles(at, 16 + s * 16);
       Value block = at.block * 8 + s;
       eachRow(at, [&](const Value& row, const Value& acc) {
-        Value sum = dot(quads, row, block * kCodedWords, i32Const(0, lanes_));
+        Value sum = dot(quads, row, block, 0, i32Const(0, lanes_));
         Value scales = b_.let("scales", broadcast(codes_->scale(row, block), lanes_));
         Value codes = broadcast(codes_->sum(row, block), lanes_);
         return build_.exactMulAdd(codes, scales * least,
@@ -155,7 +160,7 @@ void DotProduct::q6_K(const At& at) {
       Value sum;
       for (int h = 0; h < 2; ++h) {
         Quads own(quads.begin() + 4 * h, quads.begin() + 4 * h + 4);
-        Value each = dot(own, row, block * kCodedWords + 4 * h, start(row, block * 2 + h)) * scales[h];
+        Value each = dot(own, row, block, 4 * h, start(row, block, h)) * scales[h];
         sum = h == 0 ? each : sum + each;
       }
       return build_.exactMulAdd(unary(LoopOp::ToF32, b_.let("both", sum)), broadcast(codes_->scale(row, block), lanes_) * d, acc);

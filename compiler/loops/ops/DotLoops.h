@@ -19,6 +19,7 @@ public:
              const Value& panels);
 
   void declareRows(const Value& rows) override;
+  void given(const Value& rows, const BufferRef& a, const PlaceInA& at) override;
   void phase(const BufferRef& a, const PlaceInA& at) override { codes_->phase(a, at); }
   void run(const Tile& tile) override;
 
@@ -29,9 +30,9 @@ private:
   Value part(const At& at, Scalar stored, const Value& offset, int64_t bytesEach) const;
   Value word(const At& at, const Value& offset) const;
   Value half(const At& at, int64_t offset, const char* name) const;
-  Value dot(const Quads& quads, const Value& row, const Value& firstWord, const Value& start) const;
+  Value dot(const Quads& quads, const Value& row, const Value& block, int64_t first, const Value& start) const;
   Value scaleOf(const At& at, const Value& row, const Value& scale) const;
-  Value start(const Value& row, const Value& part) const;
+  Value start(const Value& row, const Value& block, int64_t part = 0) const;
   void eachRow(const At& at, const std::function<Value(const Value& row, const Value& acc)>& sum);
   Quads nibbles(const At& at, const Value& offset);
 
@@ -42,6 +43,7 @@ private:
 
   /// What packed bytes are larger by than the weight's whole numbers.
   int bias() const;
+  int64_t together() const;
 
   OpBuild& build_;
   LoopBuilder& b_;

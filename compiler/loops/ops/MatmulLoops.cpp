@@ -4,6 +4,8 @@
 //   task (batch, rows i0.., columns j0..)
 //     for k block: [copy of A's rows] for nr columns: for tile: micro-kernel (accumulators from 0, from C with acc, or from the
 //     pass before)
+#include "compiler/loops/build/Halves.h"
+#include "compiler/loops/ops/CodedRows.h"
 #include "compiler/loops/ops/MatmulBlocks.h"
 #include "compiler/loops/ops/MatmulEpilogue.h"
 #include "compiler/loops/ops/MatmulPacking.h"
@@ -11,6 +13,7 @@
 #include "compiler/loops/ops/RoundedProduct.h"
 
 #include "compiler/base/Checked.h"
+#include "compiler/op/BlockValues.h"
 
 #include <algorithm>
 #include <array>
@@ -30,7 +33,7 @@ public:
     declare();
     if (!op_.constB && s_.packsB()) packPhase();
     auto at = [&](const Value& row, const Value& k) { return op_.batched ? Place{row / m_, row % m_, k} : Place{row, k}; };
-    if (rounded_) rounded_->phase(a_, at);
+    if (rounded_) op_.in == ElementType::F32 ? rounded_->phase(a_, at) : rounded_->given(batch_ * m_, a_, at);
     computePhase();
   }
 
@@ -64,7 +67,7 @@ private:
     k_ = build_.dim({"k", op_.k.value});
     panels_ = ceilDivOf(n_, s_.panelWidth());
     for (const TensorSpec& spec : op_.inputs()) {
-      if (spec.name == "A") a_ = build_.strided(spec, BufferRole::In);
+      if (spec.name == "A") a_ = matrix(spec, BufferRole::In);
       else if (spec.name == "B" && op_.a != RoundedTo::F32) rounded_ = roundedProduct(build_, "B", op_, s_, batch_, panels_);
       else if (spec.name == "B" && op_.w != ElementType::F32) weight_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_);
       else if (spec.name == "B" && op_.constB) packed_ = panelBuffer("B", BufferRole::Packed);
@@ -73,10 +76,13 @@ private:
       else if (spec.name == "C") c_ = build_.strided(spec, BufferRole::InOut);
       else epilogue_.operand(spec);
     }
-    if (!op_.acc) c_ = build_.strided(out, BufferRole::Out);
+    if (!op_.acc) c_ = matrix(out, BufferRole::Out);
+    out_ = c_;
+    // As f32 until all of it is there.
+    if (handsOn()) c_ = b_.denseBuffer("block", Scalar::F32, BufferRole::ThreadScratch, {s_.mc, s_.nc});
     MatmulBlocks::Wish none{1, 0};
     blocks_.emplace(build_, s_, m_, n_, k_, rounded_ ? MatmulBlocks::Wish{rounded_->rowsTogether(), rounded_->lastPass()} : none);
-    if (rounded_) rounded_->declareRows(batch_ * m_);
+    if (rounded_ && op_.in == ElementType::F32) rounded_->declareRows(batch_ * m_);
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
     if (weight_ && s_.convert == MatmulSchedule::ConvertScratch)
       converted_ = b_.denseBuffer("converted", Scalar::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
@@ -85,6 +91,11 @@ private:
     int64_t depth = k_.constant() != nullptr ? std::clamp<int64_t>(*k_.constant(), 1, s_.kc) : s_.kc, step = roundUp(depth, 16) + 16;
     aCopy_ = b_.buffer("rows", Scalar::F32, BufferRole::ThreadScratch, {rowsInside() ? s_.mr : s_.mc, step}, {step, 1});
   }
+  /// Rows of blocks are dense.
+  BufferRef matrix(const TensorSpec& spec, BufferRole role) {
+    return isQuantised(spec.type) ? build_.dense(spec, role) : build_.strided(spec, role);
+  }
+  bool handsOn() const { return op_.out != ElementType::F32; }
   bool rowsInside() const { return s_.inner == MatmulSchedule::InnerRows; }
   BufferRef panelBuffer(const std::string& name, BufferRole role) {
     return b_.denseBuffer(name, Scalar::F32, role, {batch_, panels_, k_, s_.panelWidth()});
@@ -115,7 +126,7 @@ private:
         auto tiles = [&] { rowsInside() ? tilesOverColumns(batch, pass) : groupsOverRows(batch, pass); };
         rounded_ ? rounded_->inPass(pass.k0, tiles) : tiles();
       });
-      if (epilogue_.runsLater()) finishBlock(batch);
+      if (finishesLater()) finishBlock(batch);
     });
   }
 
@@ -186,7 +197,12 @@ private:
     return places;
   }
 
-  Place cAt(const Tile& t, const Value& r, const Value& v) const { return withBatch(t.batch, {t.row + r, t.column + v * lanes_}); }
+  /// Where output (row, column) of the task's block is until the end.
+  Place placeInC(const Value& batch, const Value& row, const Value& column) const {
+    return handsOn() ? Place{row - i0_, column - j0_} : withBatch(batch, {row, column});
+  }
+  Place cAt(const Tile& t, const Value& r, const Value& v) const { return placeInC(t.batch, t.row + r, t.column + v * lanes_); }
+  bool finishesLater() const { return epilogue_.runsLater() || handsOn(); }
 
   /// Accumulators: chain after chain, each of t.rows x t.vectors.
   void microKernel(const Tile& t, const Pass& pass) {
@@ -217,7 +233,7 @@ private:
     else if (s_.chains() == 1) depthLoop(t, pass, acc, bv);
     else splitDepth(t, pass, acc, bv);
     auto finish = [&] { storeTile(t, sums, true); };
-    if (!epilogue_.any() || epilogue_.runsLater() || pass.goesOn) storeTile(t, sums, false);
+    if (!epilogue_.any() || finishesLater() || pass.goesOn) storeTile(t, sums, false);
     else if (pass.last.expr() == nullptr) finish();
     else b_.when(pass.last, finish, [&] { storeTile(t, sums, false); });
   }
@@ -244,7 +260,7 @@ private:
   void prefetchOutputs(const Tile& t) {
     Value row = s_.prefetchC == MatmulSchedule::PrefetchBelow ? t.row + t.rows : t.row;
     b_.unroll("r", t.rows, [&](const Value& r) {
-      for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(c_, withBatch(t.batch, {row + r, t.column + c}));
+      for (int64_t c = 0; c < t.vectors * lanes_; c += kLine) b_.prefetch(c_, placeInC(t.batch, row + r, t.column + c));
     });
   }
   void prefetchAhead(const Tile& t, const Pass& pass, const Value& k) {
@@ -317,14 +333,26 @@ private:
     });
   }
 
-  /// The epilogue over the task's block, stored before and still in L2.
+  /// The epilogue over the task's block, stored before and still in L2, and what it is handed on as.
   void finishBlock(const Value& batch) {
     constexpr int kUnroll = 2;
+    auto finished = [&](const Value& i, const Value& j, int lanes, const Value* mask) {
+      Value x = b_.let("x", b_.load(c_, placeInC(batch, i, j), lanes, mask));
+      return epilogue_.any() ? epilogue_.of(x, {batch, i, j}, lanes, mask) : x;
+    };
     b_.loop("ei", i0_, i1_, 1, [&](const Value& i) {
+      if (op_.out == ElementType::Q8) return codeRow(batch, i, finished);
       build_.forVectors("ej", j0_, j1_ - j0_, lanes_, kUnroll, build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
-        Place at = withBatch(batch, {i, j});
-        b_.store(c_, at, epilogue_.of(b_.let("x", b_.load(c_, at, lanes, mask)), {batch, i, j}, lanes, mask), mask);
+        storeFloats(build_, out_, withBatch(batch, {i, j}), finished(i, j, lanes, mask), mask);
       });
+    });
+  }
+  /// A row of the block, whose columns are whole blocks of q8.
+  void codeRow(const Value& batch, const Value& i, const std::function<Value(const Value&, const Value&, int, const Value*)>& finished) {
+    b_.loop("ej", j0_, j1_, CodedBlock::kElements, [&](const Value& j) {
+      std::vector<Value> x;
+      for (int first = 0; first < CodedBlock::kElements; first += lanes_) x.push_back(finished(i, j + first, lanes_, nullptr));
+      storeCoded(build_, x, out_, [&](int word) { return withBatch(batch, {i, j / (CodedBlock::kElements / CodedWords::kWords) + word}); });
     });
   }
 
@@ -335,7 +363,7 @@ private:
   MatmulEpilogue epilogue_;
   std::optional<MatmulBlocks> blocks_;
   int lanes_;
-  BufferRef a_, aCopy_, bPlain_, c_, packed_, converted_;
+  BufferRef a_, aCopy_, bPlain_, c_, out_, packed_, converted_;
   std::optional<WeightReader> weight_;  ///< of a weight that is not f32
   std::unique_ptr<RoundedProduct> rounded_;
   Value batch_, m_, n_, k_, panels_, i0_, i1_, j0_, j1_;

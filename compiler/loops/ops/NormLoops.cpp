@@ -1,8 +1,11 @@
 // compiler/loops/ops/NormLoops.cpp — layernorm (mean, then variance about it, then the result) and rmsnorm, of x or of x + residual.
+#include "compiler/loops/build/Halves.h"
 #include "compiler/loops/build/Lanes.h"
+#include "compiler/loops/ops/CodedRows.h"
 #include "compiler/loops/ops/OpLoops.h"
 #include "compiler/loops/build/RowLoops.h"
 #include "compiler/loops/build/RowSum.h"
+#include "compiler/op/BlockValues.h"
 
 #include <bit>
 #include <cmath>
@@ -25,15 +28,17 @@ public:
     if (shape.residual) residual_ = rows("residual", BufferRole::In);
     gain_ = b_.denseBuffer("gain", Scalar::F32, BufferRole::In, {view_.n});
     if (hasBias) bias_ = b_.denseBuffer("bias", Scalar::F32, BufferRole::In, {view_.n});
-    out_ = rows("out", BufferRole::Out);
+    out_ = outRows();
+    // Sums of x and residual are kept until they are replaced: in the result, or apart where that is not f32.
+    if (shape.residual) kept_ = handsOn() ? b_.denseBuffer("kept", Scalar::F32, BufferRole::ThreadScratch, {1, view_.n}) : out_;
   }
 
   void layer() {
     normalise([&](const Value& row, float scale) { return moments(row, scale); },
               [&](const Value& row, const Moments& m, float scale) {
-                eachVector([&](const Value& at, int width, const Value* mask) {
+                put(row, [&](const Value& at, int width, const Value* mask) {
                   Value d = deviation(row, at, width, mask, m.mean, scale) * broadcast(m.rstd, width);
-                  b_.store(out_, {row, at}, build_.mulAdd(d, b_.load(gain_, {at}, width, mask), b_.load(bias_, {at}, width, mask)), mask);
+                  return build_.mulAdd(d, b_.load(gain_, {at}, width, mask), b_.load(bias_, {at}, width, mask));
                 });
               });
   }
@@ -41,10 +46,10 @@ public:
   void rms() {
     normalise([&](const Value& row, float scale) { return Moments{{}, squaresOf(row, scale), {}, {}}; },
               [&](const Value& row, const Moments& m, float scale) {
-                eachVector([&](const Value& at, int width, const Value* mask) {
+                put(row, [&](const Value& at, int width, const Value* mask) {
                   Value x = again(row, at, width, mask);
                   if (scale != 1) x = x * f32Const(scale, width);
-                  b_.store(out_, {row, at}, x * broadcast(m.rstd, width) * b_.load(gain_, {at}, width, mask), mask);
+                  return x * broadcast(m.rstd, width) * b_.load(gain_, {at}, width, mask);
                 });
               });
   }
@@ -97,6 +102,27 @@ private:
     build_.forVectors("j", 0, view_.n, lanes_, static_cast<int>(s_.unroll), build_.masks(), step);
   }
 
+  bool handsOn() const { return shape_.out != ElementType::F32; }
+  BufferRef outRows() {
+    if (shape_.out == ElementType::Q8) return b_.denseBuffer("out", Scalar::I32, BufferRole::Out, {view_.outer, wordsOf(view_.n)});
+    Scalar element = handsOn() ? Scalar::BF16 : Scalar::F32;
+    return b_.denseBuffer("out", element, BufferRole::Out, {view_.outer, view_.n});
+  }
+  /// Of blocks of q8, where so many elements before it are.
+  static Value wordsOf(const Value& elements) { return elements / (CodedBlock::kElements / CodedWords::kWords); }
+
+  /// The result of a row, as it is handed on.
+  void put(const Value& row, const std::function<Value(const Value& at, int width, const Value* mask)>& value) {
+    if (shape_.out != ElementType::Q8)
+      return eachVector(
+          [&](const Value& at, int width, const Value* mask) { storeFloats(build_, out_, {row, at}, value(at, width, mask), mask); });
+    b_.loop("j", 0, view_.n, CodedBlock::kElements, [&](const Value& at) {
+      std::vector<Value> x;
+      for (int first = 0; first < CodedBlock::kElements; first += lanes_) x.push_back(value(at + first, lanes_, nullptr));
+      storeCoded(build_, x, out_, [&](int word) { return std::vector<Value>{row, wordsOf(at) + word}; });
+    });
+  }
+
   float width() const { return static_cast<float>(shape_.x.back().value); }
 
   /// What is normalised; on the first pass a sum is kept in the result until it is replaced.
@@ -105,12 +131,14 @@ private:
     Value x = b_.load(x_, {row, at}, lanes_, mask);
     if (!shape_.residual) return b_.let("v", x);
     Value sum = b_.let("v", x + b_.load(residual_, {row, at}, lanes_, mask));
-    b_.store(out_, {row, at}, sum, mask);
+    b_.store(kept_, keptAt(row, at), sum, mask);
     return sum;
   }
   Value again(const Value& row, const Value& at, int lanes, const Value* mask) {
-    return b_.load(shape_.residual ? out_ : x_, {row, at}, lanes, mask);
+    if (shape_.residual) return b_.load(kept_, keptAt(row, at), lanes, mask);
+    return b_.load(x_, {row, at}, lanes, mask);
   }
+  std::vector<Value> keptAt(const Value& row, const Value& at) const { return {handsOn() ? Value(0) : row, at}; }
 
   Value deviation(const Value& row, const Value& at, int lanes, const Value* mask, const Value& mean, float scale) {
     Value x = again(row, at, lanes, mask), m = broadcast(mean, lanes);
@@ -149,7 +177,7 @@ private:
   const RowSchedule& s_;
   int lanes_;
   RowView view_;
-  BufferRef x_, residual_, gain_, bias_, out_;
+  BufferRef x_, residual_, gain_, bias_, out_, kept_;
 };
 
 }  // namespace

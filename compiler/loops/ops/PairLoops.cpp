@@ -23,9 +23,24 @@ void PairRows::put(const Value& row, const Value& pair, const Value& low, const 
     b.store(pairs_, {row, pair + static_cast<int64_t>(piece) * each_}, wordOf(lows[piece], highs[piece]));
 }
 
-void PairRows::phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at) {
+PairRows::PairRows(OpBuild& build, const BufferRef& a, PlaceInA at) : build_(build), k_(0), pieces_(1), pairs_(a), at_(std::move(at)) {}
+
+Value PairRows::word(const Value& row, int64_t piece, const Value& index) const {
+  if (at_) return build_.b.loadAs(Scalar::I32, pairs_, at_(row, index * 2), 1);
+  return build_.b.load(pairs_, {row, index + piece * each_}, 1);
+}
+
+void PairRows::copy(const BufferRef& a, const Value& row, const PlaceInA& at) {
+  LoopBuilder& b = build_.b;
+  build_.forVectors("pair", 0, k_ / 2, build_.target.vectorLanes(), 1, false, [&](const Value& pair, int lanes, const Value*) {
+    b.store(pairs_, {row, pair}, b.loadAs(Scalar::I32, a, at(row, pair * 2), lanes));
+  });
+}
+
+void PairRows::phase(const BufferRef& a, const PlaceInA& at) {
   LoopBuilder& b = build_.b;
   b.phase(rows_, [&](const Value& row) {
+    if (a.element == Scalar::BF16) return copy(a, row, at);
     auto words = [&] {
       pairsOfRow(
           build_, k_, [&](const Value& k, int lanes) { return b.load(a, at(row, k), lanes); },

@@ -14,16 +14,22 @@ namespace quern {
 ///   pairs   i32 [rows][pieces x ceil(k / 2)], pieces a little apart
 class PairRows {
 public:
+  using PlaceInA = std::function<std::vector<Value>(const Value& row, const Value& k)>;
   /// k is known: a weight's. `more` rows behind the others may be read too; nothing is said of what they hold.
   PairRows(OpBuild& build, const Value& rows, int64_t k, int64_t pieces = 1, int64_t more = 0);
 
-  /// A task a row; `at` gives the place in `a` of a row's element.
-  void phase(const BufferRef& a, const std::function<std::vector<Value>(const Value& row, const Value& k)>& at);
+  /// Rows of bf16, of an even k, where they are.
+  PairRows(OpBuild& build, const BufferRef& a, PlaceInA at);
+
+  /// A task a row; `at` gives the place in `a` of a row's element, which is f32, or bf16 already.
+  void phase(const BufferRef& a, const PlaceInA& at);
   /// [rows][words]: of one piece its words alone, and some that are apart.
   const BufferRef& words() const { return pairs_; }
-  Value word(const Value& row, int64_t piece, const Value& index) const { return build_.b.load(pairs_, {row, index + piece * each_}, 1); }
+  Value word(const Value& row, int64_t piece, const Value& index) const;
 
 private:
+  /// A row that is bf16 already.
+  void copy(const BufferRef& a, const Value& row, const PlaceInA& at);
   /// Two neighbours, in all lanes: the words of each piece.
   void put(const Value& row, const Value& pair, const Value& low, const Value& high);
 
@@ -31,6 +37,7 @@ private:
   Value rows_;
   int64_t k_, pieces_, each_ = 0;  ///< words of a piece of a row
   BufferRef pairs_;
+  PlaceInA at_;  ///< of rows where they are, in pairs_
 };
 
 /// A product as the sum of its terms (op/MatmulOp.h), each of pairs of bf16.
@@ -41,6 +48,7 @@ public:
 
   void declareRows(const Value& rows) override { rows_.emplace(build_, rows, k_, piecesOfA_); }
   void phase(const BufferRef& a, const PlaceInA& at) override { rows_->phase(a, at); }
+  void given(const Value&, const BufferRef& a, const PlaceInA& at) override { rows_.emplace(build_, a, at); }
   void convert(const Group& group) override { weight_.convert({group.batch, group.vectors, group.k0}, group.k1); }
   void run(const Tile& tile) override;
 

@@ -40,6 +40,8 @@ public:
   virtual void declareRows(const Value& rows) = 0;
   /// A task a row: A, rounded, in that scratch.
   virtual void phase(const BufferRef& a, const PlaceInA& at) = 0;
+  /// In place of both: so many rows of A arrive rounded (MatmulOp::in). Of q8 k of `at` counts words.
+  virtual void given(const Value& rows, const BufferRef& a, const PlaceInA& at) = 0;
   /// With convert=scratch, before the tiles of a group run: what they share of the weight.
   virtual void convert(const Group& group) { static_cast<void>(group); }
   virtual void run(const Tile& tile) = 0;

@@ -21,6 +21,8 @@ public:
 
   void declareRows(const Value& rows) override;
   void phase(const BufferRef& a, const PlaceInA& at) override { rows_->phase(a, at); }
+  /// Tiles are loaded from rows that lie apart, and some behind the last.
+  void given(const Value& rows, const BufferRef& a, const PlaceInA& at) override { declareRows(rows), phase(a, at); }
   int64_t rowsTogether() const override { return kRows; }
   int64_t lastPass() const override { return k_ / kDepth * kDepth; }
   void inPass(const Value& k0, const std::function<void()>& body) override;

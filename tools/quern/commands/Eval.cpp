@@ -36,6 +36,11 @@ Result<const void*> valuesOf(const TensorSpec& spec, const NpyArray& array, cons
   if (spec.type == ElementType::F32) return static_cast<const void*>(array.values.data());
   auto count = static_cast<int64_t>(array.values.size());
   rounded.resize(static_cast<size_t>(bytesOf(spec.type, count)));
+  if (spec.type == ElementType::Q8) {  // rows are whole blocks
+    for (int64_t at = 0; at + CodedBlock::kElements <= count; at += CodedBlock::kElements)
+      storeCoded(codedBlock(array.values.data() + at), rounded.data() + bytesOf(spec.type, at));
+    return static_cast<const void*>(rounded.data());
+  }
   if (auto good = fromFloats(fileTypeOf(spec.type), array.values.data(), count, rounded.data()); !good)
     return badInput(fmt::format("{}: as {}: {}", escaped(file), text(spec.type), good.error().message));
   return static_cast<const void*>(rounded.data());
