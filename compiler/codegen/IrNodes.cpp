@@ -157,16 +157,22 @@ llvm::Value* pairSums(llvm::IRBuilderBase& ir, llvm::Value* a, llvm::Value* b, c
 }
 
 llvm::Value* bytesOf(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* words) {
-  constexpr uint64_t kSeven = 0x7f, kLeast = 0x81;
+  constexpr uint64_t kSeven = 0x7f;
   llvm::Value* bytes = ir.CreateBitCast(words, inLanes(ir.getInt8Ty(), e.type.lanes));
   if (e.op == LoopOp::BytesU7) return ir.CreateAnd(bytes, llvm::ConstantInt::get(bytes->getType(), kSeven));
-  if (e.op == LoopOp::BytesS7)
-    return ir.CreateBinaryIntrinsic(llvm::Intrinsic::smax, bytes, llvm::ConstantInt::get(bytes->getType(), kLeast));
   return bytes;
 }
 
+/// pmaddubsw of so many bits.
+llvm::Value* shortPairs(llvm::IRBuilderBase& ir, llvm::Value* a, llvm::Value* b, int bits) {
+  auto instruction = bits == 128   ? llvm::Intrinsic::x86_ssse3_pmadd_ub_sw_128
+                     : bits == 256 ? llvm::Intrinsic::x86_avx2_pmadd_ub_sw
+                                   : llvm::Intrinsic::x86_avx512_pmaddubs_w_512;
+  return ir.CreateIntrinsic(instruction, {}, {a, b});
+}
+
 /// Products of bytes that add up in pairs within a word (pmaddubsw), pairs of those in 32 bits: `a` below 128 in size, `b` above -128.
-llvm::Value* shortDot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args) {
+llvm::Value* shortDot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Value* const> args, const IsaLevel& isa) {
   int bits = 32 * e.type.lanes;
   llvm::Value *a = args[1], *b = args[2];
   if (e.args[1]->type.scalar == Scalar::I8) {  // the sign moves to the other side
@@ -174,23 +180,33 @@ llvm::Value* shortDot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llv
     else b = ir.CreateIntrinsic(bits == 256 ? llvm::Intrinsic::x86_avx2_psign_b : llvm::Intrinsic::x86_ssse3_psign_b_128, {}, {b, a});
     a = ir.CreateBinaryIntrinsic(llvm::Intrinsic::abs, a, ir.getFalse());
   }
-  auto pick = [&](llvm::Intrinsic::ID narrow, llvm::Intrinsic::ID middle, llvm::Intrinsic::ID wide) {
-    return bits == 128 ? narrow : bits == 256 ? middle : wide;
-  };
-  llvm::Value* pairs = ir.CreateIntrinsic(
-      pick(llvm::Intrinsic::x86_ssse3_pmadd_ub_sw_128, llvm::Intrinsic::x86_avx2_pmadd_ub_sw, llvm::Intrinsic::x86_avx512_pmaddubs_w_512),
-      {}, {a, b});
-  llvm::Value* ones = llvm::ConstantInt::get(pairs->getType(), 1);
-  llvm::Value* sums = ir.CreateIntrinsic(
-      pick(llvm::Intrinsic::x86_sse2_pmadd_wd, llvm::Intrinsic::x86_avx2_pmadd_wd, llvm::Intrinsic::x86_avx512_pmaddw_d_512), {},
-      {pairs, ones});
-  return ir.CreateAdd(args[0], sums);
+  llvm::Value* pairs = shortPairs(ir, a, b, bits);
+  return ir.CreateAdd(args[0], pairSums(ir, pairs, llvm::ConstantInt::get(pairs->getType(), 1), isa));
 }
 
 /// Has the level pmaddubsw in registers of so many bits?
 bool hasShortDots(const IsaLevel& isa, int bits) {
-  bool ssse3 = isa.arch == "x86_64" && isa.name != "x86-64";
-  return ssse3 && bits >= 128 && bits <= isa.vectorBits && (bits & (bits - 1)) == 0;
+  return isa.shortDots && bits >= 128 && bits <= isa.vectorBits && (bits & (bits - 1)) == 0;
+}
+
+llvm::Value* dotsInHalves(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* a, llvm::Value* b, const IsaLevel& isa) {
+  int lanes = e.type.lanes;
+  llvm::Type* type = inLanes(ir.getInt32Ty(), lanes);
+  if (hasShortDots(isa, 32 * lanes)) return ir.CreateBitCast(shortPairs(ir, a, b, 32 * lanes), type);
+  llvm::Type* words = inLanes(ir.getInt16Ty(), 4 * lanes);  // a product fits
+  llvm::Value* products = ir.CreateMul(ir.CreateZExt(a, words), ir.CreateSExt(b, words));
+  llvm::Value *even = everyOf(ir, products, 0, 2, 2 * lanes), *odd = everyOf(ir, products, 1, 2, 2 * lanes);
+  return ir.CreateBitCast(ir.CreateBinaryIntrinsic(llvm::Intrinsic::sadd_sat, even, odd), type);
+}
+
+/// i32 as twice as many of 16 bits.
+llvm::Value* halvesOf(llvm::IRBuilderBase& ir, llvm::Value* words, int lanes) {
+  return ir.CreateBitCast(words, inLanes(ir.getInt16Ty(), 2 * lanes));
+}
+
+llvm::Value* sumHalves(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* sum, llvm::Value* words, const IsaLevel& isa) {
+  llvm::Value* halves = halvesOf(ir, words, e.type.lanes);
+  return ir.CreateAdd(sum, pairSums(ir, halves, llvm::ConstantInt::get(halves->getType(), 1), isa));
 }
 
 /// Sums of products of four bytes: vpdpbusd where the contract has it and the lanes fill a register, else of words.
@@ -216,7 +232,7 @@ llvm::Value* dot4(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::Va
   }
   // 128 x 127 twice is below 2^15.
   bool small = isSigned ? e.args[2]->op == LoopOp::BytesS7 : e.args[1]->op == LoopOp::BytesU7;
-  if (small && hasShortDots(contract.isa(), bits)) return shortDot4(ir, e, args);
+  if (small && hasShortDots(contract.isa(), bits)) return shortDot4(ir, e, args, contract.isa());
   llvm::Type* words = inLanes(ir.getInt16Ty(), 4 * sums);
   llvm::Value* a = isSigned ? ir.CreateSExt(args[1], words) : ir.CreateZExt(args[1], words);
   llvm::Value* b = ir.CreateSExt(args[2], words);
@@ -392,6 +408,12 @@ llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::
     case LoopOp::AddFlushed: return FlushedMaths(ir).add(args[0], args[1]);
     case LoopOp::DotPairs: return dotPairs(ir, e, args, contract);
     case LoopOp::Dot4: return dot4(ir, e, args, contract);
+    case LoopOp::ShortDots: return dotsInHalves(ir, e, args[0], args[1], contract.isa());
+    case LoopOp::AddHalves: {
+      int lanes = e.type.lanes;
+      return ir.CreateBitCast(ir.CreateAdd(halvesOf(ir, args[0], lanes), halvesOf(ir, args[1], lanes)), inLanes(ir.getInt32Ty(), lanes));
+    }
+    case LoopOp::SumHalves: return sumHalves(ir, e, args[0], args[1], contract.isa());
     default: return binary(ir, e, args[0], args[1]);
   }
 }

@@ -133,7 +133,7 @@ TileSize tileFor(const MatmulOp& op, const Target& target, int64_t m, int64_t n)
   int64_t lanes = target.vectorLanes();
   auto rows = [&](int64_t most) { return std::min(most, std::max<int64_t>(1, m)); };
   // Chains are short and many: what binds is how often the words of a block are read and taken apart.
-  if (op.a == RoundedTo::Q8) return {rows(many ? 16 : 4), 1};
+  if (op.a == RoundedTo::Q8) return {rows(many ? 16 : target.isa().shortDots && !hasFeature(target, vnniFor(lanes)) ? 6 : 4), 1};
   if (op.inPairs() && op.order == PairOrder::Tile32) return {rows(many ? 4 : 2), many ? 2 : 1};
   // A dot is some instructions then, and what they leave lies beside the sums.
   if (op.a == RoundedTo::I8 && !hasFeature(target, vnniFor(lanes)))
@@ -230,6 +230,9 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
   int64_t vectors = nr / lanes;
   constexpr int64_t kQuads = 8, kDot = 3;
   if (dots == DotsAmx) return vectors + 1;  // sums are in tiles
+  // Word by word: the sums so far, a quad, what it is taken apart into and a dot's own; the outputs' sums lie in L1 until the block ends.
+  bool byWords = op.a == RoundedTo::Q8 && dots == DotsPlain && target.isa().shortDots;
+  if (byWords) return mr + kQuads;
   if (op.a == RoundedTo::Q8) return mr * vectors + kQuads + kDot;
   // Without the instruction a weight's bytes have their sizes beside them, and a dot its codes, its products and what it adds up with.
   if (op.a == RoundedTo::I8) return mr * vectors + (dots == DotsVnni ? vectors + 1 : 2 * vectors + kDot + 1);

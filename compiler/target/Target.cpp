@@ -11,12 +11,12 @@
 namespace quern {
 
 static constexpr std::array<IsaLevel, 5> kLevels = {{
-    {"x86-64", "x86_64", "x86-64", "generic", 128, 16, false, false, false, LaneMasks::None, "sse2"},
-    {"x86-64-v2", "x86_64", "x86-64-v2", "generic", 128, 16, false, false, false, LaneMasks::None, "sse2,sse4.2"},
-    {"x86-64-v3", "x86_64", "x86-64-v3", "haswell", 256, 16, true, true, false, LaneMasks::Memory, "avx2,bmi2,f16c,fma,sse2,sse4.2"},
-    {"x86-64-v4", "x86_64", "x86-64-v4", "sapphirerapids", 512, 32, true, true, true, LaneMasks::Full,
+    {"x86-64", "x86_64", "x86-64", "generic", 128, 16, false, false, false, false, LaneMasks::None, "sse2"},
+    {"x86-64-v2", "x86_64", "x86-64-v2", "generic", 128, 16, false, false, false, true, LaneMasks::None, "sse2,sse4.2"},
+    {"x86-64-v3", "x86_64", "x86-64-v3", "haswell", 256, 16, true, true, false, true, LaneMasks::Memory, "avx2,bmi2,f16c,fma,sse2,sse4.2"},
+    {"x86-64-v4", "x86_64", "x86-64-v4", "sapphirerapids", 512, 32, true, true, true, true, LaneMasks::Full,
      "avx2,avx512bw,avx512cd,avx512dq,avx512f,avx512vl,bmi2,f16c,fma,sse2,sse4.2"},
-    {"aarch64", "aarch64", "generic", "neoverse-v1", 128, 32, true, true, false, LaneMasks::None, "neon"},
+    {"aarch64", "aarch64", "generic", "neoverse-v1", 128, 32, true, true, false, false, LaneMasks::None, "neon"},
 }};
 
 // Sorted.

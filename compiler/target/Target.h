@@ -26,6 +26,7 @@ struct IsaLevel {
   bool fma;
   bool halves;       ///< converts half precision in vectors
   bool tableLookup;  ///< finds sixteen f32 of a register by sixteen indices in one instruction
+  bool shortDots;    ///< adds up products of bytes in 16 bits in one instruction (pmaddubsw)
   LaneMasks masks;
   std::string_view requires_;  ///< features of the host that prove the level, comma-separated
 };

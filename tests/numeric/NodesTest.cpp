@@ -111,12 +111,12 @@ TEST_CASE("bytes of words, and dots of those that are small, on every contract o
                                "    store out[j] = dot4(out[j]:{1}, {2}(a[j]:{1}), {3}(b[j]:{1}))\n  }}\n}}\n",
                                contract, lanes, a, b));
         auto memory = drawn({4 * kCount, 4 * kCount, 4 * kCount});
+        if (std::string(b) == "bytes_s7") std::replace(memory[1].begin(), memory[1].end(), std::byte{0x80}, std::byte{0x81});
         std::vector<std::byte> expected = memory[2];
         for (size_t i = 0; i < 4 * kCount; ++i) {  // by hand
           int x = static_cast<int8_t>(memory[0][i]), y = static_cast<int8_t>(memory[1][i]);
           if (std::string(a) == "bytes_u7") x &= 0x7f;
           if (std::string(a) == "bytes_u8") x &= 0xff;
-          if (std::string(b) == "bytes_s7") y = std::max(y, -127);
           uint32_t sum = 0;
           std::memcpy(&sum, &expected[i / 4 * 4], 4);
           sum += static_cast<uint32_t>(x * y);
@@ -126,6 +126,56 @@ TEST_CASE("bytes of words, and dots of those that are small, on every contract o
         CHECK(native(program, memory) == expected);
       }
   }
+}
+
+TEST_CASE("bytes_s7 of -128 is no program's") {
+  LoopProgram program = parsed(
+      "loops \"bytes\"\nisa x86-64\ndim n\nbuffer a : i32 in [n] strides [1]\nbuffer out : i32 out [n] strides [1]\n"
+      "phase task tasks 1 {\n  store out[0] = dot4(0ix1, bytes_i8(a[0]:1), bytes_s7(a[0]:1))\n}\n");
+  int32_t a = 0x7f7f7f7f, out = 0;
+  LoopArgs args;
+  args.dims = {1};
+  args.buffers = {&a, &out};
+  CHECK(interpret(program, args));
+  CHECK(out == 4 * 127 * 127);
+  a = 0x7f807f7f;
+  auto bad = interpret(program, args);
+  REQUIRE(!bad);
+  CHECK_THAT(bad.error().message, Catch::Contains("bytes_s7 of -128"));
+}
+
+TEST_CASE("sums in 16 bits: two products cut to them, halves apart, both onto 32 bits") {
+  for (const char* contract : contractsHere())
+    for (int lanes : {1, 2, 4, 8, 16}) {
+      INFO(contract << " " << lanes);
+      LoopProgram program =
+          parsed(fmt::format("loops \"halves\"\nisa {0}\ndim n\nbuffer a : i32 in [n] strides [1]\nbuffer b : i32 in [n] strides [1]\n"
+                             "buffer out : i32 inout [n] strides [1]\nphase task tasks 1 {{\n  for j = 0 to n step {1} {{\n"
+                             "    let dots = short_dots(bytes_u8(a[j]:{1}), bytes_i8(b[j]:{1}))\n"
+                             "    store out[j] = sum_halves(out[j]:{1}, add_halves(dots, b[j]:{1}))\n  }}\n}}\n",
+                             contract, lanes));
+      auto memory = drawn({4 * kCount, 4 * kCount, 4 * kCount});
+      std::vector<std::byte> expected = memory[2];
+      int64_t cut = 0;
+      for (size_t i = 0; i < kCount; ++i) {  // by hand
+        int32_t sum = 0;
+        std::memcpy(&sum, &expected[4 * i], 4);
+        for (size_t half = 0; half < 2; ++half) {
+          int dot = 0;
+          for (size_t j = 4 * i + 2 * half; j < 4 * i + 2 * half + 2; ++j)
+            dot += static_cast<uint8_t>(memory[0][j]) * static_cast<int8_t>(memory[1][j]);
+          cut += dot < INT16_MIN || dot > INT16_MAX ? 1 : 0;
+          int16_t other = 0;
+          std::memcpy(&other, &memory[1][4 * i + 2 * half], 2);
+          auto both = static_cast<int16_t>(static_cast<uint16_t>(std::clamp(dot, -32768, 32767) + other));
+          sum = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(both));
+        }
+        std::memcpy(&expected[4 * i], &sum, 4);
+      }
+      CHECK(cut > 0);
+      CHECK(interpreted(program, memory) == expected);
+      CHECK(native(program, memory) == expected);
+    }
 }
 
 TEST_CASE("element types of memory, as they lie there and as they are loaded") {

@@ -2,6 +2,7 @@
 #include "compiler/loops/ir/LoopInterpreter.h"
 
 #include "compiler/loops/ir/FlushedFma.h"
+#include "compiler/loops/ir/HalfSums.h"
 #include "compiler/loops/ir/Lanes.h"
 #include "compiler/loops/ir/TileRegisters.h"
 
@@ -250,7 +251,8 @@ private:
       case LoopOp::BytesS7:
         return each([&](int i) {
           uint64_t byte = (a.bits[i / 4] >> (8 * (i % 4))) & 0xff;
-          return byte == 0x80 ? 0x81 : byte;
+          if (byte == 0x80) fail("bytes_s7 of -128");
+          return byte;
         });
       case LoopOp::FmaFlushed:
         return each([&](int i) { return asBits(flushedFma(asFloat(a.bits[i]), asFloat(b.bits[i]), asFloat(c.bits[i]))); });
@@ -269,6 +271,9 @@ private:
             sum += static_cast<uint32_t>(wholeOf(e.args[1]->type.scalar, b.bits[j]) * wholeOf(Scalar::I8, c.bits[j]));
           return uint64_t{sum};
         });
+      case LoopOp::ShortDots: return each([&](int i) { return uint64_t{shortDots(&a.bits[4 * i], &b.bits[4 * i])}; });
+      case LoopOp::AddHalves: return each([&](int i) { return uint64_t{addHalves(word(a, i), word(b, i))}; });
+      case LoopOp::SumHalves: return each([&](int i) { return uint64_t{sumHalves(word(a, i), word(b, i))}; });
       case LoopOp::Select: return each([&](int i) { return a.bits[i] != 0 ? b.bits[i] : c.bits[i]; });
       case LoopOp::Broadcast: return each([&](int) { return a.bits[0]; });
       case LoopOp::Mask: return each([&](int i) { return uint64_t{i < a.index()}; });
@@ -285,6 +290,7 @@ private:
     }
   }
 
+  static uint32_t word(const Lanes& from, int lane) { return static_cast<uint32_t>(from.bits[lane]); }
   static uint64_t signOf(Scalar scalar) { return scalar == Scalar::F64 ? uint64_t{1} << 63 : uint64_t{1} << 31; }
   static float floatOf(Scalar from, uint64_t bits) {
     switch (from) {

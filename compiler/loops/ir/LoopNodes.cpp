@@ -139,6 +139,18 @@ std::string bytesDotted(const LoopExpr& e, LoopType& type) {
   return unless((a.scalar == Scalar::I8 || a.scalar == Scalar::U8) && b.scalar == Scalar::I8, "i8 or u8, and i8 are needed");
 }
 
+/// Four neighbouring bytes, without and with a sign, for each i32.
+std::string dotsInHalves(const LoopExpr& e, LoopType& type) {
+  LoopType a = e.args[0]->type, b = e.args[1]->type;
+  type = {Scalar::I32, a.lanes / 4};
+  bool good = a.scalar == Scalar::U8 && b.scalar == Scalar::I8 && a.lanes == b.lanes && a.lanes % 4 == 0;
+  return unless(good, "u8 and i8 in as many lanes, four for each sum, are needed");
+}
+std::string halves(const LoopExpr& e, LoopType& type) {
+  if (std::string why = alike(e, type); !why.empty()) return why;
+  return unless(type.scalar == Scalar::I32, "i32 is needed");
+}
+
 std::string wordsApart(const LoopExpr& e, LoopType& type, Scalar byte) {
   LoopType words = e.args[0]->type;
   type = {byte, 4 * words.lanes};

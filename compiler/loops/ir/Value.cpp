@@ -109,6 +109,7 @@ Value reduceOf(LoopOp op, const Value& a) {
   return a.lanes() == 1 ? a : operation(fold, {a.expr()});
 }
 
+Value shortDotsOf(const Value& a, const Value& b) { return operation(LoopOp::ShortDots, {a.expr(), b.expr()}); }
 Value dot4Of(const Value& sum, const Value& a, const Value& b) { return operation(LoopOp::Dot4, {sum.expr(), a.expr(), b.expr()}); }
 
 Value dotPairsOf(const Value& sum, const Value& a, const Value& b) { return operation(LoopOp::DotPairs, {sum.expr(), a.expr(), b.expr()}); }

@@ -51,6 +51,7 @@ Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern);
 Value lookupOf(const Value& index, std::span<const float> table);
 /// sum + the dots of four neighbouring bytes; `a` unsigned or signed, `b` signed.
 Value dot4Of(const Value& sum, const Value& a, const Value& b);
+Value shortDotsOf(const Value& a, const Value& b);
 /// `a` and `b`: two bf16 in each i32.
 Value dotPairsOf(const Value& sum, const Value& a, const Value& b);
 Value fmaFlushedOf(const Value& a, const Value& b, const Value& c);

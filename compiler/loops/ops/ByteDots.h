@@ -9,9 +9,13 @@ namespace quern {
 ///
 ///   vnni    bytes without a sign times codes (vpdpbusd): a dot starts from -bias() times the sum of its codes
 ///   plain   q with its sign, which moves to the codes (pmaddubsw), or words; codes are never -128
+///
+/// Without vnni dots of bytes that are much smaller add up in 16 bits first (`shortDots`), which takes two instructions in place of three.
 class ByteDots {
 public:
   ByteDots(LoopBuilder& b, bool vnni, bool small, int lanes) : b_(b), vnni_(vnni), small_(small), lanes_(lanes) {}
+
+  bool vnni() const { return vnni_; }
 
   /// What is multiplied is larger by than q.
   int bias() const { return vnni_ && !small_ ? 128 : 0; }
@@ -26,6 +30,11 @@ public:
     bool isSigned = !vnni_ && !small_;
     Value weight = unary(isSigned ? LoopOp::BytesI8 : small_ ? LoopOp::BytesU7 : LoopOp::BytesU8, quad);
     return dot4Of(sum, weight, unary(isSigned ? LoopOp::BytesS7 : LoopOp::BytesI8, codes));
+  }
+
+  /// Of small bytes: two sums of two products each, in 16 bits.
+  Value shortDots(const Value& quad, const Value& codes) const {
+    return shortDotsOf(unary(LoopOp::BytesU7, quad), unary(LoopOp::BytesI8, codes));
   }
 
 private:

@@ -142,12 +142,12 @@ CodedRows::CodedRows(OpBuild& build, const BufferRef& a, PlaceInA at, int64_t ea
     : build_(build), each_(each), bias_(bias), hasSums_(false), lanes_(0), codes_(a), at_(std::move(at)) {}
 
 /// A word of a block of type q8.
-Value CodedRows::given(const Value& row, const Value& block, int64_t word) const {
+Value CodedRows::given(const Value& row, const Value& block, const Value& word) const {
   return build_.b.load(codes_, at_(row, block * CodedWords::kWords + word), 1);
 }
 
-Value CodedRows::word(const Value& row, const Value& block, int64_t index) const {
-  return at_ ? given(row, block, CodedWords::kCodes + index) : build_.b.load(codes_, {row, block * (kCoded / 4) + index}, 1);
+Value CodedRows::word(const Value& row, const Value& block, const Value& index) const {
+  return at_ ? given(row, block, index + CodedWords::kCodes) : build_.b.load(codes_, {row, block * (kCoded / 4) + index}, 1);
 }
 Value CodedRows::scale(const Value& row, const Value& block) const {
   return at_ ? unary(LoopOp::BitsF32, given(row, block, CodedWords::kScale)) : build_.b.load(scales_, {row, block}, 1);

@@ -78,14 +78,14 @@ public:
   void phase(const BufferRef& a, const PlaceInA& at);
 
   /// Word `index` of the codes of a block.
-  Value word(const Value& row, const Value& block, int64_t index) const;
+  Value word(const Value& row, const Value& block, const Value& index) const;
   Value scale(const Value& row, const Value& block) const;
   /// Of a block's codes, or of one of its parts of `each`: start, or with no bias -sum.
   Value sum(const Value& row, const Value& block, int64_t part = 0) const;
 
 private:
   void block(const std::vector<Value>& x, const Value& row, const Value& index);
-  Value given(const Value& row, const Value& block, int64_t word) const;
+  Value given(const Value& row, const Value& block, const Value& word) const;
 
   OpBuild& build_;
   Value rows_, k_;

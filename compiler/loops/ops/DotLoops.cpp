@@ -57,12 +57,39 @@ Value DotProduct::half(const At& at, int64_t offset, const char* name) const {
   return b_.let(name, floatOfHalf(build_, part(at, Scalar::U16, offset, 2)));
 }
 
-/// start + the dot of the quads with the words of the codes of a row's block from `first` on.
-Value DotProduct::dot(const Quads& quads, const Value& row, const Value& block, int64_t first, const Value& start) const {
-  Value sum = start;
-  for (size_t i = 0; i < quads.size(); ++i)
-    sum = b_.let("dot", dots_.dot(sum, quads[i], broadcast(codes_->word(row, block, first + static_cast<int64_t>(i)), lanes_)));
-  return sum;
+DotProduct::RowSum DotProduct::sums(const Part& part) {
+  std::vector<Value> quads(static_cast<size_t>(part.steps * part.quadsEach)), words = quads;
+  for (int64_t step = 0; step < part.steps; ++step) {
+    Quads own = part.quads(step);
+    for (int64_t i = 0; i < part.quadsEach; ++i) {
+      auto place = static_cast<size_t>(i * part.steps + step);
+      quads[place] = own[static_cast<size_t>(i)], words[place] = part.word(step, i);
+    }
+  }
+  return [this, quads, words, part](const Value&, const Value& row) {
+    Value sum = part.start ? part.start(row) : i32Const(0, lanes_);
+    for (size_t i = 0; i < quads.size(); ++i) sum = b_.let("dot", dots_.dot(sum, quads[i], codes(row, part.block, words[i])));
+    return sum;
+  };
+}
+
+DotProduct::RowSum DotProduct::sumsOfWords(const At& at, const Part& part) {
+  if (dots_.vnni() || !build_.target.isa().shortDots) return sums(part);
+  int64_t rows = at.tile.rows;
+  RegArray sums = b_.reg("dots", {static_cast<int>(rows)}, i32Const(0, lanes_));
+  b_.loop("w", 0, part.steps, 1, [&](const Value& step) {
+    Quads own = part.quads(step);
+    for (int64_t i = 0; i < part.quadsEach; ++i)
+      b_.unroll("r", rows, [&](const Value& r) {
+        Value codes = b_.let("a", this->codes(at.tile.row + r, part.block, part.word(step, i))), before = b_.get(sums, {r});
+        const Value& quad = own[static_cast<size_t>(i)];
+        b_.set(sums, {r}, part.inHalves ? binary(LoopOp::AddHalves, before, dots_.shortDots(quad, codes)) : dots_.dot(before, quad, codes));
+      });
+  });
+  return [this, sums, part](const Value& r, const Value& row) {
+    Value sum = b_.get(sums, {r}), start = part.start ? part.start(row) : i32Const(0, lanes_);
+    return part.inHalves ? binary(LoopOp::SumHalves, start, sum) : sum;
+  };
 }
 
 Value DotProduct::start(const Value& row, const Value& block, int64_t part) const {
@@ -75,40 +102,46 @@ Value DotProduct::scaleOf(const At& at, const Value& row, const Value& scale) co
   return broadcast(codes_->scale(row, at.block * (formatOf(type_).block / 32)), lanes_) * scale;
 }
 
-void DotProduct::eachRow(const At& at, const std::function<Value(const Value& row, const Value& acc)>& sum) {
+void DotProduct::eachRow(const At& at, const std::function<Value(const Value& r, const Value& row, const Value& acc)>& sum) {
   b_.unroll("r", at.tile.rows,
-            [&](const Value& r) { b_.set(at.tile.acc, {r, at.vector}, sum(at.tile.row + r, b_.get(at.tile.acc, {r, at.vector}))); });
+            [&](const Value& r) { b_.set(at.tile.acc, {r, at.vector}, sum(r, at.tile.row + r, b_.get(at.tile.acc, {r, at.vector}))); });
 }
 
-/// Quads 0 to 3 in the low nibbles of four words, 4 to 7 in the high ones.
-DotProduct::Quads DotProduct::nibbles(const At& at, const Value& offset) {
-  Quads low, high;
-  for (int w = 0; w < 4; ++w) {
-    Value word = this->word(at, offset + 4 * w);
-    Value mask = i32Const(0x0f0f0f0f, lanes_);
-    low.push_back(b_.let("quad", binary(LoopOp::And, word, mask)));
-    high.push_back(b_.let("quad", binary(LoopOp::And, binary(LoopOp::Lshr, word, i32Const(4, lanes_)), mask)));
-  }
-  low.insert(low.end(), high.begin(), high.end());
-  return low;
+/// Quads 0 to 3 in the low nibbles of four words, 4 to 7 in the high ones. Eight dots of 15 times 127, twice, are below 2^15.
+DotProduct::Part DotProduct::nibbles(const At& at, const Value& offset, const Value& block) {
+  auto apart = [this, at, offset](const Value& step) {
+    Value word = this->word(at, offset + step * 4), mask = i32Const(0x0f0f0f0f, lanes_);
+    Value low = b_.let("quad", binary(LoopOp::And, word, mask));
+    return Quads{low, b_.let("quad", binary(LoopOp::And, binary(LoopOp::Lshr, word, i32Const(4, lanes_)), mask))};
+  };
+  return {block, 4, 2, apart, [](const Value& step, int64_t quad) { return step + 4 * quad; }, {}, true};
 }
 
 void DotProduct::q8_0(const At& at) {
-  Quads quads;
-  for (int w = 0; w < kCodedWords; ++w) quads.push_back(dots_.quad(word(at, 2 + 4 * w)));
+  Part part{at.block,
+            kCodedWords,
+            1,
+            [&](const Value& step) { return Quads{dots_.quad(word(at, step * 4 + 2))}; },
+            [](const Value& step, int64_t) { return step; },
+            {},
+            false};
+  if (dots_.bias() != 0) part.start = [&](const Value& row) { return start(row, at.block); };
+  RowSum sum = sumsOfWords(at, part);
   Value d = half(at, 0, "d");
-  eachRow(at, [&](const Value& row, const Value& acc) {
-    Value sum = dot(quads, row, at.block, 0, dots_.bias() != 0 ? start(row, at.block) : i32Const(0, lanes_));
-    return build_.exactMulAdd(unary(LoopOp::ToF32, sum), scaleOf(at, row, d), acc);
+  eachRow(at, [&](const Value& r, const Value& row, const Value& acc) {
+    Value dot = sum(r, row);
+    return build_.exactMulAdd(unary(LoopOp::ToF32, dot), scaleOf(at, row, d), acc);
   });
 }
 
 void DotProduct::q4_0(const At& at) {
-  Quads quads = nibbles(at, 2);
+  Part part = nibbles(at, 2, at.block);
+  part.start = [&](const Value& row) { return start(row, at.block); };
+  RowSum sum = sumsOfWords(at, part);
   Value d = half(at, 0, "d");
-  eachRow(at, [&](const Value& row, const Value& acc) {
-    Value sum = dot(quads, row, at.block, 0, start(row, at.block));
-    return build_.exactMulAdd(unary(LoopOp::ToF32, sum), scaleOf(at, row, d), acc);
+  eachRow(at, [&](const Value& r, const Value& row, const Value& acc) {
+    Value dot = sum(r, row);
+    return build_.exactMulAdd(unary(LoopOp::ToF32, dot), scaleOf(at, row, d), acc);
   });
 }
 
@@ -128,10 +161,10 @@ void DotProduct::q4_K(const At& at) {
       Value scale = side == 0 ? bits(own, 0, 6) : joined(bits(own, 0, 4), bits(byte(s - 4), 6, 2));
       Value minimum = side == 0 ? bits(other, 0, 6) : joined(bits(own, 4, 4), bits(other, 6, 2));
       Value step = b_.let("step", unary(LoopOp::ToF32, scale) * d), least = b_.let("least", unary(LoopOp::ToF32, minimum) * dmin);
-      Quads quads = nibbles(at, 16 + s * 16);
       Value block = at.block * 8 + s;
-      eachRow(at, [&](const Value& row, const Value& acc) {
-        Value sum = dot(quads, row, block, 0, i32Const(0, lanes_));
+      RowSum dots = sumsOfWords(at, nibbles(at, 16 + s * 16, block));
+      eachRow(at, [&](const Value& r, const Value& row, const Value& acc) {
+        Value sum = dots(r, row);
         Value scales = b_.let("scales", broadcast(codes_->scale(row, block), lanes_));
         Value codes = broadcast(codes_->sum(row, block), lanes_);
         return build_.exactMulAdd(codes, scales * least,
@@ -143,26 +176,30 @@ void DotProduct::q4_K(const At& at) {
 void DotProduct::q6_K(const At& at) {
   Value d = half(at, 0, "d");
   b_.loop("s", 0, 8, 1, [&](const Value& s) {
-    Quads quads = nibbles(at, 18 + s * 16);
-    for (int h = 0; h < 2; ++h) {
-      Value high = word(at, 18 + 128 + s * 8 + 4 * h);
-      for (int q = 0; q < 4; ++q) {
-        Value moved = q == 0 ? high : binary(LoopOp::Lshr, high, i32Const(2 * q, lanes_));
-        Value upper = binary(LoopOp::Shl, binary(LoopOp::And, moved, i32Const(0x03030303, lanes_)), i32Const(4, lanes_));
-        Value& quad = quads[static_cast<size_t>(4 * h + q)];
-        quad = b_.let("quad", binary(LoopOp::Or, quad, upper));
-      }
+    Part all = nibbles(at, 18 + s * 16, at.block * 8 + s);
+    Quads low, high;
+    for (int64_t step = 0; step < all.steps; ++step) {
+      Quads own = all.quads(step);
+      low.push_back(own[0]), high.push_back(own[1]);
     }
-    Value scales[2];
-    for (int h = 0; h < 2; ++h) scales[h] = b_.let("scale", part(at, Scalar::I8, 2 + s * 2 + h, 1));
-    Value block = at.block * 8 + s;
-    eachRow(at, [&](const Value& row, const Value& acc) {
-      Value sum;
-      for (int h = 0; h < 2; ++h) {
-        Quads own(quads.begin() + 4 * h, quads.begin() + 4 * h + 4);
-        Value each = dot(own, row, block, 4 * h, start(row, block, h)) * scales[h];
-        sum = h == 0 ? each : sum + each;
+    Value block = at.block * 8 + s, scales[2];
+    RowSum dots[2];
+    for (int h = 0; h < 2; ++h) {
+      Quads quads = h == 0 ? low : high;
+      Value upper = word(at, 18 + 128 + s * 8 + 4 * h);
+      for (int q = 0; q < 4; ++q) {
+        Value moved = q == 0 ? upper : binary(LoopOp::Lshr, upper, i32Const(2 * q, lanes_));
+        Value bits = binary(LoopOp::Shl, binary(LoopOp::And, moved, i32Const(0x03030303, lanes_)), i32Const(4, lanes_));
+        Value& quad = quads[static_cast<size_t>(q)];
+        quad = b_.let("quad", binary(LoopOp::Or, quad, bits));
       }
+      auto own = [this, block, h](const Value& row) { return start(row, block, h); };
+      auto quad = [quads](const Value& step) { return Quads{quads[static_cast<size_t>(*step.constant())]}; };
+      dots[h] = sums({block, 4, 1, quad, [h](const Value& step, int64_t) { return step + 4 * h; }, own, false});
+    }
+    for (int h = 0; h < 2; ++h) scales[h] = b_.let("scale", part(at, Scalar::I8, 2 + s * 2 + h, 1));
+    eachRow(at, [&](const Value& r, const Value& row, const Value& acc) {
+      Value first = dots[0](r, row) * scales[0], sum = first + dots[1](r, row) * scales[1];
       return build_.exactMulAdd(unary(LoopOp::ToF32, b_.let("both", sum)), broadcast(codes_->scale(row, block), lanes_) * d, acc);
     });
   });

@@ -26,15 +26,30 @@ public:
 private:
   struct At;  // a vector of columns of a block, and the codes it meets
   using Quads = std::vector<Value>;
+  /// What a row's dot comes to, to be asked row by row.
+  using RowSum = std::function<Value(const Value& r, const Value& row)>;
+  /// Dots of a (sub-)block, step by step: in each a word is read and taken apart into quads.
+  struct Part {
+    Value block;  ///< of 32 codes
+    int64_t steps, quadsEach;
+    std::function<Quads(const Value& step)> quads;
+    std::function<Value(const Value& step, int64_t quad)> word;  ///< of the block's codes, that a quad meets
+    std::function<Value(const Value& row)> start;                ///< null: 0
+    bool inHalves;                                               ///< all of them add up in 16 bits
+  };
+  /// All quads first, then row by row.
+  RowSum sums(const Part& part);
+  /// Word by word where a quad takes more than a register, or a dot more than an instruction; else as sums.
+  RowSum sumsOfWords(const At& at, const Part& part);
 
   Value part(const At& at, Scalar stored, const Value& offset, int64_t bytesEach) const;
   Value word(const At& at, const Value& offset) const;
   Value half(const At& at, int64_t offset, const char* name) const;
-  Value dot(const Quads& quads, const Value& row, const Value& block, int64_t first, const Value& start) const;
+  Value codes(const Value& row, const Value& block, const Value& word) const { return broadcast(codes_->word(row, block, word), lanes_); }
   Value scaleOf(const At& at, const Value& row, const Value& scale) const;
   Value start(const Value& row, const Value& block, int64_t part = 0) const;
-  void eachRow(const At& at, const std::function<Value(const Value& row, const Value& acc)>& sum);
-  Quads nibbles(const At& at, const Value& offset);
+  void eachRow(const At& at, const std::function<Value(const Value& r, const Value& row, const Value& acc)>& sum);
+  Part nibbles(const At& at, const Value& offset, const Value& block);
 
   void q8_0(const At& at);
   void q4_0(const At& at);
