@@ -62,7 +62,7 @@ Result<LoopArgs> loopArgsOf(const LoopProgram& program, const KernelInfo& info, 
   args.dims = arguments.dimsOf(info);
   std::vector<Scalar> elements;  // of what is given: scratch may lie between
   for (const LoopBuffer& buffer : program.buffers)
-    if (buffer.role != BufferRole::SharedScratch && buffer.role != BufferRole::ThreadScratch) elements.push_back(buffer.element);
+    if (!buffer.isScratch()) elements.push_back(buffer.element);
   for (size_t i = 0; i < operands->size(); ++i) {
     const Operand& operand = (*operands)[i];
     args.buffers.push_back(const_cast<void*>(operand.data));  // the program says which are written

@@ -72,24 +72,23 @@ static std::string scratchText(const LoopProgram& program, BufferRole role) {
   return total.empty() ? "0" : total;
 }
 
-static KernelBuffer describe(const LoopBuffer& buffer, const LoopProgram& program, const OpDesc& op, const Schedule& schedule) {
+/// The stride that the caller gives is in it.
+static bool takesStride(const LoopExpr& stride, const LoopProgram& program) {
+  if (stride.kind == LoopExpr::Kind::Var)
+    return std::find(program.strideParams.begin(), program.strideParams.end(), stride.id) != program.strideParams.end();
+  return std::any_of(stride.args.begin(), stride.args.end(), [&](const LoopExprRef& arg) { return takesStride(*arg, program); });
+}
+
+static KernelBuffer describe(const LoopBuffer& buffer, const TensorSpec& spec, const LoopProgram& program, const OpDesc& op,
+                             const Schedule& schedule) {
   KernelBuffer out;
   out.name = buffer.name;
-  out.type = elementTypeNamed(text(buffer.element)).value();
+  out.type = spec.type;
   out.use = buffer.role == BufferRole::Out ? BufferUse::Out : buffer.role == BufferRole::InOut ? BufferUse::InOut : BufferUse::In;
-  for (const LoopExprRef& stride : buffer.strides) {
-    bool runtime = stride->kind == LoopExpr::Kind::Var &&
-                   std::find(program.strideParams.begin(), program.strideParams.end(), stride->id) != program.strideParams.end();
-    out.strides += runtime ? 1 : 0;
-  }
-  std::vector<TensorSpec> specs = inputsOf(op);
-  specs.push_back(outputOf(op));
-  for (const TensorSpec& spec : specs)  // blocks lie in words
-    if (spec.name == buffer.name) out.type = spec.type;
+  for (const LoopExprRef& stride : buffer.strides) out.strides += takesStride(*stride, program) ? 1 : 0;
   if (buffer.role != BufferRole::Packed) return out;
   const auto& matmul = std::get<MatmulOp>(op);
   out.use = BufferUse::Weight;
-  out.type = matmul.w;
   out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(),     matmul.k.value, matmul.n.value, matmul.batch.value, matmul.tb, matmul.w,
               matmul.a != RoundedTo::F32 && !matmul.splitsWeight()};
   return out;
@@ -102,8 +101,10 @@ KernelInfo kernelInfoOf(const LoopProgram& program, const OpDesc& op, const Sche
   info.contract = text(program.contract);
   info.order = orderOf(schedule);
   for (int id : program.dims) info.dims.push_back(program.vars[static_cast<size_t>(id)].name);
+  std::vector<TensorSpec> specs = inputsOf(op);
+  specs.push_back(outputOf(op));
   for (const LoopBuffer& buffer : program.buffers)
-    if (!buffer.isScratch()) info.buffers.push_back(describe(buffer, program, op, schedule));
+    if (!buffer.isScratch()) info.buffers.push_back(describe(buffer, specs[info.buffers.size()], program, op, schedule));
   auto formula = [&](const std::string& given) {
     auto parsed = Formula::parse(given, info.dims);
     QUERN_CHECK_FOR(static_cast<bool>(parsed), given);
