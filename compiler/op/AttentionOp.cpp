@@ -11,7 +11,7 @@ namespace quern {
 
 OpDoc AttentionOp::doc() {
   return {
-      "heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16|bf16] [a=f32|bf16] "
+      "heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16|bf16|q8_0] [a=f32|bf16] "
       "[order=tile32|pairs]",
       "softmax(scale Q K^T) V by heads; Q [q,heads,head_dim], K and V [kv,kv_heads,head_dim]; a: what Q and the softmax are rounded to "
       "before they are multiplied",
@@ -27,7 +27,7 @@ AttentionOp AttentionOp::read(KeyReader& reader) {
   op.kv = takeDim(reader, "kv");
   op.causal = takeCausal(reader);
   op.scale = takeScale(reader);
-  op.kvType = takeFloatType(reader, "kv_type");
+  op.kvType = takeKeptType(reader, "kv_type");
   op.a = static_cast<RoundedTo>(reader.takeChoice("a", {"f32", "bf16"}));
   op.order = takePairOrder(reader, op.a);
   return op;
@@ -62,6 +62,7 @@ Result<void> AttentionOp::validate() const {
     return badCommand(fmt::format("attention: heads={} is not a multiple of kv_heads={}", heads.value, kvHeads.value));
   if (a == RoundedTo::BF16 && kvType != ElementType::BF16)
     return badCommand(fmt::format("attention: a=bf16 with kv_type={}; it goes with kv_type=bf16", text(kvType)));
+  if (auto good = checkKept("attention", fmt::format("head_dim={}", headDim.value), "kv_type", kvType, headDim); !good) return good;
   if (auto good = checkShape("attention: Q", {q, heads, headDim}); !good) return good;
   return checkShape("attention: K", {kv, kvHeads, headDim});
 }

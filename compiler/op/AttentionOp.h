@@ -12,9 +12,12 @@ inline constexpr int64_t kKeyTile = 64, kKeySegment = 2048;
 ///
 /// Shapes   Q, out [q, heads, head_dim]; K, V [kv, kv_heads, head_dim]; q and kv may be dynamic.
 /// Layout   token-major, strides in elements between tokens and between heads; head_dim contiguous. A KV cache stored
-///          [kv_heads, capacity, head_dim] is the same tensor with other strides.
+///          [kv_heads, capacity, head_dim] is the same tensor with other strides. kv_type=q8_0: head_dim and the strides of K and V are
+///          whole blocks of 32; a head's row is its blocks as a file has them (ElementType.h), 34 bytes each.
 /// Numeric  err <= (16 + max|s|) eps max|v|, s the scaled scores. Position j's part in a row depends on j alone, so a
 ///          prompt in one piece, in chunks or token by token gives the same bits. A fully masked row is zeros.
+///          kv_type=f16, bf16, q8_0: K and V are the f32 that their elements stand for, exactly (q8_0: scale times code fits), and nothing
+///          else is rounded; limit and bits are those of the same values in f32.
 ///          a=bf16, with kv_type=bf16: both products are of bf16 in the `order` of MatmulOp.h, where numbers below 2^-126 in size are 0.
 ///            Q        is rounded to bf16, nearest even; each Q . K[j] is a sum over head_dim from +0, times scale in f32
 ///            softmax  in f32, as without; its exponentials P, before they are divided by their sum, to bf16, nearest even
@@ -30,7 +33,7 @@ struct AttentionOp {
   static constexpr OpClass kClass = OpClass::Attention;
 
   Dim heads, kvHeads, headDim, q, kv;
-  ElementType kvType = ElementType::F32;  ///< of K and V: f32, f16 or bf16
+  ElementType kvType = ElementType::F32;  ///< of K and V: f32, f16, bf16 or q8_0
   Causal causal = Causal::No;
   float scale = 0;                      ///< 0: not given, 1 / sqrt(head_dim)
   RoundedTo a = RoundedTo::F32;         ///< Q and the softmax as they are multiplied: f32 or bf16

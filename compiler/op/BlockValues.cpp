@@ -144,6 +144,13 @@ static void q8(const std::byte* block, float* values) {
   for (int i = 0; i < CodedBlock::kElements; ++i) values[i] = coded.scale * static_cast<float>(coded.codes[i]);
 }
 
+void keptBlock(const float* x, std::byte* block) {
+  CodedBlock coded = codedBlock(x);
+  uint16_t d = halfOfFloat(coded.scale < CodedBlock::kBeyondHalf ? coded.scale : std::numeric_limits<float>::quiet_NaN());
+  std::memcpy(block, &d, 2);
+  for (int i = 0; i < CodedBlock::kElements; ++i) block[2 + i] = static_cast<std::byte>(coded.codes[i]);
+}
+
 void rowValues(ElementType type, const std::byte* row, int64_t elements, float* values) {
   const ElementFormat& format = formatOf(type);
   for (int64_t at = 0; at < elements; at += format.block, row += format.blockBytes, values += format.block) {

@@ -27,6 +27,7 @@ WholeBlock wholeBlock(ElementType type, const std::byte* block);
 struct CodedBlock {
   static constexpr int kElements = 32;
   static constexpr float kLeast = 0x1p-120F, kPart = 0x1.020408p-7F;
+  static constexpr float kBeyondHalf = 65520;  ///< the least number that no half is near
   float scale = 0;
   int codes[kElements];
 };
@@ -43,5 +44,13 @@ void storeCoded(const CodedBlock& block, std::byte* to);
 CodedBlock loadCoded(const std::byte* from, bool* consistent = nullptr);
 /// The same of the `elements` of a row together, with a=i8: its scale, and their codes.
 float codedRow(const float* x, int64_t elements, int* codes);
+
+/// The block of q8_0 that kernels make of 32 numbers (cast, rope to=q8_0); d = the scale of codedBlock, rounded to a half.
+///
+///   NaN or Inf among them, or d beyond halves (amax / 127 from 65520 on)   d NaN: all 32 are NaN
+///   else                                                                  the codes of codedBlock: x (127 / amax), d before it is rounded
+///
+/// |error| <= amax (1/254 + 2^-11) + 127 2^-25: half a step, what rounding d moves the largest code by, and d where halves are denormal.
+void keptBlock(const float* x, std::byte* block);
 
 }  // namespace quern

@@ -6,14 +6,14 @@
 namespace quern {
 
 OpDoc CastOp::doc() {
-  return {"x=SHAPE [from=f32|f16|bf16] [to=f32|f16|bf16]", "x in another type, to nearest even; of the same type: a copy", "x"};
+  return {"x=SHAPE [from=f32|f16|bf16] [to=f32|f16|bf16|q8_0]", "x in another type, to nearest even; of the same type: a copy", "x"};
 }
 
 CastOp CastOp::read(KeyReader& reader) {
   CastOp op;
   op.x = takeShape(reader, "x");
   op.from = takeFloatType(reader, "from");
-  op.to = takeFloatType(reader, "to");
+  op.to = takeKeptType(reader, "to");
   return op;
 }
 
@@ -29,6 +29,7 @@ KeyValues CastOp::write() const {
 
 Result<void> CastOp::validate() const {
   if (x.empty()) return badCommand("cast: x=scalar; a shape of one dimension or more is needed");
+  if (auto good = checkKept("cast", fmt::format("x={}", text(x)), "to", to, x.back()); !good) return good;
   return checkShape("cast: x", x);
 }
 
@@ -38,6 +39,10 @@ TensorSpec CastOp::output() const { return {"out", to, shapeDims(x), false}; }
 
 CastOp CastOp::fixed(const DimValues& values) const { return {fixedShape(x, values), from, to}; }
 
-CastOp CastOp::withRuntimeDims() const { return {runtimeShape(x), from, to}; }
+CastOp CastOp::withRuntimeDims() const {
+  CastOp op{runtimeShape(x), from, to};
+  if (isQuantised(to)) op.x.back() = x.back();
+  return op;
+}
 
 }  // namespace quern

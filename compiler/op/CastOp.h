@@ -7,9 +7,10 @@ namespace quern {
 
 /// out = x in the type `to`
 ///
-/// Shapes   any but a scalar; the last axis known only at call time too.
-/// Layout   leading strides on both sides: rows may be part of longer ones.
-/// Numeric  to nearest even, exact where `to` holds it; NaN stays NaN.
+/// Shapes   any but a scalar; the last axis known only at call time too. to=q8_0: it is known, and whole blocks of 32.
+/// Layout   leading strides on both sides: rows may be part of longer ones. to=q8_0: of whole blocks, which lie as in a file.
+/// Numeric  to nearest even, exact where `to` holds it; NaN stays NaN. to=q8_0: keptBlock of BlockValues.h; a NaN or Inf makes NaN of the
+///          32 elements of its block, and of no other.
 struct CastOp {
   static constexpr std::string_view kName = "cast";
   static constexpr OpClass kClass = OpClass::Movement;

@@ -69,4 +69,17 @@ Result<void> checkHanded(std::string_view op, std::string_view key, ElementType 
                                 op, key, quern::text(type), dim, text(width), block));
 }
 
+ElementType takeKeptType(KeyReader& reader, std::string_view key) {
+  constexpr ElementType kTypes[] = {ElementType::F32, ElementType::F16, ElementType::BF16, ElementType::Q8_0};
+  return kTypes[reader.takeChoice(key, {"f32", "f16", "bf16", "q8_0"})];
+}
+
+Result<void> checkKept(std::string_view op, const std::string& given, std::string_view key, ElementType type, Dim last) {
+  int64_t block = formatOf(type).block;
+  if (block == 1 || (!last.any() && last.value % block == 0)) return {};
+  return badCommand(
+      fmt::format("{}: {} with {}={}, whose blocks are {} elements of the last axis: a known multiple of {} is needed there, or {}=bf16",
+                  op, given, key, text(type), block, block, key));
+}
+
 }  // namespace quern

@@ -35,8 +35,12 @@ Result<void> checkAxis(std::string_view op, int axis, const Shape& x);
 /// x=SHAPE from the first array, where the key is missing: fillFromShapes of every op on one tensor.
 void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
 
-/// f32 or f16; f32 where the key is missing.
+/// f32, f16 or bf16; f32 where the key is missing.
 ElementType takeFloatType(KeyReader& reader, std::string_view key);
+/// One of those or q8_0: what rows are kept as that kernels write and read.
+ElementType takeKeptType(KeyReader& reader, std::string_view key);
+/// Where rows of `type` are blocks: whether their last axis, of `given` (x=8x40), is whole ones.
+Result<void> checkKept(std::string_view op, const std::string& given, std::string_view key, ElementType type, Dim last);
 
 /// The order of products of bf16. Without those, order= is an error; `with` says what it goes with.
 PairOrder takePairOrder(KeyReader& reader, RoundedTo a, std::string_view with = "a=bf16");

@@ -6,7 +6,7 @@
 namespace quern {
 
 OpDoc RopeOp::doc() {
-  return {"x=TxHxD [pairs=adjacent|half] [to=f32|f16|bf16]",
+  return {"x=TxHxD [pairs=adjacent|half] [to=f32|f16|bf16|q8_0]",
           "each pair of x's last axis turned by its angle; angles: D/2 cosines, then D/2 sines, for every row", "x, angles [T,D]"};
 }
 
@@ -14,7 +14,7 @@ RopeOp RopeOp::read(KeyReader& reader) {
   RopeOp op;
   op.x = takeShape(reader, "x");
   op.pairs = static_cast<RopePairs>(reader.takeChoice("pairs", {"adjacent", "half"}));
-  op.to = takeFloatType(reader, "to");
+  op.to = takeKeptType(reader, "to");
   return op;
 }
 
@@ -31,6 +31,7 @@ KeyValues RopeOp::write() const {
 Result<void> RopeOp::validate() const {
   if (x.size() != 3) return badCommand(fmt::format("rope: x={} has {} dimensions, TxHxD is needed", text(x), x.size()));
   if (x[1].any() || x[2].any() || x[2].value % 2 != 0) return badCommand(fmt::format("rope: x={}: H and D must be known, D even", text(x)));
+  if (auto good = checkKept("rope", fmt::format("x={}", text(x)), "to", to, x[2]); !good) return good;
   return checkShape("rope: x", x);
 }
 

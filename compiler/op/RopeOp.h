@@ -13,7 +13,7 @@ enum class RopePairs : uint8_t { Adjacent, Half };
 /// Shapes   x, out [T,H,D], D even; angles [T,D]. T may be dynamic.
 /// Layout   x and out with leading strides; angles dense: rows of a table made once, in double, for all positions (frequencies may be
 ///          scaled in any way), from the first row's position on.
-/// Numeric  |error| <= 4 eps |(a, b)|; to=f16: rounded to nearest even after that.
+/// Numeric  |error| <= 4 eps |(a, b)|; to=f16, bf16: rounded to nearest even after that; to=q8_0: keptBlock of BlockValues.h.
 /// Source   Su et al., RoFormer (adjacent); GPT-NeoX and Llama as Hugging Face stores it (half).
 struct RopeOp {
   static constexpr std::string_view kName = "rope";

@@ -5,6 +5,7 @@
 #include "compiler/reference/ScalarReference.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -225,6 +226,25 @@ std::vector<float> floatsOf(ElementType type, const TensorData& tensor) {
   return values;
 }
 
+/// What writing a block of q8_0 adds to the limits of `value`, the 32 numbers from `first` on: the bound of keptBlock.
+static void keepBlock(ReferenceResult& result, size_t first) {
+  constexpr double kAny = std::numeric_limits<double>::quiet_NaN();
+  double most = 0, error = 0;
+  bool finite = true, known = true;
+  for (size_t i = first; i < first + CodedBlock::kElements; ++i) {
+    finite = finite && std::isfinite(result.value[i]);
+    known = known && !std::isnan(result.limit[i]);
+    most = std::max(most, std::fabs(result.value[i]));
+    error = std::max(error, result.limit[i]);
+  }
+  double largest = 127 * double{CodedBlock::kBeyondHalf}, reached = (most + error) * (1 + 0x1p-20);
+  bool none = !finite || (most - error) * (1 - 0x1p-20) > largest;
+  for (size_t i = first; i < first + CodedBlock::kElements; ++i) {
+    if (none) result.value[i] = kAny;
+    result.limit[i] = none ? 0 : !known || reached >= largest ? kAny : result.limit[i] + reached * (1.0 / 254 + 0x1p-11) + 127 * 0x1p-25;
+  }
+}
+
 ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
   ReferenceResult result = unseen(op.output());
   int64_t heads = op.x[1].value, width = op.x[2].value, pairs = width / 2;
@@ -251,6 +271,8 @@ ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind, const Ref
           result.limit[at] = std::numeric_limits<double>::quiet_NaN();
       }
     }
+    for (int64_t d = 0; isQuantised(op.to) && d < width; d += CodedBlock::kElements)
+      keepBlock(result, static_cast<size_t>(row * width + d));
   });
   return result;
 }
@@ -259,6 +281,18 @@ ReferenceResult referenceOf(const CastOp& op, Inputs inputs, DataKind, const Ref
   ReferenceResult result = unseen(op.output());
   std::vector<float> values = floatsOf(op.from, inputs[0]);
   constexpr double kWork = 10;
+  if (isQuantised(op.to)) {
+    constexpr int64_t kBlock = CodedBlock::kElements;
+    forRows(static_cast<int64_t>(values.size()) / kBlock, kWork * kBlock, scope, [&](int64_t block) {
+      std::array<std::byte, 34> kept;
+      float* at = values.data() + block * kBlock;
+      keptBlock(at, kept.data());
+      rowValues(op.to, kept.data(), kBlock, at);
+      std::copy_n(at, kBlock, result.value.begin() + block * kBlock);
+      std::fill_n(result.limit.begin() + block * kBlock, kBlock, 0);
+    });
+    return result;
+  }
   forRows(static_cast<int64_t>(values.size()), kWork, scope, [&](int64_t i) {
     auto at = static_cast<size_t>(i);
     result.value[at] = op.to == ElementType::F16    ? floatOfHalf(halfOfFloat(values[at]))

@@ -145,7 +145,7 @@ ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) 
   if (rounded) scores *= dots == DotsBf16 ? 0.5 : 1.25, values *= dots == DotsBf16 ? 0.5 : 1.25;
   cost.slots = heads * queries * scored / vector * (scores + values + kExp / 2);
   double passes = std::ceil(queries / static_cast<double>(rows));  // over the keys and values of a head
-  double bytes = 2 * keys * width * static_cast<double>(bytesOf(op.kvType, 1));
+  double bytes = 2 * keys * static_cast<double>(bytesOf(op.kvType, op.headDim.value));
   cost.bytes[levelFor(bytes, target)] = heads * passes * bytes;
   if (pack == PackKv && !rounded) {
     cost.slots += heads * passes * 2 * keys * width / vector * 1.5;  // turned once

@@ -33,6 +33,9 @@ const std::vector<Prompt>& prompts() {
       {"heads=3 kv_heads=1 head_dim=7 causal=1 kv_type=bf16 a=bf16 order=tile32", kTokens, kTokens, kSeed + 8},
       {"heads=2 kv_heads=1 head_dim=64 causal=topleft kv_type=bf16 a=bf16 order=tile32", 200, kTokens, kSeed + 9},
       {"heads=2 kv_heads=2 head_dim=21 kv_type=bf16 a=bf16 order=pairs", 130, kTokens, kSeed + 10},
+      {"heads=4 kv_heads=2 head_dim=96 causal=1 kv_type=q8_0", kTokens, kTokens, kSeed + 11},
+      {"heads=2 kv_heads=2 head_dim=32 causal=topleft kv_type=q8_0", 200, kTokens, kSeed + 12},
+      {"heads=1 kv_heads=1 head_dim=128 kv_type=q8_0", 130, kTokens, kSeed + 13},
   };
   return all;
 }
@@ -197,6 +200,22 @@ TEST_CASE("levels with fma give the same bits") {
       CHECK(differing(first->whole[i], level.whole[i]) == "");
     }
   if (first == nullptr || first == &levelRuns().back()) WARN("this machine has fewer than two levels with fma: none to compare");
+}
+
+TEST_CASE("a cache of q8_0 gives the bits of its values in f32") {
+  int64_t compared = 0;
+  for (LevelRuns& level : levelRuns())
+    for (size_t i = 0; i < prompts().size(); ++i) {
+      const Prompt& prompt = prompts()[i];
+      if (prompt.op.kvType != ElementType::Q8_0 || !level.runs(prompt)) continue;
+      Prompt plain = prompt;
+      plain.op.kvType = ElementType::F32;
+      plain.desc = plain.op;
+      INFO(text(prompt.desc) << " on " << level.library.target().level);
+      CHECK(differing(wholeBits(level.library, plain), level.whole[i]) == "");
+      ++compared;
+    }
+  CHECK(compared >= 3);
 }
 
 TEST_CASE("a prompt in chunks or token by token, while the cache grows, has the bits of the whole") {

@@ -1,7 +1,9 @@
 // tests/numeric/AttentionPrompt.cpp — see AttentionPrompt.h.
 #include "tests/numeric/AttentionPrompt.h"
 
+#include "compiler/base/Checked.h"
 #include "compiler/base/Half.h"
+#include "compiler/op/BlockValues.h"
 
 #include <algorithm>
 #include <limits>
@@ -11,6 +13,26 @@ namespace quern {
 /// A signalling NaN: one that is read, or left, or written over shows.
 static constexpr int32_t kUntouched = 0x7fa00001;
 static constexpr uint16_t kUntouchedHalf = 0x7fa1;
+static constexpr auto kUntouchedByte = std::byte{0x7f};  // of a block: its scale is NaN
+
+/// `elements` of a cache, rounded to its type.
+static void put(ElementType type, const float* from, int64_t elements, std::byte* to) {
+  if (type == ElementType::F32) std::memcpy(to, from, static_cast<size_t>(elements) * 4);
+  else if (type == ElementType::BF16) std::transform(from, from + elements, reinterpret_cast<uint16_t*>(to), bfloatOfFloat);
+  else
+    for (int64_t at = 0; at < elements; at += 32) keptBlock(from + at, to + bytesOf(type, at));
+}
+
+/// NaN, or Inf, in their place.
+static void spoil(ElementType type, int64_t elements, std::byte* to, bool infinite) {
+  constexpr uint16_t kInfBfloat = 0x7f80, kInfHalf = 0x7c00;
+  if (type == ElementType::F32)
+    return void(std::fill_n(reinterpret_cast<int32_t*>(to), elements, infinite ? kInfBfloat << 16 : kUntouched));
+  if (type == ElementType::BF16)
+    return void(std::fill_n(reinterpret_cast<uint16_t*>(to), elements, infinite ? kInfBfloat : kUntouchedHalf));
+  std::fill_n(to, bytesOf(type, elements), kUntouchedByte);
+  for (int64_t at = 0; infinite && at < elements; at += 32) std::memcpy(to + bytesOf(type, at), &kInfHalf, 2);
+}
 
 std::string text(const Placement& placement) {
   return fmt::format("{}, {} spare, flush with the {}", placement.headMajor ? "head-major" : "token-major", placement.spare,
@@ -32,9 +54,12 @@ Prompt::Prompt(const std::string& form, int64_t queryCount, int64_t tokenCount, 
   fill(q, queries * op.heads.value * op.headDim.value);
   fill(k, tokens * op.kvHeads.value * op.headDim.value);
   fill(v, tokens * op.kvHeads.value * op.headDim.value);
-  if (op.kvType != ElementType::BF16) return;
-  for (std::vector<float>* each : {&k, &v})
-    for (float& x : *each) x = floatOfBfloat(bfloatOfFloat(x));
+  for (std::vector<float>* each : {&k, &v}) {
+    auto elements = static_cast<int64_t>(each->size());
+    std::vector<std::byte> kept(static_cast<size_t>(bytesOf(op.kvType, elements)));
+    put(op.kvType, each->data(), elements, kept.data());
+    rowValues(op.kvType, kept.data(), elements, each->data());
+  }
 }
 
 std::span<const float> Prompt::rowsOf(const std::vector<float>& all, const Piece& piece) const {
@@ -60,14 +85,13 @@ static void copyRows(const float* dense, const Rows& to, const GuardedArray& arr
 
 static Rows cacheRows(const AttentionOp& op, int64_t capacity, const Placement& placement) {
   int64_t heads = op.kvHeads.value, width = op.headDim.value;
-  if (!placement.headMajor) return tokenMajor(capacity, heads, width, placement.spare);
+  if (!placement.headMajor) return tokenMajor(capacity, heads, width, roundUp(placement.spare, formatOf(op.kvType).block));
   return {capacity, heads, width, width, (capacity + placement.spare) * width};
 }
 
 static GuardedArray emptyCache(const AttentionOp& op, const Rows& rows, Flush flush) {
-  if (op.kvType != ElementType::BF16) return untouched(rows, flush);
-  GuardedArray array(static_cast<size_t>(rows.elements()) * 2, flush);
-  std::fill_n(static_cast<uint16_t*>(array.data()), rows.elements(), kUntouchedHalf);
+  GuardedArray array(static_cast<size_t>(bytesOf(op.kvType, rows.elements())), flush);
+  spoil(op.kvType, rows.elements(), static_cast<std::byte*>(array.data()), false);
   return array;
 }
 
@@ -77,27 +101,24 @@ Cache::Cache(const Prompt& prompt, int64_t capacity, const Placement& placement)
       k_(emptyCache(prompt.op, rows_, placement.flush)),
       v_(emptyCache(prompt.op, rows_, placement.flush)) {}
 
-void Cache::put(const std::vector<float>& dense, const GuardedArray& to, int64_t begin, int64_t end) const {
-  if (!half()) return copyRows(dense.data(), rows_, to, begin, end);
-  for (int64_t t = begin; t < end; ++t)
-    for (int64_t h = 0; h < rows_.heads; ++h)
-      std::transform(dense.data() + (t * rows_.heads + h) * rows_.width, dense.data() + (t * rows_.heads + h + 1) * rows_.width,
-                     static_cast<uint16_t*>(to.data()) + rows_.at(t, h), bfloatOfFloat);
+std::byte* Cache::rowOf(const GuardedArray& array, int64_t token, int64_t head) const {
+  return static_cast<std::byte*>(array.data()) + bytesOf(prompt_.op.kvType, rows_.at(token, head));
 }
 
 void Cache::grow(int64_t end) {
-  put(prompt_.k, k_, filled_, end);
-  put(prompt_.v, v_, filled_, end);
+  for (int64_t t = filled_; t < end; ++t)
+    for (int64_t h = 0; h < rows_.heads; ++h) {
+      int64_t from = (t * rows_.heads + h) * rows_.width;
+      put(prompt_.op.kvType, prompt_.k.data() + from, rows_.width, rowOf(k_, t, h));
+      put(prompt_.op.kvType, prompt_.v.data() + from, rows_.width, rowOf(v_, t, h));
+    }
   filled_ = std::max(filled_, end);
 }
 
 void Cache::poison(int64_t begin, bool infinite) {
-  constexpr uint16_t kInfHalf = 0x7f80;
   for (int64_t t = begin; t < filled_; ++t)
     for (int64_t h = 0; h < rows_.heads; ++h)
-      for (const GuardedArray* array : {&k_, &v_})
-        if (half()) std::fill_n(static_cast<uint16_t*>(array->data()) + rows_.at(t, h), rows_.width, infinite ? kInfHalf : kUntouchedHalf);
-        else std::fill_n(array->i32() + rows_.at(t, h), rows_.width, infinite ? kInfHalf << 16 : kUntouched);
+      for (const GuardedArray* array : {&k_, &v_}) spoil(prompt_.op.kvType, rows_.width, rowOf(*array, t, h), infinite);
 }
 
 std::vector<float> run(const KernelSet& kernel, const Prompt& prompt, const Piece& piece, const Cache& cache, const Placement& placement,

@@ -12,7 +12,7 @@ namespace quern {
 struct Placement {
   Flush flush = Flush::End;
   bool headMajor = false;  ///< K and V are a cache [kv_heads, capacity, head_dim]
-  int64_t spare = 0;       ///< elements behind every head's row of a token; head-major: rows behind the last key of every head
+  int64_t spare = 0;  ///< elements (whole blocks) behind every head's row of a token; head-major: rows behind the last key of every head
 };
 std::string text(const Placement& placement);
 /// The i-th of all.
@@ -31,8 +31,8 @@ struct Rows {
   int64_t at(int64_t token, int64_t head) const { return token * tokenStride + head * headStride; }
 };
 
-/// Plain data for an attention with q=* kv=*: the first `queries` rows of a prompt of `tokens`. What is drawn for keys and values of bf16
-/// is rounded; so must be what is put in its place.
+/// Plain data for an attention with q=* kv=*: the first `queries` rows of a prompt of `tokens`. What is drawn for keys and values is
+/// rounded to their type; so must be what is put in its place.
 struct Prompt {
   Prompt(const std::string& form, int64_t queries, int64_t tokens, uint64_t seed);
 
@@ -49,7 +49,7 @@ struct Prompt {
   DimValues dims(const Piece& piece) const { return {{"q", piece.end - piece.begin}, {"kv", piece.kv}}; }
 };
 
-/// K and V of a prompt, f32 or bf16, which grow; NaN wherever there is no key yet.
+/// K and V of a prompt, f32, bf16 or q8_0, which grow; NaN wherever there is no key yet.
 class Cache {
 public:
   Cache(const Prompt& prompt, int64_t capacity, const Placement& placement);
@@ -62,8 +62,7 @@ public:
   Operand values() const { return {v_.data(), {rows_.tokenStride, rows_.headStride}}; }
 
 private:
-  void put(const std::vector<float>& dense, const GuardedArray& to, int64_t begin, int64_t end) const;
-  bool half() const { return prompt_.op.kvType == ElementType::BF16; }
+  std::byte* rowOf(const GuardedArray& array, int64_t token, int64_t head) const;
 
   const Prompt& prompt_;
   Rows rows_;

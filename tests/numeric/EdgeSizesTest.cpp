@@ -85,6 +85,12 @@ static const char* const kOps[] = {
     "rope x=*x2x64 pairs=half to=bf16",
     "cast x=*x*x* to=bf16",
     "cast x=*x* from=bf16",
+    "attention heads=2 kv_heads=1 head_dim=32 q=* kv=* causal=1 kv_type=q8_0",
+    "attention heads=3 kv_heads=3 head_dim=96 q=* kv=* kv_type=q8_0",
+    "rope x=*x2x64 pairs=half to=q8_0",
+    "rope x=*x3x96 pairs=adjacent to=q8_0",
+    "cast x=*x*x32 to=q8_0",
+    "cast x=*x160 from=f16 to=q8_0",
 };
 
 TEST_CASE("every op at edge sizes, on every level, with sampled schedules") {

@@ -67,6 +67,9 @@ const char* const kOps[] = {
     "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 kv_type=bf16",
     "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=pairs",
     "attention heads=2 head_dim=37 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=tile32",
+    "attention heads=4 kv_heads=2 head_dim=32 q=* kv=* causal=1 kv_type=q8_0",
+    "rope x=*x2x96 pairs=half to=q8_0",
+    "cast x=3x*x64 to=q8_0",
 };
 
 /// NaNs are equal to each other; everything else bit by bit.

@@ -33,6 +33,9 @@ static const char* const kOps[] = {
     "transpose x=3x4x5 perm=2,0,1",
     "attention heads=8 kv_heads=2 head_dim=64 q=* kv=* causal=topleft scale=0.5",
     "attention heads=8 kv_heads=2 head_dim=64 q=* kv=* kv_type=bf16 a=bf16 order=tile32",
+    "attention heads=8 kv_heads=2 head_dim=64 q=* kv=* causal=1 kv_type=q8_0",
+    "rope x=*x2x64 pairs=half to=q8_0",
+    "cast x=*x128 from=f16 to=q8_0",
 };
 
 TEST_CASE("op text goes both ways") {

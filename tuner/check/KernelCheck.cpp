@@ -60,6 +60,8 @@ CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush fl
         for (int64_t i = begin; i < end; ++i) array.i32()[i] = static_cast<int32_t>(random() % idLimit);
       else if (spec.type == ElementType::F32)
         for (int64_t i = begin; i < end; ++i) array.f32()[i] = drawn(data, random);
+      else if (spec.type == ElementType::Q8_0 && !spec.weight)
+        drawKept(end - begin, static_cast<std::byte*>(array.data()) + bytesOf(spec.type, begin), data, random);
       else drawBlocks(spec.type, end - begin, static_cast<std::byte*>(array.data()) + bytesOf(spec.type, begin), data, random);
     });
     inputs.tensors.push_back({array.data(), spec.extents()});
@@ -87,13 +89,17 @@ int64_t rowsOf(const std::vector<int64_t>& shape) {
 /// should be, or written where it should not, shows.
 constexpr int32_t kUntouched = 0x7fa00001;
 constexpr int16_t kUntouchedHalf = 0x7d01, kUntouchedBfloat = 0x7fa1;
+constexpr auto kUntouchedByte = std::byte{0x7f};  // of a block: its scale is NaN
 GuardedArray untouched(ElementType type, const std::vector<int64_t>& shape, int64_t extra, const CheckRun& run) {
   int64_t rows = rowsOf(shape), width = shape.empty() ? 1 : shape.back();
   int64_t elements = rows == 0 ? 0 : rows * (width + extra) - extra;
-  GuardedArray out(static_cast<size_t>(bytesOf(type, elements)), run.flush, static_cast<size_t>(bytesOf(type, run.offset)));
+  bool blocks = isQuantised(type);
+  GuardedArray out(static_cast<size_t>(bytesOf(type, elements)), run.flush,
+                   static_cast<size_t>(blocks ? run.offset : bytesOf(type, run.offset)));
   if (type == ElementType::F16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedHalf);
   else if (type == ElementType::BF16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedBfloat);
-  else std::fill_n(out.i32(), out.bytes() / 4, kUntouched);
+  else if (blocks) std::fill_n(static_cast<std::byte*>(out.data()), bytesOf(type, elements), kUntouchedByte);
+  else std::fill_n(out.i32(), elements, kUntouched);
   return out;
 }
 
@@ -153,7 +159,7 @@ public:
 
 private:
   void bind(size_t index, const KernelBuffer& buffer, const CheckInputs& inputs) {
-    int64_t extra = buffer.strides > 0 ? run_.extraStride : 0;
+    int64_t extra = buffer.strides > 0 ? roundUp(run_.extraStride, formatOf(buffer.type).block) : 0;
     if (buffer.use == BufferUse::Out || buffer.use == BufferUse::InOut) {
       extra_ = extra;
       result_ = buffer.use == BufferUse::Out ? untouched(type_, shape_, extra, run_) : padded(type_, inputs.tensors[index], extra, run_);

@@ -117,4 +117,13 @@ void drawBlocks(ElementType type, int64_t elements, std::byte* to, InputData dat
     }
 }
 
+void drawKept(int64_t elements, std::byte* to, InputData data, std::mt19937_64& random) {
+  if (data == InputData::Integer) return drawBlocks(ElementType::Q8_0, elements, to, data, random);
+  std::array<float, CodedBlock::kElements> x;
+  for (int64_t at = 0; at < elements; at += CodedBlock::kElements) {
+    for (float& each : x) each = drawn(data, random);
+    keptBlock(x.data(), to + bytesOf(ElementType::Q8_0, at));
+  }
+}
+
 }  // namespace quern

@@ -27,5 +27,7 @@ float drawn(InputData data, std::mt19937_64& random);
 
 /// Whole blocks of any type but i32 whose values are of the kind: zero-mean, not above one; whole numbers; any bits in some scales.
 void drawBlocks(ElementType type, int64_t elements, std::byte* to, InputData data, std::mt19937_64& random);
+/// The same of rows that kernels keep as q8_0 (keptBlock of BlockValues.h), not of a weight: numbers as drawn() gives them, rounded.
+void drawKept(int64_t elements, std::byte* to, InputData data, std::mt19937_64& random);
 
 }  // namespace quern

@@ -1,6 +1,8 @@
 // compiler/loops/build/Halves.cpp — see Halves.h; base/Half.h states the same, one number at a time.
 #include "compiler/loops/build/Halves.h"
 
+#include "compiler/base/Check.h"
+
 namespace quern {
 
 namespace {
@@ -57,7 +59,27 @@ Value bfloatOfFloat(OpBuild& build, const Value& value) {
   return selectOf(isLess(both(LoopOp::And, bits, 0x7fffffff), kHalfInf + 1), rounded, nan);
 }
 
+static constexpr int64_t kBlock = 32, kScaleBytes = 2;  // q8_0 (op/ElementType.h)
+
+std::vector<Value> storedPlace(const BufferRef& buffer, std::span<const Value> index) {
+  std::vector<Value> place(index.begin(), index.end());
+  if (!buffer.blocks) return place;
+  place.back() = index.back() / kBlock;
+  place.push_back(index.back() % kBlock + kScaleBytes);
+  return place;
+}
+
+/// Scale times code is exact: 11 bits by 8.
+static Value floatsOfBlock(OpBuild& build, const BufferRef& buffer, std::span<const Value> index, int lanes) {
+  std::vector<Value> place = storedPlace(buffer, index);
+  Value codes = build.b.loadAs(Scalar::I8, buffer, place, lanes);
+  place.back() = 0;
+  Value scale = floatOfHalf(build, broadcast(build.b.loadAs(Scalar::U16, buffer, place, 1), lanes));
+  return unary(LoopOp::ToF32, codes) * scale;
+}
+
 Value loadFloats(OpBuild& build, const BufferRef& buffer, std::span<const Value> index, int lanes, const Value* mask) {
+  if (buffer.blocks) return QUERN_CHECK(mask == nullptr), floatsOfBlock(build, buffer, index, lanes);
   Value raw = build.b.load(buffer, index, lanes, mask);
   if (buffer.element == Scalar::BF16) return floatOfBfloat(raw);
   return buffer.element == Scalar::F16 ? floatOfHalf(build, raw) : raw;

@@ -1,4 +1,4 @@
-// compiler/loops/build/Halves.h — half precision and bfloat16 to f32 and back, by instructions where the level has them.
+// compiler/loops/build/Halves.h — half precision, bfloat16 and blocks of q8_0 to f32 and back, by instructions where the level has them.
 #pragma once
 
 #include "compiler/loops/build/OpBuild.h"
@@ -12,7 +12,10 @@ Value floatOfBfloat(const Value& bits);
 Value halfOfFloat(OpBuild& build, const Value& value);
 Value bfloatOfFloat(OpBuild& build, const Value& value);
 
-/// From and to a buffer of f32, f16 or bf16. One lane takes no mask.
+/// Where the element at `index` begins in the buffer's own dimensions: at `index`, or in a block.
+std::vector<Value> storedPlace(const BufferRef& buffer, std::span<const Value> index);
+
+/// From and to a buffer of f32, f16 or bf16; from one of blocks too, lanes within one block. One lane takes no mask, blocks take none.
 Value loadFloats(OpBuild& build, const BufferRef& buffer, std::span<const Value> index, int lanes, const Value* mask = nullptr);
 inline Value loadFloats(OpBuild& build, const BufferRef& buffer, Index index, int lanes, const Value* mask = nullptr) {
   return loadFloats(build, buffer, std::span(index.begin(), index.size()), lanes, mask);

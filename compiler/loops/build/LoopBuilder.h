@@ -24,6 +24,8 @@ struct RegArray {
 struct BufferRef {
   int id = -1;
   Scalar element = Scalar::F32;
+  /// Elements in blocks of q8_0, as bytes: the buffer's last two dimensions are the block and the byte in it (Halves.h reads them).
+  bool blocks = false;
 };
 
 /// Builds one LoopProgram. Names asked for are made unique.

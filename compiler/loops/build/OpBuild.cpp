@@ -42,8 +42,22 @@ BufferRef OpBuild::dense(const TensorSpec& spec, BufferRole role) {
 BufferRef OpBuild::strided(const TensorSpec& spec, BufferRole role) {
   std::vector<Value> strides;
   for (size_t i = 0; i + 1 < spec.dims.size(); ++i) strides.push_back(b.strideParam(fmt::format("{}_s{}", spec.name, i)));
+  if (spec.type == ElementType::Q8_0) return blocks(spec, role, std::move(strides));
   if (!spec.dims.empty()) strides.push_back(1);
   return b.buffer(spec.name, storedOf(spec.type), role, dimsOf(spec), std::move(strides));
+}
+
+BufferRef OpBuild::blocks(const TensorSpec& spec, BufferRole role, std::vector<Value> strides) {
+  const ElementFormat& format = formatOf(spec.type);
+  std::vector<Value> shape = dimsOf(spec);
+  for (Value& stride : strides) stride = stride / format.block * format.blockBytes;
+  shape.back() = shape.back() / format.block;
+  shape.push_back(format.blockBytes);
+  strides.push_back(format.blockBytes);
+  strides.push_back(1);
+  BufferRef buffer = b.buffer(spec.name, Scalar::U8, role, std::move(shape), std::move(strides));
+  buffer.blocks = true;
+  return buffer;
 }
 
 Value OpBuild::exactMulAdd(const Value& x, const Value& y, const Value& z) {

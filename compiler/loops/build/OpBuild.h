@@ -24,7 +24,7 @@ public:
   std::vector<Value> dimsOf(const TensorSpec& spec) const;
   /// Dense row-major, no run-time strides; q8 in words, sixteen a block.
   BufferRef dense(const TensorSpec& spec, BufferRole role);
-  /// Leading strides are QuernArgs.strides; the innermost is 1.
+  /// Leading strides are QuernArgs.strides; the innermost is 1. Of q8_0 (BufferRef::blocks) too, whose strides are whole blocks.
   BufferRef strided(const TensorSpec& spec, BufferRole role);
 
   bool fma() const { return target.isa().fma; }
@@ -53,6 +53,8 @@ public:
   Value scalarExpr(const ScalarExpr& expr, int lanes, const std::function<Value(const std::string&)>& operand);
 
 private:
+  BufferRef blocks(const TensorSpec& spec, BufferRole role, std::vector<Value> strides);
+
   std::map<std::string, Value> dims_;
 };
 

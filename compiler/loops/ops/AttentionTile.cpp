@@ -88,11 +88,11 @@ void AttentionTile::takeValues(const Value& count) {
 
 void AttentionTile::askFor(const BufferRef& from, const Value& tile0, const AttentionRows& rows) {
   if (s_.pack == AttentionSchedule::PackNone) return;
-  const int64_t line = pairs_ ? 32 : 16;
+  const int64_t line = pairs_ || from.blocks ? 32 : 16;
   int64_t each = (kKeyTile + s_.rows - 1) / s_.rows;
   for (int64_t i = 0; i < rows.count * each; ++i)
     for (int64_t d = 0; d < op_.headDim.value; d += line)
-      build_.b.prefetch(from, std::array<Value, 3>{tile0 + rows.place * each + i, at_.kvHead, d});
+      build_.b.prefetch(from, storedPlace(from, std::array<Value, 3>{tile0 + rows.place * each + i, at_.kvHead, d}));
 }
 
 std::vector<Value> AttentionTile::countsOf(const AttentionRows& rows) {
@@ -193,11 +193,12 @@ void AttentionTile::scoreGroup(const AttentionRows& rows, const Value& j, const 
 void AttentionTile::dots(const AttentionRows& rows, const Value& j, const Value& c, int64_t keyCount, const Value* last) {
   LoopBuilder& b = build_.b;
   int64_t parts = kDotPartials / lanes_, width = op_.headDim.value;
+  int64_t together = keys.blocks ? formatOf(op_.kvType).block : width;  // what shares a scale follows each other: partials do not care
   std::vector<Value> index;
   for (int64_t i = 0; i < keyCount; ++i) index.push_back(b.let("key", last == nullptr ? j + c + i : minOf(j + c + i, *last)));
   RegArray acc = b.reg("dot", {rows.count, static_cast<int>(keyCount), static_cast<int>(parts)}, f32Const(0, lanes_));
-  for (int64_t part = 0; part < parts; ++part)
-    for (int64_t d = part * lanes_; d < width; d += kDotPartials) {
+  auto some = [&](int64_t part, int64_t from, int64_t to) {
+    for (int64_t d = from + part * lanes_; d < to; d += kDotPartials) {
       Value mask = maskOf(width - d, lanes_);
       const Value* tail = width - d < lanes_ ? &mask : nullptr;
       std::vector<Value> q;
@@ -210,6 +211,9 @@ void AttentionTile::dots(const AttentionRows& rows, const Value& j, const Value&
           b.set(acc, {u, i, part}, build_.mulAdd(q[static_cast<size_t>(u)], k, b.get(acc, {u, i, part})));
       }
     }
+  };
+  for (int64_t from = 0; from < width; from += together)
+    for (int64_t part = 0; part < parts; ++part) some(part, from, std::min(width, from + together));
   for (int u = 0; u < rows.count; ++u)
     for (int64_t i = 0; i < keyCount; ++i)
       for (int64_t part = 0; part < parts; ++part)
@@ -305,8 +309,12 @@ void AttentionTile::addValues(const AttentionRows& rows, const std::vector<Value
     return b.load(copy_, {j * width + at}, lanes_, tail);
   };
   auto key = [&](const Value& j, const std::function<void(int, const std::function<void()>&)>& guarded) {
+    bool once = rows.count == 1 && s_.pack == AttentionSchedule::PackNone && values.blocks;  // made where it is added: all at a time spill
     std::vector<Value> v;
-    for (int64_t c = 0; c < columns.vectors; ++c) v.push_back(b.let("v", valueAt(j, (columns.first + c) * lanes_, maskAt(c))));
+    for (int64_t c = 0; c < columns.vectors; ++c) {
+      Value each = valueAt(j, (columns.first + c) * lanes_, maskAt(c));
+      v.push_back(once ? each : b.let("v", each));
+    }
     for (int u = 0; u < rows.count; ++u)
       guarded(u, [&] {
         Value p = b.let("weight", broadcast(b.load(scores_, {at_.slot, rows.place + u, j}), lanes_));

@@ -1,7 +1,10 @@
 // compiler/loops/ops/RopeLoops.cpp — rope and cast: rows that are read, turned or rounded, and written elsewhere.
 #include "compiler/loops/build/Halves.h"
+#include "compiler/loops/ops/KeptRows.h"
 #include "compiler/loops/ops/OpLoops.h"
 #include "compiler/loops/build/RowLoops.h"
+
+#include <array>
 
 namespace quern {
 
@@ -15,6 +18,7 @@ public:
     x_ = build.strided(inputs[0], BufferRole::In);
     angles_ = build.dense(inputs[1], BufferRole::In);
     out_ = build.strided(op.output(), BufferRole::Out);
+    if (out_.blocks) turned_ = build.b.denseBuffer("turned", Scalar::F32, BufferRole::ThreadScratch, {op.x[2].value});
   }
 
   void run() {
@@ -29,6 +33,9 @@ public:
           else if (lanes == 1) one(row, head, i, {cosine, sine});
           else adjacent(row, head, i, {cosine, sine});
         });
+        if (out_.blocks)
+          storeRow(build_, out_, std::array{row, head}, op_.x[2].value, static_cast<int>(s_.lanes),
+                   [&](const Value& at, int lanes, const Value*) { return b_.load(turned_, {at}, lanes); });
       });
     });
   }
@@ -42,18 +49,24 @@ private:
   }
   Value second(const Value& a, const Value& b, const Angle& angle) { return build_.mulAdd(b, angle.cosine, a * angle.sine); }
 
+  /// Into the row, or, where that is blocks, to where it is complete first.
+  void put(const Value& row, const Value& head, const Value& at, const Value& value, const Value* mask) {
+    if (out_.blocks) b_.store(turned_, {at}, value, mask);
+    else storeFloats(build_, out_, {row, head, at}, value, mask);
+  }
+
   void half(const Value& row, const Value& head, const Value& i, const Angle& angle, const Value* mask) {
     int64_t pairs = op_.x[2].value / 2;
     int lanes = angle.cosine.lanes();
     Value a = b_.let("a", b_.load(x_, {row, head, i}, lanes, mask)), b = b_.let("b", b_.load(x_, {row, head, i + pairs}, lanes, mask));
-    storeFloats(build_, out_, {row, head, i}, first(a, b, angle), mask);
-    storeFloats(build_, out_, {row, head, i + pairs}, second(a, b, angle), mask);
+    put(row, head, i, first(a, b, angle), mask);
+    put(row, head, i + pairs, second(a, b, angle), mask);
   }
 
   void one(const Value& row, const Value& head, const Value& i, const Angle& angle) {
     Value a = b_.let("a", b_.load(x_, {row, head, i * 2})), b = b_.let("b", b_.load(x_, {row, head, i * 2 + 1}));
-    storeFloats(build_, out_, {row, head, i * 2}, first(a, b, angle), nullptr);
-    storeFloats(build_, out_, {row, head, i * 2 + 1}, second(a, b, angle), nullptr);
+    put(row, head, i * 2, first(a, b, angle), nullptr);
+    put(row, head, i * 2 + 1, second(a, b, angle), nullptr);
   }
 
   /// Two vectors of neighbours are parted, turned, and joined again. The masks of a tail count elements, not pairs.
@@ -74,15 +87,15 @@ private:
     }
     Value a = b_.let("a", shuffleOf(v0, v1, evens)), b = b_.let("b", shuffleOf(v0, v1, odds));
     Value turnedA = b_.let("a", first(a, b, angle)), turnedB = b_.let("b", second(a, b, angle));
-    storeFloats(build_, out_, {row, head, at}, shuffleOf(turnedA, turnedB, lower), partial ? &low : nullptr);
-    storeFloats(build_, out_, {row, head, at + lanes}, shuffleOf(turnedA, turnedB, upper), partial ? &high : nullptr);
+    put(row, head, at, shuffleOf(turnedA, turnedB, lower), partial ? &low : nullptr);
+    put(row, head, at + lanes, shuffleOf(turnedA, turnedB, upper), partial ? &high : nullptr);
   }
 
   OpBuild& build_;
   LoopBuilder& b_;
   const RopeOp& op_;
   const MoveSchedule& s_;
-  BufferRef x_, angles_, out_;
+  BufferRef x_, angles_, out_, turned_;
 };
 
 }  // namespace
@@ -98,17 +111,17 @@ void buildLoops(OpBuild& build, const CastOp& op, const MoveSchedule& s) {
   Value rows = 1;
   for (size_t i = 0; i < last; ++i) rows = rows * extents[i];
   forRows(build, rows, s.rows, [&](const Value& row) {
-    std::vector<Value> place(extents.size());
+    std::vector<Value> place(last);
     Value rest = row;
     for (size_t i = last; i > 0; --i) {
       place[i - 1] = i == 1 ? rest : b.let("i", rest % extents[i - 1]);
       if (i > 1) rest = b.let("rest", rest / extents[i - 1]);
     }
-    build.forVectors("j", 0, extents[last], static_cast<int>(s.lanes), 1, build.masks(),
-                     [&](const Value& at, int lanes, const Value* mask) {
-                       place[last] = at;
-                       storeFloats(build, to, place, loadFloats(build, from, place, lanes, mask), mask);
-                     });
+    storeRow(build, to, place, extents[last], static_cast<int>(s.lanes), [&](const Value& at, int lanes, const Value* mask) {
+      std::vector<Value> element = place;
+      element.push_back(at);
+      return loadFloats(build, from, element, lanes, mask);
+    });
   });
 }
 
