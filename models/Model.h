@@ -12,7 +12,7 @@ struct ModelOptions {
   int64_t context = 0;  ///< positions of the KV cache; 0: the model's own
   int64_t chunk = 512;  ///< rows at most in one pass; longer prompts go through in pieces
   int threads = 1;
-  ElementType kvType = ElementType::F32;  ///< or F16
+  ElementType kvType = ElementType::F32;  ///< or F16, BF16, Q8_0 (heads of a multiple of 32)
   std::function<void(double done, double total)> progress;
   std::function<void(const std::string& line)> note;
   /// Told every op once, before the provider is asked for the first: it may make their kernels side by side.

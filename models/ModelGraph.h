@@ -56,7 +56,7 @@ enum class Compute : uint8_t { Exact, Fast };
 
 /// What a model's numbers are on their way.
 struct Arithmetic {
-  ElementType kvType = ElementType::F32;  ///< of the KV cache: or F16, BF16
+  ElementType kvType = ElementType::F32;  ///< of the KV cache: or F16, BF16, Q8_0
   Compute compute = Compute::Exact;
   PairOrder order = PairOrder::Tile32;  ///< of fast products with bf16
 };

@@ -63,7 +63,7 @@ TEST_CASE("no token after the first allocates, on one thread and on two", "[allo
   CHECK(countsMallocs());  // the counter counts
   for (TensorType type : {TensorType::F32, TensorType::F16, TensorType::Q8_0, TensorType::Q4_K, TensorType::Q5_1})
     for (int threads : {1, 2})
-      for (ElementType kvType : {ElementType::F32, ElementType::F16}) {
+      for (ElementType kvType : {ElementType::F32, ElementType::F16, ElementType::Q8_0}) {
         INFO(nameOf(type) << ", " << threads << " threads, " << text(kvType) << " cache");
         Folder folder;
         ModelOptions options;

@@ -77,12 +77,12 @@ void checkPieces(Model& model, const std::vector<int32_t>& ids, const std::vecto
 
 }  // namespace
 
-TEST_CASE("chunks, prompt lengths and 1, 2, 3 threads change no bit, for f32, q8_0 and q4_K and both caches", "[prefill]") {
+TEST_CASE("chunks, prompt lengths and 1, 2, 3 threads change no bit, for f32, q8_0 and q4_K and every cache", "[prefill]") {
   std::vector<int32_t> ids = randomIds(kLongest, 300, 2);
   for (TensorType type : {TensorType::F32, TensorType::Q8_0, TensorType::Q4_K}) {
     Folder folder;
     std::string path = writeGguf(wideModel(type), folder.path);
-    for (ElementType kvType : {ElementType::F32, ElementType::F16}) {
+    for (ElementType kvType : {ElementType::F32, ElementType::F16, ElementType::Q8_0}) {
       std::vector<float> whole = allLogits(*opened(path, 512, 1, kvType), ids);
       checkMeaningful(whole);
       for (int64_t chunk : kChunks)
@@ -109,23 +109,51 @@ TEST_CASE("chunks and threads change no bit on any level", "[prefill]") {
     }
 }
 
-TEST_CASE("a cache of f16 is near one of f32, and not the same", "[prefill]") {
+TEST_CASE("a cache of f16 or q8_0 is near one of f32, and not the same", "[prefill]") {
   // A key or value is off by at most 2^-11 of itself, independently, so a score by about 2^-11 |q||k| / sqrt(d) / sqrt(3), and
   // what attention adds by as much of |v|: through 2 layers a logit moves by some 2^-11 of the logits' size. Four times that is allowed.
-  constexpr double kLimit = 4.0 / 2048;
+  // With q8_0 it is 1/254 of the largest of 32, half of which is their root mean square.
+  constexpr std::pair<ElementType, double> kLimits[] = {{ElementType::F16, 4.0 / 2048}, {ElementType::Q8_0, 4.0 / 127}};
   std::vector<int32_t> ids = randomIds(kLongest, 300, 4);
   Folder folder;
   std::string path = writeGguf(wideModel(TensorType::F32), folder.path);
-  std::vector<float> exact = allLogits(*opened(path, 512, 1, ElementType::F32), ids),
-                     half = allLogits(*opened(path, 512, 1, ElementType::F16), ids);
-  double difference = 0, size = 0;
-  for (size_t i = 0; i < exact.size(); ++i) {
-    difference += (double{half[i]} - exact[i]) * (double{half[i]} - exact[i]);
-    size += double{exact[i]} * exact[i];
+  std::vector<float> exact = allLogits(*opened(path, 512, 1, ElementType::F32), ids);
+  for (auto [kvType, limit] : kLimits) {
+    std::vector<float> rounded = allLogits(*opened(path, 512, 1, kvType), ids);
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < exact.size(); ++i) {
+      difference += (double{rounded[i]} - exact[i]) * (double{rounded[i]} - exact[i]);
+      size += double{exact[i]} * exact[i];
+    }
+    INFO(text(kvType) << " is off by " << std::sqrt(difference / size) << " of the logits' root mean square");
+    CHECK(std::sqrt(difference / size) < limit);
+    CHECK(std::sqrt(difference / size) > 1e-6);
   }
-  INFO("off by " << std::sqrt(difference / size) << " of the logits' root mean square");
-  CHECK(std::sqrt(difference / size) < kLimit);
-  CHECK(std::sqrt(difference / size) > 1e-6);
+}
+
+TEST_CASE("a cache takes the bytes of its type", "[prefill]") {
+  Folder folder;
+  std::string path = writeGguf(wideModel(TensorType::F32), folder.path);
+  constexpr double kElements = 2 * 2 * 2 * 64;  // keys and values of 2 layers, 2 heads of 64
+  constexpr std::pair<ElementType, double> kBytes[] = {
+      {ElementType::F32, 4}, {ElementType::F16, 2}, {ElementType::BF16, 2}, {ElementType::Q8_0, 34.0 / 32}};
+  for (auto [kvType, bytes] : kBytes) {
+    INFO(text(kvType));
+    CHECK(opened(path, 64, 1, kvType)->cacheBytesPerPosition() == kElements * bytes);  // 160 positions are whole lines
+  }
+}
+
+TEST_CASE("heads that are no whole blocks keep no q8_0", "[prefill]") {
+  Folder folder;
+  std::string path = writeGguf(randomLlama(smallConfig(), 1), folder.path);  // heads of 16
+  ModelOptions options;
+  options.kvType = ElementType::Q8_0;
+  KernelLibrary library(hostTarget(), {});
+  auto model = Model::load(need(openModelFiles(path)), [&library](const OpDesc& desc) { return library.kernels(desc); }, options);
+  REQUIRE_FALSE(model);
+  CHECK(model.error().message ==
+        path + ": rope: x=*x2x16 with to=q8_0, whose blocks are 32 elements of the last axis: a known multiple of 32 " +
+            "is needed there, or to=bf16");
 }
 
 TEST_CASE("a prompt longer than the default chunk", "[prefill]") {

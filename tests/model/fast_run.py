@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""tests/model/fast_run.py QUERN MAKER SHARED — what --compute fast costs in accuracy, and that its bits are those of every level with fma:
-perplexities within 0.5 % of exact, and not the same; logits of a CPU with AVX2 byte for byte those of this one."""
+"""tests/model/fast_run.py QUERN MAKER SHARED — what --compute fast and --kv q8 cost in accuracy, and that their bits are those of every level
+with fma: perplexities within 0.5 % of exact, and not the same; logits of a CPU with AVX2 byte for byte those of this one."""
 import json
 import math
 import os
@@ -19,17 +19,17 @@ def run(*words):
     return check.run(*words, env=caching("cache")).stdout
 
 
-def perplexity(model, texts, compute):
+def perplexity(model, texts, *flags):
     """Of all the texts together: the exponent of the mean over their tokens."""
     surprise = tokens = 0
     for text in texts:
-        said = json.loads(run(quern, "perplexity", "-m", model, "-f", text, "--compute", compute, "--json", "-", "--quiet"))
+        said = json.loads(run(quern, "perplexity", "-m", model, "-f", text, *flags, "--json", "-", "--quiet"))
         surprise, tokens = surprise + said["nll_sum"], tokens + said["tokens"] - 1
     return math.exp(surprise / tokens)
 
 
 def near(model, texts):
-    exact, fast = (perplexity(model, texts, compute) for compute in ("exact", "fast"))
+    exact, fast = (perplexity(model, texts, "--compute", compute) for compute in ("exact", "fast"))
     print(f"{model}: perplexity exact {exact:.5f}, fast {fast:.5f}: {100 * (fast / exact - 1):+.3f} %")
     check(exact > 1.5, f"{model}: perplexity {exact}: the texts surprise nobody")
     check(fast != exact, f"{model}: fast and exact are the same")
@@ -57,24 +57,38 @@ def of_random_weights():
         near(model, ["letters.txt"])
 
 
+def of_a_cache_of_q8():
+    for kind in ("f32", "q4_K_M", "bf16"):
+        model = f"tiny-{kind}.gguf"
+        run(maker, "tiny", "--type", kind, "-o", model)
+        for compute in ("exact", "fast"):
+            plain, kept = (perplexity(model, ["letters.txt"], "--compute", compute, "--kv", kv) for kv in ("f32", "q8"))
+            print(f"{model}, {compute}: perplexity --kv f32 {plain:.5f}, --kv q8 {kept:.5f}: {100 * (kept / plain - 1):+.3f} %")
+            check(kept != plain, f"{model}, {compute}: --kv q8 and f32 are the same")
+            check(abs(kept / plain - 1) < 0.005, f"{model}, {compute}: perplexity {kept} with --kv q8, {plain} with f32")
+
+
 def bits_of_levels():
     ids = ",".join(str(id) for id in range(3, 60, 2))
     if not {"avx2", "fma"} <= set(run(quern, "cpu").split()):
         return print("skipped: this CPU has no AVX2")
     for kind in ("q8_0", "q4_K_M", "bf16"):
-        def logits(cpu, compute):
+        def logits(cpu, compute, kv="f32"):
             name = f"{kind}-{cpu}-{compute}.npy"
-            run(quern, "logits", "-m", f"tiny-{kind}.gguf", "--ids", ids, "-o", name, "--cpu", cpu, "--compute", compute, *(["--order", "tile32"] if compute == "fast" else []), "--quiet")
+            run(quern, "logits", "-m", f"tiny-{kind}.gguf", "--ids", ids, "-o", name, "--cpu", cpu, "--compute", compute, "--kv", kv, *(["--order", "tile32"] if compute == "fast" else []), "--quiet")
             with open(name, "rb") as file:
                 return file.read()
         here = logits("host", "fast")
         check(logits("haswell", "fast") == here, f"{kind}: --cpu haswell has other bits than this CPU")
         check(logits("host", "exact") != here, f"{kind}: fast and exact have the same bits")
+        kept = logits("host", "fast", "q8")
+        check(kept != here and logits("haswell", "fast", "q8") == kept, f"{kind}: --kv q8 has other bits with --cpu haswell")
 
 
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     of_a_model_that_tells_stories()
     of_random_weights()
+    of_a_cache_of_q8()
     bits_of_levels()
 check.finish(20)

@@ -100,11 +100,17 @@ def prompts():
     expect(text("-p", "", "-n", "30", "--seed", "3") == text("--ids", "1", "-n", "30", "--seed", "3"), "begin-of-text alone")
     half = ids("-p", "a word", "-n", "30", "--temp", "0", "--kv", "f16")
     expect(len(half) == 30 and half == ids("-p", "a word", "-n", "30", "--temp", "0", "--kv", "f16", "-t", "2"), "a cache of f16")
+    write("wide.gguf", small(width=64, heads=2, kv_heads=1, seed=5).gguf())
+    kept = ["-m", "wide.gguf", "--ids", "1,270", "-n", "30", "--temp", "0", "--kv", "q8", "--print-ids"]
+    blocks = run(*kept, "-t", "1").stdout
+    expect(blocks.count(b",") == 29 and blocks == run(*kept, "-t", "2").stdout, f"a cache of q8_0: {blocks}")
+    for command, more in (("generate", ["-p", "a"]), ("logits", ["--ids", "1", "-o", "l.npy"]), ("bench", [])):
+        refused("--kv q8 keeps blocks of 32 elements of a head, the heads of m.gguf have 8: a multiple of 32 is needed, or --kv bf16", "-m", "m.gguf", "--kv", "q8", *more, status=2, command=command)
     refused("absent.txt: No such file or directory", "-m", "m.gguf", "-f", "absent.txt")
     refused("generate: one of --prompt, --file and --ids", "-m", "m.gguf", "-p", "a", "--ids", "1", status=2)
     refused("generate: 'word' goes behind --prompt", "-m", "m.gguf", "word", status=2)
     refused("--ids has '-1', ids such as 1,2,3 are needed", "-m", "m.gguf", "--ids", "1,-1", status=2)
-    refused("--kv q8 is not f32, f16 or bf16", "-m", "m.gguf", "-p", "a", "--kv", "q8", status=2)
+    refused("--kv q4 is not f32, f16, bf16 or q8", "-m", "m.gguf", "-p", "a", "--kv", "q4", status=2)
     refused("--temp -1: 0 to 1000 are legal", "-m", "m.gguf", "-p", "a", "--temp", "-1", status=2)
     refused("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models", "-p", "a", status=2)
 

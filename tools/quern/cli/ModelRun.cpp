@@ -58,14 +58,25 @@ KernelProvider kernelsFor(KernelLibrary& library, std::string schedule) {
 CommandLine& modelFlags(CommandLine& line) {
   modelFlag(line, "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
   line.value("context", "N", "0", "positions of the KV cache (default: the model's own)", 'c');
-  line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32, f16 or bf16");
+  line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32, f16, bf16 or q8 (heads of a multiple of 32)");
   return computeFlags(line).common({"cpu", "cache", "bundle", "threads"});
 }
 
-std::optional<ElementType> kvTypeNamed(std::string_view name) {
-  auto type = elementTypeNamed(name);
-  bool good = type && (*type == ElementType::F32 || *type == ElementType::F16 || *type == ElementType::BF16);
-  return good ? type : std::nullopt;
+Result<ElementType> kvTypeOf(const CommandLine& line) {
+  constexpr std::pair<std::string_view, ElementType> kTypes[] = {
+      {"f32", ElementType::F32}, {"f16", ElementType::F16}, {"bf16", ElementType::BF16}, {"q8", ElementType::Q8_0}};
+  std::string given = line.get("kv");
+  for (auto [name, type] : kTypes)
+    if (given == name) return type;
+  return badCommand(fmt::format("--kv {} is not f32, f16, bf16 or q8", escaped(given)));
+}
+
+Result<void> checkKvType(const ModelSource& source, ElementType type) {
+  int64_t block = formatOf(type).block, size = source.config.headDim();
+  if (size % block == 0) return {};
+  return badCommand(
+      fmt::format("--kv q8 keeps blocks of {} elements of a head, the heads of {} have {}: a multiple of {} is needed, or --kv bf16", block,
+                  escaped(source.weights.label()), size, block));
 }
 
 std::string tokensText(double count) { return fmt::format("{:.0f} tokens", count); }
@@ -80,9 +91,9 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
   auto threads = line.number("threads", 0, 1024), context = line.number("context", 0, int64_t{1} << 24);
   if (!threads) return threads.error();
   if (!context) return context.error();
-  std::string kv = line.get("kv");
-  auto kvType = kvTypeNamed(kv);
-  if (!kvType) return badCommand(fmt::format("--kv {} is not f32, f16 or bf16", escaped(kv)));
+  auto kvType = kvTypeOf(line);
+  if (!kvType) return kvType.error();
+  if (auto good = checkKvType(source, *kvType); !good) return good.error();
   RunningModel running;
   auto library = libraryOf(line, true);
   if (!library) return library.error();

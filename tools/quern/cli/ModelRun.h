@@ -25,8 +25,10 @@ Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk = 512);
 /// The same from files that are open.
 Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int64_t chunk = 512);
 
-/// f32, f16, bf16: what a KV cache may keep. Nothing: another name.
-std::optional<ElementType> kvTypeNamed(std::string_view name);
+/// What --kv says a KV cache keeps: f32, f16, bf16, q8. Errors: BadCommand: another name.
+Result<ElementType> kvTypeOf(const CommandLine& line);
+/// Errors   BadCommand: the model's heads are no whole blocks of it.
+Result<void> checkKvType(const ModelSource& source, ElementType type);
 
 /// "512 tokens".
 std::string tokensText(double count);

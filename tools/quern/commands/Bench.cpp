@@ -70,7 +70,7 @@ void addFlags(CommandLine& line) {
       .value("prefill", "N", "512", "prompt tokens of the pp row")
       .value("decode", "N", "128", "tokens of the tg row")
       .value("depth", "N", "0", "positions in the cache before either");
-  computeFlags(line).value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32, f16 or bf16");
+  computeFlags(line).value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32, f16, bf16 or q8 (heads of a multiple of 32)");
   line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)")
       .value("loops", "FILE", "", "this loop program in place of the generated one");
   line.value("against", "PEERS", "",
@@ -113,8 +113,8 @@ Result<ModelBenchPlan> modelPlanOf(const CommandLine& line) {
   }
   if (line.has("model") && plan.prefill == 0 && plan.decode == 0)
     return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
-  auto kvType = kvTypeNamed(line.get("kv"));
-  if (!kvType) return badCommand(fmt::format("bench: --kv {} is not f32, f16 or bf16", escaped(line.get("kv"))));
+  auto kvType = kvTypeOf(line);
+  if (!kvType) return badCommand("bench: " + kvType.error().message);
   plan.kvType = *kvType;
   return plan;
 }
@@ -145,6 +145,7 @@ Result<void> readFiles(const CommandLine& line, BenchInputs& inputs) {
   if (line.has("model")) {
     auto source = openModelOf(line);
     if (!source) return source.error();
+    if (auto good = checkKvType(*source, inputs.modelPlan.kvType); !good) return good;
     inputs.model = std::move(*source);
     return {};
   }
