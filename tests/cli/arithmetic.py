@@ -33,6 +33,10 @@ def info():
         check(said == {"compute": "exact", "cpu": cpu, "fast": fast}, f"{kind} on {cpu}: {said}")
         said = run("info", "-m", f"{kind}.gguf", "--cpu", cpu).stdout
         check(f"\narithmetic    exact (a=f32)\n              --compute fast on {cpu}: {text}\n" in said, f"{kind} on {cpu}: {said}")
+    elements = 2 * 2 * 256 * 2 * 64  # keys and values of 2 layers, 256 positions, 2 heads of 64
+    said = json.loads(run("info", "-m", "f32.gguf", "--json", "-").stdout)["kv_cache_bytes"]
+    check(said == {"f32": 4 * elements, "f16": 2 * elements, "bf16": 2 * elements, "q8": elements * 34 // 32}, f"the cache: {said}")
+    check("\nkv cache      f32 512.00 KiB, f16 256.00 KiB, bf16 256.00 KiB, q8 136.00 KiB\n" in run("info", "-m", "f32.gguf").stdout, "the cache as text")
     said = json.loads(run("info", "-m", "bf16.gguf", "--cpu", "neoverse-v1", "--json", "-").stdout)["arithmetic"]
     check(said.get("fast_refused") == REFUSED, f"bf16 on neoverse-v1: {said}")
     check(f": refused: {REFUSED}\n" in run("info", "-m", "bf16.gguf", "--cpu", "neoverse-v1").stdout, "bf16 on neoverse-v1")

@@ -131,6 +131,25 @@ TEST_CASE("a cache of f16 or q8_0 is near one of f32, and not the same", "[prefi
   }
 }
 
+TEST_CASE("a cache of q8_0 of a model that rotates nothing: pieces and threads change no bit", "[prefill]") {
+  ModelConfig c = smallConfig();
+  c.width = 128;
+  c.kvHeads = 0;
+  Folder folder;
+  std::string path = writeGguf(randomGpt2(c, 9), folder.path);
+  std::vector<int32_t> ids = randomIds(kLongest, 61, 10);
+  std::vector<float> whole = allLogits(*opened(path, 512, 1, ElementType::Q8_0), ids);
+  checkMeaningful(whole);
+  CHECK(bitDifference(allLogits(*opened(path, 512, 1, ElementType::F32), ids), whole) != "");
+  for (int threads : {1, 2}) {
+    std::unique_ptr<Model> model = opened(path, 7, threads, ElementType::Q8_0);
+    CHECK(bitDifference(allLogits(*model, ids), whole) == "");
+    for (size_t at = 0; at < 40; ++at)
+      CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),
+                          std::span(whole).subspan(at * 61, 61)) == "");
+  }
+}
+
 TEST_CASE("a cache takes the bytes of its type", "[prefill]") {
   Folder folder;
   std::string path = writeGguf(wideModel(TensorType::F32), folder.path);

@@ -104,6 +104,9 @@ def prompts():
     kept = ["-m", "wide.gguf", "--ids", "1,270", "-n", "30", "--temp", "0", "--kv", "q8", "--print-ids"]
     blocks = run(*kept, "-t", "1").stdout
     expect(blocks.count(b",") == 29 and blocks == run(*kept, "-t", "2").stdout, f"a cache of q8_0: {blocks}")
+    caches = json.loads(expect.run(quern, "info", "-m", "m.gguf", "--json", "-").stdout)["kv_cache_bytes"]
+    elements = 2 * 2 * CONTEXT * 2 * 8
+    expect(caches == {"f32": 4 * elements, "f16": 2 * elements, "bf16": 2 * elements}, caches)
     for command, more in (("generate", ["-p", "a"]), ("logits", ["--ids", "1", "-o", "l.npy"]), ("bench", [])):
         refused("--kv q8 keeps blocks of 32 elements of a head, the heads of m.gguf have 8: a multiple of 32 is needed, or --kv bf16", "-m", "m.gguf", "--kv", "q8", *more, status=2, command=command)
     refused("absent.txt: No such file or directory", "-m", "m.gguf", "-f", "absent.txt")

@@ -62,12 +62,16 @@ CommandLine& modelFlags(CommandLine& line) {
   return computeFlags(line).common({"cpu", "cache", "bundle", "threads"});
 }
 
-Result<ElementType> kvTypeOf(const CommandLine& line) {
-  constexpr std::pair<std::string_view, ElementType> kTypes[] = {
+std::span<const KvType> kvTypes() {
+  static constexpr KvType kTypes[] = {
       {"f32", ElementType::F32}, {"f16", ElementType::F16}, {"bf16", ElementType::BF16}, {"q8", ElementType::Q8_0}};
+  return kTypes;
+}
+
+Result<ElementType> kvTypeOf(const CommandLine& line) {
   std::string given = line.get("kv");
-  for (auto [name, type] : kTypes)
-    if (given == name) return type;
+  for (const KvType& each : kvTypes())
+    if (given == each.name) return each.type;
   return badCommand(fmt::format("--kv {} is not f32, f16, bf16 or q8", escaped(given)));
 }
 

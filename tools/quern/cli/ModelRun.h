@@ -25,7 +25,13 @@ Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk = 512);
 /// The same from files that are open.
 Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int64_t chunk = 512);
 
-/// What --kv says a KV cache keeps: f32, f16, bf16, q8. Errors: BadCommand: another name.
+/// What a KV cache may keep, as --kv names it: f32, f16, bf16, q8.
+struct KvType {
+  std::string_view name;
+  ElementType type;
+};
+std::span<const KvType> kvTypes();
+/// Errors   BadCommand: --kv is another name.
 Result<ElementType> kvTypeOf(const CommandLine& line);
 /// Errors   BadCommand: the model's heads are no whole blocks of it.
 Result<void> checkKvType(const ModelSource& source, ElementType type);

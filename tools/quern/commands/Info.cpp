@@ -61,6 +61,14 @@ std::string headText(const ModelFacts& facts) {
   return out;
 }
 
+/// What a KV cache of the whole context takes, by what it keeps.
+std::string cacheText(const ModelFacts& facts) {
+  std::string all;
+  for (const auto& [name, bytes] : facts.cacheBytes)
+    all += fmt::format("{}{} {}", all.empty() ? "" : ", ", name, humanBytes(static_cast<double>(bytes)));
+  return row("kv cache", all);
+}
+
 /// What commands compute products in: without --compute, and with it.
 std::string arithmeticText(const ModelFacts& facts, const Target& target) {
   if (facts.fast.empty()) return "";
@@ -169,6 +177,7 @@ Json factsJson(const std::string& model, const ModelFacts& facts, const Target& 
     if (value) json[key] = *value;
   if (!facts.tokenizer.empty()) json["tokenizer"] = facts.tokenizer;
   if (facts.tokens) json["tokens"] = *facts.tokens;
+  for (const auto& [name, bytes] : facts.cacheBytes) json["kv_cache_bytes"][std::string(name)] = bytes;
   addArithmeticJson(json, facts, target);
   return json;
 }
@@ -225,7 +234,7 @@ Result<int> infoOfConfig(const CommandLine& line, const std::string& model, cons
   Json json = factsJson(model, facts, target);
   json["format"] = "config";
   std::string head = row("model", escapedShort(model)) + row("format", "sizes, with random weights") + headText(facts);
-  return answer(line, head + arithmeticText(facts, target), json, 0);
+  return answer(line, head + cacheText(facts) + arithmeticText(facts, target), json, 0);
 }
 
 Result<int> infoOfFiles(const CommandLine& line, const std::string& model, const Target& target) {
@@ -240,7 +249,7 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model, const
   std::string text =
       row("model", escapedShort(model)) +
       row("format", fmt::format("{}, {}, {}", format, counted(files->files().size(), "file"), humanBytes(static_cast<double>(bytes))));
-  text += headText(facts) + arithmeticText(facts, target) + tensorsText(*files, line.has("all"));
+  text += headText(facts) + cacheText(facts) + arithmeticText(facts, target) + tensorsText(*files, line.has("all"));
   Json json = factsJson(model, facts, target);
   if (line.has("json")) addFilesJson(json, *files, facts);  // large where there are many tensors
   if (!files->metadata().values().empty()) text += "\nmetadata\n";

@@ -1,11 +1,13 @@
 // tools/quern/commands/ModelFacts.cpp — see ModelFacts.h.
 #include "tools/quern/commands/ModelFacts.h"
 
+#include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
 #include "compiler/schedule/Schedule.h"
 #include "models/Model.h"
 #include "models/files/WeightValues.h"
 #include "models/tokenizer/ModelTokenizer.h"
+#include "tools/quern/cli/ModelRun.h"
 #include "tools/recorded/NamedModel.h"
 
 #include <algorithm>
@@ -92,6 +94,17 @@ static void readArithmetic(ModelSource& source, const Target& target, ModelFacts
     if (auto good = validate(defaultSchedule(one.example, target), one.example, target); !good) facts.fastRefused = good.error().message;
 }
 
+/// Keys and values of all layers; the heads are whole blocks, or no such cache can be.
+static void readCache(const ModelConfig& config, ModelFacts& facts) {
+  std::optional<int64_t> heads = 2;
+  for (int64_t size : {config.layers, config.context, config.keyHeads()}) heads = heads ? checkedMul(*heads, size) : std::nullopt;
+  for (const KvType& each : kvTypes()) {
+    if (config.headDim() % formatOf(each.type).block != 0) continue;
+    if (auto bytes = heads ? checkedMul(*heads, bytesOf(each.type, config.headDim())) : std::nullopt)
+      facts.cacheBytes.emplace_back(each.name, *bytes);
+  }
+}
+
 /// What an architecture says of these sizes and tensors.
 static void refuseModel(const WeightFiles& files, const Target& target, ModelFacts& facts) {
   // The description points into the files and does not outlive them.
@@ -99,7 +112,7 @@ static void refuseModel(const WeightFiles& files, const Target& target, ModelFac
   auto good = source ? checkModel(*source) : Result<void>(source.error());
   if (source) facts.context = source->config.context;  // sliding windows cut it
   if (!good) facts.refused.push_back(good.error().message);
-  else readArithmetic(*source, target, facts);
+  else readArithmetic(*source, target, facts), readCache(source->config, facts);
 }
 
 /// What the tokenizer's reader says; and how many tokens there are where only it knows.
@@ -140,6 +153,7 @@ ModelFacts factsOf(const ModelConfig& config, const Target& target) {
   facts.parameters = (config.vocab + config.context) * w + config.layers * block + 2 * w + config.vocab * w;
   ModelSource source = randomModel(config, false);
   readArithmetic(source, target, facts);
+  readCache(config, facts);
   return facts;
 }
 

@@ -15,10 +15,11 @@ namespace quern {
 struct ModelFacts {
   std::string architecture, name;
   std::optional<int64_t> context, width, layers, heads, kvHeads, hidden, vocab;
-  std::string tokenizer;                ///< "gpt2", "llama", "tokenizer.json" ...; "": none
-  std::optional<int64_t> tokens;        ///< of the tokenizer
-  int64_t parameters = 0;               ///< elements of all tensors
-  std::vector<std::string> refused;     ///< each a reason why a command would refuse the model or a part of it
+  std::string tokenizer;                                         ///< "gpt2", "llama", "tokenizer.json" ...; "": none
+  std::optional<int64_t> tokens;                                 ///< of the tokenizer
+  int64_t parameters = 0;                                        ///< elements of all tensors
+  std::vector<std::pair<std::string_view, int64_t>> cacheBytes;  ///< of a KV cache of `context` positions, by --kv, as far as it can be
+  std::vector<std::string> refused;                              ///< each a reason why a command would refuse the model or a part of it
   std::vector<ProductArithmetic> fast;  ///< what --compute fast computes products in; empty: the model would be refused
   std::string fastRefused;              ///< why the CPU cannot; "": it can
 };
