@@ -143,12 +143,15 @@ ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) 
   if (6 * mr > target.isa().vectorRegisters && !rounded) scores *= 1.5;  // two chains for each of its scores: they spill
   // One instruction for two products; without it numbers are taken out of their words first.
   if (rounded) scores *= dots == DotsBf16 ? 0.5 : 1.25, values *= dots == DotsBf16 ? 0.5 : 1.25;
+  // A vector of a block is widened, made float and scaled: for each mr rows that meet it, or once as it is copied.
+  double unpacked = isQuantised(op.kvType) ? 2 : 0;
+  if (pack != PackKv) scores += width * unpacked / together, values += width * unpacked / together;
   cost.slots = heads * queries * scored / vector * (scores + values + kExp / 2);
   double passes = std::ceil(queries / static_cast<double>(rows));  // over the keys and values of a head
   double bytes = 2 * keys * static_cast<double>(bytesOf(op.kvType, op.headDim.value));
   cost.bytes[levelFor(bytes, target)] = heads * passes * bytes;
   if (pack == PackKv && !rounded) {
-    cost.slots += heads * passes * 2 * keys * width / vector * 1.5;  // turned once
+    cost.slots += heads * passes * 2 * keys * width / vector * (1.5 + unpacked);  // turned once
     cost.bytes[0] += heads * passes * bytes;
   }
   if (rounded) cost.slots += heads * passes * (pack == PackKv ? 1 : 1.5) * keys * width / vector * 2;  // keys are turned, values paired

@@ -175,6 +175,11 @@ TEST_CASE("attention over any blocks has the bits of attention over their values
     for (const KernelSet& kernel : kernelsOf(library, op(form + " kv_type=q8_0"), {"pack=kv rows=8 mr=2", "pack=none mr=1 kr=2 tiles=2"})) {
       INFO(kernel.info().schedule << " on " << level.name);
       CHECK(differing(expected, result(kernel, blocks[0].data(), blocks[1].data())) == "");
+      // A block of NaN among the values: its 32 columns of the result, and no other.
+      std::vector<std::byte> spoilt = blocks[1];
+      std::fill_n(spoilt.begin() + (2 * 70 + 1) * kBytes, 2, std::byte{0x7f});
+      std::vector<float> got = result(kernel, blocks[0].data(), spoilt.data());
+      for (size_t i = 0; i < got.size(); ++i) CHECK((i % kHead < kBlock ? std::memcmp(&got[i], &expected[i], 4) == 0 : std::isnan(got[i])));
     }
   }
 }
