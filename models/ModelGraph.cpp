@@ -10,6 +10,16 @@
 
 namespace quern {
 
+static constexpr std::string_view kComputes[] = {"exact", "fast", "tile"};
+
+std::string_view nameOf(Compute compute) { return kComputes[static_cast<size_t>(compute)]; }
+
+std::optional<Compute> computeNamed(std::string_view name) {
+  auto found = std::find(std::begin(kComputes), std::end(kComputes), name);
+  if (found == std::end(kComputes)) return std::nullopt;
+  return static_cast<Compute>(found - std::begin(kComputes));
+}
+
 static Result<void> checkReadable(const Weights& weights, const Weight& weight) {
   auto good = checkConvertible(weight.type);
   if (good) return {};
@@ -166,10 +176,12 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
   matmul.tb = !inOut;
   matmul.constB = true;
   matmul.w = *type;
-  if (compute_ == Compute::Fast && isQuantised(*type)) matmul.a = RoundedTo::Q8;
-  if (compute_ == Compute::Fast && *type == ElementType::BF16) matmul.a = RoundedTo::BF16, matmul.order = order_;
+  bool bytes = compute_ == Compute::Fast && isQuantised(*type);
+  bool pairs = compute_ != Compute::Exact && !bytes && (isQuantised(*type) || *type == ElementType::BF16);
+  if (bytes) matmul.a = RoundedTo::Q8;
+  if (pairs) matmul.a = RoundedTo::BF16, matmul.order = order_;
   matmul.ep = epilogueOf(end, biased);
-  // A fast plan has the same bits on all levels with fma, as its products have.
+  // A plan that rounds has the same bits on all levels with fma, as its products have.
   matmul.commonMaths = matmul.a != RoundedTo::F32 && matmul.ep != nullptr && callsFunction(*matmul.ep);
   std::map<std::string, PlanView> operands;
   for (const auto& [name, rows] : end.operands) {
@@ -236,7 +248,7 @@ GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const Gr
   GraphRows out = fresh(heads * size, q);
   Dim any{Dim::kAny};
   AttentionOp attention{Dim{heads}, Dim{keyHeads}, Dim{size}, any, any, kvType_, Causal::LastRowSeesAll};
-  if (compute_ == Compute::Fast && kvType_ == ElementType::BF16) attention.a = RoundedTo::BF16, attention.order = order_;
+  if (compute_ != Compute::Exact && kvType_ == ElementType::BF16) attention.a = RoundedTo::BF16, attention.order = order_;
   plan_.step({"attention",
               checked(attention),
               {q.dim, PlanDim::Positions},

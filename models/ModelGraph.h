@@ -6,7 +6,9 @@
 #include "models/Weights.h"
 #include "runtime/Plan.h"
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quern {
@@ -50,15 +52,19 @@ LinearEnd activated(ScalarFn fn);
 LinearEnd gatedBy(ScalarFn fn, const GraphRows& gate);
 
 /// What products of weights below f32 are computed in. Exact: f32, the weight's values as they are. Fast: what the types were made for;
-/// of types in blocks a=q8, of bf16 a=bf16 (op/MatmulOp.h), the others as exact; attention over a KV cache of bf16 a=bf16 too. A model of
-/// which all products are fast has the same bits on all levels with fma.
-enum class Compute : uint8_t { Exact, Fast };
+/// of types in blocks a=q8, of bf16 a=bf16 (op/MatmulOp.h), the others as exact; attention over a KV cache of bf16 a=bf16 too. Tile: what
+/// matrix units are quickest at, a=bf16 of types in blocks too, else as Fast. A model of which all products round has the same bits on all
+/// levels with fma.
+enum class Compute : uint8_t { Exact, Fast, Tile };
+/// As --compute spells it.
+std::string_view nameOf(Compute compute);
+std::optional<Compute> computeNamed(std::string_view name);
 
 /// What a model's numbers are on their way.
 struct Arithmetic {
   ElementType kvType = ElementType::F32;  ///< of the KV cache: or F16, BF16, Q8_0
   Compute compute = Compute::Exact;
-  PairOrder order = PairOrder::Tile32;  ///< of fast products with bf16
+  PairOrder order = PairOrder::Tile32;  ///< of products of bf16
 };
 
 /// Errors are kept: the first one is what status() says, and what is built after it means nothing.

@@ -14,7 +14,7 @@ struct ModelSource {
   ModelConfig config;
   Weights weights{""};
   Compute compute = Compute::Exact;          ///< what its products are computed in: asked for by whoever opens it
-  PairOrder order = PairOrder::Tile32;       ///< of fast products with bf16
+  PairOrder order = PairOrder::Tile32;       ///< of products of bf16
   bool hf = false;                           ///< weights as Hugging Face stores them
   std::shared_ptr<const WeightFiles> files;  ///< null: weights in memory
   std::shared_ptr<void> owned;               ///< what weights in memory lie in

@@ -90,7 +90,7 @@ static KernelBuffer describe(const LoopBuffer& buffer, const TensorSpec& spec, c
   const auto& matmul = std::get<MatmulOp>(op);
   out.use = BufferUse::Weight;
   out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(),     matmul.k.value, matmul.n.value, matmul.batch.value, matmul.tb, matmul.w,
-              matmul.a != RoundedTo::F32 && !matmul.splitsWeight()};
+              matmul.a != RoundedTo::F32 && !matmul.makesPieces()};
   return out;
 }
 

@@ -112,8 +112,8 @@ static Result<void> checkRounding(const MatmulOp& op) {
   const char* a = kRoundings[static_cast<size_t>(op.a)];
   if (op.a == RoundedTo::Q8 && !isQuantised(op.w))
     return badCommand(fmt::format("matmul: a=q8 with w={}; it goes with weights in blocks: q8_0, q4_0, q4_K, q6_K", w));
-  if (op.a == RoundedTo::BF16 && op.w != ElementType::BF16 && op.w != ElementType::F16)
-    return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16 and w=f16", w));
+  if (op.a == RoundedTo::BF16 && op.w != ElementType::BF16 && !op.makesPieces())
+    return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16, w=f16 and weights in blocks: q8_0, q4_0, q4_K, q6_K", w));
   if (op.a == RoundedTo::F32x3 && (!op.constB || op.w != ElementType::F32))
     return badCommand(fmt::format("matmul: a=f32x3 {}; it goes with weights of f32",
                                   op.constB ? fmt::format("with w={}", w) : std::string("without const=b")));

@@ -37,6 +37,9 @@ struct PieceTerm {
 ///            A weight of f16 is the sum of two bf16, exactly: hi, of numbers of eight significant bits the next below it in size, and
 ///            lo, the rest. Both have its sign and are 0 only where it is, so that two products are Inf or NaN where one would be. Each 32
 ///            of k (tile32), or each two (pairs), are added up first with lo, then with hi. |error| <= (2 k + 4) u S.
+///            A weight in blocks (q8_0, q4_0, q4_K, q6_K): each element is the f32 that it stands for (ElementType.h), then that to bf16,
+///            nearest even; NaN and Inf stay such. |error| <= (k + 2) u S of A and B as they are rounded, as with a weight of bf16; against
+///            both as they were (2^-8 + 2^-18) sum|a||b| more.
 ///          a=f32x3: elements of A and of a weight of f32 as three bf16 each, every one the nearest to what those before it leave (ties to
 ///            even, and finite); what is below 2^-126 in size, to begin with or left, is 0. Of nine products of theirs six are added
 ///            up as those of a=bf16 are: 2 2 (piece 2 of A, piece 2 of B), 1 3, 3 1, 1 2, 2 1, 1 1; the other three are u |a||b| at most.
@@ -90,8 +93,11 @@ struct MatmulOp {
   int64_t piecesOfB() const;
   /// With order=pairs: all terms but the last are added up by themselves.
   bool smallApart() const { return a == RoundedTo::F32x3; }
-  /// Pieces of bf16 that an element of B is taken apart into where it is used: it is packed as it is.
+  /// Elements of B are taken apart into several bf16, or rounded to one.
   bool splitsWeight() const { return a == RoundedTo::BF16 && w == ElementType::F16; }
+  bool roundsWeight() const { return a == RoundedTo::BF16 && isQuantised(w); }
+  /// Bf16 are made of B where it is used: it is packed as it is.
+  bool makesPieces() const { return splitsWeight() || roundsWeight(); }
 };
 
 }  // namespace quern

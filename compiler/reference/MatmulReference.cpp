@@ -198,7 +198,7 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, co
     std::vector<double> b;
     if (!op.dotsOfBytes()) b = columnsOf(op, inputs[1].data, batch, sample.columns);
     if (op.inPairs())
-      for (double& each : b) each = pairsOperand(static_cast<float>(each), false);
+      for (double& each : b) each = pairsOperand(static_cast<float>(each), op.roundsWeight());
     double work = static_cast<double>(k) * static_cast<double>(sample.columns.size());
     forRows(static_cast<int64_t>(sample.rows.size()), work, {INFINITY, scope.stop}, [&](int64_t which) {
       int64_t i = sample.rows[static_cast<size_t>(which)];

@@ -47,7 +47,7 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
       {"tail", &MatmulSchedule::tail, "how the last columns are kept in bounds", {"mask"}},
       {"convert",
        &MatmulSchedule::convert,
-       "a weight that is not f32 becomes f32 in registers at each use, or once for a task's rows, in scratch",
+       "a weight that is not f32 becomes f32 (with a=bf16: bf16) in registers at each use, or once for a task's rows, in scratch",
        {"registers", "scratch"}},
       {"dots",
        &MatmulSchedule::dots,
@@ -71,7 +71,7 @@ static bool hasTiles(const Target& target) {
   return std::all_of(std::begin(kTileFeatures), std::end(kTileFeatures), [&](std::string_view each) { return hasFeature(target, each); });
 }
 /// What matrix tiles multiply: one piece of bf16 by one.
-static bool isTile32(const MatmulOp& op) { return op.a == RoundedTo::BF16 && op.w == ElementType::BF16 && op.order == PairOrder::Tile32; }
+static bool isTile32(const MatmulOp& op) { return op.a == RoundedTo::BF16 && !op.splitsWeight() && op.order == PairOrder::Tile32; }
 
 PairOrder pairOrderFor(const Target& target) {
   return hasFeature(target, kPairsFeature) && !hasFeature(target, kTileFeatures[0]) ? PairOrder::Pairs : PairOrder::Tile32;
@@ -185,7 +185,8 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   };
   // Matrix tiles: C goes through scratch in each pass, which costs as much as four steps of 32; a panel of 1,024 k is 64 KiB of L2.
   s.kc = matrix ? even(k, 1024, 32) : k <= 768 || narrow ? std::clamp<int64_t>(k, 1, 4096) : even(k, 512, 1);
-  s.mc = even(m, 128, s.mr);
+  // Blocks are rounded once for all rows of a task: as many bytes of A as of f32, on matrix units so many that they still bind.
+  s.mc = even(m, !op.roundsWeight() ? 128 : matrix ? 512 : 256, s.mr);
   // The rows of A that a pass reads (mc x kc) stay in L2 while the panels of nc columns go by; eight tasks where there is work.
   int64_t columnBlocks = ceilDiv(8, ceilDiv(std::max<int64_t>(1, m), s.mc));
   s.nc = narrow ? s.nr : even(n, std::clamp(ceilDiv(std::max<int64_t>(n, 1), columnBlocks), s.nr, std::max(s.nr, int64_t{384})), s.nr);
@@ -198,10 +199,12 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   s.pack = mustPack(op) || pays ? PackB : PackNone;
   if (op.w != ElementType::F32 || op.a != RoundedTo::F32) {
     // What is made f32 once must serve many rows; few rows take fewer columns, for scales need registers too.
-    bool coded = op.a != RoundedTo::F32 && !op.splitsWeight();
+    bool coded = op.a != RoundedTo::F32 && !op.makesPieces();
     if (op.inPairs() && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
     if (matrix) s.dots = DotsAmx;
-    s.convert = m >= 32 && !coded ? ConvertScratch : ConvertRegisters;
+    // Rounded blocks: more than one tile of rows, which is all that registers serve.
+    int64_t many = op.roundsWeight() ? (matrix ? 1 : s.mr + 1) : 32;
+    s.convert = m >= many && !coded ? ConvertScratch : ConvertRegisters;
     // A step is long where pieces are made in it, or their small products added up, and its registers are many.
     if ((op.splitsWeight() && s.convert == ConvertRegisters) || op.smallApart()) s.unrollK = 1;
     if (op.dotsOfBytes() && hasFeature(target, vnniFor(s.lanes))) s.dots = DotsVnni;
@@ -226,6 +229,28 @@ void MatmulSchedule::complete(const std::vector<std::string>& given) {
   if (!isGiven("nc") && nr > 0) nc = roundUp(nc, nr);
 }
 
+/// What a quantised weight holds for each vector beside its value: scale, minimum, words of nibbles.
+static int64_t partsOf(ElementType type) {
+  return !isQuantised(type) ? 0 : type == ElementType::Q8_0 ? 1 : type == ElementType::Q4_0 ? 2 : 3;
+}
+
+/// Of a tile of pairs of bf16.
+static int64_t pairRegisters(const MatmulSchedule& s, const MatmulOp& op) {
+  constexpr int64_t kSplit = 7;  // two vectors of f32 on their way to pieces, and what masks them
+  constexpr int64_t kSmall = 4;  // sums of small products: several at once, they are chains of five
+  constexpr int64_t kRound = 3;  // what numbers are rounded and words merged with; beside it the tables that bits are looked up in
+  int64_t vectors = s.nr / s.lanes, sums = s.mr * vectors;
+  bool here = s.convert == MatmulSchedule::ConvertRegisters, pairs = op.order == PairOrder::Pairs;
+  int64_t parts = here ? partsOf(op.w) : 0, tables = op.w == ElementType::Q8_0 ? 0 : op.w == ElementType::Q6_K ? 2 : 1;
+  int64_t constants = op.roundsWeight() ? kRound + tables : 0;
+  if (!pairs || s.dots != MatmulSchedule::DotsBf16)
+    return 3 * sums + (1 + parts + (pairs ? op.piecesOfB() : 1)) * vectors + 2 + (here ? constants : 0);
+  if (here && op.splitsWeight()) return sums + s.mr + kSplit;
+  if (here && op.roundsWeight()) return sums + (parts + 2) * vectors + 1 + constants;
+  // Constants made before the tiles of a group stay where they are.
+  return sums + op.piecesOfB() * vectors + op.piecesOfA() + (op.smallApart() ? kSmall : 0) + constants;
+}
+
 int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) const {
   int64_t vectors = nr / lanes;
   constexpr int64_t kQuads = 8, kDot = 3;
@@ -236,17 +261,9 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
   if (op.a == RoundedTo::Q8) return mr * vectors + kQuads + kDot;
   // Without the instruction a weight's bytes have their sizes beside them, and a dot its codes, its products and what it adds up with.
   if (op.a == RoundedTo::I8) return mr * vectors + (dots == DotsVnni ? vectors + 1 : 2 * vectors + kDot + 1);
-  if (op.inPairs() && op.order == PairOrder::Pairs && dots == DotsBf16) {
-    constexpr int64_t kSplit = 7;  // two vectors of f32 on their way to pieces, and what masks them
-    constexpr int64_t kSmall = 4;  // sums of small products: several at once, they are chains of five
-    return mr * vectors + (op.splitsWeight() && convert == ConvertRegisters
-                               ? mr + kSplit
-                               : op.piecesOfB() * vectors + op.piecesOfA() + (op.smallApart() ? kSmall : 0));
-  }
-  if (op.inPairs()) return 3 * mr * vectors + (1 + (op.order == PairOrder::Pairs ? op.piecesOfB() : 1)) * vectors + 2;
-  // What a quantised weight holds for each vector beside its value: scale, minimum, words of nibbles.
-  int64_t parts = convert == ConvertScratch || !isQuantised(op.w) ? 0 : op.w == ElementType::Q8_0 ? 1 : op.w == ElementType::Q4_0 ? 2 : 3;
+  if (op.inPairs()) return pairRegisters(*this, op);
   constexpr int64_t kTables = 2;
+  int64_t parts = convert == ConvertScratch ? 0 : partsOf(op.w);
   return chains() * mr * vectors + (1 + parts) * vectors + 1 + (target.isa().fma ? 0 : 1) + (parts > 1 ? kTables : 0);
 }
 
@@ -265,13 +282,15 @@ void MatmulSchedule::checkDots(ScheduleCheck& check, const MatmulOp& op) const {
     check.fail(fmt::format("kc={} with a=i8, whose sums are whole numbers to the end of k; legal: kc={} and more", kc, op.k.value));
   if (unrollK != 1 && (op.a == RoundedTo::Q8 || (op.inPairs() && op.order == PairOrder::Tile32)))
     check.fail(fmt::format("unroll_k={} where a step is a block of k; legal: unroll_k=1", unrollK));
-  if (convert == ConvertScratch && !op.splitsWeight())
+  if (convert == ConvertScratch && !op.makesPieces())
     check.fail("convert=scratch where a weight is read as it is packed; legal: convert=registers");
   if (packsA()) check.fail("pack=ab where A is rounded first and lies together already; legal: pack=b");
 }
 
 void MatmulSchedule::checkTiles(ScheduleCheck& check, const MatmulOp& op, const Target& target) const {
-  if (!isTile32(op)) check.fail("dots=amx without w=bf16 a=bf16 order=tile32; legal: dots=plain");
+  if (!isTile32(op)) check.fail("dots=amx without a=bf16 order=tile32 and a weight of bf16 or blocks; legal: dots=plain");
+  if (op.makesPieces() && convert == ConvertRegisters)
+    check.fail("convert=registers with dots=amx, whose tiles are loaded from memory; legal: convert=scratch");
   for (std::string_view each : kTileFeatures)
     if (!hasFeature(target, each)) check.fail(fmt::format("dots=amx needs {}, which {} lacks; legal: dots=plain", each, target.name));
   if (lanes != kTileRows) check.fail(fmt::format("dots=amx with lanes={}; legal: lanes={}", lanes, kTileRows));

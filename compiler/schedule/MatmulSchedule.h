@@ -22,7 +22,8 @@ PairOrder pairOrderFor(const Target& target);
 ///
 /// Packed B lies in panels of `panel` columns. A tile may span several panels (narrow m: more chains than one panel has) or
 /// a part of one, so that all size classes of a weight read the same copy of it. A weight of another type than f32 becomes f32 in
-/// registers wherever it is used (few rows: memory is read once, and nothing else), or once for all tiles of a task that share it. With
+/// registers wherever it is used (few rows: memory is read once, and nothing else), or once for all tiles of a task that share it; so does
+/// one in blocks become bf16 with a=bf16 (registers: one tile of rows), where matrix tiles load it from that scratch. With
 /// a=i8 all of k is one pass, and a step of unroll_k four k.
 struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   static constexpr OpClass kClass = OpClass::Contraction;

@@ -14,6 +14,9 @@ static double cyclesPerVector(double bytes, const Target& target) {
   return kCycles[levelFor(bytes, target)];
 }
 
+/// To make bf16 of a vector: about sixteen instructions for two of k.
+constexpr double kPieceCycles = 4;
+
 /// For each k of a tile of coded rows: of 32 of k the dots of eight words, then the scales; words are read and taken apart once.
 static double codedCycles(const MatmulSchedule& s, const MatmulOp& op, double rows, double vectors) {
   double dot = s.dots == MatmulSchedule::DotsVnni ? 1 : 4, apart = op.w == ElementType::Q8_0 ? 8 : op.w == ElementType::Q6_K ? 40 : 24;
@@ -40,7 +43,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
   double m = static_cast<double>(op.m.value), k = static_cast<double>(op.k.value), batches = static_cast<double>(op.batch.value);
   double tileRows = d(std::min(mr, op.m.value)), n = d(roundUp(std::max<int64_t>(1, op.n.value), lanes));
   double depth = std::min(d(kc), d(op.k.value));
-  double bytesEach = op.inPairs() && !op.splitsWeight() ? 2 * static_cast<double>(op.piecesOfB())
+  double bytesEach = op.inPairs() && !op.makesPieces() ? 2 * static_cast<double>(op.piecesOfB())
                      : packsB() ? static_cast<double>(formatOf(op.w).blockBytes) / static_cast<double>(formatOf(op.w).block)
                                 : 4;
   double panelBytes = bytesEach * depth * d(nr), each = cyclesPerVector(panelBytes + 4 * depth * tileRows, target);
@@ -51,6 +54,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
     // Per k and tile: fma slots, load slots (a broadcast is a load), and the latency of a chain (4 cycles).
     double perStep = std::max({tileRows * vectors / 2, (loadVectors + tileRows) / 2, 4.0}) + 0.15 / d(unrollK);
     if (op.inPairs()) perStep *= static_cast<double>(op.terms().size()) / (dots == DotsBf16 ? 2 : 1);
+    if (op.makesPieces() && convert == ConvertRegisters) perStep += kPieceCycles * vectors;
     if (op.a == RoundedTo::Q8) perStep = codedCycles(*this, op, tileRows, vectors);
     if (op.a == RoundedTo::I8) perStep = wholeCycles(*this, tileRows, vectors, perStep);
     if (dots == DotsAmx) return fullM * tileCycles(op, tileRows, vectors, each) + (leftM > 0 ? tileCycles(op, leftM, vectors, each) : 0);
@@ -70,6 +74,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
   if (packsA()) cycles += 5 * m * k * std::ceil(n / d(nc)) / d(lanes);
   if (prefetchPanel > 0) cycles += std::ceil(m / d(mc)) * n * k / static_cast<double>(kLineElements) / 2;
   if (packsB() && !op.constB) cycles += n * k / d(op.tb ? 1 : lanes) * 2;
+  if (op.makesPieces() && convert == ConvertScratch) cycles += std::ceil(m / d(mc)) * n * k / d(lanes) * kPieceCycles;
   // Unpacked rows of B lie a page or more apart: translation misses grow with the depth of a pass.
   if (!packsB() && n * 4 >= 4096) cycles *= 1.1 + depth / 4096;
   double rowBlocks = std::ceil(m / d(mc)), tasks = rowBlocks * std::ceil(n / d(nc));

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """tests/cli/arithmetic.py QUERN MAKER — what products are computed in is said: by info for any CPU, by generate where it is not exact, and by
-every command on models where --compute fast changes nothing."""
+every command on models where --compute changes nothing."""
 import json
 import os
 import sys
@@ -20,23 +20,35 @@ def run(*arguments, status=0):
     return check.run(quern, *arguments, status=status, env=caching("cache"))
 
 
-def pairs(order):
-    return [{"weights": "bf16", "a": "bf16", "order": order}]
+def pairs(order, weights=("bf16",)):
+    return [{"weights": each, "a": "bf16", "order": order} for each in weights]
+
+
+def blocks(order):
+    return pairs(order, ("q4_K", "q6_K"))
+
+
+def spelled(products):
+    return ", ".join(f"{one['weights']} a={one['a']}" + (f" order={one['order']}" if "order" in one else "") for one in products)
 
 
 def info():
     """As JSON and as text, for CPUs that differ in it."""
-    for kind, cpu, fast, text in (("q4_K_M", "haswell", Q4_K_M, "q4_K a=q8, q6_K a=q8"), ("bf16", "zen5", pairs("pairs"), "bf16 a=bf16 order=pairs"),
-                                  ("bf16", "sapphirerapids", pairs("tile32"), "bf16 a=bf16 order=tile32"), ("bf16", "haswell", pairs("tile32"), "bf16 a=bf16 order=tile32"),
-                                  ("f16", "zen5", [{"weights": "f16", "a": "f32"}], "f16 a=f32"), ("f32", "neoverse-v1", [{"weights": "f32", "a": "f32"}], "f32 a=f32")):
+    f16, f32 = ([{"weights": kind, "a": "f32"}] for kind in ("f16", "f32"))
+    for kind, cpu, fast, tile in (("q4_K_M", "haswell", Q4_K_M, blocks("tile32")), ("q4_K_M", "zen5", Q4_K_M, blocks("pairs")), ("bf16", "zen5", pairs("pairs"), pairs("pairs")),
+                                  ("bf16", "sapphirerapids", pairs("tile32"), pairs("tile32")), ("bf16", "haswell", pairs("tile32"), pairs("tile32")),
+                                  ("f16", "zen5", f16, f16), ("f32", "neoverse-v1", f32, f32)):
         said = json.loads(run("info", "-m", f"{kind}.gguf", "--cpu", cpu, "--json", "-").stdout)["arithmetic"]
-        check(said == {"compute": "exact", "cpu": cpu, "fast": fast}, f"{kind} on {cpu}: {said}")
+        check(said == {"compute": "exact", "cpu": cpu, "fast": fast, "tile": tile}, f"{kind} on {cpu}: {said}")
         said = run("info", "-m", f"{kind}.gguf", "--cpu", cpu).stdout
-        check(f"\narithmetic    exact (a=f32)\n              --compute fast on {cpu}: {text}\n" in said, f"{kind} on {cpu}: {said}")
+        lines = "".join(f"              --compute {how} on {cpu}: {spelled(own)}\n" for how, own in (("fast", fast), ("tile", tile)))
+        check(f"\narithmetic    exact (a=f32)\n{lines}" in said, f"{kind} on {cpu}: {said}")
     elements = 2 * 2 * 256 * 2 * 64  # keys and values of 2 layers, 256 positions, 2 heads of 64
     said = json.loads(run("info", "-m", "f32.gguf", "--json", "-").stdout)["kv_cache_bytes"]
     check(said == {"f32": 4 * elements, "f16": 2 * elements, "bf16": 2 * elements, "q8": elements * 34 // 32}, f"the cache: {said}")
     check("\nkv cache      f32 512.00 KiB, f16 256.00 KiB, bf16 256.00 KiB, q8 136.00 KiB\n" in run("info", "-m", "f32.gguf").stdout, "the cache as text")
+    said = json.loads(run("info", "-m", "q4_K_M.gguf", "--cpu", "neoverse-v1", "--json", "-").stdout)["arithmetic"]
+    check("fast_refused" not in said and said.get("tile_refused") == REFUSED, f"q4_K_M on neoverse-v1: {said}")
     said = json.loads(run("info", "-m", "bf16.gguf", "--cpu", "neoverse-v1", "--json", "-").stdout)["arithmetic"]
     check(said.get("fast_refused") == REFUSED, f"bf16 on neoverse-v1: {said}")
     check(f": refused: {REFUSED}\n" in run("info", "-m", "bf16.gguf", "--cpu", "neoverse-v1").stdout, "bf16 on neoverse-v1")
@@ -50,10 +62,11 @@ def info():
 def generate():
     """Among the speeds, where it is not exact."""
     for kind, flags, says in (("q4_K_M", [], None), ("q4_K_M", ["--compute", "fast"], "q4_K a=q8, q6_K a=q8"), ("bf16", ["--compute", "fast", "--order", "pairs"], "bf16 a=bf16 order=pairs"),
-                              ("bf16", ["--compute", "fast", "--order", "tile32"], "bf16 a=bf16 order=tile32"), ("f32", ["--compute", "fast"], None)):
+                              ("bf16", ["--compute", "fast", "--order", "tile32"], "bf16 a=bf16 order=tile32"), ("f32", ["--compute", "fast"], None),
+                              ("q4_K_M", ["--compute", "tile", "--order", "pairs"], "q4_K a=bf16 order=pairs, q6_K a=bf16 order=pairs"), ("f16", ["--compute", "tile"], None)):
         said = run("generate", "-m", f"{kind}.gguf", "-p", "a word", "-n", "2", "--seed", "1", *flags).stderr
         lines = [line for line in said.split("\n") if line.startswith("computed")]
-        check(lines == ([f"computed fast: {says}"] if says else []) and "tokens/s" in said, f"{kind} {flags}: {said}")
+        check(lines == ([f"computed {flags[1]}: {says}"] if says else []) and "tokens/s" in said, f"{kind} {flags}: {said}")
 
 
 def exact_anyway():
@@ -64,6 +77,8 @@ def exact_anyway():
             check((EXACT.format(f"{kind}.gguf", kind) in said) == fast and said.count("leaves products") == int(fast), f"{command[0]} {kind}: {said}")
             check("leaves products" not in run(*command, "-m", f"{kind}.gguf").stderr, f"{command[0]} {kind} without --compute")
             check("leaves products" not in run(*command, "-m", f"{kind}.gguf", "--compute", "fast", "--quiet").stderr, f"{command[0]} {kind} --quiet")
+            said = run(*command, "-m", f"{kind}.gguf", "--compute", "tile").stderr
+            check((EXACT.format(f"{kind}.gguf", kind).replace("fast", "tile") in said) == fast, f"{command[0]} {kind} tile: {said}")
 
 
 with tempfile.TemporaryDirectory() as folder:

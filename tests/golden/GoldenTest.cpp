@@ -39,6 +39,8 @@ const Case kCases[] = {
     {"matmul-q4_K", "matmul m=1 n=40 k=256 const=b tb=1 w=q4_K", "x86-64-v4", "nr=16"},
     {"matmul-f16-pairs", "matmul m=* n=40 k=71 const=b w=f16 a=bf16 order=pairs", "zen5", "mr=2 nr=16 panel=16"},
     {"matmul-f16-tiles", "matmul m=40 n=32 k=96 const=b w=f16 a=bf16 order=tile32", "haswell", "kc=64"},
+    {"matmul-q8_0-pairs", "matmul m=* n=40 k=64 tb=1 const=b w=q8_0 a=bf16 order=pairs", "zen5", "mr=2 nr=16 panel=16"},
+    {"matmul-q6_K-tiles", "matmul m=2 n=16 k=256 tb=1 const=b w=q6_K a=bf16 order=tile32", "haswell", "nr=8 panel=16"},
     {"matmul-f32x3", "matmul m=* n=16 k=71 const=b a=f32x3 order=pairs", "zen5", "mr=2 nr=16 panel=16"},
     {"matmul-f32x3-tiles", "matmul m=2 n=8 k=64 const=b a=f32x3 order=tile32", "haswell", ""},
     {"matmul-i8", "matmul m=* n=40 k=37 const=b w=i8 a=i8 acc=1", "zen5", "mr=2 nr=32 unroll_k=2"},

@@ -1,5 +1,5 @@
-// tests/model/FastModelTest.cpp — models whose weights in blocks are multiplied by bytes: chunked, token by token and whole are the same
-// bits, whatever the threads; near to exact, and not the same.
+// tests/model/FastModelTest.cpp — models whose weights in blocks are multiplied by bytes or as bf16: chunked, token by token and whole are
+// the same bits, whatever the threads; near to exact, and not the same.
 #include "tests/model/TestModel.h"
 
 #include <algorithm>
@@ -76,6 +76,44 @@ TEST_CASE("fast: whole, in chunks and token by token are the same bits, on 1, 2 
     }
 }
 
+TEST_CASE("tile: blocks in either order, whole, in chunks and token by token are the same bits, and neither fast's nor exact's", "[fast]") {
+  std::vector<int32_t> ids = randomIds(37, kVocab, 5);
+  for (TensorType type : {TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K}) {
+    INFO(nameOf(type));
+    Folder folder;
+    std::string path = writeGguf(blocksModel(type, type == TensorType::Q4_K), folder.path);
+    std::vector<float> exact = allLogits(*computed(path, Compute::Exact, 512, 2), ids);
+    std::vector<float> fast = allLogits(*computed(path, Compute::Fast, 512, 2), ids);
+    for (PairOrder order : {PairOrder::Tile32, PairOrder::Pairs}) {
+      std::vector<float> whole = allLogits(*computed(path, Compute::Tile, 512, 1, order), ids);
+      double rounding = distanceOf(whole, exact);
+      CHECK(rounding > 1e-8);
+      CHECK(rounding < 0.001);
+      CHECK(distanceOf(whole, fast) > 1e-8);
+      for (int threads : {1, 2, 3}) {
+        INFO(threads << " threads");
+        std::unique_ptr<Model> model = computed(path, Compute::Tile, 7, threads, order);
+        CHECK(bitDifference(allLogits(*model, ids), whole) == "");
+        for (size_t at = 0; at < ids.size(); ++at)
+          CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),
+                              std::span(whole).subspan(at * kVocab, kVocab)) == "");
+      }
+    }
+  }
+}
+
+TEST_CASE("tile: of bf16, f16 and f32 as fast", "[fast]") {
+  std::vector<int32_t> ids = randomIds(9, kVocab, 6);
+  for (TensorType type : {TensorType::BF16, TensorType::F16, TensorType::F32})
+    for (ElementType kv : {ElementType::F32, ElementType::BF16}) {
+      INFO(nameOf(type));
+      Folder folder;
+      std::string path = writeGguf(blocksModel(type, true), folder.path);
+      CHECK(bitDifference(allLogits(*computed(path, Compute::Tile, 512, 2, PairOrder::Pairs, kv), ids),
+                          allLogits(*computed(path, Compute::Fast, 512, 2, PairOrder::Pairs, kv), ids)) == "");
+    }
+}
+
 TEST_CASE("fast: bf16 in either order, whole, in chunks and token by token", "[fast]") {
   std::vector<int32_t> ids = randomIds(37, kVocab, 7);
   Folder folder;
@@ -96,20 +134,22 @@ TEST_CASE("fast: bf16 in either order, whole, in chunks and token by token", "[f
   CHECK(bitDifference(of[0], of[1]) != "");
 }
 
-TEST_CASE("fast: the same bits on every level with fma that this machine has", "[fast]") {
+TEST_CASE("fast and tile: the same bits on every level with fma that this machine has", "[fast]") {
   std::vector<int32_t> ids = randomIds(19, kVocab, 8);
   int levels = 0;
   for (TensorType type : {TensorType::Q8_0, TensorType::Q4_K, TensorType::BF16}) {
     INFO(nameOf(type));
     Folder folder;
     std::string path = writeGguf(blocksModel(type, false), folder.path);
-    std::vector<float> here = allLogits(*computed(path, Compute::Fast, 512, 2), ids);
-    for (const Target& level : runnableLevels()) {
-      if (!level.isa().fma) continue;
-      INFO(level.name);
-      KernelLibrary library(level, {});
-      CHECK(bitDifference(allLogits(*computedBy(library, path, Compute::Fast, 512, 2), ids), here) == "");
-      ++levels;
+    for (Compute compute : {Compute::Fast, Compute::Tile}) {
+      std::vector<float> here = allLogits(*computed(path, compute, 512, 2), ids);
+      for (const Target& level : runnableLevels()) {
+        if (!level.isa().fma) continue;
+        INFO(nameOf(compute) << " on " << level.name);
+        KernelLibrary library(level, {});
+        CHECK(bitDifference(allLogits(*computedBy(library, path, compute, 512, 2), ids), here) == "");
+        ++levels;
+      }
     }
   }
   if (levels == 0) WARN("no level with fma here");

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""tests/model/fast_run.py QUERN MAKER SHARED — what --compute fast and --kv q8 cost in accuracy, and that their bits are those of every level
-with fma: perplexities within 0.5 % of exact, and not the same; logits of a CPU with AVX2 byte for byte those of this one."""
+"""tests/model/fast_run.py QUERN MAKER SHARED — what --compute fast and tile and --kv q8 cost in accuracy, and that their bits are those of every
+level with fma: perplexities within 0.5 % of exact, and not the same; logits of a CPU with AVX2 byte for byte those of this one, on any number
+of threads, in any piece."""
 import json
 import math
 import os
@@ -29,11 +30,13 @@ def perplexity(model, texts, *flags):
 
 
 def near(model, texts):
-    exact, fast = (perplexity(model, texts, "--compute", compute) for compute in ("exact", "fast"))
-    print(f"{model}: perplexity exact {exact:.5f}, fast {fast:.5f}: {100 * (fast / exact - 1):+.3f} %")
+    exact = perplexity(model, texts, "--compute", "exact")
     check(exact > 1.5, f"{model}: perplexity {exact}: the texts surprise nobody")
-    check(fast != exact, f"{model}: fast and exact are the same")
-    check(abs(fast / exact - 1) < 0.005, f"{model}: perplexity {fast} fast, {exact} exact")
+    for compute in ("fast", "tile"):
+        own = perplexity(model, texts, "--compute", compute)
+        print(f"{model}: perplexity exact {exact:.5f}, {compute} {own:.5f}: {100 * (own / exact - 1):+.3f} %")
+        check(own != exact, f"{model}: {compute} and exact are the same")
+        check(abs(own / exact - 1) < 0.005, f"{model}: perplexity {own} {compute}, {exact} exact")
 
 
 def of_a_model_that_tells_stories():
@@ -68,21 +71,51 @@ def of_a_cache_of_q8():
             check(abs(kept / plain - 1) < 0.005, f"{model}, {compute}: perplexity {kept} with --kv q8, {plain} with f32")
 
 
+def logits(model, ids, *flags):
+    """Row by row, as bytes."""
+    run(quern, "logits", "-m", model, "--ids", ",".join(map(str, ids)), "-o", "logits.npy", "--quiet", *flags)
+    with open("logits.npy", "rb") as file:
+        data = file.read()
+    begin = 10 + int.from_bytes(data[8:10], "little")  # the header of an .npy file
+    width, rest = divmod(len(data) - begin, len(ids))
+    check(width > 0 and rest == 0, f"{model}: {len(data)} bytes of logits")
+    return [data[at:at + width] for at in range(begin, len(data), width)]
+
+
 def bits_of_levels():
-    ids = ",".join(str(id) for id in range(3, 60, 2))
-    if not {"avx2", "fma"} <= set(run(quern, "cpu").split()):
-        return print("skipped: this CPU has no AVX2")
+    ids = range(3, 60, 2)
+    avx2 = {"avx2", "fma"} <= set(run(quern, "cpu").split())
+    if not avx2:
+        print("skipped: this CPU has no AVX2")
     for kind in ("q8_0", "q4_K_M", "bf16"):
-        def logits(cpu, compute, kv="f32"):
-            name = f"{kind}-{cpu}-{compute}.npy"
-            run(quern, "logits", "-m", f"tiny-{kind}.gguf", "--ids", ids, "-o", name, "--cpu", cpu, "--compute", compute, "--kv", kv, *(["--order", "tile32"] if compute == "fast" else []), "--quiet")
-            with open(name, "rb") as file:
-                return file.read()
-        here = logits("host", "fast")
-        check(logits("haswell", "fast") == here, f"{kind}: --cpu haswell has other bits than this CPU")
-        check(logits("host", "exact") != here, f"{kind}: fast and exact have the same bits")
-        kept = logits("host", "fast", "q8")
-        check(kept != here and logits("haswell", "fast", "q8") == kept, f"{kind}: --kv q8 has other bits with --cpu haswell")
+        model, seen = f"tiny-{kind}.gguf", [logits(f"tiny-{kind}.gguf", ids, "--compute", "exact")]
+        for compute in ("fast", "tile"):
+            how = ["--compute", compute, "--order", "tile32"]
+            here = logits(model, ids, *how)
+            if avx2:
+                check(logits(model, ids, "--cpu", "haswell", *how) == here, f"{model} {compute}: --cpu haswell has other bits than this CPU")
+            # Of bf16 both compute the same.
+            same = compute == "tile" and kind == "bf16"
+            check((here in seen) == same, f"{model}: the bits of {compute} and of exact or fast are {'not ' if same else ''}the same")
+            seen.append(here)
+        how = ["--compute", "fast", "--kv", "q8", "--order", "tile32"]
+        kept = logits(model, ids, *how)
+        check(kept not in seen, f"{model}: --kv q8 and f32 have the same bits")
+        if avx2:
+            check(logits(model, ids, "--cpu", "haswell", *how) == kept, f"{model}: --kv q8 has other bits with --cpu haswell")
+
+
+def bits_of_pieces():
+    """By the instruction for pairs where this CPU has it."""
+    ids = list(range(3, 60, 2))
+    for kind in ("q8_0", "q4_0", "q4_K_M", "q6_K"):
+        model = f"tiny-{kind}.gguf"
+        for order in ("pairs", "tile32"):
+            how = ["--compute", "tile", "--order", order]
+            whole = logits(model, ids, "--threads", "1", *how)
+            check(logits(model, ids, "--threads", "2", *how) == whole, f"{model} {order}: two threads have other bits than one")
+            for few in (1, 2, 3, 11):
+                check(logits(model, ids[:few], *how) == whole[:few], f"{model} {order}: the first {few} alone have other bits")
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -91,4 +124,5 @@ with tempfile.TemporaryDirectory() as folder:
     of_random_weights()
     of_a_cache_of_q8()
     bits_of_levels()
-check.finish(20)
+    bits_of_pieces()
+check.finish(80)

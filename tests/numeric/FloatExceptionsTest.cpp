@@ -79,6 +79,8 @@ const char* const kProducts[] = {
     "matmul m=* n=37 k=19 const=b w=f16",
     "matmul m=* n=37 k=19 const=b w=f16 a=bf16 order=pairs",
     "matmul m=* n=37 k=40 const=b w=f16 a=bf16 order=tile32",
+    "matmul m=1 n=37 k=64 const=b tb=1 w=q8_0 a=bf16 order=pairs",
+    "matmul m=40 n=37 k=256 const=b tb=1 w=q4_K a=bf16 order=tile32",
     "matmul m=* n=37 k=40 const=b a=f32x3",
     "matmul m=3 n=37 k=19 const=b w=i8 a=i8 ep=bias",
 };

@@ -92,6 +92,7 @@ const std::vector<Family>& families() {
   static const std::vector<Family> all = {
       {"matmul m=* n=* k=*", {{"m", 13}, {"n", 37}, {"k", 65}}, true},
       {"matmul m=* n=70 k=40 const=b ep=bias+gelu_tanh", {{"m", 9}}, true},
+      {"matmul m=* n=37 k=256 tb=1 const=b w=q4_K a=bf16 order=tile32", {{"m", 9}}, false},
       {"matmul m=* n=* k=* ta=1 tb=1 acc=1", {{"m", 13}, {"n", 37}, {"k", 65}}, true},
       {"map expr=\"gelu_erf(a) * b + exp(c)\" a=*x* b=* c=*x1", {{"d0", 7}, {"d1", 65}}, true},
       {"map expr=\"tanh(a) + sigmoid(b) / sqrt(abs(a))\" a=* b=*", {{"d0", 131}}, true},

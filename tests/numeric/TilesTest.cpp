@@ -64,10 +64,12 @@ LoopProgram oneDot() {
   return std::move(*program);
 }
 
-std::string keysOfCase(int i) {
-  const char* const all[] = {"", "kc=32 inner=rows", "mr=16 nr=48 panel=48 mc=16 nc=48 kc=64",
-                             "mr=32 nr=16 panel=16 mc=32 nc=16 walk=halves", "mr=32 nr=16 panel=32 nc=32 walk=columns prefetch_c=below"};
-  return i < static_cast<int>(std::size(all)) ? all[i] : "-";
+std::vector<std::string> keysOf(const OpDesc& desc) {
+  std::vector<std::string> all = {"", "mr=32 nr=16 panel=16 mc=32 nc=16 walk=halves",
+                                  "mr=32 nr=16 panel=32 nc=32 walk=columns prefetch_c=below"};
+  if (std::get<MatmulOp>(desc).roundsWeight()) all.push_back("mr=16 nr=48 panel=48 mc=16 nc=48 kc=256");
+  else all.insert(all.end(), {"kc=32 inner=rows", "mr=16 nr=48 panel=48 mc=16 nc=48 kc=64"});
+  return all;
 }
 
 }  // namespace
@@ -108,15 +110,19 @@ TEST_CASE("products on matrix units have the plain kernel's bits") {
                              "matmul m=* n=48 k=1 const=b w=bf16 a=bf16 order=tile32 acc=1 ep=residual",
                              "matmul m=* n=32 k=66 tb=1 const=b w=bf16 a=bf16 order=tile32 in=bf16 out=bf16 ep=bias",
                              "matmul m=20 n=40 k=160 const=b w=bf16 a=bf16 order=tile32",
-                             "matmul m=47 n=31 k=66 const=b w=bf16 a=bf16 order=tile32 ep=bias"};
+                             "matmul m=47 n=31 k=66 const=b w=bf16 a=bf16 order=tile32 ep=bias",
+                             "matmul m=* n=33 k=96 tb=1 const=b w=q8_0 a=bf16 order=tile32 ep=bias",
+                             "matmul m=* n=70 k=160 tb=1 const=b w=q4_0 a=bf16 order=tile32 batch=2 ep=bias+gelu_tanh+residual",
+                             "matmul m=* n=40 k=512 tb=1 const=b w=q4_K a=bf16 order=tile32 acc=1",
+                             "matmul m=47 n=31 k=512 tb=1 const=b w=q6_K a=bf16 order=tile32"};
   Target tiles = tileTarget(), plain = runnableLevels().back();
   KernelLibrary library(plain, {}), native(tiles, {});
   int64_t compared = 0, ran = 0, zeros = 0, elements = 0;
   for (const char* given : ops)
-    for (int i = 0; keysOfCase(i) != "-"; ++i) {
+    for (const std::string& keys : keysOf(op(given))) {
       OpDesc desc = op(given);
-      auto chosen = parseSchedule(keysOfCase(i), desc, tiles);
-      INFO(given << " | " << keysOfCase(i) << (chosen ? "" : ": " + chosen.error().message));
+      auto chosen = parseSchedule(keys, desc, tiles);
+      INFO(given << " | " << keys << (chosen ? "" : ": " + chosen.error().message));
       REQUIRE(chosen);
       REQUIRE(std::get<MatmulSchedule>(*chosen).dots == MatmulSchedule::DotsAmx);
       auto program = lower(desc, *chosen, tiles);

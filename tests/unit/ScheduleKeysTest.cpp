@@ -100,6 +100,42 @@ TEST_CASE("few rows of codes read one panel of one vector after the other") {
     }
 }
 
+TEST_CASE("blocks are rounded in registers for one tile of rows, in scratch for more") {
+  struct {
+    const char *cpu, *order;
+    int64_t most;  // rows of one tile
+  } cases[] = {
+      {"zen5", "pairs", 8}, {"x86-64-v4", "pairs", 8}, {"haswell", "tile32", 2}, {"x86-64", "tile32", 2}, {"sapphirerapids", "tile32", 4}};
+  for (const auto& one : cases)
+    for (const char* type : {"q8_0", "q4_0", "q4_K", "q6_K"}) {
+      Target target = cpu(one.cpu);
+      auto of = [&](const std::string& m) {
+        OpDesc desc = op(fmt::format("matmul m={} n=768 k=768 tb=1 const=b w={} a=bf16 order={}", m, type, one.order));
+        Schedule s = defaultSchedule(desc, target);
+        INFO(text(desc) << " on " << one.cpu << ": " << text(s));
+        CHECK(validate(s, desc, target));
+        return s;
+      };
+      auto convert = [&](const std::string& m) { return std::get<MatmulSchedule>(of(m)).convert; };
+      INFO(one.cpu << " " << type);
+      CHECK(convert("1") == MatmulSchedule::ConvertRegisters);
+      CHECK(convert(std::to_string(one.most)) == MatmulSchedule::ConvertRegisters);
+      CHECK(convert(std::to_string(one.most + 1)) == MatmulSchedule::ConvertScratch);
+      CHECK(convert("16") == MatmulSchedule::ConvertScratch);
+      Schedule wide = of("*");
+      bool units = std::string(one.cpu) == "sapphirerapids";
+      CHECK((std::get<MatmulSchedule>(wide).dots == MatmulSchedule::DotsAmx) == units);
+      CHECK(std::get<MatmulSchedule>(wide).convert == MatmulSchedule::ConvertScratch);
+      OpDesc desc = op(fmt::format("matmul m=* n=768 k=768 tb=1 const=b w={} a=bf16 order={}", type, one.order));
+      std::vector<SizeClass> few = defaultSizeClasses(desc, wide, target);
+      REQUIRE(few.size() == 1);
+      const auto& narrow = std::get<MatmulSchedule>(few[0].schedule);
+      CHECK(narrow.convert == MatmulSchedule::ConvertRegisters);
+      CHECK(narrow.dots != MatmulSchedule::DotsAmx);
+      CHECK(sharesWeight(few[0].schedule, wide));
+    }
+}
+
 TEST_CASE("costs follow what is copied, kept near and streamed") {
   Target target = cpu("haswell");
   auto cycles = [&](const char* given, const char* keys) {

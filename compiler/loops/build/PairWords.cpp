@@ -7,11 +7,19 @@ static constexpr auto kHigh = static_cast<int32_t>(0xffff0000);
 
 static Value each(LoopOp op, const Value& x, int32_t constant) { return binary(op, x, i32Const(constant, x.lanes())); }
 
-Value roundedHigh(LoopBuilder& b, const Value& x) {
-  constexpr int32_t kInf = 0x7f800000, kQuiet = 0x400000, kAll = 0x7fffffff, kHalf = 0x7fff;
-  Value bits = b.let("bits", unary(LoopOp::BitsI32, x));
+/// Half of what goes, and one more where the last bit that stays is set.
+static Value roundedBits(const Value& bits) {
+  constexpr int32_t kHalf = 0x7fff;
   Value odd = each(LoopOp::And, each(LoopOp::Lshr, bits, 16), 1);
-  Value rounded = binary(LoopOp::Add, each(LoopOp::Add, bits, kHalf), odd);
+  return binary(LoopOp::Add, each(LoopOp::Add, bits, kHalf), odd);
+}
+
+Value plainlyRoundedHigh(LoopBuilder& b, const Value& x) { return roundedBits(b.let("bits", unary(LoopOp::BitsI32, x))); }
+
+Value roundedHigh(LoopBuilder& b, const Value& x) {
+  constexpr int32_t kInf = 0x7f800000, kQuiet = 0x400000, kAll = 0x7fffffff;
+  Value bits = b.let("bits", unary(LoopOp::BitsI32, x));
+  Value rounded = roundedBits(bits);
   Value number = binary(LoopOp::Le, each(LoopOp::And, bits, kAll), i32Const(kInf, x.lanes()));
   return selectOf(number, rounded, each(LoopOp::Or, bits, kQuiet));
 }

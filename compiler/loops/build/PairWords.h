@@ -8,6 +8,8 @@ namespace quern {
 
 /// The bf16 nearest to x, ties to even, in the high half of a word; NaN stays one. What the low half holds means nothing.
 Value roundedHigh(LoopBuilder& b, const Value& x);
+/// The same of numbers among which no NaN has other bits set than every NaN.
+Value plainlyRoundedHigh(LoopBuilder& b, const Value& x);
 /// Of two words whose high halves hold a number.
 Value wordOf(const Value& low, const Value& high);
 /// The numbers of a word, as f32.

@@ -70,7 +70,9 @@ void PairProduct::addTerms(const RegArray& acc, const Value& r, size_t vector, c
                            const std::vector<Value>& words) {
   Value v = static_cast<int64_t>(vector);
   auto dot = [&](const Value& sum, const PieceTerm& term) {
-    return dotPairsOf(sum, a[static_cast<size_t>(term.a)], words[static_cast<size_t>(term.b)]);
+    const Value &own = a[static_cast<size_t>(term.a)], &other = words[static_cast<size_t>(term.b)];
+    // The last argument may lie in memory, broadcast: a register less where many hold blocks.
+    return weight_.roundsInRegisters() ? dotPairsOf(sum, other, own) : dotPairsOf(sum, own, other);
   };
   if (apart_) {
     Value small = f32Const(0, lanes_);
@@ -80,17 +82,19 @@ void PairProduct::addTerms(const RegArray& acc, const Value& r, size_t vector, c
   for (const PieceTerm& term : apart_ ? terms_.last(1) : terms_) b_.set(acc, {r, v}, dot(b_.get(acc, {r, v}), term));
 }
 
-/// All vectors of the weight at once, row by row; where they are made in registers one after the other, for all rows.
+/// A row's pieces of a pair.
+std::vector<Value> PairProduct::wordsOfA(const Tile& tile, const Value& r, const Value& pair) {
+  std::vector<Value> pieces;
+  for (int64_t piece = 0; piece < piecesOfA_; ++piece)
+    pieces.push_back(b_.let("a", broadcast(rows_->word(tile.row + r, piece, pair), lanes_)));
+  return pieces;
+}
+
+/// All vectors of the weight at once, row by row; where they are taken apart in registers one after the other, for all rows.
 void PairProduct::pairStep(const Tile& tile, const Value& pair) {
-  auto wordsOfA = [&](const Value& r) {
-    std::vector<Value> pieces;
-    for (int64_t piece = 0; piece < piecesOfA_; ++piece)
-      pieces.push_back(b_.let("a", broadcast(rows_->word(tile.row + r, piece, pair), lanes_)));
-    return pieces;
-  };
   if (weight_.splitsInRegisters()) {
     std::vector<std::vector<Value>> a;
-    for (int64_t r = 0; r < tile.rows; ++r) a.push_back(wordsOfA(r));
+    for (int64_t r = 0; r < tile.rows; ++r) a.push_back(wordsOfA(tile, r, pair));
     for (size_t v = 0; v < tile.vectors.size(); ++v) {
       std::vector<Value> words = weight_.words(placeOf(tile), v, pair);
       for (int64_t r = 0; r < tile.rows; ++r) addTerms(tile.acc, r, v, a[static_cast<size_t>(r)], words);
@@ -99,8 +103,13 @@ void PairProduct::pairStep(const Tile& tile, const Value& pair) {
   }
   std::vector<std::vector<Value>> words;
   for (size_t v = 0; v < tile.vectors.size(); ++v) words.push_back(weight_.words(placeOf(tile), v, pair));
+  addPair(tile, pair, words);
+}
+
+/// `words`: of each vector its pieces.
+void PairProduct::addPair(const Tile& tile, const Value& pair, const std::vector<std::vector<Value>>& words) {
   b_.unroll("r", tile.rows, [&](const Value& r) {
-    std::vector<Value> a = wordsOfA(r);
+    std::vector<Value> a = wordsOfA(tile, r, pair);
     for (size_t v = 0; v < words.size(); ++v) addTerms(tile.acc, r, v, a, words[v]);
   });
 }
@@ -114,48 +123,76 @@ void PairProduct::inPairs(const Tile& tile) {
 }
 
 /// even[r][v] and odd[r][v] go on by one pair of a term.
-void PairProduct::chains(const Tile& tile, const PieceTerm& term, const Value& pair, const RegArray& even, const RegArray& odd) {
+void PairProduct::chains(const Tile& tile, int64_t pieceOfA, const Value& pair, const WordOf& word, const Chains& sums) {
   std::vector<Value> low, high;
   for (size_t v = 0; v < tile.vectors.size(); ++v) {
-    Value both = weight_.words(placeOf(tile), v, pair)[static_cast<size_t>(term.b)];
+    Value both = word(v);
     low.push_back(b_.let("low", lowOf(both))), high.push_back(b_.let("high", highOf(both)));
   }
   b_.unroll("r", tile.rows, [&](const Value& r) {
-    Value a = b_.let("a", broadcast(rows_->word(tile.row + r, term.a, pair), lanes_));
+    Value a = b_.let("a", broadcast(rows_->word(tile.row + r, pieceOfA, pair), lanes_));
     Value first = b_.let("first", lowOf(a)), second = b_.let("second", highOf(a));
     for (size_t v = 0; v < low.size(); ++v) {
       auto at = static_cast<int64_t>(v);
-      b_.set(even, {r, at}, fmaFlushedOf(first, low[v], b_.get(even, {r, at})));
-      b_.set(odd, {r, at}, fmaFlushedOf(second, high[v], b_.get(odd, {r, at})));
+      b_.set(sums.even, {r, at}, fmaFlushedOf(first, low[v], b_.get(sums.even, {r, at})));
+      b_.set(sums.odd, {r, at}, fmaFlushedOf(second, high[v], b_.get(sums.odd, {r, at})));
     }
   });
 }
 
-void PairProduct::inTiles(const Tile& tile) {
-  b_.loop("tile", tile.k0 / 2, ceilDivOf(tile.k1, 2), kTilePairs, [&](const Value& first) {
-    for (const PieceTerm& term : terms_) tileOf(tile, term, first);
-  });
-}
-
-/// 32 of k of a term.
-void PairProduct::tileOf(const Tile& tile, const PieceTerm& term, const Value& first) {
+/// 32 of k of a term, whose pairs `body` goes through.
+void PairProduct::tileOf(const Tile& tile, const std::function<void(const Chains&)>& body) {
   auto vectors = static_cast<int64_t>(tile.vectors.size());
   std::vector<int> shape = {static_cast<int>(tile.rows), static_cast<int>(vectors)};
-  RegArray even = b_.reg("even", shape, f32Const(0, lanes_)), odd = b_.reg("odd", shape, f32Const(0, lanes_));
-  b_.loop("pair", first, minOf(first + kTilePairs, ceilDiv(k_, 2)), 1, [&](const Value& pair) { chains(tile, term, pair, even, odd); });
+  Chains sums{b_.reg("even", shape, f32Const(0, lanes_)), b_.reg("odd", shape, f32Const(0, lanes_))};
+  body(sums);
   b_.unroll("r", tile.rows, [&](const Value& r) {
     b_.unroll("v", vectors, [&](const Value& v) {
-      Value both = binary(LoopOp::AddFlushed, b_.get(even, {r, v}), b_.get(odd, {r, v}));
+      Value both = binary(LoopOp::AddFlushed, b_.get(sums.even, {r, v}), b_.get(sums.odd, {r, v}));
       b_.set(tile.acc, {r, v}, binary(LoopOp::AddFlushed, b_.get(tile.acc, {r, v}), both));
     });
   });
 }
 
+void PairProduct::inTiles(const Tile& tile) {
+  b_.loop("tile", tile.k0 / 2, ceilDivOf(tile.k1, 2), kTilePairs, [&](const Value& first) {
+    for (const PieceTerm& term : terms_)
+      tileOf(tile, [&](const Chains& sums) {
+        b_.loop("pair", first, minOf(first + kTilePairs, ceilDiv(k_, 2)), 1, [&](const Value& pair) {
+          auto word = [&](size_t v) { return weight_.words(placeOf(tile), v, pair)[static_cast<size_t>(term.b)]; };
+          chains(tile, term.a, pair, word, sums);
+        });
+      });
+  });
+}
+
+/// Of blocks, whose words are made on the way.
+void PairProduct::blocks(const Tile& tile) {
+  if (order_ == PairOrder::Pairs)
+    return weight_.forPairs(placeOf(tile), tile.k1, [&](const Value& pair, const std::vector<Value>& words) {
+      std::vector<std::vector<Value>> pieces;
+      for (const Value& each : words) pieces.push_back({each});
+      addPair(tile, pair, pieces);
+    });
+  const Chains* sums = nullptr;  // of the 32 of k that are gone through
+  weight_.forPairs(
+      placeOf(tile), tile.k1,
+      [&](const Value& pair, const std::vector<Value>& words) { chains(tile, 0, pair, [&](size_t v) { return words[v]; }, *sums); },
+      [&](const std::function<void()>& pairs) {
+        tileOf(tile, [&](const Chains& own) {
+          sums = &own;
+          pairs();
+        });
+      });
+}
+
 void PairProduct::run(const Tile& tile) {
   tile.start();
-  if (instruction_ && !apart_) return inPairs(tile);
+  bool blocksHere = weight_.roundsInRegisters();
+  if (instruction_ && !apart_ && !blocksHere) return inPairs(tile);
   b_.flushed([&] {
-    if (order_ == PairOrder::Pairs) inPairs(tile);
+    if (blocksHere) blocks(tile);
+    else if (order_ == PairOrder::Pairs) inPairs(tile);
     else inTiles(tile);
   });
 }

@@ -56,10 +56,18 @@ private:
   static PairWeight::Place placeOf(const Tile& tile) { return {tile.batch, tile.vectors, tile.k0}; }
   void inPairs(const Tile& tile);
   void pairStep(const Tile& tile, const Value& pair);
+  void addPair(const Tile& tile, const Value& pair, const std::vector<std::vector<Value>>& words);
   void addTerms(const RegArray& acc, const Value& r, size_t vector, const std::vector<Value>& a, const std::vector<Value>& words);
+  std::vector<Value> wordsOfA(const Tile& tile, const Value& r, const Value& pair);
+  /// Of order=tile32, [rows][vectors] each.
+  struct Chains {
+    RegArray even, odd;
+  };
+  using WordOf = std::function<Value(size_t vector)>;
   void inTiles(const Tile& tile);
-  void tileOf(const Tile& tile, const PieceTerm& term, const Value& first);
-  void chains(const Tile& tile, const PieceTerm& term, const Value& pair, const RegArray& even, const RegArray& odd);
+  void tileOf(const Tile& tile, const std::function<void(const Chains&)>& body);
+  void chains(const Tile& tile, int64_t pieceOfA, const Value& pair, const WordOf& word, const Chains& sums);
+  void blocks(const Tile& tile);
 
   OpBuild& build_;
   LoopBuilder& b_;

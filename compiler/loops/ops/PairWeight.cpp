@@ -58,10 +58,22 @@ PairWeight::PairWeight(OpBuild& build, const std::string& name, const MatmulOp& 
       pieces_(op.piecesOfB()),
       lanes_(static_cast<int>(s.lanes)),
       prefetch_(ceilDiv(s.prefetch, 2)) {
-  if (splits_) packed_ = b_.denseBuffer(name, Scalar::F16, BufferRole::Packed, {batch, panels, k_, s.panelWidth()});
-  else packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, {batch, panels, ceilDiv(k_, 2), pieces_, s.panelWidth()});
-  if (scratch_)
-    converted_ = b_.denseBuffer("pieces", Scalar::I32, BufferRole::ThreadScratch, {ceilDiv(std::min(s.kc, k_), 2), pieces_, s.nr});
+  if (op.roundsWeight()) blocks_.emplace(build, name, op.w, batch, panels, Value(k_), s);
+  else if (splits_) packed_ = b_.denseBuffer(name, Scalar::F16, BufferRole::Packed, {batch, panels, k_, s.panelWidth()});
+  else {
+    std::vector<Value> shape = rowOf(ceilDiv(k_, 2), pieces_);
+    shape.insert(shape.begin(), {batch, panels});
+    shape.push_back(s.panelWidth());
+    packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, shape);
+  }
+  if (!scratch_) return;
+  std::vector<Value> shape = rowOf(ceilDiv(std::min(s.kc, k_), 2), pieces_);
+  shape.push_back(s.nr);
+  converted_ = b_.denseBuffer("pieces", Scalar::I32, BufferRole::ThreadScratch, shape);
+}
+
+std::vector<Value> PairWeight::rowOf(const Value& pair, int64_t piece) const {
+  return pieces_ == 1 ? std::vector<Value>{pair} : std::vector<Value>{pair, piece};
 }
 
 /// Asks for the line that a later row of packed elements has where this one has a vector's.
@@ -94,18 +106,46 @@ std::vector<Value> PairWeight::split(const Place& at, size_t vector, const Value
 
 std::vector<Value> PairWeight::words(const Place& at, size_t vector, const Value& pair) const {
   if (splitsInRegisters()) return split(at, vector, pair);
-  const WeightColumns& columns = at.vectors[vector];
   std::vector<Value> words;
   for (int64_t piece = 0; piece < pieces_; ++piece) {
-    if (!scratch_) ahead(at, vector, {pair + prefetch_, piece}, 4);
-    Value word = scratch_ ? b_.load(converted_, {pair - at.k0 / 2, piece, static_cast<int64_t>(vector) * lanes_}, lanes_)
-                          : b_.load(packed_, {at.batch, columns.panel, pair, piece, columns.column}, lanes_);
-    words.push_back(b_.let("b", word));
+    if (!scratch_) ahead(at, vector, rowOf(pair + prefetch_, piece), 4);
+    auto [buffer, place] = held(at, vector, piece, pair);
+    words.push_back(b_.let("b", b_.load(buffer, place, lanes_)));
   }
   return words;
 }
 
+std::pair<BufferRef, std::vector<Value>> PairWeight::held(const Place& at, size_t vector, int64_t piece, const Value& pair) const {
+  const WeightColumns& columns = at.vectors[vector];
+  std::vector<Value> place = rowOf(scratch_ ? pair - at.k0 / 2 : pair, piece);
+  if (!scratch_) place.insert(place.begin(), {at.batch, columns.panel});
+  place.push_back(scratch_ ? Value(static_cast<int64_t>(vector) * lanes_) : columns.column);
+  return {scratch_ ? converted_ : packed_, place};
+}
+
+void PairWeight::forPairs(const Place& at, const Value& k1, const std::function<void(const Value&, const std::vector<Value>&)>& body,
+                          const std::function<void(const std::function<void()>&)>& step) {
+  auto words = [&](const Value& pair, const std::vector<Value>& even, const std::vector<Value>& odd) {
+    std::vector<Value> all;
+    for (size_t v = 0; v < even.size(); ++v) {
+      Value low = plainlyRoundedHigh(b_, even[v]), high = plainlyRoundedHigh(b_, odd[v]);
+      all.push_back(b_.let("b", wordOf(low, high)));
+    }
+    body(pair, all);
+  };
+  blocks_->forPairs(at.batch, at.vectors, at.k0, k1, {words, step});
+}
+
 void PairWeight::convert(const Place& at, const Value& k1) {
+  if (blocks_)
+    return b_.flushed([&] {
+      forPairs(at, k1, [&](const Value& pair, const std::vector<Value>& words) {
+        for (size_t v = 0; v < words.size(); ++v) {
+          auto [buffer, place] = held(at, v, 0, pair);
+          b_.store(buffer, place, words[v]);
+        }
+      });
+    });
   Value first = at.k0 / 2;
   b_.loop("pair", first, ceilDivOf(k1, 2), 1, [&](const Value& pair) {
     for (size_t v = 0; v < at.vectors.size(); ++v) {

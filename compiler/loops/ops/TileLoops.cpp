@@ -11,8 +11,12 @@ using Place = std::vector<Value>;
 
 TileProduct::TileProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
                          const Value& panels)
-    : build_(build), b_(build.b), k_(op.k.value), tall_(s.mr / kRows), vectors_(s.nr / s.lanes) {
-  packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, {batch, panels, ceilDiv(k_, 2), s.panelWidth()});
+    : build_(build),
+      b_(build.b),
+      k_(op.k.value),
+      tall_(s.mr / kRows),
+      vectors_(s.nr / s.lanes),
+      weight_(build, name, op, s, batch, panels) {
   sums_ = b_.denseBuffer("sums", Scalar::F32, BufferRole::ThreadScratch, {s.mr, s.nr});
 }
 
@@ -45,8 +49,10 @@ void TileProduct::begin(const Tile& tile) {
 }
 
 void TileProduct::step(const Tile& tile, const Value& pair) {
-  for (size_t v = 0; v < tile.vectors.size(); ++v)
-    b_.tileLoad(ofB(v), packed_, Place{tile.batch, tile.vectors[v].panel, pair, tile.vectors[v].column});
+  for (size_t v = 0; v < tile.vectors.size(); ++v) {
+    auto [buffer, place] = weight_.held({tile.batch, tile.vectors, tile.k0}, v, 0, pair);
+    b_.tileLoad(ofB(v), buffer, place);
+  }
   for (int64_t r = 0; r < tile.rows / kRows; ++r) {
     b_.tileLoad(ofA(r), rows_->words(), Place{tile.row + r * kRows, pair});
     for (size_t v = 0; v < tile.vectors.size(); ++v) b_.tileDotPairs(sum(r, v), ofA(r), ofB(v));

@@ -13,7 +13,7 @@ namespace quern {
 ///   A 1  sum   sum       for 32 k: R + V loads, R V dots
 ///
 /// Rows of A beyond the last are read in scratch and come to nothing: their sums are not stored. Beyond k nothing is read: what is left of
-/// k over 32s is a pass of its own, with tiles of fewer pairs.
+/// k over 32s is a pass of its own, with tiles of fewer pairs. Of a weight in blocks B is what they became in scratch.
 class TileProduct final : public RoundedProduct {
 public:
   TileProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& schedule, const Value& batch,
@@ -23,6 +23,7 @@ public:
   void phase(const BufferRef& a, const PlaceInA& at) override { rows_->phase(a, at); }
   /// Tiles are loaded from rows that lie apart, and some behind the last.
   void given(const Value& rows, const BufferRef& a, const PlaceInA& at) override { declareRows(rows), phase(a, at); }
+  void convert(const Group& group) override { weight_.convert({group.batch, group.vectors, group.k0}, group.k1); }
   int64_t rowsTogether() const override { return kRows; }
   int64_t lastPass() const override { return k_ / kDepth * kDepth; }
   void inPass(const Value& k0, const std::function<void()>& body) override;
@@ -43,7 +44,8 @@ private:
   OpBuild& build_;
   LoopBuilder& b_;
   int64_t k_, tall_, vectors_;  ///< tiles of a register tile
-  BufferRef packed_, sums_;
+  PairWeight weight_;
+  BufferRef sums_;
   std::optional<PairRows> rows_;
 };
 

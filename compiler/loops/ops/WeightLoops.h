@@ -27,21 +27,41 @@ public:
   using Body = std::function<void(const Value& k, const std::vector<Value>& values)>;
   void forDepth(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1, const Body& body);
 
+  /// The same of a quantised weight, neighbours k = 2 pair and 2 pair + 1 together; unroll_k counts pairs. A NaN has its quiet bit and no
+  /// other but those of every NaN.
+  struct Pairs {
+    std::function<void(const Value& pair, const std::vector<Value>& even, const std::vector<Value>& odd)> body;
+    /// Around the pairs of each 32 of k, which stand where `pairs` is called; null: nothing is.
+    std::function<void(const std::function<void()>& pairs)> step;
+  };
+  void forPairs(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1, const Pairs& pairs);
+
 private:
   struct Block;  // of all vectors, at one block of k
+  /// Whom values are read for.
+  struct Taker {
+    int each;                                                                                  ///< so many neighbours along k at a time
+    std::function<void(const Value& at, const std::vector<std::vector<Value>>& values)> take;  ///< `at`: the first one's k, over `each`
+    std::function<void(const std::function<void()>&)> step;                                    ///< as of Pairs
+  };
 
   Value part(const Block& block, size_t vector, Scalar stored, const Value& offset, int64_t bytesEach) const;
   void ahead(const Block& block, size_t vector, const Value& offset, int64_t bytesEach);
-  std::vector<Value> halves(const Block& block, int64_t offset, const char* name);
+  std::vector<Value> halves(const Block& block, const Taker& to, int64_t offset, const char* name);
   std::vector<Value> words(const Block& block, const Value& offset, const char* name);
   /// first + the `bits` bits of word from `shift` on, times 16 where they are two.
   Value chosen(const Value& word, int shift, int bits, float first);
 
+  /// Eight of k from `at` on, which value(i, vector) makes.
+  void eight(const Block& block, const Taker& to, const Value& at, const std::function<Value(int i, size_t vector)>& value);
+  static void step(const Taker& to, const std::function<void()>& body) { to.step ? to.step(body) : body(); }
+  void blocks(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1, const Taker& to);
   void plain(const Block& block, const Value& k0, const Value& k1, const Body& body);
-  void q8_0(const Block& block, const Value& k, const Body& body);
-  void q4_0(const Block& block, const Value& k, const Body& body);
-  void q4_K(const Block& block, const Value& k, const Body& body);
-  void q6_K(const Block& block, const Value& k, const Body& body);
+  // `at`: the block's first k, over to.each
+  void q8_0(const Block& block, const Value& at, const Taker& to);
+  void q4_0(const Block& block, const Value& at, const Taker& to);
+  void q4_K(const Block& block, const Value& at, const Taker& to);
+  void q6_K(const Block& block, const Value& at, const Taker& to);
 
   OpBuild& build_;
   LoopBuilder& b_;

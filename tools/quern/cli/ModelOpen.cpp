@@ -20,8 +20,8 @@ CommandLine& modelFlag(CommandLine& line, const std::string& help) {
 CommandLine& computeFlags(CommandLine& line) {
   line.value("compute", "HOW", "exact",
              "exact: weights as they are, in f32; fast: activations rounded to bytes with weights in blocks, to bf16 with bf16 and a KV "
-             "cache of it");
-  return line.value("order", "HOW", "", "how --compute fast adds up products of bf16: tile32 or pairs (default: as the CPU has it)");
+             "cache of it; tile: as fast, but weights in blocks become bf16 too");
+  return line.value("order", "HOW", "", "how products of bf16 are added up: tile32 or pairs (default: as the CPU has it)");
 }
 
 Result<void> checkModelFlag(const CommandLine& line) {
@@ -38,14 +38,16 @@ static void sayRemarks(const CommandLine& line, const WeightFiles* files) {
 /// --compute and --order. Errors: BadCommand; as targetOf.
 static Result<void> setArithmetic(const CommandLine& line, ModelSource& source) {
   if (!line.has("compute") && !line.has("order")) return {};
-  std::string compute = line.get("compute"), order = line.get("order");
-  if (compute != "exact" && compute != "fast") return badCommand(fmt::format("--compute {}: exact or fast is needed", escaped(compute)));
+  std::string name = line.get("compute"), order = line.get("order");
+  auto compute = computeNamed(name);
+  if (!compute) return badCommand(fmt::format("--compute {}: exact, fast or tile is needed", escaped(name)));
   if (!order.empty() && order != "tile32" && order != "pairs")
     return badCommand(fmt::format("--order {}: tile32 or pairs is needed", escaped(order)));
-  if (compute == "exact") return order.empty() ? Result<void>() : badCommand("--order goes with --compute fast");
-  source.compute = Compute::Fast;
+  if (*compute == Compute::Exact) return order.empty() ? Result<void>() : badCommand("--order goes with --compute fast or tile");
+  source.compute = *compute;
   if (order.empty() && line.get("cpu").find(',') != std::string::npos)
-    return badCommand("--compute fast for several CPUs: --order tile32 or --order pairs is needed, or they would differ in it");
+    return badCommand(
+        fmt::format("--compute {} for several CPUs: --order tile32 or --order pairs is needed, or they would differ in it", name));
   auto target = line.has("cpu") ? targetOf(line, false) : Result<Target>(hostTarget());
   if (!target) return target.error();
   source.order = order.empty() ? pairOrderFor(*target) : order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
@@ -54,13 +56,13 @@ static Result<void> setArithmetic(const CommandLine& line, ModelSource& source) 
 
 /// Where no product can be rounded whoever asked for it should know.
 static void sayIfExact(const CommandLine& line, const ModelSource& source) {
-  if (source.compute != Compute::Fast || line.has("quiet")) return;
+  if (source.compute == Compute::Exact || line.has("quiet")) return;
   auto products = productsOf(source);
   if (!products || products->empty() || anyRounds(*products)) return;
   std::vector<std::string> types;
   for (const ProductArithmetic& one : *products) types.push_back(one.weights);
-  logWarning(
-      fmt::format("{}: --compute fast leaves products with weights of {} exact", escaped(source.weights.label()), join(types, " and ")));
+  logWarning(fmt::format("{}: --compute {} leaves products with weights of {} exact", escaped(source.weights.label()),
+                         nameOf(source.compute), join(types, " and ")));
 }
 
 Result<ModelSource> openModelOf(const CommandLine& line) {

@@ -14,7 +14,7 @@ CommandLine& computeFlags(CommandLine& line);
 /// Errors   BadCommand: --ignore-key without --model, which would ignore nothing.
 Result<void> checkModelFlag(const CommandLine& line);
 
-/// Opens --model; what was passed over or ignored is said on stderr, and where --compute fast rounds no product.
+/// Opens --model; what was passed over or ignored is said on stderr, and where --compute asks for rounding and rounds no product.
 /// Errors   BadCommand: no --model; as openModel.
 Result<ModelSource> openModelOf(const CommandLine& line);
 /// The files alone, not described yet. Errors: as WeightFiles::open and ignoreKeys.

@@ -30,7 +30,7 @@ struct Request {
   std::string prompt;
   std::vector<int32_t> ids;
   std::vector<int32_t> ends;  ///< by the model's files, whatever a tokenizer knows
-  std::string arithmetic;     ///< of the products, where it is not exact
+  std::string arithmetic;     ///< of the products, and the --compute it comes of; "": it is exact
   bool hasIds = false, printIds = false, echo = false;
   int64_t count = -1;  ///< new ids at most; -1: until the text ends or the context is full
   SamplerOptions sampler;
@@ -162,7 +162,7 @@ public:
       out += fmt::format("; decode {} in {}, {:.1f} tokens/s", made_ - 1, humanTime((ended_ - first_) * 1e9),
                          rate(made_ - 1, ended_ - first_));
     if (first_ > 0) out += fmt::format("; first token {} after the start", humanTime((first_ - programStart) * 1e9));
-    if (!request_.arithmetic.empty()) out += "\ncomputed fast: " + request_.arithmetic;
+    if (!request_.arithmetic.empty()) out += "\ncomputed " + request_.arithmetic;
     if (promptTokens() + made_ > model_.context()) out += fmt::format("\nthe context of {} is full", model_.context());
     if (!seedGiven(line_) && request_.sampler.temperature > 0) out += fmt::format("\nseed {}", request_.sampler.seed);
     return out;
@@ -221,7 +221,8 @@ static Result<int> runGenerate(std::vector<std::string> args) {
   if (!line.has("model")) return badCommand("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models");
   auto source = openModelOf(line);
   if (!source) return source.error();
-  if (auto products = productsOf(*source); products && anyRounds(*products)) request->arithmetic = text(*products);
+  if (auto products = productsOf(*source); products && anyRounds(*products))
+    request->arithmetic = fmt::format("{}: {}", nameOf(source->compute), text(*products));
   std::optional<Tokenizer> tokenizer;
   bool needsText = !request->hasIds || !request->printIds;
   if (source->files != nullptr &&

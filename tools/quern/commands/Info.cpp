@@ -71,20 +71,26 @@ std::string cacheText(const ModelFacts& facts) {
 
 /// What commands compute products in: without --compute, and with it.
 std::string arithmeticText(const ModelFacts& facts, const Target& target) {
-  if (facts.fast.empty()) return "";
-  std::string fast = facts.fastRefused.empty() ? text(facts.fast) : "refused: " + facts.fastRefused;
-  return row("arithmetic", "exact (a=f32)") +
-         row("", fmt::format("--compute fast on {}: {}", target.name == "host" ? "this CPU" : target.name, fast));
+  if (facts.rounded.empty()) return "";
+  std::string out = row("arithmetic", "exact (a=f32)"), where = target.name == "host" ? "this CPU" : target.name;
+  for (const RoundedFacts& own : facts.rounded)
+    out += row("", fmt::format("--compute {} on {}: {}", nameOf(own.compute), where,
+                               own.refused.empty() ? text(own.products) : "refused: " + own.refused));
+  return out;
 }
 
 void addArithmeticJson(Json& json, const ModelFacts& facts, const Target& target) {
-  if (facts.fast.empty()) return;
-  Json& own = json["arithmetic"] = {{"compute", "exact"}, {"cpu", target.name}, {"fast", Json::array()}};
-  if (!facts.fastRefused.empty()) own["fast_refused"] = facts.fastRefused;
-  for (const ProductArithmetic& one : facts.fast) {
-    Json product = {{"weights", one.weights}, {"a", one.a}};
-    if (!one.order.empty()) product["order"] = one.order;
-    own["fast"].push_back(product);
+  if (facts.rounded.empty()) return;
+  Json& all = json["arithmetic"] = {{"compute", "exact"}, {"cpu", target.name}};
+  for (const RoundedFacts& own : facts.rounded) {
+    std::string name(nameOf(own.compute));
+    all[name] = Json::array();
+    if (!own.refused.empty()) all[name + "_refused"] = own.refused;
+    for (const ProductArithmetic& one : own.products) {
+      Json product = {{"weights", one.weights}, {"a", one.a}};
+      if (!one.order.empty()) product["order"] = one.order;
+      all[name].push_back(product);
+    }
   }
 }
 

@@ -84,14 +84,18 @@ static void refuseTypes(const WeightFiles& files, ModelFacts& facts) {
         counted(those.second, "tensor"), nameOf(type), escapedShort(those.first->name), checkConvertible(type).error().message));
 }
 
-/// What `--compute fast` would make of a model that can be read.
+/// What `--compute fast` and the like would make of a model that can be read.
 static void readArithmetic(ModelSource& source, const Target& target, ModelFacts& facts) {
-  source.compute = Compute::Fast, source.order = pairOrderFor(target);
-  auto products = productsOf(source);
-  if (!products) return facts.refused.push_back(products.error().message);
-  facts.fast = std::move(*products);
-  for (const ProductArithmetic& one : facts.fast)
-    if (auto good = validate(defaultSchedule(one.example, target), one.example, target); !good) facts.fastRefused = good.error().message;
+  source.order = pairOrderFor(target);
+  for (Compute compute : {Compute::Fast, Compute::Tile}) {
+    source.compute = compute;
+    auto products = productsOf(source);
+    if (!products) return facts.refused.push_back(products.error().message);
+    RoundedFacts own{compute, std::move(*products), ""};
+    for (const ProductArithmetic& one : own.products)
+      if (auto good = validate(defaultSchedule(one.example, target), one.example, target); !good) own.refused = good.error().message;
+    if (!own.products.empty()) facts.rounded.push_back(std::move(own));
+  }
 }
 
 /// Keys and values of all layers; the heads are whole blocks, or no such cache can be.

@@ -12,6 +12,13 @@
 
 namespace quern {
 
+/// What products are computed in with one --compute.
+struct RoundedFacts {
+  Compute compute = Compute::Fast;
+  std::vector<ProductArithmetic> products;
+  std::string refused;  ///< why the CPU cannot; "": it can
+};
+
 struct ModelFacts {
   std::string architecture, name;
   std::optional<int64_t> context, width, layers, heads, kvHeads, hidden, vocab;
@@ -20,8 +27,7 @@ struct ModelFacts {
   int64_t parameters = 0;                                        ///< elements of all tensors
   std::vector<std::pair<std::string_view, int64_t>> cacheBytes;  ///< of a KV cache of `context` positions, by --kv, as far as it can be
   std::vector<std::string> refused;                              ///< each a reason why a command would refuse the model or a part of it
-  std::vector<ProductArithmetic> fast;  ///< what --compute fast computes products in; empty: the model would be refused
-  std::string fastRefused;              ///< why the CPU cannot; "": it can
+  std::vector<RoundedFacts> rounded;                             ///< of every --compute but exact; empty: the model would be refused
 };
 
 /// What files say, whether reading them as a model and as a tokenizer would be refused, and what `target` would compute in.
