@@ -56,12 +56,12 @@
   X(BytesU8, "bytes_u8", 1, Call, plainBytes, nullptr, "") /* the four bytes of each i32, the lowest first, as lanes of u8 */ \
   X(BytesI8, "bytes_i8", 1, Call, signedBytes, nullptr, "") /* as lanes of i8 */ \
   X(BytesU7, "bytes_u7", 1, Call, plainBytes, nullptr, "") /* as lanes of u8, the low seven bits of each */ \
-  X(BytesS7, "bytes_s7", 1, Call, signedBytes, nullptr, "") /* as lanes of i8, of which none is -128: dots of both are short without vnni */ \
+  X(BytesS7, "bytes_s7", 1, Call, signedBytes, nullptr, "") /* as lanes of i8, none of them -128: dots of both are short without vnni */ \
   X(FmaFlushed, "fma_flushed", 3, Call, flushedFloats, nullptr, "") /* fma; below 2^-126 in size is 0, arguments and result */ \
   X(AddFlushed, "add_flushed", 2, Call, flushedFloats, nullptr, "") /* a + b, the same way; both in flushed blocks only */ \
   X(DotPairs, "dot_pairs", 3, Call, pairsDotted, nullptr, "") /* of bf16, two in an i32: the high ones onto a, then the low */ \
   X(Dot4, "dot4", 3, Call, bytesDotted, nullptr, "") /* a + the sum over four neighbours of b times c, modulo 2^32 */ \
-  X(ShortDots, "short_dots", 2, Call, dotsInHalves, nullptr, "") /* of four products of neighbours two sums of two, cut to 16 bits, in an i32 */ \
+  X(ShortDots, "short_dots", 2, Call, dotsInHalves, nullptr, "") /* of four products two sums of neighbours, cut to 16 bits */ \
   X(AddHalves, "add_halves", 2, Call, halves, nullptr, "") /* of i32 the lower and the upper 16 bits by themselves, modulo 2^16 */ \
   X(SumHalves, "sum_halves", 2, Call, halves, nullptr, "") /* a + the two numbers of 16 bits in b, modulo 2^32 */
 
