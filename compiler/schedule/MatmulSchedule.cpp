@@ -212,7 +212,7 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
     while (s.registers(op, target) > isa.vectorRegisters && s.mr > 1) --s.mr;
     s.mc = roundUp(s.mc, s.mr);
     s.nc = narrow ? s.nr : roundUp(s.nc, s.nr);
-    s.kc = op.a == RoundedTo::I8 ? std::max<int64_t>(1, k) : roundUp(s.kc, op.inPairs() ? 32 : formatOf(op.w).block);
+    s.kc = op.a == RoundedTo::I8 ? std::max<int64_t>(1, k) : roundUp(s.kc, std::max<int64_t>(op.inPairs() ? 32 : 1, formatOf(op.w).block));
     s.prefetch = s.convert == ConvertRegisters && (!coded || narrow) && !matrix ? prefetchFor(op, target) : 0;
   }
   s.nc = roundUp(s.nc, s.columnStep(op));

@@ -100,6 +100,24 @@ TEST_CASE("few rows of codes read one panel of one vector after the other") {
     }
 }
 
+TEST_CASE("defaults of all weights, roundings and depths are legal, and so are those for few rows") {
+  int64_t tried = 0;
+  for (const char* name : {"zen5", "haswell", "x86-64", "skylake-avx512", "sapphirerapids"})
+    for (const char* type : {"q8_0", "q4_0", "q4_K", "q6_K"})
+      for (const char* a : {"a=q8", "a=q8 in=q8 out=q8", "a=bf16 order=tile32", "a=bf16 order=pairs in=bf16 out=q8", "out=bf16"})
+        for (int64_t k : {256, 512, 1280, 2560, 4864, 11008})
+          for (const char* m : {"*", "1", "7", "40", "512"}) {
+            Target target = cpu(name);
+            OpDesc desc = op(fmt::format("matmul m={} n=352 k={} tb=1 const=b w={} {}", m, k, type, a));
+            Schedule s = defaultSchedule(desc, target);
+            INFO(text(desc) << " on " << name << ": " << text(s));
+            CHECK(validate(s, desc, target));
+            for (const SizeClass& few : defaultSizeClasses(desc, s, target)) CHECK(validate(few.schedule, desc, target));
+            ++tried;
+          }
+  REQUIRE(tried == 3000);
+}
+
 TEST_CASE("blocks are rounded in registers for one tile of rows, in scratch for more") {
   struct {
     const char *cpu, *order;
