@@ -140,6 +140,12 @@ struct NarrowTile {
   int64_t rows, columns;
 };
 
+/// Products of a word of bf16 in one instruction: a panel of a few vectors is chains enough, and memory gives one stream a tenth more than
+/// four side by side (Zen 4; from L2 and L3 the same).
+static bool streamsPairs(const MatmulSchedule& s, const MatmulOp& op) {
+  return s.dots == MatmulSchedule::DotsBf16 && op.a == RoundedTo::BF16 && op.w == ElementType::BF16;
+}
+
 /// Tiles for few rows, the best first. A few rows of one panel are too few chains to hide the latency of an fma: several panels at a time.
 /// A weight that is made f32 on the way, or has blocks, takes one panel too, or a part of it: the wide kernel's way over scratch is never
 /// better. Dots of bytes with scales for each block take one vector of one panel: chains are short, and one stream is read at the rate of
@@ -148,6 +154,7 @@ static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const Mat
   int64_t panel = wide.panelWidth();
   std::vector<NarrowTile> tiles;
   if (op.a == RoundedTo::Q8) return {{2, wide.lanes}, {1, wide.lanes}};
+  if (streamsPairs(wide, op)) return {{2, panel}, {1, panel}};
   if ((op.w == ElementType::F32 && op.a == RoundedTo::F32) || op.a == RoundedTo::I8) {
     for (int64_t rows : {2, 1})
       for (int64_t panels = 4; panels > 1; --panels) tiles.push_back({rows, panels * panel});
@@ -170,7 +177,7 @@ std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(co
     narrow.mc = 32 * tile.rows;
     narrow.nr = narrow.nc = tile.columns;
     constexpr int64_t kPanels = 4;  // one behind the other
-    if (matmul.a == RoundedTo::Q8) narrow.nc = kPanels * panelWidth();
+    if (matmul.a == RoundedTo::Q8 || streamsPairs(*this, matmul)) narrow.nc = kPanels * panelWidth();
     narrow.nc = roundUp(narrow.nc, narrow.columnStep(matmul));
     narrow.unrollK = matmul.w == ElementType::F32 || matmul.a != RoundedTo::F32 ? 1 : 4;
     narrow.convert = ConvertRegisters;

@@ -95,7 +95,7 @@ TEST_CASE("few rows of codes read one panel of one vector after the other") {
       const auto& own = std::get<MatmulSchedule>(few[0].schedule);
       CHECK(own.nr == own.lanes);
       CHECK(own.nc == 4 * own.panelWidth());
-      CHECK(own.prefetch == 512);
+      CHECK(own.prefetch == (std::string(type) == "q4_K" ? 0 : 512));
       CHECK(sharesWeight(few[0].schedule, wide));
     }
 }
