@@ -62,7 +62,7 @@ Result<void> AttentionOp::validate() const {
     return badCommand(fmt::format("attention: heads={} is not a multiple of kv_heads={}", heads.value, kvHeads.value));
   if (a == RoundedTo::BF16 && kvType != ElementType::BF16)
     return badCommand(fmt::format("attention: a=bf16 with kv_type={}; it goes with kv_type=bf16", text(kvType)));
-  if (auto good = checkKept("attention", fmt::format("head_dim={}", headDim.value), "kv_type", kvType, headDim); !good) return good;
+  if (auto good = checkBlocks("attention", fmt::format("head_dim={}", headDim.value), "kv_type", kvType, headDim); !good) return good;
   if (auto good = checkShape("attention: Q", {q, heads, headDim}); !good) return good;
   return checkShape("attention: K", {kv, kvHeads, headDim});
 }

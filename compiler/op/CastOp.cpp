@@ -29,7 +29,7 @@ KeyValues CastOp::write() const {
 
 Result<void> CastOp::validate() const {
   if (x.empty()) return badCommand("cast: x=scalar; a shape of one dimension or more is needed");
-  if (auto good = checkKept("cast", fmt::format("x={}", text(x)), "to", to, x.back()); !good) return good;
+  if (auto good = checkBlocks("cast", fmt::format("x={}", text(x)), "to", to, x.back()); !good) return good;
   return checkShape("cast: x", x);
 }
 

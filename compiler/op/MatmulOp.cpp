@@ -143,7 +143,7 @@ static Result<void> checkForms(const MatmulOp& op) {
     return badCommand(fmt::format("matmul: in=bf16 with k={}; its pairs are whole, k must be even", op.k.value));
   if (op.acc && op.out != ElementType::F32)
     return badCommand(fmt::format("matmul: out={} with acc=1; what is added to is f32", text(op.out)));
-  return checkHanded("matmul", "out", op.out, "n", op.n);
+  return checkBlocks("matmul", fmt::format("n={}", text(op.n)), "out", op.out, op.n);
 }
 
 Result<void> MatmulOp::validate() const {

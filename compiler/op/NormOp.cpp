@@ -27,7 +27,7 @@ Result<void> NormShape::validate(std::string_view op) const {
   if (auto good = checkShape(fmt::format("{}: x", op), x); !good) return good;
   if (x.empty() || x.back().any() || x.back().value == 0)
     return badCommand(fmt::format("{}: x={}: the last dimension is the normalised width and must be known and above 0", op, text(x)));
-  return checkHanded(op, "out", out, "width", x.back());
+  return checkBlocks(op, fmt::format("x={}", text(x)), "out", out, x.back());
 }
 
 TensorSpec NormShape::tensor(std::string name) const {

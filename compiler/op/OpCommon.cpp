@@ -62,19 +62,12 @@ ElementType takeHandedType(KeyReader& reader, std::string_view key) {
   return kTypes[reader.takeChoice(key, {"f32", "bf16", "q8"})];
 }
 
-Result<void> checkHanded(std::string_view op, std::string_view key, ElementType type, std::string_view dim, Dim width) {
-  int64_t block = formatOf(type).block;
-  if (!isQuantised(type) || (!width.any() && width.value % block == 0)) return {};
-  return badCommand(fmt::format("{}: {}={} with {}={}; its blocks are {} neighbours of a row, whose length must be known and a multiple",
-                                op, key, quern::text(type), dim, text(width), block));
-}
-
 ElementType takeKeptType(KeyReader& reader, std::string_view key) {
   constexpr ElementType kTypes[] = {ElementType::F32, ElementType::F16, ElementType::BF16, ElementType::Q8_0};
   return kTypes[reader.takeChoice(key, {"f32", "f16", "bf16", "q8_0"})];
 }
 
-Result<void> checkKept(std::string_view op, const std::string& given, std::string_view key, ElementType type, Dim last) {
+Result<void> checkBlocks(std::string_view op, const std::string& given, std::string_view key, ElementType type, Dim last) {
   int64_t block = formatOf(type).block;
   if (block == 1 || (!last.any() && last.value % block == 0)) return {};
   return badCommand(

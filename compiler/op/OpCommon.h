@@ -39,8 +39,8 @@ void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
 ElementType takeFloatType(KeyReader& reader, std::string_view key);
 /// One of those or q8_0: what rows are kept as that kernels write and read.
 ElementType takeKeptType(KeyReader& reader, std::string_view key);
-/// Where rows of `type` are blocks: whether their last axis, of `given` (x=8x40), is whole ones.
-Result<void> checkKept(std::string_view op, const std::string& given, std::string_view key, ElementType type, Dim last);
+/// Where rows that `key` says the type of are blocks: whether their last axis, of `given` (x=8x40), is whole ones.
+Result<void> checkBlocks(std::string_view op, const std::string& given, std::string_view key, ElementType type, Dim last);
 
 /// The order of products of bf16. Without those, order= is an error; `with` says what it goes with.
 PairOrder takePairOrder(KeyReader& reader, RoundedTo a, std::string_view with = "a=bf16");
@@ -50,8 +50,6 @@ void setPairOrder(KeyValues& keys, PairOrder order);
 /// What rows of numbers are handed on as: f32, bf16 (rounded to nearest even), q8 (codedBlock of each 32; rows are dense then). f32 where
 /// the key is missing.
 ElementType takeHandedType(KeyReader& reader, std::string_view key);
-/// An error where a row of `width` elements cannot be handed on as `type`.
-Result<void> checkHanded(std::string_view op, std::string_view key, ElementType type, std::string_view dim, Dim width);
 
 /// A scale: finite and above zero, given exactly as a float. 0 in the struct stands for "not given".
 float takeScale(KeyReader& reader);

@@ -31,7 +31,7 @@ KeyValues RopeOp::write() const {
 Result<void> RopeOp::validate() const {
   if (x.size() != 3) return badCommand(fmt::format("rope: x={} has {} dimensions, TxHxD is needed", text(x), x.size()));
   if (x[1].any() || x[2].any() || x[2].value % 2 != 0) return badCommand(fmt::format("rope: x={}: H and D must be known, D even", text(x)));
-  if (auto good = checkKept("rope", fmt::format("x={}", text(x)), "to", to, x[2]); !good) return good;
+  if (auto good = checkBlocks("rope", fmt::format("x={}", text(x)), "to", to, x[2]); !good) return good;
   return checkShape("rope: x", x);
 }
 
