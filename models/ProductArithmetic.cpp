@@ -1,6 +1,8 @@
 // models/ProductArithmetic.cpp — see ProductArithmetic.h.
 #include "models/ProductArithmetic.h"
 
+#include "compiler/schedule/MatmulSchedule.h"
+#include "compiler/schedule/Schedule.h"
 #include "models/Model.h"
 
 #include <algorithm>
@@ -38,6 +40,20 @@ Result<std::vector<ProductArithmetic>> productsOf(const ModelSource& source) {
 
 bool anyRounds(const std::vector<ProductArithmetic>& all) {
   return std::any_of(all.begin(), all.end(), [](const ProductArithmetic& one) { return one.rounds(); });
+}
+
+Compute usualCompute(const std::vector<ProductArithmetic>& fast, std::span<const Target> targets) {
+  bool served = anyRounds(fast);
+  for (const Target& target : targets)
+    for (const ProductArithmetic& one : fast)
+      served = served && (!one.rounds() || roundingServes(std::get<MatmulOp>(one.example), target)) && computableOn({one}, target);
+  return served ? Compute::Fast : Compute::Exact;
+}
+
+Result<void> computableOn(const std::vector<ProductArithmetic>& all, const Target& target) {
+  for (const ProductArithmetic& one : all)
+    if (auto good = validate(defaultSchedule(one.example, target), one.example, target); !good) return good;
+  return {};
 }
 
 }  // namespace quern

@@ -77,6 +77,11 @@ PairOrder pairOrderFor(const Target& target) {
   return hasFeature(target, kPairsFeature) && !hasFeature(target, kTileFeatures[0]) ? PairOrder::Pairs : PairOrder::Tile32;
 }
 
+bool roundingServes(const MatmulOp& op, const Target& target) {
+  if (op.a == RoundedTo::BF16) return hasFeature(target, kPairsFeature) || hasTiles(target);
+  return op.a == RoundedTo::Q8 && target.isa().fma;
+}
+
 std::vector<std::string> MatmulSchedule::needs(const OpDesc& given) const {
   const auto& op = std::get<MatmulOp>(given);
   if (op.dotsOfBytes() && dots == DotsVnni) return {vnniFor(lanes)};

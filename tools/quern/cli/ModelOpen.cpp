@@ -8,6 +8,7 @@
 #include "tools/quern/cli/Words.h"
 #include "tools/recorded/NamedModel.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace quern {
@@ -18,9 +19,10 @@ CommandLine& modelFlag(CommandLine& line, const std::string& help) {
 }
 
 CommandLine& computeFlags(CommandLine& line) {
-  line.value("compute", "HOW", "exact",
-             "exact: weights as they are, in f32; fast: activations rounded to bytes with weights in blocks, to bf16 with bf16 and a KV "
-             "cache of it; tile: as fast, but weights in blocks become bf16 too");
+  line.value(
+      "compute", "HOW", "fast",
+      "fast: activations rounded to bytes with weights in blocks, to bf16 with bf16 and a KV cache of it; exact: as they are, in f32; "
+      "tile: as fast, but weights in blocks become bf16 too");
   return line.value("order", "HOW", "", "how products of bf16 are added up: tile32 or pairs (default: as the CPU has it)");
 }
 
@@ -35,45 +37,78 @@ static void sayRemarks(const CommandLine& line, const WeightFiles* files) {
   for (const std::string& remark : files->remarks()) logWarning(remark);
 }
 
-/// --compute and --order. Errors: BadCommand; as targetOf.
-static Result<void> setArithmetic(const CommandLine& line, ModelSource& source) {
-  if (!line.has("compute") && !line.has("order")) return {};
-  std::string name = line.get("compute"), order = line.get("order");
-  auto compute = computeNamed(name);
-  if (!compute) return badCommand(fmt::format("--compute {}: exact, fast or tile is needed", escaped(name)));
-  if (!order.empty() && order != "tile32" && order != "pairs")
-    return badCommand(fmt::format("--order {}: tile32 or pairs is needed", escaped(order)));
-  if (*compute == Compute::Exact) return order.empty() ? Result<void>() : badCommand("--order goes with --compute fast or tile");
-  source.compute = *compute;
-  if (order.empty() && line.get("cpu").find(',') != std::string::npos)
-    return badCommand(
-        fmt::format("--compute {} for several CPUs: --order tile32 or --order pairs is needed, or they would differ in it", name));
-  auto target = line.has("cpu") ? targetOf(line, false) : Result<Target>(hostTarget());
-  if (!target) return target.error();
-  source.order = order.empty() ? pairOrderFor(*target) : order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
-  return {};
+struct AskedArithmetic {
+  std::optional<Compute> compute;  ///< none: as the weights and the CPU have it
+  std::string order;               ///< "": as the CPU has it
+};
+
+/// --compute and --order. Errors: BadCommand.
+static Result<AskedArithmetic> askedArithmetic(const CommandLine& line) {
+  AskedArithmetic asked{std::nullopt, line.get("order")};
+  if (line.has("compute")) {
+    asked.compute = computeNamed(line.get("compute"));
+    if (!asked.compute) return badCommand(fmt::format("--compute {}: exact, fast or tile is needed", escaped(line.get("compute"))));
+  }
+  if (!asked.order.empty() && asked.order != "tile32" && asked.order != "pairs")
+    return badCommand(fmt::format("--order {}: tile32 or pairs is needed", escaped(asked.order)));
+  if (!asked.order.empty() && asked.compute == Compute::Exact) return badCommand("--order goes with --compute fast or tile");
+  return asked;
+}
+
+/// The order of bf16 products, which all CPUs share. Errors: BadCommand where CPUs have different ones and none was asked for.
+static Result<PairOrder> orderOf(const AskedArithmetic& asked, const std::vector<Target>& targets,
+                                 const std::vector<ProductArithmetic>& products) {
+  if (!asked.order.empty()) return asked.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
+  PairOrder order = pairOrderFor(targets.front());
+  if (std::none_of(products.begin(), products.end(), [](const ProductArithmetic& one) { return !one.order.empty(); })) return order;
+  for (const Target& target : targets)
+    if (pairOrderFor(target) != order)
+      return badCommand(
+          fmt::format("--cpu {} and {} add up products of bf16 in different orders: --order tile32, --order pairs or "
+                      "--compute exact is needed",
+                      targets.front().name, target.name));
+  return order;
 }
 
 /// Where no product can be rounded whoever asked for it should know.
-static void sayIfExact(const CommandLine& line, const ModelSource& source) {
-  if (source.compute == Compute::Exact || line.has("quiet")) return;
-  auto products = productsOf(source);
-  if (!products || products->empty() || anyRounds(*products)) return;
+static void sayIfExact(const CommandLine& line, const ModelSource& source, const std::vector<ProductArithmetic>& products) {
+  if (line.has("quiet") || products.empty() || anyRounds(products)) return;
   std::vector<std::string> types;
-  for (const ProductArithmetic& one : *products) types.push_back(one.weights);
+  for (const ProductArithmetic& one : products) types.push_back(one.weights);
   logWarning(fmt::format("{}: --compute {} leaves products with weights of {} exact", escaped(source.weights.label()),
                          nameOf(source.compute), join(types, " and ")));
 }
 
+/// Sets what its products are computed in. Errors: BadCommand; as findTarget.
+static Result<void> setArithmetic(const CommandLine& line, const AskedArithmetic& asked, ModelSource& source) {
+  source.compute = asked.compute.value_or(Compute::Fast);
+  if (source.compute == Compute::Exact) return {};
+  std::vector<Target> targets;
+  for (const std::string& name : split(line.has("cpu") ? line.get("cpu") : "host", ',')) {
+    auto target = findTarget(name);
+    if (!target) return target.error();
+    targets.push_back(std::move(*target));
+  }
+  auto products = productsOf(source);
+  if (!products) return {};  // said where it is loaded
+  if (!asked.compute) source.compute = usualCompute(*products, targets);
+  else sayIfExact(line, source, *products);
+  if (source.compute == Compute::Exact)
+    return asked.order.empty() ? Result<void>() : badCommand("--order goes with --compute fast or tile; without that it is exact here");
+  auto order = orderOf(asked, targets, *products);
+  if (!order) return order.error();
+  source.order = *order;
+  return {};
+}
+
 Result<ModelSource> openModelOf(const CommandLine& line) {
   if (!line.has("model")) return badCommand("--model M is missing: a .gguf file, a folder, or a name in configs/models");
-  ModelSource arithmetic;
-  if (auto good = setArithmetic(line, arithmetic); !good) return good.error();
+  auto asked = askedArithmetic(line);
+  if (!asked) return asked.error();
   auto source = openModel(line.get("model"), line.all("ignore-key"));
   if (!source) return source;
-  source->compute = arithmetic.compute, source->order = arithmetic.order;
   sayRemarks(line, source->files.get());
-  sayIfExact(line, *source);
+  if (auto good = setArithmetic(line, *asked, *source); !good) return good.error();
   return source;
 }
 

@@ -69,19 +69,25 @@ std::string cacheText(const ModelFacts& facts) {
   return row("kv cache", all);
 }
 
-/// What commands compute products in: without --compute, and with it.
+/// What commands compute products in: without --compute, then with each other word of it.
 std::string arithmeticText(const ModelFacts& facts, const Target& target) {
   if (facts.rounded.empty()) return "";
-  std::string out = row("arithmetic", "exact (a=f32)"), where = target.name == "host" ? "this CPU" : target.name;
-  for (const RoundedFacts& own : facts.rounded)
-    out += row("", fmt::format("--compute {} on {}: {}", nameOf(own.compute), where,
-                               own.refused.empty() ? text(own.products) : "refused: " + own.refused));
-  return out;
+  std::string where = target.name == "host" ? "this CPU" : target.name, usual = "exact: a=f32", others;
+  auto other = [&](Compute compute, const std::string& what) {
+    others += row("", fmt::format("--compute {} on {}: {}", nameOf(compute), where, what));
+  };
+  if (facts.compute != Compute::Exact) other(Compute::Exact, "a=f32");
+  for (const RoundedFacts& own : facts.rounded) {
+    std::string what = own.refused.empty() ? text(own.products) : "refused: " + own.refused;
+    if (own.compute != facts.compute) other(own.compute, what);
+    else usual = fmt::format("{} on {}: {}", nameOf(own.compute), where, what);
+  }
+  return row("arithmetic", usual) + others;
 }
 
 void addArithmeticJson(Json& json, const ModelFacts& facts, const Target& target) {
   if (facts.rounded.empty()) return;
-  Json& all = json["arithmetic"] = {{"compute", "exact"}, {"cpu", target.name}};
+  Json& all = json["arithmetic"] = {{"compute", nameOf(facts.compute)}, {"cpu", target.name}};
   for (const RoundedFacts& own : facts.rounded) {
     std::string name(nameOf(own.compute));
     all[name] = Json::array();

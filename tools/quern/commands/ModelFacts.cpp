@@ -84,7 +84,7 @@ static void refuseTypes(const WeightFiles& files, ModelFacts& facts) {
         counted(those.second, "tensor"), nameOf(type), escapedShort(those.first->name), checkConvertible(type).error().message));
 }
 
-/// What `--compute fast` and the like would make of a model that can be read.
+/// What each --compute would make of a model that can be read, and which it is without that flag.
 static void readArithmetic(ModelSource& source, const Target& target, ModelFacts& facts) {
   source.order = pairOrderFor(target);
   for (Compute compute : {Compute::Fast, Compute::Tile}) {
@@ -92,8 +92,8 @@ static void readArithmetic(ModelSource& source, const Target& target, ModelFacts
     auto products = productsOf(source);
     if (!products) return facts.refused.push_back(products.error().message);
     RoundedFacts own{compute, std::move(*products), ""};
-    for (const ProductArithmetic& one : own.products)
-      if (auto good = validate(defaultSchedule(one.example, target), one.example, target); !good) own.refused = good.error().message;
+    if (auto good = computableOn(own.products, target); !good) own.refused = good.error().message;
+    if (compute == Compute::Fast) facts.compute = usualCompute(own.products, {{target}});
     if (!own.products.empty()) facts.rounded.push_back(std::move(own));
   }
 }

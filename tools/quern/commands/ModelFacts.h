@@ -28,6 +28,7 @@ struct ModelFacts {
   std::vector<std::pair<std::string_view, int64_t>> cacheBytes;  ///< of a KV cache of `context` positions, by --kv, as far as it can be
   std::vector<std::string> refused;                              ///< each a reason why a command would refuse the model or a part of it
   std::vector<RoundedFacts> rounded;                             ///< of every --compute but exact; empty: the model would be refused
+  Compute compute = Compute::Exact;                              ///< without --compute, on the target
 };
 
 /// What files say, whether reading them as a model and as a tokenizer would be refused, and what `target` would compute in.
