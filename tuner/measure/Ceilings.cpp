@@ -4,6 +4,7 @@
 #include "compiler/base/Thread.h"
 #include "compiler/target/HostMemory.h"
 #include "tuner/measure/Probes.h"
+#include "tuner/measure/TileSpeed.h"
 #include "tuner/measure/Timing.h"
 
 #include <algorithm>
@@ -80,6 +81,12 @@ private:
 
 }  // namespace
 
+Ceilings Ceilings::withSlowTiles() const {
+  Ceilings slow = *this;
+  if (slowTiles > 0) slow.tileGflops *= slowTiles, slow.tileGops *= slowTiles;
+  return slow;
+}
+
 size_t Ceilings::levelOf(double bytes) const {
   if (bytes <= static_cast<double>(l1Bytes)) return 0;
   if (bytes <= static_cast<double>(l2Bytes)) return 1;
@@ -89,6 +96,25 @@ size_t Ceilings::levelOf(double bytes) const {
 std::string_view levelName(size_t level) {
   constexpr std::string_view names[] = {"l1", "l2", "l3", "memory"};
   return names[level];
+}
+
+/// Both speeds of matrix tiles, as far as they show in this time.
+static void measureTiles(Ceilings& ceilings, const Probe& probe, double seconds, const Stop& stop) {
+  if (probe.tiles == nullptr) return;
+  TileSpeed speed(probe.tiles);
+  std::vector<double> rates;
+  for (double start = nowSeconds(); nowSeconds() - start < seconds && !stop.asked();) rates.push_back(speed.probe());
+  auto split = std::partition(rates.begin(), rates.end(), [&](double rate) { return speed.modeOf(rate) == TileSpeed::Mode::Fast; });
+  std::vector<double> slow(split, rates.end());
+  if (rates.empty()) return;
+  ceilings.tileGflops = *std::max_element(rates.begin(), split);  // operations a nanosecond
+  constexpr size_t kFew = 20;                                     // of the probes: an interruption of one is not a speed
+  if (slow.size() > rates.size() / kFew) ceilings.slowTiles = spreadOf(slow).median / ceilings.tileGflops;
+  if (probe.tileBytes == nullptr) return;
+  TileSpeed bytes(probe.tileBytes);
+  double most = 0;
+  for (double start = nowSeconds(); nowSeconds() - start < seconds && !stop.asked();) most = std::max(most, bytes.probe());
+  ceilings.tileGops = most;
 }
 
 Ceilings measureCeilings(const Target& target, double seconds, const Stop& stop) {
@@ -102,6 +128,7 @@ Ceilings measureCeilings(const Target& target, double seconds, const Stop& stop)
   ceilings.fmaGflops = bestRate(operations, [&] { probe.fma(1000); }, each, stop) / 1e9;
   for (auto [rounds, into] : {std::pair{probe.dots, &ceilings.dotGops}, {probe.pairs, &ceilings.pairGflops}})
     if (rounds != nullptr) *into = bestRate(rounds(1000), [rounds = rounds] { rounds(1000); }, each, stop) / 1e9;
+  measureTiles(ceilings, probe, each, stop);
   // Half of each level, so that nothing else there matters; the last level, which others share, also at a size a little above
   // the level before it: the better counts.
   const double l1 = static_cast<double>(target.l1Bytes), l2 = static_cast<double>(target.l2Bytes), l3 = static_cast<double>(target.l3Bytes);
@@ -130,6 +157,10 @@ void raiseTo(Ceilings& ceilings, const Ceilings& again) {
   ceilings.fmaGflops = std::max(ceilings.fmaGflops, again.fmaGflops);
   ceilings.dotGops = std::max(ceilings.dotGops, again.dotGops);
   ceilings.pairGflops = std::max(ceilings.pairGflops, again.pairGflops);
+  double slow = std::max(ceilings.slowTiles * ceilings.tileGflops, again.slowTiles * again.tileGflops);
+  ceilings.tileGflops = std::max(ceilings.tileGflops, again.tileGflops);
+  ceilings.tileGops = std::max(ceilings.tileGops, again.tileGops);
+  if (slow > 0) ceilings.slowTiles = slow / ceilings.tileGflops;
   for (size_t level = 0; level < Ceilings::kLevels; ++level) {
     ceilings.readGBs[level] = std::max(ceilings.readGBs[level], again.readGBs[level]);
     ceilings.copyGBs[level] = std::max(ceilings.copyGBs[level], again.copyGBs[level]);
@@ -218,11 +249,18 @@ static std::pair<RoundedTo, PairOrder> roundingOf(const OpDesc& op) {
 /// Operations a second that products of the op's kind reach at most; 0: not measured.
 static double productRate(const OpDesc& op, const Ceilings& ceilings) {
   auto [a, order] = roundingOf(op);
+  if (a == RoundedTo::I8 && ceilings.tileGops > 0) return ceilings.tileGops;
   if (a == RoundedTo::Q8 || a == RoundedTo::I8) return ceilings.dotGops;
   const auto* matmul = std::get_if<MatmulOp>(&op);
   auto terms = static_cast<double>(matmul == nullptr ? 1 : std::max<size_t>(1, matmul->terms().size()));
   bool pairs = a == RoundedTo::BF16 || a == RoundedTo::F32x3;
-  return (pairs && order == PairOrder::Pairs && ceilings.pairGflops > 0 ? ceilings.pairGflops : ceilings.fmaGflops) / terms;
+  double unit = !pairs ? 0 : order == PairOrder::Pairs ? ceilings.pairGflops : ceilings.tileGflops;
+  return (unit > 0 ? unit : ceilings.fmaGflops) / terms;
+}
+
+bool multipliesTiles(const OpDesc& op) {
+  auto [a, order] = roundingOf(op);
+  return a == RoundedTo::I8 || ((a == RoundedTo::BF16 || a == RoundedTo::F32x3) && order == PairOrder::Tile32);
 }
 
 double leastNs(const OpDesc& op, const Ceilings& core) {

@@ -18,11 +18,16 @@ struct Ceilings {
   double fmaGflops = 0;   ///< f32 multiply-adds in registers, two operations each
   double dotGops = 0;     ///< the same of bytes into whole numbers, in one instruction for four; 0: there is none
   double pairGflops = 0;  ///< the same of bf16, in one instruction for two; 0: there is none
+  double tileGflops = 0;  ///< the same of bf16 in matrix tiles, at the faster of their speeds (TileSpeed.h); 0: there are none
+  double tileGops = 0;    ///< the same of bytes
+  double slowTiles = 0;   ///< the slower speed's rate over the faster's; 0: not seen
   std::array<double, kLevels> readGBs{};
   std::array<double, kLevels> copyGBs{};  ///< bytes read plus bytes written
   int64_t l1Bytes = 0, l2Bytes = 0, l3Bytes = 0;
   double coreShare = 1;  ///< of a core that the measuring thread had: below one, others ran on every core
 
+  /// These, with matrix tiles at their slower speed, where it was seen.
+  Ceilings withSlowTiles() const;
   /// The level that `bytes` of data live in.
   size_t levelOf(double bytes) const;
 };
@@ -48,6 +53,9 @@ private:
   std::vector<std::shared_ptr<float>> parts_;
   size_t floats_ = 0;
 };
+
+/// Would the op's products be made in matrix tiles where a CPU has them? Its time then depends on their speed.
+bool multipliesTiles(const OpDesc& op);
 
 /// The least time one call of `op` (all dimensions known) can take: max of flops over the fma ceiling and bytes over the
 /// read ceiling of the level its data lives in (the copy ceiling where it writes as much as it reads). 0: not measured.

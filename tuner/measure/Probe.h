@@ -13,8 +13,10 @@ struct Probe {
   double (*fma)(int64_t rounds);  ///< returns operations done
   float (*read)(const float* from, size_t floats, int64_t rounds);
   void (*copy)(const float* from, float* to, size_t floats, int64_t rounds);
-  double (*dots)(int64_t rounds) = nullptr;   ///< of bytes, four at once; null: the target has no such instruction
-  double (*pairs)(int64_t rounds) = nullptr;  ///< of bf16, two at once
+  double (*dots)(int64_t rounds) = nullptr;       ///< of bytes, four at once; null: the target has no such instruction
+  double (*pairs)(int64_t rounds) = nullptr;      ///< of bf16, two at once
+  double (*tiles)(int64_t rounds) = nullptr;      ///< of bf16, 16 x 16 x 32 at once
+  double (*tileBytes)(int64_t rounds) = nullptr;  ///< of bytes, 16 x 16 x 64 at once
 };
 
 /// In vectors of so many bits, with all instructions for dots and pairs that there are of them. To be called where the machine has such
@@ -22,5 +24,8 @@ struct Probe {
 Probe probe512();
 Probe probe256();
 Probe probe128();
+/// In matrix tiles (AMX), configured and released in each call. To be called where this process may use them.
+double tilesOfBf16(int64_t rounds);
+double tilesOfBytes(int64_t rounds);
 
 }  // namespace quern

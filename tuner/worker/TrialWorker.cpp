@@ -200,7 +200,8 @@ std::string TrialWorker::serveTime(const std::string& challenger, int pairs) {
   TimedCall callA = [&] { a.run(runner_); }, callB = [&] { b.run(runner_); };
   if (a.inBlock == 0) a.inBlock = calibrate(callA, kBlockSeconds);
   if (b.inBlock == 0) b.inBlock = calibrate(callB, kBlockSeconds);
-  PairSamples samples = samplePairs(callA, a.inBlock, callB, b.inBlock, pairs);
+  TileSpeed speed = multipliesTiles(op_) ? TileSpeed::of(hostTarget()) : TileSpeed();
+  PairSamples samples = samplePairs(callA, a.inBlock, callB, b.inBlock, pairs, &speed);
   std::vector<double> numbers = {samples.wallSeconds, samples.coreSeconds, frequencyProbeNs()};
   auto calls = static_cast<double>(a.rounds[0].size());
   for (size_t i = 0; i < samples.a.size(); ++i) numbers.insert(numbers.end(), {samples.a[i] / calls, samples.b[i] / calls});

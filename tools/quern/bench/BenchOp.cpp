@@ -59,7 +59,8 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   if (!call) return call.error();
   if (!other) return other.error();
   TimedCall ours = timed(*call), theDefault = timed(*other);
-  PairTiming timing = timePair(theDefault, ours, kSeconds, 1e9, {}, settings.stop);
+  TileSpeed speed = multipliesTiles(bound) ? TileSpeed::of(library.target()) : TileSpeed();
+  PairTiming timing = timePair(theDefault, ours, kSeconds, 1e9, {}, settings.stop, &speed);
   if (settings.stop.asked()) return stoppedError(text(entry.op));
   BenchRow row;
   row.op = text(entry.op);
@@ -68,12 +69,13 @@ Result<BenchRow> benchOp(KernelLibrary& library, const OpEntry& entry, const OpB
   row.schedule = kernels->info().schedule;
   row.scheduleFrom = kernels->from;
   row.warmNs = timing.b;
+  row.atSpeeds = timing.atSpeeds;
   row.tunedSpeedup = 1 / timing.ratio.median;
   if (!dims.empty()) row.note = "at 64 each";
   setRate(row, bound, settings.ceilings);
   holdAgainstOrRaise(row, settings.ceilings, library.target(), settings.stop);
   int given = settings.pool.threads();  // a peer decides for itself what is worth sharing
-  benchAgainst(row, settings.peers, bound, operands, ours, {given, kSeconds, given > 1 ? kSettleSeconds : 0, settings.stop});
+  benchAgainst(row, settings.peers, bound, operands, ours, {given, kSeconds, given > 1 ? kSettleSeconds : 0, settings.stop, &speed});
   if (settings.stop.asked()) return stoppedError(text(entry.op));
   return row;
 }
@@ -101,7 +103,8 @@ Result<TwoSchedules> benchTwo(KernelLibrary& library, const OpEntry& entry, std:
     if (!call) return call.error();
     calls.push_back(std::move(*call));
   }
-  two.timing = timePair(timed(calls[0]), timed(calls[1]), kLong, 1e9, {}, settings.stop);
+  TileSpeed speed = multipliesTiles(bound) ? TileSpeed::of(library.target()) : TileSpeed();
+  two.timing = timePair(timed(calls[0]), timed(calls[1]), kLong, 1e9, {}, settings.stop, &speed);
   if (settings.stop.asked()) return stoppedError(two.op);
   return two;
 }

@@ -114,9 +114,10 @@ void benchAgainst(BenchRow& row, const std::vector<Peer>& peers, const OpDesc& o
       figure.brief = "wrong result";
       continue;
     }
-    PairTiming timing = timePair(ours, [&] { bench.run(); }, settings.seconds, 1e9, settings.settleSeconds, settings.stop);
+    PairTiming timing = timePair(ours, [&] { bench.run(); }, settings.seconds, 1e9, settings.settleSeconds, settings.stop, settings.speed);
     figure.ns = timing.b;
     figure.ratio = timing.ratio;
+    figure.atSpeeds = timing.atSpeeds;
   }
 }
 

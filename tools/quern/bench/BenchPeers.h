@@ -12,6 +12,7 @@ struct AgainstSettings {
   double seconds = 0.3;      ///< for each pair
   double settleSeconds = 0;  ///< timePair's: beyond what waiting threads spin
   Stop stop;
+  TileSpeed* speed = nullptr;  ///< timePair's
 };
 
 /// Fills row.peers. `op`: all dimensions known; `ours`: the call whose result is in operands.result().

@@ -7,6 +7,17 @@
 
 namespace quern {
 
+/// {"fast": {"blocks": ..., "ns": ...}, "slow": ...}
+static Json jsonOf(const std::vector<AtSpeed>& atSpeeds, bool ratios) {
+  Json json = Json::object();
+  for (const AtSpeed& at : atSpeeds) {
+    Json& own = json[std::string(nameOf(at.mode))];
+    own = {{"blocks", at.blocks}, {"ns", at.b.median}};
+    if (ratios) own.update({{"ratio", at.ratio.median}, {"ratio_low", at.ratio.low}, {"ratio_high", at.ratio.high}});
+  }
+  return json;
+}
+
 static Json jsonOf(const PeerFigure& figure) {
   Json json = Json::object();
   if (!figure.version.empty()) json["version"] = figure.version;
@@ -20,6 +31,7 @@ static Json jsonOf(const PeerFigure& figure) {
                  {"ns", figure.ns.median},
                  {"ns_low", figure.ns.low},
                  {"ns_high", figure.ns.high}});
+  if (!figure.atSpeeds.empty()) json["tile_speeds"] = jsonOf(figure.atSpeeds, true);
   return json;
 }
 
@@ -37,6 +49,7 @@ Json jsonOf(const BenchRow& row) {
                {"rate", row.rate},
                {"rate_unit", row.rateUnit},
                {"ceiling_percent", row.ceilingPercent}});
+  if (!row.atSpeeds.empty()) json["tile_speeds"] = jsonOf(row.atSpeeds, false);
   if (row.coldMs) json["cold_ms"] = *row.coldMs;
   if (row.firstMs) json["first_ms"] = *row.firstMs;
   if (row.scopeMs) json["scope_ms"] = *row.scopeMs;
@@ -53,6 +66,9 @@ Columns columnsOf(const Ceilings& c) {
   Columns columns = {{"fma_f32_gflops", c.fmaGflops}};
   if (c.dotGops > 0) columns["dot_i8_gops"] = c.dotGops;
   if (c.pairGflops > 0) columns["dot_bf16_gflops"] = c.pairGflops;
+  if (c.tileGflops > 0) columns["tile_bf16_gflops"] = c.tileGflops;
+  if (c.tileGops > 0) columns["tile_i8_gops"] = c.tileGops;
+  if (c.slowTiles > 0) columns["slow_tiles"] = c.slowTiles;
   for (size_t level = 0; level < Ceilings::kLevels; ++level) {
     columns[fmt::format("read_{}_gbs", levelName(level))] = c.readGBs[level];
     columns[fmt::format("copy_{}_gbs", levelName(level))] = c.copyGBs[level];
@@ -90,6 +106,14 @@ static std::string aligned(const std::vector<std::vector<std::string>>& cells) {
   return out;
 }
 
+/// "; tiles slow (fast: 12.1 us)": the speed that the row's figures are of, and the other's time.
+static std::string speedText(const std::vector<AtSpeed>& atSpeeds) {
+  if (atSpeeds.empty()) return {};
+  std::string out = fmt::format("; tiles {}", nameOf(atSpeeds[0].mode));
+  for (size_t i = 1; i < atSpeeds.size(); ++i) out += fmt::format(" ({}: {})", nameOf(atSpeeds[i].mode), humanTime(atSpeeds[i].b.median));
+  return out;
+}
+
 std::string tableOf(const std::vector<BenchRow>& rows) {
   bool recorded = false;
   for (const BenchRow& row : rows) recorded = recorded || !row.recordedMs.empty();
@@ -122,7 +146,7 @@ std::string tableOf(const std::vector<BenchRow>& rows) {
     for (const PeerFigure& figure : row.peers) line.push_back(cellOf(figure));
     line.insert(line.end(),
                 {row.tunedSpeedup ? fmt::format("{:.2f}x", *row.tunedSpeedup) : "-", humanBytes(static_cast<double>(row.allocatedBytes)),
-                 row.scheduleFrom + (row.note.empty() ? "" : "; " + row.note)});
+                 row.scheduleFrom + speedText(row.atSpeeds) + (row.note.empty() ? "" : "; " + row.note)});
     cells.push_back(std::move(line));
   }
   return aligned(cells);
@@ -138,10 +162,12 @@ void setRate(BenchRow& row, const OpDesc& op, const Ceilings& ceilings) {
 
 void holdAgainst(BenchRow& row, const Ceilings& ceilings) {
   if (!row.leastNs) return;
-  double least = row.leastNs(ceilings);
-  auto share = [&](double ns) { return ns > 0 ? 100 * least / ns : 0; };
-  row.ceilingPercent = share(row.warmNs.median);
-  for (PeerFigure& figure : row.peers) figure.ceilingPercent = share(figure.ns.median);
+  auto share = [&](double ns, const std::vector<AtSpeed>& atSpeeds) {
+    bool slow = !atSpeeds.empty() && atSpeeds.front().mode == TileSpeed::Mode::Slow;
+    return ns > 0 ? 100 * row.leastNs(slow ? ceilings.withSlowTiles() : ceilings) / ns : 0;
+  };
+  row.ceilingPercent = share(row.warmNs.median, row.atSpeeds);
+  for (PeerFigure& figure : row.peers) figure.ceilingPercent = share(figure.ns.median, figure.atSpeeds);
 }
 
 void holdAgainstOrRaise(BenchRow& row, Ceilings& ceilings, const Target& target, const Stop& stop) {

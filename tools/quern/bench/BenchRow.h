@@ -14,17 +14,19 @@ namespace quern {
 /// A peer beside us on one row.
 struct PeerFigure {
   std::string peer, version;
-  std::string path, way;    ///< instruction sets, and the function or primitive chosen for this op
-  std::string why;          ///< why there is no ratio; empty: there is
-  std::string brief = "-";  ///< that reason as a cell of the table
-  Spread ns, ratio;         ///< ratio: its time over ours
+  std::string path, way;          ///< instruction sets, and the function or primitive chosen for this op
+  std::string why;                ///< why there is no ratio; empty: there is
+  std::string brief = "-";        ///< that reason as a cell of the table
+  Spread ns, ratio;               ///< ratio: its time over ours
+  std::vector<AtSpeed> atSpeeds;  ///< as PairTiming's, ours first
   double ceilingPercent = 0;
 };
 
 struct BenchRow {
   std::string id, op, cpu, schedule, scheduleFrom, cacheState = "hot";
   int threads = 1;
-  Spread warmNs;  ///< one call (a model: one forward)
+  Spread warmNs;                  ///< one call (a model: one forward)
+  std::vector<AtSpeed> atSpeeds;  ///< where matrix tiles were watched: `a`, or of two `b`, by their speed; warmNs is the first's
   double rate = 0;
   std::string rateUnit;  ///< GFLOPS, GB/s, tokens/s
   double ceilingPercent = 0;

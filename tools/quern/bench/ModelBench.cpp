@@ -28,7 +28,7 @@ public:
   }
 
   /// `bytesPerSecond`: of the level that the weights are read from, measured now.
-  BenchRow row(bool prompt, const std::function<double()>& bytesPerSecond, int threads) {
+  BenchRow row(bool prompt, const std::function<double()>& bytesPerSecond, int threads, TileSpeed& speed) {
     int64_t depth = std::min(plan_.depth, model_.context() - 1), asked = prompt ? plan_.prefill : plan_.decode,
             count = std::min(asked, model_.context() - depth);
     auto run = [&] { forward(prompt, depth, count); };
@@ -45,7 +45,7 @@ public:
     row.allocatedBytes = allocatedBytes() - before;
     double bytes = model_.decodeBytes() + (static_cast<double>(depth) + static_cast<double>(count) / 2) * model_.cacheBytesPerPosition();
     if (prompt) {
-      row.warmNs = timeCall(run, kSeconds);
+      row.warmNs = timeCall(run, kSeconds, {}, &speed, &row.atSpeeds);
       row.leastNs = [cost = cost_, sizes = PlanSizes{count, depth, 1}, threads](const Ceilings& of) {
         return cost.sum(sizes, [&](const OpDesc& bound) { return arithmeticNs(bound, of); }) / threads;
       };
@@ -123,9 +123,12 @@ Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource sou
   auto stopped = [&] { return settings.stop.asked(); };
   Bench bench(**model, *cost, plan, stopped);
   std::vector<BenchRow> rows;
+  TileSpeed speed;
+  for (const auto& [step, kernels] : (*model)->plan().kernels())
+    if (kernels.info().contract.find("amx-tile") != std::string::npos) speed = TileSpeed::of(library.target());
   for (bool prompt : {true, false}) {
     if ((prompt ? plan.prefill : plan.decode) == 0) continue;
-    BenchRow row = bench.row(prompt, bandwidth, settings.threads);
+    BenchRow row = bench.row(prompt, bandwidth, settings.threads, speed);
     if (stopped()) break;
     row.cpu = library.target().name;
     rows.push_back(std::move(row));

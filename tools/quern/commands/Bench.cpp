@@ -159,6 +159,9 @@ std::string textOf(const Ceilings& ceilings) {
   std::string arithmetic = fmt::format("{:.4g} GFLOPS fma", ceilings.fmaGflops);
   if (ceilings.dotGops > 0) arithmetic += fmt::format(", {:.4g} GOPS dots of bytes", ceilings.dotGops);
   if (ceilings.pairGflops > 0) arithmetic += fmt::format(", {:.4g} GFLOPS pairs of bf16", ceilings.pairGflops);
+  if (ceilings.tileGflops > 0)
+    arithmetic += fmt::format(", {:.4g} GFLOPS tiles of bf16, {:.4g} GOPS of bytes{}", ceilings.tileGflops, ceilings.tileGops,
+                              ceilings.slowTiles > 0 ? fmt::format(" ({:.2f} of that at their slower speed)", ceilings.slowTiles) : "");
   return fmt::format("\nceilings of this run, one thread: {}; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n", arithmetic,
                      ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
 }

@@ -48,6 +48,11 @@ static Result<int> runCpu(std::vector<std::string> args) {
     sayIfBusy(ceilings.coreShare, "its ceilings are higher");
     json["ceilings"] = jsonOf(ceilings);
     out += fmt::format("fma       {:.4g} GFLOPS f32, one thread\n", ceilings.fmaGflops);
+    if (ceilings.dotGops > 0) out += fmt::format("dots      {:.4g} GOPS of bytes\n", ceilings.dotGops);
+    if (ceilings.pairGflops > 0) out += fmt::format("pairs     {:.4g} GFLOPS of bf16\n", ceilings.pairGflops);
+    if (ceilings.tileGflops > 0)
+      out += fmt::format("tiles     {:.4g} GFLOPS of bf16, {:.4g} GOPS of bytes{}\n", ceilings.tileGflops, ceilings.tileGops,
+                         ceilings.slowTiles > 0 ? fmt::format("; {:.2f} of that at their slower speed", ceilings.slowTiles) : "");
     for (size_t level = 0; level < Ceilings::kLevels; ++level)
       out += fmt::format("{:<8}  read {:.4g} GB/s, copy {:.4g} GB/s\n", levelName(level), ceilings.readGBs[level], ceilings.copyGBs[level]);
   }
