@@ -1,5 +1,5 @@
-// tests/tuner/TileSpeedTest.cpp — what is timed while a matrix unit changes its speed: pairs across a change do not count, figures are told apart
-// by speed. The unit and its clock are made up; the one of this host, where there is one, is held against them.
+// tests/tuner/TileSpeedTest.cpp — what is timed while a matrix unit changes its speed: pairs across a change do not count, figures are
+// told apart by speed. The unit and its clock are made up; the one of this host, where there is one, is held against them.
 #include "compiler/target/HostTarget.h"
 #include "tests/Support.h"
 #include "tuner/measure/Ceilings.h"

@@ -16,7 +16,7 @@ struct Ceilings {
   static constexpr size_t kLevels = 4;  ///< L1, L2, L3, memory
 
   double fmaGflops = 0;   ///< f32 multiply-adds in registers, two operations each
-  double dotGops = 0;     ///< the same of bytes into whole numbers, in one instruction for four; 0: there is none
+  double dotGops = 0;     ///< the same of bytes into whole numbers, in one instruction for four, or as words in two; 0: there is neither
   double pairGflops = 0;  ///< the same of bf16, in one instruction for two; 0: there is none
   double tileGflops = 0;  ///< the same of bf16 in matrix tiles, at the faster of their speeds (TileSpeed.h); 0: there are none
   double tileGops = 0;    ///< the same of bytes

@@ -14,6 +14,7 @@ struct Probe {
   float (*read)(const float* from, size_t floats, int64_t rounds);
   void (*copy)(const float* from, float* to, size_t floats, int64_t rounds);
   double (*dots)(int64_t rounds) = nullptr;       ///< of bytes, four at once; null: the target has no such instruction
+  double (*wordDots)(int64_t rounds) = nullptr;   ///< of bytes in words, a product of pairs and a sum; null: as above
   double (*pairs)(int64_t rounds) = nullptr;      ///< of bf16, two at once
   double (*tiles)(int64_t rounds) = nullptr;      ///< of bf16, 16 x 16 x 32 at once
   double (*tileBytes)(int64_t rounds) = nullptr;  ///< of bytes, 16 x 16 x 64 at once

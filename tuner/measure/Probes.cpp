@@ -13,7 +13,7 @@ Probe probeOf(const Target& target) {
   };
   int bits = target.isa().vectorBits;
   Probe probe = bits == 512 ? probe512() : bits == 256 ? probe256() : probe128();
-  if (!offers(bits == 512 ? "avx512vnni" : "avxvnni")) probe.dots = nullptr;
+  if (!offers(bits == 512 ? "avx512vnni" : "avxvnni")) probe.dots = probe.wordDots;
   if (!offers("avx512bf16")) probe.pairs = nullptr;
   if (offers("amx-tile") && offers("amx-bf16")) probe.tiles = tilesOfBf16;
   if (offers("amx-tile") && offers("amx-int8")) probe.tileBytes = tilesOfBytes;

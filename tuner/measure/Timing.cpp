@@ -57,7 +57,8 @@ public:
     for (const Block& block : all_) ratios.push_back(block.b / block.a);
     return spreadOf(std::move(ratios)).median;
   }
-  /// By speed, most blocks first; all as one where nothing is watched. Which speed a block had is known at the end: the faster may come late.
+  /// By speed, most blocks first; all as one where nothing is watched. Which speed a block had is known at the end: the faster may come
+  /// late.
   std::vector<AtSpeed> bySpeed() const {
     std::vector<AtSpeed> found;
     for (TileSpeed::Mode mode : {TileSpeed::Mode::Fast, TileSpeed::Mode::Slow}) {
