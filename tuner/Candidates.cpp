@@ -158,7 +158,7 @@ private:
 std::vector<Candidate> narrowCandidatesOf(const SearchSpace& space, const Schedule& base, const OpDesc& op, const DimValues& sample,
                                           const Target& target, const Stop& stop) {
   CandidateList list(op, sample, target);
-  Schedule few = forFewRows(base);
+  Schedule few = forFewRows(base, op, target);
   auto visit = [&](Schedule& schedule) {
     fitToOp(schedule, list.bound());  // more rows at a time than there are make the same calls as fewer
     if (validate(schedule, op, target) && sharesWeight(schedule, base)) list.add(schedule);

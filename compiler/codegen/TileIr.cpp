@@ -22,6 +22,10 @@ static std::array<uint8_t, 64> configuration(const std::vector<TileShape>& shape
   return bytes;
 }
 
+static llvm::Intrinsic::ID instructionOf(TileDot dot) {
+  return dot == TileDot::Pairs ? llvm::Intrinsic::x86_tdpbf16ps : llvm::Intrinsic::x86_tdpbsud;
+}
+
 void TileIr::configure(const std::vector<TileShape>& shapes) {
   std::array<uint8_t, 64> bytes = configuration(shapes);
   llvm::Constant* data = llvm::ConstantDataArray::get(ir_.getContext(), llvm::ArrayRef<uint8_t>(bytes));
@@ -49,7 +53,7 @@ void TileIr::emit(const LoopStmt& s, llvm::Value* at, llvm::Value* stride) {
     case LoopStmt::Kind::TileZero: return call(llvm::Intrinsic::x86_tilezero, {});
     case LoopStmt::Kind::TileLoad: return call(llvm::Intrinsic::x86_tileloadd64, {at, bytes()});
     case LoopStmt::Kind::TileStore: return call(llvm::Intrinsic::x86_tilestored64, {at, bytes()});
-    case LoopStmt::Kind::TileDot: return call(llvm::Intrinsic::x86_tdpbf16ps, {});
+    case LoopStmt::Kind::TileDot: return call(instructionOf(s.dot), {});
     default: QUERN_CHECK_FOR(false, "no statement of tiles");
   }
 }

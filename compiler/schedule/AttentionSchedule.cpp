@@ -64,7 +64,7 @@ AttentionSchedule AttentionSchedule::byDefault(const OpDesc& given, const Target
   return few;
 }
 
-AttentionSchedule AttentionSchedule::forFewRows() const {
+AttentionSchedule AttentionSchedule::fewRows() const {
   AttentionSchedule few = *this;
   few.pack = PackNone;
   few.rows = std::min(kFewRows, rows);
@@ -74,7 +74,7 @@ AttentionSchedule AttentionSchedule::forFewRows() const {
 }
 
 AttentionSchedule AttentionSchedule::forSoManyRows(const AttentionOp& op, int64_t rowCount) const {
-  AttentionSchedule few = forFewRows();
+  AttentionSchedule few = fewRows();
   while (few.mr > std::max<int64_t>(1, rowCount)) few.mr /= 2;
   if (op.a == RoundedTo::F32) few.kr = std::clamp<int64_t>(mr / few.mr, 1, lanes / few.mr);
   return few;
@@ -167,7 +167,7 @@ SizeDims AttentionSchedule::sizeDims(const OpDesc& op) {
 
 std::vector<std::pair<SizeBound, AttentionSchedule>> AttentionSchedule::sizeClasses(const OpDesc& op, const Target& target) const {
   const auto& attention = std::get<AttentionOp>(op);
-  AttentionSchedule few = forFewRows();
+  AttentionSchedule few = fewRows();
   int64_t group = attention.heads.value / attention.kvHeads.value;
   if (!attention.q.any() || !few.validate(op, target)) return {};
   int64_t most = std::max<int64_t>(1, kFewRows / group);

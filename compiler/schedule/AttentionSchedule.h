@@ -26,7 +26,8 @@ struct AttentionSchedule : ScheduleFamily<AttentionSchedule> {
   bool sharesWeight(const AttentionSchedule& /*other*/) const { return true; }  // a cache is packed for no one
   std::vector<std::pair<SizeBound, AttentionSchedule>> sizeClasses(const OpDesc& op, const Target& target) const;
   /// This one for few rows: read in place, many tiles scored ahead, long caches split.
-  AttentionSchedule forFewRows() const;
+  AttentionSchedule forFewRows(const OpDesc& /*op*/, const Target& /*target*/) const { return fewRows(); }
+  AttentionSchedule fewRows() const;
   /// That, where a head's keys meet so many rows only: no more of them together than there are, and more keys in their place.
   AttentionSchedule forSoManyRows(const AttentionOp& op, int64_t rowCount) const;
   /// Vectors of head_dim that are summed together, for `rowCount` rows in registers.

@@ -51,8 +51,8 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
        {"registers", "scratch"}},
       {"dots",
        &MatmulSchedule::dots,
-       "vnni: with a=q8 and a=i8 one instruction for four products of bytes; bf16: with order=pairs one for two of bf16; amx: with "
-       "order=tile32 one for 16 x 16 sums of 32 of bf16; plain: what the level has",
+       "vnni: with a=q8 and a=i8 one instruction for four products of bytes; bf16: with order=pairs one for two of bf16; amx: one for "
+       "16 x 16 sums, with order=tile32 of 32 of bf16, with a=i8 of 64 of bytes; plain: what the level has",
        {"plain", "vnni", "bf16", "amx"}},
       {"order",
        &MatmulSchedule::order,
@@ -62,23 +62,33 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
   return all;
 }
 
-static constexpr std::string_view kTileFeatures[] = {"amx-bf16", "amx-tile"};
+static constexpr std::string_view kTilesOfPairs[] = {"amx-bf16", "amx-tile"}, kTilesOfBytes[] = {"amx-int8", "amx-tile"};
 
 /// The feature that dots=vnni needs in vectors of so many lanes.
 static std::string vnniFor(int64_t lanes) { return lanes == 16 ? "avx512vnni" : "avxvnni"; }
 
-static bool hasTiles(const Target& target) {
-  return std::all_of(std::begin(kTileFeatures), std::end(kTileFeatures), [&](std::string_view each) { return hasFeature(target, each); });
+static bool hasAll(const Target& target, std::span<const std::string_view> features) {
+  return std::all_of(features.begin(), features.end(), [&](std::string_view each) { return hasFeature(target, each); });
 }
-/// What matrix tiles multiply: one piece of bf16 by one.
-static bool isTile32(const MatmulOp& op) { return op.a == RoundedTo::BF16 && !op.splitsWeight() && op.order == PairOrder::Tile32; }
+
+/// What dots=amx needs; nothing: matrix tiles have no dot for the op's products.
+static std::span<const std::string_view> tileFeatures(const MatmulOp& op) {
+  if (op.a == RoundedTo::I8) return kTilesOfBytes;
+  bool pairs = op.a == RoundedTo::BF16 && !op.splitsWeight() && op.order == PairOrder::Tile32;  // of one piece each
+  return pairs ? std::span<const std::string_view>(kTilesOfPairs) : std::span<const std::string_view>();
+}
+
+int64_t MatmulSchedule::vectorDots(const MatmulOp& op, const Target& target, int64_t lanes) {
+  if (op.inPairs() && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) return DotsBf16;
+  return op.dotsOfBytes() && hasFeature(target, vnniFor(lanes)) ? DotsVnni : DotsPlain;
+}
 
 PairOrder pairOrderFor(const Target& target) {
-  return hasFeature(target, kPairsFeature) && !hasFeature(target, kTileFeatures[0]) ? PairOrder::Pairs : PairOrder::Tile32;
+  return hasFeature(target, kPairsFeature) && !hasFeature(target, kTilesOfPairs[0]) ? PairOrder::Pairs : PairOrder::Tile32;
 }
 
 bool roundingServes(const MatmulOp& op, const Target& target) {
-  if (op.a == RoundedTo::BF16) return hasFeature(target, kPairsFeature) || hasTiles(target);
+  if (op.a == RoundedTo::BF16) return hasFeature(target, kPairsFeature) || hasAll(target, kTilesOfPairs);
   return op.a == RoundedTo::Q8 && target.isa().fma;
 }
 
@@ -86,7 +96,7 @@ std::vector<std::string> MatmulSchedule::needs(const OpDesc& given) const {
   const auto& op = std::get<MatmulOp>(given);
   if (op.dotsOfBytes() && dots == DotsVnni) return {vnniFor(lanes)};
   if (op.inPairs() && dots == DotsBf16) return {std::string(kPairsFeature)};
-  if (dots == DotsAmx) return {std::begin(kTileFeatures), std::end(kTileFeatures)};
+  if (dots == DotsAmx) return {tileFeatures(op).begin(), tileFeatures(op).end()};
   return {};
 }
 
@@ -147,9 +157,10 @@ TileSize tileFor(const MatmulOp& op, const Target& target, int64_t m, int64_t n)
 }
 
 /// From 16 rows on a tile is full: a dot takes its 16 cycles however many of its rows are there, the plain kernel about as many for each
-/// row (so of m=* all calls but those of the size class for few rows are in tiles too).
+/// row, vnni eight (so of m=* all calls but those of the size class for few rows are in tiles too).
 bool takesTiles(const MatmulOp& op, int64_t m, const Target& target) {
-  return isTile32(op) && hasTiles(target) && target.vectorLanes() == MatmulSchedule::kTileRows && m >= MatmulSchedule::kTileRows;
+  std::span<const std::string_view> needed = tileFeatures(op);
+  return !needed.empty() && hasAll(target, needed) && target.vectorLanes() == MatmulSchedule::kTileRows && m >= MatmulSchedule::kTileRows;
 }
 /// Two by two tiles, where there are as many outputs: a dot for each load.
 TileSize matrixTile(int64_t m, int64_t n) {
@@ -182,7 +193,7 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   s.nr = tile.vectors * s.lanes;
   bool narrow = m <= 16;
   // Long steps of a few chains: every load of a step in one place, which the prefetcher of L1 follows best.
-  bool longSteps = op.a == RoundedTo::Q8 || (op.inPairs() && op.order == PairOrder::Tile32) ||
+  bool longSteps = matrix || op.a == RoundedTo::Q8 || (op.inPairs() && op.order == PairOrder::Tile32) ||
                    (op.a == RoundedTo::I8 && !hasFeature(target, vnniFor(s.lanes)));  // written out they spill
   s.unrollK = s.mr <= 2 || longSteps ? 1 : isa.vectorRegisters == 32 ? 4 : 2;
   // Blocks of even size, near these: the last task is not much smaller than the others.
@@ -207,14 +218,12 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   if (op.w != ElementType::F32 || op.a != RoundedTo::F32) {
     // What is made f32 once must serve many rows; few rows take fewer columns, for scales need registers too.
     bool coded = op.a != RoundedTo::F32 && !op.makesPieces();
-    if (op.inPairs() && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
-    if (matrix) s.dots = DotsAmx;
+    s.dots = matrix ? static_cast<int64_t>(DotsAmx) : vectorDots(op, target, s.lanes);
     // Rounded blocks: more than one tile of rows, which is all that registers serve.
     int64_t many = op.roundsWeight() ? (matrix ? 1 : s.mr + 1) : 32;
     s.convert = m >= many && !coded ? ConvertScratch : ConvertRegisters;
     // A step is long where pieces are made in it, or their small products added up, and its registers are many.
     if ((op.splitsWeight() && s.convert == ConvertRegisters) || op.smallApart()) s.unrollK = 1;
-    if (op.dotsOfBytes() && hasFeature(target, vnniFor(s.lanes))) s.dots = DotsVnni;
     while (s.registers(op, target) > isa.vectorRegisters && s.nr > s.lanes) s.nr -= s.lanes;
     while (s.registers(op, target) > isa.vectorRegisters && s.mr > 1) --s.mr;
     s.mc = roundUp(s.mc, s.mr);
@@ -295,12 +304,14 @@ void MatmulSchedule::checkDots(ScheduleCheck& check, const MatmulOp& op) const {
 }
 
 void MatmulSchedule::checkTiles(ScheduleCheck& check, const MatmulOp& op, const Target& target) const {
-  if (!isTile32(op)) check.fail("dots=amx without a=bf16 order=tile32 and a weight of bf16 or blocks; legal: dots=plain");
+  if (tileFeatures(op).empty())
+    check.fail("dots=amx without a=i8, or a=bf16 order=tile32 and a weight of bf16 or blocks; legal: dots=plain");
   if (op.makesPieces() && convert == ConvertRegisters)
     check.fail("convert=registers with dots=amx, whose tiles are loaded from memory; legal: convert=scratch");
-  for (std::string_view each : kTileFeatures)
+  for (std::string_view each : tileFeatures(op))
     if (!hasFeature(target, each)) check.fail(fmt::format("dots=amx needs {}, which {} lacks; legal: dots=plain", each, target.name));
   if (lanes != kTileRows) check.fail(fmt::format("dots=amx with lanes={}; legal: lanes={}", lanes, kTileRows));
+  if (unrollK != 1) check.fail(fmt::format("unroll_k={} with dots=amx, whose step is a tile; legal: unroll_k=1", unrollK));
   if (mr % kTileRows != 0) check.fail(fmt::format("dots=amx with mr={}, no multiple of {}", mr, kTileRows));
   if (tiles() > kMostTiles)
     check.fail(fmt::format("dots=amx with mr={} nr={} needs {} matrix tiles, there are {}", mr, nr, tiles(), kMostTiles));

@@ -86,8 +86,10 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   static SizeDims sizeDims(const OpDesc& op);
   /// The same packed copy, the same numeric order.
   bool sharesWeight(const MatmulSchedule& other) const;
-  /// Its panel spelled out, the least blocks.
-  MatmulSchedule forFewRows() const;
+  /// The instruction for products that vectors of so many lanes have.
+  static int64_t vectorDots(const MatmulOp& op, const Target& target, int64_t lanes);
+  /// Its panel spelled out, the least blocks, no matrix tiles: the same bits.
+  MatmulSchedule forFewRows(const OpDesc& op, const Target& target) const;
   std::vector<std::pair<SizeBound, MatmulSchedule>> sizeClasses(const OpDesc& op, const Target& target) const;
   /// Cycles of one step of k in a tile of rows x vectors, roughly: what binds of fma slots, loads and latency.
   static double stepCycles(int64_t rows, int64_t vectors, const IsaLevel& isa);

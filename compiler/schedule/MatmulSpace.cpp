@@ -30,11 +30,13 @@ static double wholeCycles(const MatmulSchedule& s, double rows, double vectors, 
   return (rows * (kPerDot * vectors + 1) + kApart * vectors) / kPerCycle / 4;
 }
 
-/// For each k of a register tile of matrix tiles: a dot takes 16 cycles and 32 of k, a load of 16 lines `each` for one; what is left of k
-/// over 32s counts as 32.
+/// For each k of a register tile of matrix tiles: a dot takes 16 cycles and 32 of k (64 bytes), a load of 16 lines `each` for one; what is
+/// left of k over those counts as much.
 static double tileCycles(const MatmulOp& op, double rows, double vectors, double each) {
   double tall = std::ceil(rows / static_cast<double>(MatmulSchedule::kTileRows)), k = static_cast<double>(std::max<int64_t>(1, op.k.value));
-  return std::max(16 * tall * vectors, 16 * each * (tall + vectors)) / 32 * (static_cast<double>(roundUp(op.k.value, 32)) / k);
+  int64_t depth = op.a == RoundedTo::I8 ? 64 : 32;
+  double steps = static_cast<double>(ceilDiv(op.k.value, depth)) / k;
+  return std::max(16 * tall * vectors, 16 * each * (tall + vectors)) * steps;
 }
 
 ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) const {
@@ -126,12 +128,12 @@ SizeDims MatmulSchedule::sizeDims(const OpDesc& op) {
 
 bool MatmulSchedule::sharesWeight(const MatmulSchedule& other) const { return panelWidth() == other.panelWidth() && order == other.order; }
 
-MatmulSchedule MatmulSchedule::forFewRows() const {
+MatmulSchedule MatmulSchedule::forFewRows(const OpDesc& op, const Target& target) const {
   MatmulSchedule few = *this;
   few.panel = few.panelWidth();
   few.nc = 1;  // a task for each group of columns
   few.convert = ConvertRegisters;
-  if (few.dots == DotsAmx) few.dots = DotsPlain;  // the same bits
+  if (few.dots == DotsAmx) few.dots = vectorDots(std::get<MatmulOp>(op), target, lanes);
   few.prefetchPanel = 0;
   return few;
 }
@@ -172,7 +174,7 @@ std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(co
   if (chains() > 1) return {};
   const auto& matmul = std::get<MatmulOp>(op);
   for (const NarrowTile& tile : narrowTiles(*this, matmul)) {
-    MatmulSchedule narrow = forFewRows();
+    MatmulSchedule narrow = forFewRows(op, target);
     narrow.mr = tile.rows;
     narrow.mc = 32 * tile.rows;
     narrow.nr = narrow.nc = tile.columns;

@@ -102,8 +102,8 @@ std::string kindOf(const Schedule& schedule) {
 bool sharesWeight(const Schedule& a, const Schedule& b) {
   return alike(a, b, [](const auto& one, const auto& other) { return one.sharesWeight(other); });
 }
-Schedule forFewRows(const Schedule& base) {
-  return std::visit([](const auto& s) { return Schedule(s.forFewRows()); }, base);
+Schedule forFewRows(const Schedule& base, const OpDesc& op, const Target& target) {
+  return std::visit([&](const auto& s) { return Schedule(s.forFewRows(op, target)); }, base);
 }
 
 SizeDims sizeDimsOf(const OpDesc& op) {

@@ -49,7 +49,7 @@ const SizeClass* classFor(const std::vector<SizeClass>& classes, const OpDesc& o
 /// Can both run one weight or cache: the same packed copy, the same numeric order, the same bits?
 bool sharesWeight(const Schedule& a, const Schedule& b);
 /// `base` with its panel spelled out and the least blocks: what a schedule for few rows is made from.
-Schedule forFewRows(const Schedule& base);
+Schedule forFewRows(const Schedule& base, const OpDesc& op, const Target& target);
 /// Schedules for small calls that share the weight with `base`, in their order; beyond them `base` runs. Empty where sizeDimsOf is.
 std::vector<SizeClass> defaultSizeClasses(const OpDesc& op, const Schedule& base, const Target& target);
 

@@ -40,7 +40,7 @@ struct ScheduleFamily {
   // Size classes (Schedule.h).
   static SizeDims sizeDims(const OpDesc& /*op*/) { return {}; }
   bool sharesWeight(const S& /*other*/) const { return false; }
-  S forFewRows() const { return static_cast<const S&>(*this); }
+  S forFewRows(const OpDesc& /*op*/, const Target& /*target*/) const { return static_cast<const S&>(*this); }
   std::vector<std::pair<SizeBound, S>> sizeClasses(const OpDesc& /*op*/, const Target& /*target*/) const { return {}; }
 
   bool operator==(const ScheduleFamily&) const = default;

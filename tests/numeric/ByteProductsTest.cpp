@@ -77,6 +77,9 @@ std::vector<Target> byteTargets() {
     Target target = *parseTarget(given);
     if (host.lackingFor(target).empty()) targets.push_back(target);
   }
+  Target units = *parseTarget("units level=x86-64-v4 features=amx-int8,amx-tile,avx512vnni");
+  if (host.lackingFor(units).empty()) targets.push_back(units);
+  else WARN("not on matrix units: this machine has no AMX");
   return targets;
 }
 
@@ -84,8 +87,9 @@ std::vector<Target> byteTargets() {
 std::vector<KernelSet> variantsOf(KernelLibrary& library, const OpDesc& desc) {
   int64_t lanes = library.target().vectorLanes();
   std::vector<std::string> schedules = {fmt::format("dots=plain mr=1 unroll_k=3 nr={} panel={}", 2 * lanes, lanes)};
+  bool units = hasFeature(library.target(), "amx-int8");
   for (const char* keys : {"dots=plain mr=2 mc=6 inner=rows prefetch=64 walk=columns unroll_k=1", "dots=plain mr=3 mc=9 nc=96 unroll_k=4",
-                           "mr=2 mc=4 unroll_k=2 walk=halves"})
+                           units ? "mr=32 mc=32 walk=halves" : "mr=2 mc=4 unroll_k=2 walk=halves"})
     schedules.push_back(fmt::format("{} nr={} panel={}", keys, lanes, lanes));
   return kernelsOf(library, desc, schedules);
 }
@@ -157,8 +161,10 @@ TEST_CASE("products of bytes have the bits of their definition on every level") 
     for (const auto& [n, k, more] : {std::tuple{53, 512, "tb=1"}, {20, 37, ""}, {7, 3, "tb=1 acc=1"}, {130, 80, "acc=1"}}) {
       OpDesc desc = op(fmt::format("matmul m=* n={} k={} const=b w=i8 a=i8 {}", n, k, more));
       std::vector<KernelSet> kernels = variantsOf(library, desc);
-      CHECK((kernels[0].info().contract.find("vnni") != std::string::npos) == !target.features.empty());
-      CHECK(kernels[1].info().contract.find("vnni") == std::string::npos);
+      const std::string usual = kernels[0].info().contract, plain = kernels[1].info().contract;
+      if (hasFeature(target, "amx-int8")) CHECK(usual.find("amx-int8") != std::string::npos);
+      else CHECK((usual.find("vnni") != std::string::npos) == !target.features.empty());
+      CHECK(plain == target.level);
       bool added = std::get<MatmulOp>(desc).acc;
       for (int64_t m : {1, 2, 5, 17, 40}) {
         Product product(m, n, k, static_cast<uint64_t>(m + k));

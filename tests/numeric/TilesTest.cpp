@@ -1,5 +1,6 @@
 // tests/numeric/TilesTest.cpp — products on matrix units (dots=amx): the interpreter's tiles have the bits that hardware was recorded with,
-// lowered kernels those of the plain kernel, and the code is of its contract. Where AMX is, the code runs too.
+// or of whole numbers those of their definition, lowered kernels those of the plain kernel, and the code is of its contract. Where AMX is,
+// the code runs too.
 #include "compiler/loops/Lower.h"
 #include "compiler/loops/ir/LoopInterpreter.h"
 #include "compiler/loops/ir/LoopPrinter.h"
@@ -12,12 +13,13 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <random>
 
 using namespace quern;
 
 namespace {
 
-Target tileTarget() { return *parseTarget("tiles level=x86-64-v4 features=amx-bf16,amx-tile"); }
+Target tileTarget() { return *parseTarget("tiles level=x86-64-v4 features=amx-bf16,amx-int8,amx-tile"); }
 bool runsTiles() { return hostTarget().lackingFor(tileTarget()).empty(); }
 
 int64_t differingNumbers(const float* a, const float* b, size_t count) {
@@ -47,14 +49,17 @@ std::vector<Record> records() {
   return all;
 }
 
-LoopProgram oneDot() {
-  auto program = parseLoops(
-      "loops \"dot\"\nisa x86-64-v4 + amx-bf16 + amx-tile\nbuffer a : i32 in [16, 16] strides [16, 1]\n"
-      "buffer b : i32 in [16, 16] strides [16, 1]\nbuffer c : f32 in [16, 16] strides [16, 1]\n"
-      "buffer out : f32 out [16, 16] strides [16, 1]\nphase task tasks 1 {\n  tiles 16x16 16x16 16x16 {\n    tile_zero 0\n"
-      "    tile_load 0 = c[0, 0]\n    tile_load 1 = a[0, 0]\n    tile_load 2 = b[0, 0]\n    tile_dot 0 = pairs(1, 2)\n"
-      "    tile_store out[0, 0] = 0\n  }\n}\n",
-      "dot");
+/// out = c + a b, of tiles.
+LoopProgram oneDot(const std::string& kind, const std::string& feature, const std::string& type) {
+  auto matrix = [](const std::string& name, const std::string& element, const std::string& role) {
+    return "buffer " + name + " : " + element + " " + role + " [16, 16] strides [16, 1]\n";
+  };
+  auto program = parseLoops("loops \"dot\"\nisa x86-64-v4 + " + feature + " + amx-tile\n" + matrix("a", "i32", "in") +
+                                matrix("b", "i32", "in") + matrix("c", type, "in") + matrix("out", type, "out") +
+                                "phase task tasks 1 {\n  tiles 16x16 16x16 16x16 {\n    tile_zero 0\n    tile_load 0 = c[0, 0]\n"
+                                "    tile_load 1 = a[0, 0]\n    tile_load 2 = b[0, 0]\n    tile_dot 0 = " +
+                                kind + "(1, 2)\n    tile_store out[0, 0] = 0\n  }\n}\n",
+                            "dot");
   INFO((program ? "" : program.error().message));
   REQUIRE(program);
   REQUIRE(verifyLoops(*program));
@@ -64,10 +69,32 @@ LoopProgram oneDot() {
   return std::move(*program);
 }
 
+/// Buffers a, b, c, out through the interpreter, and through code where there is some.
+void runDot(const LoopProgram& program, const std::optional<JitCode>& code, std::array<void*, 4> buffers,
+            const std::function<void()>& check) {
+  LoopArgs given;
+  for (void* each : buffers) given.buffers.push_back(static_cast<std::byte*>(each));
+  REQUIRE(interpret(program, given));
+  check();
+  if (!code) return;
+  QuernArgs args{};
+  args.buffers = buffers.data();
+  code->entry(&args, 0, 1);
+  check();
+}
+
+std::optional<JitCode> codeOf(const LoopProgram& program) {
+  if (runsTiles()) return compiled(program);
+  WARN("not run natively: this machine has no AMX");
+  return std::nullopt;
+}
+
 std::vector<std::string> keysOf(const OpDesc& desc) {
   std::vector<std::string> all = {"", "mr=32 nr=16 panel=16 mc=32 nc=16 walk=halves",
                                   "mr=32 nr=16 panel=32 nc=32 walk=columns prefetch_c=below"};
-  if (std::get<MatmulOp>(desc).roundsWeight()) all.push_back("mr=16 nr=48 panel=48 mc=16 nc=48 kc=256");
+  const auto& matmul = std::get<MatmulOp>(desc);
+  if (matmul.a == RoundedTo::I8) all.insert(all.end(), {"inner=rows", "mr=16 nr=48 panel=48 mc=16 nc=48"});
+  else if (matmul.roundsWeight()) all.push_back("mr=16 nr=48 panel=48 mc=16 nc=48 kc=256");
   else all.insert(all.end(), {"kc=32 inner=rows", "mr=16 nr=48 panel=48 mc=16 nc=48 kc=64"});
   return all;
 }
@@ -80,26 +107,39 @@ TEST_CASE("recorded TDPBF16PS: a tile's dot gives every bit") {
     WARN("skipped: the recorded vectors are not here");
     return;
   }
-  LoopProgram program = oneDot();
-  std::optional<JitCode> code;
-  if (runsTiles()) code = compiled(program);
-  else WARN("not run natively: this machine has no AMX");
+  LoopProgram program = oneDot("pairs", "amx-bf16", "f32");
+  std::optional<JitCode> code = codeOf(program);
   int64_t wrong = 0;
   for (Record& record : all) {
     float out[16][16];
-    void* buffers[] = {record.a, record.b, record.c, out};
-    LoopArgs given;
-    for (void* each : buffers) given.buffers.push_back(static_cast<std::byte*>(each));
-    REQUIRE(interpret(program, given));
-    wrong += differingNumbers(&record.d[0][0], &out[0][0], 256);
-    if (!code) continue;
-    QuernArgs args{};
-    args.buffers = buffers;
-    code->entry(&args, 0, 1);
-    wrong += differingNumbers(&record.d[0][0], &out[0][0], 256);
+    runDot(program, code, {record.a, record.b, record.c, out}, [&] { wrong += differingNumbers(&record.d[0][0], &out[0][0], 256); });
   }
   std::cout << all.size() << " tiles compared\n";
   CHECK(wrong == 0);
+}
+
+TEST_CASE("a tile's dot of bytes multiplies rows with a sign by columns without, modulo 2^32") {
+  LoopProgram program = oneDot("bytes", "amx-int8", "i32");
+  std::optional<JitCode> code = codeOf(program);
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 50; ++round) {
+    int8_t a[16][64];
+    uint8_t b[16][16][4];
+    uint32_t c[16][16], out[16][16];
+    auto byte = [&](int extreme) { return round % 2 == 0 ? static_cast<int>(random() % 256) : extreme; };
+    for (auto& row : a)
+      for (int8_t& each : row) each = static_cast<int8_t>(byte(round % 4 == 1 ? -128 : 127));
+    for (uint8_t& each : std::span(&b[0][0][0], sizeof(b))) each = static_cast<uint8_t>(byte(255));
+    for (uint32_t& each : std::span(&c[0][0], 256)) each = static_cast<uint32_t>(random());
+    runDot(program, code, {a, b, c, out}, [&] {
+      for (size_t m = 0; m < 16; ++m)
+        for (size_t n = 0; n < 16; ++n) {
+          int64_t sum = static_cast<int32_t>(c[m][n]);
+          for (size_t k = 0; k < 64; ++k) sum += int64_t{a[m][k]} * b[k / 4][n][k % 4];
+          REQUIRE(out[m][n] == static_cast<uint32_t>(sum));
+        }
+    });
+  }
 }
 
 TEST_CASE("products on matrix units have the plain kernel's bits") {
@@ -114,7 +154,15 @@ TEST_CASE("products on matrix units have the plain kernel's bits") {
                              "matmul m=* n=33 k=96 tb=1 const=b w=q8_0 a=bf16 order=tile32 ep=bias",
                              "matmul m=* n=70 k=160 tb=1 const=b w=q4_0 a=bf16 order=tile32 batch=2 ep=bias+gelu_tanh+residual",
                              "matmul m=* n=40 k=512 tb=1 const=b w=q4_K a=bf16 order=tile32 acc=1",
-                             "matmul m=47 n=31 k=512 tb=1 const=b w=q6_K a=bf16 order=tile32"};
+                             "matmul m=47 n=31 k=512 tb=1 const=b w=q6_K a=bf16 order=tile32",
+                             "matmul m=* n=33 k=97 const=b w=i8 a=i8",
+                             "matmul m=* n=64 k=64 tb=1 const=b w=i8 a=i8 acc=1",
+                             "matmul m=* n=15 k=3 const=b w=i8 a=i8 ep=bias+relu",
+                             "matmul m=* n=70 k=130 tb=1 const=b w=i8 a=i8 batch=2 ep=bias+gelu_tanh+residual",
+                             "matmul m=* n=40 k=63 const=b w=i8 a=i8 out=bf16",
+                             "matmul m=* n=32 k=65 tb=1 const=b w=i8 a=i8 acc=1 ep=residual",
+                             "matmul m=20 n=40 k=160 const=b w=i8 a=i8",
+                             "matmul m=47 n=31 k=48 const=b w=i8 a=i8 ep=bias"};
   Target tiles = tileTarget(), plain = runnableLevels().back();
   KernelLibrary library(plain, {}), native(tiles, {});
   int64_t compared = 0, ran = 0, zeros = 0, elements = 0;
@@ -127,7 +175,8 @@ TEST_CASE("products on matrix units have the plain kernel's bits") {
       REQUIRE(std::get<MatmulSchedule>(*chosen).dots == MatmulSchedule::DotsAmx);
       auto program = lower(desc, *chosen, tiles);
       REQUIRE(program);
-      CHECK(text(program->contract) == "x86-64-v4 + amx-bf16 + amx-tile");
+      bool bytes = std::get<MatmulOp>(desc).a == RoundedTo::I8;
+      CHECK(text(program->contract) == (bytes ? "x86-64-v4 + amx-int8 + amx-tile" : "x86-64-v4 + amx-bf16 + amx-tile"));
       auto again = parseLoops(text(*program), "again");
       REQUIRE(again);
       CHECK(text(*again) == text(*program));
@@ -171,23 +220,30 @@ TEST_CASE("products on matrix units have the plain kernel's bits") {
 TEST_CASE("kernels on matrix units are of their contract") {
   auto api = codegenModule();
   REQUIRE(api);
-  OpDesc desc = op("matmul m=* n=64 k=80 const=b w=bf16 a=bf16 order=tile32 ep=bias");
-  auto program = lower(desc, defaultSchedule(desc, tileTarget()), tileTarget());
-  REQUIRE(program);
-  auto object = (*api)->emitObject(*program, kKernelSymbol);
-  INFO((object ? "" : object.error().message));
-  REQUIRE(object);
-  auto said = [&](const char* contract) {
-    auto good = (*api)->checkContract(*object, *parseContract(contract));
-    return good ? "" : good.error().message;
-  };
-  CHECK(said("x86-64-v4 + amx-bf16 + amx-tile") == "");
-  CHECK_THAT(said("x86-64-v4 + amx-tile"), Catch::Contains("tdpbf16ps") && Catch::Contains("needs amx-bf16"));
-  CHECK_THAT(said("x86-64-v4 + amx-bf16"), Catch::Contains("needs amx-tile"));
-  KernelArtifact artifact;
-  artifact.info = kernelInfoOf(*program, desc, defaultSchedule(desc, tileTarget()));
-  artifact.object = *object;
-  auto loaded = loadArtifact(artifact, "test");
-  CHECK(static_cast<bool>(loaded) == runsTiles());
-  if (!loaded) CHECK_THAT(loaded.error().message, Catch::Contains("the kernel needs") && Catch::Contains("which this CPU lacks"));
+  struct {
+    const char *given, *feature, *instruction;
+  } cases[] = {{"w=bf16 a=bf16 order=tile32", "amx-bf16", "tdpbf16ps"}, {"w=i8 a=i8", "amx-int8", "tdpbsud"}};
+  for (const auto& one : cases) {
+    OpDesc desc = op(fmt::format("matmul m=* n=64 k=80 const=b {} ep=bias", one.given));
+    Schedule schedule = defaultSchedule(desc, tileTarget());
+    auto program = lower(desc, schedule, tileTarget());
+    REQUIRE(program);
+    auto object = (*api)->emitObject(*program, kKernelSymbol);
+    INFO(one.given << (object ? "" : object.error().message));
+    REQUIRE(object);
+    auto said = [&](const std::string& features) {
+      auto good = (*api)->checkContract(*object, *parseContract("x86-64-v4 + " + features));
+      return good ? "" : good.error().message;
+    };
+    std::string feature = one.feature;
+    CHECK(said(feature + " + amx-tile") == "");
+    CHECK_THAT(said("amx-tile"), Catch::Contains(one.instruction) && Catch::Contains("needs " + feature));
+    CHECK_THAT(said(feature), Catch::Contains("needs amx-tile"));
+    KernelArtifact artifact;
+    artifact.info = kernelInfoOf(*program, desc, schedule);
+    artifact.object = *object;
+    auto loaded = loadArtifact(artifact, "test");
+    CHECK(static_cast<bool>(loaded) == runsTiles());
+    if (!loaded) CHECK_THAT(loaded.error().message, Catch::Contains("the kernel needs") && Catch::Contains("which this CPU lacks"));
+  }
 }

@@ -109,6 +109,9 @@ TEST_CASE("matrix tiles that are refused, or leave their buffers") {
   const Case cases[] = {
       {program("tiles 16x16 { tile_zero 0 }"), "tiles in isa x86-64-v3, which has no amx-tile"},
       {program("tiles 4x4 4x4 4x4 { tile_dot 0 = pairs(1, 2) }", "", "x86-64-v4 + amx-tile"), "which has no amx-bf16"},
+      {program("tiles 4x4 4x4 4x4 { tile_dot 0 = bytes(1, 2) }", "", isa),
+       "tile_dot of bytes in isa x86-64-v4 + amx-bf16 + amx-tile, which"},
+      {tiled("tiles 4x4 4x4 4x4 { tile_dot 0 = words(1, 2) }"), "what a tile_dot is of (pairs, bytes) expected"},
       {tiled("tile_zero 0"), "tile 0; 0 are there"},
       {tiled("tiles 16x16 { tile_zero 1 }"), "tile 1; 1 are there"},
       {tiled("tiles 16x16 { tiles 16x16 { tile_zero 0 } }"), "tiles within tiles"},

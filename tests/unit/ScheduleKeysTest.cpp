@@ -46,7 +46,7 @@ TEST_CASE("a size that no output reaches streams nothing") {
 TEST_CASE("few rows of a weight take no key that they have no use for") {
   OpDesc desc = op("matmul m=* n=512 k=512 const=b");
   Target target = cpu("haswell");
-  Schedule few = forFewRows(schedule("prefetch_panel=1", desc, target));
+  Schedule few = forFewRows(schedule("prefetch_panel=1", desc, target), desc, target);
   CHECK(std::get<MatmulSchedule>(few).prefetchPanel == 0);
   CHECK(defaultSizeClasses(desc, schedule("prefetch_panel=1 inner=rows", desc, target), target).size() == 1);
 }
@@ -64,7 +64,26 @@ TEST_CASE("matrix units are for sixteen rows and more of products in their order
   for (const char* name : {"sapphirerapids -amx-bf16", "sapphirerapids -amx-tile", "zen5", "x86-64-v4", "haswell"})
     CHECK(dots("matmul m=16" + product + "tile32", name) == MatmulSchedule::DotsPlain);
 
+  const std::string bytes = " n=64 k=64 const=b w=i8 a=i8";
+  CHECK(dots("matmul m=16" + bytes, "sapphirerapids") == MatmulSchedule::DotsAmx);
+  CHECK(dots("matmul m=16" + bytes, "sapphirerapids -amx-bf16") == MatmulSchedule::DotsAmx);
+  for (const char* name : {"sapphirerapids -amx-int8", "sapphirerapids -amx-tile", "zen5"})
+    CHECK(dots("matmul m=16" + bytes, name) == MatmulSchedule::DotsVnni);
+  CHECK(dots("matmul m=15" + bytes, "sapphirerapids") == MatmulSchedule::DotsVnni);
+
   Target target = cpu("sapphirerapids");
+  OpDesc whole = op("matmul m=*" + bytes);
+  Schedule units = defaultSchedule(whole, target);
+  CHECK(contractOf(units, whole, target).features == std::vector<std::string>{"amx-int8", "amx-tile"});
+  std::vector<SizeClass> rows = defaultSizeClasses(whole, units, target);
+  REQUIRE(rows.size() == 1);
+  CHECK(std::get<MatmulSchedule>(rows[0].schedule).dots == MatmulSchedule::DotsVnni);
+  CHECK(sharesWeight(rows[0].schedule, units));
+  CHECK(contractOf(rows[0].schedule, whole, target).features == std::vector<std::string>{"avx512vnni"});
+  CHECK(std::get<MatmulSchedule>(forFewRows(units, whole, cpu("sapphirerapids -avx512vnni"))).dots == MatmulSchedule::DotsPlain);
+  double dotsOfTiles = costOf(units, op("matmul m=256" + bytes), target).cycles;
+  CHECK(3 * dotsOfTiles < costOf(schedule("dots=vnni mr=8", whole, target), op("matmul m=256" + bytes), target).cycles);
+
   OpDesc desc = op("matmul m=*" + product + "tile32");
   Schedule wide = defaultSchedule(desc, target);
   CHECK(contractOf(wide, desc, target).features == std::vector<std::string>{"amx-bf16", "amx-tile"});

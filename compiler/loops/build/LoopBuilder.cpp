@@ -157,7 +157,7 @@ void LoopBuilder::tileStore(const BufferRef& buffer, std::span<const Value> inde
   stmt.args = exprsOf(index);
 }
 
-void LoopBuilder::tileDotPairs(int sums, int a, int b) { add(LoopStmt::Kind::TileDot, {sums, a, b}); }
+void LoopBuilder::tileDot(TileDot kind, int sums, int a, int b) { add(LoopStmt::Kind::TileDot, {sums, a, b}).dot = kind; }
 
 Value LoopBuilder::let(const std::string& name, const Value& value) {
   if (value.expr()->kind == LoopExpr::Kind::Const || value.expr()->kind == LoopExpr::Kind::Var) return value;

@@ -72,8 +72,8 @@ public:
   /// Rows along the last dimension but one, the first word at `index`.
   void tileLoad(int tile, const BufferRef& buffer, std::span<const Value> index);
   void tileStore(const BufferRef& buffer, std::span<const Value> index, int tile);
-  /// sums += a b, of pairs of bf16.
-  void tileDotPairs(int sums, int a, int b);
+  /// sums += a b.
+  void tileDot(TileDot kind, int sums, int a, int b);
   /// No nearer than L2.
   void prefetchL2(const BufferRef& buffer, std::span<const Value> index);
 

@@ -404,7 +404,7 @@ private:
       case LoopStmt::Kind::TileStore: return moveTile(s);
       case LoopStmt::Kind::TileDot:
         steps_ -= TileShape::kMostRows * TileShape::kMostWords;
-        return tiles_.dotPairs(s.tiles[0], s.tiles[1], s.tiles[2]);
+        return tiles_.dot(s.dot, s.tiles[0], s.tiles[1], s.tiles[2]);
     }
   }
   void moveTile(const LoopStmt& s) {

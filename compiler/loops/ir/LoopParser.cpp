@@ -8,7 +8,7 @@
 //            | 'set' name ('[' expr ']')+ '=' expr | 'if' expr block ['else' block] | ('prefetch'|'prefetch_l2') name '[' exprs ']'
 //            | 'stream' name '[' exprs ']' '=' expr | 'tiles' (rows 'x' words)+ block | 'tile_zero' int
 //            | 'tile_load' int '=' name '[' exprs ']' | 'tile_store' name '[' exprs ']' '=' int
-//            | 'tile_dot' int '=' 'pairs' '(' int ',' int ')'
+//            | 'tile_dot' int '=' ('pairs' | 'bytes') '(' int ',' int ')'
 //   expr    := number | name | name '[' exprs ']' [':' lanes] ['as' stored] | name ('[' expr ']')+ | fn '(' exprs ')'
 //            | '(' expr op expr ')'
 #include "compiler/loops/ir/LoopParser.h"
@@ -241,6 +241,12 @@ private:
     return s;
   }
   int tileNumber() { return static_cast<int>(takeInt(0, TileShape::kMostTiles - 1, "a tile's number")); }
+  TileDot tileDot() {
+    for (size_t i = 0; i < std::size(kTileDots); ++i)
+      if (accept(kTileDots[i].name)) return static_cast<TileDot>(i);
+    fail("what a tile_dot is of (pairs, bytes) expected");
+    return {};
+  }
   LoopStmt tile() {
     LoopStmt s;
     auto memory = [&] {
@@ -260,7 +266,7 @@ private:
     s.tiles = {tileNumber()};
     sign("=");
     if (s.kind == LoopStmt::Kind::TileLoad) return memory(), s;
-    word("pairs");
+    s.dot = tileDot();
     sign("(");
     s.tiles.push_back(tileNumber());
     sign(",");

@@ -122,7 +122,8 @@ private:
       case LoopStmt::Kind::TileZero: return fmt::format("tile_zero {}\n", s.tiles[0]);
       case LoopStmt::Kind::TileLoad: return fmt::format("tile_load {} = {}\n", s.tiles[0], access(s.id, s.args, 0, s.args.size()));
       case LoopStmt::Kind::TileStore: return fmt::format("tile_store {} = {}\n", access(s.id, s.args, 0, s.args.size()), s.tiles[0]);
-      case LoopStmt::Kind::TileDot: return fmt::format("tile_dot {} = pairs({}, {})\n", s.tiles[0], s.tiles[1], s.tiles[2]);
+      case LoopStmt::Kind::TileDot:
+        return fmt::format("tile_dot {} = {}({}, {})\n", s.tiles[0], kTileDots[static_cast<size_t>(s.dot)].name, s.tiles[1], s.tiles[2]);
     }
     return {};
   }

@@ -36,6 +36,7 @@
 //     tile_load 1 = pairs[i, k]
 //     tile_load 2 = B[k, j]
 //     tile_dot 0 = pairs(1, 2)         each sum of tile 0 goes on by a row of tile 1 times a column of tile 2, pairs of bf16 (order=tile32)
+//     tile_dot 0 = bytes(1, 2)         the same of four bytes in a word, tile 1's with a sign, tile 2's without: i32, modulo 2^32
 //     tile_store sums[i, j] = 0
 //     tile_zero 0
 //   }
@@ -101,6 +102,16 @@ struct TileShape {
   bool operator==(const TileShape&) const = default;
 };
 
+/// What a dot of matrix tiles multiplies, and how that is written.
+enum class TileDot : uint8_t {
+  Pairs,  ///< of bf16, in order=tile32
+  Bytes,  ///< with a sign by such without
+};
+struct TileDotKind {
+  std::string_view name, feature;
+};
+inline constexpr TileDotKind kTileDots[] = {{"pairs", "amx-bf16"}, {"bytes", "amx-int8"}};
+
 /// A step. Blocks are vectors of statements; names are unique in a program and scoped to their block.
 struct LoopStmt {
   enum class Kind : uint8_t {
@@ -117,7 +128,7 @@ struct LoopStmt {
     TileZero,   ///< tiles[0] = 0
     TileLoad,   ///< tiles[0] = what buffer id has from args on
     TileStore,  ///< buffer id from args on = tiles[0]
-    TileDot,    ///< tiles[0] goes on by tiles[1] times tiles[2]
+    TileDot,    ///< tiles[0] goes on by tiles[1] times tiles[2], which are of what `dot` says
   };
   Kind kind = Kind::Let;
   bool unrolled = false;
@@ -128,6 +139,7 @@ struct LoopStmt {
   std::vector<LoopStmt> body, otherwise;
   std::vector<TileShape> shapes;
   std::vector<int> tiles;
+  TileDot dot = TileDot::Pairs;
 };
 
 enum class BufferRole : uint8_t { In, Out, InOut, Packed, SharedScratch, ThreadScratch };

@@ -254,7 +254,8 @@ private:
     if (!load && isReadOnly(buffer)) fail(fmt::format("tile_store to {}, which is read only", buffer.name));
   }
   void tileDot(const LoopStmt& s) {
-    feature("amx-bf16", "tile_dot of pairs");
+    const TileDotKind& kind = kTileDots[static_cast<size_t>(s.dot)];
+    feature(kind.feature, fmt::format("tile_dot of {}", kind.name));
     TileShape sums = shapeOf(s.tiles[0]), a = shapeOf(s.tiles[1]), b = shapeOf(s.tiles[2]);
     if (sums != TileShape{a.rows, b.words} || a.words != b.rows)
       fail(fmt::format("tile_dot of {}x{} by {}x{} into {}x{}", a.rows, a.words, b.rows, b.words, sums.rows, sums.words));

@@ -14,19 +14,31 @@ void TileRegisters::configure(const std::vector<TileShape>& shapes) {
   for (size_t i = 0; i < shapes.size(); ++i) tiles_[i].shape = shapes[i];
 }
 
-void TileRegisters::dotPairs(int sums, int a, int b) {
+uint32_t TileRegisters::pairs(uint32_t sum, int a, int m, int b, int n) {
+  float even = 0, odd = 0;
+  for (int p = 0; p < shape(a).words; ++p) {
+    uint32_t x = words(a, m)[p], y = words(b, p)[n];
+    even = flushedFma(lowOf(x), lowOf(y), even);
+    odd = flushedFma(highOf(x), highOf(y), odd);
+  }
+  return static_cast<uint32_t>(asBits(flushedFma(asFloat(sum), 1, flushedFma(even, 1, odd))));
+}
+
+uint32_t TileRegisters::bytes(uint32_t sum, int a, int m, int b, int n) {
+  for (int p = 0; p < shape(a).words; ++p)
+    for (int shift = 0; shift < 32; shift += 8) {
+      int32_t x = static_cast<int8_t>(words(a, m)[p] >> shift), y = static_cast<uint8_t>(words(b, p)[n] >> shift);
+      sum += static_cast<uint32_t>(x * y);
+    }
+  return sum;
+}
+
+void TileRegisters::dot(TileDot kind, int sums, int a, int b) {
   TileShape shape = this->shape(sums);
-  int pairs = this->shape(a).words;
   for (int m = 0; m < shape.rows; ++m)
     for (int n = 0; n < shape.words; ++n) {
-      float even = 0, odd = 0;
-      for (int p = 0; p < pairs; ++p) {
-        uint32_t x = words(a, m)[p], y = words(b, p)[n];
-        even = flushedFma(lowOf(x), lowOf(y), even);
-        odd = flushedFma(highOf(x), highOf(y), odd);
-      }
       uint32_t& sum = words(sums, m)[n];
-      sum = static_cast<uint32_t>(asBits(flushedFma(asFloat(sum), 1, flushedFma(even, 1, odd))));
+      sum = kind == TileDot::Pairs ? pairs(sum, a, m, b, n) : bytes(sum, a, m, b, n);
     }
 }
 

@@ -17,8 +17,9 @@ public:
 
   bool vnni() const { return vnni_; }
 
+  static constexpr int kBias = 128;  ///< of packed bytes of a q with a sign
   /// What is multiplied is larger by than q.
-  int bias() const { return vnni_ && !small_ ? 128 : 0; }
+  int bias() const { return vnni_ && !small_ ? kBias : 0; }
   /// A packed word as `dot` takes it, to be made once for all rows.
   Value quad(const Value& word) const {
     constexpr auto kSigns = static_cast<int32_t>(0x80808080);

@@ -2,26 +2,27 @@
 #include "compiler/loops/ops/ByteLoops.h"
 
 #include "compiler/base/Check.h"
-#include "compiler/base/Checked.h"
 #include "compiler/loops/build/Lanes.h"
-#include "compiler/loops/ops/CodedRows.h"
 
 namespace quern {
 
-/// Words of k elements: four for each sixteen.
-static int64_t wordsOfDepth(int64_t k) { return 4 * ceilDiv(k, kCodeGroup); }
-
-ByteRows::ByteRows(OpBuild& build, const Value& rows, int64_t k, int bias)
+ByteRows::ByteRows(OpBuild& build, const Value& rows, int64_t k, int bias, int64_t more)
     : build_(build), rows_(rows), k_(k), bias_(bias), lanes_(build.target.vectorLanes()) {
   LoopBuilder& b = build.b;
   // Rows of another length than A's: where A's lie a power of two apart, a tile's would share a few cache sets.
   constexpr int64_t kApart = 16;
-  codes_ = b.denseBuffer("codes", Scalar::I32, BufferRole::SharedScratch, {rows, wordsOfDepth(k) + kApart});
+  int64_t words = wordsOf(k);
+  if (more > 0) {
+    if (words > kApart) gap_ = roundUp(words, kApart) - words;
+    words = roundUp(words, kApart);
+  }
+  codes_ = b.denseBuffer("codes", Scalar::I32, BufferRole::SharedScratch, {rows + more, words + kApart});
   scales_ = b.denseBuffer("row_scales", Scalar::F32, BufferRole::SharedScratch, {rows});
   if (bias != 0) starts_ = b.denseBuffer("starts", Scalar::I32, BufferRole::SharedScratch, {rows});
 }
 
 void ByteRows::codeRow(const Value& row, const std::function<std::vector<Value>(const Value& k)>& at) {
+  constexpr int kWords = kCodeGroup / 4;
   LoopBuilder& b = build_.b;
   RowReduce most(build_, "most", LoopOp::Max, lanes_, k_);
   most.run([&](const Value& k, const Value* mask) { return unary(LoopOp::Abs, b.load(a_, at(k), lanes_, mask)); });
@@ -29,7 +30,7 @@ void ByteRows::codeRow(const Value& row, const std::function<std::vector<Value>(
   b.store(scales_, {row}, coding.scale());
   Value inverse = coding.inverse();
   RegArray sums = b.reg("sums", {1}, i32Const(0, lanes_));
-  auto group = [&](const Value& index, int64_t elements) {
+  auto group = [&](const Value& index, int64_t elements, int64_t gap) {
     std::vector<Value> bytes;
     for (int64_t first = 0; first < kCodeGroup; first += lanes_) {
       Value k = index * kCodeGroup + first, x = f32Const(0, lanes_);
@@ -39,10 +40,13 @@ void ByteRows::codeRow(const Value& row, const std::function<std::vector<Value>(
       bytes.push_back(codes.bytes);
       if (bias_ != 0) b.set(sums, {0}, b.get(sums, {0}) + codes.whole);
     }
-    b.store(codes_, {row, index * (kCodeGroup / 4)}, wordsOfCodes(b, std::move(bytes)));
+    b.store(codes_, {row, index * kWords + gap}, wordsOfCodes(b, std::move(bytes)));
   };
-  b.loop("group", 0, k_ / kCodeGroup, 1, [&](const Value& index) { group(index, kCodeGroup); });
-  if (k_ % kCodeGroup != 0) group(k_ / kCodeGroup, k_ % kCodeGroup);
+  int64_t whole = k_ / kCodeGroup, left = gap_ == 0 ? whole : whole / kWords * kWords;
+  b.loop("group", 0, left, 1, [&](const Value& index) { group(index, kCodeGroup, 0); });
+  for (int64_t zeros = 0; zeros < gap_; zeros += kWords) b.store(codes_, {row, left * kWords + zeros}, i32Const(0, kWords));
+  b.loop("group", left, whole, 1, [&](const Value& index) { group(index, kCodeGroup, gap_); });
+  if (k_ % kCodeGroup != 0) group(whole, k_ % kCodeGroup, gap_);
   if (bias_ == 0) return;
   Value folded = foldTogether(b, [](const Value& x, const Value& y) { return x + y; }, {b.get(sums, {0})});
   b.store(starts_, {row}, shuffleOf(folded, folded, {0}) * i32Const(-bias_));
@@ -53,29 +57,41 @@ void ByteRows::phase(const BufferRef& a, const RoundedProduct::PlaceInA& at) {
   build_.b.phase(rows_, [&](const Value& row) { codeRow(row, [&](const Value& k) { return at(row, k); }); });
 }
 
-ByteProduct::ByteProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
-                         const Value& panels)
-    : build_(build),
-      b_(build.b),
-      batched_(op.batched),
-      k_(op.k.value),
-      words_(wordsOfDepth(k_)),
-      panel_(s.panelWidth()),
-      lanes_(static_cast<int>(s.lanes)),
-      unroll_(s.unrollK),
-      prefetch_(ceilDiv(s.prefetch, 4)),
-      dots_(build.b, s.dots == MatmulSchedule::DotsVnni, false, lanes_) {
-  packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, {batch, panels, words_, panel_});
+ByteWeight::ByteWeight(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
+                       const Value& panels)
+    : b_(build.b), batched_(op.batched), lanes_(static_cast<int>(s.lanes)) {
+  packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, {batch, panels, ByteRows::wordsOf(op.k.value), s.panelWidth()});
   for (const TensorSpec& spec : op.inputs())
     if (spec.name == MatmulOp::kScales) scales_ = build.dense(spec, BufferRole::In);
 }
 
+std::vector<Value> ByteWeight::scales(const Tile& tile) const {
+  std::vector<Value> scales;
+  for (size_t v = 0; v < tile.vectors.size(); ++v) {
+    std::vector<Value> at = {tile.column + static_cast<int64_t>(v) * lanes_};
+    if (batched_) at.insert(at.begin(), tile.batch);
+    scales.push_back(b_.let("scale", b_.load(scales_, at, lanes_, v + 1 == tile.vectors.size() ? tile.mask : nullptr)));
+  }
+  return scales;
+}
+
+ByteProduct::ByteProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
+                         const Value& panels)
+    : build_(build),
+      b_(build.b),
+      k_(op.k.value),
+      words_(ByteRows::wordsOf(k_)),
+      lanes_(static_cast<int>(s.lanes)),
+      unroll_(s.unrollK),
+      prefetch_(ceilDiv(s.prefetch, 4)),
+      dots_(build.b, s.dots == MatmulSchedule::DotsVnni, false, lanes_),
+      weight_(build, name, op, s, batch, panels) {}
+
 Value ByteProduct::word(const Tile& tile, size_t vector, const Value& index) const {
-  const WeightColumns& columns = tile.vectors[vector];
   constexpr int64_t kLineWords = 16;
   if (prefetch_ > 0 && static_cast<int64_t>(vector) * lanes_ % kLineWords == 0)
-    b_.prefetch(packed_, std::vector<Value>{tile.batch, columns.panel, index + prefetch_, columns.column});
-  return b_.let("word", b_.load(packed_, {tile.batch, columns.panel, index, columns.column}, lanes_));
+    b_.prefetch(weight_.words(), weight_.at(tile, vector, index + prefetch_));
+  return b_.let("word", b_.load(weight_.words(), weight_.at(tile, vector, index), lanes_));
 }
 
 void ByteProduct::addWord(const Tile& tile, const RegArray& sums, const Value& index) {
@@ -92,12 +108,7 @@ void ByteProduct::addWord(const Tile& tile, const RegArray& sums, const Value& i
 
 void ByteProduct::scaled(const Tile& tile, const RegArray& sums) {
   auto vectors = static_cast<int64_t>(tile.vectors.size());
-  std::vector<Value> scales;
-  for (int64_t v = 0; v < vectors; ++v) {
-    std::vector<Value> at = {tile.column + v * lanes_};
-    if (batched_) at.insert(at.begin(), tile.batch);
-    scales.push_back(b_.let("scale", b_.load(scales_, at, lanes_, v + 1 == vectors ? tile.mask : nullptr)));
-  }
+  std::vector<Value> scales = weight_.scales(tile);
   b_.unroll("r", tile.rows, [&](const Value& r) {
     Value own = b_.let("own", broadcast(rows_->scale(tile.row + r), lanes_));
     for (int64_t v = 0; v < vectors; ++v) {

@@ -228,7 +228,8 @@ private:
     if (!rounded_) start();
     if (rounded_) {
       std::vector<WeightColumns> columns = columnsOf(t);
-      rounded_->run({t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc, t.column, t.mask, start, resumes, pass.later});
+      rounded_->run(
+          {t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc, t.column, t.mask, start, resumes, pass.later, t.there});
     } else if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) convertedDepth(t, pass, acc);
     else if (s_.chains() == 1) depthLoop(t, pass, acc, bv);
     else splitDepth(t, pass, acc, bv);

@@ -26,6 +26,7 @@ public:
     std::function<void()> start;  ///< sets acc, or sums(), to what it starts from where that is not 0: to be called before it is read
     bool resumes;                 ///< it starts from what there is
     Value begun;                  ///< Bool: whether it does; null: as `resumes` says
+    Value there;                  ///< of its rows, where there are sums(); null: all
   };
 
   /// Columns of a task in one pass over k.
