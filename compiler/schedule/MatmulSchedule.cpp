@@ -74,8 +74,8 @@ static bool hasAll(const Target& target, std::span<const std::string_view> featu
 /// What dots=amx needs; nothing: matrix tiles have no dot for the op's products.
 static std::span<const std::string_view> tileFeatures(const MatmulOp& op) {
   if (op.a == RoundedTo::I8) return kTilesOfBytes;
-  bool pairs = op.a == RoundedTo::BF16 && !op.splitsWeight() && op.order == PairOrder::Tile32;  // of one piece each
-  return pairs ? std::span<const std::string_view>(kTilesOfPairs) : std::span<const std::string_view>();
+  return op.inPairs() && op.order == PairOrder::Tile32 ? std::span<const std::string_view>(kTilesOfPairs)
+                                                       : std::span<const std::string_view>();
 }
 
 int64_t MatmulSchedule::vectorDots(const MatmulOp& op, const Target& target, int64_t lanes) {
@@ -201,10 +201,13 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
     size = std::max<int64_t>(1, size);
     return roundUp(ceilDiv(size, ceilDiv(size, near)), step);
   };
-  // Matrix tiles: C goes through scratch in each pass, which costs as much as four steps of 32; a panel of 1,024 k is 64 KiB of L2.
-  s.kc = matrix ? even(k, 1024, 32) : k <= 768 || narrow ? std::clamp<int64_t>(k, 1, 4096) : even(k, 512, 1);
+  // Matrix tiles: C goes through scratch in each pass, which costs as much as four steps of 32; a panel of 1,024 k is 64 KiB of L2, of
+  // pieces as many bytes.
+  s.kc = matrix               ? even(k, 1024 / std::max<int64_t>(1, op.piecesOfB()), 32)
+         : k <= 768 || narrow ? std::clamp<int64_t>(k, 1, 4096)
+                              : even(k, 512, 1);
   // Blocks are rounded once for all rows of a task: as many bytes of A as of f32, on matrix units so many that they still bind.
-  s.mc = even(m, !op.roundsWeight() ? 128 : matrix ? 512 : 256, s.mr);
+  s.mc = even(m, matrix && op.makesPieces() ? 512 : op.roundsWeight() ? 256 : 128, s.mr);
   // The rows of A that a pass reads (mc x kc) stay in L2 while the panels of nc columns go by; eight tasks where there is work.
   int64_t columnBlocks = ceilDiv(8, ceilDiv(std::max<int64_t>(1, m), s.mc));
   s.nc = narrow ? s.nr : even(n, std::clamp(ceilDiv(std::max<int64_t>(n, 1), columnBlocks), s.nr, std::max(s.nr, int64_t{384})), s.nr);
@@ -219,8 +222,8 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
     // What is made f32 once must serve many rows; few rows take fewer columns, for scales need registers too.
     bool coded = op.a != RoundedTo::F32 && !op.makesPieces();
     s.dots = matrix ? static_cast<int64_t>(DotsAmx) : vectorDots(op, target, s.lanes);
-    // Rounded blocks: more than one tile of rows, which is all that registers serve.
-    int64_t many = op.roundsWeight() ? (matrix ? 1 : s.mr + 1) : 32;
+    // Rounded blocks: more than one tile of rows, which is all that registers serve. Matrix tiles are loaded from scratch only.
+    int64_t many = matrix && op.makesPieces() ? 1 : op.roundsWeight() ? s.mr + 1 : 32;
     s.convert = m >= many && !coded ? ConvertScratch : ConvertRegisters;
     // A step is long where pieces are made in it, or their small products added up, and its registers are many.
     if ((op.splitsWeight() && s.convert == ConvertRegisters) || op.smallApart()) s.unrollK = 1;
@@ -304,8 +307,7 @@ void MatmulSchedule::checkDots(ScheduleCheck& check, const MatmulOp& op) const {
 }
 
 void MatmulSchedule::checkTiles(ScheduleCheck& check, const MatmulOp& op, const Target& target) const {
-  if (tileFeatures(op).empty())
-    check.fail("dots=amx without a=i8, or a=bf16 order=tile32 and a weight of bf16 or blocks; legal: dots=plain");
+  if (tileFeatures(op).empty()) check.fail("dots=amx without a=i8 or order=tile32; legal: dots=plain");
   if (op.makesPieces() && convert == ConvertRegisters)
     check.fail("convert=registers with dots=amx, whose tiles are loaded from memory; legal: convert=scratch");
   for (std::string_view each : tileFeatures(op))

@@ -46,6 +46,7 @@ const Case kCases[] = {
     {"matmul-i8", "matmul m=* n=40 k=37 const=b w=i8 a=i8 acc=1", "zen5", "mr=2 nr=32 unroll_k=2"},
     {"matmul-handed", "matmul m=* n=64 k=64 const=b tb=1 w=q4_0 a=q8 in=q8 out=q8 ep=bias", "zen5", "mr=2 nc=32"},
     {"matmul-amx", "matmul m=* n=40 k=100 const=b w=bf16 a=bf16 order=tile32 acc=1 ep=bias", "sapphirerapids", "kc=64"},
+    {"matmul-f32x3-amx", "matmul m=16 n=20 k=70 const=b a=f32x3 order=tile32", "sapphirerapids", ""},
     {"matmul-i8-amx", "matmul m=* n=20 k=100 const=b w=i8 a=i8 acc=1", "sapphirerapids", ""},
     {"rope", "rope x=*x2x32 pairs=adjacent to=f16", "haswell", ""},
     {"cast", "cast x=*x20 to=f16", "x86-64", ""},

@@ -116,8 +116,11 @@ int64_t comparedOn(const Target& target, const Arithmetic& how, PairOrder order,
   bool columns = k % 2 == 0;
   OpDesc desc = op(fmt::format("matmul m=* n={} k={} {}const=b {} order={}", n, k, columns ? "tb=1 " : "", how.keys, nameOf(order)));
   std::vector<KernelSet> kernels = variantsOf(library, desc);
-  bool instruction = order == PairOrder::Pairs && !target.features.empty();
-  CHECK((kernels[0].info().contract.find("avx512bf16") != std::string::npos) == instruction);
+  bool pairs = order == PairOrder::Pairs;
+  for (const char* feature : {"avx512bf16", "amx-bf16"}) {
+    bool instruction = hasFeature(target, feature) && pairs == (std::string(feature) == "avx512bf16");
+    CHECK((kernels[0].info().contract.find(feature) != std::string::npos) == instruction);
+  }
   int64_t compared = 0;
   for (int64_t m : {1, 2, 5, 40}) {
     std::vector<float> a(static_cast<size_t>(m * k));

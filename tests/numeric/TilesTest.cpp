@@ -94,7 +94,7 @@ std::vector<std::string> keysOf(const OpDesc& desc) {
                                   "mr=32 nr=16 panel=32 nc=32 walk=columns prefetch_c=below"};
   const auto& matmul = std::get<MatmulOp>(desc);
   if (matmul.a == RoundedTo::I8) all.insert(all.end(), {"inner=rows", "mr=16 nr=48 panel=48 mc=16 nc=48"});
-  else if (matmul.roundsWeight()) all.push_back("mr=16 nr=48 panel=48 mc=16 nc=48 kc=256");
+  else if (matmul.makesPieces()) all.push_back("mr=16 nr=48 panel=48 mc=16 nc=48 kc=256");
   else all.insert(all.end(), {"kc=32 inner=rows", "mr=16 nr=48 panel=48 mc=16 nc=48 kc=64"});
   return all;
 }
@@ -155,6 +155,16 @@ TEST_CASE("products on matrix units have the plain kernel's bits") {
                              "matmul m=* n=70 k=160 tb=1 const=b w=q4_0 a=bf16 order=tile32 batch=2 ep=bias+gelu_tanh+residual",
                              "matmul m=* n=40 k=512 tb=1 const=b w=q4_K a=bf16 order=tile32 acc=1",
                              "matmul m=47 n=31 k=512 tb=1 const=b w=q6_K a=bf16 order=tile32",
+                             "matmul m=* n=33 k=97 const=b a=f32x3 order=tile32",
+                             "matmul m=* n=64 k=64 tb=1 const=b a=f32x3 order=tile32 acc=1",
+                             "matmul m=* n=15 k=31 const=b a=f32x3 order=tile32 ep=bias+relu",
+                             "matmul m=* n=70 k=130 tb=1 const=b a=f32x3 order=tile32 batch=2 ep=bias+gelu_tanh+residual",
+                             "matmul m=* n=48 k=1 const=b a=f32x3 order=tile32 out=bf16",
+                             "matmul m=47 n=31 k=1100 const=b a=f32x3 order=tile32",
+                             "matmul m=* n=33 k=97 const=b w=f16 a=bf16 order=tile32 ep=bias",
+                             "matmul m=* n=70 k=160 tb=1 const=b w=f16 a=bf16 order=tile32 batch=2 acc=1",
+                             "matmul m=* n=32 k=66 tb=1 const=b w=f16 a=bf16 order=tile32 in=bf16 out=bf16",
+                             "matmul m=47 n=31 k=600 const=b w=f16 a=bf16 order=tile32",
                              "matmul m=* n=33 k=97 const=b w=i8 a=i8",
                              "matmul m=* n=64 k=64 tb=1 const=b w=i8 a=i8 acc=1",
                              "matmul m=* n=15 k=3 const=b w=i8 a=i8 ep=bias+relu",
@@ -222,7 +232,9 @@ TEST_CASE("kernels on matrix units are of their contract") {
   REQUIRE(api);
   struct {
     const char *given, *feature, *instruction;
-  } cases[] = {{"w=bf16 a=bf16 order=tile32", "amx-bf16", "tdpbf16ps"}, {"w=i8 a=i8", "amx-int8", "tdpbsud"}};
+  } cases[] = {{"w=bf16 a=bf16 order=tile32", "amx-bf16", "tdpbf16ps"},
+               {"a=f32x3 order=tile32", "amx-bf16", "tdpbf16ps"},
+               {"w=i8 a=i8", "amx-int8", "tdpbsud"}};
   for (const auto& one : cases) {
     OpDesc desc = op(fmt::format("matmul m=* n=64 k=80 const=b {} ep=bias", one.given));
     Schedule schedule = defaultSchedule(desc, tileTarget());

@@ -64,6 +64,14 @@ TEST_CASE("matrix units are for sixteen rows and more of products in their order
   for (const char* name : {"sapphirerapids -amx-bf16", "sapphirerapids -amx-tile", "zen5", "x86-64-v4", "haswell"})
     CHECK(dots("matmul m=16" + product + "tile32", name) == MatmulSchedule::DotsPlain);
 
+  for (const char* given : {"a=f32x3", "w=f16 a=bf16"}) {
+    std::string pieces = std::string(" n=64 k=64 const=b ") + given + " order=";
+    CHECK(dots("matmul m=16" + pieces + "tile32", "sapphirerapids") == MatmulSchedule::DotsAmx);
+    CHECK(dots("matmul m=16" + pieces + "pairs", "sapphirerapids") == MatmulSchedule::DotsBf16);
+    CHECK(dots("matmul m=15" + pieces + "tile32", "sapphirerapids") == MatmulSchedule::DotsPlain);
+    CHECK(dots("matmul m=16" + pieces + "tile32", "sapphirerapids -amx-bf16") == MatmulSchedule::DotsPlain);
+  }
+
   const std::string bytes = " n=64 k=64 const=b w=i8 a=i8";
   CHECK(dots("matmul m=16" + bytes, "sapphirerapids") == MatmulSchedule::DotsAmx);
   CHECK(dots("matmul m=16" + bytes, "sapphirerapids -amx-bf16") == MatmulSchedule::DotsAmx);
@@ -135,6 +143,20 @@ TEST_CASE("defaults of all weights, roundings and depths are legal, and so are t
             ++tried;
           }
   REQUIRE(tried == 3000);
+}
+
+TEST_CASE("defaults of products of pieces and of whole numbers are legal at every depth") {
+  for (const char* name : {"zen5", "haswell", "sapphirerapids", "sapphirerapids -avx512vnni"})
+    for (const char* a : {"a=f32x3 order=tile32", "w=f16 a=bf16 order=tile32", "w=i8 a=i8"})
+      for (int64_t k : {0, 1, 63, 64, 65, 700, 1025, 11008})
+        for (const char* m : {"*", "1", "15", "16", "40", "512"}) {
+          Target target = cpu(name);
+          OpDesc desc = op(fmt::format("matmul m={} n=350 k={} const=b {}", m, k, a));
+          Schedule s = defaultSchedule(desc, target);
+          INFO(text(desc) << " on " << name << ": " << text(s));
+          CHECK(validate(s, desc, target));
+          for (const SizeClass& few : defaultSizeClasses(desc, s, target)) CHECK(validate(few.schedule, desc, target));
+        }
 }
 
 TEST_CASE("blocks are rounded in registers for one tile of rows, in scratch for more") {

@@ -27,9 +27,8 @@ void ByteTiles::given(const Value&, const BufferRef&, const PlaceInA&) { QUERN_C
 void ByteTiles::inPass(const Value&, const std::function<void()>& body) { grid_.inTiles(static_cast<int>(depth_), body); }
 
 void ByteTiles::step(const Tile& tile, const Value& code, const Value& word) const {
-  auto ofA = [&](int64_t r) { return TileGrid::Place{rows_->words(), {tile.row + r, code}}; };
-  auto ofB = [&](size_t v) { return TileGrid::Place{weight_.words(), weight_.at(tile, v, word)}; };
-  grid_.dots(TileDot::Bytes, tile, ofA, ofB);
+  grid_.columns(tile, [&](size_t v) { return TileGrid::Place{weight_.words(), weight_.at(tile, v, word)}; });
+  grid_.dots(TileDot::Bytes, tile, [&](int64_t r) { return TileGrid::Place{rows_->words(), {tile.row + r, code}}; });
 }
 
 void ByteTiles::scaled(const Tile& tile) const {

@@ -27,7 +27,7 @@ PairRows::PairRows(OpBuild& build, const BufferRef& a, PlaceInA at) : build_(bui
 
 Value PairRows::word(const Value& row, int64_t piece, const Value& index) const {
   if (at_) return build_.b.loadAs(Scalar::I32, pairs_, at_(row, index * 2), 1);
-  return build_.b.load(pairs_, {row, index + piece * each_}, 1);
+  return build_.b.load(pairs_, at(row, piece, index), 1);
 }
 
 void PairRows::copy(const BufferRef& a, const Value& row, const PlaceInA& at) {

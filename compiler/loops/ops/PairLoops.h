@@ -23,8 +23,10 @@ public:
 
   /// A task a row; `at` gives the place in `a` of a row's element, which is f32, or bf16 already.
   void phase(const BufferRef& a, const PlaceInA& at);
-  /// [rows][words]: of one piece its words alone, and some that are apart.
+  /// [rows][words of the first piece, some that are apart, of the second ...].
   const BufferRef& words() const { return pairs_; }
+  /// Where a word lies there.
+  std::vector<Value> at(const Value& row, int64_t piece, const Value& index) const { return {row, index + piece * each_}; }
   Value word(const Value& row, int64_t piece, const Value& index) const;
 
 private:

@@ -56,42 +56,34 @@ PairWeight::PairWeight(OpBuild& build, const std::string& name, const MatmulOp& 
       scratch_(s.convert == MatmulSchedule::ConvertScratch),
       k_(op.k.value),
       pieces_(op.piecesOfB()),
+      panel_(s.panelWidth()),
+      width_(s.nr),
       lanes_(static_cast<int>(s.lanes)),
       prefetch_(ceilDiv(s.prefetch, 2)) {
   if (op.roundsWeight()) blocks_.emplace(build, name, op.w, batch, panels, Value(k_), s);
   else if (splits_) packed_ = b_.denseBuffer(name, Scalar::F16, BufferRole::Packed, {batch, panels, k_, s.panelWidth()});
-  else {
-    std::vector<Value> shape = rowOf(ceilDiv(k_, 2), pieces_);
-    shape.insert(shape.begin(), {batch, panels});
-    shape.push_back(s.panelWidth());
-    packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, shape);
-  }
-  if (!scratch_) return;
-  std::vector<Value> shape = rowOf(ceilDiv(std::min(s.kc, k_), 2), pieces_);
-  shape.push_back(s.nr);
-  converted_ = b_.denseBuffer("pieces", Scalar::I32, BufferRole::ThreadScratch, shape);
+  else packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, {batch, panels, ceilDiv(k_, 2), pieces_ * panel_});
+  if (scratch_)
+    converted_ = b_.denseBuffer("pieces", Scalar::I32, BufferRole::ThreadScratch, {ceilDiv(std::min(s.kc, k_), 2), pieces_ * width_});
 }
 
-std::vector<Value> PairWeight::rowOf(const Value& pair, int64_t piece) const {
-  return pieces_ == 1 ? std::vector<Value>{pair} : std::vector<Value>{pair, piece};
+std::vector<Value> PairWeight::packedAt(const Place& at, size_t vector, const Value& row, int64_t piece) const {
+  const WeightColumns& columns = at.vectors[vector];
+  return {at.batch, columns.panel, row, columns.column + piece * panel_};
 }
 
 /// Asks for the line that a later row of packed elements has where this one has a vector's.
-void PairWeight::ahead(const Place& at, size_t vector, std::vector<Value> row, int64_t bytesEach) const {
+void PairWeight::ahead(const Place& at, size_t vector, const Value& row, int64_t piece, int64_t bytesEach) const {
   constexpr int64_t kLine = 64;
-  if (prefetch_ == 0 || static_cast<int64_t>(vector) * lanes_ * bytesEach % kLine != 0) return;
-  const WeightColumns& columns = at.vectors[vector];
-  row.insert(row.begin(), {at.batch, columns.panel});
-  row.push_back(columns.column);
-  b_.prefetch(packed_, row);
+  if (prefetch_ > 0 && static_cast<int64_t>(vector) * lanes_ * bytesEach % kLine == 0)
+    b_.prefetch(packed_, packedAt(at, vector, row, piece));
 }
 
 /// Row k as it is packed; zeros beyond the last.
 Value PairWeight::halves(const Place& at, size_t vector, const Value& k) const {
-  const WeightColumns& columns = at.vectors[vector];
-  ahead(at, vector, {k + 2 * prefetch_}, 2);
+  ahead(at, vector, k + 2 * prefetch_, 0, 2);
   Value row = k_ % 2 == 0 ? k : minOf(k, k_ - 1);
-  Value bits = b_.load(packed_, {at.batch, columns.panel, row, columns.column}, lanes_);
+  Value bits = b_.load(packed_, packedAt(at, vector, row), lanes_);
   if (k_ % 2 != 0) bits = selectOf(broadcast(lessThan(k, k_), lanes_), bits, i32Const(0, lanes_));
   return b_.let("half", bits);
 }
@@ -108,7 +100,7 @@ std::vector<Value> PairWeight::words(const Place& at, size_t vector, const Value
   if (splitsInRegisters()) return split(at, vector, pair);
   std::vector<Value> words;
   for (int64_t piece = 0; piece < pieces_; ++piece) {
-    if (!scratch_) ahead(at, vector, rowOf(pair + prefetch_, piece), 4);
+    if (!scratch_) ahead(at, vector, pair + prefetch_, piece, 4);
     auto [buffer, place] = held(at, vector, piece, pair);
     words.push_back(b_.let("b", b_.load(buffer, place, lanes_)));
   }
@@ -116,11 +108,8 @@ std::vector<Value> PairWeight::words(const Place& at, size_t vector, const Value
 }
 
 std::pair<BufferRef, std::vector<Value>> PairWeight::held(const Place& at, size_t vector, int64_t piece, const Value& pair) const {
-  const WeightColumns& columns = at.vectors[vector];
-  std::vector<Value> place = rowOf(scratch_ ? pair - at.k0 / 2 : pair, piece);
-  if (!scratch_) place.insert(place.begin(), {at.batch, columns.panel});
-  place.push_back(scratch_ ? Value(static_cast<int64_t>(vector) * lanes_) : columns.column);
-  return {scratch_ ? converted_ : packed_, place};
+  if (!scratch_) return {packed_, packedAt(at, vector, pair, piece)};
+  return {converted_, {pair - at.k0 / 2, piece * width_ + static_cast<int64_t>(vector) * lanes_}};
 }
 
 void PairWeight::forPairs(const Place& at, const Value& k1, const std::function<void(const Value&, const std::vector<Value>&)>& body,
@@ -146,12 +135,13 @@ void PairWeight::convert(const Place& at, const Value& k1) {
         }
       });
     });
-  Value first = at.k0 / 2;
-  b_.loop("pair", first, ceilDivOf(k1, 2), 1, [&](const Value& pair) {
+  b_.loop("pair", at.k0 / 2, ceilDivOf(k1, 2), 1, [&](const Value& pair) {
     for (size_t v = 0; v < at.vectors.size(); ++v) {
       std::vector<Value> words = split(at, v, pair);
-      for (size_t piece = 0; piece < words.size(); ++piece)
-        b_.store(converted_, {pair - first, static_cast<int64_t>(piece), static_cast<int64_t>(v) * lanes_}, words[piece]);
+      for (size_t piece = 0; piece < words.size(); ++piece) {
+        auto [buffer, place] = held(at, v, static_cast<int64_t>(piece), pair);
+        b_.store(buffer, place, words[piece]);
+      }
     }
   });
 }

@@ -13,7 +13,7 @@ std::vector<Value> threeHighs(LoopBuilder& b, const Value& x);
 /// Packed as PackLayout's words of bf16; or as it is, of a type whose elements the op takes apart into several bf16, or rounds to one
 /// (op/MatmulOp.h): those are made at each use, in registers, or once for a task's rows, in scratch.
 ///
-///   scratch   i32 [kc / 2][pieces][nr], of one piece [kc / 2][nr]
+///   scratch   i32 [kc / 2][pieces x nr]
 class PairWeight {
 public:
   PairWeight(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& schedule, const Value& batch,
@@ -41,14 +41,14 @@ public:
 private:
   std::vector<Value> split(const Place& at, size_t vector, const Value& pair) const;
   Value halves(const Place& at, size_t vector, const Value& k) const;
-  void ahead(const Place& at, size_t vector, std::vector<Value> row, int64_t bytesEach) const;
-  /// Of a row of pairs: where a piece's columns are.
-  std::vector<Value> rowOf(const Value& pair, int64_t piece) const;
+  /// Where a vector has element `row` of its columns in `packed_`, of which those of so many pieces lie before it.
+  std::vector<Value> packedAt(const Place& at, size_t vector, const Value& row, int64_t piece = 0) const;
+  void ahead(const Place& at, size_t vector, const Value& row, int64_t piece, int64_t bytesEach) const;
 
   OpBuild& build_;
   LoopBuilder& b_;
   bool splits_, scratch_;
-  int64_t k_, pieces_;
+  int64_t k_, pieces_, panel_, width_;  ///< columns of a panel, and of what is converted
   int lanes_;
   int64_t prefetch_;  ///< in pairs
   std::optional<WeightReader> blocks_;

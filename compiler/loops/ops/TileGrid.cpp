@@ -32,11 +32,19 @@ void TileGrid::store(const Tile& tile) const {
   eachSum(tile, [&](int sum, const std::vector<Value>& place) { b_.tileStore(sums_, place, sum); });
 }
 
-void TileGrid::dots(TileDot kind, const Tile& tile, const std::function<Place(int64_t)>& a, const std::function<Place(size_t)>& b) const {
-  auto load = [&](int into, const Place& place) { b_.tileLoad(into, place.buffer, place.index); };
-  for (size_t v = 0; v < tile.vectors.size(); ++v) load(ofB(v), b(v));
+void TileGrid::columns(const Tile& tile, const std::function<Place(size_t)>& b) const {
+  for (size_t v = 0; v < tile.vectors.size(); ++v) {
+    Place place = b(v);
+    b_.tileLoad(ofB(v), place.buffer, place.index);
+  }
+}
+
+void TileGrid::dots(TileDot kind, const Tile& tile, const std::function<Place(int64_t)>& a) const {
   for (int64_t r = 0; r < tile.rows / kRows; ++r) {
-    load(ofA(r), a(r * kRows));
+    if (a) {
+      Place place = a(r * kRows);
+      b_.tileLoad(ofA(r), place.buffer, place.index);
+    }
     for (size_t v = 0; v < tile.vectors.size(); ++v) b_.tileDot(kind, sum(r, v), ofA(r), ofB(v));
   }
 }

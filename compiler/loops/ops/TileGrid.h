@@ -31,8 +31,10 @@ public:
   void zero(const Tile& tile) const;
   void load(const Tile& tile) const;
   void store(const Tile& tile) const;
-  /// Sums of all of it go on by words of A, which for rows r on are at a(r), and of B, of a vector at b(v).
-  void dots(TileDot kind, const Tile& tile, const std::function<Place(int64_t r)>& a, const std::function<Place(size_t v)>& b) const;
+  /// B's tiles, that of a vector from b(v) on.
+  void columns(const Tile& tile, const std::function<Place(size_t v)>& b) const;
+  /// All sums go on by words of A times B's tiles; A's tiles from a(r) on for rows from r on, or as they are.
+  void dots(TileDot kind, const Tile& tile, const std::function<Place(int64_t r)>& a = {}) const;
 
   static constexpr int64_t kRows = MatmulSchedule::kTileRows, kWords = TileShape::kMostWords;
 

@@ -7,9 +7,15 @@ namespace quern {
 
 TileProduct::TileProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
                          const Value& panels)
-    : build_(build), b_(build.b), k_(op.k.value), weight_(build, name, op, s, batch, panels), grid_(build.b, s, "sums", Scalar::F32) {}
+    : build_(build),
+      b_(build.b),
+      terms_(op.terms()),
+      k_(op.k.value),
+      piecesOfA_(op.piecesOfA()),
+      weight_(build, name, op, s, batch, panels),
+      grid_(build.b, s, "sums", Scalar::F32) {}
 
-void TileProduct::declareRows(const Value& rows) { rows_.emplace(build_, rows, k_, 1, grid_.rowsBehind()); }
+void TileProduct::declareRows(const Value& rows) { rows_.emplace(build_, rows, k_, piecesOfA_, grid_.rowsBehind()); }
 
 void TileProduct::inPass(const Value& k0, const std::function<void()>& body) {
   bool tail = lastPass() < k_ && k0.isConstant(lastPass());
@@ -23,13 +29,20 @@ void TileProduct::begin(const Tile& tile) {
   else b_.when(tile.begun, [&] { grid_.load(tile); }, [&] { grid_.zero(tile); });
 }
 
+/// Term after term; what the one before has loaded stays.
 void TileProduct::step(const Tile& tile, const Value& pair) {
-  auto ofA = [&](int64_t r) { return TileGrid::Place{rows_->words(), {tile.row + r, pair}}; };
-  auto ofB = [&](size_t v) {
-    auto [buffer, place] = weight_.held({tile.batch, tile.vectors, tile.k0}, v, 0, pair);
-    return TileGrid::Place{buffer, place};
-  };
-  grid_.dots(TileDot::Pairs, tile, ofA, ofB);
+  PieceTerm loaded{-1, -1};
+  for (const PieceTerm& term : terms_) {
+    if (term.b != loaded.b)
+      grid_.columns(tile, [&](size_t v) {
+        auto [buffer, place] = weight_.held({tile.batch, tile.vectors, tile.k0}, v, term.b, pair);
+        return TileGrid::Place{buffer, place};
+      });
+    auto rows = [&](int64_t r) { return TileGrid::Place{rows_->words(), rows_->at(tile.row + r, term.a, pair)}; };
+    if (term.a != loaded.a) grid_.dots(TileDot::Pairs, tile, rows);
+    else grid_.dots(TileDot::Pairs, tile);
+    loaded = term;
+  }
 }
 
 void TileProduct::run(const Tile& tile) {

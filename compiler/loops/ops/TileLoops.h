@@ -6,10 +6,12 @@
 
 namespace quern {
 
-/// A register tile of matrix tiles whose words are pairs: 32 k at a time.
+/// A register tile of matrix tiles whose words are pairs: 32 k at a time, of each the terms of the product (op/MatmulOp.h) one after the
+/// other.
 ///
 /// Rows of A beyond the last are read in scratch and come to nothing: their sums are not stored. Beyond k nothing is read: what is left of
-/// k over 32s is a pass of its own, with tiles of fewer pairs. Of a weight in blocks B is what they became in scratch.
+/// k over 32s is a pass of its own, with tiles of fewer pairs. Of a weight in blocks or of f16 B is what it
+/// became in scratch.
 class TileProduct final : public RoundedProduct {
 public:
   TileProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& schedule, const Value& batch,
@@ -34,7 +36,8 @@ private:
 
   OpBuild& build_;
   LoopBuilder& b_;
-  int64_t k_;
+  std::span<const PieceTerm> terms_;
+  int64_t k_, piecesOfA_;
   PairWeight weight_;
   TileGrid grid_;
   std::optional<PairRows> rows_;
