@@ -42,11 +42,9 @@ bool anyRounds(const std::vector<ProductArithmetic>& all) {
   return std::any_of(all.begin(), all.end(), [](const ProductArithmetic& one) { return one.rounds(); });
 }
 
-Compute usualCompute(const std::vector<ProductArithmetic>& fast, std::span<const Target> targets) {
-  bool served = anyRounds(fast);
-  for (const Target& target : targets)
-    for (const ProductArithmetic& one : fast)
-      served = served && (!one.rounds() || roundingServes(std::get<MatmulOp>(one.example), target)) && computableOn({one}, target);
+Compute usualCompute(const std::vector<ProductArithmetic>& fast, const Target& target) {
+  bool served = anyRounds(fast) && computableOn(fast, target);
+  for (const ProductArithmetic& one : fast) served = served && (!one.rounds() || roundingServes(std::get<MatmulOp>(one.example), target));
   return served ? Compute::Fast : Compute::Exact;
 }
 

@@ -4,7 +4,6 @@
 #include "compiler/target/Target.h"
 #include "models/ModelSource.h"
 
-#include <span>
 #include <string>
 #include <vector>
 
@@ -31,9 +30,9 @@ Result<std::vector<ProductArithmetic>> productsOf(const ModelSource& source);
 /// Is any operand of a product rounded?
 bool anyRounds(const std::vector<ProductArithmetic>& all);
 
-/// `fast` where some of its products are rounded and that makes each such product quicker on every target (roundingServes), else `exact`:
-/// what a model is computed in where nobody says. `fast`: as productsOf says with Compute::Fast.
-Compute usualCompute(const std::vector<ProductArithmetic>& fast, std::span<const Target> targets);
+/// `fast` where some of its products are rounded and that makes each such product quicker (roundingServes), else `exact`: what a model is
+/// computed in where nobody says. `fast`: as productsOf says with Compute::Fast.
+Compute usualCompute(const std::vector<ProductArithmetic>& fast, const Target& target);
 
 /// Errors   BadInput: `target` cannot compute one of them; why.
 Result<void> computableOn(const std::vector<ProductArithmetic>& all, const Target& target);

@@ -24,6 +24,12 @@ KernelLibrary::KernelLibrary(Target target, std::vector<std::string> cacheDirect
 Result<void> KernelLibrary::useBundle(const std::string& directory) {
   auto bundle = Bundle::open(directory, [this](const OpDesc& op, const Schedule& schedule) { return infoOf(op, schedule, target_); });
   if (!bundle) return bundle.error();
+  auto cpu = bundle->cpuFor(target_);
+  if (!cpu) return cpu.error();
+  bundleCpu_ = **cpu;
+  if (bundleCpu_.target.level != target_.level)
+    logLine(LogTopic::Dispatch, fmt::format("{}: its kernels for {}, narrower than {}", directory, bundleCpu_.name, target_.name));
+  target_ = bundleCpu_.target;
   bundle_ = std::make_unique<Bundle>(std::move(*bundle));
   return {};
 }
@@ -38,16 +44,15 @@ ScheduleChoice KernelLibrary::chosen(const OpDesc& op, Schedule schedule, std::s
 std::optional<ScheduleChoice> KernelLibrary::bundled(const OpDesc& op) const {
   if (bundle_ == nullptr) return std::nullopt;
   const BundleManifest& manifest = bundle_->manifest();
-  for (const BundleSet& set : manifest.sets) {
-    if (set.op != text(op)) continue;
-    auto wide = parseSchedule(manifest.kernel(set.wide)->info.schedule, op, target_);
-    if (!wide || text(contractOf(*wide, op, target_)) != set.contract) continue;
-    ScheduleChoice choice{*wide, "bundle", {}};
-    for (const auto& [most, symbol] : set.sized)
-      if (auto small = parseSchedule(manifest.kernel(symbol)->info.schedule, op, target_)) choice.sized.push_back({most, *small});
-    logLine(LogTopic::Dispatch, fmt::format("{}: the bundle's schedule", text(op)));
-    return choice;
-  }
+  const BundleSet* set = manifest.set(text(op), bundleCpu_.name);
+  if (set != nullptr)
+    if (auto wide = parseSchedule(manifest.kernel(set->wide)->info.schedule, op, target_)) {
+      ScheduleChoice choice{*wide, "bundle", {}};
+      for (const auto& [most, symbol] : set->sized)
+        if (auto small = parseSchedule(manifest.kernel(symbol)->info.schedule, op, target_)) choice.sized.push_back({most, *small});
+      logLine(LogTopic::Dispatch, fmt::format("{}: the bundle's schedule", text(op)));
+      return choice;
+    }
   logLine(LogTopic::Dispatch, fmt::format("{}: not in the bundle for {}", text(op), target_.name));
   return std::nullopt;
 }

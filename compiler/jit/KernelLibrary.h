@@ -33,7 +33,8 @@ class KernelLibrary {
 public:
   KernelLibrary(Target target, std::vector<std::string> cacheDirectories);
 
-  /// Kernels and the choice among them come from this bundle first. Before any other call. Errors: as Bundle::open.
+  /// Kernels and the choice among them come from this bundle first, for the best of its CPUs that this library's contains; what it has not
+  /// is then made for that CPU. Before any other call. Errors: as Bundle::open; Machine: it has none, and what each lacks.
   Result<void> useBundle(const std::string& directory);
 
   /// `wanted`: empty (the bundle's, else pinned, else tuned here, else default), "default", "tuned", or schedule text.
@@ -65,6 +66,8 @@ public:
   void forget();
 
   const Target& target() const { return target_; }
+  /// What the model of the bundle is computed in; null: no bundle is used, or it is of no model.
+  const BundleModel* bundledModel() const { return bundleCpu_.model ? &*bundleCpu_.model : nullptr; }
   const KernelCache& cache() const { return cache_; }
   TuningDb& tuning() { return tuning_; }
   LibraryCounts counts() const;
@@ -89,6 +92,7 @@ private:
   KernelCache cache_;
   TuningDb tuning_;
   std::unique_ptr<Bundle> bundle_;  ///< null: none
+  BundleCpu bundleCpu_;             ///< the one of its CPUs that kernels are taken for
   CacheSource cacheSource_;
   CompilerSource compiler_;
   mutable std::mutex guard_;

@@ -5,33 +5,76 @@
 #include "compiler/base/Sha256.h"
 #include "compiler/base/Text.h"
 #include "compiler/base/Toml.h"
+#include "compiler/target/Contract.h"
 
 #include <algorithm>
 #include <cctype>
 #include <cmath>
 #include <fmt/format.h>
+#include <set>
 
 namespace quern {
 
-static constexpr int64_t kFormat = 3, kMostBytes = int64_t{1} << 26;
+static constexpr int64_t kFormat = 4, kMostBytes = int64_t{1} << 26;
 
 const BundleKernel* BundleManifest::kernel(std::string_view symbol) const {
   auto found = std::find_if(kernels.begin(), kernels.end(), [&](const BundleKernel& one) { return one.symbol == symbol; });
   return found == kernels.end() ? nullptr : &*found;
 }
 
+std::vector<std::string> BundleManifest::lackingFor(const BundleCpu& cpu, const Target& here) const {
+  std::set<std::string> contracts, lacking;
+  for (const BundleSet& each : sets) {
+    if (std::find(each.cpus.begin(), each.cpus.end(), cpu.name) == each.cpus.end()) continue;
+    contracts.insert(kernel(each.wide)->info.contract);
+    for (const auto& [most, symbol] : each.sized) contracts.insert(kernel(symbol)->info.contract);
+  }
+  for (const std::string& each : contracts) {
+    auto contract = parseContract(each);
+    if (!contract) return {each};
+    for (std::string& feature : contract->lackingOn(here)) lacking.insert(std::move(feature));
+  }
+  return {lacking.begin(), lacking.end()};
+}
+
+const BundleCpu* BundleManifest::cpuFor(const Target& here) const {
+  const BundleCpu* best = nullptr;
+  auto rank = [](const BundleCpu& cpu) { return std::pair(cpu.target.isa().vectorBits, cpu.target.allFeatures().size()); };
+  for (const BundleCpu& cpu : cpus)
+    if (lackingFor(cpu, here).empty() && (best == nullptr || rank(cpu) > rank(*best))) best = &cpu;
+  return best;
+}
+
+const BundleSet* BundleManifest::set(std::string_view op, std::string_view cpu) const {
+  for (const BundleSet& each : sets)
+    if (each.op == op && std::find(each.cpus.begin(), each.cpus.end(), cpu) != each.cpus.end()) return &each;
+  return nullptr;
+}
+
+static std::string quotedList(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += fmt::format("{}{}", out.empty() ? "" : ", ", tomlQuoted(word));
+  return "[" + out + "]";
+}
+
 std::string text(const BundleManifest& manifest) {
   std::string out = fmt::format(
       "{}: every kernel of the bundle, and which of them run an op.\nformat = {}\nabi = {}  # how they are called: quern_args.h\n",
       kManifestStart, kFormat, tomlQuoted(kAbiFingerprint));
+  for (const BundleCpu& cpu : manifest.cpus) {
+    out += fmt::format("\n[[cpu]]\nname = {}\ntarget = {}\n", tomlQuoted(cpu.name), tomlQuoted(text(cpu.target)));
+    if (cpu.model)
+      out += fmt::format("compute = {}  # of the model\norder = {}\nkv = {}\n", tomlQuoted(cpu.model->compute),
+                         tomlQuoted(cpu.model->order), tomlQuoted(cpu.model->kv));
+  }
   for (const BundleKernel& kernel : manifest.kernels)
     out += fmt::format("\n[[kernel]]\nsymbol = {}\nop = {}\nschedule = {}\ncontract = {}\nobject = {}\nsha256 = {}\ninfo = {}\n",
                        tomlQuoted(kernel.symbol), tomlQuoted(kernel.info.op), tomlQuoted(kernel.info.schedule),
                        tomlQuoted(kernel.info.contract), tomlQuoted(kernel.symbol + ".o"), tomlQuoted(kernel.hash),
                        tomlQuoted(text(kernel.info)));
   for (const BundleSet& set : manifest.sets) {
-    out += fmt::format("\n[[set]]\nsymbol = {}\nop = {}\ncontract = {}\nwide = {}\n", tomlQuoted(set.symbol), tomlQuoted(set.op),
-                       tomlQuoted(set.contract), tomlQuoted(set.wide));
+    out += fmt::format("\n[[set]]\nsymbol = {}\nop = {}\ncontract = {}\ncpus = {}\nwide = {}\n", tomlQuoted(set.symbol), tomlQuoted(set.op),
+                       tomlQuoted(set.contract), quotedList(set.cpus), tomlQuoted(set.wide));
     std::string rows, keys, symbols;
     for (const auto& [most, symbol] : set.sized) {
       std::string_view comma = symbols.empty() ? "" : ", ";
@@ -45,6 +88,17 @@ std::string text(const BundleManifest& manifest) {
         fmt::format("rows = [{}]  # at most so many, for each of `sized`; 0: any number\nkeys = [{}]\nsized = [{}]\n", rows, keys, symbols);
   }
   return out;
+}
+
+static BundleCpu takeCpu(TomlReader& reader) {
+  BundleCpu cpu;
+  cpu.name = reader.needString("name");
+  auto target = parseTarget(reader.needString("target"));
+  if (target) cpu.target = std::move(*target);
+  else reader.fail(reader.table().find("target"), target.error().message);
+  if (reader.table().find("compute") != nullptr)
+    cpu.model = BundleModel{reader.needString("compute"), reader.needString("order"), reader.needString("kv")};
+  return cpu;
 }
 
 static BundleKernel takeKernel(TomlReader& reader) {
@@ -88,6 +142,10 @@ static BundleSet takeSet(TomlReader& reader, const BundleManifest& manifest) {
   set.symbol = reader.needString("symbol");
   set.op = reader.needString("op");
   set.contract = reader.needString("contract");
+  set.cpus = reader.takeStrings("cpus");
+  for (const std::string& name : set.cpus)
+    if (std::none_of(manifest.cpus.begin(), manifest.cpus.end(), [&](const BundleCpu& cpu) { return cpu.name == name; }))
+      reader.fail(reader.table().find("cpus"), fmt::format("'{}' is no cpu of the bundle", escaped(name)));
   set.wide = reader.needString("wide");
   std::vector<std::string> symbols = reader.takeStrings("sized");
   takeBounds(reader, symbols, set);
@@ -125,6 +183,11 @@ Result<BundleManifest> parseManifest(std::string_view given, const std::string& 
   }
   if (reader.needString("abi") != kAbiFingerprint) reader.fail(root->find("abi"), "its kernels are called in another way: emit it again");
   BundleManifest manifest;
+  for (const TomlValue* table : reader.takeTables("cpu")) {
+    TomlReader each(*table, file);
+    manifest.cpus.push_back(takeCpu(each));
+    if (auto good = each.finish(); !good) return good.error();
+  }
   for (const TomlValue* table : reader.takeTables("kernel")) {
     TomlReader each(*table, file);
     manifest.kernels.push_back(takeKernel(each));
@@ -150,27 +213,64 @@ Result<Bundle> Bundle::open(const std::string& directory, InfoOf infoOf) {
   return Bundle(std::move(**folder), std::move(*manifest), std::move(infoOf));
 }
 
+std::string Bundle::pathOf(const BundleKernel& kernel) const { return fmt::format("{}/{}.o", folder_.path(), kernel.symbol); }
+
+Result<KernelRef> Bundle::load(const BundleKernel& kernel) {
+  std::string path = pathOf(kernel);
+  auto object = folder_.read(kernel.symbol + ".o", kMostBytes);
+  if (!object) return object.error();
+  if (!*object) return badInput(fmt::format("{}: is not there, though the manifest names it", path));
+  auto hash = sha256(**object);
+  if (!hash) return hash.error();
+  if (*hash != kernel.hash) return badInput(fmt::format("{}: is not the object that the manifest names: its SHA-256 differs", path));
+  KernelArtifact artifact;
+  artifact.info = kernel.info;
+  artifact.object = std::move(**object);
+  auto loaded = loadArtifact(artifact, "bundle");
+  return loaded ? loaded : Error{loaded.error().code, path + ": " + loaded.error().message};
+}
+
+Result<const BundleCpu*> Bundle::cpuFor(const Target& here) const {
+  if (const BundleCpu* cpu = manifest_.cpuFor(here)) return cpu;
+  std::string lacking;
+  for (const BundleCpu& cpu : manifest_.cpus)
+    lacking += fmt::format("{}{} needs {}", lacking.empty() ? "" : "; ", cpu.name, join(manifest_.lackingFor(cpu, here), " "));
+  return machineLacks(fmt::format("{}: has no kernels that {} runs: {}", folder_.path(), here.name, lacking));
+}
+
+Result<KernelSet> Bundle::kernels(const OpDesc& op, const BundleCpu& cpu) {
+  const BundleSet* set = manifest_.set(text(op), cpu.name);
+  if (set == nullptr)
+    return badInput(fmt::format("{}: has no kernel of {} for {}; quern emit makes one", folder_.path(), text(op), cpu.name));
+  auto kernelOf = [&](const std::string& symbol) -> Result<KernelRef> {
+    KernelRef& known = loaded_[symbol];
+    if (known != nullptr) return known;
+    auto loaded = load(*manifest_.kernel(symbol));
+    if (loaded) known = *loaded;
+    return loaded;
+  };
+  auto wide = kernelOf(set->wide);
+  if (!wide) return wide.error();
+  KernelSet all(*wide);
+  all.from = "bundle";
+  all.goBy(set->dims);
+  for (const auto& [most, symbol] : set->sized) {
+    auto small = kernelOf(symbol);
+    if (!small) return small.error();
+    all.sized.push_back({most, *small});
+  }
+  return all;
+}
+
 Result<KernelRef> Bundle::find(const KernelRequest& request) {
   const KernelKey& key = request.key;
   for (const BundleKernel& kernel : manifest_.kernels) {
     if (kernel.info.op != key.op || kernel.info.schedule != key.schedule || kernel.info.contract != key.contract) continue;
-    std::string name = kernel.symbol + ".o", path = folder_.path() + "/" + name;
     auto own = infoOf_(request.op, request.schedule);
     if (!own) return own.error();
     if (*own != kernel.info)
-      return badInput(fmt::format("{}: what the manifest says of its arguments is not what this kernel takes", path));
-    auto object = folder_.read(name, kMostBytes);
-    if (!object) return object.error();
-    if (!*object) return badInput(fmt::format("{}: is not there, though the manifest names it", path));
-    auto hash = sha256(**object);
-    if (!hash) return hash.error();
-    if (*hash != kernel.hash) return badInput(fmt::format("{}: is not the object that the manifest names: its SHA-256 differs", path));
-    KernelArtifact artifact;
-    artifact.key = key;
-    artifact.info = kernel.info;
-    artifact.object = std::move(**object);
-    auto loaded = loadArtifact(artifact, "bundle");
-    return loaded ? loaded : Error{loaded.error().code, path + ": " + loaded.error().message};
+      return badInput(fmt::format("{}: what the manifest says of its arguments is not what this kernel takes", pathOf(kernel)));
+    return load(kernel);
   }
   return KernelRef();
 }

@@ -3,6 +3,7 @@
 generate where it is not exact, and by every command on models where --compute changes nothing."""
 import json
 import os
+import re
 import sys
 import tempfile
 
@@ -92,9 +93,13 @@ def without_a_word():
         check((logits["exact"] == logits["fast"]) == (kind == "f16"), f"{kind} {flags}: exact and fast")
     said = run("generate", "-m", "bf16.gguf", "-p", "a", "-n", "1", "--order", "tile32", "--cpu", "x86-64", status=2).stderr
     check("--order goes with --compute fast or tile" in said, said)
-    for kind, cpus, flags in (("bf16", ("sapphirerapids", "zen5"), []), ("q4_K_M", ("haswell", "zen5"), ["--compute", "tile"])):
-        said = run("emit", "-m", f"{kind}.gguf", "-o", "both", "--cpu", ",".join(cpus), *flags, status=2).stderr
-        check(f"--cpu {cpus[0]} and {cpus[1]} add up products of bf16 in different orders: --order tile32, --order pairs or --compute exact is needed" in said, said)
+    for kind, cpus, flags, computed in (("bf16", ("sapphirerapids", "zen5", "x86-64"), [], ("fast tile32", "fast pairs", "exact tile32")),
+                                        ("q4_K_M", ("haswell", "zen5"), ["--compute", "tile"], ("tile tile32", "tile pairs"))):
+        run("emit", "-m", f"{kind}.gguf", "-o", "both", "--cpu", ",".join(cpus), *flags)
+        with open("both/manifest.toml", encoding="utf-8") as file:
+            manifest = file.read()
+        for cpu, (compute, order) in zip(cpus, (words.split() for words in computed)):
+            check(re.search(f'name = "{cpu}"\n.*\ncompute = "{compute}".*\norder = "{order}"\nkv = "f32"\n', manifest), f"{kind}: what a bundle has for {cpu}")
 
 
 def exact_anyway():

@@ -185,7 +185,7 @@ def with_flag():
     for name in objects[1:]:
         os.remove(f"kept/{name}")
     expect("is not there, though the manifest names it" in run(*run_bundle, status=3).stderr, "an object that is gone")
-    for old, new, why in (("format = 3", "format = 1", "a bundle of format 1"), ("abi = \"", "abi = \"0", "called in another way"),
+    for old, new, why in (("format = 4", "format = 1", "a bundle of format 1"), ("abi = \"", "abi = \"0", "called in another way"),
                           ("symbol = \"quern_", "symbol = \"../quern_", "symbol is not the name of a C function"), ("wide = \"", "wide = \"no", "is not in the manifest"),
                           ("strides=1", "strides=2", "is not what this kernel takes"), (re.search(r"rows = \[\d+", manifest).group(), "rows = [0", "bounds that ascend"),
                           ('row_dim = "m"', 'row_dim = ""', "a bound on a dim that is not named")):

@@ -2,19 +2,24 @@
 #include "tools/quern/Commands.h"
 
 /// X(name) for each nameCommand() of commands/.
-#define QUERN_COMMANDS(X)                                                                                                             \
-  X(cpu)                                                                                                                              \
-  X(ops)                                                                                                                              \
-  X(show)                                                                                                                             \
-  X(eval)                                                                                                                             \
-  X(verify) X(tune) X(explain) X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) X(perplexity) \
-      X(quantize)
+#define QUERN_COMMANDS(X) \
+  X(cpu)                  \
+  X(ops)                  \
+  X(show)                 \
+  X(eval)                 \
+  X(verify)               \
+  X(tune) X(explain) X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) X(perplexity) X(quantize)
 
 namespace quern {
 
 #define QUERN_COMMAND(name) Command name##Command();
 QUERN_COMMANDS(QUERN_COMMAND)
 #undef QUERN_COMMAND
+
+const ProgramInfo& programInfo() {
+  static constexpr ProgramInfo kInfo = {"quern", "turns op descriptions into native kernels tuned for the CPU in hand.", ""};
+  return kInfo;
+}
 
 const std::vector<Command>& commands() {
 #define QUERN_COMMAND(name) name##Command(),

@@ -1,4 +1,4 @@
-// tools/quern/Commands.h — every command of the program.
+// tools/quern/Commands.h — a program's commands: quern's in Commands.cpp, quern-run's in ../quern-run.
 #pragma once
 
 #include "tools/quern/commands/Command.h"

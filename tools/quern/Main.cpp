@@ -13,9 +13,10 @@
 namespace quern {
 
 static std::string overview() {
-  std::string out = "quern COMMAND ...: turns op descriptions into native kernels tuned for the CPU in hand.\n\n";
+  auto [name, summary, bundle] = programInfo();
+  std::string out = fmt::format("{} COMMAND ...: {}\n\n", name, summary);
   for (const Command& command : commands()) out += fmt::format("  {:<10} {}\n", command.info.name, command.info.summary);
-  return out + "\nquern COMMAND --help explains one and shows examples.\n";
+  return out + fmt::format("\n{} COMMAND --help explains one and shows examples.\n", name);
 }
 
 static Result<int> dispatch(std::vector<std::string> args) {
@@ -25,7 +26,7 @@ static Result<int> dispatch(std::vector<std::string> args) {
     return args.empty() ? 2 : 0;
   }
   if (args[0] == "--version") {
-    if (auto good = writeResult("quern " QUERN_VERSION "\n"); !good) return good.error();
+    if (auto good = writeResult(fmt::format("{} " QUERN_VERSION "\n", programInfo().name)); !good) return good.error();
     return 0;
   }
   std::vector<std::string> names;
@@ -39,7 +40,7 @@ static Result<int> dispatch(std::vector<std::string> args) {
 /// A command that gave up because of a signal says so, and ends with the signal's status.
 static Result<int> unlessStopped(Result<int> status) {
   if (status || status.error().code != kStopped || !interrupted()) return status;
-  std::fprintf(stderr, "quern: interrupted: %s\n", status.error().message.c_str());
+  std::fprintf(stderr, "%s: interrupted: %s\n", programInfo().name, status.error().message.c_str());
   return interruptedStatus();
 }
 
@@ -48,7 +49,8 @@ static void toStderr(std::string_view kind, std::string_view message) {
   static std::mutex guard;
   static std::set<std::string, std::less<>> warned;
   if (std::lock_guard lock(guard); kind == "warning" && !warned.emplace(message).second) return;
-  std::string line = kind == "warning" ? fmt::format("quern: warning: {}\n", message) : fmt::format("quern[{}]: {}\n", kind, message);
+  std::string line = kind == "warning" ? fmt::format("{}: warning: {}\n", programInfo().name, message)
+                                       : fmt::format("{}[{}]: {}\n", programInfo().name, kind, message);
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
@@ -58,5 +60,5 @@ int main(int argc, char** argv) {
   quern::setLogSink(quern::toStderr);
   quern::nameCutFiles();
   quern::hearSignals();
-  return quern::runProgram("quern", [=] { return quern::unlessStopped(quern::dispatch({argv + 1, argv + argc})); });
+  return quern::runProgram(quern::programInfo().name, [=] { return quern::unlessStopped(quern::dispatch({argv + 1, argv + argc})); });
 }

@@ -1,6 +1,7 @@
 // tuner/measure/Timing.h — timing of calls: calibrated blocks, two things interleaved, medians with intervals.
 #pragma once
 
+#include "compiler/base/Clock.h"
 #include "compiler/base/Stop.h"
 #include "tuner/measure/Spread.h"
 #include "tuner/measure/TileSpeed.h"
@@ -12,9 +13,6 @@
 namespace quern {
 
 using TimedCall = std::function<void()>;
-
-/// Seconds on a clock that only goes forward.
-double nowSeconds();
 
 /// Seconds that this thread has had of a core.
 double threadSeconds();

@@ -4,7 +4,7 @@
 #include "runtime/ThreadPool.h"
 #include "tools/quern/bench/BenchRow.h"
 #include "tools/quern/cli/Json.h"
-#include "tools/quern/cli/Words.h"
+#include "tools/quern/cli/Library.h"
 #include "tools/quern/bench/Peers.h"
 
 namespace quern {

@@ -112,7 +112,8 @@ Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource sou
   options.progress = [&](double done, double total) { bar->show(done, total); };
   auto cost = ForwardCost::of(source);
   if (!cost) return cost.error();
-  auto model = Model::load(std::move(source), kernelsFor(library, settings.schedule), options);
+  auto provider = [&](const OpDesc& op) { return library.kernels(op, settings.schedule); };
+  auto model = Model::load(std::move(source), provider, options);
   if (!model) return model.error();
   bar.reset();
   // What fits in a cache is read from there, by each thread.

@@ -83,15 +83,25 @@ Result<void> CommandLine::parse() {
   return {};
 }
 
+/// Its examples as this program's are typed.
+std::string CommandLine::examples() const {
+  const std::string written = fmt::format("quern {} ", info_.name);
+  bool bundled = std::any_of(flags_.begin(), flags_.end(), [](const Flag& flag) { return flag.name == "bundle"; });
+  const std::string typed = fmt::format("{} {}{} ", programInfo().name, info_.name, bundled ? programInfo().bundle : "");
+  std::string out(info_.examples);
+  for (size_t at = 0; (at = out.find(written, at)) != std::string::npos; at += typed.size()) out.replace(at, written.size(), typed);
+  return out;
+}
+
 std::string CommandLine::help() const {
-  std::string out = fmt::format("quern {} {}\n\n{}\n\n", info_.name, info_.usage, info_.summary);
+  std::string out = fmt::format("{} {} {}\n\n{}\n\n", programInfo().name, info_.name, info_.usage, info_.summary);
   for (const Flag& flag : flags_) {
     std::string left =
         (flag.shortName != 0 ? fmt::format("-{}, ", flag.shortName) : "") + "--" + flag.name + (flag.toggle ? "" : " " + flag.argument);
     bool says = flag.fallback.empty() || flag.help.find("default") != std::string::npos;
     out += fmt::format("  {:<24} {}{}\n", left, flag.help, says ? "" : fmt::format(" (default {})", flag.fallback));
   }
-  return out + fmt::format("\nExamples\n{}", info_.examples);
+  return out + fmt::format("\nExamples\n{}", examples());
 }
 
 std::string CommandLine::get(const std::string& name) const {

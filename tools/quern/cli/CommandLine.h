@@ -10,12 +10,20 @@
 
 namespace quern {
 
+/// The program that runs: each has its own, beside its commands.
+struct ProgramInfo {
+  const char* name;
+  const char* summary;  ///< what it does, in the overview
+  const char* bundle;   ///< what examples of commands that have --bundle say of it; "": nothing
+};
+const ProgramInfo& programInfo();
+
 /// One command of the program.
 struct CommandInfo {
   std::string_view name;
-  std::string_view usage;  ///< behind "quern NAME "
+  std::string_view usage;  ///< behind "PROGRAM NAME "
   std::string_view summary;
-  std::string_view examples;  ///< lines
+  std::string_view examples;  ///< lines "  quern NAME ..."; of another program with its own name
 };
 
 /// Declares the flags a command takes, then parses. Flags that are not declared are wrong.
@@ -47,6 +55,7 @@ public:
   const std::vector<std::string>& words() const { return words_; }
 
 private:
+  std::string examples() const;
   struct Flag {
     std::string name, argument, fallback, help;
     char shortName = 0;

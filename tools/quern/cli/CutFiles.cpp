@@ -2,6 +2,7 @@
 #include "tools/quern/cli/CutFiles.h"
 
 #include "models/files/MappedFile.h"
+#include "tools/quern/cli/CommandLine.h"
 
 #include <csignal>
 #include <cstring>
@@ -19,7 +20,8 @@ static void onCutFile(int signal, siginfo_t* info, void*) {
     if (info->si_code <= 0) ::raise(signal);
     return;
   }
-  say("quern: ");
+  say(programInfo().name);
+  say(": ");
   say(path);
   say(": became shorter while it was read\n");
   ::_exit(3);

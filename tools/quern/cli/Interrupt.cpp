@@ -1,8 +1,11 @@
 // tools/quern/cli/Interrupt.cpp — see Interrupt.h.
 #include "tools/quern/cli/Interrupt.h"
 
+#include "tools/quern/cli/CommandLine.h"
+
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <unistd.h>
 
 namespace quern {
@@ -12,8 +15,8 @@ static std::atomic<bool> heard{false};
 
 /// Only what a handler may do. Files are whole whenever the program ends: they are renamed into place.
 [[noreturn]] static void endNow() {
-  constexpr char kSaid[] = "\nquern: interrupted\n";
-  if (::write(STDERR_FILENO, kSaid, sizeof kSaid - 1) < 0) std::_Exit(128 + signalled);
+  for (const char* said : {"\n", programInfo().name, ": interrupted\n"})
+    if (::write(STDERR_FILENO, said, std::strlen(said)) < 0) break;
   std::_Exit(128 + signalled);
 }
 

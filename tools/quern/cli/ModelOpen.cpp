@@ -55,21 +55,6 @@ static Result<AskedArithmetic> askedArithmetic(const CommandLine& line) {
   return asked;
 }
 
-/// The order of bf16 products, which all CPUs share. Errors: BadCommand where CPUs have different ones and none was asked for.
-static Result<PairOrder> orderOf(const AskedArithmetic& asked, const std::vector<Target>& targets,
-                                 const std::vector<ProductArithmetic>& products) {
-  if (!asked.order.empty()) return asked.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
-  PairOrder order = pairOrderFor(targets.front());
-  if (std::none_of(products.begin(), products.end(), [](const ProductArithmetic& one) { return !one.order.empty(); })) return order;
-  for (const Target& target : targets)
-    if (pairOrderFor(target) != order)
-      return badCommand(
-          fmt::format("--cpu {} and {} add up products of bf16 in different orders: --order tile32, --order pairs or "
-                      "--compute exact is needed",
-                      targets.front().name, target.name));
-  return order;
-}
-
 /// Where no product can be rounded whoever asked for it should know.
 static void sayIfExact(const CommandLine& line, const ModelSource& source, const std::vector<ProductArithmetic>& products) {
   if (line.has("quiet") || products.empty() || anyRounds(products)) return;
@@ -79,36 +64,37 @@ static void sayIfExact(const CommandLine& line, const ModelSource& source, const
                          nameOf(source.compute), join(types, " and ")));
 }
 
-/// Sets what its products are computed in. Errors: BadCommand; as findTarget.
-static Result<void> setArithmetic(const CommandLine& line, const AskedArithmetic& asked, ModelSource& source) {
+static Result<void> setArithmetic(const CommandLine& line, const AskedArithmetic& asked, const Target& target, ModelSource& source) {
   source.compute = asked.compute.value_or(Compute::Fast);
   if (source.compute == Compute::Exact) return {};
-  std::vector<Target> targets;
-  for (const std::string& name : split(line.has("cpu") ? line.get("cpu") : "host", ',')) {
-    auto target = findTarget(name);
-    if (!target) return target.error();
-    targets.push_back(std::move(*target));
-  }
+  source.order = asked.order.empty() ? pairOrderFor(target) : asked.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
   auto products = productsOf(source);
   if (!products) return {};  // said where it is loaded
-  if (!asked.compute) source.compute = usualCompute(*products, targets);
+  if (!asked.compute) source.compute = usualCompute(*products, target);
   else sayIfExact(line, source, *products);
-  if (source.compute == Compute::Exact)
-    return asked.order.empty() ? Result<void>() : badCommand("--order goes with --compute fast or tile; without that it is exact here");
-  auto order = orderOf(asked, targets, *products);
-  if (!order) return order.error();
-  source.order = *order;
-  return {};
+  if (source.compute != Compute::Exact || asked.order.empty()) return {};
+  return badCommand("--order goes with --compute fast or tile; without that it is exact here");
 }
 
-Result<ModelSource> openModelOf(const CommandLine& line) {
-  if (!line.has("model")) return badCommand("--model M is missing: a .gguf file, a folder, or a name in configs/models");
+Result<void> computeFor(const CommandLine& line, const Target& target, ModelSource& source) {
+  auto asked = askedArithmetic(line);
+  return asked ? setArithmetic(line, *asked, target, source) : Result<void>(asked.error());
+}
+
+Result<ModelSource> openModelOf(const CommandLine& line, const BundleModel* bundled) {
+  if (!line.has("model")) return badCommand(kModelMissing);
   auto asked = askedArithmetic(line);
   if (!asked) return asked.error();
+  if (bundled != nullptr && !asked->compute && asked->order.empty()) {
+    asked->compute = computeNamed(bundled->compute);
+    if (asked->compute != Compute::Exact) asked->order = bundled->order;
+  }
   auto source = openModel(line.get("model"), line.all("ignore-key"));
   if (!source) return source;
   sayRemarks(line, source->files.get());
-  if (auto good = setArithmetic(line, *asked, *source); !good) return good.error();
+  auto target = findTarget(line.has("cpu") ? split(line.get("cpu"), ',')[0] : "host");
+  if (!target) return target.error();
+  if (auto good = setArithmetic(line, *asked, *target, *source); !good) return good.error();
   return source;
 }
 

@@ -1,10 +1,13 @@
 // tools/quern/cli/ModelOpen.h — the model that --model names, as --ignore-key has it read: what all commands on models share.
 #pragma once
 
+#include "compiler/store/Bundle.h"
 #include "models/ModelSource.h"
 #include "tools/quern/cli/CommandLine.h"
 
 namespace quern {
+
+inline constexpr const char* kModelMissing = "--model M is missing: a .gguf file, a folder, or a name in configs/models";
 
 /// --model -m and --ignore-key. `help`: what M may be.
 CommandLine& modelFlag(CommandLine& line, const std::string& help);
@@ -14,9 +17,13 @@ CommandLine& computeFlags(CommandLine& line);
 /// Errors   BadCommand: --ignore-key without --model, which would ignore nothing.
 Result<void> checkModelFlag(const CommandLine& line);
 
-/// Opens --model; what was passed over or ignored is said on stderr, and where --compute asks for rounding and rounds no product.
+/// Opens --model, to be computed on --cpu, of several the first; what was passed over or ignored is said on stderr, and where --compute
+/// asks for rounding and rounds no product.
 /// Errors   BadCommand: no --model; as openModel.
-Result<ModelSource> openModelOf(const CommandLine& line);
+/// `bundled`: what a bundle's kernels compute in, where nothing else is asked for.
+Result<ModelSource> openModelOf(const CommandLine& line, const BundleModel* bundled = nullptr);
+/// What the products of an open model are computed in on another CPU, as --compute and --order have it. Errors: BadCommand.
+Result<void> computeFor(const CommandLine& line, const Target& target, ModelSource& source);
 /// The files alone, not described yet. Errors: as WeightFiles::open and ignoreKeys.
 Result<WeightFiles> openFilesOf(const CommandLine& line);
 

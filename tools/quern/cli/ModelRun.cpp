@@ -8,58 +8,14 @@
 
 #include <cstdio>
 #include <fmt/format.h>
-#include <map>
 
 namespace quern {
-
-namespace {
-
-/// A model's kernels from a library. What an op runs with is decided once.
-class ModelKernels {
-public:
-  ModelKernels(KernelLibrary& library, int threads) : library_(library), threads_(threads) {}
-
-  void prepare(const std::vector<OpDesc>& ops) {
-    std::vector<std::pair<OpDesc, Schedule>> wanted;
-    for (const OpDesc& op : ops) {
-      auto choice = chosen(op);
-      if (!choice) continue;
-      wanted.emplace_back(op, choice->schedule);
-      for (const SizeClass& small : choice->sized) wanted.emplace_back(op, small.schedule);
-    }
-    library_.prepare(wanted, threads_);
-  }
-  Result<KernelSet> operator()(const OpDesc& op) {
-    auto choice = chosen(op);
-    return choice ? library_.kernels(op, *choice) : Result<KernelSet>(choice.error());
-  }
-
-private:
-  Result<ScheduleChoice> chosen(const OpDesc& op) {
-    auto [found, fresh] = choices_.try_emplace(text(op), ScheduleChoice{});
-    if (!fresh) return found->second;
-    auto choice = library_.choose(op);
-    if (choice) found->second = *choice;
-    else choices_.erase(found);
-    return choice;
-  }
-
-  KernelLibrary& library_;
-  int threads_;
-  std::map<std::string, ScheduleChoice> choices_;
-};
-
-}  // namespace
-
-KernelProvider kernelsFor(KernelLibrary& library, std::string schedule) {
-  return [&library, schedule = std::move(schedule)](const OpDesc& op) { return library.kernels(op, schedule); };
-}
 
 CommandLine& modelFlags(CommandLine& line) {
   modelFlag(line, "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
   line.value("context", "N", "0", "positions of the KV cache (default: the model's own)", 'c');
-  line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32, f16, bf16 or q8 (heads of a multiple of 32)");
-  return computeFlags(line).common({"cpu", "cache", "bundle", "threads"});
+  line.value("kv", "TYPE", "", "what the KV cache keeps: f32, f16, bf16 or q8 (heads of a multiple of 32) (default f32, or the bundle's)");
+  return kernelFlags(computeFlags(line));
 }
 
 std::span<const KvType> kvTypes() {
@@ -68,8 +24,8 @@ std::span<const KvType> kvTypes() {
   return kTypes;
 }
 
-Result<ElementType> kvTypeOf(const CommandLine& line) {
-  std::string given = line.get("kv");
+Result<ElementType> kvTypeOf(const CommandLine& line, const BundleModel* bundled) {
+  std::string given = line.has("kv") ? line.get("kv") : bundled != nullptr ? bundled->kv : "f32";
   for (const KvType& each : kvTypes())
     if (given == each.name) return each.type;
   return badCommand(fmt::format("--kv {} is not f32, f16, bf16 or q8", escaped(given)));
@@ -86,22 +42,29 @@ Result<void> checkKvType(const ModelSource& source, ElementType type) {
 std::string tokensText(double count) { return fmt::format("{:.0f} tokens", count); }
 
 Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk) {
-  auto source = openModelOf(line);
-  if (!source) return source.error();
-  return loadModel(line, std::move(*source), chunk);
+  auto opened = openModelToRun(line);
+  if (!opened) return opened.error();
+  return loadModel(line, std::move(*opened), chunk);
 }
 
-Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int64_t chunk) {
+Result<OpenedModel> openModelToRun(const CommandLine& line) {
+  if (!line.has("model")) return badCommand(kModelMissing);
+  auto kernels = openModelKernels(line);
+  if (!kernels) return kernels.error();
+  auto source = openModelOf(line, (*kernels)->bundled());
+  if (!source) return source.error();
+  return OpenedModel{std::move(*kernels), std::move(*source)};
+}
+
+Result<RunningModel> loadModel(const CommandLine& line, OpenedModel opened, int64_t chunk) {
   auto threads = line.number("threads", 0, 1024), context = line.number("context", 0, int64_t{1} << 24);
   if (!threads) return threads.error();
   if (!context) return context.error();
-  auto kvType = kvTypeOf(line);
+  auto kvType = kvTypeOf(line, opened.kernels->bundled());
   if (!kvType) return kvType.error();
-  if (auto good = checkKvType(source, *kvType); !good) return good.error();
+  if (auto good = checkKvType(opened.source, *kvType); !good) return good.error();
   RunningModel running;
-  auto library = libraryOf(line, true);
-  if (!library) return library.error();
-  running.library = std::move(*library);
+  running.kernels = std::move(opened.kernels);
   ModelOptions options;
   options.context = *context;
   options.chunk = chunk;
@@ -110,9 +73,9 @@ Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int6
   ProgressBar bar(wantsProgress(line), "loading", humanBytes);
   options.progress = [&](double done, double total) { bar.show(done, total); };
   if (!line.has("quiet")) options.note = [&bar](const std::string& said) { bar.clear(), std::fprintf(stderr, "%s\n", said.c_str()); };
-  auto kernels = std::make_shared<ModelKernels>(*running.library, options.threads);
-  options.foreseen = [kernels](const std::vector<OpDesc>& ops) { kernels->prepare(ops); };
-  auto model = Model::load(std::move(source), [kernels](const OpDesc& op) { return (*kernels)(op); }, options);
+  ModelKernels& kernels = *running.kernels;
+  options.foreseen = [&kernels, threads = options.threads](const std::vector<OpDesc>& ops) { kernels.prepare(ops, threads); };
+  auto model = Model::load(std::move(opened.source), [&kernels](const OpDesc& op) { return kernels.kernels(op); }, options);
   if (!model) return model.error();
   running.model = std::move(*model);
   return running;

@@ -3,19 +3,25 @@
 
 #include "models/Model.h"
 #include "models/tokenizer/ModelTokenizer.h"
+#include "tools/quern/cli/ModelKernels.h"
 #include "tools/quern/cli/Words.h"
 
 namespace quern {
 
-/// Kernels from a library: pinned, tuned or default, or what `schedule` says.
-KernelProvider kernelsFor(KernelLibrary& library, std::string schedule = "");
-
-/// Flags --model -m, --ignore-key, --threads, --kv, --context -c, --cpu, --cache.
+/// Flags --model -m, --ignore-key, --threads, --kv, --context -c, and those of openModelKernels.
 CommandLine& modelFlags(CommandLine& line);
 
-/// A model with its library, which outlives it.
+/// A model's files, described, and where its kernels come from.
+struct OpenedModel {
+  std::unique_ptr<ModelKernels> kernels;
+  ModelSource source;
+};
+/// Opens what modelFlags say; nothing is loaded yet. Errors: as openModelKernels and openModelOf.
+Result<OpenedModel> openModelToRun(const CommandLine& line);
+
+/// A model with its kernels, which outlive it.
 struct RunningModel {
-  std::unique_ptr<KernelLibrary> library;
+  std::unique_ptr<ModelKernels> kernels;
   std::unique_ptr<Model> model;
 };
 
@@ -23,7 +29,7 @@ struct RunningModel {
 /// Errors   BadCommand: flags; what openModel, Model::load say.
 Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk = 512);
 /// The same from files that are open.
-Result<RunningModel> loadModel(const CommandLine& line, ModelSource source, int64_t chunk = 512);
+Result<RunningModel> loadModel(const CommandLine& line, OpenedModel opened, int64_t chunk = 512);
 
 /// What a KV cache may keep, as --kv names it: f32, f16, bf16, q8.
 struct KvType {
@@ -31,8 +37,8 @@ struct KvType {
   ElementType type;
 };
 std::span<const KvType> kvTypes();
-/// Errors   BadCommand: --kv is another name.
-Result<ElementType> kvTypeOf(const CommandLine& line);
+/// --kv, else the bundle's. Errors: BadCommand: another name.
+Result<ElementType> kvTypeOf(const CommandLine& line, const BundleModel* bundled = nullptr);
 /// Errors   BadCommand: the model's heads are no whole blocks of it.
 Result<void> checkKvType(const ModelSource& source, ElementType type);
 

@@ -1,7 +1,7 @@
 // tools/quern/cli/Progress.cpp — see Progress.h.
 #include "tools/quern/cli/Progress.h"
 
-#include "tuner/measure/Timing.h"
+#include "compiler/base/Clock.h"
 
 #include <algorithm>
 #include <cstdio>

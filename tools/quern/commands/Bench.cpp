@@ -8,6 +8,7 @@
 #include "tools/quern/bench/BenchOp.h"
 #include "tools/quern/bench/BenchPeers.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Library.h"
 #include "tools/quern/bench/ModelBench.h"
 #include "tools/quern/cli/ModelOpen.h"
 #include "tools/quern/cli/ModelRun.h"
@@ -132,7 +133,7 @@ Result<BenchInputs> inputsOf(const CommandLine& line) {
   return inputs;
 }
 
-Result<void> readFiles(const CommandLine& line, BenchInputs& inputs) {
+Result<void> readFiles(const CommandLine& line, const KernelLibrary& library, BenchInputs& inputs) {
   if (line.has("baseline")) {
     auto path = findConfig("baselines", line.get("baseline"));
     if (!path) return path.error();
@@ -143,7 +144,7 @@ Result<void> readFiles(const CommandLine& line, BenchInputs& inputs) {
     return api ? Result<void>() : Result<void>(api.error());
   }
   if (line.has("model")) {
-    auto source = openModelOf(line);
+    auto source = openModelOf(line, library.bundledModel());
     if (!source) return source.error();
     if (auto good = checkKvType(*source, inputs.modelPlan.kvType); !good) return good;
     inputs.model = std::move(*source);
@@ -246,7 +247,7 @@ static Result<int> runBench(std::vector<std::string> args) {
   if (!settings) return settings.error();
   auto library = libraryOf(line, true);
   if (!library) return library.error();
-  if (auto good = readFiles(line, *inputs); !good) return good.error();
+  if (auto good = readFiles(line, **library, *inputs); !good) return good.error();
   if (line.all("schedule").size() > 1) return runTwo(**library, inputs->entries.at(0), line, *settings);
   const Target& target = (*library)->target();
   std::vector<Peer> peers = loadPeers(inputs->against, target, settings->threads);

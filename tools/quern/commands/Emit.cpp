@@ -9,7 +9,9 @@
 #include "compiler/target/HostTarget.h"
 #include "tools/quern/commands/BundleHeader.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Library.h"
 #include "tools/quern/cli/ModelOpen.h"
+#include "tools/quern/cli/ModelRun.h"
 #include "tools/quern/commands/Workloads.h"
 
 #include <algorithm>
@@ -45,19 +47,24 @@ std::string symbolOf(const OpDesc& op) {
 /// The manifest being filled: each kernel once, however many sets it is in.
 class BundleMaker {
 public:
-  /// The kernels that the library would run the op with. Errors: what choosing and compiling say.
+  /// A CPU that sets are then added for.
+  void cpu(BundleCpu cpu) { manifest_.cpus.push_back(std::move(cpu)); }
+  /// The kernels that the library would run the op with on the last CPU. Errors: what choosing and compiling say.
   Result<void> add(KernelLibrary& library, const OpDesc& op, const ScheduleChoice& choice) {
     auto wide = kernel(library, op, choice.schedule);
     if (!wide) return wide.error();
     const KernelInfo& info = manifest_.kernel(*wide)->info;
-    BundleSet set{"", info.op, info.contract, *wide, {}, sizeDimsOf(op)};
+    BundleSet set{"", info.op, info.contract, {manifest_.cpus.back().name}, *wide, {}, sizeDimsOf(op)};
     for (const SizeClass& small : choice.sized) {
       auto symbol = kernel(library, op, small.schedule);
       if (!symbol) return symbol.error();
       set.sized.emplace_back(small.most, *symbol);
     }
-    for (const BundleSet& other : manifest_.sets)
-      if (other.op == set.op && other.contract == set.contract) return {};  // an earlier CPU of the same kind
+    for (BundleSet& other : manifest_.sets)
+      if (other.op == set.op && other.wide == set.wide && other.sized == set.sized) {  // another CPU has the same
+        if (other.cpus.back() != set.cpus[0]) other.cpus.push_back(set.cpus[0]);
+        return {};
+      }
     set.symbol = nameOf(op, *wide);
     manifest_.sets.push_back(std::move(set));
     return {};
@@ -89,28 +96,62 @@ private:
   BundleManifest manifest_;
 };
 
-Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
-  int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("model");
-  if (kinds != 1) return badCommand("emit: one of an op, --suite and --model");
-  if (auto good = checkModelFlag(line); !good) return good.error();
-  std::vector<OpEntry> entries;
-  if (line.has("suite")) {
-    auto suite = readSuite(line.get("suite"));
-    if (!suite) return suite.error();
-    return std::move(suite->entries);
+/// The ops of a bundle: named, or a model's, which are each CPU's own.
+class BundleOps {
+public:
+  static Result<BundleOps> of(const CommandLine& line) {
+    int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("model");
+    if (kinds != 1) return badCommand("emit: one of an op, --suite and --model");
+    if (auto good = checkModelFlag(line); !good) return good.error();
+    if (line.has("kv") && !line.has("model")) return badCommand("--kv goes with --model");
+    BundleOps ops;
+    if (line.has("suite")) {
+      auto suite = readSuite(line.get("suite"));
+      if (!suite) return suite.error();
+      ops.named_ = std::move(suite->entries);
+    } else if (line.has("model")) {
+      auto source = openModelOf(line);
+      if (!source) return source.error();
+      auto kv = kvTypeOf(line);
+      if (!kv) return kv.error();
+      if (auto good = checkKvType(*source, *kv); !good) return good.error();
+      ops.model_ = std::move(*source), ops.kv_ = *kv;
+    } else {
+      auto entry = opFromWords(line.words());
+      if (!entry) return entry.error();
+      ops.named_.push_back(std::move(*entry));
+    }
+    return ops;
   }
-  if (line.has("model")) {
-    auto source = openModelOf(line);
-    if (!source) return source.error();
-    auto workload = modelWorkload(*source, hostTarget());
+
+  /// Those of one CPU, which is told what its model is computed in.
+  Result<std::vector<OpEntry>> on(BundleCpu& cpu, const CommandLine& line) {
+    if (!model_) return named_;
+    if (auto good = computeFor(line, cpu.target, *model_); !good) return good.error();
+    auto workload = modelWorkload(*model_, cpu.target, kv_);
     if (!workload) return workload.error();
-    for (const WorkloadItem& item : workload->items) entries.push_back({"", item.op, "", ""});
+    cpu.model = BundleModel{std::string(nameOf(model_->compute)), model_->order == PairOrder::Pairs ? "pairs" : "tile32", line.get("kv")};
+    std::vector<OpEntry> entries;
+    for (const WorkloadItem& item : workload->items) entries.push_back({"", item.op, "", "", ""});
     return entries;
   }
-  auto entry = opFromWords(line.words());
-  if (!entry) return entry.error();
-  entries.push_back(std::move(*entry));
-  return entries;
+
+private:
+  std::vector<OpEntry> named_;
+  std::optional<ModelSource> model_;
+  ElementType kv_ = ElementType::F32;
+};
+
+/// The CPUs that --cpu names, each once. Errors: as findTarget.
+Result<std::vector<BundleCpu>> cpusOf(const CommandLine& line) {
+  std::vector<BundleCpu> cpus;
+  for (const std::string& name : split(line.get("cpu"), ',')) {
+    auto target = findTarget(name);
+    if (!target) return target.error();
+    if (std::none_of(cpus.begin(), cpus.end(), [&](const BundleCpu& other) { return other.name == name; }))
+      cpus.push_back({name, std::move(*target), {}});
+  }
+  return cpus;
 }
 
 /// The manifest of the bundle in a folder; "" where there is none.
@@ -176,28 +217,30 @@ static Result<int> runEmit(std::vector<std::string> args) {
   line.common({"cache", "schedule"})
       .value("cpu", "A,B,...", "host", "the CPUs to compile for")
       .value("suite", "FILE", "", "every op of a suite");
-  computeFlags(modelFlag(line, "every op of a model")).value("output", "DIR", "", "where the bundle goes", 'o');
+  computeFlags(modelFlag(line, "every op of a model"))
+      .value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32, f16, bf16 or q8 (heads of a multiple of 32)")
+      .value("output", "DIR", "", "where the bundle goes", 'o');
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (!line.has("output")) return badCommand("emit: -o DIR is missing");
   if (auto good = bundleIn(line.get("output")); !good) return good.error();
-  auto entries = entriesOf(line);
-  if (!entries) return entries.error();
+  auto cpus = cpusOf(line);
+  if (!cpus) return cpus.error();
+  auto ops = BundleOps::of(line);
+  if (!ops) return ops.error();
   BundleMaker maker;
   size_t done = 0;
-  std::vector<std::string> cpus = split(line.get("cpu"), ',');
-  for (const std::string& name : cpus)
-    if (auto known = findTarget(name); !known) return known.error();
-  for (const std::string& name : cpus) {
-    auto target = findTarget(name);
-    if (!target) return target.error();
-    KernelLibrary library(*target, cacheDirectories(line.get("cache")));
+  for (BundleCpu& cpu : *cpus) {
+    auto entries = ops->on(cpu, line);
+    if (!entries) return entries.error();
+    maker.cpu(cpu);
+    KernelLibrary library(cpu.target, cacheDirectories(line.get("cache")));
+    size_t all = cpus->size() * entries->size();
     for (const OpEntry& entry : *entries) {
       auto choice = chooseFor(library, entry, line);
       if (!choice) return choice.error();
       if (auto good = maker.add(library, entry.op, *choice); !good) return good.error();
-      if (wantsProgress(line) && cpus.size() * entries->size() > 1)
-        std::fprintf(stderr, "\r\033[Kemit %zu/%zu", ++done, cpus.size() * entries->size());
+      if (wantsProgress(line) && all > 1) std::fprintf(stderr, "\r\033[Kemit %zu/%zu", ++done, all);
     }
   }
   if (done > 0) std::fprintf(stderr, "\r\033[K");

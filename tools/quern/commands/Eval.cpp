@@ -5,6 +5,7 @@
 #include "models/Weights.h"
 #include "models/files/WeightValues.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Library.h"
 #include "tools/quern/cli/Npy.h"
 
 #include <algorithm>

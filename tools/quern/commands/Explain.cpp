@@ -2,6 +2,7 @@
 #include "compiler/base/Text.h"
 #include "tools/quern/cli/Json.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Library.h"
 #include "tuner/Explain.h"
 
 #include <cmath>

@@ -8,7 +8,7 @@
 #include "tools/quern/cli/ModelOpen.h"
 #include "tools/quern/cli/ModelRun.h"
 #include "tools/quern/cli/TextInput.h"
-#include "tuner/measure/Timing.h"
+#include "compiler/base/Clock.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -219,8 +219,9 @@ static Result<int> runGenerate(std::vector<std::string> args) {
   auto request = requestOf(line);
   if (!request) return request.error();
   if (!line.has("model")) return badCommand("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models");
-  auto source = openModelOf(line);
-  if (!source) return source.error();
+  auto opened = openModelToRun(line);
+  if (!opened) return opened.error();
+  ModelSource* source = &opened->source;
   if (auto products = productsOf(*source); products && anyRounds(*products))
     request->arithmetic = fmt::format("{}: {}", nameOf(source->compute), text(*products));
   std::optional<Tokenizer> tokenizer;
@@ -244,7 +245,7 @@ static Result<int> runGenerate(std::vector<std::string> args) {
     request->ids = std::move(*ids);
     if (request->ids.empty() && tokenizer->bos() >= 0) request->ids = {tokenizer->bos()};
   }
-  auto running = loadModel(line, std::move(*source));
+  auto running = loadModel(line, std::move(*opened));
   if (!running) return running.error();
   int64_t rows = running->model->config().vocab;
   int64_t tokens = tokenizer ? std::min<int64_t>(tokenizer->size(), rows) : rows;  // either may have some that the other lacks

@@ -92,15 +92,16 @@ static Result<int> runPerplexity(std::vector<std::string> args) {
     return badCommand(fmt::format("perplexity: --{} is missing", line.has("model") ? "file F" : "model M"));
   auto text = readText(line.get("file"));
   if (!text) return text.error();
-  auto source = openModelOf(line);
-  if (!source) return source.error();
+  auto opened = openModelToRun(line);
+  if (!opened) return opened.error();
+  const ModelSource* source = &opened->source;
   if (source->files == nullptr) return badInput(fmt::format("{}: has no tokenizer", escaped(line.get("model"))));
   auto tokenizer = readModelTokenizer(*source->files);
   if (!tokenizer) return tokenizer.error();
   auto ids = tokenizer->encode(*text);
   if (!ids) return ids.error();
   if (ids->size() < 2) return badInput(fmt::format("{}: {} tokens, 2 are needed", escaped(line.get("file")), ids->size()));
-  auto running = loadModel(line, std::move(*source), kSurpriseRows);
+  auto running = loadModel(line, std::move(*opened), kSurpriseRows);
   if (!running) return running.error();
   Stop interrupted = interruption();
   if (running->model->context() < 2) return badInput("a context of 1 leaves nothing to tell from: 2 are needed");
@@ -108,7 +109,8 @@ static Result<int> runPerplexity(std::vector<std::string> args) {
   if (!sum) return sum.error();
   auto [total, counted] = *sum;
   if (interrupted.asked())
-    std::fprintf(stderr, "quern: interrupted: %lld of %zu tokens were read\n", static_cast<long long>(counted), ids->size());
+    std::fprintf(stderr, "%s: interrupted: %lld of %zu tokens were read\n", programInfo().name, static_cast<long long>(counted),
+                 ids->size());
   if (counted == 0) return interruptedStatus();  // two tokens and a context of two: one counts
   if (std::isnan(total))
     return badInput(fmt::format("{}: the logits hold NaN; `quern info --check` says whether the weights do", escaped(line.get("model"))));

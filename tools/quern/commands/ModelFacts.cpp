@@ -93,7 +93,7 @@ static void readArithmetic(ModelSource& source, const Target& target, ModelFacts
     if (!products) return facts.refused.push_back(products.error().message);
     RoundedFacts own{compute, std::move(*products), ""};
     if (auto good = computableOn(own.products, target); !good) own.refused = good.error().message;
-    if (compute == Compute::Fast) facts.compute = usualCompute(own.products, {{target}});
+    if (compute == Compute::Fast) facts.compute = usualCompute(own.products, target);
     if (!own.products.empty()) facts.rounded.push_back(std::move(own));
   }
 }

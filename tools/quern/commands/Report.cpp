@@ -5,6 +5,7 @@
 #include "compiler/target/HostTarget.h"
 #include "tools/quern/cli/Progress.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Library.h"
 #include "tools/quern/commands/RecordColumns.h"
 #include "tools/quern/commands/ReportFill.h"
 #include "tools/report/ReportPage.h"

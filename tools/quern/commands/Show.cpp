@@ -7,6 +7,7 @@
 #include "compiler/loops/maths/MathFunctions.h"
 #include "tools/quern/cli/Json.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Library.h"
 #include "compiler/op/Workload.h"
 #include "tuner/SearchSpace.h"
 

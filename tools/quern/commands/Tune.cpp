@@ -5,6 +5,7 @@
 #include "compiler/target/UsableCpus.h"
 #include "tools/quern/bench/Replay.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Library.h"
 #include "tools/quern/commands/TuneRegime.h"
 #include "tools/quern/commands/TuneText.h"
 #include "tools/quern/cli/Json.h"

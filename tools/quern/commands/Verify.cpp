@@ -1,5 +1,6 @@
 // tools/quern/commands/Verify.cpp — `quern verify OP|--suite FILE`: kernels against the reference.
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Library.h"
 #include "tools/quern/cli/Json.h"
 #include "tools/quern/commands/VerifyFloats.h"
 #include "tuner/check/KernelCheck.h"

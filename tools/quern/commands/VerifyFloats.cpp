@@ -3,6 +3,7 @@
 
 #include "compiler/target/HostTarget.h"
 #include "tools/quern/cli/Json.h"
+#include "tools/quern/cli/Library.h"
 #include "tuner/check/Exhaustive.h"
 
 #include <algorithm>

@@ -106,10 +106,10 @@ Result<Workload> baselineWorkload(const std::string& nameOrPath, const Target& t
   return workload;
 }
 
-Result<Workload> modelWorkload(const ModelSource& source, const Target& target) {
+Result<Workload> modelWorkload(const ModelSource& source, const Target& target, ElementType kvType) {
   // A prompt at the end of a long text: what is shorter has decisions of its own (tuner/SizeTable.h).
   int64_t positions = std::min(kUsualKeys, source.config.context), rows = std::min(kUsualRows, positions);
-  auto forward = workloadOf(source, rows, positions - rows);
+  auto forward = workloadOf(source, rows, positions - rows, kvType);
   if (forward) setCacheStates(*forward, target);
   return forward;
 }

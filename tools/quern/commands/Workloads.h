@@ -14,6 +14,6 @@ Workload opWorkload(const OpDesc& op);
 Result<Workload> suiteWorkload(const std::string& nameOrPath);
 /// Weights of a model that are together larger than `target`'s last cache are cold whenever an op meets them.
 Result<Workload> baselineWorkload(const std::string& nameOrPath, const Target& target);
-Result<Workload> modelWorkload(const ModelSource& source, const Target& target);
+Result<Workload> modelWorkload(const ModelSource& source, const Target& target, ElementType kvType = ElementType::F32);
 
 }  // namespace quern

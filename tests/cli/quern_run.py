@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+"""tests/cli/quern_run.py QUERN MAKER QUERN-RUN — a model runs on its bundle without a compiler, with the bits that quern has on the CPU whose
+kernels are taken: the best that the bundle has, or the one that --cpu says; what a bundle lacks is said by name, and so is what a CPU lacks."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from checking import Checks, caching
+
+quern, maker, alone = (os.path.abspath(path) for path in sys.argv[1:4])
+check = Checks()
+
+
+def run(*words, status=0):
+    return check.run(*words, status=status, env=caching("cache"))
+
+
+def logits(program, kind, *flags):
+    run(program, "logits", "-m", f"{kind}.gguf", "--ids", "1,2,3,40,5", "-o", "l.npy", "--quiet", *flags)
+    with open("l.npy", "rb") as file:
+        return file.read()
+
+
+def bits(cpus):
+    for kind in ("q4_K_M", "bf16", "f32"):
+        check.run(maker, "tiny", "--type", kind, "-o", f"{kind}.gguf")
+        run(quern, "emit", "-m", f"{kind}.gguf", "-o", kind, "--cpu", ",".join(["host", *cpus]))
+        run(quern, "emit", "-m", f"{kind}.gguf", "-o", "again", "--cpu", ",".join(["host", *cpus]))
+        for name in os.listdir(kind):
+            with open(f"{kind}/{name}", "rb") as one, open(f"again/{name}", "rb") as two:
+                check(one.read() == two.read(), f"{kind}/{name}: another emit has other bytes")
+        for cpu in ([], *(["--cpu", name] for name in cpus)):
+            own = logits(quern, kind, *cpu)
+            check(logits(alone, kind, "--bundle", kind, *cpu) == own, f"{kind} {cpu}: quern-run has other bits than quern")
+            check(logits(quern, kind, "--bundle", kind, *cpu) == own, f"{kind} {cpu}: quern has other bits with the bundle")
+        if cpus:
+            check(logits(quern, kind) != logits(quern, kind, "--cpu", cpus[-1]) or kind == "f32", f"{kind}: the CPUs have the same bits")
+    said = [run(program, "generate", "-m", "q4_K_M.gguf", *bundle, "-p", "a word", "-n", "5", "--seed", "3").stdout for program, bundle in ((quern, []), (alone, ["--bundle", "q4_K_M"]))]
+    check(said[0] == said[1] and said[0].strip(), f"generate: {said}")
+    run(alone, "perplexity", "-m", "q4_K_M.gguf", "--bundle", "q4_K_M", "-f", "cache.txt")
+    run(alone, "tokenize", "-m", "q4_K_M.gguf", "a word")
+
+
+def lacking():
+    """What is missing is named."""
+    words = ["generate", "-m", "q4_K_M.gguf", "-p", "a", "-n", "1"]
+    said = run(alone, *words, status=2).stderr
+    check("--bundle DIR is missing" in said, said)
+    said = run(alone, *words, "--bundle", "q4_K_M", "--compute", "exact", status=3).stderr
+    check("has no kernel of matmul" in said and "its model is one of --compute" in said, said)
+    said = run(alone, *words, "--bundle", "q4_K_M", "--kv", "bf16", status=3).stderr
+    check("kv_type=bf16" in said or "to=bf16" in said, said)
+    run(quern, "emit", "-m", "q4_K_M.gguf", "-o", "arm", "--cpu", "neoverse-v1")
+    said = run(alone, *words, "--bundle", "arm", status=4).stderr
+    check("arm: has no kernels that host" in said and "neoverse-v1 needs aarch64" in said, said)
+    said = run(quern, *words, "--bundle", "arm", status=4).stderr
+    check("neoverse-v1 needs aarch64" in said, said)
+    shutil.copytree("q4_K_M", "damaged")
+    victim = next(name for name in sorted(os.listdir("damaged")) if name.endswith(".o"))
+    for name in sorted(os.listdir("damaged")):
+        if name.endswith(".o"):
+            with open(f"damaged/{name}", "r+b") as file:
+                file.seek(100)
+                byte = file.read(1)
+                file.seek(100)
+                file.write(bytes([byte[0] ^ 1]))
+    said = run(alone, *words, "--bundle", "damaged", status=3).stderr
+    check("is not the object that the manifest names" in said and "damaged/" in said, f"{victim}: {said}")
+    with open("q4_K_M/manifest.toml", encoding="utf-8") as file:
+        manifest = file.read()
+    for before, after, message in (("format = 4", "format = 3", "a bundle of format 3; this program reads 4: emit it again"), ('cpus = ["host"', 'cpus = ["hos"', "'hos' is no cpu of the bundle")):
+        check(before in manifest, before)
+        with open("damaged/manifest.toml", "w", encoding="utf-8") as file:
+            file.write(manifest.replace(before, after, 1))
+        said = run(alone, *words, "--bundle", "damaged", status=3).stderr
+        check(message in said and "damaged/manifest.toml:" in said, said)
+    os.chmod("q4_K_M", 0o777)
+    said = run(alone, *words, "--bundle", "q4_K_M", status=3).stderr
+    check("q4_K_M" in said and "write" in said, said)
+    os.chmod("q4_K_M", 0o700)
+
+
+def alone_it_is():
+    """No compiler, and small."""
+    needed = subprocess.run(["ldd", alone], capture_output=True, text=True, check=True).stdout
+    check("LLVM" not in needed and "codegen" not in needed, needed)
+    shutil.copy(alone, "stripped")
+    subprocess.run(["strip", "stripped"], check=True)
+    check(os.path.getsize("stripped") <= 4 << 20, f"{os.path.getsize('stripped')} bytes stripped")
+    said = run(alone, "--help").stdout
+    check(said.startswith("quern-run COMMAND") and "tune" not in said, said)
+    said = run(alone, "generate", "--help").stdout
+    check(said.startswith("quern-run generate") and "  quern-run generate --bundle DIR -m model.gguf" in said and "--cache" not in said, said)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    with open("cache.txt", "w", encoding="utf-8") as file:
+        file.write("a word and another word")
+    here = set(run(quern, "cpu").stdout.split())
+    bits(["haswell", "x86-64"] if {"avx2", "fma"} <= here and "x86-64-v3" not in here else ["x86-64"] if "sse2" in here else [])
+    lacking()
+    alone_it_is()
+    os.chdir("/")
+check.finish(40)

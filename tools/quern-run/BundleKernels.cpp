@@ -1,0 +1,52 @@
+// tools/quern-run/BundleKernels.cpp — a model's kernels from a bundle alone.
+#include "compiler/target/HostTarget.h"
+#include "tools/quern/cli/ModelKernels.h"
+#include "tools/quern/cli/Words.h"
+
+#include <fmt/format.h>
+
+namespace quern {
+
+namespace {
+
+class BundleKernels : public ModelKernels {
+public:
+  BundleKernels(Bundle bundle, const BundleCpu& cpu) : bundle_(std::move(bundle)), cpu_(cpu) {}
+
+  Result<KernelSet> kernels(const OpDesc& op) override {
+    auto set = bundle_.kernels(op, cpu_);
+    const BundleModel* model = bundled();
+    if (set || model == nullptr || set.error().code != ErrorCode::BadInput || bundle_.manifest().set(text(op), cpu_.name) != nullptr)
+      return set;
+    return badInput(fmt::format("{}; its model is one of --compute {} --order {} --kv {}", set.error().message, model->compute,
+                                model->order, model->kv));
+  }
+  const Target& target() const override { return cpu_.target; }
+  const BundleModel* bundled() const override { return cpu_.model ? &*cpu_.model : nullptr; }
+
+private:
+  Bundle bundle_;
+  BundleCpu cpu_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line) {
+  if (!line.has("bundle")) return badCommand("--bundle DIR is missing: what quern emit --model M -o DIR wrote");
+  auto target = targetOf(line, true);
+  if (!target) return target.error();
+  auto bundle = Bundle::open(line.get("bundle"), {});
+  if (!bundle) return bundle.error();
+  auto cpu = bundle->cpuFor(*target);
+  if (!cpu) return cpu.error();
+  BundleCpu chosen = **cpu;
+  return std::unique_ptr<ModelKernels>(std::make_unique<BundleKernels>(std::move(*bundle), chosen));
+}
+
+CommandLine& kernelFlags(CommandLine& line) {
+  line.value("bundle", "DIR", "", "the kernels: what quern emit --model M -o DIR wrote");
+  line.value("cpu", "NAME|FILE", "host", "the CPU to run as: host, or a narrower one; \"host -gfni\": without");
+  return line.common({"threads"});
+}
+
+}  // namespace quern

@@ -1,0 +1,22 @@
+// tools/quern-run/Commands.cpp — the program that runs models on a bundle, without a compiler: its commands are those of quern.
+#include "tools/quern/Commands.h"
+
+namespace quern {
+
+Command generateCommand();
+Command logitsCommand();
+Command perplexityCommand();
+Command tokenizeCommand();
+
+const ProgramInfo& programInfo() {
+  static constexpr ProgramInfo kInfo = {"quern-run", "runs models on a bundle of kernels that quern emit wrote, without a compiler.",
+                                        " --bundle DIR"};
+  return kInfo;
+}
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all = {generateCommand(), logitsCommand(), perplexityCommand(), tokenizeCommand()};
+  return all;
+}
+
+}  // namespace quern

@@ -1,0 +1,30 @@
+// tools/quern/cli/ModelKernels.h — where a model's kernels come from: a library with a compiler behind it, or a bundle alone.
+#pragma once
+
+#include "compiler/store/Bundle.h"
+#include "tools/quern/cli/CommandLine.h"
+
+#include <memory>
+#include <vector>
+
+namespace quern {
+
+class ModelKernels {
+public:
+  virtual ~ModelKernels() = default;
+  /// What an op runs with. Errors: what choosing, compiling and loading say.
+  virtual Result<KernelSet> kernels(const OpDesc& op) = 0;
+  /// Told every op before the first is asked for: they may be made side by side, on so many threads.
+  virtual void prepare(const std::vector<OpDesc>&, int /*threads*/) {}
+  /// The CPU they are for.
+  virtual const Target& target() const = 0;
+  /// What the model of the bundle they come from is computed in; nullptr: whatever is asked for.
+  virtual const BundleModel* bundled() const { return nullptr; }
+};
+
+/// What --cpu, --cache and --bundle name: each program has its own, and its own flags among these (kernelFlags).
+/// Errors   Machine: a CPU that this machine does not contain; as Bundle::open.
+Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line);
+CommandLine& kernelFlags(CommandLine& line);
+
+}  // namespace quern
