@@ -6,9 +6,13 @@
 #include "compiler/store/CacheNames.h"
 #include "compiler/store/KernelCache.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <set>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace quern {
 
@@ -26,20 +30,38 @@ static Result<KernelArtifact> judged(const TrustedFolder& folder, const std::str
   return std::move(**artifact);
 }
 
+static void addFiles(const TrustedFolder& folder, std::vector<CacheFile>& all) {
+  for (const std::string& name : folder.names()) {
+    if (!name.ends_with(kEntryEnding)) continue;
+    struct stat info{};
+    ::fstatat(folder.descriptor().get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW);
+    all.push_back({folder.path() + "/" + name, info.st_size, info.st_mtim.tv_sec, judged(folder, name)});
+  }
+}
+
 std::vector<CacheFile> KernelCache::files() const {
   std::vector<CacheFile> all;
   for (const std::string& directory : directories_) {
     auto folder = trustedEntries(directory);
-    if (!folder) all.push_back({directory, 0, folder.error()});
-    if (!folder || !*folder) continue;
-    for (const std::string& name : (*folder)->names()) {
-      if (!name.ends_with(kEntryEnding)) continue;
-      struct stat info{};
-      ::fstatat((*folder)->descriptor().get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW);
-      all.push_back({(*folder)->path() + "/" + name, info.st_size, judged(**folder, name)});
-    }
+    if (!folder) all.push_back({directory, 0, 0, folder.error()});
+    else if (*folder) addFiles(**folder, all);
   }
   return all;
+}
+
+std::vector<CacheFile> KernelCache::ownFiles() const {
+  std::vector<CacheFile> all;
+  auto folder = directories_.empty() ? std::nullopt : entriesOf(directories_.front());
+  if (folder) addFiles(*folder, all);
+  return all;
+}
+
+Result<void> KernelCache::remove(const CacheFile& file) const {
+  auto folder = writableEntries();
+  if (!folder) return folder.error();
+  std::string name = file.path.substr(file.path.find_last_of('/') + 1);
+  if (::unlinkat(folder->descriptor().get(), name.c_str(), 0) == 0 || errno == ENOENT) return {};
+  return machineLacks(fmt::format("{}: cannot be removed: {}", escaped(file.path), std::strerror(errno)));
 }
 
 Result<int64_t> KernelCache::exportTo(const std::string& file) const {

@@ -20,6 +20,10 @@ KernelKey kernelKey(const OpDesc& op, const Schedule& schedule, const Target& ta
   return {text(op), text(schedule), text(contractOf(schedule, op, target)), kGeneratorFingerprint, kLlvmVersion, kAbiFingerprint};
 }
 
+bool isOwn(const KernelKey& key) {
+  return key.generator == kGeneratorFingerprint && key.llvm == kLlvmVersion && key.abi == kAbiFingerprint;
+}
+
 /// Length-prefixed, so that no two lists of fields have the same bytes.
 static void addField(std::string& out, std::string_view name, std::string_view value) {
   out += fmt::format("{} {}\n{}\n", name, value.size(), value);

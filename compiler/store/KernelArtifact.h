@@ -22,6 +22,8 @@ struct KernelKey {
 
 /// The key of this program's kernels.
 KernelKey kernelKey(const OpDesc& op, const Schedule& schedule, const Target& target);
+/// Is it of this program: its generator, LLVM and calling convention? Others are never found.
+bool isOwn(const KernelKey& key);
 /// The full key as text, one field a line, each length-prefixed.
 std::string text(const KernelKey& key);
 /// What files of a key are called: 32 hexadecimal digits. Errors: as sha256.

@@ -19,7 +19,7 @@ std::vector<std::string> cacheDirectories(const std::string& flag);
 /// One file of a cache, or a folder of one that is not trusted.
 struct CacheFile {
   std::string path;
-  int64_t bytes = 0;
+  int64_t bytes = 0, changedSeconds = 0;  ///< changed: since the epoch
   /// What is in it, or why it is not used.
   Result<KernelArtifact> artifact;
 };
@@ -50,6 +50,11 @@ public:
   /// Writes all valid entries, or reads such a file back. Both return how many.
   Result<int64_t> exportTo(const std::string& file) const;
   Result<int64_t> importFrom(const std::string& file) const;
+
+  /// The entry files of the first directory alone. Empty: there is none, or it is not trusted.
+  std::vector<CacheFile> ownFiles() const;
+  /// Removes one of them; who has loaded it keeps it. Errors: Machine.
+  Result<void> remove(const CacheFile& file) const;
 
   const std::vector<std::string>& directories() const { return directories_; }
   bool enabled() const { return !directories_.empty(); }

@@ -3,32 +3,25 @@
 #include "compiler/store/KernelCache.h"
 #include "compiler/store/RecordLines.h"
 #include "compiler/target/HostTarget.h"
+#include "tools/quern/commands/CachePrune.h"
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/cli/Json.h"
 #include "tuner/records/Merge.h"
 
 #include <algorithm>
+#include <ctime>
 #include <fmt/format.h>
 
 namespace quern {
 
 static const CommandInfo kCacheInfo = {
-    "cache", "path|list|verify|export FILE|import FILE|merge DIR...", "the kernel cache: where, what, and moving it",
-    "  quern cache list\n  quern cache export kernels.qks; quern cache import kernels.qks --cache ./other\n"
+    "cache", "path|list|verify|prune|export FILE|import FILE|merge DIR...", "the kernel cache: where, what, and moving it",
+    "  quern cache list\n"
+    "  quern cache prune --older-than 60          what would go: age, --to-size, --other-cpus, --other-generators; --yes removes it\n"
+    "  quern cache export kernels.qks; quern cache import kernels.qks --cache ./other\n"
     "  quern cache merge part1 part2              what other machines and shards tuned: decisions, journals, kernels\n"};
 
 namespace {
-
-/// May this entry's code run here, and was it made here?
-std::string standing(const KernelArtifact& artifact) {
-  auto made = parseTarget(artifact.provenance);
-  auto contract = parseContract(artifact.key.contract);
-  if (!made || !contract) return "unknown";
-  Target host = hostTarget();
-  std::vector<std::string> lacking = contract->lackingOn(host);
-  if (!lacking.empty()) return "refused: needs " + join(lacking, " ");
-  return made->model == host.model ? "exact" : "runs, tuned elsewhere (" + made->model + ")";
-}
 
 /// One word or two for the list: what the entry's own kernel was verified as.
 std::string verifiedAs(const Certificate& certificate) {
@@ -43,30 +36,71 @@ Result<void> say(const CommandLine& line, const std::string& plain, const Json& 
   return line.get("json") == "-" ? Result<void>() : writeResult(plain);
 }
 
+/// What the tuner measured of the entry's schedule, where it is a winner: text as a cell, and JSON.
+std::string speedOf(const KernelArtifact& artifact, Json& row) {
+  auto record = artifact.tuning.empty() ? Result<TuningRecord>(badInput("")) : parseTuningRecord(artifact.tuning);
+  if (!record) return "-";
+  const char* confidence = record->lowConfidence ? "low" : "high";
+  row.update({{"speedup_over_default", record->ratio}, {"median_ns", record->medianNs}, {"confidence", confidence}});
+  return fmt::format("{:.2f}x {}{}", record->ratio, humanTime(record->medianNs), record->lowConfidence ? " ?" : "");
+}
+
 Result<int> list(const KernelCache& cache, const CommandLine& line) {
   Json rows = Json::array();
-  std::string out = "verified  bytes   standing  op | schedule\n";
+  std::string out = fmt::format("{:<12} {:>8} {:>7}  {:<16} {}\n", "verified", "bytes", "age", "speed", "standing: op | schedule");
+  bool unsure = false;
   for (const CacheFile& file : cache.files()) {
     if (!file.artifact) {
-      out += fmt::format("{:>8}  {:>6}  {}\n", "-", file.bytes, file.artifact.error().message);
+      out += fmt::format("{:<12} {:>8} {:>7}  {:<16} {}\n", "-", file.bytes, "-", "-", file.artifact.error().message);
       continue;
     }
-    const Result<KernelArtifact>& artifact = file.artifact;
-    std::string here = standing(*artifact);
-    out += fmt::format("{:>8}  {:>6}  {}  {} | {}\n", verifiedAs(artifact->certificate), file.bytes, here, artifact->key.op,
-                       artifact->key.schedule);
-    rows.push_back({{"op", artifact->key.op},
-                    {"schedule", artifact->key.schedule},
-                    {"contract", artifact->key.contract},
-                    {"bytes", file.bytes},
-                    {"standing", here},
-                    {"certificate_cases", artifact->certificate.cases},
-                    {"worst_error_over_limit", artifact->certificate.worstOverLimit},
-                    {"verified_as", artifact->certificate.as},
-                    {"verified_at", artifact->certificate.of},
-                    {"file", file.path}});
+    const KernelArtifact& artifact = *file.artifact;
+    double days = static_cast<double>(std::time(nullptr) - file.changedSeconds) / 86400;
+    auto made = parseTarget(artifact.provenance);
+    Json row = {{"op", artifact.key.op},
+                {"schedule", artifact.key.schedule},
+                {"contract", artifact.key.contract},
+                {"cpu", made ? made->model : ""},
+                {"bytes", file.bytes},
+                {"age_days", days},
+                {"standing", standingOf(artifact)},
+                {"certificate_cases", artifact.certificate.cases},
+                {"worst_error_over_limit", artifact.certificate.worstOverLimit},
+                {"verified_as", artifact.certificate.as},
+                {"verified_at", artifact.certificate.of},
+                {"file", file.path}};
+    std::string speed = speedOf(artifact, row);
+    unsure = unsure || speed.ends_with('?');
+    out += fmt::format("{:<12} {:>8} {:>7}  {:<16} {}: {} | {}\n", verifiedAs(artifact.certificate), file.bytes,
+                       fmt::format("{:.1f} d", days), speed, standingOf(artifact), artifact.key.op, artifact.key.schedule);
+    rows.push_back(std::move(row));
   }
+  if (unsure) out += "?: the machine was not quiet when it was measured\n";
   if (auto good = say(line, out, {{"rows", rows}}); !good) return good.error();
+  return 0;
+}
+
+Result<int> prune(const KernelCache& cache, const CommandLine& line) {
+  auto rules = pruneRulesOf(line);
+  if (!rules) return rules.error();
+  std::vector<CacheFile> all = cache.ownFiles();
+  std::vector<Prunable> gone = prunable(all, *rules, std::time(nullptr));
+  Json rows = Json::array();
+  std::string out;
+  int64_t bytes = 0;
+  for (const Prunable& one : gone) {
+    if (line.has("yes"))
+      if (auto good = cache.remove(one.file); !good) return good.error();
+    bytes += one.file.bytes;
+    const auto& artifact = one.file.artifact;
+    out += fmt::format("{:<20} {:>8}  {}\n", one.why, one.file.bytes,
+                       artifact ? artifact->key.op + " | " + artifact->key.schedule : escaped(one.file.path));
+    rows.push_back({{"file", one.file.path}, {"why", one.why}, {"bytes", one.file.bytes}, {"op", artifact ? artifact->key.op : ""}});
+  }
+  std::string of = fmt::format("{} of {}, {}", gone.size(), counted(all.size(), "kernel"), humanBytes(static_cast<double>(bytes)));
+  out += line.has("yes") ? of + " removed\n" : gone.empty() ? of + "\n" : of + ": --yes removes them\n";
+  Json json = {{"rows", rows}, {"bytes", bytes}, {"entries", all.size()}, {"removed", line.has("yes")}};
+  if (auto good = say(line, out, json); !good) return good.error();
   return 0;
 }
 
@@ -134,16 +168,18 @@ Result<int> merge(const std::vector<std::string>& words, const CommandLine& line
 
 static Result<int> runCache(std::vector<std::string> args) {
   CommandLine line(kCacheInfo, std::move(args));
-  line.common({"cache", "json"});
+  pruneFlags(line).common({"cache", "json"});
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   const std::vector<std::string>& words = line.words();
-  const std::vector<std::string> actions = {"path", "list", "verify", "export", "import", "merge"};
+  const std::vector<std::string> actions = {"path", "list", "verify", "prune", "export", "import", "merge"};
   std::string action = words.empty() ? "" : words[0];
   if (words.empty()) return badCommand(fmt::format("cache: an action is needed: {}", join(actions, " ")));
   if (std::find(actions.begin(), actions.end(), action) == actions.end())
     return badCommand(
         fmt::format("cache: '{}' is no action{}; actions: {}", escaped(action), didYouMean(action, actions), join(actions, " ")));
+  for (const char* flag : {"older-than", "to-size", "other-cpus", "other-generators", "yes"})
+    if (line.has(flag) && action != "prune") return badCommand(fmt::format("--{} goes with cache prune", flag));
   if (action == "merge") return merge(words, line);
   bool moves = action == "export" || action == "import";
   if (words.size() != (moves ? 2u : 1u))
@@ -156,6 +192,7 @@ static Result<int> runCache(std::vector<std::string> args) {
     return 0;
   }
   if (action == "list") return list(cache, line);
+  if (action == "prune") return prune(cache, line);
   if (action == "verify") return verify(cache, line);
   auto count = action == "export" ? cache.exportTo(words[1]) : cache.importFrom(words[1]);
   if (!count) return count.error();
