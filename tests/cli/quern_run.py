@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """tests/cli/quern_run.py QUERN MAKER QUERN-RUN — a model runs on its bundle without a compiler, with the bits that quern has on the CPU whose
 kernels are taken: the best that the bundle has, or the one that --cpu says; what a bundle lacks is said by name, and so is what a CPU lacks."""
+import json
 import os
 import shutil
 import subprocess
@@ -42,6 +43,8 @@ def bits(cpus):
     check(said[0] == said[1] and said[0].strip(), f"generate: {said}")
     run(alone, "perplexity", "-m", "q4_K_M.gguf", "--bundle", "q4_K_M", "-f", "cache.txt")
     run(alone, "tokenize", "-m", "q4_K_M.gguf", "a word")
+    rows = json.loads(run(alone, "bench", "-m", "q4_K_M.gguf", "--bundle", "q4_K_M", "--prefill", "9", "--decode", "3", "--json", "-").stdout)["rows"]
+    check([row["id"] for row in rows] == ["pp9", "tg3"] and all(row["tokens_per_s"] > 0 and row["schedule_from"] == "bundle" and row["allocated_bytes"] == 0 for row in rows), rows)
 
 
 def lacking():

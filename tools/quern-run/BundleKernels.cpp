@@ -21,6 +21,10 @@ public:
     return badInput(fmt::format("{}; its model is one of --compute {} --order {} --kv {}", set.error().message, model->compute,
                                 model->order, model->kv));
   }
+  /// What is wrong kernels() says.
+  void prepare(const std::vector<OpDesc>& ops, int) override {
+    for (const OpDesc& op : ops) (void)bundle_.kernels(op, cpu_);
+  }
   const Target& target() const override { return cpu_.target; }
   const BundleModel* bundled() const override { return cpu_.model ? &*cpu_.model : nullptr; }
 

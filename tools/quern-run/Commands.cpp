@@ -7,6 +7,7 @@ Command generateCommand();
 Command logitsCommand();
 Command perplexityCommand();
 Command tokenizeCommand();
+Command benchCommand();
 
 const ProgramInfo& programInfo() {
   static constexpr ProgramInfo kInfo = {"quern-run", "runs models on a bundle of kernels that quern emit wrote, without a compiler.",
@@ -15,7 +16,7 @@ const ProgramInfo& programInfo() {
 }
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = {generateCommand(), logitsCommand(), perplexityCommand(), tokenizeCommand()};
+  static const std::vector<Command> all = {generateCommand(), logitsCommand(), perplexityCommand(), tokenizeCommand(), benchCommand()};
   return all;
 }
 

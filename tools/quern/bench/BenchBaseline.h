@@ -14,13 +14,6 @@ struct BaselineRun {
   std::vector<std::string> wrong;  ///< check values that do not hold
 };
 
-struct BenchSettings {
-  int threads = 1;
-  std::string schedule;  ///< --schedule
-  Stop stop;             ///< asked: the row at hand is given up, those before it are the answer
-  std::function<void(const std::string& what, size_t done, size_t all)> progress;
-};
-
 /// Ceilings that a row goes through are measured again. Errors: what parsing, compiling or the cache say.
 Result<BaselineRun> benchBaseline(KernelLibrary& library, const RecordFile& baseline, Ceilings& ceilings, const BenchSettings& settings);
 

@@ -40,6 +40,14 @@ struct BenchRow {
   std::vector<PeerFigure> peers;  ///< in the order of --against
 };
 
+/// How a run of rows goes.
+struct BenchSettings {
+  int threads = 1;
+  std::string schedule;  ///< --schedule
+  Stop stop;             ///< asked: the row at hand is given up, those before it are the answer
+  std::function<void(const std::string& what, size_t done, size_t all)> progress;
+};
+
 Json jsonOf(const BenchRow& row);
 Json jsonOf(const Ceilings& ceilings);
 Columns columnsOf(const Ceilings& ceilings);

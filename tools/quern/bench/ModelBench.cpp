@@ -17,12 +17,12 @@ namespace quern {
 
 namespace {
 
-constexpr double kSeconds = 2.0;
+constexpr double kModelSeconds = 2.0;
 
 /// One model being timed.
-class Bench {
+class ModelTimes {
 public:
-  Bench(Model& model, const ForwardCost& cost, const ModelBenchPlan& plan, std::function<bool()> stopped)
+  ModelTimes(Model& model, const ForwardCost& cost, const ModelBenchPlan& plan, std::function<bool()> stopped)
       : model_(model), cost_(cost), plan_(plan), stopped_(std::move(stopped)), logits_(static_cast<size_t>(model.config().vocab)) {
     for (int64_t i = 0; i < model.context(); ++i) ids_.push_back(static_cast<int32_t>(i * 7919 % model.config().vocab));
   }
@@ -45,7 +45,7 @@ public:
     row.allocatedBytes = allocatedBytes() - before;
     double bytes = model_.decodeBytes() + (static_cast<double>(depth) + static_cast<double>(count) / 2) * model_.cacheBytesPerPosition();
     if (prompt) {
-      row.warmNs = timeCall(run, kSeconds, {}, &speed, &row.atSpeeds);
+      row.warmNs = timeCall(run, kModelSeconds, {}, &speed, &row.atSpeeds);
       row.leastNs = [cost = cost_, sizes = PlanSizes{count, depth, 1}, threads](const Ceilings& of) {
         return cost.sum(sizes, [&](const OpDesc& bound) { return arithmeticNs(bound, of); }) / threads;
       };
@@ -69,7 +69,7 @@ private:
   /// Runs and ceilings in turn, for both drift: the median of the ratios in percent. `leastSeconds`: what a run takes at the ceiling.
   double timeBeside(BenchRow& row, const std::function<void()>& run, const std::function<double()>& leastSeconds) {
     std::vector<double> times, percents;
-    for (double start = nowSeconds(); !stopped_() && (times.size() < 5 || nowSeconds() - start < kSeconds);) {
+    for (double start = nowSeconds(); !stopped_() && (times.size() < 5 || nowSeconds() - start < kModelSeconds);) {
       double begin = nowSeconds();
       run();
       times.push_back((nowSeconds() - begin) * 1e9);
@@ -100,8 +100,8 @@ private:
 
 }  // namespace
 
-Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource source, const ModelBenchPlan& plan, const Ceilings& ceilings,
-                                         const BenchSettings& settings) {
+Result<std::vector<BenchRow>> benchModel(const KernelProvider& provider, const Target& target, ModelSource source,
+                                         const ModelBenchPlan& plan, const Ceilings& ceilings, const BenchSettings& settings) {
   ModelOptions options;
   options.threads = settings.threads;
   options.kvType = plan.kvType;
@@ -112,26 +112,25 @@ Result<std::vector<BenchRow>> benchModel(KernelLibrary& library, ModelSource sou
   options.progress = [&](double done, double total) { bar->show(done, total); };
   auto cost = ForwardCost::of(source);
   if (!cost) return cost.error();
-  auto provider = [&](const OpDesc& op) { return library.kernels(op, settings.schedule); };
   auto model = Model::load(std::move(source), provider, options);
   if (!model) return model.error();
   bar.reset();
   // What fits in a cache is read from there, by each thread.
   size_t level = ceilings.levelOf((*model)->decodeBytes());
   std::optional<MemoryReaders> memory;
-  if (level == 3) memory.emplace(library.target(), settings.threads);
+  if (level == 3) memory.emplace(target, settings.threads);
   auto bandwidth = [&] { return 1e9 * (memory ? memory->readGBs() : ceilings.readGBs[level] * settings.threads); };
   auto stopped = [&] { return settings.stop.asked(); };
-  Bench bench(**model, *cost, plan, stopped);
+  ModelTimes bench(**model, *cost, plan, stopped);
   std::vector<BenchRow> rows;
   TileSpeed speed;
   for (const auto& [step, kernels] : (*model)->plan().kernels())
-    if (kernels.info().contract.find("amx-tile") != std::string::npos) speed = TileSpeed::of(library.target());
+    if (kernels.info().contract.find("amx-tile") != std::string::npos) speed = TileSpeed::of(target);
   for (bool prompt : {true, false}) {
     if ((prompt ? plan.prefill : plan.decode) == 0) continue;
     BenchRow row = bench.row(prompt, bandwidth, settings.threads, speed);
     if (stopped()) break;
-    row.cpu = library.target().name;
+    row.cpu = target.name;
     rows.push_back(std::move(row));
   }
   return rows;

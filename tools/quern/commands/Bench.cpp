@@ -7,6 +7,7 @@
 #include "tools/quern/bench/BenchBaseline.h"
 #include "tools/quern/bench/BenchOp.h"
 #include "tools/quern/bench/BenchPeers.h"
+#include "tools/quern/bench/BenchReport.h"
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/cli/Library.h"
 #include "tools/quern/bench/ModelBench.h"
@@ -29,13 +30,6 @@ static const CommandInfo kBenchInfo = {
 
 namespace {
 
-void showProgress(const std::string& what, size_t done, size_t all, double started) {
-  double spent = nowSeconds() - started;
-  double left = done == 0 ? 0 : spent / static_cast<double>(done) * static_cast<double>(all - done);
-  std::fprintf(stderr, "\r\033[K[%zu/%zu] %s%s", done + 1, all, what.c_str(),
-               done == 0 ? "" : fmt::format(", {:.0f} s left", left).c_str());
-}
-
 Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
   if (line.has("suite")) {
     auto suite = readSuite(line.get("suite"));
@@ -47,31 +41,13 @@ Result<std::vector<OpEntry>> entriesOf(const CommandLine& line) {
   return std::vector<OpEntry>{std::move(*entry)};
 }
 
-Result<void> report(const CommandLine& line, const std::vector<BenchRow>& rows, const Ceilings& ceilings, const Target& target, int threads,
-                    const std::string& footer) {
-  if (line.has("json")) {
-    Json list = Json::array();
-    for (const BenchRow& row : rows) list.push_back(jsonOf(row));
-    Json json = {{"machine", {{"cpu", target.name}, {"model", target.model}, {"level", target.level}, {"threads", threads}}},
-                 {"ceilings", jsonOf(ceilings)},
-                 {"rows", list}};
-    if (auto good = writeResult(jsonText(json), line.get("json")); !good) return good;
-  }
-  if (line.get("json") == "-") return {};
-  return writeResult(tableOf(rows) + footer);
-}
-
 void addFlags(CommandLine& line) {
   line.common({"cpu", "cache", "bundle", "json", "threads"})
       .list("schedule", "TEXT",
             "\"mr=8 nr=48 ...\", default, or tuned (default: pinned, else tuned here, else default); twice: one against the other")
       .value("suite", "FILE", "", "every op of a suite")
       .value("baseline", "FILE", "", "the recorded workloads of a baseline");
-  modelFlag(line, "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models")
-      .value("prefill", "N", "512", "prompt tokens of the pp row")
-      .value("decode", "N", "128", "tokens of the tg row")
-      .value("depth", "N", "0", "positions in the cache before either");
-  computeFlags(line).value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32, f16, bf16 or q8 (heads of a multiple of 32)");
+  modelBenchFlags(line);
   line.value("record", "OUT.toml", "", "writes the run as a record for `quern compare` (with --baseline)")
       .value("loops", "FILE", "", "this loop program in place of the generated one");
   line.value("against", "PEERS", "",
@@ -105,27 +81,10 @@ struct BenchInputs {
   std::vector<std::string> against;
 };
 
-Result<ModelBenchPlan> modelPlanOf(const CommandLine& line) {
-  ModelBenchPlan plan;
-  for (auto [flag, into] : {std::pair{"prefill", &plan.prefill}, {"decode", &plan.decode}, {"depth", &plan.depth}}) {
-    auto count = line.number(flag, 0, 1 << 24);
-    if (!count) return count.error();
-    *into = *count;
-  }
-  if (line.has("model") && plan.prefill == 0 && plan.decode == 0)
-    return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
-  auto kvType = kvTypeOf(line);
-  if (!kvType) return badCommand("bench: " + kvType.error().message);
-  plan.kvType = *kvType;
-  return plan;
-}
-
 /// The flags' part of it; files are read by readFiles.
 Result<BenchInputs> inputsOf(const CommandLine& line) {
   BenchInputs inputs;
-  auto plan = modelPlanOf(line);
-  if (!plan) return plan.error();
-  inputs.modelPlan = *plan;
+  if (auto plan = modelPlanOf(line, nullptr); !plan) return plan.error();
   if (!line.has("against")) return inputs;
   auto names = peerNames(line.get("against"));
   if (!names) return names.error();
@@ -146,6 +105,9 @@ Result<void> readFiles(const CommandLine& line, const KernelLibrary& library, Be
   if (line.has("model")) {
     auto source = openModelOf(line, library.bundledModel());
     if (!source) return source.error();
+    auto plan = modelPlanOf(line, library.bundledModel());
+    if (!plan) return plan.error();
+    inputs.modelPlan = *plan;
     if (auto good = checkKvType(*source, inputs.modelPlan.kvType); !good) return good;
     inputs.model = std::move(*source);
     return {};
@@ -154,17 +116,6 @@ Result<void> readFiles(const CommandLine& line, const KernelLibrary& library, Be
   if (!entries) return entries.error();
   inputs.entries = std::move(*entries);
   return {};
-}
-
-std::string textOf(const Ceilings& ceilings) {
-  std::string arithmetic = fmt::format("{:.4g} GFLOPS fma", ceilings.fmaGflops);
-  if (ceilings.dotGops > 0) arithmetic += fmt::format(", {:.4g} GOPS dots of bytes", ceilings.dotGops);
-  if (ceilings.pairGflops > 0) arithmetic += fmt::format(", {:.4g} GFLOPS pairs of bf16", ceilings.pairGflops);
-  if (ceilings.tileGflops > 0)
-    arithmetic += fmt::format(", {:.4g} GFLOPS tiles of bf16, {:.4g} GOPS of bytes{}", ceilings.tileGflops, ceilings.tileGops,
-                              ceilings.slowTiles > 0 ? fmt::format(" ({:.2f} of that at their slower speed)", ceilings.slowTiles) : "");
-  return fmt::format("\nceilings of this run, one thread: {}; read L1 {:.4g}, L2 {:.4g}, L3 {:.4g}, memory {:.4g} GB/s\n", arithmetic,
-                     ceilings.readGBs[0], ceilings.readGBs[1], ceilings.readGBs[2], ceilings.readGBs[3]);
 }
 
 /// What was measured.
@@ -198,10 +149,11 @@ Result<BenchOutcome> measured(KernelLibrary& library, BenchInputs inputs, const 
       if (auto good = writeFileAtomically(line.get("record"), text(run->record)); !good) return good.error();
     return BenchOutcome{run->rows, baselineFooter(*inputs.baseline, *run, library.target()), run->wrong};
   }
-  auto rows = inputs.model ? benchModel(library, std::move(*inputs.model), inputs.modelPlan, ceilings, settings)
+  auto provider = [&](const OpDesc& op) { return library.kernels(op, settings.schedule); };
+  auto rows = inputs.model ? benchModel(provider, library.target(), std::move(*inputs.model), inputs.modelPlan, ceilings, settings)
                            : benchOps(library, inputs.entries, line, peers, ceilings, settings);
   if (!rows) return rows.error();
-  std::string footer = textOf(ceilings) + (inputs.entries.empty() ? "" : againstFooter(*rows));
+  std::string footer = ceilingsText(ceilings) + (inputs.entries.empty() ? "" : againstFooter(*rows));
   return BenchOutcome{std::move(*rows), std::move(footer), {}};
 }
 
@@ -219,20 +171,6 @@ Result<int> runTwo(KernelLibrary& library, const OpEntry& entry, const CommandLi
   return 0;
 }
 
-Result<BenchSettings> settingsOf(const CommandLine& line) {
-  auto threads = line.number("threads", 0, 1024);
-  if (!threads) return threads.error();
-  BenchSettings settings;
-  settings.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
-  settings.schedule = line.get("schedule");
-  settings.stop = interruption();
-  if (wantsProgress(line))
-    settings.progress = [started = nowSeconds()](const std::string& what, size_t done, size_t all) {
-      showProgress(what, done, all, started);
-    };
-  return settings;
-}
-
 }  // namespace
 
 static Result<int> runBench(std::vector<std::string> args) {
@@ -243,7 +181,7 @@ static Result<int> runBench(std::vector<std::string> args) {
   if (auto good = checkFlags(line); !good) return good.error();
   auto inputs = inputsOf(line);
   if (!inputs) return inputs.error();
-  auto settings = settingsOf(line);
+  auto settings = benchSettingsOf(line);
   if (!settings) return settings.error();
   auto library = libraryOf(line, true);
   if (!library) return library.error();
@@ -258,7 +196,7 @@ static Result<int> runBench(std::vector<std::string> args) {
   if (!outcome) return outcome.error();
   if (settings->progress) std::fprintf(stderr, "\r\033[K");
   for (BenchRow& row : outcome->rows) holdAgainst(row, ceilings);
-  if (auto good = report(line, outcome->rows, ceilings, target, settings->threads, outcome->footer); !good) return good.error();
+  if (auto good = reportRows(line, outcome->rows, ceilings, target, settings->threads, outcome->footer); !good) return good.error();
   for (const std::string& message : outcome->wrong) std::fprintf(stderr, "quern: %s\n", message.c_str());
   if (settings->stop.asked()) {
     std::fprintf(stderr, "quern: interrupted: the rows above were measured\n");
