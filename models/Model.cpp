@@ -92,6 +92,22 @@ static std::vector<OpDesc> opsOf(ModelGraph& graph) {
   return ops;
 }
 
+Result<PackedModel> packModel(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
+  auto files = source.files;
+  ModelGraph graph(source.weights, source.config, 1, source.config.context, {options.kvType, source.compute, source.order});
+  if (auto good = describe(source, graph); !good) return good.error();
+  if (auto good = source.weights.checkAllUsed(); !good) return good.error();
+  auto loaded = loadWeights(graph, source.weights, kernels, {options.threads, options.progress, options.note, nullptr});
+  if (!loaded) return loaded.error();
+  PackedModel model{std::move(loaded->packed), {}, loaded->memory};
+  std::set<std::string> names;
+  for (const GraphWeight& weight : graph.weights())
+    for (const Weight* piece : weight.pieces)
+      if (weight.kind == GraphWeight::Kind::Packed && piece != nullptr && piece->file != nullptr && names.insert(piece->stored).second)
+        model.tensors.push_back(*piece->file);
+  return model;
+}
+
 Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
   std::string label = escaped(source.weights.label());
   if (options.context > source.config.context)
@@ -106,7 +122,7 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
   if (options.foreseen) options.foreseen(opsOf(graph));
   std::map<std::string, KernelSet> known;
   KernelProvider once = remembering(kernels, known);
-  auto memory = loadWeights(graph, own.weights, once, {options.threads, options.progress, options.note});
+  auto memory = loadWeights(graph, own.weights, once, {options.threads, options.progress, options.note, own.packed.get()});
   if (!memory) return memory.error();
   if (own.files)
     if (auto good = own.files->checkUnchanged(); !good) return good.error();

@@ -27,6 +27,16 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
 /// Errors   BadInput as Model::load.
 Result<void> checkModel(const ModelSource& source);
 
+/// A model's packed weights, and the tensors of its files that they were made of.
+struct PackedModel {
+  std::vector<PackedWeight> weights;
+  std::vector<FileTensor> tensors;
+  HugeMemory memory;  ///< what `weights` lie in
+};
+/// Packs for kernels that need not be there: of `kernels` only what they say of their packing is used. Of `options` kvType, threads,
+/// progress and note. Errors: as Model::load.
+Result<PackedModel> packModel(ModelSource source, const KernelProvider& kernels, const ModelOptions& options);
+
 /// What forwards of a model cost.
 class ForwardCost {
 public:

@@ -7,6 +7,7 @@
 #include "compiler/store/WeightPacking.h"
 #include "models/files/WeightValues.h"
 
+#include <atomic>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -18,6 +19,8 @@ namespace {
 struct Place {
   int64_t offset = 0, bytes = 0;
   PackLayout layout;
+  std::string key;                   ///< of what is packed: op and layout
+  const std::byte* there = nullptr;  ///< where it is packed already
 };
 
 class Loader {
@@ -32,9 +35,13 @@ public:
     memory_ = *memory;
     for (size_t i = 0; i < graph_.weights().size(); ++i)
       if (auto good = load(graph_.weights()[i], places_[i]); !good) return good.error();
+    if (auto good = checkPacked(); !good) return good.error();
     connect();
     tellConversions();
-    return LoadedWeights{memory_, perToken_, std::move(ropeAngles_)};
+    LoadedWeights loaded{memory_, perToken_, std::move(ropeAngles_), {}};
+    for (const Place& place : places_)
+      if (!place.key.empty()) loaded.packed.push_back({place.key, at(place), place.bytes});
+    return loaded;
   }
 
 private:
@@ -51,18 +58,50 @@ private:
         place.layout = *kernels->packing();
         QUERN_CHECK_FOR(place.layout.panel > 0 && place.layout.columns == columns, text(weight.op));
         place.bytes = place.layout.bytes();
+        place.key = fmt::format("{} | {}", text(weight.op), text(place.layout));
         perToken_ += place.bytes;
+        if (auto good = findPacked(place); !good) return good;
       } else if (weight.kind == GraphWeight::Kind::Floats) {
         place.bytes = columns * 4;
       }
-      place.offset = take(place.bytes);
+      if (place.there == nullptr) place.offset = take(place.bytes);
       places_.push_back(place);
       for (const Weight* piece : weight.pieces)
-        if (piece != nullptr && weight.kind != GraphWeight::Kind::Table) sourceBytes_ += static_cast<double>(piece->bytes);
+        if (piece != nullptr && weight.kind != GraphWeight::Kind::Table && place.there == nullptr)
+          sourceBytes_ += static_cast<double>(piece->bytes);
     }
     if (graph_.rotates()) angles_ = take(graph_.angleBytes());
     return {};
   }
+  /// The next of the packed file, where there is one.
+  Result<void> findPacked(Place& place) {
+    if (options_.packed == nullptr) return {};
+    const std::vector<PackedWeight>& all = options_.packed->weights();
+    const PackedWeight* next = packed_ < all.size() ? &all[packed_] : nullptr;
+    if (next == nullptr || next->key != place.key || next->bytes != place.bytes)
+      return badInput(fmt::format("{}: weight {} is '{}', '{}' is needed; quern emit --weights writes it anew",
+                                  escaped(options_.packed->path()), packed_ + 1, next == nullptr ? "missing" : escapedShort(next->key),
+                                  place.key));
+    place.there = next->data;
+    ++packed_;
+    return {};
+  }
+  /// Reads all that is packed, on all threads.
+  Result<void> checkPacked() {
+    if (options_.packed == nullptr) return {};
+    struct Job {
+      const PackedFile& file;
+      std::atomic<int64_t> damaged{-1};
+    } job{*options_.packed};
+    auto task = [](void* context, int, int64_t begin, int64_t end) {
+      auto& all = *static_cast<Job*>(context);
+      for (int64_t i = begin; i < end; ++i)
+        if (!all.file.check(static_cast<size_t>(i))) all.damaged = i;
+    };
+    pool_.run(static_cast<int64_t>(packed_), task, &job);
+    return job.damaged < 0 ? Result<void>() : job.file.check(static_cast<size_t>(job.damaged));
+  }
+  const std::byte* at(const Place& place) const { return place.there != nullptr ? place.there : memory_.data() + place.offset; }
   int64_t take(int64_t bytes) {
     int64_t at = total_;
     total_ = roundUp(total_ + bytes, 64);
@@ -78,10 +117,10 @@ private:
         if (auto good = floats(*weight.pieces[i], weight.columns[i], reinterpret_cast<float*>(to)); !good) return good;
         advance(*weight.pieces[i]);
       }
-    } else if (auto good = pack(weight, place.layout, to); !good) {
-      return good;
+    } else if (place.there == nullptr) {
+      if (auto good = pack(weight, place.layout, to); !good) return good;
     }
-    graph_.plan().setConstant(weight.buffer, memory_.data() + place.offset);
+    graph_.plan().setConstant(weight.buffer, at(place));
     return {};
   }
 
@@ -152,9 +191,8 @@ private:
       const GraphWeight& weight = graph_.weights()[gather.weight];
       const Place& place = places_[gather.weight];
       if (weight.kind == GraphWeight::Kind::Packed) {
-        graph_.plan().setGather(gather.step, [layout = place.layout, from = memory_.data() + place.offset](int32_t id, float* row) {
-          packedColumn(layout, from, id, row);
-        });
+        graph_.plan().setGather(gather.step,
+                                [layout = place.layout, from = at(place)](int32_t id, float* row) { packedColumn(layout, from, id, row); });
         continue;
       }
       const Weight& table = *weight.pieces[0];
@@ -191,6 +229,7 @@ private:
   std::vector<Place> places_;
   int64_t total_ = 0, angles_ = 0, perToken_ = 0;
   double sourceBytes_ = 0, doneBytes_ = 0;
+  size_t packed_ = 0;  ///< of the packed file, how many are placed
   HugeMemory memory_;
   RopeAngles ropeAngles_;
   std::map<std::pair<TensorType, ElementType>, Cost> conversions_;

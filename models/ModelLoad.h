@@ -2,6 +2,7 @@
 #pragma once
 
 #include "models/ModelGraph.h"
+#include "models/PackedFile.h"
 #include "models/RopeAngles.h"
 
 #include <functional>
@@ -12,19 +13,24 @@ struct LoadOptions {
   int threads = 1;
   std::function<void(double done, double total)> progress;  ///< bytes of source
   std::function<void(const std::string& line)> note;        ///< what a conversion costs
+  const PackedFile* packed = nullptr;                       ///< weights that are packed already; outlives what is loaded
 };
 
 /// Where the weights are, and what of them a forward of one token reads.
 struct LoadedWeights {
   HugeMemory memory;
   int64_t bytesPerToken = 0;
-  RopeAngles angles;  ///< of a model that rotates
+  RopeAngles angles;                 ///< of a model that rotates
+  std::vector<PackedWeight> packed;  ///< every packed weight of the graph, in its order
 };
 
 /// Packs every weight once and gives its address to the graph's plan; source pages are dropped as they are done.
 ///
 /// Ownership  the memory returned; tables that are not a packed head's stay where `weights` has them.
-/// Errors     what `kernels` says; BadInput: a weight that cannot be converted; Machine for memory.
+/// With `packed` those are taken from there, each after its sum was found right, if they are packed as the kernels want them.
+///
+/// Errors     what `kernels` says; BadInput: a weight that cannot be converted, or that is packed otherwise or damaged; Machine
+///            for memory.
 Result<LoadedWeights> loadWeights(ModelGraph& graph, const Weights& weights, const KernelProvider& kernels, const LoadOptions& options);
 
 }  // namespace quern

@@ -121,6 +121,17 @@ Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files) {
   return source;
 }
 
+Result<ModelSource> openPackedModel(const std::string& path, const std::string& packed) {
+  auto file = PackedFile::open(packed);
+  if (!file) return file.error();
+  auto files = WeightFiles::open(path);
+  if (!files) return files.error();
+  if (auto good = files->addAbsent(file->tensors()); !good) return good.error();
+  auto source = describeModel(std::make_shared<const WeightFiles>(std::move(*files)));
+  if (source) source->packed = std::make_shared<const PackedFile>(std::move(*file));
+  return source;
+}
+
 Result<ModelSource> openModelFiles(const std::string& path, std::span<const std::string> ignoredKeys) {
   auto files = WeightFiles::open(path);
   if (!files) return files.error();

@@ -1,6 +1,7 @@
 // models/ModelSource.h — what a model is made from: its architecture, sizes and weights.
 #pragma once
 
+#include "models/PackedFile.h"
 #include "models/arch/Architecture.h"
 
 #include <memory>
@@ -18,12 +19,17 @@ struct ModelSource {
   bool hf = false;                           ///< weights as Hugging Face stores them
   std::shared_ptr<const WeightFiles> files;  ///< null: weights in memory
   std::shared_ptr<void> owned;               ///< what weights in memory lie in
+  std::shared_ptr<const PackedFile> packed;  ///< weights that the files lack, packed for the kernels; null: none
 };
 
 /// `path`: a .gguf file, or a folder with config.json and *.safetensors.
 /// `ignoredKeys`: keys of its description that are taken as absent; the files' remarks name them.
 /// Errors   BadInput naming file, field, value and what would be right; BadCommand: an ignored key that is not there.
 Result<ModelSource> openModelFiles(const std::string& path, std::span<const std::string> ignoredKeys = {});
+
+/// A model whose products' weights lie packed in `packed`, the rest and its description in `path`, as openModelFiles has them.
+/// Errors   as openModelFiles and PackedFile::open.
+Result<ModelSource> openPackedModel(const std::string& path, const std::string& packed);
 
 /// Describes the architecture of files without their weights' values. Errors: BadInput as openModelFiles.
 Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files);

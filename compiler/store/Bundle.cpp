@@ -61,11 +61,13 @@ std::string text(const BundleManifest& manifest) {
   std::string out = fmt::format(
       "{}: every kernel of the bundle, and which of them run an op.\nformat = {}\nabi = {}  # how they are called: quern_args.h\n",
       kManifestStart, kFormat, tomlQuoted(kAbiFingerprint));
+  if (!manifest.description.empty()) out += fmt::format("model = {}  # all of it but packed weights\n", tomlQuoted(manifest.description));
   for (const BundleCpu& cpu : manifest.cpus) {
     out += fmt::format("\n[[cpu]]\nname = {}\ntarget = {}\n", tomlQuoted(cpu.name), tomlQuoted(text(cpu.target)));
     if (cpu.model)
       out += fmt::format("compute = {}  # of the model\norder = {}\nkv = {}\n", tomlQuoted(cpu.model->compute),
                          tomlQuoted(cpu.model->order), tomlQuoted(cpu.model->kv));
+    if (!cpu.weights.empty()) out += fmt::format("weights = {}\n", tomlQuoted(cpu.weights));
   }
   for (const BundleKernel& kernel : manifest.kernels)
     out += fmt::format("\n[[kernel]]\nsymbol = {}\nop = {}\nschedule = {}\ncontract = {}\nobject = {}\nsha256 = {}\ninfo = {}\n",
@@ -90,14 +92,23 @@ std::string text(const BundleManifest& manifest) {
   return out;
 }
 
+/// A name, or names with / between, that do not lead out of the folder they are in.
+static bool plainPath(const std::string& path) {
+  for (const std::string& name : split(path, '/'))
+    if (name == ".." || name == "." || (name.empty() && !path.empty())) return false;
+  return true;
+}
+
 static BundleCpu takeCpu(TomlReader& reader) {
   BundleCpu cpu;
   cpu.name = reader.needString("name");
   auto target = parseTarget(reader.needString("target"));
   if (target) cpu.target = std::move(*target);
   else reader.fail(reader.table().find("target"), target.error().message);
+  cpu.weights = reader.takeString("weights").value_or("");
   if (reader.table().find("compute") != nullptr)
     cpu.model = BundleModel{reader.needString("compute"), reader.needString("order"), reader.needString("kv")};
+  if (!plainPath(cpu.weights)) reader.fail(reader.table().find("weights"), "is no path within the bundle");
   return cpu;
 }
 
@@ -183,6 +194,8 @@ Result<BundleManifest> parseManifest(std::string_view given, const std::string& 
   }
   if (reader.needString("abi") != kAbiFingerprint) reader.fail(root->find("abi"), "its kernels are called in another way: emit it again");
   BundleManifest manifest;
+  manifest.description = reader.takeString("model").value_or("");
+  if (!plainPath(manifest.description)) reader.fail(root->find("model"), "is no path within the bundle");
   for (const TomlValue* table : reader.takeTables("cpu")) {
     TomlReader each(*table, file);
     manifest.cpus.push_back(takeCpu(each));

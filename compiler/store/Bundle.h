@@ -30,6 +30,7 @@ struct BundleCpu {
   std::string name;  ///< as --cpu named it
   Target target;
   std::optional<BundleModel> model;  ///< of a bundle that was made of one
+  std::string weights;               ///< a file of the bundle with the model's weights, packed for these kernels; "": none
 };
 
 /// What one op runs with on some of the bundle's CPUs: symbols of kernels.
@@ -42,6 +43,7 @@ struct BundleSet {
 };
 
 struct BundleManifest {
+  std::string description;  ///< file or folder of the bundle with all of the model but packed weights; "": none
   std::vector<BundleCpu> cpus;
   std::vector<BundleKernel> kernels;
   std::vector<BundleSet> sets;
@@ -72,6 +74,11 @@ public:
 
   const BundleManifest& manifest() const { return manifest_; }
   const std::string& path() const { return folder_.path(); }
+  /// Paths of the model's description and of its weights for that CPU; "": the bundle has none.
+  std::pair<std::string, std::string> modelFor(const BundleCpu& cpu) const {
+    if (manifest_.description.empty() || cpu.weights.empty()) return {};
+    return {path() + "/" + manifest_.description, path() + "/" + cpu.weights};
+  }
   /// As the manifest's. Errors: Machine: there is none; what each lacks.
   Result<const BundleCpu*> cpuFor(const Target& here) const;
   /// What the op runs with on that CPU, without a compiler: the objects' arguments are what the manifest says, which is as trusted as they

@@ -12,7 +12,7 @@
 
 namespace quern {
 
-Target hostTarget() {
+static Target probed() {
   Target host;
   host.name = "host";
   std::vector<std::string> have = reportedFeatures();
@@ -31,6 +31,11 @@ Target hostTarget() {
   host.l2Bytes = dataCacheBytes(2).value_or(host.l2Bytes);
   host.l3Bytes = dataCacheBytes(3).value_or(host.l3Bytes);
   host.model = cpuModelName();
+  return host;
+}
+
+Target hostTarget() {
+  static const Target host = probed();  // CPUID takes tens of microseconds where a hypervisor answers it
   return host;
 }
 

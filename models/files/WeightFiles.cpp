@@ -188,6 +188,13 @@ Result<void> WeightFiles::index() {
   return {};
 }
 
+Result<void> WeightFiles::addAbsent(std::vector<FileTensor> tensors) {
+  if (auto good = checkCount(path_, tensors.size()); !good) return good;
+  for (FileTensor& tensor : tensors) tensor.file = 0, tensor.data = nullptr;
+  std::move(tensors.begin(), tensors.end(), std::back_inserter(tensors_));
+  return index();
+}
+
 const FileTensor* WeightFiles::find(std::string_view name) const {
   auto at = std::lower_bound(byName_.begin(), byName_.end(), name,
                              [&](uint32_t i, std::string_view wanted) { return tensors_[i].name < wanted; });
@@ -206,6 +213,9 @@ Result<void> WeightFiles::checkUnchanged() const {
   return {};
 }
 
-void WeightFiles::drop(const FileTensor& tensor) const { files_[static_cast<size_t>(tensor.file)].drop(tensor.offset, tensor.bytes); }
+void WeightFiles::drop(const FileTensor& tensor) const {
+  if (tensor.data == nullptr) return;
+  files_[static_cast<size_t>(tensor.file)].drop(tensor.offset, tensor.bytes);
+}
 
 }  // namespace quern

@@ -27,6 +27,10 @@ public:
   /// Cost     a small multiple of the metadata's bytes; the tensors' bytes are not read.
   static Result<WeightFiles> open(const std::string& path);
 
+  /// Tensors that the files lack because they lie packed elsewhere: known by name, type and shape, without data.
+  /// Errors   BadInput: one that the files have.
+  Result<void> addAbsent(std::vector<FileTensor> tensors);
+
   /// Takes keys of the metadata or of config.json ("rope_scaling", "rope_scaling.factor") away, with a remark each.
   /// Errors   BadCommand: a key that is not there, with the nearest one.
   Result<void> ignoreKeys(std::span<const std::string> keys);

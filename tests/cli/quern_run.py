@@ -3,13 +3,17 @@
 kernels are taken: the best that the bundle has, or the one that --cpu says; what a bundle lacks is said by name, and so is what a CPU lacks."""
 import json
 import os
+import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+sys.path.insert(1, os.path.join(sys.path[0], "model"))
 from checking import Checks, caching
+from models import Model, gpt2, hf_folder
 
 quern, maker, alone = (os.path.abspath(path) for path in sys.argv[1:4])
 check = Checks()
@@ -86,6 +90,102 @@ def lacking():
     os.chmod("q4_K_M", 0o700)
 
 
+def with_weights(cpus):
+    """The model is in the bundle: nothing else is read, nothing is packed, and the bits are those of the model's own files."""
+    for kind in ("q4_K_M", "bf16", "f32", "q8_0"):
+        check.run(maker, "tiny", "--type", kind, "-o", f"{kind}.gguf")
+        for out in ("own", "again"):
+            shutil.rmtree(out, ignore_errors=True)
+            run(quern, "emit", "-m", f"{kind}.gguf", "-o", out, "--weights", "--cpu", ",".join(["host", *cpus]))
+        files = [os.path.relpath(os.path.join(at, name), "own") for at, _, names in os.walk("own") for name in names]
+        check(any(name.endswith(".qw") for name in files) and "model/model.gguf" in files, files)
+        for name in files:
+            with open(f"own/{name}", "rb") as one, open(f"again/{name}", "rb") as two:
+                check(one.read() == two.read(), f"{name} of {kind}: another emit has other bytes")
+        plain = {cpu: logits(quern, kind, *(["--cpu", cpu] if cpu else [])) for cpu in ("", *cpus)}
+        os.rename(f"{kind}.gguf", "away.gguf")
+        for cpu, bits_of in plain.items():
+            for program in (quern, alone):
+                for threads in ("1", "3"):
+                    run(program, "logits", "--bundle", "own", "--ids", "1,2,3,40,5", "-o", "l.npy", "--threads", threads, *(["--cpu", cpu] if cpu else []))
+                    with open("l.npy", "rb") as file:
+                        check(file.read() == bits_of, f"{kind} {cpu}: {os.path.basename(program)} has other bits with packed weights")
+        os.rename("away.gguf", f"{kind}.gguf")
+    said = run(alone, "generate", "--bundle", "own", "-p", "a word", "-n", "5", "--seed", "3").stdout
+    check(said == run(quern, "generate", "-m", "q8_0.gguf", "-p", "a word", "-n", "5", "--seed", "3").stdout and said.strip(), said)
+    for flag in (["--compute", "exact"], ["--ignore-key", "x"]):
+        check(f"{flag[0]} goes with --model" in run(alone, "generate", "--bundle", "own", "-p", "a", *flag, status=2).stderr, flag)
+    said = run(alone, "generate", "--bundle", "q4_K_M", "-p", "a", status=2).stderr
+    check("--model M is missing" in said and "has none of its own (quern emit --weights)" in said, said)
+    run(quern, "emit", "-m", "smallmind-small", "-o", "sizes", "--weights", status=3)
+    run(quern, "emit", "add", "a=4", "b=4", "-o", "sizes", "--weights", status=2)
+
+
+def of_other_files():
+    """A folder of safetensors, GPT-2's biases and stored [in,out], a head that is the table too, types that are converted."""
+    hf_folder("folder", Model(width=32, hidden=64, layers=2, vocab=320))
+    gguf_of("gpt2.gguf", gpt2(width=32, layers=2, vocab=320))
+    check.run(maker, "tiny", "--type", "q4_0", "--tied", "-o", "tied.gguf")
+    for model in ("folder", "gpt2.gguf", "tied.gguf"):
+        out = f"{model}-bundle"
+        run(quern, "emit", "-m", model, "-o", out, "--weights", "--kv", "f16")
+        run(quern, "logits", "-m", model, "--ids", "1,2,3,40,5", "-o", "l.npy", "--kv", "f16")
+        with open("l.npy", "rb") as file:
+            plain = file.read()
+        run(alone, "logits", "--bundle", out, "--ids", "1,2,3,40,5", "-o", "l.npy")
+        with open("l.npy", "rb") as file:
+            check(file.read() == plain, f"{model}: other bits with packed weights")
+
+
+def gguf_of(path, model):
+    with open(path, "wb") as file:
+        file.write(model.gguf())
+
+
+def damaged_weights():
+    """Every part of the file is checked: the head by what it must say, the weights by their sums."""
+    name = next(name for name in os.listdir("own") if name.endswith(".qw"))
+    with open(f"own/{name}", "rb") as file:
+        whole = file.read()
+    words = [alone, "logits", "--bundle", "own", "--ids", "1,2", "-o", "l.npy", "--cpu", "host"]
+    run(*words)
+    with open("own/manifest.toml", encoding="utf-8") as file:
+        used = re.search(r'name = "host"(?:\n.+)*\nweights = "(.*)"', file.read()).group(1)
+    with open(f"own/{used}", "rb") as file:
+        whole = file.read()
+    head = whole.index(b"\nend\n")
+    lines = whole[:head].split(b"\n")
+    data = sorted(int(line.split()[0]) for line in lines if line[:16].isdigit() and len(line.split()[0]) == 16)
+
+    def refused(changed, message):
+        with open(f"own/{used}", "wb") as file:
+            file.write(changed)
+        said = run(*words, status=3).stderr
+        check(message in said and used in said, f"{message}: {said}")
+
+    for at in (data[0], data[0] + 1001, data[-1], data[1] + 63):
+        refused(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1:], "is damaged: its sum differs")
+    refused(whole[:data[-1]], "a weight that does not lie in the")
+    refused(whole[:40], "the file ends here")
+    refused(b"quern-weights 2" + whole[15:], "line 1: 'quern-weights 1' is needed")
+    refused(whole.replace(b" panel=", b" panel=1", 1), "is needed; quern emit --weights writes it anew")
+    refused(whole.replace(b"\nweights ", b"\nweights 9", 1), "line")
+    refused(whole.replace(b"\ntensors ", b"\ntensors -", 1), "'tensors' and how many are needed")
+    refused(b"x", "'quern-weights 1' is needed")
+    draw = random.Random(5)
+    for _ in range(60):  # a byte of the head: refused, or it changes nothing (a tensor's name that nobody needs); never a crash
+        at = draw.randrange(head)
+        with open(f"own/{used}", "wb") as file:
+            file.write(whole[:at] + bytes([whole[at] ^ (1 << draw.randrange(8))]) + whole[at + 1:])
+        done = subprocess.run([*words], capture_output=True, env=caching("cache"), check=False)
+        check(done.returncode == 3, f"byte {at} of the head: status {done.returncode}: {done.stderr}")
+    with open(f"own/{used}", "wb") as file:
+        file.write(whole)
+    run(*words)
+    os.remove(f"own/{used}")
+    check(used in run(*words, status=3).stderr, "weights that are gone")
+
+
 def alone_it_is():
     """No compiler, and small."""
     needed = subprocess.run(["ldd", alone], capture_output=True, text=True, check=True).stdout
@@ -106,6 +206,9 @@ with tempfile.TemporaryDirectory() as folder:
     here = set(run(quern, "cpu").stdout.split())
     bits(["haswell", "x86-64"] if {"avx2", "fma"} <= here and "x86-64-v3" not in here else ["x86-64"] if "sse2" in here else [])
     lacking()
+    with_weights(["haswell", "x86-64"] if {"avx2", "fma"} <= here else [])
+    of_other_files()
+    damaged_weights()
     alone_it_is()
     os.chdir("/")
-check.finish(40)
+check.finish(300)

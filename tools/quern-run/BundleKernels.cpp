@@ -27,6 +27,7 @@ public:
   }
   const Target& target() const override { return cpu_.target; }
   const BundleModel* bundled() const override { return cpu_.model ? &*cpu_.model : nullptr; }
+  std::pair<std::string, std::string> ownModel() const override { return bundle_.modelFor(cpu_); }
 
 private:
   Bundle bundle_;

@@ -29,6 +29,7 @@ public:
   }
   const Target& target() const override { return library_->target(); }
   const BundleModel* bundled() const override { return library_->bundledModel(); }
+  std::pair<std::string, std::string> ownModel() const override { return library_->bundledFiles(); }
 
 private:
   Result<ScheduleChoice> chosen(const OpDesc& op) {

@@ -20,6 +20,8 @@ public:
   virtual const Target& target() const = 0;
   /// What the model of the bundle they come from is computed in; nullptr: whatever is asked for.
   virtual const BundleModel* bundled() const { return nullptr; }
+  /// The bundle's own model: its description and its packed weights, as openPackedModel takes them; "": it has none.
+  virtual std::pair<std::string, std::string> ownModel() const { return {}; }
 };
 
 /// What --cpu, --cache and --bundle name: each program has its own, and its own flags among these (kernelFlags).

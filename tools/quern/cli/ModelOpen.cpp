@@ -98,6 +98,18 @@ Result<ModelSource> openModelOf(const CommandLine& line, const BundleModel* bund
   return source;
 }
 
+Result<ModelSource> openBundledModel(const CommandLine& line, const std::string& description, const std::string& weights,
+                                     const BundleModel& bundled) {
+  for (const char* flag : {"compute", "order", "ignore-key"})
+    if (line.has(flag)) return badCommand(fmt::format("--{} goes with --model: a bundle's own model is computed as it was emitted", flag));
+  auto source = openPackedModel(description, weights);
+  if (!source) return source;
+  source->compute = computeNamed(bundled.compute).value_or(Compute::Exact);
+  source->order = bundled.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
+  sayRemarks(line, source->files.get());
+  return source;
+}
+
 Result<WeightFiles> openFilesOf(const CommandLine& line) {
   auto files = WeightFiles::open(line.get("model"));
   if (!files) return files;

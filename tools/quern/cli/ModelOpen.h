@@ -22,6 +22,10 @@ Result<void> checkModelFlag(const CommandLine& line);
 /// Errors   BadCommand: no --model; as openModel.
 /// `bundled`: what a bundle's kernels compute in, where nothing else is asked for.
 Result<ModelSource> openModelOf(const CommandLine& line, const BundleModel* bundled = nullptr);
+/// A bundle's own model: as it was packed, so --compute, --order and --ignore-key have no place there.
+/// Errors   BadCommand: they are given; as openPackedModel.
+Result<ModelSource> openBundledModel(const CommandLine& line, const std::string& description, const std::string& weights,
+                                     const BundleModel& bundled);
 /// What the products of an open model are computed in on another CPU, as --compute and --order have it. Errors: BadCommand.
 Result<void> computeFor(const CommandLine& line, const Target& target, ModelSource& source);
 /// The files alone, not described yet. Errors: as WeightFiles::open and ignoreKeys.

@@ -48,10 +48,15 @@ Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk) {
 }
 
 Result<OpenedModel> openModelToRun(const CommandLine& line) {
-  if (!line.has("model")) return badCommand(kModelMissing);
+  if (!line.has("model") && !line.has("bundle")) return badCommand(kModelMissing);
   auto kernels = openModelKernels(line);
   if (!kernels) return kernels.error();
-  auto source = openModelOf(line, (*kernels)->bundled());
+  auto [description, weights] = (*kernels)->ownModel();
+  if (!line.has("model") && weights.empty())
+    return badCommand(
+        fmt::format("{}, and --bundle {} has none of its own (quern emit --weights)", kModelMissing, escaped(line.get("bundle"))));
+  auto source =
+      line.has("model") ? openModelOf(line, (*kernels)->bundled()) : openBundledModel(line, description, weights, *(*kernels)->bundled());
   if (!source) return source.error();
   return OpenedModel{std::move(*kernels), std::move(*source)};
 }

@@ -7,7 +7,10 @@
 #include "compiler/base/Toml.h"
 #include "compiler/jit/CodegenModule.h"
 #include "compiler/target/HostTarget.h"
+#include "compiler/target/UsableCpus.h"
 #include "tools/quern/commands/BundleHeader.h"
+#include "tools/quern/commands/BundleWeights.h"
+#include "tools/quern/cli/Progress.h"
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/cli/Library.h"
 #include "tools/quern/cli/ModelOpen.h"
@@ -69,7 +72,7 @@ public:
     manifest_.sets.push_back(std::move(set));
     return {};
   }
-  const BundleManifest& manifest() const { return manifest_; }
+  BundleManifest& manifest() { return manifest_; }
 
 private:
   /// Its symbol: unique through a piece of the key's hash.
@@ -103,7 +106,8 @@ public:
     int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("model");
     if (kinds != 1) return badCommand("emit: one of an op, --suite and --model");
     if (auto good = checkModelFlag(line); !good) return good.error();
-    if (line.has("kv") && !line.has("model")) return badCommand("--kv goes with --model");
+    for (const char* flag : {"kv", "weights"})
+      if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("--{} goes with --model", flag));
     BundleOps ops;
     if (line.has("suite")) {
       auto suite = readSuite(line.get("suite"));
@@ -135,6 +139,10 @@ public:
     for (const WorkloadItem& item : workload->items) entries.push_back({"", item.op, "", "", ""});
     return entries;
   }
+
+  /// null: they are no model's.
+  const ModelSource* model() const { return model_ ? &*model_ : nullptr; }
+  ElementType kv() const { return kv_; }
 
 private:
   std::vector<OpEntry> named_;
@@ -210,6 +218,27 @@ Result<void> writeBundle(const std::string& directory, const BundleManifest& bun
   return {};
 }
 
+/// --weights: before the manifest, so that it names what is there. Files of an earlier bundle's weights go.
+Result<void> addModel(const CommandLine& line, const BundleOps& ops, BundleManifest& manifest) {
+  std::string directory = line.get("output");
+  if (auto good = makeDirectories(directory); !good) return good;
+  ModelOptions options;
+  options.kvType = ops.kv();
+  options.threads = usableCpus();
+  ProgressBar bar(wantsProgress(line), "packing", humanBytes);
+  options.progress = [&](double packed, double all) { bar.show(packed, all); };
+  if (!line.has("quiet")) options.note = [&bar](const std::string& said) { bar.clear(), std::fprintf(stderr, "%s\n", said.c_str()); };
+  auto names = writeModel(directory, *ops.model(), manifest, options);
+  if (!names) return names.error();
+  std::error_code failed;  // what stays is in no manifest
+  for (const auto& entry : std::filesystem::directory_iterator(directory, failed)) {
+    std::string name = entry.path().filename().string();
+    bool weights = name.starts_with("weights-") && name.ends_with(".qw");
+    if (weights && std::find(names->begin(), names->end(), name) == names->end()) std::filesystem::remove(entry.path(), failed);
+  }
+  return {};
+}
+
 }  // namespace
 
 static Result<int> runEmit(std::vector<std::string> args) {
@@ -219,6 +248,7 @@ static Result<int> runEmit(std::vector<std::string> args) {
       .value("suite", "FILE", "", "every op of a suite");
   computeFlags(modelFlag(line, "every op of a model"))
       .value("kv", "TYPE", "f32", "what the model's KV cache keeps: f32, f16, bf16 or q8 (heads of a multiple of 32)")
+      .toggle("weights", "the model too: its weights packed for each CPU, its description; it then runs without -m")
       .value("output", "DIR", "", "where the bundle goes", 'o');
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
@@ -244,6 +274,8 @@ static Result<int> runEmit(std::vector<std::string> args) {
     }
   }
   if (done > 0) std::fprintf(stderr, "\r\033[K");
+  if (line.has("weights"))
+    if (auto good = addModel(line, *ops, maker.manifest()); !good) return good.error();
   if (auto good = writeBundle(line.get("output"), maker.manifest()); !good) return good.error();
   size_t count = maker.manifest().kernels.size();
   if (auto good = writeResult(fmt::format("{} kernel{} written to {}\n", count, count == 1 ? "" : "s", line.get("output"))); !good)

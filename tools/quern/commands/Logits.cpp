@@ -88,8 +88,7 @@ static Result<int> runPerplexity(std::vector<std::string> args) {
       .value("json", "FILE", "", "results as JSON; - is stdout");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
-  if (!line.has("model") || !line.has("file"))
-    return badCommand(fmt::format("perplexity: --{} is missing", line.has("model") ? "file F" : "model M"));
+  if (!line.has("file")) return badCommand("perplexity: --file F is missing");
   auto text = readText(line.get("file"));
   if (!text) return text.error();
   auto opened = openModelToRun(line);
