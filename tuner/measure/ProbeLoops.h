@@ -44,6 +44,24 @@ static double fmaOf(int64_t rounds) {
   return chained<kChains>(rounds, one, one * 0.999F, 2 * kBytes / sizeof(float), [y](Vector chain, Vector x) { return chain * x + y; });
 }
 
+#if defined(__AVX2__)
+template <size_t kBytes>
+using ShortVector [[gnu::vector_size(kBytes)]] = short;
+
+/// Products of bytes as words, and sums of words. The compiler may not make one product of those of all chains.
+template <size_t kBytes, int kChains>
+static double wordDotsOf(int64_t rounds) {
+  using Vector = ShortVector<kBytes>;
+  constexpr short kThrees = 0x0303, kMinusFives = static_cast<short>(0xfbfb);
+  Vector y = Vector{} + kMinusFives;
+  return chained<kChains>(rounds, Vector{}, Vector{} + kThrees, 2 * kBytes, [y](Vector chain, Vector x) {
+    Vector words;
+    asm volatile("vpmaddubsw %2, %1, %0" : "=v"(words) : "v"(x), "v"(y));
+    return chain + words;
+  });
+}
+#endif
+
 template <size_t kBytes>
 static float readOf(const float* from, size_t floats, int64_t rounds) {
   using Vector = FloatVector<kBytes>;

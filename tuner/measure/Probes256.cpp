@@ -11,19 +11,9 @@ static double dots256(int64_t rounds) {
                      [y](__m256i chain, __m256i x) { return _mm256_dpbusd_avx_epi32(chain, x, y); });
 }
 
-/// The compiler may not make one product of those of all chains.
-static double wordDots256(int64_t rounds) {
-  __m256i y = _mm256_set1_epi8(-5);
-  return chained<12>(rounds, _mm256_setzero_si256(), _mm256_set1_epi8(3), 2 * 32, [y](__m256i chain, __m256i x) {
-    __m256i words;
-    asm volatile("vpmaddubsw %2, %1, %0" : "=x"(words) : "x"(x), "x"(y));
-    return _mm256_add_epi16(chain, words);
-  });
-}
-
 Probe probe256() {
   Probe probe = probeIn<32, 12>();
-  probe.dots = dots256, probe.wordDots = wordDots256;
+  probe.dots = dots256, probe.wordDots = wordDotsOf<32, 12>;
   return probe;
 }
 

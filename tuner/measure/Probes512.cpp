@@ -11,16 +11,6 @@ static double dots512(int64_t rounds) {
                      [y](__m512i chain, __m512i x) { return _mm512_dpbusd_epi32(chain, x, y); });
 }
 
-/// The compiler may not make one product of those of all chains.
-static double wordDots512(int64_t rounds) {
-  __m512i y = _mm512_set1_epi8(-5);
-  return chained<12>(rounds, _mm512_setzero_si512(), _mm512_set1_epi8(3), 2 * 64, [y](__m512i chain, __m512i x) {
-    __m512i words;
-    asm volatile("vpmaddubsw %2, %1, %0" : "=v"(words) : "v"(x), "v"(y));
-    return _mm512_add_epi16(chain, words);
-  });
-}
-
 static double pairs512(int64_t rounds) {
   return chained<12>(rounds, _mm512_setzero_ps(), _mm512_set1_epi16(0x3c00), 2 * 32, [](__m512 chain, __m512i bits) {
     auto x = reinterpret_cast<__m512bh>(bits);
@@ -30,7 +20,7 @@ static double pairs512(int64_t rounds) {
 
 Probe probe512() {
   Probe probe = probeIn<64, 12>();
-  probe.dots = dots512, probe.wordDots = wordDots512, probe.pairs = pairs512;
+  probe.dots = dots512, probe.wordDots = wordDotsOf<64, 12>, probe.pairs = pairs512;
   return probe;
 }
 

@@ -34,26 +34,18 @@ double inTiles(int64_t rounds, double each, Products products) {
 
 }  // namespace
 
-double tilesOfBf16(int64_t rounds) {
-  return inTiles(rounds, 2 * 16 * 16 * 32, [] {
-    _tile_dpbf16ps(0, 6, 7);
-    _tile_dpbf16ps(1, 6, 7);
-    _tile_dpbf16ps(2, 6, 7);
-    _tile_dpbf16ps(3, 6, 7);
-    _tile_dpbf16ps(4, 6, 7);
-    _tile_dpbf16ps(5, 6, 7);
-  });
-}
+/// A tile's number is a part of the instruction.
+#define QUERN_SIX_PRODUCTS(product) \
+  [] {                              \
+    product(0, 6, 7);               \
+    product(1, 6, 7);               \
+    product(2, 6, 7);               \
+    product(3, 6, 7);               \
+    product(4, 6, 7);               \
+    product(5, 6, 7);               \
+  }
 
-double tilesOfBytes(int64_t rounds) {
-  return inTiles(rounds, 2 * 16 * 16 * 64, [] {
-    _tile_dpbssd(0, 6, 7);
-    _tile_dpbssd(1, 6, 7);
-    _tile_dpbssd(2, 6, 7);
-    _tile_dpbssd(3, 6, 7);
-    _tile_dpbssd(4, 6, 7);
-    _tile_dpbssd(5, 6, 7);
-  });
-}
+double tilesOfBf16(int64_t rounds) { return inTiles(rounds, 2 * 16 * 16 * 32, QUERN_SIX_PRODUCTS(_tile_dpbf16ps)); }
+double tilesOfBytes(int64_t rounds) { return inTiles(rounds, 2 * 16 * 16 * 64, QUERN_SIX_PRODUCTS(_tile_dpbssd)); }
 
 }  // namespace quern
