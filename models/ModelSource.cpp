@@ -1,6 +1,7 @@
 // models/ModelSource.cpp — see ModelSource.h.
 #include "models/ModelSource.h"
 
+#include "compiler/base/LineSum.h"
 #include "compiler/base/Text.h"
 
 #include <algorithm>
@@ -121,14 +122,39 @@ Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files) {
   return source;
 }
 
-Result<ModelSource> openPackedModel(const std::string& path, const std::string& packed) {
-  auto file = PackedFile::open(packed);
-  if (!file) return file.error();
-  auto files = WeightFiles::open(path);
+Result<std::string> descriptionSum(const WeightFiles& files) {
+  uint64_t sum = 0;
+  auto add = [&](const MappedFile& file) {
+    uint64_t both[] = {sum, lineSum(file.data(), static_cast<size_t>(file.bytes()))};
+    sum = lineSum(reinterpret_cast<const std::byte*>(both), sizeof both);
+  };
+  for (const MappedFile& file : files.files()) add(file);
+  for (const std::string& path : {files.configPath(), files.tokenizerPath(), files.tokenizerConfigPath(), files.generationPath()}) {
+    if (path.empty()) continue;
+    auto file = MappedFile::open(path);
+    if (!file) return file.error();
+    add(*file);
+  }
+  return sumText(sum);
+}
+
+static Error notThatOf(const BundleFile& file) {
+  return badInput(
+      fmt::format("{}: is not what the bundle was emitted with: its sum differs; quern emit --weights writes it anew", escaped(file.path)));
+}
+
+Result<ModelSource> openPackedModel(const BundledModel& model) {
+  auto packed = PackedFile::open(model.weights.path);
+  if (!packed) return packed.error();
+  if (packed->headSum() != model.weights.sum) return notThatOf(model.weights);
+  auto files = WeightFiles::open(model.description.path);
   if (!files) return files.error();
-  if (auto good = files->addAbsent(file->tensors()); !good) return good.error();
+  auto sum = descriptionSum(*files);
+  if (!sum) return sum.error();
+  if (*sum != model.description.sum) return notThatOf(model.description);
+  if (auto good = files->addAbsent(packed->tensors()); !good) return good.error();
   auto source = describeModel(std::make_shared<const WeightFiles>(std::move(*files)));
-  if (source) source->packed = std::make_shared<const PackedFile>(std::move(*file));
+  if (source) source->packed = std::make_shared<const PackedFile>(std::move(*packed));
   return source;
 }
 

@@ -1,6 +1,7 @@
 // models/ModelSource.h — what a model is made from: its architecture, sizes and weights.
 #pragma once
 
+#include "compiler/store/Bundle.h"
 #include "models/PackedFile.h"
 #include "models/arch/Architecture.h"
 
@@ -27,9 +28,11 @@ struct ModelSource {
 /// Errors   BadInput naming file, field, value and what would be right; BadCommand: an ignored key that is not there.
 Result<ModelSource> openModelFiles(const std::string& path, std::span<const std::string> ignoredKeys = {});
 
-/// A model whose products' weights lie packed in `packed`, the rest and its description in `path`, as openModelFiles has them.
-/// Errors   as openModelFiles and PackedFile::open.
-Result<ModelSource> openPackedModel(const std::string& path, const std::string& packed);
+/// A model whose products' weights lie packed, the rest in model files as openModelFiles has them.
+/// Errors   as openModelFiles and PackedFile::open; BadInput: a file of either is not the one of its sum.
+Result<ModelSource> openPackedModel(const BundledModel& model);
+/// sumText over the bytes of a model's files, those beside config.json too that are read. Errors: as MappedFile::open.
+Result<std::string> descriptionSum(const WeightFiles& files);
 
 /// Describes the architecture of files without their weights' values. Errors: BadInput as openModelFiles.
 Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files);

@@ -39,6 +39,7 @@ public:
     return out;
   }
   std::string_view words() const { return words_; }
+  size_t left() const { return rest_.size(); }
   /// "NAME COUNT"
   std::optional<int64_t> count(std::string_view name) {
     if (!next() || word() != name) return std::nullopt;
@@ -106,6 +107,7 @@ Result<PackedFile> PackedFile::open(const std::string& path) {
     out.sums_.push_back(value);
   }
   if (!head.next() || head.words() != "end") return head.bad("'end' is needed");
+  out.headSum_ = sumText(lineSum(out.file_->data(), static_cast<size_t>(out.file_->bytes()) - head.left()));
   return out;
 }
 

@@ -26,6 +26,8 @@ public:
   static Result<PackedFile> open(const std::string& path);
 
   const std::string& path() const { return file_->path(); }
+  /// sumText of its head, as a bundle names it.
+  const std::string& headSum() const { return headSum_; }
   /// What the model's own files lack; without data.
   const std::vector<FileTensor>& tensors() const { return tensors_; }
   const std::vector<PackedWeight>& weights() const { return weights_; }
@@ -37,9 +39,10 @@ private:
   std::vector<FileTensor> tensors_;
   std::vector<PackedWeight> weights_;
   std::vector<uint64_t> sums_;
+  std::string headSum_;
 };
 
-/// Writes one. Returns its head (all up to "end\n"), whose hash names the file's content.
+/// Writes one: its head (all up to "end\n"), which says all of its content, and the weights behind it.
 /// Errors   BadInput: a tensor whose name has a line break; Machine: what the file system refused.
 Result<std::string> packedHead(const std::vector<FileTensor>& tensors, const std::vector<PackedWeight>& weights);
 Result<void> writePackedFile(const std::string& path, const std::string& head, const std::vector<PackedWeight>& weights);

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 namespace quern {
 
@@ -28,6 +29,13 @@ inline uint64_t lineSum(const std::byte* data, size_t bytes) {
   uint64_t sum = bytes;
   for (uint64_t chain : chains) sum = ((sum ^ chain) * kOdd) + (sum >> 29);
   return sum;
+}
+
+/// As files have it: 16 hexadecimal digits.
+inline std::string sumText(uint64_t sum) {
+  std::string out(16, '0');
+  for (size_t i = out.size(); i-- > 0; sum >>= 4) out[i] = "0123456789abcdef"[sum & 15];
+  return out;
 }
 
 }  // namespace quern

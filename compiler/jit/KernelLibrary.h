@@ -66,12 +66,10 @@ public:
   void forget();
 
   const Target& target() const { return target_; }
-  /// As Bundle::modelFor.
-  std::pair<std::string, std::string> bundledFiles() const {
-    return bundle_ == nullptr ? std::pair<std::string, std::string>() : bundle_->modelFor(bundleCpu_);
-  }
+  /// The model in the bundle, if there is one.
+  BundledModel modelInBundle() const { return bundle_ == nullptr ? BundledModel() : bundle_->modelFor(bundleCpu_); }
   /// What the model of the bundle is computed in; null: no bundle is used, or it is of no model.
-  const BundleModel* bundledModel() const { return bundleCpu_.model ? &*bundleCpu_.model : nullptr; }
+  const BundleArithmetic* bundledArithmetic() const { return bundleCpu_.arithmetic ? &*bundleCpu_.arithmetic : nullptr; }
   const KernelCache& cache() const { return cache_; }
   TuningDb& tuning() { return tuning_; }
   LibraryCounts counts() const;

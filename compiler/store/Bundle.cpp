@@ -61,13 +61,16 @@ std::string text(const BundleManifest& manifest) {
   std::string out = fmt::format(
       "{}: every kernel of the bundle, and which of them run an op.\nformat = {}\nabi = {}  # how they are called: quern_args.h\n",
       kManifestStart, kFormat, tomlQuoted(kAbiFingerprint));
-  if (!manifest.description.empty()) out += fmt::format("model = {}  # all of it but packed weights\n", tomlQuoted(manifest.description));
+  if (!manifest.description.path.empty())
+    out += fmt::format("model = {}  # all of it but packed weights\nmodel_sum = {}\n", tomlQuoted(manifest.description.path),
+                       tomlQuoted(manifest.description.sum));
   for (const BundleCpu& cpu : manifest.cpus) {
     out += fmt::format("\n[[cpu]]\nname = {}\ntarget = {}\n", tomlQuoted(cpu.name), tomlQuoted(text(cpu.target)));
-    if (cpu.model)
-      out += fmt::format("compute = {}  # of the model\norder = {}\nkv = {}\n", tomlQuoted(cpu.model->compute),
-                         tomlQuoted(cpu.model->order), tomlQuoted(cpu.model->kv));
-    if (!cpu.weights.empty()) out += fmt::format("weights = {}\n", tomlQuoted(cpu.weights));
+    if (cpu.arithmetic)
+      out += fmt::format("compute = {}  # of the model\norder = {}\nkv = {}\n", tomlQuoted(cpu.arithmetic->compute),
+                         tomlQuoted(cpu.arithmetic->order), tomlQuoted(cpu.arithmetic->kv));
+    if (!cpu.weights.path.empty())
+      out += fmt::format("weights = {}\nweights_sum = {}\n", tomlQuoted(cpu.weights.path), tomlQuoted(cpu.weights.sum));
   }
   for (const BundleKernel& kernel : manifest.kernels)
     out += fmt::format("\n[[kernel]]\nsymbol = {}\nop = {}\nschedule = {}\ncontract = {}\nobject = {}\nsha256 = {}\ninfo = {}\n",
@@ -99,16 +102,23 @@ static bool plainPath(const std::string& path) {
   return true;
 }
 
+/// `key` and `key`_sum: both, or none.
+static BundleFile takeFile(TomlReader& reader, const std::string& key) {
+  BundleFile file{reader.takeString(key).value_or(""), ""};
+  if (!plainPath(file.path)) reader.fail(reader.table().find(key), "is no path within the bundle");
+  if (!file.path.empty()) file.sum = reader.needString(key + "_sum");
+  return file;
+}
+
 static BundleCpu takeCpu(TomlReader& reader) {
   BundleCpu cpu;
   cpu.name = reader.needString("name");
   auto target = parseTarget(reader.needString("target"));
   if (target) cpu.target = std::move(*target);
   else reader.fail(reader.table().find("target"), target.error().message);
-  cpu.weights = reader.takeString("weights").value_or("");
+  cpu.weights = takeFile(reader, "weights");
   if (reader.table().find("compute") != nullptr)
-    cpu.model = BundleModel{reader.needString("compute"), reader.needString("order"), reader.needString("kv")};
-  if (!plainPath(cpu.weights)) reader.fail(reader.table().find("weights"), "is no path within the bundle");
+    cpu.arithmetic = BundleArithmetic{reader.needString("compute"), reader.needString("order"), reader.needString("kv")};
   return cpu;
 }
 
@@ -194,8 +204,7 @@ Result<BundleManifest> parseManifest(std::string_view given, const std::string& 
   }
   if (reader.needString("abi") != kAbiFingerprint) reader.fail(root->find("abi"), "its kernels are called in another way: emit it again");
   BundleManifest manifest;
-  manifest.description = reader.takeString("model").value_or("");
-  if (!plainPath(manifest.description)) reader.fail(root->find("model"), "is no path within the bundle");
+  manifest.description = takeFile(reader, "model");
   for (const TomlValue* table : reader.takeTables("cpu")) {
     TomlReader each(*table, file);
     manifest.cpus.push_back(takeCpu(each));
@@ -224,6 +233,13 @@ Result<Bundle> Bundle::open(const std::string& directory, InfoOf infoOf) {
   auto manifest = parseManifest(**bytes, directory + "/manifest.toml");
   if (!manifest) return manifest.error();
   return Bundle(std::move(**folder), std::move(*manifest), std::move(infoOf));
+}
+
+BundledModel Bundle::modelFor(const BundleCpu& cpu) const {
+  BundledModel model{manifest_.description, cpu.weights};
+  for (BundleFile* file : {&model.description, &model.weights})
+    if (!file->path.empty()) file->path = path() + "/" + file->path;
+  return model;
 }
 
 std::string Bundle::pathOf(const BundleKernel& kernel) const { return fmt::format("{}/{}.o", folder_.path(), kernel.symbol); }

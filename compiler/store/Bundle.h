@@ -19,18 +19,31 @@ struct BundleKernel {
   std::string object;  ///< its bytes, while the bundle is written
 };
 
+/// A file of a bundle, or a folder of files, that no kernel is in. `sum`: lineSum; of a description all its files', of weights their
+/// head's, which has sums of all the rest.
+struct BundleFile {
+  std::string path;  ///< within the bundle; "": none
+  std::string sum;
+};
+
+/// The model that lies in a bundle: all but what is packed, and that for one CPU. Paths as they are opened.
+struct BundledModel {
+  BundleFile description, weights;
+  bool there() const { return !description.path.empty() && !weights.path.empty(); }
+};
+
 /// What a bundle's model is computed in, in the words of --compute, --order and --kv: its ops are those of no other.
-struct BundleModel {
+struct BundleArithmetic {
   std::string compute, order, kv;
-  bool operator==(const BundleModel&) const = default;
+  bool operator==(const BundleArithmetic&) const = default;
 };
 
 /// A CPU that a bundle has kernels for.
 struct BundleCpu {
   std::string name;  ///< as --cpu named it
   Target target;
-  std::optional<BundleModel> model;  ///< of a bundle that was made of one
-  std::string weights;               ///< a file of the bundle with the model's weights, packed for these kernels; "": none
+  std::optional<BundleArithmetic> arithmetic;  ///< of a bundle that was made of a model
+  BundleFile weights;                          ///< the model's, packed for these kernels
 };
 
 /// What one op runs with on some of the bundle's CPUs: symbols of kernels.
@@ -43,7 +56,7 @@ struct BundleSet {
 };
 
 struct BundleManifest {
-  std::string description;  ///< file or folder of the bundle with all of the model but packed weights; "": none
+  BundleFile description;  ///< of the model: all of it but packed weights
   std::vector<BundleCpu> cpus;
   std::vector<BundleKernel> kernels;
   std::vector<BundleSet> sets;
@@ -74,11 +87,8 @@ public:
 
   const BundleManifest& manifest() const { return manifest_; }
   const std::string& path() const { return folder_.path(); }
-  /// Paths of the model's description and of its weights for that CPU; "": the bundle has none.
-  std::pair<std::string, std::string> modelFor(const BundleCpu& cpu) const {
-    if (manifest_.description.empty() || cpu.weights.empty()) return {};
-    return {path() + "/" + manifest_.description, path() + "/" + cpu.weights};
-  }
+  /// The model as that CPU runs it.
+  BundledModel modelFor(const BundleCpu& cpu) const;
   /// As the manifest's. Errors: Machine: there is none; what each lacks.
   Result<const BundleCpu*> cpuFor(const Target& here) const;
   /// What the op runs with on that CPU, without a compiler: the objects' arguments are what the manifest says, which is as trusted as they

@@ -15,7 +15,7 @@ public:
 
   Result<KernelSet> kernels(const OpDesc& op) override {
     auto set = bundle_.kernels(op, cpu_);
-    const BundleModel* model = bundled();
+    const BundleArithmetic* model = bundled();
     if (set || model == nullptr || set.error().code != ErrorCode::BadInput || bundle_.manifest().set(text(op), cpu_.name) != nullptr)
       return set;
     return badInput(fmt::format("{}; its model is one of --compute {} --order {} --kv {}", set.error().message, model->compute,
@@ -26,8 +26,8 @@ public:
     for (const OpDesc& op : ops) (void)bundle_.kernels(op, cpu_);
   }
   const Target& target() const override { return cpu_.target; }
-  const BundleModel* bundled() const override { return cpu_.model ? &*cpu_.model : nullptr; }
-  std::pair<std::string, std::string> ownModel() const override { return bundle_.modelFor(cpu_); }
+  const BundleArithmetic* bundled() const override { return cpu_.arithmetic ? &*cpu_.arithmetic : nullptr; }
+  BundledModel ownModel() const override { return bundle_.modelFor(cpu_); }
 
 private:
   Bundle bundle_;

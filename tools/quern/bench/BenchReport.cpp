@@ -30,15 +30,14 @@ CommandLine& modelBenchFlags(CommandLine& line) {
                                   "bundle's)");
 }
 
-Result<ModelBenchPlan> modelPlanOf(const CommandLine& line, const BundleModel* bundled) {
+Result<ModelBenchPlan> modelPlanOf(const CommandLine& line, const BundleArithmetic* bundled) {
   ModelBenchPlan plan;
   for (auto [flag, into] : {std::pair{"prefill", &plan.prefill}, {"decode", &plan.decode}, {"depth", &plan.depth}}) {
     auto count = line.number(flag, 0, 1 << 24);
     if (!count) return count.error();
     *into = *count;
   }
-  if (line.has("model") && plan.prefill == 0 && plan.decode == 0)
-    return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
+  if (plan.prefill == 0 && plan.decode == 0) return badCommand("bench: --prefill 0 and --decode 0 leave nothing to time");
   auto kvType = kvTypeOf(line, bundled);
   if (!kvType) return badCommand("bench: " + kvType.error().message);
   plan.kvType = *kvType;

@@ -10,7 +10,7 @@ namespace quern {
 /// --model -m, --ignore-key, --prefill, --decode, --depth, --compute, --order, --kv.
 CommandLine& modelBenchFlags(CommandLine& line);
 /// `bundled`: as kvTypeOf's. Errors: BadCommand naming the flag.
-Result<ModelBenchPlan> modelPlanOf(const CommandLine& line, const BundleModel* bundled);
+Result<ModelBenchPlan> modelPlanOf(const CommandLine& line, const BundleArithmetic* bundled);
 /// --threads, --schedule; progress on a terminal.
 Result<BenchSettings> benchSettingsOf(const CommandLine& line);
 

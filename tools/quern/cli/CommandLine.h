@@ -44,6 +44,7 @@ public:
   /// Errors   BadCommand naming the flag, with the nearest one.
   Result<void> parse();
 
+  std::string_view name() const { return info_.name; }  ///< the command's
   bool helpAsked() const { return help_; }
   std::string help() const;
   bool has(const std::string& name) const { return values_.count(name) != 0; }

@@ -28,8 +28,8 @@ public:
     return choice ? library_->kernels(op, *choice) : Result<KernelSet>(choice.error());
   }
   const Target& target() const override { return library_->target(); }
-  const BundleModel* bundled() const override { return library_->bundledModel(); }
-  std::pair<std::string, std::string> ownModel() const override { return library_->bundledFiles(); }
+  const BundleArithmetic* bundled() const override { return library_->bundledArithmetic(); }
+  BundledModel ownModel() const override { return library_->modelInBundle(); }
 
 private:
   Result<ScheduleChoice> chosen(const OpDesc& op) {

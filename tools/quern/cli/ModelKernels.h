@@ -19,9 +19,9 @@ public:
   /// The CPU they are for.
   virtual const Target& target() const = 0;
   /// What the model of the bundle they come from is computed in; nullptr: whatever is asked for.
-  virtual const BundleModel* bundled() const { return nullptr; }
-  /// The bundle's own model: its description and its packed weights, as openPackedModel takes them; "": it has none.
-  virtual std::pair<std::string, std::string> ownModel() const { return {}; }
+  virtual const BundleArithmetic* bundled() const { return nullptr; }
+  /// The model in the bundle, if there is one.
+  virtual BundledModel ownModel() const { return {}; }
 };
 
 /// What --cpu, --cache and --bundle name: each program has its own, and its own flags among these (kernelFlags).

@@ -81,7 +81,7 @@ Result<void> computeFor(const CommandLine& line, const Target& target, ModelSour
   return asked ? setArithmetic(line, *asked, target, source) : Result<void>(asked.error());
 }
 
-Result<ModelSource> openModelOf(const CommandLine& line, const BundleModel* bundled) {
+Result<ModelSource> openModelOf(const CommandLine& line, const BundleArithmetic* bundled) {
   if (!line.has("model")) return badCommand(kModelMissing);
   auto asked = askedArithmetic(line);
   if (!asked) return asked.error();
@@ -98,20 +98,31 @@ Result<ModelSource> openModelOf(const CommandLine& line, const BundleModel* bund
   return source;
 }
 
-Result<ModelSource> openBundledModel(const CommandLine& line, const std::string& description, const std::string& weights,
-                                     const BundleModel& bundled) {
+Result<std::string> modelPathOf(const CommandLine& line) {
+  if (line.has("model")) return line.get("model");
+  if (!line.has("bundle")) return badCommand(fmt::format("{}: --model M is missing", line.name()));
+  auto bundle = Bundle::open(line.get("bundle"), {});
+  if (!bundle) return bundle.error();
+  const std::string& path = bundle->manifest().description.path;
+  if (path.empty()) return badCommand(fmt::format("{}: {}{}", line.name(), kModelMissing, kBundleWithout));
+  return bundle->path() + "/" + path;
+}
+
+Result<ModelSource> openBundledModel(const CommandLine& line, const BundledModel& model, const BundleArithmetic& computed) {
   for (const char* flag : {"compute", "order", "ignore-key"})
     if (line.has(flag)) return badCommand(fmt::format("--{} goes with --model: a bundle's own model is computed as it was emitted", flag));
-  auto source = openPackedModel(description, weights);
+  auto source = openPackedModel(model);
   if (!source) return source;
-  source->compute = computeNamed(bundled.compute).value_or(Compute::Exact);
-  source->order = bundled.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
+  source->compute = computeNamed(computed.compute).value_or(Compute::Exact);
+  source->order = computed.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
   sayRemarks(line, source->files.get());
   return source;
 }
 
 Result<WeightFiles> openFilesOf(const CommandLine& line) {
-  auto files = WeightFiles::open(line.get("model"));
+  auto path = modelPathOf(line);
+  if (!path) return path.error();
+  auto files = WeightFiles::open(*path);
   if (!files) return files;
   if (auto good = files->ignoreKeys(line.all("ignore-key")); !good) return good.error();
   sayRemarks(line, &*files);

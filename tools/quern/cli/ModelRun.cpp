@@ -24,7 +24,7 @@ std::span<const KvType> kvTypes() {
   return kTypes;
 }
 
-Result<ElementType> kvTypeOf(const CommandLine& line, const BundleModel* bundled) {
+Result<ElementType> kvTypeOf(const CommandLine& line, const BundleArithmetic* bundled) {
   std::string given = line.has("kv") ? line.get("kv") : bundled != nullptr ? bundled->kv : "f32";
   for (const KvType& each : kvTypes())
     if (given == each.name) return each.type;
@@ -47,16 +47,17 @@ Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk) {
   return loadModel(line, std::move(*opened), chunk);
 }
 
+Result<ModelSource> openModelFor(const CommandLine& line, const ModelKernels& kernels) {
+  if (line.has("model")) return openModelOf(line, kernels.bundled());
+  BundledModel own = kernels.ownModel();
+  if (own.there()) return openBundledModel(line, own, *kernels.bundled());
+  return badCommand(fmt::format("{}: {}{}", line.name(), kModelMissing, line.has("bundle") ? kBundleWithout : ""));
+}
+
 Result<OpenedModel> openModelToRun(const CommandLine& line) {
-  if (!line.has("model") && !line.has("bundle")) return badCommand(kModelMissing);
   auto kernels = openModelKernels(line);
   if (!kernels) return kernels.error();
-  auto [description, weights] = (*kernels)->ownModel();
-  if (!line.has("model") && weights.empty())
-    return badCommand(
-        fmt::format("{}, and --bundle {} has none of its own (quern emit --weights)", kModelMissing, escaped(line.get("bundle"))));
-  auto source =
-      line.has("model") ? openModelOf(line, (*kernels)->bundled()) : openBundledModel(line, description, weights, *(*kernels)->bundled());
+  auto source = openModelFor(line, **kernels);
   if (!source) return source.error();
   return OpenedModel{std::move(*kernels), std::move(*source)};
 }

@@ -11,6 +11,9 @@ namespace quern {
 /// Flags --model -m, --ignore-key, --threads, --kv, --context -c, and those of openModelKernels.
 CommandLine& modelFlags(CommandLine& line);
 
+/// --model, or else the model in the bundle that the kernels come from. Errors: BadCommand: there is neither; as what opens them.
+Result<ModelSource> openModelFor(const CommandLine& line, const ModelKernels& kernels);
+
 /// A model's files, described, and where its kernels come from.
 struct OpenedModel {
   std::unique_ptr<ModelKernels> kernels;
@@ -38,7 +41,7 @@ struct KvType {
 };
 std::span<const KvType> kvTypes();
 /// --kv, else the bundle's. Errors: BadCommand: another name.
-Result<ElementType> kvTypeOf(const CommandLine& line, const BundleModel* bundled = nullptr);
+Result<ElementType> kvTypeOf(const CommandLine& line, const BundleArithmetic* bundled = nullptr);
 /// Errors   BadCommand: the model's heads are no whole blocks of it.
 Result<void> checkKvType(const ModelSource& source, ElementType type);
 

@@ -2,7 +2,6 @@
 #include "tools/quern/cli/Words.h"
 
 #include "compiler/base/Files.h"
-#include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "compiler/target/HostMemory.h"
 #include "compiler/target/HostTarget.h"

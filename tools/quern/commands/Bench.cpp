@@ -103,9 +103,9 @@ Result<void> readFiles(const CommandLine& line, const KernelLibrary& library, Be
     return api ? Result<void>() : Result<void>(api.error());
   }
   if (line.has("model")) {
-    auto source = openModelOf(line, library.bundledModel());
+    auto source = openModelOf(line, library.bundledArithmetic());
     if (!source) return source.error();
-    auto plan = modelPlanOf(line, library.bundledModel());
+    auto plan = modelPlanOf(line, library.bundledArithmetic());
     if (!plan) return plan.error();
     inputs.modelPlan = *plan;
     if (auto good = checkKvType(*source, inputs.modelPlan.kvType); !good) return good;

@@ -6,13 +6,12 @@
 
 namespace quern {
 
-/// The folder of a bundle that its model's description lies in.
-inline constexpr const char* kDescriptionFolder = "model";
-
-/// Writes into a bundle, as it is so far, what `source` is: the description once, and for each CPU its weights, which CPUs that want them
-/// alike share. Fills `manifest`. Returns the names of the files of packed weights.
+/// Writes into a bundle, as it is so far, what `source` is: its description, and for each CPU its weights, which CPUs that want them alike
+/// share. Names go by the content, so that an earlier bundle there stays whole until its manifest is replaced. Fills `manifest`.
 /// Errors   BadInput: no files to take it from; as packModel. Machine: what the file system refused.
-Result<std::vector<std::string>> writeModel(const std::string& directory, const ModelSource& source, BundleManifest& manifest,
-                                            const ModelOptions& options);
+Result<void> writeModel(const std::string& directory, const ModelSource& source, BundleManifest& manifest, const ModelOptions& options);
+
+/// Removes the models of earlier bundles, those that their manifest `before` names and `now` does not.
+void removeModels(const std::string& directory, const std::string& before, const BundleManifest& now);
 
 }  // namespace quern

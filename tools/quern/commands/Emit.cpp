@@ -30,7 +30,8 @@ static const CommandInfo kEmitInfo = {
     "emit", "OP|--suite FILE|--model M -o DIR [--cpu A,B,...]", "a bundle: objects, static and shared library, C header, manifest",
     "  quern emit matmul m=64 n=64 k=64 -o bundle\n"
     "  quern emit \"matmul m=* n=768 k=768 const=b tb=1 w=q4_0\" -o bundle    kernels for few rows and for many; bundle/kernels.h says how "
-    "to call them\n  quern emit --suite transformer-f32 -o bundle --cpu haswell,skylake-avx512\n"};
+    "to call them\n  quern emit -m model.gguf -o bundle --weights --cpu host,haswell          a model for quern-run, for several CPUs\n  "
+    "quern emit --suite transformer-f32 -o bundle --cpu haswell,skylake-avx512\n"};
 
 namespace {
 
@@ -134,7 +135,8 @@ public:
     if (auto good = computeFor(line, cpu.target, *model_); !good) return good.error();
     auto workload = modelWorkload(*model_, cpu.target, kv_);
     if (!workload) return workload.error();
-    cpu.model = BundleModel{std::string(nameOf(model_->compute)), model_->order == PairOrder::Pairs ? "pairs" : "tile32", line.get("kv")};
+    cpu.arithmetic =
+        BundleArithmetic{std::string(nameOf(model_->compute)), model_->order == PairOrder::Pairs ? "pairs" : "tile32", line.get("kv")};
     std::vector<OpEntry> entries;
     for (const WorkloadItem& item : workload->items) entries.push_back({"", item.op, "", "", ""});
     return entries;
@@ -215,10 +217,11 @@ Result<void> writeBundle(const std::string& directory, const BundleManifest& bun
   for (const auto& [name, bytes] : files)
     if (auto good = writeFileAtomically(directory + "/" + name, bytes); !good) return good;
   removeOthers(directory, *before, files);
+  removeModels(directory, *before, bundle);
   return {};
 }
 
-/// --weights: before the manifest, so that it names what is there. Files of an earlier bundle's weights go.
+/// --weights: before the manifest, so that it names what is there.
 Result<void> addModel(const CommandLine& line, const BundleOps& ops, BundleManifest& manifest) {
   std::string directory = line.get("output");
   if (auto good = makeDirectories(directory); !good) return good;
@@ -228,15 +231,7 @@ Result<void> addModel(const CommandLine& line, const BundleOps& ops, BundleManif
   ProgressBar bar(wantsProgress(line), "packing", humanBytes);
   options.progress = [&](double packed, double all) { bar.show(packed, all); };
   if (!line.has("quiet")) options.note = [&bar](const std::string& said) { bar.clear(), std::fprintf(stderr, "%s\n", said.c_str()); };
-  auto names = writeModel(directory, *ops.model(), manifest, options);
-  if (!names) return names.error();
-  std::error_code failed;  // what stays is in no manifest
-  for (const auto& entry : std::filesystem::directory_iterator(directory, failed)) {
-    std::string name = entry.path().filename().string();
-    bool weights = name.starts_with("weights-") && name.ends_with(".qw");
-    if (weights && std::find(names->begin(), names->end(), name) == names->end()) std::filesystem::remove(entry.path(), failed);
-  }
-  return {};
+  return writeModel(directory, *ops.model(), manifest, options);
 }
 
 }  // namespace

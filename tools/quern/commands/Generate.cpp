@@ -218,7 +218,6 @@ static Result<int> runGenerate(std::vector<std::string> args) {
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   auto request = requestOf(line);
   if (!request) return request.error();
-  if (!line.has("model") && !line.has("bundle")) return badCommand(fmt::format("generate: {}", kModelMissing));
   auto opened = openModelToRun(line);
   if (!opened) return opened.error();
   ModelSource* source = &opened->source;

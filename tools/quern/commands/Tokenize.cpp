@@ -58,8 +58,8 @@ static Result<Json> jsonReport(const Tokenizer& tokenizer, const std::string& mo
 }
 
 /// A folder needs nothing but its tokenizer.json.
-static Result<Tokenizer> tokenizerOf(const CommandLine& line) {
-  std::string path = pathIn(line.get("model"), "tokenizer.json");
+static Result<Tokenizer> tokenizerOf(const CommandLine& line, const std::string& model) {
+  std::string path = pathIn(model, "tokenizer.json");
   std::error_code ignored;
   if (!line.has("ignore-key") && std::filesystem::exists(path, ignored)) {
     auto data = readHfTokenizer(path);
@@ -72,20 +72,22 @@ static Result<Tokenizer> tokenizerOf(const CommandLine& line) {
 static Result<int> runTokenize(std::vector<std::string> args) {
   CommandLine line(kTokenizeInfo, std::move(args));
   modelFlag(line.common({"json"}), "a .gguf file, or a folder with tokenizer.json")
+      .value("bundle", "DIR", "", "the model in this bundle (quern emit --weights)")
       .value("file", "F", "", "the text is in this file; -: in stdin", 'f');
   line.toggle("ids", "only the ids, with commas between")
       .toggle("no-bos", "no begin-of-text and no end-of-text, whatever the model says")
       .toggle("special", "control tokens spelled in the text are read as themselves");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
-  std::string model = line.get("model");
-  if (model.empty()) return badCommand("tokenize: --model M is missing");
+  auto path = modelPathOf(line);
+  if (!path) return path.error();
+  const std::string& model = *path;
   if (!namesModelFiles(model))
     return badCommand(
         fmt::format("tokenize: --model {} has no tokenizer; a .gguf file or a folder with tokenizer.json has", escapedShort(model)));
   auto text = textOf(line);
   if (!text) return text.error();
-  auto tokenizer = tokenizerOf(line);
+  auto tokenizer = tokenizerOf(line, model);
   if (!tokenizer) return tokenizer.error();
   auto ids = tokenizer->encode(*text, {.addBos = !line.has("no-bos"), .addEos = !line.has("no-bos"), .parseSpecial = line.has("special")});
   if (!ids) return ids.error();
