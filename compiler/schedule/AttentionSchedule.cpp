@@ -24,21 +24,39 @@ const std::vector<ScheduleField<AttentionSchedule>>& AttentionSchedule::fields()
       {"split", &AttentionSchedule::split, "1: a task for each 2048 keys, and a phase that merges them; for few rows and many keys", {}},
       {"dots",
        &AttentionSchedule::dots,
-       "bf16: with a=bf16 order=pairs one instruction for two products; plain: what the level has",
-       {"plain", "bf16"}},
+       "bf16: with a=bf16 order=pairs one instruction for two products; amx: with order=tile32 one for matrix tiles of them, sixteen rows "
+       "at "
+       "a time; plain: what the level has",
+       {"plain", "bf16", "amx"}},
   };
   return all;
 }
 
 std::vector<std::string> AttentionSchedule::needs(const OpDesc& /*op*/) const {
-  return dots == DotsBf16 ? std::vector<std::string>{std::string(kPairsFeature)} : std::vector<std::string>();
+  if (dots == DotsBf16) return {std::string(kPairsFeature)};
+  if (dots == DotsAmx) return {std::begin(kTilesOfPairs), std::end(kTilesOfPairs)};
+  return {};
+}
+
+/// Of matrix tiles all are whole: sixteen rows of the task, 32 products of a score, 32 columns.
+static constexpr int64_t kTileProducts = 32;
+static bool takesTiles(const AttentionOp& op, const Target& target) {
+  return op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32 && op.headDim.value % kTileProducts == 0 &&
+         hasAll(target, kTilesOfPairs) && target.vectorLanes() == kTileRows;
+}
+
+/// Rows of 64 words that a tile's keys are turned into, and its values with pack=kv (AttentionPairs.h).
+static int64_t copyRows(const AttentionSchedule& s, const AttentionOp& op) {
+  int64_t width = op.headDim.value;
+  return s.pack == AttentionSchedule::PackKv ? kKeyTile / 2 * ceilDiv(width, kKeyTile) : ceilDiv(width, 2);
 }
 
 /// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy. With a=bf16 queries and weights in
-/// words, and a copy of half the size, of keys at least.
+/// words, and a copy in words, of keys at least.
 static int64_t attentionScratch(const AttentionSchedule& s, const AttentionOp& op) {
   int64_t width = op.headDim.value, words = ceilDiv(width, 2);
-  if (op.a == RoundedTo::BF16) return 4 * (s.rows * ((kKeyTile + 1 + kKeyTile / 2) * s.tiles + words + width + 4) + kKeyTile * words);
+  if (op.a == RoundedTo::BF16)
+    return 4 * (s.rows * ((kKeyTile + 1 + kKeyTile / 2) * s.tiles + words + width + 4) + kKeyTile * copyRows(s, op));
   return 4 * (s.rows * ((kKeyTile + 1) * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? kKeyTile * width : 16 * s.lanes));
 }
 static constexpr int64_t kMostScratch = 65536;
@@ -52,6 +70,11 @@ AttentionSchedule AttentionSchedule::byDefault(const OpDesc& given, const Target
   s.rows = 64;
   s.pack = PackKv;
   if (op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
+  if (takesTiles(op, target)) {
+    s.dots = DotsAmx;
+    while (s.rows > kTileRows && attentionScratch(s, op) > kMostScratch) s.rows /= 2;
+    if (attentionScratch(s, op) > kMostScratch) s.dots = DotsPlain, s.rows = 64;
+  }
   if (attentionScratch(s, op) > kMostScratch) s.rows = 32;
   if (attentionScratch(s, op) > kMostScratch) s.pack = PackNone;
   while (s.rows > 1 && attentionScratch(s, op) > kMostScratch) s.rows /= 2;
@@ -67,6 +90,7 @@ AttentionSchedule AttentionSchedule::byDefault(const OpDesc& given, const Target
 AttentionSchedule AttentionSchedule::fewRows() const {
   AttentionSchedule few = *this;
   few.pack = PackNone;
+  if (dots == DotsAmx) few.dots = DotsPlain;
   few.rows = std::min(kFewRows, rows);
   few.tiles = 4;
   few.split = 1;
@@ -118,7 +142,19 @@ Result<void> AttentionSchedule::validate(const OpDesc& given, const Target& targ
   if (dots == DotsBf16 && (!pairs || !hasFeature(target, kPairsFeature)))
     check.fail(!pairs ? "dots=bf16 without a=bf16 order=pairs; legal: dots=plain"
                       : fmt::format("dots=bf16 needs {}, which {} lacks; legal: dots=plain", kPairsFeature, target.name));
+  if (dots == DotsAmx) checkTiles(check, op, target);
   return check.finish();
+}
+
+void AttentionSchedule::checkTiles(ScheduleCheck& check, const AttentionOp& op, const Target& target) const {
+  if (op.a != RoundedTo::BF16 || op.order != PairOrder::Tile32) check.fail("dots=amx without a=bf16 order=tile32; legal: dots=plain");
+  for (std::string_view each : kTilesOfPairs)
+    if (!hasFeature(target, each)) check.fail(fmt::format("dots=amx needs {}, which {} lacks; legal: dots=plain", each, target.name));
+  if (op.headDim.value % kTileProducts != 0)
+    check.fail(fmt::format("dots=amx with head_dim={}, no multiple of {}; legal: dots=plain", op.headDim.value, kTileProducts));
+  if (lanes != kTileRows) check.fail(fmt::format("dots=amx with lanes={}; legal: lanes={}", lanes, kTileRows));
+  if (rows % kTileRows != 0) check.fail(fmt::format("dots=amx with rows={}, no multiple of {}", rows, kTileRows));
+  if (pack != PackKv) check.fail("dots=amx with pack=none, whose tiles are loaded from a copy; legal: pack=kv");
 }
 
 ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) const {
@@ -142,7 +178,8 @@ ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) 
   double values = width * step(1 / together + 1 / atOnce, together * atOnce);
   if (6 * mr > target.isa().vectorRegisters && !rounded) scores *= 1.5;  // two chains for each of its scores: they spill
   // One instruction for two products; without it numbers are taken out of their words first.
-  if (rounded) scores *= dots == DotsBf16 ? 0.5 : 1.25, values *= dots == DotsBf16 ? 0.5 : 1.25;
+  constexpr double kOfFma[] = {1.25, 0.5, 1.0 / 16};
+  if (rounded) scores *= kOfFma[dots], values *= kOfFma[dots];
   // A vector of a block is widened, made float and scaled: for each mr rows that meet it, or once as it is copied.
   double unpacked = isQuantised(op.kvType) ? 2 : 0;
   if (pack != PackKv) scores += width * unpacked / together, values += width * unpacked / together;

@@ -10,7 +10,7 @@ struct AttentionSchedule : ScheduleFamily<AttentionSchedule> {
   static constexpr OpClass kClass = OpClass::Attention;
   static constexpr std::string_view kName = "attention";
   enum Pack : int64_t { PackNone, PackKv };
-  enum Dots : int64_t { DotsPlain, DotsBf16 };
+  enum Dots : int64_t { DotsPlain, DotsBf16, DotsAmx };
   int64_t lanes = 4, rows = 8, mr = 1, kr = 1, tiles = 1, pack = PackNone, split = 0, dots = DotsPlain;
 
   static const std::vector<ScheduleField<AttentionSchedule>>& fields();
@@ -34,6 +34,9 @@ struct AttentionSchedule : ScheduleFamily<AttentionSchedule> {
   int64_t valuesAtOnce(const AttentionOp& op, int rowCount, const Target& target) const;
   /// With a=bf16, vectors of sums for `rowCount` rows that fit into registers: of keys scored together, or of head_dim.
   int64_t pairVectors(const AttentionOp& op, int rowCount, const Target& target) const;
+
+private:
+  void checkTiles(class ScheduleCheck& check, const AttentionOp& op, const Target& target) const;
 };
 
 }  // namespace quern

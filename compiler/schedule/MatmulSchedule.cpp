@@ -62,14 +62,8 @@ const std::vector<ScheduleField<MatmulSchedule>>& MatmulSchedule::fields() {
   return all;
 }
 
-static constexpr std::string_view kTilesOfPairs[] = {"amx-bf16", "amx-tile"}, kTilesOfBytes[] = {"amx-int8", "amx-tile"};
-
 /// The feature that dots=vnni needs in vectors of so many lanes.
 static std::string vnniFor(int64_t lanes) { return lanes == 16 ? "avx512vnni" : "avxvnni"; }
-
-static bool hasAll(const Target& target, std::span<const std::string_view> features) {
-  return std::all_of(features.begin(), features.end(), [&](std::string_view each) { return hasFeature(target, each); });
-}
 
 /// What dots=amx needs; nothing: matrix tiles have no dot for the op's products.
 static std::span<const std::string_view> tileFeatures(const MatmulOp& op) {
@@ -160,11 +154,11 @@ TileSize tileFor(const MatmulOp& op, const Target& target, int64_t m, int64_t n)
 /// row, vnni eight (so of m=* all calls but those of the size class for few rows are in tiles too).
 bool takesTiles(const MatmulOp& op, int64_t m, const Target& target) {
   std::span<const std::string_view> needed = tileFeatures(op);
-  return !needed.empty() && hasAll(target, needed) && target.vectorLanes() == MatmulSchedule::kTileRows && m >= MatmulSchedule::kTileRows;
+  return !needed.empty() && hasAll(target, needed) && target.vectorLanes() == kTileRows && m >= kTileRows;
 }
 /// Two by two tiles, where there are as many outputs: a dot for each load.
 TileSize matrixTile(int64_t m, int64_t n) {
-  constexpr int64_t kOne = MatmulSchedule::kTileRows;
+  constexpr int64_t kOne = kTileRows;
   return {m > kOne ? 2 * kOne : kOne, n > kOne ? 2 : 1};
 }
 

@@ -54,7 +54,6 @@ struct MatmulSchedule : ScheduleFamily<MatmulSchedule> {
   bool packsA() const { return (pack & PackA) != 0; }
   bool packsB() const { return (pack & PackB) != 0; }
   static constexpr int64_t kLineElements = 16;  ///< f32 of 64 bytes
-  static constexpr int64_t kTileRows = 16;      ///< rows, and columns, of a matrix tile of sums
   /// Rows of the register tile come in multiples of it.
   int64_t rowsTogether() const { return dots == DotsAmx ? kTileRows : 1; }
   static constexpr int64_t kMostTiles = 8;

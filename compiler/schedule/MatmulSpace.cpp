@@ -33,7 +33,7 @@ static double wholeCycles(const MatmulSchedule& s, double rows, double vectors, 
 /// For each k of a register tile of matrix tiles: a dot takes 16 cycles and 32 of k (64 bytes) of a term, a load of 16 lines `each` for
 /// one; what is left of k over those counts as much.
 static double tileCycles(const MatmulOp& op, double rows, double vectors, double each) {
-  double tall = std::ceil(rows / static_cast<double>(MatmulSchedule::kTileRows)), k = static_cast<double>(std::max<int64_t>(1, op.k.value));
+  double tall = std::ceil(rows / static_cast<double>(kTileRows)), k = static_cast<double>(std::max<int64_t>(1, op.k.value));
   int64_t depth = op.a == RoundedTo::I8 ? 64 : 32;
   double terms = static_cast<double>(std::max<size_t>(1, op.terms().size()));
   double steps = terms * static_cast<double>(ceilDiv(op.k.value, depth)) / k;

@@ -9,6 +9,10 @@ bool hasFeature(const Target& target, std::string_view feature) {
   return std::find(target.features.begin(), target.features.end(), feature) != target.features.end();
 }
 
+bool hasAll(const Target& target, std::span<const std::string_view> features) {
+  return std::all_of(features.begin(), features.end(), [&](std::string_view each) { return hasFeature(target, each); });
+}
+
 int64_t streamFor(int64_t stream, const OpDesc& op) {
   TensorSpec out = outputOf(op);
   if (stream <= 0 || std::any_of(out.dims.begin(), out.dims.end(), [](const TensorDim& dim) { return dim.any(); })) return stream;

@@ -8,6 +8,7 @@
 #include "compiler/schedule/SizeBound.h"
 #include "compiler/target/Contract.h"
 
+#include <span>
 #include <utility>
 
 namespace quern {
@@ -48,8 +49,12 @@ struct ScheduleFamily {
 
 /// What dots=bf16 needs.
 inline constexpr std::string_view kPairsFeature = "avx512bf16";
+/// What dots=amx needs: products of pairs, of bytes.
+inline constexpr std::string_view kTilesOfPairs[] = {"amx-bf16", "amx-tile"}, kTilesOfBytes[] = {"amx-int8", "amx-tile"};
+inline constexpr int64_t kTileRows = 16;  ///< rows, and columns, of a matrix tile of sums
 /// Beside its level.
 bool hasFeature(const Target& target, std::string_view feature);
+bool hasAll(const Target& target, std::span<const std::string_view> features);
 
 inline constexpr int64_t kMaxTask = int64_t{1} << 40;  ///< elements or rows of one task
 

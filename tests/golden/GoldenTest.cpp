@@ -54,6 +54,8 @@ const Case kCases[] = {
     {"attention-q8", "attention heads=2 kv_heads=1 head_dim=64 q=1 kv=* kv_type=q8_0", "haswell", ""},
     {"rope-q8", "rope x=*x2x64 pairs=half to=q8_0", "haswell", ""},
     {"attention-bf16", "attention heads=4 kv_heads=2 head_dim=32 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=pairs", "zen5", ""},
+    {"attention-amx", "attention heads=2 kv_heads=1 head_dim=96 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=tile32", "sapphirerapids",
+     "rows=16 mr=1"},
 };
 
 }  // namespace

@@ -11,7 +11,12 @@ namespace quern {
 
 std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const OpDesc& bound, const DimValues& dims,
                                const CheckRun& run, uint32_t fill) {
-  CheckInputs inputs = makeInputs(bound, run.data, run.seed);
+  return interpreted(program, info, makeInputs(bound, run.data, run.seed), dims, fill);
+}
+
+std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& info, const CheckInputs& inputs, const DimValues& dims,
+                               uint32_t fill) {
+  const OpDesc& bound = inputs.op;
   CallArguments arguments(bound, dims);
   for (size_t i = 0; i < inputs.tensors.size(); ++i) arguments.input(i, inputs.tensors[i].data);
   std::vector<uint32_t> filled(static_cast<size_t>(outputOf(bound).elements()), fill);

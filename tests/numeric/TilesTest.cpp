@@ -7,6 +7,7 @@
 #include "tests/Folders.h"
 #include "tests/numeric/FloatKernels.h"
 #include "tests/numeric/Interpreted.h"
+#include "tests/numeric/Tiles.h"
 
 #include <cmath>
 #include <cstring>
@@ -18,15 +19,6 @@
 using namespace quern;
 
 namespace {
-
-Target tileTarget() { return *parseTarget("tiles level=x86-64-v4 features=amx-bf16,amx-int8,amx-tile"); }
-bool runsTiles() { return hostTarget().lackingFor(tileTarget()).empty(); }
-
-int64_t differingNumbers(const float* a, const float* b, size_t count) {
-  int64_t wrong = 0;
-  for (size_t i = 0; i < count; ++i) wrong += std::memcmp(&a[i], &b[i], 4) != 0 && !(std::isnan(a[i]) && std::isnan(b[i]));
-  return wrong;
-}
 
 /// As TDPBF16PS was recorded: A by rows, B in pairs of rows, the sums before and after.
 struct Record {
@@ -234,9 +226,11 @@ TEST_CASE("kernels on matrix units are of their contract") {
     const char *given, *feature, *instruction;
   } cases[] = {{"w=bf16 a=bf16 order=tile32", "amx-bf16", "tdpbf16ps"},
                {"a=f32x3 order=tile32", "amx-bf16", "tdpbf16ps"},
-               {"w=i8 a=i8", "amx-int8", "tdpbsud"}};
+               {"w=i8 a=i8", "amx-int8", "tdpbsud"},
+               {"attention heads=4 kv_heads=2 head_dim=64 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=tile32", "amx-bf16", "tdpbf16ps"}};
   for (const auto& one : cases) {
-    OpDesc desc = op(fmt::format("matmul m=* n=64 k=80 const=b {} ep=bias", one.given));
+    bool product = !std::string_view(one.given).starts_with("attention");
+    OpDesc desc = op(product ? fmt::format("matmul m=* n=64 k=80 const=b {} ep=bias", one.given) : one.given);
     Schedule schedule = defaultSchedule(desc, tileTarget());
     auto program = lower(desc, schedule, tileTarget());
     REQUIRE(program);

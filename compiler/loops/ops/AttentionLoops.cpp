@@ -135,7 +135,7 @@ private:
           RowPlace row = placeOf(block, r);
           tile_.takeQuery(r, row.query, row.head);
         });
-      body(block, segment);
+      tile_.inTiles([&] { body(block, segment); });
     });
   }
 
@@ -153,13 +153,24 @@ private:
       };
       eachTile([&](const Value& keys) {
         tile_.takeKeys(keys);
+        eachSixteen(block, [&](const Value& row, const Value& limit) { tile_.scoreOnTiles(row, limit); });
         eachGroup(block, [&](const AttentionRows& rows) { tile_.score(state, rows); });
       });
       eachTile([&](const Value& keys) {
         tile_.takeValues(keys);
-        eachGroup(block, [&](const AttentionRows& rows) { tile_.weigh(state, rows); });
+        for (int64_t part = 0; part < tile_.valueBlocks(); ++part) {
+          eachSixteen(block, [&](const Value& row, const Value& limit) { tile_.weighOnTiles(row, limit, part); });
+          eachGroup(block, [&](const AttentionRows& rows) { tile_.weigh(state, rows, part); });
+        }
       });
     });
+  }
+
+  /// With matrix tiles: sixteen rows together, some of the last of which may not be there, and how many keys the last sees.
+  void eachSixteen(const Block& block, const std::function<void(const Value& row, const Value& limit)>& body) {
+    if (!tile_.onTiles()) return;
+    b_.loop("r", 0, block.rows, kTileRows,
+            [&](const Value& r) { body(r, limitOf(placeOf(block, minOf(r + (kTileRows - 1), block.rows - 1)).query)); });
   }
 
   /// mr rows together, the rest one by one.

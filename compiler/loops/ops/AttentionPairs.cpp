@@ -11,6 +11,8 @@
 namespace quern {
 
 static constexpr int64_t kTileWords = kKeyTile / 2;  ///< of a row's weights, or of a column's values
+static constexpr int64_t kGridColumns = 2 * TileGrid::kWords;
+static constexpr TileGrid::Part kGrid{TileGrid::kRows, 2};
 
 static Value highShifted(const Value& half) { return binary(LoopOp::Shl, half, i32Const(16, half.lanes())); }
 
@@ -28,8 +30,12 @@ AttentionPairs::AttentionPairs(OpBuild& build, const AttentionOp& op, const Atte
     return b_.denseBuffer(name, Scalar::I32, BufferRole::ThreadScratch, std::move(shape));
   };
   queries_ = scratch("queries", {schedule.rows, words_});
-  copy_ = scratch("tile_copy", {kKeyTile * words_});
+  int64_t copied = schedule.pack == AttentionSchedule::PackKv ? kTileWords * ceilDiv(op.headDim.value, kColumns) : words_;
+  copy_ = scratch("tile_copy", {copied, kKeyTile});
   weights_ = scratch("weights", {schedule.tiles, schedule.rows, kTileWords});
+  if (schedule.dots != AttentionSchedule::DotsAmx) return;
+  grid_.emplace(b_, TileGrid::kRows, kGridColumns);
+  nonFinite_ = scratch("non_finite", {1});
 }
 
 void AttentionPairs::takeQuery(const BufferRef& query, const Value& row, const Value& token, const Value& head) {
@@ -59,7 +65,7 @@ void AttentionPairs::turn(const AttentionPlace& at, const Value& c, const Value&
     rows.push_back(b_.let("row", b_.loadAs(Scalar::I32, keys_, std::array{key, at.kvHead, pair * 2}, side)));
   }
   rows = transposed(b_, std::move(rows));
-  for (int r = 0; r < side; ++r) b_.store(copy_, {(pair + r) * kKeyTile + c}, rows[static_cast<size_t>(r)]);
+  for (int r = 0; r < side; ++r) b_.store(copy_, {pair + r, c}, rows[static_cast<size_t>(r)]);
 }
 
 void AttentionPairs::wordsOfOneKey(const AttentionPlace& at, const Value& key, int64_t from) {
@@ -67,7 +73,7 @@ void AttentionPairs::wordsOfOneKey(const AttentionPlace& at, const Value& key, i
     Value word = b_.load(keys_, {at.tile0 + key, at.kvHead, 2 * pair});
     if (2 * pair + 1 < op_.headDim.value)
       word = binary(LoopOp::Or, word, highShifted(b_.load(keys_, {at.tile0 + key, at.kvHead, 2 * pair + 1})));
-    b_.store(copy_, {pair * kKeyTile + key}, word);
+    b_.store(copy_, {pair, key}, word);
   }
 }
 
@@ -81,10 +87,77 @@ Value AttentionPairs::valueWord(const AttentionPlace& at, const Value& pair, con
 void AttentionPairs::takeValues(const AttentionPlace& at, const Value& count) {
   if (s_.pack == AttentionSchedule::PackNone) return;
   Value last = b_.let("last", count - 1);
+  if (grid_) return takeAllValues(at, count, last);
   b_.loop("pair", 0, ceilDivOf(count, 2), 1, [&](const Value& pair) {
-    build_.forVectors("d", 0, op_.headDim.value, lanes_, 1, build_.masks(), [&](const Value& d, int lanes, const Value* mask) {
-      b_.store(copy_, {pair * op_.headDim.value + d}, valueWord(at, pair, d, lanes, mask, &last), mask);
+    eachColumns([&](const Value& d, int64_t first, int lanes, const Value* mask) {
+      b_.store(copy_, placeOfValue(pair, d, first), valueWord(at, pair, d, lanes, mask, &last), mask);
     });
+  });
+}
+
+void AttentionPairs::eachColumns(const std::function<void(const Value&, int64_t, int, const Value*)>& step) {
+  int64_t width = op_.headDim.value;
+  for (int64_t first = 0; first < width; first += kColumns)
+    build_.forVectors("d", first, std::min(kColumns, width - first), lanes_, 1, build_.masks(),
+                      [&](const Value& d, int lanes, const Value* mask) { step(d, first, lanes, mask); });
+}
+
+std::vector<Value> AttentionPairs::placeOfValue(const Value& pair, const Value& column, int64_t first) {
+  return {pair + first / kColumns * kTileWords, column - first};
+}
+
+/// Zeros behind the last key: tiles read them.
+void AttentionPairs::takeAllValues(const AttentionPlace& at, const Value& count, const Value& last) {
+  constexpr int32_t kExponents = 0x7f807f80, kLowest = 0x00800080, kCarried = static_cast<int32_t>(0x80008000);
+  RegArray carries = b_.reg("carries", {1}, i32Const(0, lanes_));
+  b_.loop("pair", 0, ceilDivOf(count, 2), 1, [&](const Value& pair) {
+    Value there = b_.let("there", broadcast(selectOf(lessThan(last, pair * 2 + 1), i32Const(0xffff), i32Const(-1)), lanes_));
+    eachColumns([&](const Value& d, int64_t first, int lanes, const Value* mask) {
+      Value word = b_.let("word", binary(LoopOp::And, valueWord(at, pair, d, lanes, mask, &last), there));
+      b_.store(copy_, placeOfValue(pair, d, first), word, mask);
+      // An exponent of ones alone carries into the bit above.
+      Value carry = binary(LoopOp::And, word, i32Const(kExponents, lanes)) + i32Const(kLowest, lanes);
+      b_.set(carries, {0}, binary(LoopOp::Or, b_.get(carries, {0}), carry));
+    });
+  });
+  b_.loop("pair", ceilDivOf(count, 2), kTileWords, 1, [&](const Value& pair) {
+    eachColumns([&](const Value& d, int64_t first, int lanes, const Value* mask) {
+      b_.store(copy_, placeOfValue(pair, d, first), i32Const(0, lanes), mask);
+    });
+  });
+  auto either = [](const Value& x, const Value& y) { return binary(LoopOp::Or, x, y); };
+  Value all = foldTogether(b_, either, {b_.get(carries, {0})});
+  b_.store(nonFinite_, {0}, binary(LoopOp::And, shuffleOf(all, all, {0}), i32Const(kCarried)));
+}
+
+Value AttentionPairs::hasNonFinite() { return binary(LoopOp::Ne, b_.load(nonFinite_, {0}), i32Const(0)); }
+
+void AttentionPairs::inTiles(const std::function<void()>& body) {
+  if (grid_) grid_->inTiles(TileGrid::kWords, body);
+  else body();
+}
+
+void AttentionPairs::scoreOnTiles(const AttentionPlace& at, const Value& row, const Value& most, const BufferRef& scores) {
+  b_.loop("j", 0, most, kGridColumns, [&](const Value& j) {
+    grid_->zero(kGrid);
+    b_.loop("pair", 0, words_, TileGrid::kWords, [&](const Value& pair) {
+      grid_->columns(kGrid, [&](size_t v) { return TileGrid::Place{copy_, {pair, j + static_cast<int64_t>(v) * TileGrid::kWords}}; });
+      grid_->dots(TileDot::Pairs, kGrid, [&](int64_t r) { return TileGrid::Place{queries_, {row + r, pair}}; });
+    });
+    grid_->store(kGrid, {scores, {at.slot, row, j}});
+  });
+}
+
+void AttentionPairs::weighOnTiles(const AttentionPlace& at, const Value& row, const Value& most, int64_t first, const BufferRef& sums) {
+  b_.loop("column", 0, std::min(kColumns, op_.headDim.value - first), kGridColumns, [&](const Value& column) {
+    grid_->zero(kGrid);
+    b_.loop("pair", 0, ceilDivOf(most, 2), TileGrid::kWords, [&](const Value& pair) {
+      grid_->columns(kGrid, [&](size_t v) {
+        return TileGrid::Place{copy_, placeOfValue(pair, column + (first + static_cast<int64_t>(v) * TileGrid::kWords), first)};
+      });
+      grid_->dots(TileDot::Pairs, kGrid, [&](int64_t r) { return TileGrid::Place{weights_, {at.slot, row + r, pair}}; });
+    });
+    grid_->store(kGrid, {sums, {at.slot, row, column}});
   });
 }
 
@@ -95,7 +168,7 @@ void AttentionPairs::score(const AttentionPlace& at, const AttentionRows& rows, 
     RegArray total = b_.reg("total", {rows.count, vectors}, f32Const(0, lanes_));
     auto words = [&](const Value& pair) {
       std::vector<Value> all;
-      for (int v = 0; v < vectors; ++v) all.push_back(b_.load(copy_, {pair * kKeyTile + j + v * lanes_}, lanes_));
+      for (int v = 0; v < vectors; ++v) all.push_back(b_.load(copy_, {pair, j + v * lanes_}, lanes_));
       return all;
     };
     auto word = [&](const Value& pair, int u) { return b_.load(queries_, {rows.place + u, pair}); };
@@ -132,7 +205,8 @@ void AttentionPairs::addValues(const AttentionPlace& at, const AttentionRows& ro
     for (int64_t v = 0; v < columns.vectors; ++v) {
       int64_t column = (columns.first + v) * lanes_;
       const Value* tail = column + lanes_ > width ? &mask : nullptr;
-      if (s_.pack == AttentionSchedule::PackKv) all.push_back(b_.load(copy_, {pair * width + column}, lanes_, tail));
+      if (s_.pack == AttentionSchedule::PackKv)
+        all.push_back(b_.load(copy_, placeOfValue(pair, column, column / kColumns * kColumns), lanes_, tail));
       else all.push_back(valueWord(at, pair, column, lanes_, tail, counts == nullptr ? nullptr : &last));
     }
     return all;

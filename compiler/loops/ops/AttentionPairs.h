@@ -3,15 +3,23 @@
 
 #include "compiler/loops/build/PairWords.h"
 #include "compiler/loops/ops/AttentionRows.h"
+#include "compiler/loops/ops/TileGrid.h"
+
+#include <optional>
 
 namespace quern {
 
 /// Builds them for one op and schedule. Keys are turned once a tile, in words of two neighbours along head_dim, so that lanes lie along
 /// keys; of values a word is two neighbouring keys of a column, made once a tile with pack=kv, else where it is used.
 ///
-///   queries   i32 [rows][ceil(head_dim / 2)]   of a task
-///   copy      i32 [ceil(head_dim / 2)][64]     of a tile's keys; then, with pack=kv, [32][head_dim] of its values
-///   weights   i32 [tiles][rows][32]            exponentials of a tile's scores
+///   queries     i32 [rows][ceil(head_dim / 2)]   of a task
+///   copy        i32 [ceil(head_dim / 2)][64]     of a tile's keys; then, with pack=kv, of its values, 32 rows for each 64 of head_dim
+///   weights     i32 [tiles][rows][32]            exponentials of a tile's scores
+///   non_finite  i32 [1]                          with dots=amx: not 0 where among a tile's values is a NaN or an Inf
+///
+/// With dots=amx sixteen rows at a time meet 32 keys, or columns of values, in two matrix tiles of sums: copy and weights are B and A as
+/// they lie. A key that a row does not see has weight 0 there, which hides no NaN and no Inf: rows that see a part of such a tile are added
+/// up as without.
 class AttentionPairs {
 public:
   AttentionPairs(OpBuild& build, const AttentionOp& op, const AttentionSchedule& schedule, const BufferRef& keys, const BufferRef& values);
@@ -31,11 +39,27 @@ public:
     int64_t first, vectors;
     RegArray acc;
   };
+  /// Around what has matrix tiles, with dots=amx.
+  void inTiles(const std::function<void()>& body);
+  bool onTiles() const { return grid_.has_value(); }
+  /// score() of the sixteen rows from `row` on, of `most` keys.
+  void scoreOnTiles(const AttentionPlace& at, const Value& row, const Value& most, const BufferRef& scores);
+  /// sums[slot, row, column - first] = the weights of the sixteen rows from `row` on times the values of `most` keys; kColumns columns, or
+  /// what there is.
+  void weighOnTiles(const AttentionPlace& at, const Value& row, const Value& most, int64_t first, const BufferRef& sums);
+  /// Bool: the tile has a value that is not finite.
+  Value hasNonFinite();
+  static constexpr int64_t kColumns = kKeyTile;
+
   /// acc += weights times values, of the first counts[u] keys of each row; `counts` null: of all 64.
   void addValues(const AttentionPlace& at, const AttentionRows& rows, const std::vector<Value>* counts, const Columns& columns);
 
 private:
   void turn(const AttentionPlace& at, const Value& c, const Value& last, const Value& pair, int side);
+  /// Vectors of columns, `first` the first of the kColumns a vector is among.
+  void eachColumns(const std::function<void(const Value& column, int64_t first, int lanes, const Value* mask)>& step);
+  static std::vector<Value> placeOfValue(const Value& pair, const Value& column, int64_t first);
+  void takeAllValues(const AttentionPlace& at, const Value& count, const Value& last);
   void wordsOfOneKey(const AttentionPlace& at, const Value& key, int64_t from);
   /// Two neighbouring keys of columns; the second is none behind `last`.
   Value valueWord(const AttentionPlace& at, const Value& pair, const Value& column, int lanes, const Value* mask, const Value* last);
@@ -47,6 +71,8 @@ private:
   int lanes_;
   int64_t words_;  ///< of a key or query
   BufferRef keys_, values_, queries_, copy_, weights_;
+  std::optional<TileGrid> grid_;
+  BufferRef nonFinite_;
 };
 
 }  // namespace quern

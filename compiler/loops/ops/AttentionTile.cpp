@@ -1,7 +1,8 @@
 // compiler/loops/ops/AttentionTile.cpp — see AttentionTile.h. Everything is unrolled over rows; lanes lie along head_dim in the products
-// (keys and values are read where they are) and along keys in the softmax.
+// (keys and values are read where they are) and along keys in the softmax. Scores: AttentionScores.cpp.
 #include "compiler/loops/ops/AttentionTile.h"
 
+#include "compiler/base/Checked.h"
 #include "compiler/loops/build/Halves.h"
 #include "compiler/loops/build/Lanes.h"
 
@@ -10,8 +11,6 @@
 #include <limits>
 
 namespace quern {
-
-static constexpr int kDotPartials = 16;
 
 AttentionTile::AttentionTile(OpBuild& build, const AttentionOp& op, const AttentionSchedule& schedule)
     : build_(build), op_(op), s_(schedule), lanes_(static_cast<int>(schedule.lanes)) {
@@ -95,158 +94,59 @@ void AttentionTile::askFor(const BufferRef& from, const Value& tile0, const Atte
       build_.b.prefetch(from, storedPlace(from, std::array<Value, 3>{tile0 + rows.place * each + i, at_.kvHead, d}));
 }
 
+Value AttentionTile::countOf(const Value& limit) { return build_.b.let("count", maxOf(minOf(limit - at_.tile0, kKeyTile), 0)); }
+
 std::vector<Value> AttentionTile::countsOf(const AttentionRows& rows) {
   std::vector<Value> counts;
-  for (const Value& limit : rows.limit) counts.push_back(build_.b.let("count", maxOf(minOf(limit - at_.tile0, kKeyTile), 0)));
+  for (const Value& limit : rows.limit) counts.push_back(countOf(limit));
   return counts;
 }
+
+void AttentionTile::inTiles(const std::function<void()>& body) {
+  if (pairs_) pairs_->inTiles(body);
+  else body();
+}
+
+void AttentionTile::scoreOnTiles(const Value& row, const Value& limit) { pairs_->scoreOnTiles(at_, row, countOf(limit), scores_); }
+
+void AttentionTile::weighOnTiles(const Value& row, const Value& limit, int64_t block) {
+  Value count = countOf(limit);
+  build_.b.when(lessThan(0, count), [&] { pairs_->weighOnTiles(at_, row, count, block * AttentionPairs::kColumns, scores_); });
+}
+
+int64_t AttentionTile::valueBlocks() const { return onTiles() ? ceilDiv(op_.headDim.value, AttentionPairs::kColumns) : 1; }
 
 void AttentionTile::score(const AttentionState& state, const AttentionRows& rows) {
   LoopBuilder& b = build_.b;
   askFor(values, at_.tile0, rows);
   std::vector<Value> counts = countsOf(rows);
   b.when(lessThan(0, counts.back()), [&] {
-    if (pairs_) pairs_->score(at_, rows, counts.back(), scores_);
-    else if (s_.pack == AttentionSchedule::PackNone) scoreInPlace(rows, counts.back());
-    else scoreCopied(rows, counts.back());
+    if (!pairs_ && s_.pack == AttentionSchedule::PackNone) scoreInPlace(rows, counts.back());
+    else if (!pairs_) scoreCopied(rows, counts.back());
+    else if (!onTiles()) pairs_->score(at_, rows, counts.back(), scores_);
     b.when(lessThan(counts.front(), kKeyTile), [&] { normalise(state, rows, &counts); }, [&] { normalise(state, rows, nullptr); });
   });
 }
 
-void AttentionTile::weigh(const AttentionState& state, const AttentionRows& rows) {
+void AttentionTile::weigh(const AttentionState& state, const AttentionRows& rows, int64_t block) {
   LoopBuilder& b = build_.b;
-  askFor(keys, at_.tile0 + kKeyTile, rows);
+  if (block == 0) askFor(keys, at_.tile0 + kKeyTile, rows);
   std::vector<Value> counts = countsOf(rows);
+  int64_t all = ceilDiv(op_.headDim.value, lanes_), each = onTiles() ? AttentionPairs::kColumns / lanes_ : all, first = block * each;
+  auto weighed = [&](const std::vector<Value>* some) { weighRows(state, rows, some, first, std::min(all, first + each)); };
+  Value partly = lessThan(counts.front(), kKeyTile);
   b.when(lessThan(0, counts.back()), [&] {
-    b.when(lessThan(counts.front(), kKeyTile), [&] { weighRows(state, rows, &counts); }, [&] { weighRows(state, rows, nullptr); });
+    if (!onTiles()) return b.when(partly, [&] { weighed(&counts); }, [&] { weighed(nullptr); });
+    b.when(
+        binary(LoopOp::And, partly, pairs_->hasNonFinite()), [&] { weighed(&counts); },
+        [&] { joinTiles(state, rows, counts, first, std::min(all, first + each)); });
   });
 }
 
-void AttentionTile::scoreInPlace(const AttentionRows& rows, const Value& most) {
-  LoopBuilder& b = build_.b;
-  int64_t step = lanes_ / rows.count;
-  Value full = b.let("full", most / step * step);
-  b.loop("j", 0, full, step, [&](const Value& j) { scoreGroup(rows, j, nullptr); });
-  b.when(lessThan(full, most), [&] {
-    Value last = b.let("last", most - 1);  // read again in place of keys that are not there
-    scoreGroup(rows, full, &last);
-  });
-}
-
-static int64_t vectorsAtOnce(const AttentionRows& rows, int lanes) { return std::min<int64_t>(kKeyTile / lanes, rows.count == 1 ? 4 : 2); }
-
-void AttentionTile::scoreCopied(const AttentionRows& rows, const Value& most) {
-  LoopBuilder& b = build_.b;
-  int64_t vectors = vectorsAtOnce(rows, lanes_), half = kDotPartials / 2;
-  int64_t terms = op_.headDim.value / kDotPartials, rest = op_.headDim.value % kDotPartials;
-  b.loop("j", 0, most, vectors * lanes_, [&](const Value& j) {
-    RegArray total = b.reg("total", {rows.count, static_cast<int>(vectors)}, f32Const(0, lanes_));
-    // Partials p and p + 8 have one term more where p, p + 8 < rest.
-    int64_t both = std::max<int64_t>(0, rest - half), one = std::min(rest, half);
-    auto range = [&](int64_t from, int64_t to, int64_t lower, int64_t upper) {
-      if (from < to && lower > 0) b.loop("p", from, to, 1, [&](const Value& p) { addPartials(rows, total, p, lower, upper, j); });
-    };
-    range(0, both, terms + 1, terms + 1);
-    range(both, one, terms + 1, terms);
-    range(one, half, terms, terms);
-    for (int u = 0; u < rows.count; ++u)
-      for (int64_t c = 0; c < vectors; ++c)
-        b.store(scores_, {at_.slot, rows.place + u, j + c * lanes_}, b.get(total, {u, c}) * f32Const(op_.factor(), lanes_));
-  });
-}
-
-void AttentionTile::addPartials(const AttentionRows& rows, const RegArray& total, const Value& p, int64_t terms, int64_t upperTerms,
-                                const Value& j) {
-  LoopBuilder& b = build_.b;
-  int64_t vectors = vectorsAtOnce(rows, lanes_);
-  RegArray chain = b.reg("chain", {2, rows.count, static_cast<int>(vectors)}, f32Const(0, lanes_));
-  for (int64_t upper = 0; upper < 2; ++upper)
-    for (int64_t t = 0; t < (upper == 1 ? upperTerms : terms); ++t) {
-      Value d = b.let("d", p + (upper * kDotPartials / 2 + t * kDotPartials));
-      std::vector<Value> k;
-      for (int64_t c = 0; c < vectors; ++c) k.push_back(b.let("k", b.load(copy_, {d * kKeyTile + j + c * lanes_}, lanes_)));
-      for (int u = 0; u < rows.count; ++u) {
-        Value q = b.let("q", broadcast(b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}), lanes_));
-        for (int64_t c = 0; c < vectors; ++c)
-          b.set(chain, {upper, u, c}, build_.mulAdd(q, k[static_cast<size_t>(c)], b.get(chain, {upper, u, c})));
-      }
-    }
-  for (int u = 0; u < rows.count; ++u)
-    for (int64_t c = 0; c < vectors; ++c) b.set(total, {u, c}, b.get(total, {u, c}) + (b.get(chain, {0, u, c}) + b.get(chain, {1, u, c})));
-}
-
-void AttentionTile::scoreGroup(const AttentionRows& rows, const Value& j, const Value* last) {
-  LoopBuilder& b = build_.b;
-  int keyCount = lanes_ / rows.count;
-  // A short loop: hardware prefetchers follow a few loads, not those of all keys written out.
-  int64_t step = std::min<int64_t>(s_.kr, keyCount);
-  b.loop("c", 0, keyCount, step, [&](const Value& c) { dots(rows, j, c, step, last); });
-  Value all = b.let("scaled", addedPartials() * f32Const(op_.factor(), lanes_));
-  for (int u = 0; u < rows.count; ++u) {
-    std::vector<int> pattern;
-    for (int c = 0; c < keyCount; ++c) pattern.push_back(u * keyCount + c);
-    b.store(scores_, {at_.slot, rows.place + u, j}, rows.count == 1 ? all : shuffleOf(all, all, pattern));
-  }
-}
-
-/// The partials of keys j + c ... for each row.
-void AttentionTile::dots(const AttentionRows& rows, const Value& j, const Value& c, int64_t keyCount, const Value* last) {
-  LoopBuilder& b = build_.b;
-  int64_t parts = kDotPartials / lanes_, width = op_.headDim.value;
-  int64_t together = keys.blocks ? formatOf(op_.kvType).block : width;  // what shares a scale follows each other: partials do not care
-  std::vector<Value> index;
-  for (int64_t i = 0; i < keyCount; ++i) index.push_back(b.let("key", last == nullptr ? j + c + i : minOf(j + c + i, *last)));
-  RegArray acc = b.reg("dot", {rows.count, static_cast<int>(keyCount), static_cast<int>(parts)}, f32Const(0, lanes_));
-  auto some = [&](int64_t part, int64_t from, int64_t to) {
-    for (int64_t d = from + part * lanes_; d < to; d += kDotPartials) {
-      Value mask = maskOf(width - d, lanes_);
-      const Value* tail = width - d < lanes_ ? &mask : nullptr;
-      std::vector<Value> q;
-      for (int u = 0; u < rows.count; ++u)
-        q.push_back(b.let("q", b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}, lanes_, tail)));
-      for (int64_t i = 0; i < keyCount; ++i) {
-        Value k = loadFloats(build_, keys, {at_.tile0 + index[static_cast<size_t>(i)], at_.kvHead, d}, lanes_, tail);
-        if (rows.count > 1) k = b.let("k", k);
-        for (int u = 0; u < rows.count; ++u)
-          b.set(acc, {u, i, part}, build_.mulAdd(q[static_cast<size_t>(u)], k, b.get(acc, {u, i, part})));
-      }
-    }
-  };
-  for (int64_t from = 0; from < width; from += together)
-    for (int64_t part = 0; part < parts; ++part) some(part, from, std::min(width, from + together));
-  for (int u = 0; u < rows.count; ++u)
-    for (int64_t i = 0; i < keyCount; ++i)
-      for (int64_t part = 0; part < parts; ++part)
-        b.store(partials_, {u * (lanes_ / rows.count) + c + i, part * lanes_}, b.get(acc, {u, i, part}));
-}
-
-/// The partials of as many dots as lanes, added: lane i of the result is dot i.
-Value AttentionTile::addedPartials() {
-  LoopBuilder& b = build_.b;
-  auto partial = [&](int dot, int p) { return b.load(partials_, {dot, p}, lanes_); };
-  std::vector<std::vector<Value>> eights;  // [lanes of eight][dot], p and p + 8 added
-  if (lanes_ < kDotPartials) {
-    for (int p = 0; p < kDotPartials / 2; p += lanes_) {
-      eights.emplace_back();
-      for (int dot = 0; dot < lanes_; ++dot) eights.back().push_back(b.let("eight", partial(dot, p) + partial(dot, p + kDotPartials / 2)));
-    }
-  } else {
-    // The lower half of dot i beside the upper half of dot i + 8, and the other halves crosswise.
-    std::vector<int> straight, crossed;
-    for (int lane = 0; lane < 16; ++lane) {
-      straight.push_back(lane < 8 ? lane : 16 + lane);
-      crossed.push_back(lane < 8 ? lane + 8 : 16 + lane - 8);
-    }
-    eights.emplace_back();
-    for (int dot = 0; dot < lanes_ / 2; ++dot) {
-      Value x = b.let("low", partial(dot, 0)), y = b.let("high", partial(dot + lanes_ / 2, 0));
-      eights[0].push_back(b.let("eight", shuffleOf(x, y, straight) + shuffleOf(x, y, crossed)));
-    }
-  }
-  Value total;
-  for (std::vector<Value>& part : eights)
-    for (const Value& next : transposed(b, std::move(part))) total = b.let("total", total.expr() == nullptr ? next : total + next);
-  return total;
+void AttentionTile::joinTiles(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>& counts, int64_t first,
+                              int64_t end) {
+  join(state, rows, &counts, first, end - first,
+       [&](int u, int64_t c) { return build_.b.load(scores_, {at_.slot, rows.place + u, c * lanes_}, lanes_); });
 }
 
 /// One lane of each source out of what foldTogether gave for `count` of them.
@@ -330,30 +230,37 @@ void AttentionTile::addValues(const AttentionRows& rows, const std::vector<Value
     });
 }
 
-void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts) {
+void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts, int64_t first,
+                              int64_t end) {
   LoopBuilder& b = build_.b;
-  int64_t width = op_.headDim.value, all = (width + lanes_ - 1) / lanes_;
   int64_t atOnce = s_.valuesAtOnce(op_, rows.count, build_.target);
-  int64_t passes = (all + atOnce - 1) / atOnce, each = (all + passes - 1) / passes;
-  for (int64_t first = 0; first < all; first += each) {
-    int64_t vectors = std::min(each, all - first);
-    Value mask = maskOf(width - (first + vectors - 1) * lanes_, lanes_);
-    auto maskAt = [&](int64_t c) { return (first + c + 1) * lanes_ > width ? &mask : nullptr; };
+  int64_t passes = ceilDiv(end - first, atOnce), each = ceilDiv(end - first, passes);
+  for (; first < end; first += each) {
+    int64_t vectors = std::min(each, end - first);
     RegArray acc = b.reg("acc", {rows.count, static_cast<int>(vectors)}, f32Const(0, lanes_));
     if (pairs_) pairs_->addValues(at_, rows, counts, {first, vectors, acc});
     else addValues(rows, counts, {first, vectors, acc});
-    for (int u = 0; u < rows.count; ++u) {
-      Value f = b.let("f", broadcast(b.load(factors_, {at_.slot, rows.place + u}), lanes_));
-      auto join = [&] {
-        for (int64_t c = 0; c < vectors; ++c) {
-          Value at = (first + c) * lanes_;
-          b.store(state.values, {rows.place + u, at},
-                  build_.mulAdd(b.load(state.values, {rows.place + u, at}, lanes_, maskAt(c)), f, b.get(acc, {u, c})), maskAt(c));
-        }
-      };
-      if (counts == nullptr || u + 1 == rows.count) join();
-      else b.when(lessThan(0, (*counts)[static_cast<size_t>(u)]), join);
-    }
+    join(state, rows, counts, first, vectors, [&](int u, int64_t c) { return b.get(acc, {u, c}); });
+  }
+}
+
+void AttentionTile::join(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts, int64_t first,
+                         int64_t vectors, const std::function<Value(int, int64_t)>& sum) {
+  LoopBuilder& b = build_.b;
+  int64_t width = op_.headDim.value;
+  Value mask = maskOf(width - (first + vectors - 1) * lanes_, lanes_);
+  auto maskAt = [&](int64_t c) { return (first + c + 1) * lanes_ > width ? &mask : nullptr; };
+  for (int u = 0; u < rows.count; ++u) {
+    Value f = b.let("f", broadcast(b.load(factors_, {at_.slot, rows.place + u}), lanes_));
+    auto one = [&] {
+      for (int64_t c = 0; c < vectors; ++c) {
+        Value at = (first + c) * lanes_;
+        b.store(state.values, {rows.place + u, at},
+                build_.mulAdd(b.load(state.values, {rows.place + u, at}, lanes_, maskAt(c)), f, sum(u, c)), maskAt(c));
+      }
+    };
+    if (counts == nullptr || u + 1 == rows.count) one();
+    else b.when(lessThan(0, (*counts)[static_cast<size_t>(u)]), one);
   }
 }
 

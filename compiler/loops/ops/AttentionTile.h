@@ -47,9 +47,16 @@ public:
   void takeKeys(const Value& count);
   /// The scores of these keys for rows, and their exponentials; what was summed before is scaled in weigh.
   void score(const AttentionState& state, const AttentionRows& rows);
-  /// The same for values, after the scores of all rows.
+  /// The same for values, after the scores of all rows. They are weighed in blocks of columns, one after the other.
   void takeValues(const Value& count);
-  void weigh(const AttentionState& state, const AttentionRows& rows);
+  int64_t valueBlocks() const;
+  void weigh(const AttentionState& state, const AttentionRows& rows, int64_t block);
+  /// With dots=amx: around what a task does; and the products of the kTileRows rows from `row` on, of which none sees a key from
+  /// `limit` on, before score() or weigh() of any of them.
+  void inTiles(const std::function<void()>& body);
+  bool onTiles() const { return pairs_ && pairs_->onTiles(); }
+  void scoreOnTiles(const Value& row, const Value& limit);
+  void weighOnTiles(const Value& row, const Value& limit, int64_t block);
   /// A segment's part joins the row at `place` of `into`, whose values are at `index` of their buffer.
   void merge(const AttentionState& into, const Value& place, const std::vector<Value>& index, const AttentionPart& part);
   /// A vector loop over head_dim.
@@ -58,9 +65,13 @@ public:
   BufferRef query, keys, values, out;
 
 private:
+  static constexpr int kDotPartials = 16;
+
   void turn(const Value& c, const Value& count, const Value& d, int columns);
   /// Prefetches, where tiles are copied, these rows' share of the keys or values of a tile: spread over the arithmetic of all rows.
   void askFor(const BufferRef& from, const Value& tile0, const AttentionRows& rows);
+  /// How many keys of the tile are before `limit`.
+  Value countOf(const Value& limit);
   std::vector<Value> countsOf(const AttentionRows& rows);
   void scoreInPlace(const AttentionRows& rows, const Value& most);
   void scoreGroup(const AttentionRows& rows, const Value& j, const Value* last);
@@ -72,13 +83,18 @@ private:
   void normalise(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts);
   /// columns.acc[row][vector] += the weights of their keys times the values.
   void addValues(const AttentionRows& rows, const std::vector<Value>* counts, const AttentionPairs::Columns& columns);
-  void weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts);
+  /// Vectors [first, end) of columns.
+  void weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts, int64_t first, int64_t end);
+  /// Values so far, and sum(u, c) of vector c from `first` on.
+  void join(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts, int64_t first, int64_t vectors,
+            const std::function<Value(int u, int64_t c)>& sum);
+  void joinTiles(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>& counts, int64_t first, int64_t end);
 
   OpBuild& build_;
   const AttentionOp& op_;
   const AttentionSchedule& s_;
   int lanes_;
-  BufferRef scores_;    ///< [tiles, rows, 64]
+  BufferRef scores_;    ///< [tiles, rows, 64]; of matrix tiles also sums of 64 columns
   BufferRef factors_;   ///< [tiles, rows]
   BufferRef partials_;  ///< [lanes, 16], with pack=none
   BufferRef copy_;      ///< of a tile, with pack=kv: keys as [head_dim, 64], then values as [64, head_dim]

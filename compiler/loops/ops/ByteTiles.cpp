@@ -16,7 +16,8 @@ ByteTiles::ByteTiles(OpBuild& build, const std::string& name, const MatmulOp& op
       k_(op.k.value),
       depth_(k_ == 0 ? TileGrid::kWords : std::min(ByteRows::wordsOf(k_), TileGrid::kWords)),
       weight_(build, name, op, s, batch, panels),
-      grid_(build.b, s, "dots", Scalar::I32) {
+      grid_(build.b, s.mr, s.nr) {
+  dots_ = b_.denseBuffer("dots", Scalar::I32, BufferRole::ThreadScratch, {s.mr, s.nr});
   sums_ = b_.denseBuffer("sums", Scalar::F32, BufferRole::ThreadScratch, {s.mr, s.nr});
 }
 
@@ -27,8 +28,8 @@ void ByteTiles::given(const Value&, const BufferRef&, const PlaceInA&) { QUERN_C
 void ByteTiles::inPass(const Value&, const std::function<void()>& body) { grid_.inTiles(static_cast<int>(depth_), body); }
 
 void ByteTiles::step(const Tile& tile, const Value& code, const Value& word) const {
-  grid_.columns(tile, [&](size_t v) { return TileGrid::Place{weight_.words(), weight_.at(tile, v, word)}; });
-  grid_.dots(TileDot::Bytes, tile, [&](int64_t r) { return TileGrid::Place{rows_->words(), {tile.row + r, code}}; });
+  grid_.columns(partOf(tile), [&](size_t v) { return TileGrid::Place{weight_.words(), weight_.at(tile, v, word)}; });
+  grid_.dots(TileDot::Bytes, partOf(tile), [&](int64_t r) { return TileGrid::Place{rows_->words(), {tile.row + r, code}}; });
 }
 
 void ByteTiles::scaled(const Tile& tile) const {
@@ -39,7 +40,7 @@ void ByteTiles::scaled(const Tile& tile) const {
     for (size_t v = 0; v < scales.size(); ++v) {
       std::vector<Value> at = {r, static_cast<int64_t>(v) * kLanes};
       Value before = tile.resumes ? b_.load(sums_, at, kLanes) : f32Const(0, kLanes);
-      Value dot = unary(LoopOp::ToF32, b_.load(grid_.sums(), at, kLanes) + start);
+      Value dot = unary(LoopOp::ToF32, b_.load(dots_, at, kLanes) + start);
       b_.store(sums_, at, build_.exactMulAdd(dot, own * scales[v], before));
     }
   });
@@ -47,10 +48,10 @@ void ByteTiles::scaled(const Tile& tile) const {
 
 void ByteTiles::run(const Tile& tile) {
   int64_t words = ByteRows::wordsOf(k_), bulk = words / depth_ * depth_;
-  grid_.zero(tile);
+  grid_.zero(partOf(tile));
   b_.loop("word", 0, bulk, depth_, [&](const Value& word) { step(tile, word, word); });
   if (bulk < words) step(tile, bulk, words - depth_);
-  grid_.store(tile);
+  grid_.store(partOf(tile), {dots_, {0, 0}});
   tile.start();
   scaled(tile);
 }

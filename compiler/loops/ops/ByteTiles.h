@@ -26,6 +26,7 @@ public:
   void run(const Tile& tile) override;
 
 private:
+  static TileGrid::Part partOf(const Tile& tile) { return {tile.rows, tile.vectors.size()}; }
   void step(const Tile& tile, const Value& code, const Value& word) const;
   void scaled(const Tile& tile) const;
 
@@ -34,7 +35,7 @@ private:
   int64_t k_, depth_;  ///< depth of a tile, in words
   ByteWeight weight_;
   TileGrid grid_;
-  BufferRef sums_;
+  BufferRef dots_, sums_;
   std::optional<ByteRows> rows_;
 };
 

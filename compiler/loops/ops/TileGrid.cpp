@@ -3,10 +3,7 @@
 
 namespace quern {
 
-TileGrid::TileGrid(LoopBuilder& b, const MatmulSchedule& s, const std::string& name, Scalar type)
-    : b_(b), tall_(s.mr / kRows), vectors_(s.nr / s.lanes) {
-  sums_ = b.denseBuffer(name, type, BufferRole::ThreadScratch, {s.mr, s.nr});
-}
+TileGrid::TileGrid(LoopBuilder& b, int64_t rows, int64_t columns) : b_(b), tall_(rows / kRows), vectors_(columns / kWords) {}
 
 void TileGrid::inTiles(int words, const std::function<void()>& body) const {
   std::vector<TileShape> shapes(static_cast<size_t>(tall_ * vectors_));
@@ -15,37 +12,43 @@ void TileGrid::inTiles(int words, const std::function<void()>& body) const {
   b_.tiles(std::move(shapes), body);
 }
 
-void TileGrid::eachSum(const Tile& tile, const std::function<void(int, const std::vector<Value>&)>& body) const {
-  for (int64_t r = 0; r < tile.rows / kRows; ++r)
-    for (size_t v = 0; v < tile.vectors.size(); ++v) body(sum(r, v), {r * kRows, static_cast<int64_t>(v) * kWords});
+void TileGrid::eachSum(const Part& part, const std::function<void(int, int64_t, int64_t)>& body) const {
+  for (int64_t r = 0; r < part.rows / kRows; ++r)
+    for (size_t v = 0; v < part.vectors; ++v) body(sum(r, v), r * kRows, static_cast<int64_t>(v) * kWords);
 }
 
-void TileGrid::zero(const Tile& tile) const {
-  eachSum(tile, [&](int sum, const std::vector<Value>&) { b_.tileZero(sum); });
+static std::vector<Value> moved(std::vector<Value> index, int64_t rows, int64_t columns) {
+  index[index.size() - 2] = index[index.size() - 2] + rows;
+  index.back() = index.back() + columns;
+  return index;
 }
 
-void TileGrid::load(const Tile& tile) const {
-  eachSum(tile, [&](int sum, const std::vector<Value>& place) { b_.tileLoad(sum, sums_, place); });
+void TileGrid::zero(const Part& part) const {
+  eachSum(part, [&](int sum, int64_t, int64_t) { b_.tileZero(sum); });
 }
 
-void TileGrid::store(const Tile& tile) const {
-  eachSum(tile, [&](int sum, const std::vector<Value>& place) { b_.tileStore(sums_, place, sum); });
+void TileGrid::load(const Part& part, const Place& first) const {
+  eachSum(part, [&](int sum, int64_t row, int64_t column) { b_.tileLoad(sum, first.buffer, moved(first.index, row, column)); });
 }
 
-void TileGrid::columns(const Tile& tile, const std::function<Place(size_t)>& b) const {
-  for (size_t v = 0; v < tile.vectors.size(); ++v) {
+void TileGrid::store(const Part& part, const Place& first) const {
+  eachSum(part, [&](int sum, int64_t row, int64_t column) { b_.tileStore(first.buffer, moved(first.index, row, column), sum); });
+}
+
+void TileGrid::columns(const Part& part, const std::function<Place(size_t)>& b) const {
+  for (size_t v = 0; v < part.vectors; ++v) {
     Place place = b(v);
     b_.tileLoad(ofB(v), place.buffer, place.index);
   }
 }
 
-void TileGrid::dots(TileDot kind, const Tile& tile, const std::function<Place(int64_t)>& a) const {
-  for (int64_t r = 0; r < tile.rows / kRows; ++r) {
+void TileGrid::dots(TileDot kind, const Part& part, const std::function<Place(int64_t)>& a) const {
+  for (int64_t r = 0; r < part.rows / kRows; ++r) {
     if (a) {
       Place place = a(r * kRows);
       b_.tileLoad(ofA(r), place.buffer, place.index);
     }
-    for (size_t v = 0; v < tile.vectors.size(); ++v) b_.tileDot(kind, sum(r, v), ofA(r), ofB(v));
+    for (size_t v = 0; v < part.vectors; ++v) b_.tileDot(kind, sum(r, v), ofA(r), ofB(v));
   }
 }
 

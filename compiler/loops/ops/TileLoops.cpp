@@ -13,7 +13,8 @@ TileProduct::TileProduct(OpBuild& build, const std::string& name, const MatmulOp
       k_(op.k.value),
       piecesOfA_(op.piecesOfA()),
       weight_(build, name, op, s, batch, panels),
-      grid_(build.b, s, "sums", Scalar::F32) {}
+      grid_(build.b, s.mr, s.nr),
+      sums_(build.b.denseBuffer("sums", Scalar::F32, BufferRole::ThreadScratch, {s.mr, s.nr})) {}
 
 void TileProduct::declareRows(const Value& rows) { rows_.emplace(build_, rows, k_, piecesOfA_, grid_.rowsBehind()); }
 
@@ -24,9 +25,11 @@ void TileProduct::inPass(const Value& k0, const std::function<void()>& body) {
 
 /// From 0, or from the sums so far.
 void TileProduct::begin(const Tile& tile) {
-  if (tile.resumes) grid_.load(tile);
-  else if (tile.begun.expr() == nullptr) grid_.zero(tile);
-  else b_.when(tile.begun, [&] { grid_.load(tile); }, [&] { grid_.zero(tile); });
+  auto load = [&] { grid_.load(partOf(tile), {sums_, {0, 0}}); };
+  auto zero = [&] { grid_.zero(partOf(tile)); };
+  if (tile.resumes) load();
+  else if (tile.begun.expr() == nullptr) zero();
+  else b_.when(tile.begun, load, zero);
 }
 
 /// Term after term; what the one before has loaded stays.
@@ -34,13 +37,13 @@ void TileProduct::step(const Tile& tile, const Value& pair) {
   PieceTerm loaded{-1, -1};
   for (const PieceTerm& term : terms_) {
     if (term.b != loaded.b)
-      grid_.columns(tile, [&](size_t v) {
+      grid_.columns(partOf(tile), [&](size_t v) {
         auto [buffer, place] = weight_.held({tile.batch, tile.vectors, tile.k0}, v, term.b, pair);
         return TileGrid::Place{buffer, place};
       });
     auto rows = [&](int64_t r) { return TileGrid::Place{rows_->words(), rows_->at(tile.row + r, term.a, pair)}; };
-    if (term.a != loaded.a) grid_.dots(TileDot::Pairs, tile, rows);
-    else grid_.dots(TileDot::Pairs, tile);
+    if (term.a != loaded.a) grid_.dots(TileDot::Pairs, partOf(tile), rows);
+    else grid_.dots(TileDot::Pairs, partOf(tile));
     loaded = term;
   }
 }
@@ -49,7 +52,7 @@ void TileProduct::run(const Tile& tile) {
   tile.start();
   begin(tile);
   b_.loop("pair", tile.k0 / 2, ceilDivOf(tile.k1, 2), TileGrid::kWords, [&](const Value& pair) { step(tile, pair); });
-  grid_.store(tile);
+  grid_.store(partOf(tile), {sums_, {0, 0}});
 }
 
 }  // namespace quern

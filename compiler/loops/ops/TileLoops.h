@@ -25,12 +25,13 @@ public:
   int64_t rowsTogether() const override { return TileGrid::kRows; }
   int64_t lastPass() const override { return k_ / kDepth * kDepth; }
   void inPass(const Value& k0, const std::function<void()>& body) override;
-  const BufferRef* sums() const override { return &grid_.sums(); }
+  const BufferRef* sums() const override { return &sums_; }
   void run(const Tile& tile) override;
 
 private:
   static constexpr int64_t kDepth = 2 * TileGrid::kWords;
 
+  static TileGrid::Part partOf(const Tile& tile) { return {tile.rows, tile.vectors.size()}; }
   void begin(const Tile& tile);
   void step(const Tile& tile, const Value& pair);
 
@@ -40,6 +41,7 @@ private:
   int64_t k_, piecesOfA_;
   PairWeight weight_;
   TileGrid grid_;
+  BufferRef sums_;
   std::optional<PairRows> rows_;
 };
 
