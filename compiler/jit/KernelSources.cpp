@@ -5,6 +5,8 @@
 #include "compiler/jit/CodegenModule.h"
 #include "compiler/jit/CompileApart.h"
 #include "compiler/loops/Lower.h"
+#include "compiler/store/Standing.h"
+#include "compiler/target/HostTarget.h"
 
 #include <chrono>
 #include <fmt/format.h>
@@ -28,7 +30,9 @@ Result<KernelRef> CacheSource::find(const KernelRequest& request) {
     return KernelRef();
   }
   auto loaded = loadArtifact(*artifact, "cache");
-  if (loaded) logLine(LogTopic::Cache, fmt::format("hit  {} | {}", request.key.op, request.key.schedule));
+  if (loaded && logEnabled(LogTopic::Cache))
+    logLine(LogTopic::Cache,
+            fmt::format("hit  {} | {}: {}", request.key.op, request.key.schedule, standingOf(*artifact, hostTarget()).text));
   if (loaded || loaded.error().code != ErrorCode::BadInput) return loaded;
   cache_.refuse(request.key, loaded.error().message);
   return KernelRef();

@@ -17,11 +17,16 @@ namespace quern {
 static constexpr std::string_view kMagic = "quern-kernel 1\n";
 
 KernelKey kernelKey(const OpDesc& op, const Schedule& schedule, const Target& target) {
-  return {text(op), text(schedule), text(contractOf(schedule, op, target)), kGeneratorFingerprint, kLlvmVersion, kAbiFingerprint};
+  KernelKey key = ownKey();
+  key.op = text(op), key.schedule = text(schedule), key.contract = text(contractOf(schedule, op, target));
+  return key;
 }
 
+KernelKey ownKey() { return {{}, {}, {}, kGeneratorFingerprint, kLlvmVersion, kAbiFingerprint}; }
+
 bool isOwn(const KernelKey& key) {
-  return key.generator == kGeneratorFingerprint && key.llvm == kLlvmVersion && key.abi == kAbiFingerprint;
+  KernelKey own = ownKey();
+  return key.generator == own.generator && key.llvm == own.llvm && key.abi == own.abi;
 }
 
 /// Length-prefixed, so that no two lists of fields have the same bytes.

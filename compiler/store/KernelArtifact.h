@@ -22,7 +22,9 @@ struct KernelKey {
 
 /// The key of this program's kernels.
 KernelKey kernelKey(const OpDesc& op, const Schedule& schedule, const Target& target);
-/// Is it of this program: its generator, LLVM and calling convention? Others are never found.
+/// What all keys of this program have: its generator, LLVM and calling convention.
+KernelKey ownKey();
+/// Is it of this program? Others are never found.
 bool isOwn(const KernelKey& key);
 /// The full key as text, one field a line, each length-prefixed.
 std::string text(const KernelKey& key);

@@ -37,7 +37,7 @@ private:
 }  // namespace
 
 Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line) {
-  if (!line.has("bundle")) return badCommand("--bundle DIR is missing: what quern emit --model M -o DIR wrote");
+  if (!line.has("bundle")) return badCommand("--bundle DIR is missing: what quern emit wrote");
   auto target = targetOf(line, true);
   if (!target) return target.error();
   auto bundle = Bundle::open(line.get("bundle"), {});
@@ -48,10 +48,21 @@ Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line) 
   return std::unique_ptr<ModelKernels>(std::make_unique<BundleKernels>(std::move(*bundle), chosen));
 }
 
-CommandLine& kernelFlags(CommandLine& line) {
-  line.value("bundle", "DIR", "", "the kernels: what quern emit --model M -o DIR wrote");
-  line.value("cpu", "NAME|FILE", "host", "the CPU to run as: host, or a narrower one; \"host -gfni\": without");
-  return line.common({"threads"});
+static CommandLine& bundleFlags(CommandLine& line, const char* meaning) {
+  line.value("bundle", "DIR", "", meaning);
+  return line.value("cpu", "NAME|FILE", "host", "the CPU to run as: host, or a narrower one; \"host -gfni\": without");
 }
+
+CommandLine& kernelFlags(CommandLine& line) {
+  return bundleFlags(line, "the kernels: what quern emit --model M -o DIR wrote").common({"threads"});
+}
+
+Result<KernelSet> kernelsOfOp(const OpEntry& entry, const CommandLine& line, const DimValues& /*dims*/) {
+  auto kernels = openModelKernels(line);
+  if (!kernels) return kernels.error();
+  return (*kernels)->kernels(entry.op);
+}
+
+CommandLine& opFlags(CommandLine& line) { return bundleFlags(line, "the kernels: what quern emit OP -o DIR wrote"); }
 
 }  // namespace quern

@@ -3,6 +3,7 @@
 
 namespace quern {
 
+Command evalCommand();
 Command generateCommand();
 Command logitsCommand();
 Command perplexityCommand();
@@ -10,13 +11,14 @@ Command tokenizeCommand();
 Command benchCommand();
 
 const ProgramInfo& programInfo() {
-  static constexpr ProgramInfo kInfo = {"quern-run", "runs models on a bundle of kernels that quern emit wrote, without a compiler.",
-                                        " --bundle DIR"};
+  static constexpr ProgramInfo kInfo = {
+      "quern-run", "runs models and ops on a bundle of kernels that quern emit wrote, without a compiler.", " --bundle DIR"};
   return kInfo;
 }
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = {generateCommand(), logitsCommand(), perplexityCommand(), tokenizeCommand(), benchCommand()};
+  static const std::vector<Command> all = {generateCommand(), logitsCommand(), perplexityCommand(),
+                                           tokenizeCommand(), benchCommand(),  evalCommand()};
   return all;
 }
 

@@ -7,8 +7,7 @@
 
 namespace quern {
 
-/// Odd sizes; for a kernel of small calls, at most so many rows and keys.
-static std::vector<DimValues> certifiedSizes(const OpDesc& op, const Schedule& schedule, const SizeBound& most) {
+std::vector<DimValues> sizesToCertify(const OpDesc& op, const Schedule& schedule, const SizeBound& most) {
   if (runtimeDims(op).empty()) return {{}};
   constexpr int64_t kSample = 33;  // no multiple of any tile
   constexpr int kEdges = 4;
@@ -40,7 +39,7 @@ static Result<void> certifyOne(KernelLibrary& library, const OpDesc& op, const S
   if (!kernel) return kernel.error();
   Certificate certificate;
   certificate.as = as;
-  for (const DimValues& sizes : certifiedSizes(op, schedule, most)) {
+  for (const DimValues& sizes : sizesToCertify(op, schedule, most)) {
     auto report = checkKernel(*kernel, op, sizes, 1, stop);
     if (!report) return report.error();
     if (!report->passed) return internalError(report->failure);

@@ -234,6 +234,23 @@ std::string certifiedText(const OpDesc& op, const DimValues& dims, int64_t runs)
   return fmt::format("{}: {} runs", sizes.empty() ? "its sizes" : sizes, runs);
 }
 
+std::vector<DimValues> certifiedSizes(const OpDesc& op, std::string_view of) {
+  std::vector<DimValues> all;
+  std::vector<std::string> names = runtimeDims(op);
+  for (std::string_view one : split(of, ',')) {
+    DimValues dims;
+    for (std::string_view word : split(one.substr(0, one.find(':')), ' ')) {
+      auto value = parseInt(word.substr(std::min(word.size(), word.find('=') + 1)));
+      if (value && *value >= 0) dims[std::string(word.substr(0, word.find('=')))] = *value;
+    }
+    bool whole =
+        dims.size() == names.size() && std::all_of(names.begin(), names.end(), [&](const auto& name) { return dims.contains(name); });
+    if (whole && one.find(':') != one.npos && std::visit([](const auto& o) { return static_cast<bool>(o.validate()); }, fixed(op, dims)))
+      all.push_back(std::move(dims));
+  }
+  return all;
+}
+
 void CheckReport::add(const CheckReport& other) {
   cases += other.cases;
   worst = std::max(worst, other.worst);

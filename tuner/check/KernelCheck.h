@@ -72,6 +72,9 @@ std::vector<DimValues> edgeSizes(const OpDesc& op, const Schedule& schedule, int
 
 /// "m=33: 5 runs": where a kernel was compared, for its certificate.
 std::string certifiedText(const OpDesc& op, const DimValues& dims, int64_t runs);
+/// Where a certificate (Certificate::of) says that it was: of several such texts those with a value for each dimension. What it cannot read
+/// is left out.
+std::vector<DimValues> certifiedSizes(const OpDesc& op, std::string_view of);
 
 /// Compares one run with its reference.
 CheckReport judge(const OpDesc& fixedOp, const RunResult& run, InputData data);

@@ -55,4 +55,14 @@ Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line) 
 
 CommandLine& kernelFlags(CommandLine& line) { return line.common({"cpu", "cache", "bundle", "threads"}); }
 
+Result<KernelSet> kernelsOfOp(const OpEntry& entry, const CommandLine& line, const DimValues& dims) {
+  auto library = libraryOf(line, true);
+  if (!library) return library.error();
+  return kernelsFor(**library, entry, line, dims);
+}
+
+CommandLine& opFlags(CommandLine& line) {
+  return line.common({"cpu", "schedule", "cache", "bundle"}).value("loops", "FILE", "", "this loop program in place of the generated one");
+}
+
 }  // namespace quern

@@ -1,6 +1,7 @@
-// tools/quern/cli/ModelKernels.h — where a model's kernels come from: a library with a compiler behind it, or a bundle alone.
+// tools/quern/cli/ModelKernels.h — where a command's kernels come from: a library with a compiler behind it, or a bundle alone.
 #pragma once
 
+#include "compiler/op/OpFile.h"
 #include "compiler/store/Bundle.h"
 #include "tools/quern/cli/CommandLine.h"
 
@@ -28,5 +29,10 @@ public:
 /// Errors   Machine: a CPU that this machine does not contain; as Bundle::open.
 Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line);
 CommandLine& kernelFlags(CommandLine& line);
+
+/// What a command on one op runs with, as its flags (opFlags) say it: of quern also a schedule or a loop program, tried out for `dims`.
+/// Errors   as openModelKernels; what choosing, compiling and loading say.
+Result<KernelSet> kernelsOfOp(const OpEntry& entry, const CommandLine& line, const DimValues& dims);
+CommandLine& opFlags(CommandLine& line);
 
 }  // namespace quern

@@ -2,13 +2,19 @@
 #include "compiler/base/Text.h"
 #include "compiler/store/KernelCache.h"
 #include "compiler/store/RecordLines.h"
+#include "compiler/store/Standing.h"
 #include "compiler/target/HostTarget.h"
 #include "tools/quern/commands/CachePrune.h"
 #include "tools/quern/commands/Command.h"
+#include "tools/quern/cli/Interrupt.h"
 #include "tools/quern/cli/Json.h"
+#include "tools/quern/cli/Progress.h"
 #include "tuner/records/Merge.h"
+#include "tuner/worker/EntryTrials.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <ctime>
 #include <fmt/format.h>
 
@@ -17,6 +23,7 @@ namespace quern {
 static const CommandInfo kCacheInfo = {
     "cache", "path|list|verify|prune|export FILE|import FILE|merge DIR...", "the kernel cache: where, what, and moving it",
     "  quern cache list\n"
+    "  quern cache verify                         every kernel whole, and right on this machine: run again where it was verified\n"
     "  quern cache prune --older-than 60          what would go: age, --to-size, --other-cpus, --other-generators; --yes removes it\n"
     "  quern cache export kernels.qks; quern cache import kernels.qks --cache ./other\n"
     "  quern cache merge part1 part2              what other machines and shards tuned: decisions, journals, kernels\n"};
@@ -57,13 +64,14 @@ Result<int> list(const KernelCache& cache, const CommandLine& line) {
     const KernelArtifact& artifact = *file.artifact;
     double days = static_cast<double>(std::time(nullptr) - file.changedSeconds) / 86400;
     auto made = parseTarget(artifact.provenance);
+    std::string standing = standingOf(artifact, hostTarget()).text;
     Json row = {{"op", artifact.key.op},
                 {"schedule", artifact.key.schedule},
                 {"contract", artifact.key.contract},
                 {"cpu", made ? made->model : ""},
                 {"bytes", file.bytes},
                 {"age_days", days},
-                {"standing", standingOf(artifact)},
+                {"standing", standing},
                 {"certificate_cases", artifact.certificate.cases},
                 {"worst_error_over_limit", artifact.certificate.worstOverLimit},
                 {"verified_as", artifact.certificate.as},
@@ -72,7 +80,7 @@ Result<int> list(const KernelCache& cache, const CommandLine& line) {
     std::string speed = speedOf(artifact, row);
     unsure = unsure || speed.ends_with('?');
     out += fmt::format("{:<12} {:>8} {:>7}  {:<16} {}: {} | {}\n", verifiedAs(artifact.certificate), file.bytes,
-                       fmt::format("{:.1f} d", days), speed, standingOf(artifact), artifact.key.op, artifact.key.schedule);
+                       fmt::format("{:.1f} d", days), speed, standing, artifact.key.op, artifact.key.schedule);
     rows.push_back(std::move(row));
   }
   if (unsure) out += "?: the machine was not quiet when it was measured\n";
@@ -122,26 +130,75 @@ std::string recordFaults(const KernelCache& cache, RecordLines::Health& all) {
   return out;
 }
 
-Result<int> verify(const KernelCache& cache, const CommandLine& line) {
-  size_t good = 0, bad = 0;
-  Json damaged = Json::array();
+/// What `cache verify` found so far.
+struct Findings {
+  std::array<size_t, 3> entries{};  ///< by EntryVerdict::Outcome
+  Json rows = Json::array(), damaged = Json::array();
   std::string out;
-  for (const CacheFile& file : cache.files()) {
-    if (file.artifact) {
-      ++good;
-      continue;
+
+  void take(const CacheFile& file, const EntryVerdict& verdict);
+};
+
+void Findings::take(const CacheFile& file, const EntryVerdict& verdict) {
+  constexpr const char* kNames[] = {"right", "WRONG", "not run"};
+  const KernelArtifact& artifact = *file.artifact;
+  ++entries[verdict.outcome];
+  bool ran = verdict.outcome == EntryVerdict::Right;
+  std::string found = ran ? fmt::format("{:>5} runs, error {:.2g} of its limit", verdict.report.cases, verdict.report.worst) : "";
+  out += fmt::format("{:<8} {:<38} {} | {}\n", kNames[verdict.outcome], found, artifact.key.op, artifact.key.schedule);
+  if (!verdict.why.empty()) out += "         " + verdict.why + "\n";
+  Json row = {{"op", artifact.key.op},
+              {"schedule", artifact.key.schedule},
+              {"file", file.path},
+              {"outcome", ran                                      ? "right"
+                          : verdict.outcome == EntryVerdict::Wrong ? "wrong"
+                                                                   : "not run"},
+              {"certificate_cases", artifact.certificate.cases}};
+  if (ran) row.update({{"cases", verdict.report.cases}, {"worst_error_over_limit", verdict.report.worst}});
+  else row["why"] = verdict.why;
+  rows.push_back(std::move(row));
+}
+
+/// Every entry whole, and right on this machine.
+Result<int> verify(const KernelCache& cache, const CommandLine& line) {
+  Findings found;
+  EntryTrials trials;
+  std::vector<CacheFile> files = cache.files();
+  Stop interrupted = interruption();
+  size_t done = 0, bad = 0;
+  {
+    ProgressBar progress(wantsProgress(line), "cache verify", [](double count) { return fmt::format("{:.0f}", count); });
+    for (const CacheFile& file : files) {
+      progress.show(static_cast<double>(done), static_cast<double>(files.size()));
+      if (file.artifact) {
+        auto verdict = trials.check(*file.artifact, interrupted);
+        if (!verdict && interrupted.asked()) break;
+        if (!verdict) return verdict.error();
+        found.take(file, *verdict);
+      } else {
+        ++bad;
+        found.damaged.push_back(file.path);
+        found.out += file.artifact.error().message + "\n";
+      }
+      ++done;
     }
-    ++bad;
-    damaged.push_back(file.path);
-    out += file.artifact.error().message + "\n";
   }
   RecordLines::Health records;
-  out += recordFaults(cache, records);
-  out += fmt::format("{} good, {} damaged\n", good, bad);
-  if (records.good + records.bad > 0) out += fmt::format("records: {} good, {} damaged\n", records.good, records.bad);
-  Json json = {{"good", good}, {"damaged", damaged}, {"records", {{"good", records.good}, {"damaged", records.bad}}}};
-  if (auto written = say(line, out, json); !written) return written.error();
-  return bad == 0 && records.bad == 0 ? 0 : 1;
+  found.out += recordFaults(cache, records);
+  auto [right, wrong, notRun] = found.entries;
+  found.out += fmt::format("{} good, {} damaged", right, bad);
+  if (wrong > 0) found.out += fmt::format(", {} WRONG", wrong);
+  found.out += notRun > 0 ? fmt::format(", {} not run here\n", notRun) : "\n";
+  if (records.good + records.bad > 0) found.out += fmt::format("records: {} good, {} damaged\n", records.good, records.bad);
+  Json json = {{"good", right},      {"wrong", wrong},
+               {"not_run", notRun},  {"damaged", found.damaged},
+               {"rows", found.rows}, {"records", {{"good", records.good}, {"damaged", records.bad}}}};
+  if (auto written = say(line, found.out, json); !written) return written.error();
+  if (interrupted.asked()) {
+    std::fprintf(stderr, "quern: interrupted: %zu of %zu entries were looked at\n", done, files.size());
+    return interruptedStatus();
+  }
+  return wrong == 0 && bad == 0 && records.bad == 0 ? 0 : 1;
 }
 
 Result<int> merge(const std::vector<std::string>& words, const CommandLine& line) {

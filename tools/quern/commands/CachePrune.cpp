@@ -1,8 +1,7 @@
 // tools/quern/commands/CachePrune.cpp — see CachePrune.h.
 #include "tools/quern/commands/CachePrune.h"
 
-#include "compiler/base/Text.h"
-#include "compiler/target/Contract.h"
+#include "compiler/store/Standing.h"
 #include "compiler/target/HostTarget.h"
 
 #include <algorithm>
@@ -29,25 +28,15 @@ std::optional<int64_t> parseSize(const std::string& text) {
 /// Why an entry goes whatever the others are; "": it does not.
 std::string reason(const CacheFile& file, const PruneRules& rules, int64_t now) {
   if (!file.artifact) return "damaged";
-  if (rules.otherGenerators && !isOwn(file.artifact->key)) return "another generator's";
-  if (rules.otherCpus && isOwn(file.artifact->key) && standingOf(*file.artifact) != "exact") return "another CPU's";
+  if (rules.otherGenerators && !isOwn(file.artifact->key)) return standingOf(*file.artifact, hostTarget()).text;
+  if (rules.otherCpus && isOwn(file.artifact->key) && standingOf(*file.artifact, hostTarget()).kind != Standing::Exact)
+    return "another CPU's";
   double days = static_cast<double>(now - file.changedSeconds) / kDay;
   if (rules.olderThanDays && days > *rules.olderThanDays) return fmt::format("{:.0f} days old", days);
   return {};
 }
 
 }  // namespace
-
-std::string standingOf(const KernelArtifact& artifact) {
-  auto made = parseTarget(artifact.provenance);
-  auto contract = parseContract(artifact.key.contract);
-  if (!made || !contract) return "unknown";
-  if (!isOwn(artifact.key)) return "another generator's";
-  Target host = hostTarget();
-  std::vector<std::string> lacking = contract->lackingOn(host);
-  if (!lacking.empty()) return "refused: needs " + join(lacking, " ");
-  return made->model == host.model ? "exact" : "runs, tuned elsewhere (" + made->model + ")";
-}
 
 std::vector<Prunable> prunable(const std::vector<CacheFile>& files, const PruneRules& rules, int64_t now) {
   std::vector<Prunable> gone;

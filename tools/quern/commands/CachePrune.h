@@ -32,8 +32,4 @@ CommandLine& pruneFlags(CommandLine& line);
 /// What these say; none of them: other generators'. Errors: BadCommand naming the flag and what would be right.
 Result<PruneRules> pruneRulesOf(const CommandLine& line);
 
-/// May this entry's code run here, and was it made here? "exact", "runs, tuned elsewhere (MODEL)", "refused: needs ...",
-/// "another generator's".
-std::string standingOf(const KernelArtifact& artifact);
-
 }  // namespace quern

@@ -5,8 +5,9 @@
 #include "models/Weights.h"
 #include "models/files/WeightValues.h"
 #include "tools/quern/commands/Command.h"
-#include "tools/quern/cli/Library.h"
+#include "tools/quern/cli/ModelKernels.h"
 #include "tools/quern/cli/Npy.h"
+#include "tools/quern/cli/Words.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -63,8 +64,7 @@ Result<void> checkIds(const std::vector<TensorSpec>& specs, const std::vector<Np
 
 static Result<int> runEval(std::vector<std::string> args) {
   CommandLine line(kEvalInfo, std::move(args));
-  line.common({"cpu", "schedule", "cache", "bundle"}).value("output", "OUT.npy", "", "where the result goes", 'o');
-  line.value("loops", "FILE", "", "this loop program in place of the generated one");
+  opFlags(line).value("output", "OUT.npy", "", "where the result goes", 'o');
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (!line.has("output")) return badCommand("eval: -o OUT.npy is missing");
@@ -94,9 +94,7 @@ static Result<int> runEval(std::vector<std::string> args) {
     inputs.push_back(*data);
   }
   if (auto good = checkIds(specs, arrays, files); !good) return good.error();
-  auto library = libraryOf(line, true);
-  if (!library) return library.error();
-  auto kernels = kernelsFor(**library, *entry, line, *dims);
+  auto kernels = kernelsOfOp(*entry, line, *dims);
   if (!kernels) return kernels.error();
   if (!line.has("quiet"))
     std::fprintf(stderr, "%s\nschedule (%s) %s\n", text(entry->op).c_str(), kernels->from.c_str(), kernels->info().schedule.c_str());
