@@ -1,5 +1,5 @@
 // tests/numeric/AttentionTilesTest.cpp — attention on matrix units (dots=amx): interpreted, it has the bits of the plain kernel, on
-// ordinary numbers and where a key that a row does not see, or what lies behind the last, is an Inf or a NaN. Where AMX is, the code runs too.
+// ordinary numbers and where a key that a row does not see, or what lies behind the last, is an Inf or a NaN. Where AMX is, the code runs
 #include "compiler/jit/LoopsKernel.h"
 #include "compiler/loops/Lower.h"
 #include "tests/numeric/FloatKernels.h"

@@ -37,6 +37,25 @@ TEST_CASE("sixteen threads make each kernel once") {
   }
 }
 
+TEST_CASE("sixteen threads ask for fifty kernels a thousand times: fifty are made") {
+  Folder folder;
+  KernelLibrary library(hostTarget(), {folder.path});
+  std::vector<OpDesc> ops;
+  for (int n = 1; n <= 50; ++n) ops.push_back(op(fmt::format("add a=*x{} b={}", n, n)));
+  std::vector<std::thread> threads;
+  std::atomic<int64_t> good{0};
+  for (int i = 0; i < 16; ++i)
+    threads.emplace_back([&, i] {
+      int64_t mine = 0;
+      for (int round = 0; round < 1000; ++round)
+        for (size_t k = 0; k < ops.size(); ++k) mine += library.kernels(ops[(k + static_cast<size_t>(i) * 3) % ops.size()]) ? 1 : 0;
+      good += mine;
+    });
+  for (std::thread& thread : threads) thread.join();
+  CHECK(good == 16 * 50 * 1000);
+  CHECK(library.counts().compiled == 50);
+}
+
 TEST_CASE("kernels that are foreseen are made side by side, each once") {
   for (bool withCache : {true, false}) {
     Folder folder;

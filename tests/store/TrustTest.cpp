@@ -44,6 +44,7 @@ const Kind kEntries[] = {
     {"empty", "truncate -s 0 $E"},
     {"cut short", "truncate -s 100 $E"},
     {"longer", "echo x >> $E"},
+    {"twice, one behind the other", "cat $E $E > $R/e; cat $R/e > $E"},
     {"zeros", "head -c 4096 /dev/zero > $E"},
     {"a terabyte of nothing", "truncate -s 1T $E"},
     {"text", "echo hello > $E"},

@@ -73,7 +73,7 @@ def killed(folder):
     began = time.monotonic()
     run(folder, os.path.join(folder, "clock"))
     whole = time.monotonic() - began
-    for i in range(100 if deep else 8):
+    for i in range(1000 if deep else 8):
         cache = os.path.join(folder, f"killed{i % 4}")
         if i % 3 == 0:
             subprocess.run(["rm", "-rf", cache], check=True)
@@ -233,6 +233,54 @@ def modules(folder):
     check(done.returncode == 4 and "was built from other sources (0123456789abcdef" in done.stderr, f"another fingerprint: {done.returncode} {done.stderr.strip()}")
 
 
+def restarted(folder):
+    """A filled cache: every start finds its kernel, exact, and compiles nothing."""
+    cache = os.path.join(folder, "restarted")
+    run(folder, cache)
+    count = 1000 if deep else 20
+    for i in range(count):
+        status, err = finish(start(folder, cache, log="cache,perf"))
+        hit = any(line.endswith(": exact") and " hit " in line for line in err.splitlines())
+        check(status == 0 and hit and "compiled in" not in err, f"restart {i}: {status}: {err.strip()}")
+
+
+def descendants(pid):
+    found = [pid]
+    for task in os.listdir(f"/proc/{pid}/task") if os.path.isdir(f"/proc/{pid}/task") else []:
+        try:
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                for child in file.read().split():
+                    found += descendants(int(child))
+        except OSError:
+            pass
+    return found
+
+
+def mapped(folder):
+    """No mapping is writable and executable at once, in the tuner or a process of its, while candidates come and go."""
+    words = [quern, "tune", "matmul", "m=64", "n=64", "k=64", "--budget", "20s" if deep else "3s", "--cache", os.path.join(folder, "mapped"), "--quiet"]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    looks, codes, both = 0, set(), []
+    while process.poll() is None:
+        for pid in descendants(process.pid):
+            try:
+                with open(f"/proc/{pid}/maps") as file:
+                    for line in file:
+                        rights, name = line.split()[1], line.split()[5:]
+                        if rights[1:3] == "wx":
+                            both.append(line.strip())
+                        if rights[2] == "x" and not name:
+                            codes.add(line.split()[0])
+                looks += 1
+            except OSError:
+                pass  # it ended
+        time.sleep(0.002)
+    err = process.communicate()[1]
+    check(process.returncode == 0, f"tune: {process.returncode}: {err.strip()}")
+    check(looks > 50 and len(codes) > 3, f"mappings: {looks} looks, {len(codes)} places of code seen")
+    check(not both, f"writable and executable: {both[:3]}")
+
+
 def wider(folder):
     """A cache from a machine that has more: what its entries need is named."""
     cache = os.path.join(folder, "wider")
@@ -272,5 +320,7 @@ with tempfile.TemporaryDirectory() as folder:
     pinned(folder)
     modules(folder)
     wider(folder)
+    restarted(folder)
+    mapped(folder)
 
 check.finish(50)
