@@ -63,6 +63,6 @@ Result<KernelSet> kernelsOfOp(const OpEntry& entry, const CommandLine& line, con
   return (*kernels)->kernels(entry.op);
 }
 
-CommandLine& opFlags(CommandLine& line) { return bundleFlags(line, "the kernels: what quern emit OP -o DIR wrote"); }
+CommandLine& opFlags(CommandLine& line) { return bundleFlags(line, "the kernels: what quern emit OP -o DIR wrote").common({}); }
 
 }  // namespace quern
