@@ -2,6 +2,7 @@
 #include "compiler/store/Bundle.h"
 
 #include "compiler/Fingerprint.h"
+#include "compiler/base/Log.h"
 #include "compiler/base/Sha256.h"
 #include "compiler/base/Text.h"
 #include "compiler/base/Toml.h"
@@ -275,7 +276,9 @@ Result<KernelSet> Bundle::kernels(const OpDesc& op, const BundleCpu& cpu) {
     KernelRef& known = loaded_[symbol];
     if (known != nullptr) return known;
     auto loaded = load(*manifest_.kernel(symbol));
-    if (loaded) known = *loaded;
+    if (!loaded) return loaded;
+    known = *loaded;
+    logLine(LogTopic::Dispatch, fmt::format("{} | {} from bundle, for {}", known->info.op, known->info.schedule, cpu.name));
     return loaded;
   };
   auto wide = kernelOf(set->wide);

@@ -12,7 +12,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 sys.path.insert(1, os.path.join(sys.path[0], "model"))
-from checking import Checks, caching
+from checking import Checks, caching, npy, write
 from models import Model, gpt2, hf_folder
 
 quern, maker, alone = (os.path.abspath(path) for path in sys.argv[1:4])
@@ -49,6 +49,33 @@ def bits(cpus):
     run(alone, "tokenize", "-m", "q4_K_M.gguf", "a word")
     rows = json.loads(run(alone, "bench", "-m", "q4_K_M.gguf", "--bundle", "q4_K_M", "--prefill", "9", "--decode", "3", "--json", "-").stdout)["rows"]
     check([row["id"] for row in rows] == ["pp9", "tg3"] and all(row["tokens_per_s"] > 0 and row["schedule_from"] == "bundle" and row["allocated_bytes"] == 0 for row in rows), rows)
+
+
+def one_op():
+    """An op of a bundle on NumPy files; what the bundle has no kernel of is named."""
+    write("x.npy", npy([i * 0.01 for i in range(128)], (4, 32)))
+    run(quern, "emit", "softmax", "x=4x32", "-o", "op")
+    words = ["eval", "softmax", "x.npy", "--quiet", "-o"]
+    run(alone, *words, "alone.npy", "--bundle", "op")
+    run(quern, *words, "own.npy")
+    with open("alone.npy", "rb") as one, open("own.npy", "rb") as two:
+        check(one.read() == two.read(), "eval: quern-run has other bits than quern")
+    said = run(alone, "eval", "gelu", "x.npy", "-o", "y.npy", "--bundle", "op", status=3).stderr
+    check("has no kernel of gelu" in said, said)
+    said = run(alone, *words, "y.npy", status=2).stderr
+    check("--bundle DIR is missing" in said, said)
+    check(run(alone, "info", "-m", "q4_K_M.gguf").stdout == run(quern, "info", "-m", "q4_K_M.gguf").stdout, "info: the programs differ")
+
+
+def tuned():
+    """What was tuned goes into the bundle: the kernels of every size are those that quern runs."""
+    run(quern, "tune", "-m", "q4_K_M.gguf", "--budget", "6s", "--quiet")
+    run(quern, "emit", "-m", "q4_K_M.gguf", "-o", "tuned")
+    words = ["logits", "-m", "q4_K_M.gguf", "--ids", "1,2,3,40,5", "-o", "l.npy", "--quiet", "--log", "dispatch"]
+    chosen = [set(re.findall(r": (\S+ .* \| .*) from (?:cache|compiled|bundle)", run(program, *words, *bundle).stderr))
+              for program, bundle in ((quern, []), (alone, ["--bundle", "tuned"]))]
+    check(chosen[0] == chosen[1] and len(chosen[0]) > 8, f"quern runs {sorted(chosen[0] - chosen[1])}, quern-run {sorted(chosen[1] - chosen[0])}")
+    check(logits(alone, "q4_K_M", "--bundle", "tuned") == logits(quern, "q4_K_M"), "tuned: quern-run has other bits than quern")
 
 
 def lacking():
@@ -264,6 +291,8 @@ with tempfile.TemporaryDirectory() as folder:
     here = set(run(quern, "cpu").stdout.split())
     bits(["haswell", "x86-64"] if {"avx2", "fma"} <= here and "x86-64-v3" not in here else ["x86-64"] if "sse2" in here else [])
     lacking()
+    one_op()
+    tuned()
     with_weights(["haswell", "x86-64"] if {"avx2", "fma"} <= here else [])
     of_other_files()
     damaged_weights()

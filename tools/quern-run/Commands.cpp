@@ -5,6 +5,7 @@ namespace quern {
 
 Command evalCommand();
 Command generateCommand();
+Command infoCommand();
 Command logitsCommand();
 Command perplexityCommand();
 Command tokenizeCommand();
@@ -17,8 +18,8 @@ const ProgramInfo& programInfo() {
 }
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = {generateCommand(), logitsCommand(), perplexityCommand(),
-                                           tokenizeCommand(), benchCommand(),  evalCommand()};
+  static const std::vector<Command> all = {generateCommand(), logitsCommand(), perplexityCommand(), tokenizeCommand(),
+                                           benchCommand(),    infoCommand(),   evalCommand()};
   return all;
 }
 

@@ -21,6 +21,7 @@ Result<BitReference> BitReference::make(const KernelSet& kernel, const OpDesc& o
   BitReference made;
   made.which_ = which;
   made.dims_ = dims;
+  CheckReport all;
   for (size_t r = 0; r < runs(); ++r) {
     const CheckRun& run = runOf(which, r);
     const CheckInputs& inputs = made.inputs_.emplace_back(makeInputs(fixed(op, dims), run.data, run.seed, run.flush, run.offset, stop));
@@ -29,11 +30,11 @@ Result<BitReference> BitReference::make(const KernelSet& kernel, const OpDesc& o
     if (!result) return result.error();
     CheckReport report = judge(inputs.op, *result, run.data);
     if (!report.passed) return internalError(fmt::format("the default schedule is wrong: {}", report.failure));
-    made.certificate_.cases += report.cases;
-    made.certificate_.worstOverLimit = std::max(made.certificate_.worstOverLimit, report.worst);
+    all.add(report);
     made.outputs_.push_back(std::move(result->output));
   }
-  made.certificate_.of = certifiedText(op, dims, made.certificate_.cases);
+  made.certificate_.cases = all.cases, made.certificate_.worstOverLimit = all.worst;
+  made.certificate_.of = certifiedText(op, dims, all.cases) + certifiedData(all);
   return made;
 }
 

@@ -39,14 +39,16 @@ static Result<void> certifyOne(KernelLibrary& library, const OpDesc& op, const S
   if (!kernel) return kernel.error();
   Certificate certificate;
   certificate.as = as;
+  CheckReport all;
   for (const DimValues& sizes : sizesToCertify(op, schedule, most)) {
     auto report = checkKernel(*kernel, op, sizes, 1, stop);
     if (!report) return report.error();
     if (!report->passed) return internalError(report->failure);
-    certificate.cases += report->cases;
+    all.add(*report);
     certificate.of += (certificate.of.empty() ? "" : ", ") + certifiedText(op, sizes, report->cases);
-    certificate.worstOverLimit = std::max(certificate.worstOverLimit, report->worst);
   }
+  certificate.cases = all.cases, certificate.worstOverLimit = all.worst;
+  certificate.of += certifiedData(all);
   return keepCertificate(library, op, schedule, certificate, record);
 }
 

@@ -220,7 +220,7 @@ ReferenceScope affordableReference(const Stop& stop) {
 
 CheckReport judge(const OpDesc& op, const RunResult& run, InputData data) {
   Comparison found = compare(run.expected, run.output);
-  CheckReport report{1, found.worst, found.worst <= 1, ""};
+  CheckReport report{1, found.worst, found.worst <= 1, "", {data}};
   if (report.passed) return report;
   auto at = static_cast<size_t>(found.worstAt);
   report.failure = fmt::format("{}, {} data: element {} is {}, {} +- {} is right", text(op), text(data), at, shortest(run.output[at]),
@@ -234,10 +234,16 @@ std::string certifiedText(const OpDesc& op, const DimValues& dims, int64_t runs)
   return fmt::format("{}: {} runs", sizes.empty() ? "its sizes" : sizes, runs);
 }
 
+std::string certifiedData(const CheckReport& report) {
+  std::string all;
+  for (InputData kind : report.data) all += fmt::format("{}{}", all.empty() ? "; " : " ", text(kind));
+  return all;
+}
+
 std::vector<DimValues> certifiedSizes(const OpDesc& op, std::string_view of) {
   std::vector<DimValues> all;
   std::vector<std::string> names = runtimeDims(op);
-  for (std::string_view one : split(of, ',')) {
+  for (std::string_view one : split(of.substr(0, of.find(';')), ',')) {
     DimValues dims;
     for (std::string_view word : split(one.substr(0, one.find(':')), ' ')) {
       auto value = parseInt(word.substr(std::min(word.size(), word.find('=') + 1)));
@@ -253,6 +259,8 @@ std::vector<DimValues> certifiedSizes(const OpDesc& op, std::string_view of) {
 
 void CheckReport::add(const CheckReport& other) {
   cases += other.cases;
+  for (InputData kind : other.data)
+    if (std::find(data.begin(), data.end(), kind) == data.end()) data.push_back(kind);
   worst = std::max(worst, other.worst);
   if (passed && !other.passed) failure = other.failure;
   passed = passed && other.passed;

@@ -59,7 +59,8 @@ struct CheckReport {
   int64_t cases = 0;
   double worst = 0;  ///< largest error over limit
   bool passed = true;
-  std::string failure;  ///< the first failing case: op, data, element, values
+  std::string failure;          ///< the first failing case: op, data, element, values
+  std::vector<InputData> data;  ///< kinds that were compared, each once
   void add(const CheckReport& other);
 };
 
@@ -72,6 +73,8 @@ std::vector<DimValues> edgeSizes(const OpDesc& op, const Schedule& schedule, int
 
 /// "m=33: 5 runs": where a kernel was compared, for its certificate.
 std::string certifiedText(const OpDesc& op, const DimValues& dims, int64_t runs);
+/// "; zero-mean unit": on what data, behind one such text or several with ", " between.
+std::string certifiedData(const CheckReport& report);
 /// Where a certificate (Certificate::of) says that it was: of several such texts those with a value for each dimension. What it cannot read
 /// is left out.
 std::vector<DimValues> certifiedSizes(const OpDesc& op, std::string_view of);
