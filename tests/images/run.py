@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tests/images/run.py ROOT QUERN MAKER — the images of ROOT/Containerfile, made without a container engine: each stage is a folder with Debian 12
+"""tests/images/run.py ROOT QUERN MAKER — the images of ROOT/tools/images/Containerfile, made without a container engine: each stage is a folder with Debian 12
 in it, and its steps run there. Then the images do what they are for. Skipped where mmdebstrap, root or the network is missing."""
 import json
 import os
@@ -76,7 +76,7 @@ def images(folder):
     if made.returncode != 0:
         skip(f"no Debian 12 to be had: {made.stderr.strip()[-200:]}")
     stages, stage = {}, None
-    for what, rest in instructions(os.path.join(root, "Containerfile")):
+    for what, rest in instructions(os.path.join(root, "tools/images/Containerfile")):
         if what == "FROM":
             image, _, name = rest.split()
             before = stages.get(image)

@@ -1,5 +1,5 @@
-// tests/store/StandingTest.cpp — what of a kernel's key and provenance is another here, one field at a time: found, not found, refused, each
-// with its reason.
+// tests/store/StandingTest.cpp — what of a kernel's key and provenance is another here, one field at a time: found, not found or refused,
+// each with its reason.
 #include "compiler/base/Files.h"
 #include "compiler/base/Sha256.h"
 #include "compiler/store/KernelCache.h"
