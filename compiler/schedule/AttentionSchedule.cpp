@@ -45,18 +45,12 @@ static bool takesTiles(const AttentionOp& op, const Target& target) {
          hasAll(target, kTilesOfPairs) && target.vectorLanes() == kTileRows;
 }
 
-/// Rows of 64 words that a tile's keys are turned into, and its values with pack=kv (AttentionPairs.h).
-static int64_t copyRows(const AttentionSchedule& s, const AttentionOp& op) {
-  int64_t width = op.headDim.value;
-  return s.pack == AttentionSchedule::PackKv ? kKeyTile / 2 * ceilDiv(width, kKeyTile) : ceilDiv(width, 2);
-}
-
 /// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy. With a=bf16 queries and weights in
 /// words, and a copy in words, of keys at least.
 static int64_t attentionScratch(const AttentionSchedule& s, const AttentionOp& op) {
   int64_t width = op.headDim.value, words = ceilDiv(width, 2);
-  if (op.a == RoundedTo::BF16)
-    return 4 * (s.rows * ((kKeyTile + 1 + kKeyTile / 2) * s.tiles + words + width + 4) + kKeyTile * copyRows(s, op));
+  int64_t copied = s.dots == AttentionSchedule::DotsAmx ? kKeyTile / 2 * ceilDiv(width, kKeyTile) : words;
+  if (op.a == RoundedTo::BF16) return 4 * (s.rows * ((kKeyTile + 1 + kKeyTile / 2) * s.tiles + words + width + 4) + kKeyTile * copied);
   return 4 * (s.rows * ((kKeyTile + 1) * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? kKeyTile * width : 16 * s.lanes));
 }
 static constexpr int64_t kMostScratch = 65536;
@@ -153,7 +147,7 @@ void AttentionSchedule::checkTiles(ScheduleCheck& check, const AttentionOp& op, 
   if (op.headDim.value % kTileProducts != 0)
     check.fail(fmt::format("dots=amx with head_dim={}, no multiple of {}; legal: dots=plain", op.headDim.value, kTileProducts));
   if (lanes != kTileRows) check.fail(fmt::format("dots=amx with lanes={}; legal: lanes={}", lanes, kTileRows));
-  if (rows % kTileRows != 0) check.fail(fmt::format("dots=amx with rows={}, no multiple of {}", rows, kTileRows));
+  if (rows % kTileRows != 0) check.fail(fmt::format("dots=amx with rows={}; legal: a multiple of {}", rows, kTileRows));
   if (pack != PackKv) check.fail("dots=amx with pack=none, whose tiles are loaded from a copy; legal: pack=kv");
 }
 
@@ -178,8 +172,10 @@ ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) 
   double values = width * step(1 / together + 1 / atOnce, together * atOnce);
   if (6 * mr > target.isa().vectorRegisters && !rounded) scores *= 1.5;  // two chains for each of its scores: they spill
   // One instruction for two products; without it numbers are taken out of their words first.
-  constexpr double kOfFma[] = {1.25, 0.5, 1.0 / 16};
-  if (rounded) scores *= kOfFma[dots], values *= kOfFma[dots];
+  // A dot of tiles makes 8,192 products in 16 cycles, two fma in them 512.
+  constexpr double kPlain = 1.25, kPairs = 0.5, kTiles = 1.0 / 16;
+  double ofFma = dots == DotsAmx ? kTiles : dots == DotsBf16 ? kPairs : kPlain;
+  if (rounded) scores *= ofFma, values *= ofFma;
   // A vector of a block is widened, made float and scaled: for each mr rows that meet it, or once as it is copied.
   double unpacked = isQuantised(op.kvType) ? 2 : 0;
   if (pack != PackKv) scores += width * unpacked / together, values += width * unpacked / together;

@@ -52,6 +52,19 @@ const BundleSet* BundleManifest::set(std::string_view op, std::string_view cpu) 
   return nullptr;
 }
 
+std::string BundleManifest::alikeText(std::string_view op, std::string_view cpu) const {
+  constexpr size_t kMost = 3;
+  std::vector<std::string> alike;
+  std::string_view family = op.substr(0, op.find(' '));
+  for (const BundleSet& each : sets)
+    if (std::find(each.cpus.begin(), each.cpus.end(), cpu) != each.cpus.end() && each.op.substr(0, each.op.find(' ')) == family)
+      alike.push_back(escapedShort(each.op));
+  if (alike.empty()) return "";
+  bool more = alike.size() > kMost;
+  alike.resize(std::min(alike.size(), kMost));
+  return "; it has " + join(alike, ", ") + (more ? ", ..." : "");
+}
+
 static std::string quotedList(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& word : words) out += fmt::format("{}{}", out.empty() ? "" : ", ", tomlQuoted(word));
@@ -264,21 +277,24 @@ Result<const BundleCpu*> Bundle::cpuFor(const Target& here) const {
   if (const BundleCpu* cpu = manifest_.cpuFor(here)) return cpu;
   std::string lacking;
   for (const BundleCpu& cpu : manifest_.cpus)
-    lacking += fmt::format("{}{} needs {}", lacking.empty() ? "" : "; ", cpu.name, join(manifest_.lackingFor(cpu, here), " "));
-  return machineLacks(fmt::format("{}: has no kernels that {} runs: {}", folder_.path(), here.name, lacking));
+    lacking +=
+        fmt::format("{}{} needs {}", lacking.empty() ? "" : "; ", escapedShort(cpu.name), join(manifest_.lackingFor(cpu, here), " "));
+  return machineLacks(fmt::format("{}: has no kernels that this CPU ({}) runs: of it what is for {}", folder_.path(), here.name, lacking));
 }
 
 Result<KernelSet> Bundle::kernels(const OpDesc& op, const BundleCpu& cpu) {
   const BundleSet* set = manifest_.set(text(op), cpu.name);
   if (set == nullptr)
-    return badInput(fmt::format("{}: has no kernel of {} for {}; quern emit makes one", folder_.path(), text(op), cpu.name));
+    return badInput(fmt::format("{}: has no kernel of {} for {}{}; quern emit makes one", folder_.path(), text(op), cpu.name,
+                                manifest_.alikeText(text(op), cpu.name)));
   auto kernelOf = [&](const std::string& symbol) -> Result<KernelRef> {
     KernelRef& known = loaded_[symbol];
     if (known != nullptr) return known;
     auto loaded = load(*manifest_.kernel(symbol));
     if (!loaded) return loaded;
     known = *loaded;
-    logLine(LogTopic::Dispatch, fmt::format("{} | {} from bundle, for {}", known->info.op, known->info.schedule, cpu.name));
+    logLine(LogTopic::Dispatch,
+            fmt::format("{} | {} from bundle, for {}", escaped(known->info.op), escaped(known->info.schedule), escaped(cpu.name)));
     return loaded;
   };
   auto wide = kernelOf(set->wide);

@@ -12,8 +12,8 @@ struct Standing {
     Refused,  ///< it needs what this CPU lacks
     Foreign,  ///< of another program: other sources, LLVM or calls; never found
   } kind;
-  /// "exact", "runs, tuned elsewhere (MODEL)", "refused: needs avx512bf16", "another generator's", "another LLVM's (18.1.8)",
-  /// "another way of calling's".
+  /// "exact", "runs, tuned elsewhere (MODEL)" or "(unknown)", "refused: needs avx512bf16" or what is wrong with its contract, "another
+  /// generator's", "another LLVM's (18.1.8)", "another way of calling's".
   std::string text;
 };
 Standing standingOf(const KernelArtifact& artifact, const Target& host);

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""tests/cli/prune.py QUERN — `cache list` says what each entry is worth; `cache prune` shows what would go by age, size, CPU and generator, and
-removes that, and nothing else, with --yes."""
+"""tests/cli/prune.py QUERN — `cache list` says what each entry is worth; `cache prune` shows what would go by age, size, CPU, generator and
+wrong results, and removes that, and nothing else, with --yes; `cache verify` runs every kernel again."""
 import hashlib
 import json
 import os
 import re
+import struct
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from checking import Checks, caching
+from checking import Checks, caching, npy, write
 
 quern = os.path.abspath(sys.argv[1])
 check = Checks()
@@ -47,6 +48,54 @@ def forged(entry, field, change):
         file.write(data + hashlib.sha256(data).hexdigest().encode())
     os.chmod(f"cache/kernels/{name}", 0o600)
     return name
+
+
+def field(entry, name):
+    with open(f"cache/kernels/{entry}", "rb") as file:
+        data = file.read()
+    place = re.search(rb"\n%s (\d+)\n" % name, data)
+    return data[place.end():place.end() + int(place.group(1))]
+
+
+def code_of(elf):
+    """Where the section begins that can be executed."""
+    table, = struct.unpack_from("<Q", elf, 40)
+    each, count = struct.unpack_from("<HH", elf, 58)
+    for at in range(table, table + each * count, each):
+        flags, _, offset = struct.unpack_from("<QQQ", elf, at + 8)
+        if flags & 4:
+            return offset
+    raise ValueError("no code")
+
+
+def wrong():
+    """Code under a right hash that is not its op's, or dies: named, counted, and taken away; names from a file are escaped."""
+    run("cache", "prune", "--to-size", "0", "--yes")
+    for op in ("add a=32 b=32", "sub a=32 b=32", "mul a=32 b=32", "div a=32 b=32"):
+        run("eval", *op.split(" ")[:1], "x.npy", "x.npy", "-o", "y.npy", "--quiet")
+    of = {row["op"].split(" ")[0]: os.path.basename(row["file"]) for row in listed()}
+    check(set(of) == {"add", "sub", "mul", "div"}, of)
+    found = json.loads(run("cache", "verify", "--json", "-").stdout)
+    check((found["good"], found["wrong"], found["not_run"], found["entries"], found["interrupted"]) == (4, 0, 0, 4, False), found)
+    other = field(of["sub"], b"object")
+    check(forged(of["add"], b"object", lambda old: other) == of["add"], "code is not in the key")
+    begin = code_of(field(of["mul"], b"object"))
+    forged(of["mul"], b"object", lambda old: old[:begin] + b"\x0f\x0b" + old[begin + 2:])
+    stranger = forged(of["div"], b"generator", lambda old: old[::-1])
+    forged(of["div"], b"schedule", lambda old: b"\x1b[31m" + old)
+    said = run("cache", "verify", status=1).stdout
+    check(re.search(r"WRONG +add .*\n .*is right.*\n .*kernels/" + of["add"], said) and re.search(r"WRONG +mul .*\n .*SIGILL", said), said)
+    check(re.search(r"not run +div .*\n +another generator's", said) and re.search(r"\n2 good, 1 damaged, 2 WRONG .*, 1 not run here\n", said), said)
+    check("\x1b" not in said + run("cache", "list").stdout, "a terminal's controls come through")
+    found = json.loads(run("cache", "verify", "--json", "-", status=1).stdout)
+    outcomes = {os.path.basename(row["file"]): row["outcome"] for row in found["rows"]}
+    check(found["wrong"] == 2 and len(found["damaged"]) == 1 and outcomes[of["add"]] == outcomes[of["mul"]] == "wrong" and outcomes[of["sub"]] == "right", found)
+    gone = pruned("--wrong", "--yes")
+    check({of["add"], of["mul"]} <= set(gone) and set(gone.values()) == {"wrong", "damaged"} and len(gone) == 3, gone)
+    check(entries() == {of["sub"], of["div"], stranger}, entries())
+    run("cache", "verify")
+    said = run("cache", "verify", "--cache", "nowhere")
+    check("nothing to verify: nowhere has no kernels" in said.stderr and "0 good" in said.stdout, said)
 
 
 def age(entry, days):
@@ -98,5 +147,7 @@ with tempfile.TemporaryDirectory() as folder:
         check(message in run("cache", "prune", *flags, status=2).stderr, message)
     check("--yes goes with cache prune" in run("cache", "list", "--yes", status=2).stderr, "--yes elsewhere")
     check("0 of 0" in run("cache", "prune", "--cache", "none").stdout, "no cache at all")
+    write("x.npy", npy([i * 0.5 + 1 for i in range(32)]))
+    wrong()
     os.chdir("/")
-check.finish(20)
+check.finish(35)

@@ -71,7 +71,7 @@ int statusOf(pid_t child) {
 
 }  // namespace
 
-TEST_CASE("many processes on a cold cache, one killed, one pruning: every kernel once, nothing damaged") {
+TEST_CASE("many processes on a cold cache, one killed, one pruning: at most 1.2 compilations a kernel, nothing damaged") {
   constexpr int processes = 32, keys = 370, foreign = 20;
   Folder folder;
   KernelCache cache({folder.path});
@@ -88,7 +88,7 @@ TEST_CASE("many processes on a cold cache, one killed, one pruning: every kernel
   for (int i = 0; i < processes; ++i) all.push_back(started([&] { return wantsAll(folder.path, ops, static_cast<uint64_t>(i), shared); }));
   pid_t pruner = started([&] { return prunes(folder.path, shared); });
   // The first goes while it compiles and writes.
-  while (shared.compiled < keys / 4) std::this_thread::sleep_for(1ms);
+  for (int i = 0; i < 60'000 && shared.compiled < keys / 4; ++i) std::this_thread::sleep_for(1ms);
   ::kill(all[0], SIGKILL);
   CHECK(statusOf(all[0]) == 1000 + SIGKILL);
   for (size_t i = 1; i < all.size(); ++i) CHECK(statusOf(all[i]) == 0);

@@ -36,7 +36,15 @@ private:
 
 }  // namespace
 
-Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line) {
+namespace {
+
+/// --bundle, and which of its CPUs this is.
+struct ChosenBundle {
+  Bundle bundle;
+  BundleCpu cpu;
+};
+
+Result<ChosenBundle> chosenBundle(const CommandLine& line) {
   if (!line.has("bundle")) return badCommand("--bundle DIR is missing: what quern emit wrote");
   auto target = targetOf(line, true);
   if (!target) return target.error();
@@ -45,7 +53,15 @@ Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line) 
   auto cpu = bundle->cpuFor(*target);
   if (!cpu) return cpu.error();
   BundleCpu chosen = **cpu;
-  return std::unique_ptr<ModelKernels>(std::make_unique<BundleKernels>(std::move(*bundle), chosen));
+  return ChosenBundle{std::move(*bundle), std::move(chosen)};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line) {
+  auto chosen = chosenBundle(line);
+  if (!chosen) return chosen.error();
+  return std::unique_ptr<ModelKernels>(std::make_unique<BundleKernels>(std::move(chosen->bundle), chosen->cpu));
 }
 
 static CommandLine& bundleFlags(CommandLine& line, const char* meaning) {
@@ -58,9 +74,8 @@ CommandLine& kernelFlags(CommandLine& line) {
 }
 
 Result<KernelSet> kernelsOfOp(const OpEntry& entry, const CommandLine& line, const DimValues& /*dims*/) {
-  auto kernels = openModelKernels(line);
-  if (!kernels) return kernels.error();
-  return (*kernels)->kernels(entry.op);
+  auto chosen = chosenBundle(line);
+  return chosen ? chosen->bundle.kernels(entry.op, chosen->cpu) : Result<KernelSet>(chosen.error());
 }
 
 CommandLine& opFlags(CommandLine& line) { return bundleFlags(line, "the kernels: what quern emit OP -o DIR wrote").common({}); }

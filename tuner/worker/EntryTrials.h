@@ -5,6 +5,9 @@
 #include "tuner/check/KernelCheck.h"
 #include "tuner/worker/WorkerProcess.h"
 
+#include <optional>
+#include <string_view>
+
 namespace quern {
 
 /// What became of one.
@@ -13,18 +16,22 @@ struct EntryVerdict {
   CheckReport report;  ///< of those that ran to the end
   std::string why;     ///< it is wrong, or was not run
 };
+/// "right", "wrong", "not run".
+std::string_view nameOf(EntryVerdict::Outcome outcome);
 
 /// Runs each entry's code in a process that may crash or hang of it.
 class EntryTrials {
 public:
-  EntryTrials();
-
-  /// Against the reference, where its certificate says that it was; without one at odd sizes. Not run: another generator's, or what this
-  /// CPU lacks something for. Errors: Stopped; Machine, where there is no process to be had.
+  /// Against the reference at odd sizes, and where its certificate says that it was. Wrong is also what dies, or takes longer than two
+  /// minutes. Not run: another program's, what this CPU lacks something for, what needs more memory than there is. Errors: Stopped;
+  /// Machine, where there is no process to be had.
   Result<EntryVerdict> check(const KernelArtifact& artifact, const Stop& stop);
 
 private:
-  WorkerProcess worker_;
+  WorkerProcess& workerFor(double bytes);
+
+  std::optional<WorkerProcess> worker_;
+  double bytes_ = 0;  ///< that the worker's ops may take beside the usual
 };
 
 }  // namespace quern

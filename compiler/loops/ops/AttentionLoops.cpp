@@ -158,9 +158,9 @@ private:
       });
       eachTile([&](const Value& keys) {
         tile_.takeValues(keys);
-        for (int64_t part = 0; part < tile_.valueBlocks(); ++part) {
-          eachSixteen(block, [&](const Value& row, const Value& limit) { tile_.weighOnTiles(row, limit, part); });
-          eachGroup(block, [&](const AttentionRows& rows) { tile_.weigh(state, rows, part); });
+        for (int64_t columns = 0; columns < tile_.valueBlocks(); ++columns) {
+          eachSixteen(block, [&](const Value& row, const Value& limit) { tile_.weighOnTiles(row, limit, columns); });
+          eachGroup(block, [&](const AttentionRows& rows) { tile_.weigh(state, rows, columns); });
         }
       });
     });

@@ -30,10 +30,11 @@ AttentionPairs::AttentionPairs(OpBuild& build, const AttentionOp& op, const Atte
     return b_.denseBuffer(name, Scalar::I32, BufferRole::ThreadScratch, std::move(shape));
   };
   queries_ = scratch("queries", {schedule.rows, words_});
-  int64_t copied = schedule.pack == AttentionSchedule::PackKv ? kTileWords * ceilDiv(op.headDim.value, kColumns) : words_;
-  copy_ = scratch("tile_copy", {copied, kKeyTile});
+  bool tiles = schedule.dots == AttentionSchedule::DotsAmx;
+  int64_t rows = kTileWords * ceilDiv(op.headDim.value, kColumns);  // the loads of tiles go by rows
+  copy_ = scratch("tile_copy", tiles ? std::vector<Value>{rows, kKeyTile} : std::vector<Value>{kKeyTile * words_});
   weights_ = scratch("weights", {schedule.tiles, schedule.rows, kTileWords});
-  if (schedule.dots != AttentionSchedule::DotsAmx) return;
+  if (!tiles) return;
   grid_.emplace(b_, TileGrid::kRows, kGridColumns);
   nonFinite_ = scratch("non_finite", {1});
 }
@@ -65,7 +66,7 @@ void AttentionPairs::turn(const AttentionPlace& at, const Value& c, const Value&
     rows.push_back(b_.let("row", b_.loadAs(Scalar::I32, keys_, std::array{key, at.kvHead, pair * 2}, side)));
   }
   rows = transposed(b_, std::move(rows));
-  for (int r = 0; r < side; ++r) b_.store(copy_, {pair + r, c}, rows[static_cast<size_t>(r)]);
+  for (int r = 0; r < side; ++r) b_.store(copy_, placeOfKey(pair + r, c), rows[static_cast<size_t>(r)]);
 }
 
 void AttentionPairs::wordsOfOneKey(const AttentionPlace& at, const Value& key, int64_t from) {
@@ -73,7 +74,7 @@ void AttentionPairs::wordsOfOneKey(const AttentionPlace& at, const Value& key, i
     Value word = b_.load(keys_, {at.tile0 + key, at.kvHead, 2 * pair});
     if (2 * pair + 1 < op_.headDim.value)
       word = binary(LoopOp::Or, word, highShifted(b_.load(keys_, {at.tile0 + key, at.kvHead, 2 * pair + 1})));
-    b_.store(copy_, {pair, key}, word);
+    b_.store(copy_, placeOfKey(pair, key), word);
   }
 }
 
@@ -96,14 +97,20 @@ void AttentionPairs::takeValues(const AttentionPlace& at, const Value& count) {
 }
 
 void AttentionPairs::eachColumns(const std::function<void(const Value&, int64_t, int, const Value*)>& step) {
-  int64_t width = op_.headDim.value;
-  for (int64_t first = 0; first < width; first += kColumns)
-    build_.forVectors("d", first, std::min(kColumns, width - first), lanes_, 1, build_.masks(),
+  int64_t width = op_.headDim.value, together = columnsTogether();
+  for (int64_t first = 0; first < width; first += together)
+    build_.forVectors("d", first, std::min(together, width - first), lanes_, 1, build_.masks(),
                       [&](const Value& d, int lanes, const Value* mask) { step(d, first, lanes, mask); });
 }
 
-std::vector<Value> AttentionPairs::placeOfValue(const Value& pair, const Value& column, int64_t first) {
-  return {pair + first / kColumns * kTileWords, column - first};
+std::vector<Value> AttentionPairs::placeOfKey(const Value& pair, const Value& key, int64_t more) const {
+  if (grid_) return {pair, key + more};
+  return {pair * kKeyTile + key + more};
+}
+
+std::vector<Value> AttentionPairs::placeOfValue(const Value& pair, const Value& column, int64_t first) const {
+  if (grid_) return {pair + first / kColumns * kTileWords, column - first};
+  return {pair * op_.headDim.value + column};
 }
 
 /// Zeros behind the last key: tiles read them.
@@ -168,7 +175,7 @@ void AttentionPairs::score(const AttentionPlace& at, const AttentionRows& rows, 
     RegArray total = b_.reg("total", {rows.count, vectors}, f32Const(0, lanes_));
     auto words = [&](const Value& pair) {
       std::vector<Value> all;
-      for (int v = 0; v < vectors; ++v) all.push_back(b_.load(copy_, {pair, j + v * lanes_}, lanes_));
+      for (int v = 0; v < vectors; ++v) all.push_back(b_.load(copy_, placeOfKey(pair, j, v * lanes_), lanes_));
       return all;
     };
     auto word = [&](const Value& pair, int u) { return b_.load(queries_, {rows.place + u, pair}); };
@@ -206,7 +213,7 @@ void AttentionPairs::addValues(const AttentionPlace& at, const AttentionRows& ro
       int64_t column = (columns.first + v) * lanes_;
       const Value* tail = column + lanes_ > width ? &mask : nullptr;
       if (s_.pack == AttentionSchedule::PackKv)
-        all.push_back(b_.load(copy_, placeOfValue(pair, column, column / kColumns * kColumns), lanes_, tail));
+        all.push_back(b_.load(copy_, placeOfValue(pair, column, column / columnsTogether() * columnsTogether()), lanes_, tail));
       else all.push_back(valueWord(at, pair, column, lanes_, tail, counts == nullptr ? nullptr : &last));
     }
     return all;

@@ -13,7 +13,8 @@ namespace quern {
 /// keys; of values a word is two neighbouring keys of a column, made once a tile with pack=kv, else where it is used.
 ///
 ///   queries     i32 [rows][ceil(head_dim / 2)]   of a task
-///   copy        i32 [ceil(head_dim / 2)][64]     of a tile's keys; then, with pack=kv, of its values, 32 rows for each 64 of head_dim
+///   copy        i32 [ceil(head_dim / 2)][64]     of a tile's keys; then, with pack=kv, [32][head_dim] of its values, or, with dots=amx,
+///                                                for each 64 of head_dim [32][64]
 ///   weights     i32 [tiles][rows][32]            exponentials of a tile's scores
 ///   non_finite  i32 [1]                          with dots=amx: not 0 where among a tile's values is a NaN or an Inf
 ///
@@ -56,9 +57,12 @@ public:
 
 private:
   void turn(const AttentionPlace& at, const Value& c, const Value& last, const Value& pair, int side);
-  /// Vectors of columns, `first` the first of the kColumns a vector is among.
+  /// Columns of values that lie together in the copy, those from a multiple of as many on.
+  int64_t columnsTogether() const { return grid_ ? kColumns : op_.headDim.value; }
+  /// Vectors of columns, `first` the first of those that a vector lies together with.
   void eachColumns(const std::function<void(const Value& column, int64_t first, int lanes, const Value* mask)>& step);
-  static std::vector<Value> placeOfValue(const Value& pair, const Value& column, int64_t first);
+  std::vector<Value> placeOfKey(const Value& pair, const Value& key, int64_t more = 0) const;
+  std::vector<Value> placeOfValue(const Value& pair, const Value& column, int64_t first) const;
   void takeAllValues(const AttentionPlace& at, const Value& count, const Value& last);
   void wordsOfOneKey(const AttentionPlace& at, const Value& key, int64_t from);
   /// Two neighbouring keys of columns; the second is none behind `last`.

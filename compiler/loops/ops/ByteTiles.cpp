@@ -28,8 +28,8 @@ void ByteTiles::given(const Value&, const BufferRef&, const PlaceInA&) { QUERN_C
 void ByteTiles::inPass(const Value&, const std::function<void()>& body) { grid_.inTiles(static_cast<int>(depth_), body); }
 
 void ByteTiles::step(const Tile& tile, const Value& code, const Value& word) const {
-  grid_.columns(partOf(tile), [&](size_t v) { return TileGrid::Place{weight_.words(), weight_.at(tile, v, word)}; });
-  grid_.dots(TileDot::Bytes, partOf(tile), [&](int64_t r) { return TileGrid::Place{rows_->words(), {tile.row + r, code}}; });
+  grid_.columns(TileGrid::partOf(tile), [&](size_t v) { return TileGrid::Place{weight_.words(), weight_.at(tile, v, word)}; });
+  grid_.dots(TileDot::Bytes, TileGrid::partOf(tile), [&](int64_t r) { return TileGrid::Place{rows_->words(), {tile.row + r, code}}; });
 }
 
 void ByteTiles::scaled(const Tile& tile) const {
@@ -48,10 +48,10 @@ void ByteTiles::scaled(const Tile& tile) const {
 
 void ByteTiles::run(const Tile& tile) {
   int64_t words = ByteRows::wordsOf(k_), bulk = words / depth_ * depth_;
-  grid_.zero(partOf(tile));
+  grid_.zero(TileGrid::partOf(tile));
   b_.loop("word", 0, bulk, depth_, [&](const Value& word) { step(tile, word, word); });
   if (bulk < words) step(tile, bulk, words - depth_);
-  grid_.store(partOf(tile), {dots_, {0, 0}});
+  grid_.store(TileGrid::partOf(tile), {dots_, {0, 0}});
   tile.start();
   scaled(tile);
 }

@@ -26,7 +26,6 @@ public:
   void run(const Tile& tile) override;
 
 private:
-  static TileGrid::Part partOf(const Tile& tile) { return {tile.rows, tile.vectors.size()}; }
   void step(const Tile& tile, const Value& code, const Value& word) const;
   void scaled(const Tile& tile) const;
 

@@ -23,6 +23,12 @@ public:
     size_t vectors;
   };
 
+  /// Of a product's tile (RoundedProduct::Tile).
+  template <class Tile>
+  static Part partOf(const Tile& tile) {
+    return {tile.rows, tile.vectors.size()};
+  }
+
   TileGrid(LoopBuilder& b, int64_t rows, int64_t columns);
 
   /// Rows of A's scratch behind the last that may be read.

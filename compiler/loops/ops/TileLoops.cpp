@@ -25,8 +25,8 @@ void TileProduct::inPass(const Value& k0, const std::function<void()>& body) {
 
 /// From 0, or from the sums so far.
 void TileProduct::begin(const Tile& tile) {
-  auto load = [&] { grid_.load(partOf(tile), {sums_, {0, 0}}); };
-  auto zero = [&] { grid_.zero(partOf(tile)); };
+  auto load = [&] { grid_.load(TileGrid::partOf(tile), {sums_, {0, 0}}); };
+  auto zero = [&] { grid_.zero(TileGrid::partOf(tile)); };
   if (tile.resumes) load();
   else if (tile.begun.expr() == nullptr) zero();
   else b_.when(tile.begun, load, zero);
@@ -37,13 +37,13 @@ void TileProduct::step(const Tile& tile, const Value& pair) {
   PieceTerm loaded{-1, -1};
   for (const PieceTerm& term : terms_) {
     if (term.b != loaded.b)
-      grid_.columns(partOf(tile), [&](size_t v) {
+      grid_.columns(TileGrid::partOf(tile), [&](size_t v) {
         auto [buffer, place] = weight_.held({tile.batch, tile.vectors, tile.k0}, v, term.b, pair);
         return TileGrid::Place{buffer, place};
       });
     auto rows = [&](int64_t r) { return TileGrid::Place{rows_->words(), rows_->at(tile.row + r, term.a, pair)}; };
-    if (term.a != loaded.a) grid_.dots(TileDot::Pairs, partOf(tile), rows);
-    else grid_.dots(TileDot::Pairs, partOf(tile));
+    if (term.a != loaded.a) grid_.dots(TileDot::Pairs, TileGrid::partOf(tile), rows);
+    else grid_.dots(TileDot::Pairs, TileGrid::partOf(tile));
     loaded = term;
   }
 }
@@ -52,7 +52,7 @@ void TileProduct::run(const Tile& tile) {
   tile.start();
   begin(tile);
   b_.loop("pair", tile.k0 / 2, ceilDivOf(tile.k1, 2), TileGrid::kWords, [&](const Value& pair) { step(tile, pair); });
-  grid_.store(partOf(tile), {sums_, {0, 0}});
+  grid_.store(TileGrid::partOf(tile), {sums_, {0, 0}});
 }
 
 }  // namespace quern

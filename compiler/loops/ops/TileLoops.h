@@ -31,7 +31,6 @@ public:
 private:
   static constexpr int64_t kDepth = 2 * TileGrid::kWords;
 
-  static TileGrid::Part partOf(const Tile& tile) { return {tile.rows, tile.vectors.size()}; }
   void begin(const Tile& tile);
   void step(const Tile& tile, const Value& pair);
 

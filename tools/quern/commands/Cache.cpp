@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <functional>
 #include <fmt/format.h>
 
 namespace quern {
@@ -24,7 +25,8 @@ static const CommandInfo kCacheInfo = {
     "cache", "path|list|verify|prune|export FILE|import FILE|merge DIR...", "the kernel cache: where, what, and moving it",
     "  quern cache list\n"
     "  quern cache verify                         every kernel whole, and right on this machine: run again where it was verified\n"
-    "  quern cache prune --older-than 60          what would go: age, --to-size, --other-cpus, --other-generators; --yes removes it\n"
+    "  quern cache prune --older-than 60          what would go: age, --to-size, --other-cpus, --other-generators, --wrong; --yes removes "
+    "it\n"
     "  quern cache export kernels.qks; quern cache import kernels.qks --cache ./other\n"
     "  quern cache merge part1 part2              what other machines and shards tuned: decisions, journals, kernels\n"};
 
@@ -80,35 +82,11 @@ Result<int> list(const KernelCache& cache, const CommandLine& line) {
     std::string speed = speedOf(artifact, row);
     unsure = unsure || speed.ends_with('?');
     out += fmt::format("{:<12} {:>8} {:>7}  {:<16} {}: {} | {}\n", verifiedAs(artifact.certificate), file.bytes,
-                       fmt::format("{:.1f} d", days), speed, standing, artifact.key.op, artifact.key.schedule);
+                       fmt::format("{:.1f} d", days), speed, standing, escaped(artifact.key.op), escaped(artifact.key.schedule));
     rows.push_back(std::move(row));
   }
   if (unsure) out += "?: the machine was not quiet when it was measured\n";
   if (auto good = say(line, out, {{"rows", rows}}); !good) return good.error();
-  return 0;
-}
-
-Result<int> prune(const KernelCache& cache, const CommandLine& line) {
-  auto rules = pruneRulesOf(line);
-  if (!rules) return rules.error();
-  std::vector<CacheFile> all = cache.ownFiles();
-  std::vector<Prunable> gone = prunable(all, *rules, std::time(nullptr));
-  Json rows = Json::array();
-  std::string out;
-  int64_t bytes = 0;
-  for (const Prunable& one : gone) {
-    if (line.has("yes"))
-      if (auto good = cache.remove(one.file); !good) return good.error();
-    bytes += one.file.bytes;
-    const auto& artifact = one.file.artifact;
-    out += fmt::format("{:<20} {:>8}  {}\n", one.why, one.file.bytes,
-                       artifact ? artifact->key.op + " | " + artifact->key.schedule : escaped(one.file.path));
-    rows.push_back({{"file", one.file.path}, {"why", one.why}, {"bytes", one.file.bytes}, {"op", artifact ? artifact->key.op : ""}});
-  }
-  std::string of = fmt::format("{} of {}, {}", gone.size(), counted(all.size(), "kernel"), humanBytes(static_cast<double>(bytes)));
-  out += line.has("yes") ? of + " removed\n" : gone.empty() ? of + "\n" : of + ": --yes removes them\n";
-  Json json = {{"rows", rows}, {"bytes", bytes}, {"entries", all.size()}, {"removed", line.has("yes")}};
-  if (auto good = say(line, out, json); !good) return good.error();
   return 0;
 }
 
@@ -130,9 +108,30 @@ std::string recordFaults(const KernelCache& cache, RecordLines::Health& all) {
   return out;
 }
 
+/// Every entry, each tried where it can be. `each`: of those that are whole. Ends where a signal came; returns how many were looked at.
+Result<size_t> eachVerdict(const std::vector<CacheFile>& files, const CommandLine& line, const Stop& interrupted,
+                           const std::function<void(const CacheFile& file, const EntryVerdict& verdict)>& each) {
+  EntryTrials trials;
+  ProgressBar progress(wantsProgress(line), "cache " + line.words()[0], [](double count) { return fmt::format("{:.0f}", count); });
+  size_t done = 0;
+  for (; done < files.size() && !interrupted.asked(); ++done) {
+    progress.show(static_cast<double>(done), static_cast<double>(files.size()));
+    const CacheFile& file = files[done];
+    EntryVerdict verdict;
+    verdict.outcome = EntryVerdict::Wrong;
+    if (!file.artifact) verdict.why = file.artifact.error().message;
+    else if (auto tried = trials.check(*file.artifact, interrupted)) verdict = *tried;
+    else if (interrupted.asked()) break;
+    else return tried.error();
+    each(file, verdict);
+  }
+  return done;
+}
+
 /// What `cache verify` found so far.
 struct Findings {
-  std::array<size_t, 3> entries{};  ///< by EntryVerdict::Outcome
+  std::array<size_t, 3> entries{};  ///< that are whole, by EntryVerdict::Outcome
+  size_t damagedCount = 0;
   Json rows = Json::array(), damaged = Json::array();
   std::string out;
 
@@ -140,21 +139,26 @@ struct Findings {
 };
 
 void Findings::take(const CacheFile& file, const EntryVerdict& verdict) {
-  constexpr const char* kNames[] = {"right", "WRONG", "not run"};
+  if (!file.artifact) {
+    ++damagedCount;
+    damaged.push_back(file.path);
+    out += fmt::format("{:<8} {}\n", "damaged", verdict.why);
+    return;
+  }
   const KernelArtifact& artifact = *file.artifact;
   ++entries[verdict.outcome];
-  bool ran = verdict.outcome == EntryVerdict::Right;
-  std::string found = ran ? fmt::format("{:>5} runs, error {:.2g} of its limit", verdict.report.cases, verdict.report.worst) : "";
-  out += fmt::format("{:<8} {:<38} {} | {}\n", kNames[verdict.outcome], found, artifact.key.op, artifact.key.schedule);
-  if (!verdict.why.empty()) out += "         " + verdict.why + "\n";
+  bool right = verdict.outcome == EntryVerdict::Right, wrong = verdict.outcome == EntryVerdict::Wrong;
+  std::string found = right ? fmt::format("{:>5} runs, error {:.2g} of its limit", verdict.report.cases, verdict.report.worst) : "";
+  out += fmt::format("{:<8} {:<38} {} | {}\n", wrong ? "WRONG" : nameOf(verdict.outcome), found, escaped(artifact.key.op),
+                     escaped(artifact.key.schedule));
+  if (!right) out += fmt::format("         {}\n", escaped(verdict.why));
+  if (wrong) out += fmt::format("         {}\n", escaped(file.path));
   Json row = {{"op", artifact.key.op},
               {"schedule", artifact.key.schedule},
               {"file", file.path},
-              {"outcome", ran                                      ? "right"
-                          : verdict.outcome == EntryVerdict::Wrong ? "wrong"
-                                                                   : "not run"},
+              {"outcome", nameOf(verdict.outcome)},
               {"certificate_cases", artifact.certificate.cases}};
-  if (ran) row.update({{"cases", verdict.report.cases}, {"worst_error_over_limit", verdict.report.worst}});
+  if (right) row.update({{"cases", verdict.report.cases}, {"worst_error_over_limit", verdict.report.worst}});
   else row["why"] = verdict.why;
   rows.push_back(std::move(row));
 }
@@ -162,43 +166,61 @@ void Findings::take(const CacheFile& file, const EntryVerdict& verdict) {
 /// Every entry whole, and right on this machine.
 Result<int> verify(const KernelCache& cache, const CommandLine& line) {
   Findings found;
-  EntryTrials trials;
   std::vector<CacheFile> files = cache.files();
-  Stop interrupted = interruption();
-  size_t done = 0, bad = 0;
-  {
-    ProgressBar progress(wantsProgress(line), "cache verify", [](double count) { return fmt::format("{:.0f}", count); });
-    for (const CacheFile& file : files) {
-      progress.show(static_cast<double>(done), static_cast<double>(files.size()));
-      if (file.artifact) {
-        auto verdict = trials.check(*file.artifact, interrupted);
-        if (!verdict && interrupted.asked()) break;
-        if (!verdict) return verdict.error();
-        found.take(file, *verdict);
-      } else {
-        ++bad;
-        found.damaged.push_back(file.path);
-        found.out += file.artifact.error().message + "\n";
-      }
-      ++done;
-    }
+  if (files.empty()) {
+    std::string where = cache.enabled() ? join(cache.directories(), ", ") : "no cache";
+    std::fprintf(stderr, "quern: nothing to verify: %s has no kernels\n", escaped(where).c_str());
   }
+  Stop interrupted = interruption();
+  auto done = eachVerdict(files, line, interrupted, [&](const CacheFile& file, const EntryVerdict& verdict) { found.take(file, verdict); });
+  if (!done) return done.error();
   RecordLines::Health records;
   found.out += recordFaults(cache, records);
   auto [right, wrong, notRun] = found.entries;
-  found.out += fmt::format("{} good, {} damaged", right, bad);
-  if (wrong > 0) found.out += fmt::format(", {} WRONG", wrong);
+  found.out += fmt::format("{} good, {} damaged", right, found.damagedCount);
+  if (wrong > 0) found.out += fmt::format(", {} WRONG (cache prune --wrong --yes removes what is)", wrong);
   found.out += notRun > 0 ? fmt::format(", {} not run here\n", notRun) : "\n";
   if (records.good + records.bad > 0) found.out += fmt::format("records: {} good, {} damaged\n", records.good, records.bad);
-  Json json = {{"good", right},      {"wrong", wrong},
-               {"not_run", notRun},  {"damaged", found.damaged},
-               {"rows", found.rows}, {"records", {{"good", records.good}, {"damaged", records.bad}}}};
+  Json json = {{"good", right},           {"wrong", wrong},
+               {"not_run", notRun},       {"damaged", found.damaged},
+               {"entries", files.size()}, {"interrupted", interrupted.asked()},
+               {"rows", found.rows},      {"records", {{"good", records.good}, {"damaged", records.bad}}}};
   if (auto written = say(line, found.out, json); !written) return written.error();
   if (interrupted.asked()) {
-    std::fprintf(stderr, "quern: interrupted: %zu of %zu entries were looked at\n", done, files.size());
+    std::fprintf(stderr, "quern: interrupted: %zu of %zu entries were looked at\n", *done, files.size());
     return interruptedStatus();
   }
-  return wrong == 0 && bad == 0 && records.bad == 0 ? 0 : 1;
+  return wrong == 0 && found.damagedCount == 0 && records.bad == 0 ? 0 : 1;
+}
+
+Result<int> prune(const KernelCache& cache, const CommandLine& line) {
+  auto rules = pruneRulesOf(line);
+  if (!rules) return rules.error();
+  std::vector<CacheFile> all = cache.ownFiles();
+  if (rules->wrong) {
+    auto done = eachVerdict(all, line, interruption(), [&](const CacheFile& file, const EntryVerdict& verdict) {
+      if (verdict.outcome == EntryVerdict::Wrong && file.artifact) rules->wrongFiles.push_back(file.path);
+    });
+    if (!done) return done.error();
+  }
+  std::vector<Prunable> gone = prunable(all, *rules, std::time(nullptr));
+  Json rows = Json::array();
+  std::string out;
+  int64_t bytes = 0;
+  for (const Prunable& one : gone) {
+    if (line.has("yes"))
+      if (auto good = cache.remove(one.file); !good) return good.error();
+    bytes += one.file.bytes;
+    const auto& artifact = one.file.artifact;
+    out += fmt::format("{:<26} {:>8}  {}\n", one.why, one.file.bytes,
+                       artifact ? escaped(artifact->key.op + " | " + artifact->key.schedule) : escaped(one.file.path));
+    rows.push_back({{"file", one.file.path}, {"why", one.why}, {"bytes", one.file.bytes}, {"op", artifact ? artifact->key.op : ""}});
+  }
+  std::string of = fmt::format("{} of {}, {}", gone.size(), counted(all.size(), "kernel"), humanBytes(static_cast<double>(bytes)));
+  out += line.has("yes") ? of + " removed\n" : gone.empty() ? of + "\n" : of + ": --yes removes them\n";
+  Json json = {{"rows", rows}, {"bytes", bytes}, {"entries", all.size()}, {"removed", line.has("yes")}};
+  if (auto good = say(line, out, json); !good) return good.error();
+  return 0;
 }
 
 Result<int> merge(const std::vector<std::string>& words, const CommandLine& line) {
@@ -235,7 +257,7 @@ static Result<int> runCache(std::vector<std::string> args) {
   if (std::find(actions.begin(), actions.end(), action) == actions.end())
     return badCommand(
         fmt::format("cache: '{}' is no action{}; actions: {}", escaped(action), didYouMean(action, actions), join(actions, " ")));
-  for (const char* flag : {"older-than", "to-size", "other-cpus", "other-generators", "yes"})
+  for (const char* flag : {"older-than", "to-size", "other-cpus", "other-generators", "wrong", "yes"})
     if (line.has(flag) && action != "prune") return badCommand(fmt::format("--{} goes with cache prune", flag));
   if (action == "merge") return merge(words, line);
   bool moves = action == "export" || action == "import";

@@ -31,6 +31,7 @@ std::string reason(const CacheFile& file, const PruneRules& rules, int64_t now) 
   if (rules.otherGenerators && !isOwn(file.artifact->key)) return standingOf(*file.artifact, hostTarget()).text;
   if (rules.otherCpus && isOwn(file.artifact->key) && standingOf(*file.artifact, hostTarget()).kind != Standing::Exact)
     return "another CPU's";
+  if (std::find(rules.wrongFiles.begin(), rules.wrongFiles.end(), file.path) != rules.wrongFiles.end()) return "wrong";
   double days = static_cast<double>(now - file.changedSeconds) / kDay;
   if (rules.olderThanDays && days > *rules.olderThanDays) return fmt::format("{:.0f} days old", days);
   return {};
@@ -62,6 +63,7 @@ CommandLine& pruneFlags(CommandLine& line) {
       .value("to-size", "SIZE", "", "prune: the oldest, until the others have at most 64M, 1.5G ... together")
       .toggle("other-cpus", "prune: what this CPU cannot run, and what was made on another")
       .toggle("other-generators", "prune: what another version of this program made, which this one never finds (default)")
+      .toggle("wrong", "prune: kernels that compute something else than their op: they are run, as cache verify does")
       .toggle("yes", "prune: remove what is shown");
 }
 
@@ -80,7 +82,8 @@ Result<PruneRules> pruneRulesOf(const CommandLine& line) {
     if (!rules.toBytes) return badCommand(fmt::format("--to-size {}: a size such as 64M is needed", escaped(line.get("to-size"))));
   }
   rules.otherCpus = line.has("other-cpus");
-  rules.otherGenerators = line.has("other-generators") || !(rules.olderThanDays || rules.toBytes || rules.otherCpus);
+  rules.wrong = line.has("wrong");
+  rules.otherGenerators = line.has("other-generators") || !(rules.olderThanDays || rules.toBytes || rules.otherCpus || rules.wrong);
   return rules;
 }
 

@@ -16,9 +16,11 @@ struct PruneRules {
   std::optional<int64_t> toBytes;       ///< the oldest, until the others have at most so many together
   bool otherCpus = false;               ///< that this CPU cannot run, or that were made on another
   bool otherGenerators = false;         ///< of another program's kernels, which this one never finds
+  bool wrong = false;                   ///< that compute something else than their op: `wrongFiles`, found by running them
+  std::vector<std::string> wrongFiles;
 };
 
-/// An entry that goes, and why: "damaged", "another generator's", "another CPU's", "41 days old", "oldest".
+/// An entry that goes, and why: "damaged", "another generator's", "another CPU's", "wrong", "41 days old", "oldest".
 struct Prunable {
   CacheFile file;
   std::string why;
@@ -27,7 +29,7 @@ struct Prunable {
 /// `files`: of one directory. `now`: seconds since the epoch.
 std::vector<Prunable> prunable(const std::vector<CacheFile>& files, const PruneRules& rules, int64_t now);
 
-/// --older-than, --to-size, --other-cpus, --other-generators, --yes.
+/// --older-than, --to-size, --other-cpus, --other-generators, --wrong, --yes.
 CommandLine& pruneFlags(CommandLine& line);
 /// What these say; none of them: other generators'. Errors: BadCommand naming the flag and what would be right.
 Result<PruneRules> pruneRulesOf(const CommandLine& line);

@@ -97,7 +97,8 @@ static Result<int> runEval(std::vector<std::string> args) {
   auto kernels = kernelsOfOp(*entry, line, *dims);
   if (!kernels) return kernels.error();
   if (!line.has("quiet"))
-    std::fprintf(stderr, "%s\nschedule (%s) %s\n", text(entry->op).c_str(), kernels->from.c_str(), kernels->info().schedule.c_str());
+    std::fprintf(stderr, "%s\nschedule (%s) %s\n", text(entry->op).c_str(), kernels->from.c_str(),
+                 escaped(kernels->info().schedule).c_str());
   TensorSpec outSpec = outputOf(bound);
   std::vector<std::byte> out(static_cast<size_t>(bytesOf(outSpec.type, outSpec.elements())));
   if (auto added = accumulatedInput(kernels->info())) std::memcpy(out.data(), inputs[*added], out.size());
