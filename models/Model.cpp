@@ -28,6 +28,7 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
   ModelGraph graph(weights, source.config, rows, source.config.context, {kvType, source.compute, source.order});
   if (auto good = describe(source, graph); !good) return good.error();
   Workload workload{source.config.name, {}};
+  auto sizes = ForwardSizes{rows, past, rows}.dimensions();
   for (const PlanStep* step : graph.plan().kernelSteps()) {
     auto known = std::find_if(workload.items.begin(), workload.items.end(),
                               [&](const WorkloadItem& item) { return text(item.op) == text(step->op); });
@@ -37,7 +38,7 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
     }
     WorkloadItem item{step->op, {}, 1, CacheState::Hot, 0, {}, 1};
     std::vector<std::string> names = runtimeDims(step->op);
-    for (size_t i = 0; i < names.size(); ++i) item.sample[names[i]] = step->dims[i] == PlanDim::Positions ? past + rows : rows;
+    for (size_t i = 0; i < names.size(); ++i) item.sample[names[i]] = sizes[static_cast<size_t>(step->dims[i].index)];
     workload.items.push_back(std::move(item));
   }
   // What takes longest first.
@@ -57,16 +58,17 @@ Result<ForwardCost> ForwardCost::of(const ModelSource& source) {
   return cost;
 }
 
-double ForwardCost::flops(const PlanSizes& sizes) const {
+double ForwardCost::flops(const ForwardSizes& sizes) const {
   return sum(sizes, [](const OpDesc& bound) { return flopsOf(bound); });
 }
 
-double ForwardCost::sum(const PlanSizes& sizes, const std::function<double(const OpDesc& bound)>& figure) const {
+double ForwardCost::sum(const ForwardSizes& sizes, const std::function<double(const OpDesc& bound)>& figure) const {
   double all = 0;
+  auto dimensions = sizes.dimensions();
   for (const Step& step : steps_) {
     DimValues values;
     std::vector<std::string> names = runtimeDims(step.op);
-    for (size_t i = 0; i < names.size(); ++i) values[names[i]] = valueOf(step.dims[i], sizes);
+    for (size_t i = 0; i < names.size(); ++i) values[names[i]] = dimensions[static_cast<size_t>(step.dims[i].index)];
     all += figure(fixed(step.op, values));
   }
   return all;
@@ -108,15 +110,17 @@ Result<PackedModel> packModel(ModelSource source, const KernelProvider& kernels,
   return model;
 }
 
-Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
+Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
   std::string label = escaped(source.weights.label());
   if (options.context > source.config.context)
     return badInput(
         fmt::format("{}: a context of {} is asked for, the model was made for {}", label, options.context, source.config.context));
   int64_t context = options.context != 0 ? options.context : source.config.context;
-  std::unique_ptr<Model> model(new Model(std::move(source)));
+  std::shared_ptr<Model> model(new Model(std::move(source)));
+  model->context_ = context;
+  model->chunk_ = std::min(options.chunk, context);
   ModelSource& own = model->source_;
-  ModelGraph graph(own.weights, own.config, std::min(options.chunk, context), context, {options.kvType, own.compute, own.order});
+  ModelGraph graph(own.weights, own.config, model->chunk_, context, {options.kvType, own.compute, own.order});
   if (auto good = describe(own, graph); !good) return good.error();
   if (auto good = own.weights.checkAllUsed(); !good) return good.error();
   if (options.foreseen) options.foreseen(opsOf(graph));
@@ -127,34 +131,10 @@ Result<std::unique_ptr<Model>> Model::load(ModelSource source, const KernelProvi
   if (own.files)
     if (auto good = own.files->checkUnchanged(); !good) return good.error();
   model->weights_ = std::move(*memory);
-  auto plan = graph.plan().finish(once, options.threads);
+  auto plan = graph.plan().finish(once);
   if (!plan) return plan.error();
   model->plan_ = std::move(*plan);
-  return model;
-}
-
-Result<int64_t> Model::forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits, const GoOn& goOn) {
-  auto rows = static_cast<int64_t>(ids.size());
-  auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(source_.weights.label()), why)); };
-  if (past < 0 || rows > context() - past)
-    return bad(fmt::format("positions {} to {} are outside its context of {}", past, past + rows - 1, context()));
-  if (outputs < 0 || outputs > rows || (outputs > 0 && logits == nullptr))
-    return bad(fmt::format("logits of {} of {} tokens are asked for", outputs, rows));
-  for (int32_t id : ids)
-    if (id < 0 || id >= config().vocab) return bad(fmt::format("token {} is outside its vocabulary of {}", id, config().vocab));
-  if (rows > 0) weights_.angles.reach(past + rows);
-  int64_t chunk = plan_->maxRows();
-  int64_t done = 0;
-  while (done < rows) {
-    int64_t now = std::min(chunk, rows - done);
-    // Of the wanted rows, those in this piece.
-    int64_t wanted = std::clamp<int64_t>(done + now - (rows - outputs), 0, now);
-    plan_->run({now, past + done, wanted}, {ids.data() + done, logits, nullptr, nullptr});
-    if (logits != nullptr) logits += wanted * config().vocab;
-    done += now;
-    if (goOn && !goOn(done)) break;
-  }
-  return done;
+  return std::shared_ptr<const Model>(std::move(model));
 }
 
 }  // namespace quern

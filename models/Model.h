@@ -1,4 +1,4 @@
-// models/Model.h — a model ready to run: weights packed once, one static plan for prompts and single tokens.
+// models/Model.h — a model ready to run: weights packed once, one static plan for prompts and single tokens. What runs it: Session.h.
 #pragma once
 
 #include "models/ModelLoad.h"
@@ -43,9 +43,9 @@ public:
   /// Errors   as workloadOf.
   static Result<ForwardCost> of(const ModelSource& source);
   /// Floating point operations of one forward.
-  double flops(const PlanSizes& sizes) const;
+  double flops(const ForwardSizes& sizes) const;
   /// A figure of every op, added up; all dimensions known.
-  double sum(const PlanSizes& sizes, const std::function<double(const OpDesc& bound)>& figure) const;
+  double sum(const ForwardSizes& sizes, const std::function<double(const OpDesc& bound)>& figure) const;
 
 private:
   struct Step {
@@ -55,25 +55,20 @@ private:
   std::vector<Step> steps_;
 };
 
-/// One KV cache, one sequence. A forward of n rows, n forwards of one, and any pieces between give the same bits, on any number of
-/// threads.
-/// Threads  one forward at a time.
+/// Weights and plan, which never change and which any number of sessions share.
+/// Threads  any, at once.
 class Model {
 public:
-  /// Errors   BadInput: what the weights lack, a context beyond the model's; what the provider says of a kernel; Machine for memory.
-  static Result<std::unique_ptr<Model>> load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options);
-
-  /// Runs `ids` at positions past, past + 1, ...; their keys and values stay in the cache. `logits` gets those of the last
-  /// `outputs` ids (0 to all of them), [outputs, vocab]. Makes no allocation. `goOn` is asked behind every chunk, with the ids so far,
-  /// whether the next one shall follow. Returns how many ids went through.
-  /// Errors   BadInput: an id outside the vocabulary, positions outside the context, more outputs than ids.
-  using GoOn = std::function<bool(int64_t done)>;
-  Result<int64_t> forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits, const GoOn& goOn = {});
+  /// Of `options` threads are those that pack. Errors: BadInput: what the weights lack, a context beyond the model's; what the provider
+  /// says of a kernel; Machine for memory.
+  static Result<std::shared_ptr<const Model>> load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options);
 
   const ModelConfig& config() const { return source_.config; }
   const ModelSource& source() const { return source_; }
-  const Plan& plan() const { return *plan_; }
-  int64_t context() const { return plan_->context(); }
+  const std::shared_ptr<const Plan>& plan() const { return plan_; }
+  int64_t context() const { return context_; }
+  int64_t chunk() const { return chunk_; }  ///< rows at most in one run of the plan
+  const RopeAngles& angles() const { return weights_.angles; }
   int64_t weightBytes() const { return weights_.memory.bytes(); }
   /// What one token must read of weights: each once.
   double decodeBytes() const { return static_cast<double>(weights_.bytesPerToken); }
@@ -84,7 +79,8 @@ private:
 
   ModelSource source_;
   LoadedWeights weights_;
-  std::unique_ptr<Plan> plan_;
+  std::shared_ptr<const Plan> plan_;
+  int64_t context_ = 0, chunk_ = 0;
 };
 
 }  // namespace quern

@@ -38,7 +38,11 @@ ModelGraph::ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxR
       kvType_(arithmetic.kvType),
       compute_(arithmetic.compute),
       order_(arithmetic.order),
-      plan_(maxRows, context) {}
+      rows_(plan_.dimension("rows", maxRows)),
+      positions_(plan_.dimension("positions", context)),
+      outputs_(plan_.dimension("outputs", maxRows)),
+      past_(plan_.dimension("past", context)),
+      firstOutput_(plan_.dimension("first_output", maxRows)) {}
 
 void ModelGraph::fail(Error error) {
   if (status_) status_ = std::move(error);
@@ -70,7 +74,7 @@ PlanBuffer ModelGraph::floats(const std::string& name, int64_t count) {
 }
 
 GraphRows ModelGraph::fresh(int64_t width, const GraphRows& like) {
-  return {plan_.activation(width), width, 0, width, like.dim, PlanOrigin::First};
+  return {plan_.activation(width, like.dim), width, 0, width, like.dim, {}};
 }
 
 GraphRows ModelGraph::part(const GraphRows& x, int64_t column, int64_t width) {
@@ -94,9 +98,9 @@ GraphRows ModelGraph::embedding(const std::string& table) {
     if (auto good = checkReadable(weights_, *weight); !good) fail(good.error());
   tables_[table] = list_.size();
   list_.push_back({GraphWeight::Kind::Table, {}, {}, ElementType::F32, {weight}, {c_.vocab}, c_.width});
-  GraphRows out{plan_.activation(c_.width), c_.width, 0, c_.width};
+  GraphRows out{plan_.activation(c_.width, rows_), c_.width, 0, c_.width, rows_, {}};
   PlanBuffer ids = plan_.outside(kIds);
-  gathers_.push_back({plan_.gather({"embedding", ids, out.buffer, c_.width, {}}), tables_[table]});
+  gathers_.push_back({plan_.gather({"embedding", ids, out.buffer, rows_, c_.width, {}}), tables_[table]});
   return out;
 }
 
@@ -110,7 +114,7 @@ GraphRows ModelGraph::plusPositions(const GraphRows& x, const std::string& table
        checked(MapOp{
            scalarCall(ScalarFn::Add, {scalarOperand("a"), scalarOperand("b")}), {{"a", rowsOf(c_.width)}, {"b", rowsOf(c_.width)}}, ""}),
        {x.dim},
-       {view(x), {positions, 0, {}, c_.width, PlanOrigin::Past}, view(out)}});
+       {view(x), {positions, 0, {}, c_.width, past_}, view(out)}});
   return out;
 }
 
@@ -230,13 +234,13 @@ GraphRows ModelGraph::linear(const GraphRows& x, const std::vector<std::pair<std
 GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, bool rotate) {
   int64_t heads = c_.heads, keyHeads = c_.keyHeads(), size = c_.headDim(), row = keyHeads * size;
   GraphRows query = q;
-  PlanBuffer keys = plan_.perPosition(row, kvType_), values = plan_.perPosition(row, kvType_);
-  PlanView keysNow{keys, 0, {row, size}, row, PlanOrigin::Past, kvType_}, valuesNow{values, 0, {row}, row, PlanOrigin::Past, kvType_};
+  PlanBuffer keys = plan_.persistent(row, positions_, kvType_), values = plan_.persistent(row, positions_, kvType_);
+  PlanView keysNow{keys, 0, {row, size}, row, past_, kvType_}, valuesNow{values, 0, {row}, row, past_, kvType_};
   if (rotate) {
     if (!rotates_) angles_ = plan_.constant();
     rotates_ = true;
     auto rope = [&](int64_t count, ElementType to) { return checked(RopeOp{{Dim{Dim::kAny}, Dim{count}, Dim{size}}, c_.rope.pairs, to}); };
-    PlanView angles{angles_, 0, {}, size, PlanOrigin::Past};
+    PlanView angles{angles_, 0, {}, size, past_};
     query = fresh(heads * size, q);
     plan_.step({"rope.q", rope(heads, ElementType::F32), {q.dim}, {headsView(q), angles, headsView(query)}});
     plan_.step({"rope.k", rope(keyHeads, kvType_), {k.dim}, {headsView(k), angles, keysNow}});
@@ -251,11 +255,8 @@ GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const Gr
   if (compute_ != Compute::Exact && kvType_ == ElementType::BF16) attention.a = RoundedTo::BF16, attention.order = order_;
   plan_.step({"attention",
               checked(attention),
-              {q.dim, PlanDim::Positions},
-              {headsView(query),
-               {keys, 0, {row, size}, row, PlanOrigin::First, kvType_},
-               {values, 0, {row, size}, row, PlanOrigin::First, kvType_},
-               headsView(out)}});
+              {q.dim, positions_},
+              {headsView(query), {keys, 0, {row, size}, row, {}, kvType_}, {values, 0, {row, size}, row, {}, kvType_}, headsView(out)}});
   return out;
 }
 
@@ -273,13 +274,13 @@ void ModelGraph::scaleFrequencies(const std::string& name) {
 
 GraphRows ModelGraph::outputs(const GraphRows& x) {
   GraphRows out = x;
-  out.dim = PlanDim::Outputs;
-  out.origin = PlanOrigin::Outputs;
+  out.dim = outputs_;
+  out.origin = firstOutput_;
   return out;
 }
 
 void ModelGraph::logits(const GraphRows& x, const std::string& head) {
-  GraphRows out{plan_.outside(kLogits), c_.vocab, 0, c_.vocab, x.dim, PlanOrigin::First};
+  GraphRows out{plan_.outside(kLogits), c_.vocab, 0, c_.vocab, x.dim, {}};
   const Weight* weight = take(head, {c_.vocab, x.width});
   if (weight == nullptr) return;
   linearStep(x, out, {{weight}, {}, {c_.vocab}}, {}, false);

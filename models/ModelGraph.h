@@ -13,13 +13,21 @@
 
 namespace quern {
 
+/// What a forward is of. Its plan's dimensions, in their order: rows, positions, outputs, past, first_output.
+struct ForwardSizes {
+  int64_t rows = 0;     ///< tokens in flight
+  int64_t past = 0;     ///< positions already in the KV cache
+  int64_t outputs = 0;  ///< the last so many of the rows go on to the end: 0 to rows
+
+  std::array<int64_t, 5> dimensions() const { return {rows, past + rows, outputs, past, rows - outputs}; }
+};
+
 /// Rows of floats on their way: one per token, or one per output.
 struct GraphRows {
   PlanBuffer buffer;
   int64_t width = 0;
   int64_t column = 0, stride = 0;  ///< the rows may be part of longer ones
-  PlanDim dim = PlanDim::Rows;
-  PlanOrigin origin = PlanOrigin::First;
+  PlanDim dim, origin;
 };
 
 /// A weight that steps read, and how it gets into memory: ModelLoad.h does that.
@@ -109,11 +117,11 @@ public:
   const std::vector<GraphGather>& gathers() const { return gathers_; }
   PlanBuffer angles() const { return angles_; }
   bool rotates() const { return rotates_; }
-  int64_t angleBytes() const { return plan_.context() * c_.headDim() * 4; }
+  int64_t angleBytes() const { return plan_.most(positions_) * c_.headDim() * 4; }
   std::span<const float> frequencyFactors() const { return factors_; }
   const ModelConfig& config() const { return c_; }
 
-  static constexpr int kIds = 0, kLogits = 1;  ///< places of what Plan::run is given
+  static constexpr int kIds = 0, kLogits = 1;  ///< places of what PlanSession::run is given
 
 private:
   const Weight* take(const std::string& name, std::initializer_list<int64_t> shape);
@@ -139,6 +147,7 @@ private:
   Compute compute_;
   PairOrder order_;
   PlanBuilder plan_;
+  PlanDim rows_, positions_, outputs_, past_, firstOutput_;
   std::vector<GraphWeight> list_;
   std::vector<GraphGather> gathers_;
   std::map<std::string, size_t> tables_;  ///< by name

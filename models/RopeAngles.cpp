@@ -24,16 +24,20 @@ RopeAngles::RopeAngles(const ModelConfig& config, std::span<const float> factors
   for (int64_t i = 0; i < width / 2; ++i) frequencies_.push_back(frequencyOf(config.rope, i, width, factors));
 }
 
-void RopeAngles::reach(int64_t positions) {
+void RopeAngles::reach(int64_t positions) const {
+  if (made_->rows.load(std::memory_order_acquire) >= positions) return;
+  std::lock_guard lock(made_->guard);
   size_t pairs = frequencies_.size();
-  for (; made_ < positions; ++made_) {
-    float* row = table_ + static_cast<size_t>(made_) * 2 * pairs;
+  int64_t at = made_->rows.load(std::memory_order_relaxed);
+  for (; at < positions; ++at) {
+    float* row = table_ + static_cast<size_t>(at) * 2 * pairs;
     for (size_t i = 0; i < pairs; ++i) {
-      double angle = static_cast<double>(made_) * frequencies_[i];
+      double angle = static_cast<double>(at) * frequencies_[i];
       row[i] = static_cast<float>(std::cos(angle));
       row[pairs + i] = static_cast<float>(std::sin(angle));
     }
   }
+  made_->rows.store(at, std::memory_order_release);
 }
 
 }  // namespace quern

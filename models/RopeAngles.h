@@ -3,6 +3,9 @@
 
 #include "models/ModelConfig.h"
 
+#include <atomic>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -19,13 +22,18 @@ public:
   /// factors where there are any.
   RopeAngles(const ModelConfig& config, std::span<const float> factors, float* table);
 
-  /// Makes the rows up to `positions` that are not there yet. Makes no allocation.
-  void reach(int64_t positions);
+  /// Makes the rows up to `positions` that are not there yet. Makes no allocation. Threads: any, at once; those who find rows missing wait
+  /// for each other.
+  void reach(int64_t positions) const;
 
 private:
+  struct Made {
+    std::mutex guard;
+    std::atomic<int64_t> rows{0};
+  };
   std::vector<double> frequencies_;  ///< radians per position
   float* table_ = nullptr;
-  int64_t made_ = 0;
+  std::shared_ptr<Made> made_ = std::make_shared<Made>();
 };
 
 }  // namespace quern

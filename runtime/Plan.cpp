@@ -14,12 +14,17 @@ PlanBuffer PlanBuilder::add(Buffer buffer) {
   return {static_cast<int>(buffers_.size()) - 1};
 }
 
-PlanBuffer PlanBuilder::activation(int64_t rowElements) { return add({Kind::Activation, rowElements, nullptr, -1}); }
-PlanBuffer PlanBuilder::perPosition(int64_t rowElements, ElementType type) {
-  return add({Kind::PerPosition, rowElements, nullptr, -1, type});
+PlanDim PlanBuilder::dimension(std::string name, int64_t most) {
+  dimensions_.push_back({std::move(name), most});
+  return {static_cast<int>(dimensions_.size()) - 1};
 }
-PlanBuffer PlanBuilder::constant(const void* data) { return add({Kind::Constant, 0, data, -1}); }
-PlanBuffer PlanBuilder::outside(int place) { return add({Kind::Outside, 0, nullptr, place}); }
+
+PlanBuffer PlanBuilder::activation(int64_t rowElements, PlanDim rows) { return add({Kind::Activation, rowElements, rows}); }
+PlanBuffer PlanBuilder::persistent(int64_t rowElements, PlanDim rows, ElementType type) {
+  return add({Kind::Persistent, rowElements, rows, nullptr, -1, type});
+}
+PlanBuffer PlanBuilder::constant(const void* data) { return add({Kind::Constant, 0, {}, data}); }
+PlanBuffer PlanBuilder::outside(int place) { return add({Kind::Outside, 0, {}, nullptr, place}); }
 
 std::vector<const PlanStep*> PlanBuilder::kernelSteps() const {
   std::vector<const PlanStep*> steps;
@@ -52,35 +57,33 @@ Result<void> PlanBuilder::placeBuffers(Plan& plan) const {
   std::vector<int64_t> offsets(buffers_.size());
   for (size_t i = 0; i < buffers_.size(); ++i) {
     const Buffer& buffer = buffers_[i];
-    int64_t rows = buffer.kind == Kind::PerPosition ? context_ : maxRows_;
-    auto elements = checkedMul(buffer.rowElements, rows);
+    if (buffer.kind != Kind::Activation && buffer.kind != Kind::Persistent) continue;
+    auto elements = checkedMul(buffer.rowElements, most(buffer.rows));
     auto bytes = elements ? checkedMul(*elements, 4) : std::nullopt;
     auto end = bytes ? checkedAdd(persistent, *bytes + 64) : std::nullopt;
     if (!end)
-      return machineLacks(
-          fmt::format("a plan of {} rows and {} positions has a buffer of {} elements a row: more bytes than can be counted", maxRows_,
-                      context_, buffer.rowElements));
+      return machineLacks(fmt::format("a plan of {} has a buffer of {} elements for each of the {}: more bytes than can be counted",
+                                      largestText(), buffer.rowElements, dimensions_[static_cast<size_t>(buffer.rows.index)].name));
     if (buffer.kind == Kind::Activation && lives[i].second >= 0) slots[i] = layout.add(*bytes, lives[i].first, lives[i].second);
-    if (buffer.kind != Kind::PerPosition) continue;
+    if (buffer.kind != Kind::Persistent) continue;
     offsets[i] = persistent;
     persistent += roundUp(bytesOf(buffer.type, *elements), 64);
   }
   layout.place();
-  for (auto [into, bytes] : {std::pair{&plan.arena_, layout.bytes()}, {&plan.persistent_, persistent}}) {
-    auto memory = HugeMemory::make(bytes);
-    if (!memory) return memory.error();
-    *into = *memory;
-  }
   for (size_t i = 0; i < buffers_.size(); ++i) {
     const Buffer& buffer = buffers_[i];
-    Plan::Place place{buffer.kind, nullptr, buffer.place};
-    if (slots[i] >= 0) place.base = plan.arena_.data() + layout.offset(slots[i]);
-    if (buffer.kind == Kind::PerPosition) place.base = plan.persistent_.data() + offsets[i];
-    if (buffer.kind == Kind::Constant) place.base = static_cast<const std::byte*>(buffer.data);
-    plan.places_.push_back(place);
+    int64_t offset = slots[i] >= 0 ? layout.offset(slots[i]) : offsets[i];
+    plan.places_.push_back({buffer.kind, offset, static_cast<const std::byte*>(buffer.data), buffer.place});
   }
-  plan.memory_ = {layout.bytes(), layout.unsharedBytes(), persistent, 0};
+  plan.memory_ = {layout.bytes(), layout.unsharedBytes(), persistent};
   return {};
+}
+
+/// "512 rows, 4096 positions".
+std::string PlanBuilder::largestText() const {
+  std::string all;
+  for (const Dimension& one : dimensions_) all += fmt::format("{}{} {}", all.empty() ? "" : ", ", one.most, one.name);
+  return all;
 }
 
 /// Kernel, strides and scratch of one step.
@@ -94,8 +97,6 @@ Result<void> PlanBuilder::bindStep(Plan& plan, const PlanStep& step, const Kerne
   bound.kernels = *set;
   bound.dims = step.dims;
   bound.views = step.operands;
-  bound.dimValues.resize(info.dims.size());
-  bound.buffers.resize(info.buffers.size());
   for (size_t i = 0; i < info.buffers.size(); ++i) {
     auto count = static_cast<std::ptrdiff_t>(info.buffers[i].strides);
     QUERN_CHECK_FOR(static_cast<std::ptrdiff_t>(step.operands[i].strides.size()) >= count, info.op);
@@ -105,7 +106,7 @@ Result<void> PlanBuilder::bindStep(Plan& plan, const PlanStep& step, const Kerne
   std::vector<int64_t> largest;
   DimValues values;
   for (size_t d = 0; d < step.dims.size(); ++d) {
-    largest.push_back(step.dims[d] == PlanDim::Positions ? context_ : maxRows_);
+    largest.push_back(most(step.dims[d]));
     values[info.dims[d]] = largest.back();
   }
   std::vector<std::pair<const KernelInfo*, std::vector<int64_t>>> infos = {{&info, largest}};
@@ -116,19 +117,19 @@ Result<void> PlanBuilder::bindStep(Plan& plan, const PlanStep& step, const Kerne
   }
   for (const auto& [each, dims] : infos) {
     auto shared = each->sharedScratchBytes.evaluate(dims), own = each->threadScratchBytes.evaluate(dims);
-    if (!shared || !own) return badInput(fmt::format("{}: scratch overflows at {} rows", info.op, maxRows_));
-    plan.sharedScratch_ = std::max(plan.sharedScratch_, roundUp(*shared, 64));
-    plan.threadScratch_ = std::max(plan.threadScratch_, roundUp(*own, 64));
+    if (!shared || !own) return badInput(fmt::format("{}: scratch overflows at {}", info.op, largestText()));
+    PlanMemory& memory = plan.memory_;
+    memory.sharedScratchBytes = std::max(memory.sharedScratchBytes, roundUp(*shared, 64));
+    memory.threadScratchBytes = std::max(memory.threadScratchBytes, roundUp(*own, 64));
   }
-  bound.workPerRow = flopsOf(fixed(step.op, values)) / static_cast<double>(maxRows_);
+  bound.workPerRow = flopsOf(fixed(step.op, values)) / static_cast<double>(std::max<int64_t>(1, largest[0]));
   plan.steps_.emplace_back(std::move(bound));
   return {};
 }
 
-Result<std::unique_ptr<Plan>> PlanBuilder::finish(const KernelProvider& kernels, int threads) {
-  std::unique_ptr<Plan> plan(new Plan(threads));
-  plan->maxRows_ = maxRows_;
-  plan->context_ = context_;
+Result<std::shared_ptr<const Plan>> PlanBuilder::finish(const KernelProvider& kernels) {
+  std::shared_ptr<Plan> plan(new Plan);
+  plan->dimensions_ = dimensions_;
   if (auto good = placeBuffers(*plan); !good) return good.error();
   for (const auto& each : steps_) {
     if (const auto* gather = std::get_if<PlanGather>(&each)) {
@@ -137,73 +138,7 @@ Result<std::unique_ptr<Plan>> PlanBuilder::finish(const KernelProvider& kernels,
     }
     if (auto good = bindStep(*plan, std::get<PlanStep>(each), kernels); !good) return good.error();
   }
-  auto scratch = HugeMemory::make(plan->sharedScratch_ + plan->threadScratch_ * threads);
-  if (!scratch) return scratch.error();
-  plan->scratch_ = *scratch;
-  plan->memory_.scratchBytes = plan->sharedScratch_ + plan->threadScratch_ * threads;
-  return plan;
-}
-
-namespace {
-
-/// One phase being shared out.
-struct PhaseJob {
-  const CompiledKernel* kernel;
-  QuernArgs args;
-  std::byte* threadScratch;
-  int64_t threadBytes, first;
-};
-
-void runPiece(void* context, int thread, int64_t begin, int64_t end) {
-  const auto& job = *static_cast<PhaseJob*>(context);
-  QuernArgs args = job.args;
-  args.threadScratch = job.threadScratch + thread * job.threadBytes;
-  job.kernel->entry(&args, job.first + begin, job.first + end);
-}
-
-}  // namespace
-
-const std::byte* Plan::addressOf(const PlanView& view, const PlanSizes& sizes, const Outside& outside) const {
-  const Place& place = places_[static_cast<size_t>(view.buffer.index)];
-  const auto* base =
-      place.kind == PlanBuilder::Kind::Outside ? static_cast<const std::byte*>(outside[static_cast<size_t>(place.place)]) : place.base;
-  int64_t row = view.origin == PlanOrigin::First ? 0 : view.origin == PlanOrigin::Past ? sizes.past : sizes.rows - sizes.outputs;
-  return base + bytesOf(view.type, view.column + row * view.rowElements);
-}
-
-void Plan::run(Bound& step, const PlanSizes& sizes, const Outside& outside) {
-  bool none = false;
-  for (size_t d = 0; d < step.dims.size(); ++d) {
-    step.dimValues[d] = valueOf(step.dims[d], sizes);
-    none = none || step.dimValues[d] == 0;
-  }
-  if (none) return;
-  for (size_t i = 0; i < step.views.size(); ++i) step.buffers[i] = addressOf(step.views[i], sizes, outside);
-  const CompiledKernel& kernel = *step.kernels.forDims(step.dimValues);
-  PhaseJob job{&kernel,
-               {step.buffers.data(), step.dimValues.data(), step.strides.data(), nullptr, scratch_.data(), nullptr},
-               scratch_.data() + sharedScratch_,
-               threadScratch_,
-               0};
-  bool share = worthSharing(step.workPerRow * static_cast<double>(step.dimValues[0]));
-  for (const Formula& phase : kernel.info.phases) {
-    int64_t tasks = phase.evaluate(step.dimValues).value_or(0);
-    if (share) pool_.run(tasks, runPiece, &job);
-    else if (tasks > 0) runPiece(&job, 0, 0, tasks);
-    job.first += tasks;
-  }
-}
-
-void Plan::run(const PlanGather& step, const PlanSizes& sizes, const Outside& outside) {
-  const auto* ids = reinterpret_cast<const int32_t*>(addressOf({step.ids}, sizes, outside));
-  auto* rows = const_cast<float*>(reinterpret_cast<const float*>(addressOf({step.out}, sizes, outside)));
-  for (int64_t i = 0; i < sizes.rows; ++i) step.row(ids[i], rows + i * step.rowElements);
-}
-
-void Plan::run(const PlanSizes& sizes, const std::array<const void*, kMaxOutside>& outside) {
-  QUERN_CHECK(sizes.rows >= 0 && sizes.rows <= maxRows_ && sizes.past >= 0 && sizes.past + sizes.rows <= context_ && sizes.outputs >= 0 &&
-              sizes.outputs <= sizes.rows);
-  for (auto& step : steps_) std::visit([&](auto& each) { run(each, sizes, outside); }, step);
+  return std::shared_ptr<const Plan>(std::move(plan));
 }
 
 std::vector<std::pair<std::string, KernelSet>> Plan::kernels() const {

@@ -1,33 +1,26 @@
-// runtime/Plan.h — a model as a static list of kernel calls over one arena, made once for its largest sizes.
+// runtime/Plan.h — a model as a static list of kernel calls, made once for its largest sizes. What a run writes is a session's
+// (PlanSession.h).
 #pragma once
 
 #include "runtime/KernelProvider.h"
 #include "runtime/Memory.h"
-#include "runtime/ThreadPool.h"
 
 #include <array>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <variant>
 
 namespace quern {
 
-/// The run-time sizes of a sequence model. Any run with rows <= the maximum and past + rows <= the context needs no new
-/// plan and allocates nothing.
-struct PlanSizes {
-  int64_t rows = 0;     ///< T: token rows in flight
-  int64_t past = 0;     ///< P: positions already in the KV cache
-  int64_t outputs = 0;  ///< the last so many of the rows go on to the end: 0 to T
+/// A run-time size by its place among those that a plan was given (PlanBuilder::dimension).
+struct PlanDim {
+  int index = -1;
+  bool operator==(const PlanDim&) const = default;
 };
-
-/// Which size a kernel's run-time dimension takes.
-enum class PlanDim : uint8_t { Rows, Positions, Outputs };  ///< T, P + T, or the outputs
-inline int64_t valueOf(PlanDim dim, const PlanSizes& sizes) {
-  return dim == PlanDim::Rows ? sizes.rows : dim == PlanDim::Outputs ? sizes.outputs : sizes.past + sizes.rows;
-}
-/// Which row of its buffer a view begins at: the first, row P (of a buffer with a row per position), or the first output row.
-enum class PlanOrigin : uint8_t { First, Past, Outputs };
+/// A size of a run for each of them, in their order.
+using PlanSizes = std::span<const int64_t>;
 
 /// Memory a step reads or writes.
 struct PlanBuffer {
@@ -40,7 +33,7 @@ struct PlanView {
   int64_t column = 0;            ///< elements from the row's beginning
   std::vector<int64_t> strides;  ///< leading strides in elements, as many as the kernel takes
   int64_t rowElements = 0;       ///< of a row, where the view does not begin at the first
-  PlanOrigin origin = PlanOrigin::First;
+  PlanDim origin;                ///< the row that it begins at; none: the first
   ElementType type = ElementType::F32;
 };
 
@@ -56,13 +49,16 @@ struct PlanStep {
 struct PlanGather {
   std::string name;
   PlanBuffer ids, out;
+  PlanDim rows;
   int64_t rowElements = 0;
   std::function<void(int32_t id, float* row)> row;
 };
 
-/// What a plan needs of memory.
+/// What each session of a plan needs of memory.
 struct PlanMemory {
-  int64_t arenaBytes = 0, unsharedBytes = 0, persistentBytes = 0, scratchBytes = 0;
+  int64_t arenaBytes = 0, unsharedBytes = 0, persistentBytes = 0;
+  int64_t sharedScratchBytes = 0, threadScratchBytes = 0;
+  int64_t scratchBytes(int threads) const { return sharedScratchBytes + threadScratchBytes * threads; }
 };
 
 class Plan;
@@ -70,16 +66,23 @@ class Plan;
 /// Collects buffers and steps, then fixes everything.
 class PlanBuilder {
 public:
-  PlanBuilder(int64_t maxRows, int64_t context) : maxRows_(maxRows), context_(context) {}
+  struct Dimension {
+    std::string name;
+    int64_t most;
+  };
 
-  /// Lives from its first step to its last; `rowElements` floats for each of the maxRows.
-  PlanBuffer activation(int64_t rowElements);
-  /// Lives as long as the plan: the KV cache, one row per position of the context.
-  PlanBuffer perPosition(int64_t rowElements, ElementType type = ElementType::F32);
+  /// A size of runs, 0 to `most`. Any run within all of them needs no new plan and allocates nothing.
+  PlanDim dimension(std::string name, int64_t most);
+  int64_t most(PlanDim dim) const { return dimensions_[static_cast<size_t>(dim.index)].most; }
+
+  /// Lives from its first step to its last; `rowElements` floats for each of the rows.
+  PlanBuffer activation(int64_t rowElements, PlanDim rows);
+  /// Lives as long as a session: a KV cache, a row for each position.
+  PlanBuffer persistent(int64_t rowElements, PlanDim rows, ElementType type = ElementType::F32);
   /// The caller's memory, given once (weights), at the latest before finish() ...
   PlanBuffer constant(const void* data = nullptr);
   void setConstant(PlanBuffer buffer, const void* data) { buffers_[static_cast<size_t>(buffer.index)].data = data; }
-  /// ... or before each run (ids, logits), by its place in Plan::run's `outside`.
+  /// ... or before each run (ids, logits), by its place in PlanSession::run's `outside`.
   PlanBuffer outside(int place);
 
   void step(PlanStep step) { steps_.emplace_back(std::move(step)); }
@@ -91,18 +94,18 @@ public:
   void handOnRounded();
   /// The kernel calls so far, in order.
   std::vector<const PlanStep*> kernelSteps() const;
-  int64_t maxRows() const { return maxRows_; }
-  int64_t context() const { return context_; }
 
-  /// Gets the kernels and lays out the arena. Errors: what the provider says; Machine for memory.
-  Result<std::unique_ptr<Plan>> finish(const KernelProvider& kernels, int threads);
+  /// Gets the kernels and lays out memory. Errors: what the provider says; Machine: sizes that cannot be counted.
+  Result<std::shared_ptr<const Plan>> finish(const KernelProvider& kernels);
 
 private:
   friend class Plan;
-  enum class Kind : uint8_t { Activation, PerPosition, Constant, Outside };
+  friend class PlanSession;
+  enum class Kind : uint8_t { Activation, Persistent, Constant, Outside };
   struct Buffer {
     Kind kind;
     int64_t rowElements = 0;
+    PlanDim rows;
     const void* data = nullptr;
     int place = -1;
     ElementType type = ElementType::F32;
@@ -111,60 +114,49 @@ private:
   struct Flow;
   std::optional<Flow> flowOf(size_t buffer);
   std::vector<std::pair<int, int>> livesOfBuffers() const;
+  std::string largestText() const;
   Result<void> placeBuffers(Plan& plan) const;
   Result<void> bindStep(Plan& plan, const PlanStep& step, const KernelProvider& kernels) const;
 
-  int64_t maxRows_, context_;
+  std::vector<Dimension> dimensions_;
   std::vector<Buffer> buffers_;
   std::vector<std::variant<PlanStep, PlanGather>> steps_;
 };
 
-/// A finished plan. Threads: run() from one thread at a time.
+/// A finished plan, which never changes. Threads: any, at once.
 class Plan {
 public:
   static constexpr size_t kMaxOutside = 4;
 
-  /// Runs every step. Makes no allocation. `outside[i]` is the memory of PlanBuilder::outside(i).
-  void run(const PlanSizes& sizes, const std::array<const void*, kMaxOutside>& outside);
-
   const PlanMemory& memory() const { return memory_; }
-  int64_t maxRows() const { return maxRows_; }
-  int64_t context() const { return context_; }
-  int threads() const { return pool_.threads(); }
-  ThreadPool& pool() { return pool_; }
+  const std::vector<PlanBuilder::Dimension>& dimensions() const { return dimensions_; }
   /// Kernels in use, by step, for `--log dispatch` and tests.
   std::vector<std::pair<std::string, KernelSet>> kernels() const;
 
 private:
   friend class PlanBuilder;
-  /// A step with everything resolved but addresses that depend on the run.
+  friend class PlanSession;
+  /// A step with everything resolved but what is a session's or a run's.
   struct Bound {
     std::string name;
     KernelSet kernels;
     std::vector<PlanDim> dims;
     std::vector<PlanView> views;
-    std::vector<int64_t> dimValues, strides;
-    std::vector<const void*> buffers;
+    std::vector<int64_t> strides;
     double workPerRow = 0;  ///< flops for one row: small ops stay on the calling thread
   };
   struct Place {
     PlanBuilder::Kind kind;
-    const std::byte* base = nullptr;
-    int place = -1;
+    int64_t offset = 0;               ///< in the session's arena, or in what persists
+    const std::byte* data = nullptr;  ///< of constants
+    int place = -1;                   ///< of what a run is given
   };
 
-  explicit Plan(int threads) : pool_(threads) {}
-  using Outside = std::array<const void*, kMaxOutside>;
-  const std::byte* addressOf(const PlanView& view, const PlanSizes& sizes, const Outside& outside) const;
-  void run(Bound& step, const PlanSizes& sizes, const Outside& outside);
-  void run(const PlanGather& step, const PlanSizes& sizes, const Outside& outside);
+  Plan() = default;
 
-  ThreadPool pool_;
-  int64_t maxRows_ = 0, context_ = 0;
+  std::vector<PlanBuilder::Dimension> dimensions_;
   std::vector<std::variant<Bound, PlanGather>> steps_;
   std::vector<Place> places_;
-  HugeMemory arena_, persistent_, scratch_;
-  int64_t sharedScratch_ = 0, threadScratch_ = 0;
   PlanMemory memory_;
 };
 

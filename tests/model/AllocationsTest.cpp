@@ -23,7 +23,7 @@ Tokenizer letters() {
 
 /// What `quern generate` does for each token.
 struct Loop {
-  Model& model;
+  Session& model;
   Sampler& sampler;
   TextStream& stream;
   std::vector<float>& logits;
@@ -69,7 +69,7 @@ TEST_CASE("no token after the first allocates, on one thread and on two", "[allo
         ModelOptions options;
         options.threads = threads;
         options.kvType = kvType;
-        std::unique_ptr<Model> model = loadedModel(writeGguf(wideModel(type), folder.path), options);
+        std::unique_ptr<Session> model = loadedModel(writeGguf(wideModel(type), folder.path), options);
         std::vector<int32_t> prompt = randomIds(20, kVocab, 2);
         Sampler sampler = need(Sampler::make({.repeatPenalty = 1.1, .seed = 3}, kVocab));
         TextStream stream(tokenizer, false);

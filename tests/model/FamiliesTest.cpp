@@ -187,7 +187,7 @@ TEST_CASE("Mistral: a folder with a window, which cuts the context", "[families]
     CHECK(errorOf(fromHf(model, {.architecture = "MistralForCausalLM", .more = window}), model) < kLimit);
   }
   Folder folder;
-  std::unique_ptr<Model> cut =
+  std::unique_ptr<Session> cut =
       loadedModel(writeHf(model, folder.path, {.architecture = "MistralForCausalLM", .more = R"(, "sliding_window": 32)"}));
   CHECK(cut->context() == 32);
   std::vector<int32_t> ids = someIds();

@@ -22,8 +22,8 @@ TestModel blocksModel(TensorType type, bool tied) {
   return model;
 }
 
-std::unique_ptr<Model> computedBy(KernelLibrary& library, const std::string& path, Compute compute, int64_t chunk, int threads,
-                                  PairOrder order = PairOrder::Tile32, ElementType kvType = ElementType::F32) {
+std::unique_ptr<Session> computedBy(KernelLibrary& library, const std::string& path, Compute compute, int64_t chunk, int threads,
+                                    PairOrder order = PairOrder::Tile32, ElementType kvType = ElementType::F32) {
   auto source = openModelFiles(path);
   REQUIRE(source);
   source->compute = compute;
@@ -32,13 +32,13 @@ std::unique_ptr<Model> computedBy(KernelLibrary& library, const std::string& pat
   options.chunk = chunk;
   options.threads = threads;
   options.kvType = kvType;
-  auto model = Model::load(std::move(*source), [&library](const OpDesc& desc) { return library.kernels(desc); }, options);
+  auto model = Session::load(std::move(*source), [&library](const OpDesc& desc) { return library.kernels(desc); }, options);
   REQUIRE(model);
   return std::move(*model);
 }
 
-std::unique_ptr<Model> computed(const std::string& path, Compute compute, int64_t chunk, int threads, PairOrder order = PairOrder::Tile32,
-                                ElementType kvType = ElementType::F32) {
+std::unique_ptr<Session> computed(const std::string& path, Compute compute, int64_t chunk, int threads, PairOrder order = PairOrder::Tile32,
+                                  ElementType kvType = ElementType::F32) {
   static KernelLibrary library(hostTarget(), {});
   return computedBy(library, path, compute, chunk, threads, order, kvType);
 }
@@ -67,7 +67,7 @@ TEST_CASE("fast: whole, in chunks and token by token are the same bits, on 1, 2 
       CHECK(rounding < 0.01);
       for (int threads : {1, 2, 3}) {
         INFO(threads << " threads");
-        std::unique_ptr<Model> model = computed(path, Compute::Fast, 7, threads);
+        std::unique_ptr<Session> model = computed(path, Compute::Fast, 7, threads);
         CHECK(bitDifference(allLogits(*model, ids), whole) == "");
         for (size_t at = 0; at < ids.size(); ++at)
           CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),
@@ -92,7 +92,7 @@ TEST_CASE("tile: blocks in either order, whole, in chunks and token by token are
       CHECK(distanceOf(whole, fast) > 1e-8);
       for (int threads : {1, 2, 3}) {
         INFO(threads << " threads");
-        std::unique_ptr<Model> model = computed(path, Compute::Tile, 7, threads, order);
+        std::unique_ptr<Session> model = computed(path, Compute::Tile, 7, threads, order);
         CHECK(bitDifference(allLogits(*model, ids), whole) == "");
         for (size_t at = 0; at < ids.size(); ++at)
           CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),
@@ -125,7 +125,7 @@ TEST_CASE("fast: bf16 in either order, whole, in chunks and token by token", "[f
     double rounding = distanceOf(whole, exact);
     CHECK(rounding > 1e-8);
     CHECK(rounding < 0.01);
-    std::unique_ptr<Model> model = computed(path, Compute::Fast, 7, 3, order);
+    std::unique_ptr<Session> model = computed(path, Compute::Fast, 7, 3, order);
     CHECK(bitDifference(allLogits(*model, ids), whole) == "");
     for (size_t at = 0; at < ids.size(); ++at)
       CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),
@@ -158,7 +158,7 @@ TEST_CASE("fast and tile: the same bits on every level with fma that this machin
 /// Whole, in chunks on three threads and token by token: the same logits, which it gives.
 std::vector<float> sameInPieces(const std::string& path, const std::vector<int32_t>& ids, PairOrder order) {
   std::vector<float> whole = allLogits(*computed(path, Compute::Fast, 512, 1, order, ElementType::BF16), ids);
-  std::unique_ptr<Model> model = computed(path, Compute::Fast, 7, 3, order, ElementType::BF16);
+  std::unique_ptr<Session> model = computed(path, Compute::Fast, 7, 3, order, ElementType::BF16);
   CHECK(bitDifference(allLogits(*model, ids), whole) == "");
   for (size_t at = 0; at < ids.size(); ++at)
     CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),

@@ -30,7 +30,7 @@ struct Outcome {
 constexpr int32_t kPrompt[] = {1, 403, 407, 261, 378, 432, 383, 286, 261, 376, 298, 315};
 
 Outcome outcomeOf(const std::string& path) {
-  std::unique_ptr<Model> model = loadedModel(path);
+  std::unique_ptr<Session> model = loadedModel(path);
   return {allLogits(*model, kPrompt), greedyIds(*model, {std::begin(kPrompt), std::end(kPrompt)}, kTokens)};
 }
 

@@ -3,7 +3,7 @@
 #include "tools/recorded/DotNetRandom.h"
 #include "tools/recorded/Gpt2Weights.h"
 #include "tools/recorded/Gradients.h"
-#include "models/Model.h"
+#include "models/Session.h"
 #include "tests/CountedMalloc.h"
 #include "tests/Support.h"
 #include "tools/recorded/NamedModel.h"
@@ -91,7 +91,7 @@ std::vector<int32_t> someIds(const ModelConfig& c, size_t count) {
 struct Loaded {
   ModelConfig config;
   Gpt2Weights weights;
-  std::unique_ptr<Model> model;
+  std::unique_ptr<Session> model;
 };
 
 Loaded load(const char* name, KernelLibrary& library, int threads) {
@@ -100,7 +100,7 @@ Loaded load(const char* name, KernelLibrary& library, int threads) {
   Loaded loaded{*config, randomGpt2Weights(*config), nullptr};
   ModelOptions options;
   options.threads = threads;
-  auto model = Model::load(randomModel(*config), providerOf(library), options);
+  auto model = Session::load(randomModel(*config), providerOf(library), options);
   INFO((model ? "" : model.error().message));
   REQUIRE(model);
   loaded.model = std::move(*model);

@@ -22,8 +22,8 @@ TestModel wideModel(TensorType type) {
   return model;
 }
 
-std::unique_ptr<Model> opened(const std::string& path, int64_t chunk, int threads, ElementType kvType,
-                              const Target& target = hostTarget()) {
+std::unique_ptr<Session> opened(const std::string& path, int64_t chunk, int threads, ElementType kvType,
+                                const Target& target = hostTarget()) {
   ModelOptions options;
   options.chunk = chunk;
   options.threads = threads;
@@ -32,7 +32,7 @@ std::unique_ptr<Model> opened(const std::string& path, int64_t chunk, int thread
 }
 
 /// `rows` logits of the last ids, for a prompt of `ids`.
-std::vector<float> lastLogits(Model& model, std::span<const int32_t> ids, size_t rows) {
+std::vector<float> lastLogits(Session& model, std::span<const int32_t> ids, size_t rows) {
   std::vector<float> logits(rows * static_cast<size_t>(model.config().vocab));
   REQUIRE(model.forward(ids, 0, static_cast<int64_t>(rows), logits.data()));
   return logits;
@@ -48,7 +48,7 @@ void checkMeaningful(const std::vector<float>& logits) {
 }
 
 /// Every prompt length through one loaded model against the rows of the whole run.
-void checkLengths(Model& model, const std::vector<int32_t>& ids, const std::vector<float>& whole, bool alsoLast = false) {
+void checkLengths(Session& model, const std::vector<int32_t>& ids, const std::vector<float>& whole, bool alsoLast = false) {
   auto vocab = static_cast<size_t>(model.config().vocab);
   for (size_t length : kLengths) {
     INFO("prompt of " << length);
@@ -61,7 +61,7 @@ void checkLengths(Model& model, const std::vector<int32_t>& ids, const std::vect
 }
 
 /// Pieces that are cut where no chunk ends, then single tokens.
-void checkPieces(Model& model, const std::vector<int32_t>& ids, const std::vector<float>& whole) {
+void checkPieces(Session& model, const std::vector<int32_t>& ids, const std::vector<float>& whole) {
   auto vocab = static_cast<size_t>(model.config().vocab);
   std::vector<float> pieces;
   for (size_t at = 0, step = 1; at < ids.size(); at += step, step = step * 3 % 41) {
@@ -88,7 +88,7 @@ TEST_CASE("chunks, prompt lengths and 1, 2, 3 threads change no bit, for f32, q8
       for (int64_t chunk : kChunks)
         for (int threads : {1, 2, 3}) {
           INFO(nameOf(type) << " weights, " << text(kvType) << " cache, chunks of " << chunk << ", " << threads << " threads");
-          std::unique_ptr<Model> model = opened(path, chunk, threads, kvType);
+          std::unique_ptr<Session> model = opened(path, chunk, threads, kvType);
           checkLengths(*model, ids, whole, threads == 2);
           if (chunk == 64) checkPieces(*model, ids, whole);
         }
@@ -142,7 +142,7 @@ TEST_CASE("a cache of q8_0 of a model that rotates nothing: pieces and threads c
   checkMeaningful(whole);
   CHECK(bitDifference(allLogits(*opened(path, 512, 1, ElementType::F32), ids), whole) != "");
   for (int threads : {1, 2}) {
-    std::unique_ptr<Model> model = opened(path, 7, threads, ElementType::Q8_0);
+    std::unique_ptr<Session> model = opened(path, 7, threads, ElementType::Q8_0);
     CHECK(bitDifference(allLogits(*model, ids), whole) == "");
     for (size_t at = 0; at < 40; ++at)
       CHECK(bitDifference(allLogits(*model, std::span(ids).subspan(at, 1), static_cast<int64_t>(at)),
@@ -158,7 +158,7 @@ TEST_CASE("a cache takes the bytes of its type", "[prefill]") {
       {ElementType::F32, 4}, {ElementType::F16, 2}, {ElementType::BF16, 2}, {ElementType::Q8_0, 34.0 / 32}};
   for (auto [kvType, bytes] : kBytes) {
     INFO(text(kvType));
-    CHECK(opened(path, 64, 1, kvType)->cacheBytesPerPosition() == kElements * bytes);  // 160 positions are whole lines
+    CHECK(opened(path, 64, 1, kvType)->model().cacheBytesPerPosition() == kElements * bytes);  // 160 positions are whole lines
   }
 }
 
@@ -168,7 +168,7 @@ TEST_CASE("heads that are no whole blocks keep no q8_0", "[prefill]") {
   ModelOptions options;
   options.kvType = ElementType::Q8_0;
   KernelLibrary library(hostTarget(), {});
-  auto model = Model::load(need(openModelFiles(path)), [&library](const OpDesc& desc) { return library.kernels(desc); }, options);
+  auto model = Session::load(need(openModelFiles(path)), [&library](const OpDesc& desc) { return library.kernels(desc); }, options);
   REQUIRE_FALSE(model);
   CHECK(model.error().message ==
         path + ": rope: x=*x2x16 with to=q8_0, whose blocks are 32 elements of the last axis: a known multiple of 32 " +
@@ -188,7 +188,7 @@ TEST_CASE("a prompt longer than the default chunk", "[prefill]") {
   checkMeaningful(whole);
   for (int64_t chunk : {512, 599, 100}) {
     INFO("chunks of " << chunk);
-    std::unique_ptr<Model> pieces = opened(path, chunk, 2, ElementType::F32);
+    std::unique_ptr<Session> pieces = opened(path, chunk, 2, ElementType::F32);
     CHECK(bitDifference(allLogits(*pieces, ids), whole) == "");
     CHECK(bitDifference(lastLogits(*pieces, ids, 120), std::span(whole).last(120 * 300)) == "");
   }
@@ -198,7 +198,7 @@ TEST_CASE("runs that want no logits, runs of nothing, and runs that are refused 
   std::vector<int32_t> ids = randomIds(30, 300, 8);
   Folder folder;
   std::string path = writeGguf(wideModel(TensorType::F32), folder.path);
-  std::unique_ptr<Model> model = opened(path, 7, 2, ElementType::F32), other = opened(path, 7, 2, ElementType::F32);
+  std::unique_ptr<Session> model = opened(path, 7, 2, ElementType::F32), other = opened(path, 7, 2, ElementType::F32);
   std::vector<float> wanted = allLogits(*other, ids);
   REQUIRE(model->forward(std::span(ids).first(20), 0, 0, nullptr));
   REQUIRE(model->forward({}, 20, 0, nullptr));
@@ -217,7 +217,7 @@ TEST_CASE("a sequence that begins anew sees nothing of the one before", "[prefil
   std::vector<int32_t> ids = randomIds(kLongest, 300, 5), others = randomIds(kLongest, 300, 6);
   Folder folder;
   std::string path = writeGguf(wideModel(TensorType::F32), folder.path);
-  std::unique_ptr<Model> used = opened(path, 64, 2, ElementType::F32), fresh = opened(path, 64, 2, ElementType::F32);
+  std::unique_ptr<Session> used = opened(path, 64, 2, ElementType::F32), fresh = opened(path, 64, 2, ElementType::F32);
   std::vector<float> before = allLogits(*used, others);
   std::vector<float> again = allLogits(*used, std::span(ids).first(40)), wanted = allLogits(*fresh, std::span(ids).first(40));
   CHECK(bitDifference(again, wanted) == "");

@@ -35,7 +35,7 @@ Run runOf(const TestModel& model, const Target& target = hostTarget(), int threa
   ModelOptions options;
   options.threads = threads;
   options.note = [&](const std::string& said) { run.notes.push_back(said.substr(said.find(": ") + 2)); };
-  std::unique_ptr<Model> loaded = loadedModel(path, options, target);
+  std::unique_ptr<Session> loaded = loadedModel(path, options, target);
   std::vector<int32_t> ids = someIds();
   run.logits = allLogits(*loaded, ids);
   for (size_t at = 0; at < ids.size(); ++at) {

@@ -77,8 +77,8 @@ TEST_CASE("nanogpt-sort: logits are those of an independent forward of the carri
   double limit = expected.find("max_abs_error")->number().value();
   for (const Target& target : runnableLevels()) {
     INFO(target.name);
-    std::unique_ptr<Model> model = loadedModel(sharedFile(kSort), {}, target);
-    TestModel weights = carried(model->source());
+    std::unique_ptr<Session> model = loadedModel(sharedFile(kSort), {}, target);
+    TestModel weights = carried(model->model().source());
     bool whole = weights.has("blk.0.attn_qkv.bias");
     if (!whole && target == runnableLevels().front())
       WARN(

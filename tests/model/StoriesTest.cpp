@@ -55,7 +55,7 @@ double surpriseOf(const std::vector<float>& logits, const std::vector<int32_t>& 
 }
 
 /// One entry of "greedy": what it has of prompt_ids, ids and starts_with. Returns how many ids or bytes were compared.
-size_t checkGreedy(Model& model, const Tokenizer& tokenizer, const JsonValue& entry) {
+size_t checkGreedy(Session& model, const Tokenizer& tokenizer, const JsonValue& entry) {
   std::string prompt = stringOf(entry, "prompt");
   INFO("prompt '" << prompt << "'");
   std::vector<int32_t> ids = need(tokenizer.encode(prompt));
@@ -104,8 +104,8 @@ TEST_CASE("stories260K: greedy text and ids are the published ones on every leve
   REQUIRE(entries->size() >= 3);
   for (const Target& target : runnableLevels()) {
     INFO(target.name);
-    std::unique_ptr<Model> model = loadedModel(sharedFile(kStories), {}, target);
-    Tokenizer tokenizer = need(readModelTokenizer(*model->source().files));
+    std::unique_ptr<Session> model = loadedModel(sharedFile(kStories), {}, target);
+    Tokenizer tokenizer = need(readModelTokenizer(*model->model().source().files));
     for (const JsonValue& entry : *entries) CHECK(checkGreedy(*model, tokenizer, entry) > 30);
   }
 }
@@ -116,8 +116,8 @@ TEST_CASE("stories260K: a Hugging Face folder with its tokenizer.json gives the 
   std::string path = writeHf(readModel(sharedFile(kStories), "llama"), folder.path);
   WeightFiles original = need(WeightFiles::open(sharedFile(kStories)));
   std::ofstream(path + "/tokenizer.json") << llama2Style(original.metadata()).text();
-  std::unique_ptr<Model> model = loadedModel(path);
-  Tokenizer tokenizer = need(readModelTokenizer(*model->source().files));
+  std::unique_ptr<Session> model = loadedModel(path);
+  Tokenizer tokenizer = need(readModelTokenizer(*model->model().source().files));
   const JsonValue all = expected();
   for (const JsonValue& entry : *field(all, "greedy").as<JsonArray>()) CHECK(checkGreedy(*model, tokenizer, entry) > 30);
 }
@@ -130,8 +130,8 @@ TEST_CASE("stories260K: perplexity is the published one on every level", "[stori
   double tolerance = numberOf(wanted, "relative_tolerance");
   for (const Target& target : runnableLevels()) {
     INFO(target.name);
-    std::unique_ptr<Model> model = loadedModel(sharedFile(kStories), {}, target);
-    Tokenizer tokenizer = need(readModelTokenizer(*model->source().files));
+    std::unique_ptr<Session> model = loadedModel(sharedFile(kStories), {}, target);
+    Tokenizer tokenizer = need(readModelTokenizer(*model->model().source().files));
     CHECK(need(tokenizer.encode(stringOf(wanted, "text"))) == ids);
     double total = surpriseOf(allLogits(*model, ids), ids, static_cast<size_t>(model->config().vocab));
     CHECK(std::fabs(total / numberOf(wanted, "nll_sum") - 1) < tolerance);

@@ -180,12 +180,12 @@ KernelLibrary& kernelsOf(const Target& target) {
   return *library;
 }
 
-std::unique_ptr<Model> loadedModel(const std::string& path, const ModelOptions& options, const Target& target) {
+std::unique_ptr<Session> loadedModel(const std::string& path, const ModelOptions& options, const Target& target) {
   KernelLibrary& library = kernelsOf(target);
-  return need(Model::load(need(openModelFiles(path)), [&library](const OpDesc& desc) { return library.kernels(desc); }, options));
+  return need(Session::load(need(openModelFiles(path)), [&library](const OpDesc& desc) { return library.kernels(desc); }, options));
 }
 
-std::vector<float> allLogits(Model& model, std::span<const int32_t> ids, int64_t past) {
+std::vector<float> allLogits(Session& model, std::span<const int32_t> ids, int64_t past) {
   std::vector<float> logits(ids.size() * static_cast<size_t>(model.config().vocab));
   auto good = model.forward(ids, past, static_cast<int64_t>(ids.size()), logits.data());
   INFO((good ? "" : good.error().message));
@@ -215,7 +215,7 @@ std::string bitDifference(std::span<const float> a, std::span<const float> b) {
              : fmt::format("{} of {} differ, by at most {}; first {}: {} and {}", differ, a.size(), most, first, a[first], b[first]);
 }
 
-std::vector<int32_t> greedyIds(Model& model, std::vector<int32_t> prompt, size_t count) {
+std::vector<int32_t> greedyIds(Session& model, std::vector<int32_t> prompt, size_t count) {
   auto vocab = static_cast<size_t>(model.config().vocab);
   std::vector<float> logits(vocab);
   std::vector<int32_t> made;

@@ -1,7 +1,7 @@
 // tests/model/TestModel.h — small models in memory, as every kind of model file, and loaded: what the tests of whole models share.
 #pragma once
 
-#include "models/Model.h"
+#include "models/Session.h"
 #include "models/files/GgufWriter.h"
 #include "tests/Support.h"
 #include "tests/tokenizer/Vocabularies.h"
@@ -67,10 +67,10 @@ std::string writeHf(const TestModel& model, const std::string& folder, const HfO
 /// Kernels of one target, made once for all cases of a program.
 KernelLibrary& kernelsOf(const Target& target);
 
-std::unique_ptr<Model> loadedModel(const std::string& path, const ModelOptions& options = {}, const Target& target = hostTarget());
+std::unique_ptr<Session> loadedModel(const std::string& path, const ModelOptions& options = {}, const Target& target = hostTarget());
 
 /// Logits of every id, [ids, vocab].
-std::vector<float> allLogits(Model& model, std::span<const int32_t> ids, int64_t past = 0);
+std::vector<float> allLogits(Session& model, std::span<const int32_t> ids, int64_t past = 0);
 
 std::vector<int32_t> randomIds(size_t count, int64_t vocab, uint32_t seed);
 
@@ -78,6 +78,6 @@ std::vector<int32_t> randomIds(size_t count, int64_t vocab, uint32_t seed);
 std::string bitDifference(std::span<const float> a, std::span<const float> b);
 
 /// The greedy continuation of a prompt, one forward per token.
-std::vector<int32_t> greedyIds(Model& model, std::vector<int32_t> prompt, size_t count);
+std::vector<int32_t> greedyIds(Session& model, std::vector<int32_t> prompt, size_t count);
 
 }  // namespace quern

@@ -3,7 +3,7 @@
 #include "compiler/base/Half.h"
 #include "compiler/op/BlockValues.h"
 #include "compiler/store/CallArguments.h"
-#include "runtime/Plan.h"
+#include "runtime/PlanSession.h"
 #include "tests/numeric/KernelRuns.h"
 
 #include <algorithm>
@@ -159,13 +159,12 @@ Handed runPlan(const TwoProducts& given, bool handsOn) {
   static KernelLibrary library(hostTarget(), {});
   std::vector<float> x = drawnRows(kRows * kSize, 1), gain = drawnRows(kSize, 2), out(2 * kRows * kSize);
   std::vector<Bytes> weights;
-  PlanBuilder builder(kRows, kRows);
-  PlanBuffer normed = builder.activation(kSize + given.column);
+  PlanBuilder builder;
+  PlanDim flying = builder.dimension("rows", kRows);
+  PlanBuffer normed = builder.activation(kSize + given.column, flying);
   auto rows = [&](PlanBuffer buffer, int64_t column = 0) { return PlanView{buffer, column, {kSize + given.column}, kSize + given.column}; };
-  builder.step({"norm",
-                op(fmt::format("rmsnorm x=*x{}", kSize)),
-                {PlanDim::Rows},
-                {{builder.outside(0)}, {builder.constant(gain.data())}, rows(normed)}});
+  builder.step(
+      {"norm", op(fmt::format("rmsnorm x=*x{}", kSize)), {flying}, {{builder.outside(0)}, {builder.constant(gain.data())}, rows(normed)}});
   for (int i = 0; i < 2; ++i) {
     bool adds = given.residual && i == 1;
     weights.push_back(drawnWeight(ElementType::Q8_0, kSize * kSize));
@@ -174,8 +173,7 @@ Handed runPlan(const TwoProducts& given, bool handsOn) {
     Bytes packed(static_cast<size_t>(kernel.packing()->bytes()));
     packWeight(*kernel.packing(), weights.back().data(), packed.data());
     weights.back() = packed;
-    PlanStep step{
-        "product", product, {PlanDim::Rows}, {rows(normed, i == 1 ? given.column : 0), {builder.constant(weights.back().data())}}};
+    PlanStep step{"product", product, {flying}, {rows(normed, i == 1 ? given.column : 0), {builder.constant(weights.back().data())}}};
     if (adds) step.operands.push_back(rows(normed));
     step.operands.push_back({builder.outside(1), i * kSize, {2 * kSize}, 2 * kSize});
     builder.step(std::move(step));
@@ -183,9 +181,11 @@ Handed runPlan(const TwoProducts& given, bool handsOn) {
   if (handsOn) builder.handOnRounded();
   Handed result;
   for (const PlanStep* step : builder.kernelSteps()) result.ops.push_back(text(step->op));
-  auto plan = builder.finish([&](const OpDesc& desc) { return library.kernels(desc); }, 2);
+  auto plan = builder.finish([&](const OpDesc& desc) { return library.kernels(desc); });
   REQUIRE(plan);
-  (*plan)->run({kRows, 0, kRows}, {x.data(), out.data()});
+  auto session = PlanSession::make(*plan, 2);
+  REQUIRE(session);
+  (*session)->run(std::array{kRows}, {x.data(), out.data()});
   result.out = out;
   return result;
 }

@@ -21,11 +21,11 @@ Result<std::unique_ptr<RecordedLoop>> RecordedLoop::make(const RecordModel& reco
   double start = nowSeconds();
   ModelOptions options;
   options.threads = threads;
-  auto model = Model::load(randomModel(*config), kernels, options);
+  auto model = Session::load(randomModel(*config), kernels, options);
   if (!model) return model.error();
   loop->createMs_ = (nowSeconds() - start) * 1e3;
   loop->model_ = std::move(*model);
-  loop->parameters_ = loop->model_->source().weights.elements();
+  loop->parameters_ = loop->model_->model().source().weights.elements();
   loop->seed_ = seed;
   loop->threads_ = threads;
   loop->ids_.reserve(static_cast<size_t>(record.prompt + record.steps));
@@ -75,15 +75,15 @@ Result<double> RecordedLoop::kernelsMs(KernelLibrary& from) const {
 }
 
 Result<double> RecordedLoop::leastNs(bool cached, const Ceilings& ceilings) const {
-  auto cost = ForwardCost::of(model_->source());
+  auto cost = ForwardCost::of(model_->model().source());
   if (!cost) return cost.error();
-  double reading = ceilings.readGBs[ceilings.levelOf(model_->decodeBytes())];
+  double reading = ceilings.readGBs[ceilings.levelOf(model_->model().decodeBytes())];
   if (!(ceilings.fmaGflops > 0 && reading > 0)) return 0.0;
   double sum = 0;
   for (int64_t step = 0; step < record_.steps; ++step) {
     bool one = cached && step > 0;
     int64_t rows = one ? 1 : record_.prompt + (cached ? 0 : step), past = one ? record_.prompt + step - 1 : 0;
-    double bytes = model_->decodeBytes() + static_cast<double>(past) * model_->cacheBytesPerPosition();
+    double bytes = model_->model().decodeBytes() + static_cast<double>(past) * model_->model().cacheBytesPerPosition();
     sum += std::max(cost->flops({rows, past, rows}) / ceilings.fmaGflops, bytes / reading);
   }
   return sum / threads_;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "compiler/jit/KernelLibrary.h"
-#include "models/Model.h"
+#include "models/Session.h"
 #include "tools/report/RecordFile.h"
 #include "tuner/measure/Ceilings.h"
 
@@ -10,7 +10,7 @@ namespace quern {
 
 class RecordedLoop {
 public:
-  /// Builds and initialises the model. Errors: as configOf, Model::load.
+  /// Builds and initialises the model. Errors: as configOf, Session::load.
   static Result<std::unique_ptr<RecordedLoop>> make(const RecordModel& model, int32_t seed, KernelLibrary& library,
                                                     const std::string& schedule, int threads);
 
@@ -27,7 +27,7 @@ public:
   Result<double> kernelsMs(KernelLibrary& from) const;
 
   double createMs() const { return createMs_; }
-  const PlanMemory& memory() const { return model_->plan().memory(); }
+  const PlanMemory& memory() const { return model_->model().plan()->memory(); }
   const RecordModel& record() const { return record_; }
   int threads() const { return threads_; }
 
@@ -38,7 +38,7 @@ private:
   RecordModel record_;
   KernelLibrary& library_;
   std::string schedule_;
-  std::unique_ptr<Model> model_;
+  std::unique_ptr<Session> model_;
   std::vector<int32_t> ids_;  ///< prompt, then the ids appended
   std::vector<float> logits_;
   int32_t seed_ = 42;

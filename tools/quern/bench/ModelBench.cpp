@@ -22,7 +22,7 @@ constexpr double kModelSeconds = 2.0;
 /// One model being timed.
 class ModelTimes {
 public:
-  ModelTimes(Model& model, const ForwardCost& cost, const ModelBenchPlan& plan, std::function<bool()> stopped)
+  ModelTimes(Session& model, const ForwardCost& cost, const ModelBenchPlan& plan, std::function<bool()> stopped)
       : model_(model), cost_(cost), plan_(plan), stopped_(std::move(stopped)), logits_(static_cast<size_t>(model.config().vocab)) {
     for (int64_t i = 0; i < model.context(); ++i) ids_.push_back(static_cast<int32_t>(i * 7919 % model.config().vocab));
   }
@@ -43,10 +43,11 @@ public:
     int64_t before = allocatedBytes();
     run();
     row.allocatedBytes = allocatedBytes() - before;
-    double bytes = model_.decodeBytes() + (static_cast<double>(depth) + static_cast<double>(count) / 2) * model_.cacheBytesPerPosition();
+    double bytes = model_.model().decodeBytes() +
+                   (static_cast<double>(depth) + static_cast<double>(count) / 2) * model_.model().cacheBytesPerPosition();
     if (prompt) {
       row.warmNs = timeCall(run, kModelSeconds, {}, &speed, &row.atSpeeds);
-      row.leastNs = [cost = cost_, sizes = PlanSizes{count, depth, 1}, threads](const Ceilings& of) {
+      row.leastNs = [cost = cost_, sizes = ForwardSizes{count, depth, 1}, threads](const Ceilings& of) {
         return cost.sum(sizes, [&](const OpDesc& bound) { return arithmeticNs(bound, of); }) / threads;
       };
     } else {
@@ -63,7 +64,7 @@ private:
   /// "bundle, default": where the schedules of its kernels come from.
   std::string schedulesFrom() const {
     std::set<std::string> from;
-    for (const auto& [step, kernels] : model_.plan().kernels()) from.insert(kernels.from);
+    for (const auto& [step, kernels] : model_.model().plan()->kernels()) from.insert(kernels.from);
     return fmt::format("{}", fmt::join(from, ", "));
   }
   /// Runs and ceilings in turn, for both drift: the median of the ratios in percent. `leastSeconds`: what a run takes at the ceiling.
@@ -90,7 +91,7 @@ private:
       check(model_.forward(ids.subspan(static_cast<size_t>(i), 1), depth + i, 1, logits_.data()));
   }
 
-  Model& model_;
+  Session& model_;
   const ForwardCost& cost_;
   const ModelBenchPlan& plan_;
   std::function<bool()> stopped_;
@@ -112,11 +113,11 @@ Result<std::vector<BenchRow>> benchModel(const KernelProvider& provider, const T
   options.progress = [&](double done, double total) { bar->show(done, total); };
   auto cost = ForwardCost::of(source);
   if (!cost) return cost.error();
-  auto model = Model::load(std::move(source), provider, options);
+  auto model = Session::load(std::move(source), provider, options);
   if (!model) return model.error();
   bar.reset();
   // What fits in a cache is read from there, by each thread.
-  size_t level = ceilings.levelOf((*model)->decodeBytes());
+  size_t level = ceilings.levelOf((*model)->model().decodeBytes());
   std::optional<MemoryReaders> memory;
   if (level == 3) memory.emplace(target, settings.threads);
   auto bandwidth = [&] { return 1e9 * (memory ? memory->readGBs() : ceilings.readGBs[level] * settings.threads); };
@@ -124,7 +125,7 @@ Result<std::vector<BenchRow>> benchModel(const KernelProvider& provider, const T
   ModelTimes bench(**model, *cost, plan, stopped);
   std::vector<BenchRow> rows;
   TileSpeed speed;
-  for (const auto& [step, kernels] : (*model)->plan().kernels())
+  for (const auto& [step, kernels] : (*model)->model().plan()->kernels())
     if (kernels.info().contract.find("amx-tile") != std::string::npos) speed = TileSpeed::of(target);
   for (bool prompt : {true, false}) {
     if ((prompt ? plan.prefill : plan.decode) == 0) continue;

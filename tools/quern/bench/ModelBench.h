@@ -1,7 +1,7 @@
 // tools/quern/bench/ModelBench.h — prefill and decode rates of a model, from files or with random weights.
 #pragma once
 
-#include "models/Model.h"
+#include "models/Session.h"
 #include "tools/quern/bench/BenchRow.h"
 
 namespace quern {
@@ -18,7 +18,7 @@ struct ModelBenchPlan {
 /// depth D; cut to the context, with a note. Percent of the ceiling: flops of the fma rate for prompts, and for single tokens the bytes of
 /// weights and cache of the memory's read rate on all threads.
 /// `target`: the CPU that the kernels are for.
-/// Errors   as Model::load.
+/// Errors   as Session::load.
 Result<std::vector<BenchRow>> benchModel(const KernelProvider& kernels, const Target& target, ModelSource source,
                                          const ModelBenchPlan& plan, const Ceilings& ceilings, const BenchSettings& settings);
 

@@ -15,16 +15,16 @@ namespace quern {
 namespace {
 
 /// A model whose ops in `plain` run their defaults, the others what they are tuned to.
-Result<std::unique_ptr<Model>> loadWithout(KernelLibrary& library, const ModelSource& source, const std::set<std::string>& plain,
-                                           const ModelOptions& options) {
+Result<std::unique_ptr<Session>> loadWithout(KernelLibrary& library, const ModelSource& source, const std::set<std::string>& plain,
+                                             const ModelOptions& options) {
   auto kernels = [&library, plain](const OpDesc& op) { return library.kernels(op, plain.contains(text(op)) ? "default" : ""); };
-  return Model::load(source, kernels, options);
+  return Session::load(source, kernels, options);
 }
 
 /// A prompt, or tokens one by one behind it, on one model.
 class Run {
 public:
-  Run(Model& model, bool prompt) : model_(model), prompt_(prompt), logits_(static_cast<size_t>(model.config().vocab)) {
+  Run(Session& model, bool prompt) : model_(model), prompt_(prompt), logits_(static_cast<size_t>(model.config().vocab)) {
     int64_t most = std::min<int64_t>(kUsualRows, model.context() / 2);
     for (int64_t i = 0; i < 2 * most; ++i) ids_.push_back(static_cast<int32_t>(i * 7919 % model.config().vocab));
     prompt_ = prompt || most < 1;
@@ -42,7 +42,7 @@ public:
   bool good() const { return good_; }
 
 private:
-  Model& model_;
+  Session& model_;
   bool prompt_, good_ = true;
   int64_t rows_ = 1;
   std::vector<float> logits_;
@@ -50,7 +50,7 @@ private:
 };
 
 /// Time with over time without, until it is decided or the time is over.
-Spread ratioOf(Model& with, Model& without, const std::string& kind, bool prompt, const ReplaySettings& settings, const Stop& stop) {
+Spread ratioOf(Session& with, Session& without, const std::string& kind, bool prompt, const ReplaySettings& settings, const Stop& stop) {
   Run a(without, prompt), b(with, prompt);
   a(), b();
   auto once = [&] { return settings.timePairs ? settings.timePairs(kind, prompt, 1) : samplePairs([&] { a(); }, 1, [&] { b(); }, 1, 1); };

@@ -1,7 +1,7 @@
 // tools/quern/bench/Replay.h — do tuned kernels help in the model? The whole model with and without them, in turn.
 #pragma once
 
-#include "models/Model.h"
+#include "models/Session.h"
 #include "tuner/Tuner.h"
 
 #include <functional>
@@ -39,7 +39,7 @@ struct Replay {
 
 /// `ops`: of the model; those that run what was tuned, and not the default, are replayed. What does not help is taken back in the
 /// library's records. The model is in memory twice; where that does not fit it is left out.
-/// Errors   as Model::load, but for memory; as TuningDb::add. Fewer rows once `stop` is asked.
+/// Errors   as Session::load, but for memory; as TuningDb::add. Fewer rows once `stop` is asked.
 Result<Replay> replayModel(KernelLibrary& library, const ModelSource& source, const std::vector<OpDesc>& ops,
                            const ReplaySettings& settings);
 

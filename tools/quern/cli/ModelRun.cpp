@@ -81,17 +81,17 @@ Result<RunningModel> loadModel(const CommandLine& line, OpenedModel opened, int6
   if (!line.has("quiet")) options.note = [&bar](const std::string& said) { bar.clear(), std::fprintf(stderr, "%s\n", said.c_str()); };
   ModelKernels& kernels = *running.kernels;
   options.foreseen = [&kernels, threads = options.threads](const std::vector<OpDesc>& ops) { kernels.prepare(ops, threads); };
-  auto model = Model::load(std::move(opened.source), [&kernels](const OpDesc& op) { return kernels.kernels(op); }, options);
-  if (!model) return model.error();
-  running.model = std::move(*model);
+  auto session = Session::load(std::move(opened.source), [&kernels](const OpDesc& op) { return kernels.kernels(op); }, options);
+  if (!session) return session.error();
+  running.session = std::move(*session);
   return running;
 }
 
-Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits,
-                             const Stop& interrupted) {
+Result<int64_t> promptShown(const CommandLine& line, size_t tokens, const Stop& interrupted,
+                            const std::function<Result<int64_t>(const Session::GoOn& goOn)>& forward) {
   ProgressBar bar(wantsProgress(line), "prefill", tokensText);
-  return model.forward(ids, 0, outputs, logits, [&](int64_t done) {
-    bar.show(static_cast<double>(done), static_cast<double>(ids.size()));
+  return forward([&](int64_t done) {
+    bar.show(static_cast<double>(done), static_cast<double>(tokens));
     return !interrupted.asked();
   });
 }

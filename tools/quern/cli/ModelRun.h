@@ -1,7 +1,7 @@
 // tools/quern/cli/ModelRun.h — a model from its name on the command line to one that runs: what generate, logits and perplexity share.
 #pragma once
 
-#include "models/Model.h"
+#include "models/Session.h"
 #include "models/tokenizer/ModelTokenizer.h"
 #include "tools/quern/cli/ModelKernels.h"
 #include "tools/quern/cli/Words.h"
@@ -25,11 +25,11 @@ Result<OpenedModel> openModelToRun(const CommandLine& line);
 /// A model with its kernels, which outlive it.
 struct RunningModel {
   std::unique_ptr<ModelKernels> kernels;
-  std::unique_ptr<Model> model;
+  std::unique_ptr<Session> session;
 };
 
 /// Loads what modelFlags say, with a progress bar on a terminal.
-/// Errors   BadCommand: flags; what openModel, Model::load say.
+/// Errors   BadCommand: flags; what openModel, Session::load say.
 Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk = 512);
 /// The same from files that are open.
 Result<RunningModel> loadModel(const CommandLine& line, OpenedModel opened, int64_t chunk = 512);
@@ -48,11 +48,10 @@ Result<void> checkKvType(const ModelSource& source, ElementType type);
 /// "512 tokens".
 std::string tokensText(double count);
 
-/// model.forward of `ids` from position 0, with a progress bar; ends behind the chunk in which a signal came. Returns how many went
-/// through.
-/// Errors   as Model::forward.
-Result<int64_t> forwardShown(const CommandLine& line, Model& model, std::span<const int32_t> ids, int64_t outputs, float* logits,
-                             const Stop& interrupted);
+/// A prompt of so many tokens that goes through in chunks, with a progress bar; ends behind the chunk in which a signal came. Returns how
+/// many went through. Errors: those of `forward`.
+Result<int64_t> promptShown(const CommandLine& line, size_t tokens, const Stop& interrupted,
+                            const std::function<Result<int64_t>(const Session::GoOn& goOn)>& forward);
 
 /// "1,2,3". Errors: BadCommand naming the flag and what is no id.
 Result<std::vector<int32_t>> idsOf(const std::string& flag, const std::string& text);

@@ -1,7 +1,7 @@
 // tools/quern/commands/Generate.cpp — `quern generate`: text, or ids, as a model goes on.
 #include "compiler/base/Text.h"
+#include "models/Generator.h"
 #include "models/ProductArithmetic.h"
-#include "models/Sampler.h"
 #include "models/tokenizer/EndIds.h"
 #include "models/tokenizer/TextStream.h"
 #include "tools/quern/commands/Command.h"
@@ -102,17 +102,11 @@ Result<Request> requestOf(const CommandLine& line) {
   return request;
 }
 
-/// One text being made.
+/// One text being made, and shown.
 class Generation {
 public:
-  Generation(const CommandLine& line, Model& model, const Tokenizer* tokenizer, const Request& request, Sampler sampler, int64_t tokens)
-      : line_(line),
-        model_(model),
-        tokenizer_(tokenizer),
-        request_(request),
-        sampler_(std::move(sampler)),
-        tokens_(tokens),
-        logits_(static_cast<size_t>(model.config().vocab)) {
+  Generation(const CommandLine& line, Session& session, const Tokenizer* tokenizer, const Request& request, Generator generator)
+      : line_(line), session_(session), request_(request), generator_(std::move(generator)) {
     if (tokenizer != nullptr && !request.printIds)
       stream_.emplace(*tokenizer, request.echo || std::all_of(request.ids.begin(), request.ids.end(),
                                                               [&](int32_t id) { return tokenizer->isControl(id); }));
@@ -121,31 +115,22 @@ public:
   /// Errors   BadInput: a prompt longer than the context; NaN in the logits.
   Result<int> run(const Stop& interrupted) {
     started_ = nowSeconds();
-    int64_t prompt = promptTokens();
-    if (prompt == 0) return badCommand("generate: the prompt has no tokens, and the model begins no text by itself; --prompt or --ids");
-    if (prompt > model_.context()) return badInput(fmt::format("the prompt has {} tokens, the context {}", prompt, model_.context()));
-    for (int32_t id : request_.ids) sampler_.accept(id);
-    if (request_.echo)
+    if (request_.ids.empty())
+      return badCommand("generate: the prompt has no tokens, and the model begins no text by itself; --prompt or --ids");
+    if (request_.echo && promptTokens() <= session_.context())
       for (int32_t id : request_.ids)
         if (auto good = show(id); !good) return good.error();
-    auto through = forwardShown(line_, model_, request_.ids, 1, logits_.data(), interrupted);
+    auto through = promptShown(line_, request_.ids.size(), interrupted,
+                               [&](const Session::GoOn& goOn) { return generator_.prompt(request_.ids, goOn); });
     if (!through) return through.error();
     through_ = *through;
     prefilled_ = nowSeconds();
-    int64_t most = request_.count >= 0 ? request_.count : INT64_MAX;
-    for (int64_t past = prompt; through_ == prompt && made_ < most && !interrupted.asked(); ++past) {
-      auto next = sampler_.next(std::span(logits_).first(static_cast<size_t>(tokens_)));
-      if (!next)
-        return badInput(fmt::format("{}: {}; `quern info --check` says whether its weights are numbers",
-                                    escaped(model_.source().weights.label()), next.error().message));
-      if (made_ == 0) first_ = nowSeconds();
-      if (isEnd(*next)) break;
-      ++made_;
-      sampler_.accept(*next);
-      if (auto good = show(*next); !good) return good.error();
-      if (made_ == most || past == model_.context()) break;
-      const int32_t id[] = {*next};
-      if (auto good = model_.forward(id, past, 1, logits_.data()); !good) return good.error();
+    while (through_ == promptTokens() && !interrupted.asked()) {
+      auto next = generator_.next();
+      if (!next) return next.error();
+      if (first_ == 0) first_ = nowSeconds();
+      if (!*next) break;
+      if (auto good = show(**next); !good) return good.error();
     }
     if (stream_)
       if (auto good = writeOut(stream_->flush()); !good) return good.error();
@@ -158,21 +143,18 @@ public:
     auto rate = [](int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; };
     std::string out = fmt::format("prefill {} tokens in {}, {:.1f} tokens/s", through_, humanTime((prefilled_ - started_) * 1e9),
                                   rate(through_, prefilled_ - started_));
-    if (made_ > 1)
-      out += fmt::format("; decode {} in {}, {:.1f} tokens/s", made_ - 1, humanTime((ended_ - first_) * 1e9),
-                         rate(made_ - 1, ended_ - first_));
+    int64_t made = generator_.made();
+    if (made > 1)
+      out +=
+          fmt::format("; decode {} in {}, {:.1f} tokens/s", made - 1, humanTime((ended_ - first_) * 1e9), rate(made - 1, ended_ - first_));
     if (first_ > 0) out += fmt::format("; first token {} after the start", humanTime((first_ - programStart) * 1e9));
     if (!request_.arithmetic.empty()) out += "\ncomputed " + request_.arithmetic;
-    if (promptTokens() + made_ > model_.context()) out += fmt::format("\nthe context of {} is full", model_.context());
+    if (promptTokens() + made > session_.context()) out += fmt::format("\nthe context of {} is full", session_.context());
     if (!seedGiven(line_) && request_.sampler.temperature > 0) out += fmt::format("\nseed {}", request_.sampler.seed);
     return out;
   }
 
 private:
-  bool isEnd(int32_t id) const {
-    return (tokenizer_ != nullptr && tokenizer_->isEnd(id)) ||
-           std::find(request_.ends.begin(), request_.ends.end(), id) != request_.ends.end();
-  }
   int64_t promptTokens() const { return static_cast<int64_t>(request_.ids.size()); }
 
   Result<void> show(int32_t id) {
@@ -182,14 +164,11 @@ private:
   }
 
   const CommandLine& line_;
-  Model& model_;
-  const Tokenizer* tokenizer_;
+  Session& session_;
   const Request& request_;
-  Sampler sampler_;
-  int64_t tokens_;  ///< that can be drawn: the rows of a padded table stand for none
-  std::vector<float> logits_;
+  Generator generator_;
   std::optional<TextStream> stream_;
-  int64_t through_ = 0, made_ = 0, shown_ = 0;  ///< of the prompt; new; printed
+  int64_t through_ = 0, shown_ = 0;  ///< of the prompt; printed
   double started_ = 0, prefilled_ = 0, first_ = 0, ended_ = 0;
 };
 
@@ -246,11 +225,15 @@ static Result<int> runGenerate(std::vector<std::string> args) {
   }
   auto running = loadModel(line, std::move(*opened));
   if (!running) return running.error();
-  int64_t rows = running->model->config().vocab;
+  int64_t rows = running->session->config().vocab;
   int64_t tokens = tokenizer ? std::min<int64_t>(tokenizer->size(), rows) : rows;  // either may have some that the other lacks
-  auto sampler = Sampler::make(request->sampler, tokens);
-  if (!sampler) return sampler.error();
-  Generation generation(line, *running->model, tokenizer ? &*tokenizer : nullptr, *request, std::move(*sampler), tokens);
+  const Tokenizer* text = tokenizer ? &*tokenizer : nullptr;
+  auto endsAt = [&ends = request->ends, text](int32_t id) {
+    return (text != nullptr && text->isEnd(id)) || std::find(ends.begin(), ends.end(), id) != ends.end();
+  };
+  auto generator = Generator::make(*running->session, tokens, {request->sampler, request->count, endsAt});
+  if (!generator) return generator.error();
+  Generation generation(line, *running->session, text, *request, std::move(*generator));
   auto status = generation.run(interruption());  // until here a signal ends the program: there is nothing to keep
   if (status && !line.has("quiet")) std::fprintf(stderr, "%s\n", generation.timings(programStart).c_str());
   return status;

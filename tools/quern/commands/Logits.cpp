@@ -32,11 +32,12 @@ static Result<int> runLogits(std::vector<std::string> args) {
   if (!ids) return ids.error();
   auto running = loadModel(line);
   if (!running) return running.error();
-  auto count = static_cast<int64_t>(ids->size()), vocab = running->model->config().vocab;
-  if (count > running->model->context())
-    return badInput(fmt::format("--ids has {} tokens, the context {}", count, running->model->context()));
+  auto count = static_cast<int64_t>(ids->size()), vocab = running->session->config().vocab;
+  if (count > running->session->context())
+    return badInput(fmt::format("--ids has {} tokens, the context {}", count, running->session->context()));
   std::vector<float> logits(static_cast<size_t>(count * vocab));
-  auto through = forwardShown(line, *running->model, *ids, count, logits.data(), interruption());
+  auto through = promptShown(line, ids->size(), interruption(),
+                             [&](const Session::GoOn& goOn) { return running->session->forward(*ids, 0, count, logits.data(), goOn); });
   if (!through) return through.error();
   if (*through < count) return interruptedStatus();
   const int64_t shape[] = {count, vocab};
@@ -60,7 +61,7 @@ struct SurpriseSum {
 static constexpr int64_t kSurpriseRows = 128;  // whose logits are kept at once
 
 /// Over all ids but the first of each window of the model's context, every window from an empty cache. Ends where a signal came.
-static Result<SurpriseSum> sumSurprise(const CommandLine& line, Model& model, std::span<const int32_t> ids, const Stop& interrupted) {
+static Result<SurpriseSum> sumSurprise(const CommandLine& line, Session& model, std::span<const int32_t> ids, const Stop& interrupted) {
   int64_t vocab = model.config().vocab, window = model.context(), all = static_cast<int64_t>(ids.size());
   std::vector<float> logits(static_cast<size_t>(std::min(kSurpriseRows, all) * vocab));
   SurpriseSum sum;
@@ -103,8 +104,8 @@ static Result<int> runPerplexity(std::vector<std::string> args) {
   auto running = loadModel(line, std::move(*opened), kSurpriseRows);
   if (!running) return running.error();
   Stop interrupted = interruption();
-  if (running->model->context() < 2) return badInput("a context of 1 leaves nothing to tell from: 2 are needed");
-  auto sum = sumSurprise(line, *running->model, *ids, interrupted);
+  if (running->session->context() < 2) return badInput("a context of 1 leaves nothing to tell from: 2 are needed");
+  auto sum = sumSurprise(line, *running->session, *ids, interrupted);
   if (!sum) return sum.error();
   auto [total, counted] = *sum;
   if (interrupted.asked())
