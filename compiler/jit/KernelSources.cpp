@@ -5,6 +5,7 @@
 #include "compiler/jit/CodegenModule.h"
 #include "compiler/jit/CompileApart.h"
 #include "compiler/loops/Lower.h"
+#include "compiler/store/PerfMap.h"
 #include "compiler/store/Standing.h"
 #include "compiler/target/HostTarget.h"
 
@@ -70,6 +71,7 @@ static Result<KernelRef> linked(const KernelArtifact& artifact, double milliseco
   if (!api) return api.error();
   auto code = (*api)->linkObject(artifact.object, kKernelSymbol);
   if (!code) return code.error();
+  nameForPerf(code->entry, artifact.object, artifact.info.op + " | " + artifact.info.schedule);
   return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, "compiled", milliseconds, {}});
 }
 
