@@ -77,7 +77,7 @@ DotProduct::RowSum DotProduct::sumsOfWords(const At& at, const Part& part) {
   if (dots_.vnni() || !build_.target.isa().shortDots) return sums(part);
   int64_t rows = at.tile.rows;
   RegArray sums = b_.reg("dots", {static_cast<int>(rows)}, i32Const(0, lanes_));
-  b_.loop("w", 0, part.steps, 1, [&](const Value& step) {
+  auto step = [&](const Value& step) {
     Quads own = part.quads(step);
     for (int64_t i = 0; i < part.quadsEach; ++i)
       b_.unroll("r", rows, [&](const Value& r) {
@@ -85,7 +85,9 @@ DotProduct::RowSum DotProduct::sumsOfWords(const At& at, const Part& part) {
         const Value& quad = own[static_cast<size_t>(i)];
         b_.set(sums, {r}, part.inHalves ? binary(LoopOp::AddHalves, before, dots_.shortDots(quad, codes)) : dots_.dot(before, quad, codes));
       });
-  });
+  };
+  if (rows == 1) b_.unroll("w", part.steps, step);  // no registers to spare for more
+  else b_.loop("w", 0, part.steps, 1, step);
   return [this, sums, part](const Value& r, const Value& row) {
     Value sum = b_.get(sums, {r}), start = part.start ? part.start(row) : i32Const(0, lanes_);
     return part.inHalves ? binary(LoopOp::SumHalves, start, sum) : sum;
