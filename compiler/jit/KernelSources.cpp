@@ -71,7 +71,7 @@ static Result<KernelRef> linked(const KernelArtifact& artifact, double milliseco
   if (!api) return api.error();
   auto code = (*api)->linkObject(artifact.object, kKernelSymbol);
   if (!code) return code.error();
-  nameForPerf(code->entry, artifact.object, artifact.info.op + " | " + artifact.info.schedule);
+  nameForPerf(code->entry, artifact.object, artifact.info);
   return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, "compiled", milliseconds, {}});
 }
 

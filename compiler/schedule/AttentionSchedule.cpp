@@ -40,10 +40,6 @@ std::vector<std::string> AttentionSchedule::needs(const OpDesc& /*op*/) const {
 
 /// Of matrix tiles all are whole: sixteen rows of the task, 32 products of a score, 32 columns.
 static constexpr int64_t kTileProducts = 32;
-static bool takesTiles(const AttentionOp& op, const Target& target) {
-  return op.a == RoundedTo::BF16 && op.order == PairOrder::Tile32 && op.headDim.value % kTileProducts == 0 &&
-         hasAll(target, kTilesOfPairs) && target.vectorLanes() == kTileRows;
-}
 
 /// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy. With a=bf16 queries and weights in
 /// words, and a copy in words, of keys at least.
@@ -64,11 +60,10 @@ AttentionSchedule AttentionSchedule::byDefault(const OpDesc& given, const Target
   s.rows = 64;
   s.pack = PackKv;
   if (op.a == RoundedTo::BF16 && op.order == PairOrder::Pairs && hasFeature(target, kPairsFeature)) s.dots = DotsBf16;
-  if (takesTiles(op, target)) {
-    s.dots = DotsAmx;
-    while (s.rows > kTileRows && attentionScratch(s, op) > kMostScratch) s.rows /= 2;
-    if (attentionScratch(s, op) > kMostScratch) s.dots = DotsPlain, s.rows = 64;
-  }
+  AttentionSchedule tiles = s;
+  tiles.dots = DotsAmx;
+  while (tiles.rows > kTileRows && attentionScratch(tiles, op) > kMostScratch) tiles.rows /= 2;
+  if (tiles.validate(given, target)) s = tiles;
   if (attentionScratch(s, op) > kMostScratch) s.rows = 32;
   if (attentionScratch(s, op) > kMostScratch) s.pack = PackNone;
   while (s.rows > 1 && attentionScratch(s, op) > kMostScratch) s.rows /= 2;

@@ -46,9 +46,11 @@ const BundleCpu* BundleManifest::cpuFor(const Target& here) const {
   return best;
 }
 
+static bool isFor(const BundleSet& set, std::string_view cpu) { return std::find(set.cpus.begin(), set.cpus.end(), cpu) != set.cpus.end(); }
+
 const BundleSet* BundleManifest::set(std::string_view op, std::string_view cpu) const {
   for (const BundleSet& each : sets)
-    if (each.op == op && std::find(each.cpus.begin(), each.cpus.end(), cpu) != each.cpus.end()) return &each;
+    if (each.op == op && isFor(each, cpu)) return &each;
   return nullptr;
 }
 
@@ -57,8 +59,7 @@ std::string BundleManifest::alikeText(std::string_view op, std::string_view cpu)
   std::vector<std::string> alike;
   std::string_view family = op.substr(0, op.find(' '));
   for (const BundleSet& each : sets)
-    if (std::find(each.cpus.begin(), each.cpus.end(), cpu) != each.cpus.end() && each.op.substr(0, each.op.find(' ')) == family)
-      alike.push_back(escapedShort(each.op));
+    if (isFor(each, cpu) && each.op.substr(0, each.op.find(' ')) == family) alike.push_back(escapedShort(each.op));
   if (alike.empty()) return "";
   bool more = alike.size() > kMost;
   alike.resize(std::min(alike.size(), kMost));

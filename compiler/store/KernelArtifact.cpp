@@ -151,7 +151,7 @@ Result<KernelRef> loadArtifact(const KernelArtifact& artifact, const std::string
   if (auto good = runsHere(artifact.info); !good) return good.error();
   auto code = loadKernelObject(artifact.object);
   if (!code) return code.error();
-  nameForPerf(code->entry, artifact.object, artifact.info.op + " | " + artifact.info.schedule);
+  nameForPerf(code->entry, artifact.object, artifact.info);
   return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, origin, 0, artifact.certificate});
 }
 

@@ -53,13 +53,13 @@ private:
 
 }  // namespace
 
-void nameForPerf(const QuernKernel* entry, std::string_view object, const std::string& name) {
+void nameForPerf(const QuernKernel* entry, std::string_view object, const KernelInfo& info) {
   if (!wanted()) return;
   static MapFile file;
   auto parsed = parseKernelObject(object);
   if (!parsed) return;
   size_t bytes = parsed->sections[parsed->entrySection].bytes.size() - parsed->entryOffset;
-  file.line(fmt::format("{:x} {:x} quern {}\n", reinterpret_cast<uintptr_t>(entry), bytes, escaped(name)));
+  file.line(fmt::format("{:x} {:x} quern {}\n", reinterpret_cast<uintptr_t>(entry), bytes, escaped(info.op + " | " + info.schedule)));
 }
 
 }  // namespace quern
