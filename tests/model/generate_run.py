@@ -69,6 +69,9 @@ def repeats():
 
 def lengths():
     expect(text("-p", "a word", "-n", "0") == "\n", "no tokens")
+    for count, shown in (("0", False), ("1", True)):
+        said = expect.run(quern, "generate", "-m", "m.gguf", "-p", "a word", "-n", count, "--seed", "1", "--cache", "cache").stderr
+        expect(("first token" in said) == shown, said)
     expect(text("-p", "a word", "-n", "0", "--echo") == "a word\n", "the prompt alone")
     for count in (1, 2, 17):
         expect(len(ids("--ids", "1,270", "-n", str(count), "--seed", "3")) == count, count)

@@ -128,8 +128,8 @@ public:
     while (through_ == promptTokens() && !interrupted.asked()) {
       auto next = generator_.next();
       if (!next) return next.error();
-      if (first_ == 0) first_ = nowSeconds();
       if (!*next) break;
+      if (first_ == 0) first_ = nowSeconds();
       if (auto good = show(**next); !good) return good.error();
     }
     if (stream_)
