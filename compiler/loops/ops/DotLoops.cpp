@@ -77,7 +77,7 @@ DotProduct::RowSum DotProduct::sumsOfWords(const At& at, const Part& part) {
   if (dots_.vnni() || !build_.target.isa().shortDots) return sums(part);
   int64_t rows = at.tile.rows;
   RegArray sums = b_.reg("dots", {static_cast<int>(rows)}, i32Const(0, lanes_));
-  auto step = [&](const Value& step) {
+  auto addWord = [&](const Value& step) {
     Quads own = part.quads(step);
     for (int64_t i = 0; i < part.quadsEach; ++i)
       b_.unroll("r", rows, [&](const Value& r) {
@@ -86,8 +86,8 @@ DotProduct::RowSum DotProduct::sumsOfWords(const At& at, const Part& part) {
         b_.set(sums, {r}, part.inHalves ? binary(LoopOp::AddHalves, before, dots_.shortDots(quad, codes)) : dots_.dot(before, quad, codes));
       });
   };
-  if (rows == 1) b_.unroll("w", part.steps, step);  // no registers to spare for more
-  else b_.loop("w", 0, part.steps, 1, step);
+  if (rows == 1) b_.unroll("w", part.steps, addWord);  // no registers to spare for more
+  else b_.loop("w", 0, part.steps, 1, addWord);
   return [this, sums, part](const Value& r, const Value& row) {
     Value sum = b_.get(sums, {r}), start = part.start ? part.start(row) : i32Const(0, lanes_);
     return part.inHalves ? binary(LoopOp::SumHalves, start, sum) : sum;
