@@ -33,6 +33,7 @@ public:
   enum class End : uint8_t { None, Text, Count, Context };
   End ended() const { return ended_; }
   int64_t made() const { return made_; }  ///< new ids so far
+  int64_t past() const { return past_; }  ///< positions that are filled
 
 private:
   Generator(Session& session, int64_t drawable, GeneratorOptions options, Sampler sampler);

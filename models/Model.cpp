@@ -99,7 +99,7 @@ Result<PackedModel> packModel(ModelSource source, const KernelProvider& kernels,
   ModelGraph graph(source.weights, source.config, 1, source.config.context, {options.kvType, source.compute, source.order});
   if (auto good = describe(source, graph); !good) return good.error();
   if (auto good = source.weights.checkAllUsed(); !good) return good.error();
-  auto loaded = loadWeights(graph, source.weights, kernels, {options.threads, options.progress, options.note, nullptr});
+  auto loaded = loadWeights(graph, source.weights, kernels, {options.threads, options.progress, options.note, options.stop, nullptr});
   if (!loaded) return loaded.error();
   PackedModel model{std::move(loaded->packed), {}, loaded->memory};
   std::set<std::string> names;
@@ -126,7 +126,7 @@ Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const Kerne
   if (options.foreseen) options.foreseen(opsOf(graph));
   std::map<std::string, KernelSet> known;
   KernelProvider once = remembering(kernels, known);
-  auto memory = loadWeights(graph, own.weights, once, {options.threads, options.progress, options.note, own.packed.get()});
+  auto memory = loadWeights(graph, own.weights, once, {options.threads, options.progress, options.note, options.stop, own.packed.get()});
   if (!memory) return memory.error();
   if (own.files)
     if (auto good = own.files->checkUnchanged(); !good) return good.error();

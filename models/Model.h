@@ -15,6 +15,7 @@ struct ModelOptions {
   ElementType kvType = ElementType::F32;  ///< or F16, BF16, Q8_0 (heads of a multiple of 32)
   std::function<void(double done, double total)> progress;
   std::function<void(const std::string& line)> note;
+  Stop stop = {};  ///< asked before each weight is packed
   /// Told every op once, before the provider is asked for the first: it may make their kernels side by side.
   std::function<void(const std::vector<OpDesc>& ops)> foreseen;
 };

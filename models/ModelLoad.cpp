@@ -109,6 +109,7 @@ private:
   }
 
   Result<void> load(const GraphWeight& weight, const Place& place) {
+    if (options_.stop.asked()) return stoppedError(fmt::format("{}: loading", escaped(weights_.label())));
     std::byte* to = memory_.data() + place.offset;
     if (weight.kind == GraphWeight::Kind::Table) return {};
     if (weight.kind == GraphWeight::Kind::Floats) {

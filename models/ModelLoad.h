@@ -1,6 +1,7 @@
 // models/ModelLoad.h — a graph's weights into memory, in the layout of the kernels that will read them.
 #pragma once
 
+#include "compiler/base/Stop.h"
 #include "models/ModelGraph.h"
 #include "models/PackedFile.h"
 #include "models/RopeAngles.h"
@@ -13,6 +14,7 @@ struct LoadOptions {
   int threads = 1;
   std::function<void(double done, double total)> progress;  ///< bytes of source
   std::function<void(const std::string& line)> note;        ///< what a conversion costs
+  Stop stop = {};                                           ///< asked before each weight
   const PackedFile* packed = nullptr;                       ///< weights that are packed already; outlives what is loaded
 };
 

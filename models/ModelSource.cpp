@@ -143,7 +143,7 @@ static Error notThatOf(const BundleFile& file) {
       fmt::format("{}: is not what the bundle was emitted with: its sum differs; quern emit --weights writes it anew", escaped(file.path)));
 }
 
-Result<ModelSource> openPackedModel(const BundledModel& model) {
+Result<ModelSource> openPackedModel(const BundledModel& model, const BundleArithmetic& computed) {
   auto packed = PackedFile::open(model.weights.path);
   if (!packed) return packed.error();
   if (packed->headSum() != model.weights.sum) return notThatOf(model.weights);
@@ -154,7 +154,10 @@ Result<ModelSource> openPackedModel(const BundledModel& model) {
   if (*sum != model.description.sum) return notThatOf(model.description);
   if (auto good = files->addAbsent(packed->tensors()); !good) return good.error();
   auto source = describeModel(std::make_shared<const WeightFiles>(std::move(*files)));
-  if (source) source->packed = std::make_shared<const PackedFile>(std::move(*packed));
+  if (!source) return source;
+  source->packed = std::make_shared<const PackedFile>(std::move(*packed));
+  source->compute = computeNamed(computed.compute).value_or(Compute::Exact);
+  source->order = computed.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
   return source;
 }
 

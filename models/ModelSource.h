@@ -29,8 +29,9 @@ struct ModelSource {
 Result<ModelSource> openModelFiles(const std::string& path, std::span<const std::string> ignoredKeys = {});
 
 /// A model whose products' weights lie packed, the rest in model files as openModelFiles has them.
+/// It is computed in what it was packed for.
 /// Errors   as openModelFiles and PackedFile::open; BadInput: a file of either is not the one of its sum.
-Result<ModelSource> openPackedModel(const BundledModel& model);
+Result<ModelSource> openPackedModel(const BundledModel& model, const BundleArithmetic& computed);
 /// sumText over the bytes of a model's files, those beside config.json too that are read. Errors: as MappedFile::open.
 Result<std::string> descriptionSum(const WeightFiles& files);
 

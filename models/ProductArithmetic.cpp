@@ -1,11 +1,13 @@
 // models/ProductArithmetic.cpp — see ProductArithmetic.h.
 #include "models/ProductArithmetic.h"
 
+#include "compiler/base/Text.h"
 #include "compiler/schedule/MatmulSchedule.h"
 #include "compiler/schedule/Schedule.h"
 #include "models/Model.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <map>
 
 namespace quern {
@@ -46,6 +48,40 @@ Compute usualCompute(const std::vector<ProductArithmetic>& fast, const Target& t
   bool served = anyRounds(fast) && computableOn(fast, target);
   for (const ProductArithmetic& one : fast) served = served && (!one.rounds() || roundingServes(std::get<MatmulOp>(one.example), target));
   return served ? Compute::Fast : Compute::Exact;
+}
+
+Result<AskedArithmetic> askedArithmetic(const std::optional<std::string>& compute, const std::string& order) {
+  AskedArithmetic asked{std::nullopt, order};
+  if (compute) {
+    asked.compute = computeNamed(*compute);
+    if (!asked.compute) return badCommand(fmt::format("--compute {}: exact, fast or tile is needed", escaped(*compute)));
+  }
+  if (!order.empty() && order != "tile32" && order != "pairs")
+    return badCommand(fmt::format("--order {}: tile32 or pairs is needed", escaped(order)));
+  if (!order.empty() && asked.compute == Compute::Exact) return badCommand("--order goes with --compute fast or tile");
+  return asked;
+}
+
+/// "" where products are rounded, or there are none.
+static std::string exactText(const ModelSource& source, const std::vector<ProductArithmetic>& products) {
+  if (products.empty() || anyRounds(products)) return "";
+  std::vector<std::string> types;
+  for (const ProductArithmetic& one : products) types.push_back(one.weights);
+  return fmt::format("{}: --compute {} leaves products with weights of {} exact", escaped(source.weights.label()), nameOf(source.compute),
+                     join(types, " and "));
+}
+
+Result<std::string> computeAs(const AskedArithmetic& asked, const Target& target, ModelSource& source) {
+  source.compute = asked.compute.value_or(Compute::Fast);
+  if (source.compute == Compute::Exact) return std::string();
+  source.order = asked.order.empty() ? pairOrderFor(target) : asked.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
+  auto products = productsOf(source);
+  if (!products) return std::string();  // said where it is loaded
+  std::string remark;
+  if (!asked.compute) source.compute = usualCompute(*products, target);
+  else remark = exactText(source, *products);
+  if (source.compute != Compute::Exact || asked.order.empty()) return remark;
+  return badCommand("--order goes with --compute fast or tile; without that it is exact here");
 }
 
 Result<void> computableOn(const std::vector<ProductArithmetic>& all, const Target& target) {

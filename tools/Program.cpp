@@ -1,7 +1,7 @@
 // tools/Program.cpp — see Program.h.
 #include "tools/Program.h"
 
-#include "compiler/base/Thread.h"
+#include "compiler/base/Caught.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,33 +10,12 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
-#include <stdexcept>
 #include <string>
 #include <sys/resource.h>
-#include <system_error>
 
 namespace quern {
 
 namespace {
-
-constexpr size_t kStackBytes = 8 << 20;  // the usual `ulimit -s`: LLVM's passes and parsers of nested text need hundreds of KiB
-
-/// What an exception is as an error: ours are values, these are the standard library's.
-Error errorOf(const std::exception_ptr& thrown) {
-  try {
-    std::rethrow_exception(thrown);
-  } catch (const std::bad_alloc&) {
-    return machineLacks("out of memory");
-  } catch (const std::length_error&) {
-    return machineLacks("out of memory: more bytes than can be counted");
-  } catch (const std::system_error& error) {
-    return machineLacks(error.what());
-  } catch (const std::exception& error) {
-    return internalError(std::string("internal error: ") + error.what());
-  } catch (...) {
-    return internalError("internal error: an exception of an unknown kind");
-  }
-}
 
 std::atomic<bool> memoryRefused{false};
 const char* programName = "quern";
@@ -56,28 +35,12 @@ const char* programName = "quern";
   std::_Exit(static_cast<int>(error.code));
 }
 
-Result<int> caught(const std::function<Result<int>()>& body) {
-  try {
-    return body();
-  } catch (...) {
-    return errorOf(std::current_exception());
-  }
-}
-
-/// Whether this thread's stack may grow to kStackBytes: the limit is raised as far as the system lets us.
+/// Whether this thread's stack may grow to kRoomyStackBytes: the limit is raised as far as the system lets us.
 bool roomy() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= kStackBytes) return true;
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kStackBytes);
-  return ::setrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur >= kStackBytes;
-}
-
-Result<int> onOwnStack(const std::function<Result<int>()>& body) {
-  Result<int> status = 0;
-  auto thread = Thread::start([&] { status = caught(body); }, kStackBytes);
-  if (!thread) return machineLacks("the stack is limited to less than 8 MiB (ulimit -s), and " + thread.error().message);
-  thread->join();
-  return status;
+  if (::getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= kRoomyStackBytes) return true;
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, kRoomyStackBytes);
+  return ::setrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur >= kRoomyStackBytes;
 }
 
 }  // namespace
@@ -89,7 +52,7 @@ int runProgram(const char* name, std::function<Result<int>()> body) {
   std::signal(SIGCHLD, SIG_DFL);  // a parent that ignores its children hands that on: how ours ended would not be known
   std::set_terminate(onTerminate);
   std::set_new_handler(onNoMemory);
-  Result<int> status = roomy() ? caught(body) : onOwnStack(body);
+  Result<int> status = caught(body, !roomy());
   if (status) return *status;
   std::fprintf(stderr, "%s: %s\n", name, status.error().message.c_str());
   auto code = status.error().code;

@@ -5,7 +5,12 @@
 
 namespace quern {
 
-/// Prints file, line, the condition and `subject` (the text form of the value at hand) and aborts with exit status 70.
+/// Told first, with the message: whoever has no place to print, or must not end, does not return from it. Null: nobody.
+using CheckFailure = void (*)(const std::string& message);
+void setCheckFailure(CheckFailure failure);
+
+/// Prints file, line, the condition and `subject` (the text form of the value at hand) and ends the program with status 70, unless
+/// setCheckFailure's does not return.
 [[noreturn]] void checkFailed(const char* file, int line, const char* condition, const std::string& subject);
 
 }  // namespace quern

@@ -1,6 +1,7 @@
 // compiler/base/Files.cpp — see Files.h.
 #include "compiler/base/Files.h"
 
+#include "compiler/base/OwnPath.h"
 #include "compiler/base/Text.h"
 
 #include <algorithm>
@@ -142,7 +143,7 @@ static std::vector<std::string> configRoots() {
   std::vector<std::string> roots;
   if (const char* own = std::getenv("QUERN_CONFIG_DIR"); own != nullptr && *own != 0) roots.emplace_back(own);
   roots.emplace_back(QUERN_SOURCE_CONFIGS);
-  roots.emplace_back(QUERN_SHARE_CONFIGS);
+  for (std::string& shared : shareFolders()) roots.push_back(std::move(shared));
   return roots;
 }
 

@@ -17,14 +17,16 @@ static std::atomic<LogSink> currentSink{nullptr};
 
 void setLogSink(LogSink sink) { currentSink = sink; }
 
-Result<void> enableLogTopics(std::string_view list) {
-  for (const std::string& word : split(list, ',')) {
+Result<void> setLogTopics(std::string_view list) {
+  unsigned topics = 0;
+  for (const std::string& word : list.empty() ? std::vector<std::string>() : split(list, ',')) {
     size_t topic = 0;
     while (topic < kTopicNames.size() && kTopicNames[topic] != word) ++topic;
     if (topic == kTopicNames.size())
       return badCommand(fmt::format("unknown topic '{}'; topics: dispatch, cache, tune, perf", escaped(word)));
-    enabledTopics |= 1u << topic;
+    topics |= 1u << topic;
   }
+  enabledTopics = topics;
   return {};
 }
 

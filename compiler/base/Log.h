@@ -15,8 +15,8 @@ using LogSink = void (*)(std::string_view kind, std::string_view message);
 /// Where lines go from now on. Null, as at the start: nowhere. The code generator's module has a copy of its own, which stays at null.
 void setLogSink(LogSink sink);
 
-/// Switches the topics of a comma-separated list on. Errors: BadCommand for an unknown topic.
-Result<void> enableLogTopics(std::string_view list);
+/// Switches the topics of a comma-separated list on, and all others off. Errors: BadCommand for an unknown topic, which changes nothing.
+Result<void> setLogTopics(std::string_view list);
 /// Whether anybody reads the topic.
 bool logEnabled(LogTopic topic);
 void logLine(LogTopic topic, std::string_view message);

@@ -4,11 +4,12 @@
 #include "compiler/Fingerprint.h"
 #include "compiler/base/Log.h"
 #include "compiler/base/Module.h"
-#include "compiler/base/ProgramPath.h"
+#include "compiler/base/OwnPath.h"
 
 #include <atomic>
 #include <csetjmp>
 #include <csignal>
+#include <cstdlib>
 #include <dlfcn.h>
 #include <fmt/format.h>
 #include <mutex>
@@ -22,11 +23,12 @@ static std::atomic<bool> moduleLoaded{false};
 
 bool codegenLoaded() { return moduleLoaded; }
 
-/// Beside the program (an installation), or in the build tree it was built in.
+/// Where modules are, or in the build tree this was built in.
 static std::vector<std::string> candidates() {
-  std::string directory = programFolder();
-  return {directory + "/libquern-codegen.so", directory + "/../lib/quern/libquern-codegen.so",
-          directory + "/../compiler/libquern-codegen.so", directory + "/../../compiler/libquern-codegen.so"};
+  std::vector<std::string> folders = moduleFolders();
+  for (const char* each : {"/../compiler", "/../../compiler"}) folders.push_back(ownFolder() + each);
+  for (std::string& each : folders) each += "/libquern-codegen.so";
+  return folders;
 }
 
 /// What LLVM does as it is loaded ends the program where there is no memory for it.
@@ -103,7 +105,7 @@ static Result<const CodegenApi*> load() {
     logLine(LogTopic::Dispatch, fmt::format("code generator loaded from {}", path));
     return entry();
   }
-  return machineLacks(fmt::format("the code generator (libquern-codegen.so) {} beside the program, so nothing can be compiled{}",
+  return machineLacks(fmt::format("the code generator (libquern-codegen.so) {} beside this code, so nothing can be compiled{}",
                                   reasons.empty() ? "was not found" : "cannot be loaded from", reasons));
 }
 
@@ -111,6 +113,8 @@ Result<const CodegenApi*> codegenModule() {
   static std::mutex guard;
   static const CodegenApi* api = nullptr;
   std::lock_guard lock(guard);
+  if (const char* refused = std::getenv("QUERN_NO_COMPILER"); refused != nullptr && *refused != 0 && std::string_view(refused) != "0")
+    return machineLacks("the compiler is refused (QUERN_NO_COMPILER)");
   if (api != nullptr) return api;
   auto found = load();
   if (found) api = *found;

@@ -23,7 +23,7 @@ struct CodegenApi {
 };
 
 /// Loads the module on the first call. Threads: may be called from any.
-/// Errors   Machine: where it was looked for and why it could not be loaded.
+/// Errors   Machine: where it was looked for and why it could not be loaded; QUERN_NO_COMPILER is set, to something else than 0.
 Result<const CodegenApi*> codegenModule();
 
 /// Whether the module has been loaded by this process.

@@ -60,6 +60,8 @@ public:
   Result<KernelArtifact> compileAs(const std::string& symbol, const OpDesc& op, const Schedule& schedule, const Stop& stop = {});
   /// Stores an artifact under its key, with a new certificate and record.
   Result<void> store(const KernelArtifact& artifact) const;
+  /// From now on kernels come from memory, bundle and cache alone; what they lack is an error, Machine.
+  void refuseCompiler() { compiler_.refuse(); }
   /// What every compilation of this library listens to that is given nothing else.
   void stopWith(const Stop& stop) { stop_ = stop; }
   /// Forgets the kernels in memory (their code lives while someone holds it).

@@ -41,6 +41,7 @@ Result<KernelRef> CacheSource::find(const KernelRequest& request) {
 
 Result<KernelArtifact> CompilerSource::compile(const OpDesc& op, const Schedule& schedule, const Stop& stop, const std::string& symbol,
                                                double& milliseconds) {
+  if (refused_) return machineLacks(fmt::format("{}: neither cache nor bundle has its kernel, and the compiler is refused", text(op)));
   auto api = codegenModule();
   if (!api) return api.error();
   auto start = std::chrono::steady_clock::now();

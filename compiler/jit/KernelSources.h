@@ -36,6 +36,9 @@ public:
   /// Compiled and linked, but not stored.
   Result<KernelRef> tryOut(const OpDesc& op, const Schedule& schedule, const Stop& stop);
 
+  /// From now on nothing is compiled: Machine, naming the op.
+  void refuse() { refused_ = true; }
+
   int64_t compiled() const { return compiled_; }
   double compileMs() const { return 1e-3 * static_cast<double>(compileUs_); }
 
@@ -47,6 +50,7 @@ private:
   const KernelCache& cache_;
   const Target& target_;
   CacheSource made_;
+  std::atomic<bool> refused_{false};
   std::atomic<bool> warned_{false};  ///< of a cache that cannot be written: once
   std::atomic<int64_t> compiled_{0}, compileUs_{0};
 };

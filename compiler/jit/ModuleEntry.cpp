@@ -105,6 +105,9 @@ extern "C" __attribute__((visibility("default"))) const quern::CodegenApi* quern
                                  Guarded<emitText>::call,      Guarded<linkObject, true>::call, Guarded<checkContract>::call,
                                  Guarded<staticLibrary>::call, Guarded<sharedLibrary>::call};
   static const bool installed = [] {
+    setCheckFailure([](const std::string& message) {  // this module's own
+      if (wayOut() != nullptr) leave(false, message.c_str());
+    });
     llvm::install_fatal_error_handler([](void*, const char* reason, bool) { leave(false, reason); });
     llvm::install_bad_alloc_error_handler([](void*, const char*, bool) { leave(true, ""); });
     static const std::new_handler outside = std::get_new_handler();

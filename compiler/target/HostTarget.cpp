@@ -107,4 +107,15 @@ std::string targetToml(const Target& target) {
   return out;
 }
 
+Result<Target> findRunnableTarget(const std::string& nameOrFile) {
+  auto target = findTarget(nameOrFile);
+  if (!target) return target;
+  Target host = hostTarget();
+  std::vector<std::string> lacking = host.lackingFor(*target);
+  if (!lacking.empty())
+    return machineLacks(fmt::format("--cpu {}: this machine lacks {}; `quern cpu` says what it has", target->name, join(lacking, ", ")));
+  if (target->model.empty()) target->model = host.model;
+  return target;
+}
+
 }  // namespace quern

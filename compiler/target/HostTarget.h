@@ -25,6 +25,10 @@ Result<Target> targetFromToml(const TomlValue& root, const std::string& file);
 /// Errors   BadCommand for an unknown name (with the known ones), BadInput for a bad file.
 Result<Target> findTarget(const std::string& nameOrFile);
 
+/// As findTarget, for code that is to run here: where the model is not said it is this machine's.
+/// Errors   as findTarget; Machine naming what this machine lacks.
+Result<Target> findRunnableTarget(const std::string& nameOrFile);
+
 /// The plain levels whose code runs on `target`, narrowest first: of x86-64, x86-64-v3 and x86-64-v4.
 std::vector<Target> levelsWithin(const Target& target);
 

@@ -61,13 +61,13 @@ TEST_CASE("warnings and the topics that are on go to the sink") {
   CHECK_FALSE(logEnabled(LogTopic::Perf));
   logLine(LogTopic::Perf, "not asked for");
   logWarning("mind the gap");
-  REQUIRE(enableLogTopics("cache,tune"));
+  REQUIRE(setLogTopics("cache,tune"));
   logLine(LogTopic::Cache, "hit");
   setLogSink(nullptr);
   CHECK_FALSE(logEnabled(LogTopic::Cache));
   logWarning("nobody listens");
   CHECK(lines == std::vector<std::string>{"warning: mind the gap", "cache: hit"});
-  auto unknown = enableLogTopics("cache,weather");
+  auto unknown = setLogTopics("cache,weather");
   REQUIRE_FALSE(unknown);
   CHECK(unknown.error().message == "unknown topic 'weather'; topics: dispatch, cache, tune, perf");
 }

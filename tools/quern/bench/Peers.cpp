@@ -3,7 +3,7 @@
 
 #include "compiler/base/Log.h"
 #include "compiler/base/Module.h"
-#include "compiler/base/ProgramPath.h"
+#include "compiler/base/OwnPath.h"
 #include "compiler/base/Text.h"
 
 #include <algorithm>
@@ -23,10 +23,11 @@ namespace {
 
 std::vector<std::string> knownPeers() { return {"onednn", "openblas", "blis", "eigen"}; }
 
-/// Where plug-ins lie: the build tree's folder, or an installation's.
+/// Where plug-ins lie: the build tree's folder, or where modules are.
 std::vector<std::string> folders() {
-  std::string directory = programFolder();
-  return {directory + "/peers", directory + "/../lib/quern"};
+  std::vector<std::string> all = moduleFolders();
+  all.insert(all.begin(), ownFolder() + "/peers");
+  return all;
 }
 
 /// Levels of the target's architecture up to its own, the highest first.

@@ -8,7 +8,6 @@
 #include "tools/quern/cli/Words.h"
 #include "tools/recorded/NamedModel.h"
 
-#include <algorithm>
 #include <fmt/format.h>
 
 namespace quern {
@@ -37,43 +36,15 @@ static void sayRemarks(const CommandLine& line, const WeightFiles* files) {
   for (const std::string& remark : files->remarks()) logWarning(remark);
 }
 
-struct AskedArithmetic {
-  std::optional<Compute> compute;  ///< none: as the weights and the CPU have it
-  std::string order;               ///< "": as the CPU has it
-};
-
-/// --compute and --order. Errors: BadCommand.
-static Result<AskedArithmetic> askedArithmetic(const CommandLine& line) {
-  AskedArithmetic asked{std::nullopt, line.get("order")};
-  if (line.has("compute")) {
-    asked.compute = computeNamed(line.get("compute"));
-    if (!asked.compute) return badCommand(fmt::format("--compute {}: exact, fast or tile is needed", escaped(line.get("compute"))));
-  }
-  if (!asked.order.empty() && asked.order != "tile32" && asked.order != "pairs")
-    return badCommand(fmt::format("--order {}: tile32 or pairs is needed", escaped(asked.order)));
-  if (!asked.order.empty() && asked.compute == Compute::Exact) return badCommand("--order goes with --compute fast or tile");
-  return asked;
-}
-
-/// Where no product can be rounded whoever asked for it should know.
-static void sayIfExact(const CommandLine& line, const ModelSource& source, const std::vector<ProductArithmetic>& products) {
-  if (line.has("quiet") || products.empty() || anyRounds(products)) return;
-  std::vector<std::string> types;
-  for (const ProductArithmetic& one : products) types.push_back(one.weights);
-  logWarning(fmt::format("{}: --compute {} leaves products with weights of {} exact", escaped(source.weights.label()),
-                         nameOf(source.compute), join(types, " and ")));
-}
-
 static Result<void> setArithmetic(const CommandLine& line, const AskedArithmetic& asked, const Target& target, ModelSource& source) {
-  source.compute = asked.compute.value_or(Compute::Fast);
-  if (source.compute == Compute::Exact) return {};
-  source.order = asked.order.empty() ? pairOrderFor(target) : asked.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
-  auto products = productsOf(source);
-  if (!products) return {};  // said where it is loaded
-  if (!asked.compute) source.compute = usualCompute(*products, target);
-  else sayIfExact(line, source, *products);
-  if (source.compute != Compute::Exact || asked.order.empty()) return {};
-  return badCommand("--order goes with --compute fast or tile; without that it is exact here");
+  auto remark = computeAs(asked, target, source);
+  if (!remark) return remark.error();
+  if (!remark->empty() && !line.has("quiet")) logWarning(*remark);
+  return {};
+}
+
+static Result<AskedArithmetic> askedArithmetic(const CommandLine& line) {
+  return askedArithmetic(line.has("compute") ? std::optional(line.get("compute")) : std::nullopt, line.get("order"));
 }
 
 Result<void> computeFor(const CommandLine& line, const Target& target, ModelSource& source) {
@@ -111,10 +82,8 @@ Result<std::string> modelPathOf(const CommandLine& line) {
 Result<ModelSource> openBundledModel(const CommandLine& line, const BundledModel& model, const BundleArithmetic& computed) {
   for (const char* flag : {"compute", "order", "ignore-key"})
     if (line.has(flag)) return badCommand(fmt::format("--{} goes with --model: a bundle's own model is computed as it was emitted", flag));
-  auto source = openPackedModel(model);
+  auto source = openPackedModel(model, computed);
   if (!source) return source;
-  source->compute = computeNamed(computed.compute).value_or(Compute::Exact);
-  source->order = computed.order == "pairs" ? PairOrder::Pairs : PairOrder::Tile32;
   sayRemarks(line, source->files.get());
   return source;
 }

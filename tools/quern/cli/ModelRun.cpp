@@ -18,25 +18,8 @@ CommandLine& modelFlags(CommandLine& line) {
   return kernelFlags(computeFlags(line));
 }
 
-std::span<const KvType> kvTypes() {
-  static constexpr KvType kTypes[] = {
-      {"f32", ElementType::F32}, {"f16", ElementType::F16}, {"bf16", ElementType::BF16}, {"q8", ElementType::Q8_0}};
-  return kTypes;
-}
-
 Result<ElementType> kvTypeOf(const CommandLine& line, const BundleArithmetic* bundled) {
-  std::string given = line.has("kv") ? line.get("kv") : bundled != nullptr ? bundled->kv : "f32";
-  for (const KvType& each : kvTypes())
-    if (given == each.name) return each.type;
-  return badCommand(fmt::format("--kv {} is not f32, f16, bf16 or q8", escaped(given)));
-}
-
-Result<void> checkKvType(const ModelSource& source, ElementType type) {
-  int64_t block = formatOf(type).block, size = source.config.headDim();
-  if (size % block == 0) return {};
-  return badCommand(
-      fmt::format("--kv q8 keeps blocks of {} elements of a head, the heads of {} have {}: a multiple of {} is needed, or --kv bf16", block,
-                  escaped(source.weights.label()), size, block));
+  return kvTypeNamed(line.has("kv") ? line.get("kv") : bundled != nullptr ? bundled->kv : "f32");
 }
 
 std::string tokensText(double count) { return fmt::format("{:.0f} tokens", count); }

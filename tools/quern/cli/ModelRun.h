@@ -1,6 +1,7 @@
 // tools/quern/cli/ModelRun.h — a model from its name on the command line to one that runs: what generate, logits and perplexity share.
 #pragma once
 
+#include "models/KvTypes.h"
 #include "models/Session.h"
 #include "models/tokenizer/ModelTokenizer.h"
 #include "tools/quern/cli/ModelKernels.h"
@@ -34,16 +35,8 @@ Result<RunningModel> loadModel(const CommandLine& line, int64_t chunk = 512);
 /// The same from files that are open.
 Result<RunningModel> loadModel(const CommandLine& line, OpenedModel opened, int64_t chunk = 512);
 
-/// What a KV cache may keep, as --kv names it: f32, f16, bf16, q8.
-struct KvType {
-  std::string_view name;
-  ElementType type;
-};
-std::span<const KvType> kvTypes();
 /// --kv, else the bundle's. Errors: BadCommand: another name.
 Result<ElementType> kvTypeOf(const CommandLine& line, const BundleArithmetic* bundled = nullptr);
-/// Errors   BadCommand: the model's heads are no whole blocks of it.
-Result<void> checkKvType(const ModelSource& source, ElementType type);
 
 /// "512 tokens".
 std::string tokensText(double count);

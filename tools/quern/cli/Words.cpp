@@ -17,7 +17,7 @@ Result<bool> ready(CommandLine& line) {
     return false;
   }
   if (line.has("log"))
-    if (auto good = enableLogTopics(line.get("log")); !good) return badCommand(fmt::format("--log: {}", good.error().message));
+    if (auto good = setLogTopics(line.get("log")); !good) return badCommand(fmt::format("--log: {}", good.error().message));
   return true;
 }
 
@@ -64,13 +64,7 @@ Result<OpFile> readSuite(const std::string& nameOrPath) {
 }
 
 Result<Target> targetOf(const CommandLine& line, bool mustRun) {
-  auto target = findTarget(line.get("cpu"));
-  if (!target || !mustRun) return target;
-  std::vector<std::string> lacking = hostTarget().lackingFor(*target);
-  if (!lacking.empty())
-    return machineLacks(fmt::format("--cpu {}: this machine lacks {}; `quern cpu` says what it has", target->name, join(lacking, ", ")));
-  if (target->model.empty()) target->model = hostTarget().model;
-  return target;
+  return mustRun ? findRunnableTarget(line.get("cpu")) : findTarget(line.get("cpu"));
 }
 
 Result<void> checkMemory(const OpDesc& op, double copies) {

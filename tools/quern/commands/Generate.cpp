@@ -1,8 +1,8 @@
 // tools/quern/commands/Generate.cpp — `quern generate`: text, or ids, as a model goes on.
 #include "compiler/base/Text.h"
 #include "models/Generator.h"
+#include "models/ModelText.h"
 #include "models/ProductArithmetic.h"
-#include "models/tokenizer/EndIds.h"
 #include "models/tokenizer/TextStream.h"
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/cli/ModelOpen.h"
@@ -29,8 +29,7 @@ namespace {
 struct Request {
   std::string prompt;
   std::vector<int32_t> ids;
-  std::vector<int32_t> ends;  ///< by the model's files, whatever a tokenizer knows
-  std::string arithmetic;     ///< of the products, and the --compute it comes of; "": it is exact
+  std::string arithmetic;  ///< of the products, and the --compute it comes of; "": it is exact
   bool hasIds = false, printIds = false, echo = false;
   int64_t count = -1;  ///< new ids at most; -1: until the text ends or the context is full
   SamplerOptions sampler;
@@ -202,21 +201,15 @@ static Result<int> runGenerate(std::vector<std::string> args) {
   ModelSource* source = &opened->source;
   if (auto products = productsOf(*source); products && anyRounds(*products))
     request->arithmetic = fmt::format("{}: {}", nameOf(source->compute), text(*products));
-  std::optional<Tokenizer> tokenizer;
-  bool needsText = !request->hasIds || !request->printIds;
-  if (source->files != nullptr &&
-      (!request->hasIds || source->files->format() == WeightFormat::Gguf || !source->files->tokenizerPath().empty())) {
-    auto read = readModelTokenizer(*source->files);
-    if (!read && needsText) return read.error();
-    if (read) tokenizer.emplace(std::move(*read));
+  auto words = ModelText::read(*source);
+  if (!words) return words.error();
+  const Tokenizer* tokenizer = words->tokenizer();
+  if (tokenizer == nullptr && (!request->hasIds || !request->printIds)) {
+    bool unnamed = source->files == nullptr || (source->files->format() != WeightFormat::Gguf && source->files->tokenizerPath().empty());
+    if (unnamed && (request->hasIds || source->files == nullptr))
+      return badInput(fmt::format("{}: has no tokenizer: --ids with --print-ids work, text does not", escaped(line.get("model"))));
+    return words->needTokenizer().error();
   }
-  if (source->files != nullptr) {
-    auto ends = endIdsOf(*source->files);
-    if (!ends) return ends.error();
-    request->ends = std::move(*ends);
-  }
-  if (!tokenizer && needsText)
-    return badInput(fmt::format("{}: has no tokenizer: --ids with --print-ids work, text does not", escaped(line.get("model"))));
   if (!request->hasIds) {
     auto ids = tokenizer->encode(request->prompt, {.parseSpecial = line.has("special")});
     if (!ids) return ids.error();
@@ -225,15 +218,10 @@ static Result<int> runGenerate(std::vector<std::string> args) {
   }
   auto running = loadModel(line, std::move(*opened));
   if (!running) return running.error();
-  int64_t rows = running->session->config().vocab;
-  int64_t tokens = tokenizer ? std::min<int64_t>(tokenizer->size(), rows) : rows;  // either may have some that the other lacks
-  const Tokenizer* text = tokenizer ? &*tokenizer : nullptr;
-  auto endsAt = [&ends = request->ends, text](int32_t id) {
-    return (text != nullptr && text->isEnd(id)) || std::find(ends.begin(), ends.end(), id) != ends.end();
-  };
-  auto generator = Generator::make(*running->session, tokens, {request->sampler, request->count, endsAt});
+  auto generator = Generator::make(*running->session, words->drawable(running->session->config().vocab),
+                                   {request->sampler, request->count, [&](int32_t id) { return words->endsAt(id); }});
   if (!generator) return generator.error();
-  Generation generation(line, *running->session, text, *request, std::move(*generator));
+  Generation generation(line, *running->session, tokenizer, *request, std::move(*generator));
   auto status = generation.run(interruption());  // until here a signal ends the program: there is nothing to keep
   if (status && !line.has("quiet")) std::fprintf(stderr, "%s\n", generation.timings(programStart).c_str());
   return status;
