@@ -28,7 +28,7 @@ Result<void> EmbeddingOp::validate() const {
 }
 
 std::vector<TensorSpec> EmbeddingOp::inputs() const {
-  return {{"ids", ElementType::I32, {{"t", t.value}}, false}, {"table", ElementType::F32, {{"v", v.value}, {"d", d.value}}, false}};
+  return {{"ids", ElementType::I32, {{"t", t.value}}, false, true}, {"table", ElementType::F32, {{"v", v.value}, {"d", d.value}}, false}};
 }
 
 TensorSpec EmbeddingOp::output() const { return {"out", ElementType::F32, {{"t", t.value}, {"d", d.value}}, false}; }

@@ -38,7 +38,8 @@ struct TensorSpec {
   std::string name;
   ElementType type = ElementType::F32;
   std::vector<TensorDim> dims;
-  bool weight = false;  ///< constant between calls: may be packed once
+  bool weight = false;     ///< constant between calls: may be packed once
+  bool namesRows = false;  ///< ids (i32) of rows of the tensor behind it
 
   /// Product of the dimensions; all must be known.
   int64_t elements() const;

@@ -20,6 +20,8 @@ public:
 
   /// Input `index` of inputsOf(op), its leading strides in elements (none: dense). A weight that is to be packed is dense.
   void input(size_t index, const void* data, std::vector<int64_t> strides = {});
+  /// A weight that lies packed so already: it is not packed again.
+  void packedInput(size_t index, const PackLayout& layout, void* data) { packed_.push_back({index, layout, data}); }
   /// Where the result goes. An op with acc=1 adds to what lies there; without an output it adds to the input C itself.
   void output(void* data, std::vector<int64_t> strides = {});
   /// Where packed weights are put, asked once a layout: zeros of so many bytes that live as long as this. Memory of its own otherwise.
