@@ -3,7 +3,6 @@
 
 #include "compiler/base/Log.h"
 #include "compiler/target/HostTarget.h"
-#include "compiler/target/UsableCpus.h"
 #include "tools/api/Answer.h"
 
 #include <atomic>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/jit/OpKernels.h"
+#include "compiler/target/UsableCpus.h"
 #include "runtime/ThreadPool.h"
 
 #include <map>
@@ -32,6 +33,7 @@ struct Context {
   KernelLibrary library;
   OpKernels kernels;
   Pools pools;
+  const int cpus = usableCpus();  ///< that calls are spread over: asking takes longer than many a call
 };
 
 /// 0: as many as this process has CPUs. Errors: BadCommand: fewer than none, more than 1024.

@@ -43,7 +43,7 @@ Result<void> run(quern_op handle, const quern_array* given, int count, int threa
   if (!op) return op.error();
   auto arrays = arraysOf(**op, given, count);
   if (!arrays) return arrays.error();
-  auto wanted = threads == 1 ? Result<int>(1) : threadsOf(threads);
+  auto wanted = threads == 0 ? Result<int>((*op)->context->cpus) : threadsOf(threads);
   if (!wanted) return wanted.error();
   auto call = (*op)->take(*arrays, *wanted);
   if (!call) return call.error();

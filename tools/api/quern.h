@@ -208,7 +208,7 @@ enum {
   QUERN_NO_BEGIN = 1, /* without the begin-of-text that the model's files ask for */
   QUERN_SPECIAL = 2   /* control tokens spelled in the text are read as themselves */
 };
-/* The ids of `bytes` bytes of text. `count` gets how many there are; the first `capacity` of them are written (`ids` may be NULL with 0). */
+/* The ids of `bytes` bytes of text. `count` gets how many there are; the first `capacity` of them are written (NULL with 0). */
 QUERN_API int quern_tokenize(quern_model model, const char* text, size_t bytes, int flags, int32_t* ids, int64_t capacity, int64_t* count);
 /* The bytes of ids, control tokens left out; not always UTF-8. `bytes` gets how many there are; the first `capacity` are written, no 0. */
 QUERN_API int quern_detokenize(quern_model model, const int32_t* ids, int64_t count, char* text, size_t capacity, size_t* bytes);

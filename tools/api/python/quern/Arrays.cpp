@@ -1,0 +1,115 @@
+// tools/api/python/quern/Arrays.cpp — see Arrays.h.
+#include "tools/api/python/quern/Arrays.h"
+
+#include <algorithm>
+
+namespace quern::python {
+
+void raiseUnless(int status) {
+  if (status == QUERN_OK) return;
+  if (PyErr_Occurred() != nullptr) throw py::error_already_set();  // a callback's: it ended the call
+  const char* message = quern_error_message();
+  if (status == QUERN_BAD_COMMAND || status == QUERN_BAD_INPUT) throw py::value_error(message);
+  py::object error = py::module_::import("quern").attr("Error");
+  PyErr_SetObject(error.ptr(), error(message, status).ptr());
+  throw py::error_already_set();
+}
+
+namespace {
+
+struct Dtype {
+  int32_t type;
+  const char* name;
+  char kind;
+  int size;
+};
+constexpr Dtype kDtypes[] = {{QUERN_F32, "float32", 'f', 4}, {QUERN_I32, "int32", 'i', 4},  {QUERN_F16, "float16", 'f', 2},
+                             {QUERN_BF16, "V2", 'V', 2},     {QUERN_I8, "int8", 'i', 1},    {QUERN_U8, "uint8", 'u', 1},
+                             {QUERN_I16, "int16", 'i', 2},   {QUERN_U16, "uint16", 'u', 2}, {QUERN_F64, "float64", 'f', 8}};
+
+std::string nameOf(const py::dtype& dtype) { return py::str(static_cast<const py::object&>(dtype)).cast<std::string>(); }
+
+/// -1: a dtype of no operand.
+int32_t typeOf(const py::dtype& dtype) {
+  char kind = dtype.kind();
+  auto size = dtype.itemsize();
+  if (dtype.byteorder() == '>') return -1;
+  for (const Dtype& each : kDtypes)
+    if (kind == each.kind && size == each.size) return each.type;
+  return -1;
+}
+
+/// The array that `given` is, without a copy; a number becomes one of float32.
+py::array arrayOf(py::handle given, Naming name) {
+  if (py::isinstance<py::array>(given)) return py::reinterpret_borrow<py::array>(given);
+  if (PyFloat_Check(given.ptr()) != 0 || (PyLong_Check(given.ptr()) != 0 && PyBool_Check(given.ptr()) == 0)) {
+    auto value = given.cast<float>();
+    return py::array(py::dtype::of<float>(), std::vector<py::ssize_t>{}, &value);
+  }
+  if (py::hasattr(given, "__dlpack__")) return py::module_::import("numpy").attr("from_dlpack")(given);
+  throw py::value_error(name() + ": " + py::str(py::type::handle_of(given).attr("__name__")).cast<std::string>() +
+                        " is no array: a NumPy array, an object with __dlpack__, or a number is needed");
+}
+
+/// Strides in elements. Errors: ValueError.
+void readStrides(ArrayView& view, const py::array& array, Naming name) {
+  auto size = array.itemsize();
+  for (int i = 0; i < view.rank; ++i) {
+    auto bytes = array.strides(i);
+    if (bytes < 0 || bytes % size != 0 || (i + 1 == view.rank && bytes != size && view.shape[i] > 1))
+      throw py::value_error(name() + ": strides of " + std::to_string(bytes) + " bytes on axis " + std::to_string(i) +
+                            ", an array dense along its last axis is needed (numpy.ascontiguousarray)");
+    view.strides[i] = i + 1 == view.rank ? 1 : bytes / size;
+  }
+  view.strided = true;
+}
+
+/// Bytes of whole blocks, as elements. Errors: ValueError.
+void readBlocks(ArrayView& view, Block block, int32_t type, Naming name) {
+  int64_t& row = view.shape[view.rank - 1];
+  if (view.strided || row % block.bytes != 0)
+    throw py::value_error(name() + ": rows of " + std::to_string(row) + " bytes, whole blocks of " + std::to_string(block.bytes) +
+                          " are needed, dense");
+  row = row / block.bytes * block.elements;
+  view.type = type;
+}
+
+}  // namespace
+
+const char* dtypeOf(int32_t type) {
+  for (const Dtype& each : kDtypes)
+    if (each.type == type) return each.name;
+  return nullptr;
+}
+
+Block blockOf(int32_t type) {
+  switch (type) {
+    case QUERN_Q8_0: return {32, 34};
+    case QUERN_Q4_0: return {32, 18};
+    case QUERN_Q4_K: return {256, 144};
+    case QUERN_Q6_K: return {256, 210};
+    case QUERN_Q8: return {32, 64};
+    default: return {1, 0};
+  }
+}
+
+ArrayView viewOf(py::handle given, Naming name, int32_t operandType) {
+  ArrayView view;
+  py::array array = arrayOf(given, name);
+  view.type = typeOf(array.dtype());
+  if (view.type < 0) {
+    const char* needed = dtypeOf(operandType);
+    throw py::value_error(name() + ": dtype " + nameOf(array.dtype()) + ", " + (needed == nullptr ? "uint8" : needed) + " is needed");
+  }
+  if (array.ndim() > QUERN_MAX_RANK) throw py::value_error(name() + ": " + std::to_string(array.ndim()) + " dimensions, at most 8 can be");
+  view.rank = static_cast<int32_t>(array.ndim());
+  std::copy_n(array.shape(), view.rank, view.shape);
+  view.data = const_cast<void*>(array.data());
+  if ((array.flags() & py::array::c_style) == 0) readStrides(view, array, name);
+  Block block = blockOf(operandType);
+  if (block.bytes != 0 && view.type == QUERN_U8 && view.rank > 0) readBlocks(view, block, operandType, name);
+  view.array = std::move(array);
+  return view;
+}
+
+}  // namespace quern::python
