@@ -244,8 +244,8 @@ typedef struct quern_generation_s* quern_generation;
 /* The session begins anew with these ids, which run in the first quern_generation_next. `options` may be NULL. */
 QUERN_API int quern_generation_open(quern_session session, const int32_t* prompt, int64_t count, const quern_generate_options* options,
                                     quern_generation* out);
-/* The next id, and what can be printed with it: whole characters, perhaps none yet (NULL and 0 where the model has no tokenizer). At the end
- * id is -1, with what is left of an unfinished character. The text lives until the next call. One at a time. */
+/* The next id, and what can be printed with it: whole characters, perhaps none yet (NULL and 0 where the model has no tokenizer). At the
+ * end id is -1, with what is left of an unfinished character. The text lives until the next call. One at a time. */
 QUERN_API int quern_generation_next(quern_generation generation, int32_t* id, const char** text, size_t* bytes);
 QUERN_API int quern_generation_close(quern_generation generation);
 

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <fmt/format.h>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <set>
 
 namespace quern {
@@ -19,11 +20,22 @@ static std::string overview() {
   return out + fmt::format("\n{} COMMAND --help explains one and shows examples.\n", name);
 }
 
+static std::string overviewJson() {
+  auto [name, summary, bundle] = programInfo();
+  nlohmann::ordered_json names = nlohmann::ordered_json::array();
+  for (const Command& command : commands()) names.push_back(command.info.name);
+  return nlohmann::ordered_json{{"name", name}, {"version", QUERN_VERSION}, {"summary", summary}, {"commands", names}}.dump(2) + "\n";
+}
+
 static Result<int> dispatch(std::vector<std::string> args) {
   if (args.empty() || args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
     if (args.size() > 1 && args[0] == "help") return dispatch({args[1], "--help"});
     if (auto good = writeResult(overview()); !good) return good.error();
     return args.empty() ? 2 : 0;
+  }
+  if (args[0] == kHelpJson) {
+    auto good = writeResult(overviewJson());
+    return good ? Result<int>(0) : Result<int>(good.error());
   }
   if (args[0] == "--version") {
     if (auto good = writeResult(fmt::format("{} " QUERN_VERSION "\n", programInfo().name)); !good) return good.error();

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace quern {
 
@@ -50,6 +51,7 @@ Error CommandLine::unknown(const std::string& flag) const {
 }
 
 Result<void> CommandLine::parse() {
+  helpAsJson_ = help_ = std::erase(args_, kHelpJson) > 0;
   po::options_description description;
   description.add_options()("help,h", "");
   for (const Flag& flag : flags_) {
@@ -93,7 +95,21 @@ std::string CommandLine::examples() const {
   return out;
 }
 
+std::string CommandLine::helpJson() const {
+  nlohmann::ordered_json flags = nlohmann::ordered_json::array();
+  for (const Flag& flag : flags_)
+    flags.push_back({{"name", flag.name},
+                     {"short", flag.shortName == 0 ? "" : std::string(1, flag.shortName)},
+                     {"argument", flag.argument},
+                     {"default", flag.fallback},
+                     {"help", flag.help}});
+  nlohmann::ordered_json out = {
+      {"name", info_.name}, {"usage", info_.usage}, {"summary", info_.summary}, {"flags", flags}, {"examples", examples()}};
+  return out.dump(2) + "\n";
+}
+
 std::string CommandLine::help() const {
+  if (helpAsJson_) return helpJson();
   std::string out = fmt::format("{} {} {}\n\n{}\n\n", programInfo().name, info_.name, info_.usage, info_.summary);
   for (const Flag& flag : flags_) {
     std::string left =

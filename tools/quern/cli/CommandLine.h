@@ -18,6 +18,9 @@ struct ProgramInfo {
 };
 const ProgramInfo& programInfo();
 
+/// The flag that has the help of the program, or of a command, as JSON.
+inline constexpr std::string_view kHelpJson = "--help=json";
+
 /// One command of the program.
 struct CommandInfo {
   std::string_view name;
@@ -46,6 +49,7 @@ public:
 
   std::string_view name() const { return info_.name; }  ///< the command's
   bool helpAsked() const { return help_; }
+  /// What --help prints; with --help=json the same table as JSON, of which man pages and completions are made.
   std::string help() const;
   bool has(const std::string& name) const { return values_.count(name) != 0; }
   std::string get(const std::string& name) const;
@@ -57,6 +61,7 @@ public:
 
 private:
   std::string examples() const;
+  std::string helpJson() const;
   struct Flag {
     std::string name, argument, fallback, help;
     char shortName = 0;
@@ -69,7 +74,7 @@ private:
   std::vector<Flag> flags_;
   std::map<std::string, std::vector<std::string>> values_;
   std::vector<std::string> words_;
-  bool help_ = false;
+  bool help_ = false, helpAsJson_ = false;
 };
 
 }  // namespace quern

@@ -14,7 +14,7 @@ namespace quern::python {
 
 namespace py = pybind11;
 
-/// Throws what a status stands for: ValueError for wrong arguments and inputs, KeyboardInterrupt where Ctrl-C ended a call, else quern.Error.
+/// Throws what a status stands for: ValueError for wrong arguments and inputs, KeyboardInterrupt after Ctrl-C, else quern.Error.
 void raiseUnless(int status);
 
 /// A NumPy array, or what became one without a copy (DLPack), with shape and strides as the library wants them.
