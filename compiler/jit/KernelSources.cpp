@@ -5,7 +5,7 @@
 #include "compiler/jit/CodegenModule.h"
 #include "compiler/jit/CompileApart.h"
 #include "compiler/loops/Lower.h"
-#include "compiler/store/PerfMap.h"
+#include "compiler/store/KernelNames.h"
 #include "compiler/store/Standing.h"
 #include "compiler/target/HostTarget.h"
 
@@ -72,8 +72,8 @@ static Result<KernelRef> linked(const KernelArtifact& artifact, double milliseco
   if (!api) return api.error();
   auto code = (*api)->linkObject(artifact.object, kKernelSymbol);
   if (!code) return code.error();
-  nameForPerf(code->entry, artifact.object, artifact.info);
-  return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, "compiled", milliseconds, {}});
+  auto owner = named(code->entry, artifact.object, artifact.info, code->owner);
+  return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, owner, "compiled", milliseconds, {}});
 }
 
 Result<KernelRef> CompilerSource::tryOut(const OpDesc& op, const Schedule& schedule, const Stop& stop) {

@@ -6,7 +6,7 @@
 #include "compiler/base/Text.h"
 #include "compiler/Fingerprint.h"
 #include "compiler/store/ObjectLoader.h"
-#include "compiler/store/PerfMap.h"
+#include "compiler/store/KernelNames.h"
 #include "compiler/store/TuningRecord.h"
 #include "compiler/target/HostTarget.h"
 
@@ -151,8 +151,8 @@ Result<KernelRef> loadArtifact(const KernelArtifact& artifact, const std::string
   if (auto good = runsHere(artifact.info); !good) return good.error();
   auto code = loadKernelObject(artifact.object);
   if (!code) return code.error();
-  nameForPerf(code->entry, artifact.object, artifact.info);
-  return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, code->owner, origin, 0, artifact.certificate});
+  auto owner = named(code->entry, artifact.object, artifact.info, code->owner);
+  return std::make_shared<const CompiledKernel>(CompiledKernel{artifact.info, code->entry, owner, origin, 0, artifact.certificate});
 }
 
 }  // namespace quern
