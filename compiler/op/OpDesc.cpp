@@ -61,11 +61,26 @@ Result<OpDesc> opFromKeys(const KeyValues& keys) {
 
 Result<OpDesc> parseOp(std::string_view text) { return parseOpFor(text, {}); }
 
-/// Whether arrays have as many dimensions as an op's inputs have without any keys: those with too few are why its sizes are not known.
+/// Takes keys that are missing from the arrays' shapes.
+static void fill(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
+  if (isMapSpelling(keys.head)) fillSpellingFromShapes(keys.head, keys, shapes);
+  else withOpNamed(keys.head, [&]<class Op>(const Op&) { Op::fillFromShapes(keys, shapes); });
+}
+
+/// Whether an op's sizes can be taken from these arrays.
+static bool fills(const std::string& name, std::span<const std::vector<int64_t>> shapes) {
+  KeyValues keys{name, {}};
+  fill(keys, shapes);
+  return !keys.pairs.empty();
+}
+
+/// Whether arrays that fill nothing have as many dimensions as an op's inputs have without any keys: those with too few are why its sizes
+/// are not known.
 static Result<void> checkRanks(std::string_view name, std::span<const std::vector<int64_t>> shapes) {
   std::vector<TensorSpec> inputs;
   withOpNamed(name, [&]<class Op>(const Op&) {
-    if constexpr (!std::is_same_v<Op, MapOp>) inputs = Op{}.withRuntimeDims().inputs();
+    // Those of one input of any rank are filled by any array.
+    if constexpr (!std::is_same_v<Op, MapOp> && !requires(const Op& op) { op.shape; }) inputs = Op{}.withRuntimeDims().inputs();
   });
   if (!inputs.empty() && shapes.size() < inputs.size())
     return badInput(fmt::format("{}: {} given, {} needed", name, counted(shapes.size(), "input"), inputs.size()));
@@ -82,10 +97,9 @@ static Result<void> checkRanks(std::string_view name, std::span<const std::vecto
 Result<OpDesc> parseOpFor(std::string_view text, std::span<const std::vector<int64_t>> shapes) {
   auto keys = parseKeyValues(text, "op", true);
   if (!keys) return keys.error();
-  if (isMapSpelling(keys->head)) fillSpellingFromShapes(keys->head, *keys, shapes);
-  else withOpNamed(keys->head, [&]<class Op>(const Op&) { Op::fillFromShapes(*keys, shapes); });
+  fill(*keys, shapes);
   auto op = readOp(*keys);
-  if (!op && !shapes.empty())
+  if (!op && !shapes.empty() && !fills(keys->head, shapes))
     if (auto fits = checkRanks(keys->head, shapes); !fits) return fits.error();
   if (!op) return op;
   auto good = std::visit([](const auto& o) { return o.validate(); }, *op);
