@@ -122,7 +122,7 @@ void OpBuild::streamed(const BufferRef& out, const std::vector<Value>& at, const
   else b.store(out, at, value, mask);
 }
 
-/// The node that a function of the expression language is.
+/// The node that a function of the expression language is; of `greater` that of `less`.
 static LoopOp nodeOf(ScalarFn fn) {
   constexpr LoopOp ops[] = {LoopOp::Add,
                             LoopOp::Sub,
@@ -133,6 +133,15 @@ static LoopOp nodeOf(ScalarFn fn) {
                             LoopOp::Min,
                             LoopOp::Abs,
                             LoopOp::Sqrt,
+                            LoopOp::Select,
+                            LoopOp::Max,
+                            LoopOp::Eq,
+                            LoopOp::Ne,
+                            LoopOp::Lt,
+                            LoopOp::Le,
+                            LoopOp::Lt,
+                            LoopOp::Le,
+                            LoopOp::Pow,
 #define QUERN_FN(Name) LoopOp::Name,
                             QUERN_ACTIVATIONS(QUERN_FN)
 #undef QUERN_FN
@@ -140,13 +149,23 @@ static LoopOp nodeOf(ScalarFn fn) {
   return ops[static_cast<size_t>(fn)];
 }
 
+static Value applied(ScalarFn fn, std::span<const Value> args, int lanes) {
+  LoopOp op = nodeOf(fn);
+  if (fn == ScalarFn::Where) return selectOf(binary(LoopOp::Ne, args[0], f32Const(0, lanes)), args[1], args[2]);
+  if (fn == ScalarFn::Clamp) return minOf(maxOf(args[0], args[1]), args[2]);
+  if (fn >= ScalarFn::Equal && fn <= ScalarFn::GreaterEqual) {
+    bool swapped = fn >= ScalarFn::Greater;
+    return selectOf(binary(op, args[swapped ? 1 : 0], args[swapped ? 0 : 1]), f32Const(1, lanes), f32Const(0, lanes));
+  }
+  return args.size() == 1 ? unary(op, args[0]) : binary(op, args[0], args[1]);
+}
+
 Value OpBuild::scalarExpr(const ScalarExpr& expr, int lanes, const std::function<Value(const std::string&)>& operand) {
   if (expr.kind == ScalarExpr::Kind::Number) return f32Const(expr.number, lanes);
   if (expr.kind == ScalarExpr::Kind::Operand) return operand(expr.operand);
   std::vector<Value> args;
   for (const ScalarExprRef& arg : expr.args) args.push_back(b.let("e", scalarExpr(*arg, lanes, operand)));
-  LoopOp op = nodeOf(expr.fn);
-  return args.size() == 1 ? unary(op, args[0]) : binary(op, args[0], args[1]);
+  return applied(expr.fn, args, lanes);
 }
 
 RowReduce::RowReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes, const Value& columns)
