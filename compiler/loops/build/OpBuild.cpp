@@ -3,6 +3,7 @@
 
 #include "compiler/ActivationList.h"
 #include "compiler/base/Check.h"
+#include "compiler/loops/build/Lanes.h"
 #include "compiler/op/BlockValues.h"
 
 #include <fmt/format.h>
@@ -173,10 +174,13 @@ RowReduce::RowReduce(OpBuild& build, const std::string& name, LoopOp op, int lan
   partials_ = build.b.reg(name, {registers_}, identity());
 }
 
-Value RowReduce::identity() const {
+float identityOf(LoopOp op) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
-  return f32Const(op_ == LoopOp::Add ? 0.0f : op_ == LoopOp::Max ? -kInf : kInf, lanes_);
+  if (op == LoopOp::Mul) return 1;
+  return op == LoopOp::Add ? 0.0f : op == LoopOp::Max ? -kInf : kInf;
 }
+
+Value RowReduce::identity() const { return f32Const(identityOf(op_), lanes_); }
 
 void RowReduce::run(const std::function<Value(const Value&, const Value*)>& value) {
   runWith([&](const Value& acc, const Value& at, const Value* mask) {
@@ -218,8 +222,11 @@ Value RowReduce::foldToVector(const std::function<Value(const Value&, const Valu
 }
 
 Value RowReduce::fold() {
-  Value vector = foldToVector([this](const Value& x, const Value& y) { return binary(op_, x, y); });
-  return build_.b.let(name_, reduceOf(op_, vector));
+  auto combine = [this](const Value& x, const Value& y) { return binary(op_, x, y); };
+  Value vector = foldToVector(combine);
+  if (op_ != LoopOp::Mul || lanes_ == 1) return build_.b.let(name_, reduceOf(op_, vector));
+  Value folded = foldTogether(build_.b, combine, {vector});
+  return build_.b.let(name_, shuffleOf(folded, folded, {0}));
 }
 
 }  // namespace quern

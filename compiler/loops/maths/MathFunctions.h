@@ -64,7 +64,7 @@ public:
   Value log(const Value& x) const;
   /// The whole number next to x, the even one half way; zeros keep x's sign.
   Value nearest(const Value& x) const;
-  /// The sine of x + quarters pi / 2 for quarters 0 and 1, within 1.3 ulp for any x.
+  /// The sine of x + quarters pi / 2 for quarters 0 and 1, within 1.51 ulp for any x.
   Value sineOf(const Value& x, int quarters) const;
   /// a^b as C99 has it, within 0.51 ulp.
   Value pow(const Value& a, const Value& b) const;

@@ -54,8 +54,9 @@ Result<void> checkIds(const std::vector<TensorSpec>& specs, const std::vector<Np
     if (specs[i].type != ElementType::I32) continue;
     int64_t rows = arrays[i + 1].shape[0];
     for (int32_t id : arrays[i].ids)
-      if (id < 0 || id >= rows)
-        return badInput(fmt::format("{}: id {} is not a row of {}; ids are 0 to {}", escaped(files[i]), id, specs[i + 1].name, rows - 1));
+      if (id < -rows || id >= rows)
+        return badInput(
+            fmt::format("{}: id {} is not a row of {}; ids are {} to {}", escaped(files[i]), id, specs[i + 1].name, -rows, rows - 1));
   }
   return {};
 }
