@@ -198,8 +198,8 @@ ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind,
       magnitude += std::fabs(x[j]);
     }
     mean /= static_cast<double>(width);
-    // Nothing known of the data: large values may cancel in the mean, and its error is that of their sum.
-    magnitude = kind == DataKind::Any ? magnitude / static_cast<double>(width) : std::fabs(mean);
+    // Nothing known of the data: large values may cancel in the mean, and its error is that of their sum; without a bias it shows.
+    magnitude = kind == DataKind::Any || !op.bias ? magnitude / static_cast<double>(width) : std::fabs(mean);
     for (int64_t j = 0; j < width; ++j) variance += (x[j] - mean) * (x[j] - mean);
     double rstd = 1 / std::sqrt(variance / static_cast<double>(width) + static_cast<double>(op.shape.eps));
     for (int64_t j = 0; j < width; ++j, ++at) {
