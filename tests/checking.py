@@ -4,7 +4,7 @@ import struct
 import subprocess
 import sys
 
-CODES = {"<f4": "f", "<f2": "e", "<i8": "q", "|i1": "b"}
+CODES = {"<f4": "f", "<f2": "e", "<i2": "h", "<i4": "i", "<i8": "q", "|i1": "b", "|u1": "B", "|V2": "H"}
 
 
 class Checks:

@@ -10,6 +10,7 @@
 // The tests hold each against its bounds on every level, its derivative and its shortcut against `exact`.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>

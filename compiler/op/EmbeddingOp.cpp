@@ -1,15 +1,19 @@
 // compiler/op/EmbeddingOp.cpp — see EmbeddingOp.h.
 #include "compiler/op/EmbeddingOp.h"
 
+#include <fmt/format.h>
+
 namespace quern {
 
-OpDoc EmbeddingOp::doc() { return {"t= v= d=", "rows of table [v,d] by ids [t] (i32)", "ids (i32), table"}; }
+OpDoc EmbeddingOp::doc() {
+  return {"t=SHAPE v= d=", "rows of table [v,d] by ids of the shape t (i32); ids below 0 count from the end", "ids (i32), table"};
+}
 
-EmbeddingOp EmbeddingOp::read(KeyReader& reader) { return {takeDim(reader, "t"), takeDim(reader, "v"), takeDim(reader, "d")}; }
+EmbeddingOp EmbeddingOp::read(KeyReader& reader) { return {takeShape(reader, "t"), takeDim(reader, "v"), takeDim(reader, "d")}; }
 
 void EmbeddingOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
-  if (shapes.size() < 2 || shapes[0].empty() || shapes[1].size() != 2) return;
-  if (keys.find("t") == nullptr) keys.set("t", std::to_string(shapes[0][0]));
+  if (shapes.size() < 2 || shapes[1].size() != 2) return;
+  if (keys.find("t") == nullptr) keys.set("t", shapeText(shapes[0]));
   if (keys.find("v") == nullptr) keys.set("v", std::to_string(shapes[1][0]));
   if (keys.find("d") == nullptr) keys.set("d", std::to_string(shapes[1][1]));
 }
@@ -24,19 +28,36 @@ KeyValues EmbeddingOp::write() const {
 
 Result<void> EmbeddingOp::validate() const {
   if (auto good = checkShape("embedding: the table", {v, d}); !good) return good;
-  return checkShape("embedding: the result", {t, d});
+  Shape result = t;
+  result.push_back(d);
+  return checkShape("embedding: the result", result);
 }
+
+/// t, or t0, t1, ...
+std::vector<TensorDim> EmbeddingOp::idDims() const {
+  std::vector<TensorDim> dims;
+  for (size_t i = 0; i < t.size(); ++i) dims.push_back({t.size() == 1 ? "t" : fmt::format("t{}", i), t[i].value});
+  return dims;
+}
+
+int64_t EmbeddingOp::rows() const { return inputs()[0].elements(); }
 
 std::vector<TensorSpec> EmbeddingOp::inputs() const {
-  return {{"ids", ElementType::I32, {{"t", t.value}}, false, true}, {"table", ElementType::F32, {{"v", v.value}, {"d", d.value}}, false}};
+  return {{"ids", ElementType::I32, idDims(), false, true}, {"table", ElementType::F32, {{"v", v.value}, {"d", d.value}}, false}};
 }
 
-TensorSpec EmbeddingOp::output() const { return {"out", ElementType::F32, {{"t", t.value}, {"d", d.value}}, false}; }
+TensorSpec EmbeddingOp::output() const {
+  TensorSpec out{"out", ElementType::F32, idDims(), false};
+  out.dims.push_back({"d", d.value});
+  return out;
+}
 
 EmbeddingOp EmbeddingOp::fixed(const DimValues& values) const {
-  return {fixedDim(t, "t", values), fixedDim(v, "v", values), fixedDim(d, "d", values)};
+  Shape ids;
+  for (const TensorDim& dim : idDims()) ids.push_back(fixedDim({dim.value}, dim.name, values));
+  return {ids, fixedDim(v, "v", values), fixedDim(d, "d", values)};
 }
 
-EmbeddingOp EmbeddingOp::withRuntimeDims() const { return {{Dim::kAny}, {Dim::kAny}, {Dim::kAny}}; }
+EmbeddingOp EmbeddingOp::withRuntimeDims() const { return {runtimeShape(t), {Dim::kAny}, {Dim::kAny}}; }
 
 }  // namespace quern

@@ -5,15 +5,17 @@
 
 namespace quern {
 
-/// out[i] = table[ids[i]]
+/// out[i...] = table[ids[i...]]
 ///
-/// Shapes   ids [t] of i32, table [v,d], out [t,d]. Every id must be in [0, v): the caller checks (eval and the runtime do).
+/// Shapes   ids of i32 have the shape t, table [v,d], out t's dimensions and d. An id below 0 counts from the end: every one must be in
+///          [-v, v), which the caller checks (eval does).
 /// Layout   dense row-major. Numeric: exact copies.
 struct EmbeddingOp {
   static constexpr std::string_view kName = "embedding";
   static constexpr OpClass kClass = OpClass::Movement;
 
-  Dim t, v, d;
+  Shape t;
+  Dim v, d;
 
   static OpDoc doc();
   static EmbeddingOp read(KeyReader& reader);
@@ -25,8 +27,14 @@ struct EmbeddingOp {
   EmbeddingOp fixed(const DimValues& values) const;
   EmbeddingOp withRuntimeDims() const;
   double flops() const { return 0; }
+  /// How many are looked up; all of t must be known.
+  int64_t rows() const;
+  int64_t rowLength() const { return d.value; }
   /// Of the table: only the rows asked for are read.
-  double unreadBytes() const { return 4.0 * static_cast<double>(d.value) * static_cast<double>(v.value - t.value); }
+  double unreadBytes() const { return 4.0 * static_cast<double>(d.value) * static_cast<double>(v.value - rows()); }
+
+private:
+  std::vector<TensorDim> idDims() const;
 };
 
 }  // namespace quern

@@ -20,6 +20,15 @@ static constexpr ScalarFnInfo kFns[] = {{ScalarFn::Add, "+", 2, 1, "a + b", null
                                         {ScalarFn::Min, "min", 2, 1, "a < b ? a : b, NaN if either is", nullptr},
                                         {ScalarFn::Abs, "abs", 1, 1, "|x|", nullptr},
                                         {ScalarFn::Sqrt, "sqrt", 1, 1, "square root", nullptr},
+                                        {ScalarFn::Where, "where", 3, 1, "c != 0 ? a : b, only the one picked counts", nullptr},
+                                        {ScalarFn::Clamp, "clamp", 3, 2, "min(max(x, lo), hi), NaN if any is", nullptr},
+                                        {ScalarFn::Equal, "equal", 2, 1, "a == b ? 1 : 0", nullptr},
+                                        {ScalarFn::NotEqual, "not_equal", 2, 1, "a != b ? 1 : 0", nullptr},
+                                        {ScalarFn::Less, "less", 2, 1, "a < b ? 1 : 0", nullptr},
+                                        {ScalarFn::LessEqual, "less_equal", 2, 1, "a <= b ? 1 : 0", nullptr},
+                                        {ScalarFn::Greater, "greater", 2, 1, "a > b ? 1 : 0", nullptr},
+                                        {ScalarFn::GreaterEqual, "greater_equal", 2, 1, "a >= b ? 1 : 0", nullptr},
+                                        {ScalarFn::Pow, "pow", 2, 1, "a to the power of b", nullptr},
 #define QUERN_FN(Name) \
   {ScalarFn::Name, maths::Name::kInfo.name, 1, maths::Name::kInfo.flops, maths::Name::kInfo.formula, &maths::Name::kInfo},
                                         QUERN_ACTIVATIONS(QUERN_FN)
@@ -30,7 +39,7 @@ std::span<const ScalarFnInfo> scalarFns() {
   static const std::vector<ScalarFnInfo> all = [] {
     std::vector<ScalarFnInfo> rows;
     for (const ScalarFnInfo& fn : kFns)
-      if (fn.isOperator() || !fn.activation->internal) rows.push_back(fn);
+      if (fn.activation == nullptr || !fn.activation->internal) rows.push_back(fn);
     return rows;
   }();
   return all;
@@ -77,8 +86,9 @@ std::string text(const ScalarExpr& expr) {
   if (expr.kind == ScalarExpr::Kind::Operand) return expr.operand;
   int mine = strength(expr);
   if (mine < 3) return fmt::format("{} {} {}", wrapped(*expr.args[0], mine), info(expr.fn).name, wrapped(*expr.args[1], mine + 1));
-  if (expr.args.size() == 1) return fmt::format("{}({})", info(expr.fn).name, text(*expr.args[0]));
-  return fmt::format("{}({}, {})", info(expr.fn).name, text(*expr.args[0]), text(*expr.args[1]));
+  std::vector<std::string> args;
+  for (const ScalarExprRef& arg : expr.args) args.push_back(text(*arg));
+  return fmt::format("{}({})", info(expr.fn).name, join(args, ", "));
 }
 
 bool sameExpr(const ScalarExprRef& a, const ScalarExprRef& b) {

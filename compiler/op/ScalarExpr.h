@@ -26,6 +26,15 @@ enum class ScalarFn : uint8_t {
   Min,
   Abs,
   Sqrt,
+  Where,
+  Clamp,
+  Equal,
+  NotEqual,
+  Less,
+  LessEqual,
+  Greater,
+  GreaterEqual,
+  Pow,
 #define QUERN_FN(Name) Name,
   QUERN_ACTIVATIONS(QUERN_FN)  // activations/Name.h
 #undef QUERN_FN
@@ -37,8 +46,8 @@ struct ScalarFnInfo {
   int arity;
   int flops;  ///< operations of the formula itself, counted once per element (not those of its polynomial)
   std::string_view formula;
-  const ActivationInfo* activation;  ///< null: an operator
-  bool isOperator() const { return activation == nullptr; }
+  const ActivationInfo* activation;  ///< null: an operator, or pow
+  bool isOperator() const { return fn < ScalarFn::Pow; }
 };
 
 /// Those of the expression language, operators first.
@@ -50,7 +59,7 @@ const ScalarFnInfo* findScalarFn(std::string_view name);
 struct ScalarExpr;
 using ScalarExprRef = std::shared_ptr<const ScalarExpr>;
 
-/// An immutable tree: a number, an operand by name, or a function of one or two expressions.
+/// An immutable tree: a number, an operand by name, or a function of one to three expressions.
 struct ScalarExpr {
   enum class Kind : uint8_t { Number, Operand, Call };
   Kind kind = Kind::Number;

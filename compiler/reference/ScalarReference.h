@@ -16,10 +16,10 @@ struct Bounded {
 };
 
 /// The exact function value.
-double exactFn(ScalarFn fn, double a, double b);
+double exactFn(ScalarFn fn, double a, double b, double c = 0);
 
-/// What a kernel's own evaluation of fn may err at exact value v (compiler/README.md, Error limits): 0.5 ulp for operators, 2 ulp for exp,
-/// log, tanh, erf, sigmoid, rsqrt; max(4 ulp, 2^-26) for gelus and silu; 0 for exact ones.
+/// What a kernel's own evaluation of fn may err at exact value v (compiler/README.md, Error limits): 0.5 ulp for operators, 1 ulp for pow,
+/// 2 ulp for exp, log, tanh, erf, sigmoid, rsqrt, sin, cos; max(4 ulp, 2^-26) for gelus and silu; 0 for exact ones.
 double ownLimit(ScalarFn fn, double v);
 
 /// Evaluates the tree; each node adds its own limit to its arguments' errors times the function's slope.

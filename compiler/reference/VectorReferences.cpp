@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <tuple>
 
 namespace quern {
 
@@ -97,38 +98,81 @@ ReferenceResult referenceOf(const SoftmaxOp& op, Inputs inputs, DataKind, const 
   return result;
 }
 
+namespace {
+
+/// Where the elements of some of x's dimensions begin, in row-major order of those.
+class Offsets {
+public:
+  Offsets(const Shape& x, const std::vector<bool>& which, bool wanted) {
+    int64_t stride = 1;
+    for (size_t i = x.size(); i > 0; --i) {
+      if (which[i - 1] == wanted) dims_.push_back({x[i - 1].value, stride}), count_ *= x[i - 1].value;
+      stride *= x[i - 1].value;
+    }
+  }
+  int64_t count() const { return count_; }
+  int64_t operator[](int64_t flat) const {
+    int64_t offset = 0;
+    for (auto [extent, stride] : dims_) offset += flat % extent * stride, flat /= extent;
+    return offset;
+  }
+
+private:
+  std::vector<std::pair<int64_t, int64_t>> dims_;  // innermost first
+  int64_t count_ = 1;
+};
+
+/// What a product of x may err: it depends on nothing but x, whatever is multiplied first (ReduceOp.h).
+double productLimit(const std::vector<double>& x, double product) {
+  double above = 1, below = 1;
+  bool infinite = false;
+  for (double v : x) {
+    infinite |= std::isinf(v);
+    if (std::isfinite(v)) above *= std::max(1.0, std::fabs(v));
+    if (v != 0) below *= std::min(1.0, std::fabs(v));
+  }
+  bool anything = above >= 0x1p127 || (infinite && below < 0x1p-126);
+  if (std::isnan(product) || !anything) return static_cast<double>(x.size()) * (0.5 * kEps * std::fabs(product) * 1.001 + 0x1p-149 * above);
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+/// f of the elements of one output, and how far a kernel may be from it; `unit` times the sum of magnitudes for sums.
+std::pair<double, double> reducedOf(ReduceFn fn, std::vector<double> x, double unit) {
+  double sum = 0, magnitude = 0, product = 1;
+  for (double v : x) sum += v, magnitude += std::fabs(v), product *= v;
+  auto n = static_cast<double>(x.size());
+  switch (fn) {
+    case ReduceFn::Sum: return {sum, unit * magnitude};
+    case ReduceFn::Mean: return {sum / n, unit * magnitude / n + 0.5 * ulpOf(sum / n)};
+    case ReduceFn::Max: return {highest(x), 0};
+    case ReduceFn::Prod: return {product, productLimit(x, product)};
+    case ReduceFn::Min: break;
+  }
+  for (double& v : x) v = -v;
+  return {-highest(x), 0};
+}
+
+}  // namespace
+
 ReferenceResult referenceOf(const ReduceOp& op, Inputs inputs, DataKind kind, const ReferenceScope& scope) {
   ReferenceResult result = unseen(op.output());
-  View view(op.x, op.axisIndex());
+  std::vector<bool> which = op.reduced();
+  Offsets kept(op.x, which, false), reduced(op.x, which, true);
   double unit = kind == DataKind::Integer ? 0 : 4 * kEps;  // whatever the length
-  forRows(view.outer * view.inner, 8 * static_cast<double>(view.n), scope, [&](int64_t row) {
-    int64_t o = row / view.inner, i = row % view.inner;
+  forRows(kept.count(), 12 * static_cast<double>(reduced.count()), scope, [&](int64_t row) {
+    const float* from = inputs[0].f32() + kept[row];
     std::vector<double> x;
-    for (int64_t r = 0; r < view.n; ++r) x.push_back(inputs[0].f32()[view.at(o, r, i)]);
-    double sum = 0, magnitude = 0;
-    for (double v : x) {
-      sum += v;
-      magnitude += std::fabs(v);
-    }
-    auto at = static_cast<size_t>(row);
-    result.limit[at] = 0;
-    auto n = static_cast<double>(view.n);
-    if (op.fn == ReduceFn::Sum) result.value[at] = sum, result.limit[at] = unit * magnitude;
-    if (op.fn == ReduceFn::Mean) result.value[at] = sum / n, result.limit[at] = unit * magnitude / n + 0.5 * ulpOf(sum / n);
-    if (op.fn == ReduceFn::Max) result.value[at] = highest(x);
-    if (op.fn == ReduceFn::Min) {
-      for (double& v : x) v = -v;
-      result.value[at] = -highest(x);
-    }
+    for (int64_t r = 0; r < reduced.count(); ++r) x.push_back(from[reduced[r]]);
+    std::tie(result.value[static_cast<size_t>(row)], result.limit[static_cast<size_t>(row)]) = reducedOf(op.fn, std::move(x), unit);
   });
   return result;
 }
 
-/// Rows of x (of x + residual, rounded) over its last axis; `body(row pointer, width, first output index)`.
+/// Rows of x (of x + residual, rounded) over what is normalised together; `body(row pointer, width, first output index)`.
 template <class Body>
 static void eachRow(const NormShape& shape, Inputs inputs, const ReferenceScope& scope, Body&& body) {
-  int64_t width = shape.x.back().value, rows = 1;
-  for (size_t i = 0; i + 1 < shape.x.size(); ++i) rows *= shape.x[i].value;
+  int64_t width = shape.width(), rows = 1;
+  for (size_t i = 0; i < shape.firstAxis(); ++i) rows *= shape.x[i].value;
   std::vector<float> row(static_cast<size_t>(width));
   forRows(rows, 10 * static_cast<double>(width), scope, [&](int64_t r) {
     for (int64_t j = 0; j < width; ++j)
@@ -154,12 +198,12 @@ ReferenceResult referenceOf(const LayerNormOp& op, Inputs inputs, DataKind kind,
       magnitude += std::fabs(x[j]);
     }
     mean /= static_cast<double>(width);
-    // Nothing known of the data: large values may cancel in the mean, and its error is that of their sum.
-    magnitude = kind == DataKind::Any ? magnitude / static_cast<double>(width) : std::fabs(mean);
+    // Nothing known of the data: large values may cancel in the mean, and its error is that of their sum; without a bias it shows.
+    magnitude = kind == DataKind::Any || !op.bias ? magnitude / static_cast<double>(width) : std::fabs(mean);
     for (int64_t j = 0; j < width; ++j) variance += (x[j] - mean) * (x[j] - mean);
     double rstd = 1 / std::sqrt(variance / static_cast<double>(width) + static_cast<double>(op.shape.eps));
     for (int64_t j = 0; j < width; ++j, ++at) {
-      double gain = inputs[inputs.size() - 2].f32()[j], bias = inputs.back().f32()[j];
+      double gain = inputs[op.shape.residual ? 2 : 1].f32()[j], bias = op.bias ? inputs.back().f32()[j] : 0;
       result.value[at] = (x[j] - mean) * rstd * gain + bias;
       result.limit[at] =
           16 * kEps * (std::fabs(gain) * rstd * (std::fabs(x[j]) + magnitude) + std::fabs(bias)) + std::fabs(gain) * 0x1p-149;
@@ -189,10 +233,11 @@ ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind, const 
 
 ReferenceResult referenceOf(const EmbeddingOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
   ReferenceResult result = unseen(op.output());
-  forRows(op.t.value, static_cast<double>(op.d.value), scope, [&](int64_t t) {
+  forRows(op.rows(), static_cast<double>(op.d.value), scope, [&](int64_t t) {
+    int64_t id = inputs[0].i32()[t], row = id < 0 ? id + op.v.value : id;
     for (int64_t j = 0; j < op.d.value; ++j) {
       auto at = static_cast<size_t>(t * op.d.value + j);
-      result.value[at] = inputs[1].f32()[int64_t{inputs[0].i32()[t]} * op.d.value + j];
+      result.value[at] = inputs[1].f32()[row * op.d.value + j];
       result.limit[at] = 0;
     }
   });

@@ -25,7 +25,8 @@ const std::vector<ScheduleField<MapSchedule>>& MapSchedule::fields() {
 /// Vectors at once that the functions in it want.
 static int64_t together(const ScalarExpr& expr) {
   int64_t most = 1;
-  if (expr.kind == ScalarExpr::Kind::Call && !info(expr.fn).isOperator()) most = info(expr.fn).activation->together;
+  const ActivationInfo* fn = expr.kind == ScalarExpr::Kind::Call ? info(expr.fn).activation : nullptr;
+  if (fn != nullptr) most = fn->together;
   for (const ScalarExprRef& arg : expr.args) most = std::max(most, together(*arg));
   return most;
 }

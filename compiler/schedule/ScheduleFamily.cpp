@@ -19,12 +19,21 @@ int64_t streamFor(int64_t stream, const OpDesc& op) {
   return out.elements() >= stream ? stream : 0;
 }
 
-int64_t rowLength(const OpDesc& op) {
+static int64_t axisLength(const OpDesc& op) {
   TensorSpec input = inputsOf(op).back();
   for (const TensorSpec& spec : inputsOf(op))
     if (spec.dims.size() > input.dims.size()) input = spec;
-  if (input.dims.empty()) return 1;
-  return input.dims.back().any() ? 256 : std::max<int64_t>(1, input.dims.back().value);
+  return input.dims.empty() ? 1 : input.dims.back().value;
+}
+
+int64_t rowLength(const OpDesc& op) {
+  int64_t length = std::visit(
+      [&](const auto& o) {
+        if constexpr (requires { o.rowLength(); }) return o.rowLength();
+        else return axisLength(op);
+      },
+      op);
+  return length == Dim::kAny ? 256 : std::max<int64_t>(1, length);
 }
 
 int64_t rowsPerTask(const OpDesc& op) { return std::clamp<int64_t>(16384 / rowLength(op), 1, 1024); }

@@ -63,7 +63,7 @@ inline constexpr int64_t kMaxTask = int64_t{1} << 40;  ///< elements or rows of 
 inline constexpr std::string_view kStreamMeaning = "elements of an output from which on whole vectors of it go past the caches; 0: never";
 int64_t streamFor(int64_t stream, const OpDesc& op);
 
-/// Elements of the last axis of the largest input, a guess where it is known only at call time.
+/// Elements that the op says it takes in a row, else of the last axis of the largest input; a guess where they are known only at call time.
 int64_t rowLength(const OpDesc& op);
 /// Rows such that a task moves about 16 Ki elements: some microseconds, long beside handing it out.
 int64_t rowsPerTask(const OpDesc& op);

@@ -49,10 +49,22 @@ with tempfile.TemporaryDirectory() as folder:
     write("ids.npy", npy([2, 0], "(2,)", descr="<i8"))
     run("eval", "embedding", "ids.npy", "b.npy", "-o", "rows.npy")
     expect(read_npy("rows.npy")[1] == [1, 1, 1, 0], "embedding")
+    for descr in ("|u1", "<i2"):
+        write("small.npy", npy([2, 0, 1, 2], "(2, 2)", descr=descr))
+        run("eval", "embedding", "small.npy", "b.npy", "-o", "rows.npy")
+        expect(read_npy("rows.npy")[1] == [1, 1, 1, 0, 0, 1, 1, 1] and "(2, 2, 2)" in read_npy("rows.npy")[0], f"ids of {descr}, in two dimensions")
+    write("ends.npy", npy([-1, -3], "(2,)", descr="<i4"))
+    run("eval", "embedding", "ends.npy", "b.npy", "-o", "rows.npy")
+    expect(read_npy("rows.npy")[1] == [1, 1, 1, 0], "ids from the end")
+    write("far.npy", npy([-4], "(1,)", descr="<i4"))
+    expect("far.npy: id -4 is not a row of table; ids are -3 to 2" in run("eval", "embedding", "far.npy", "b.npy", "-o", "no.npy", status=3).stderr, "an id before the first row")
+    write("pairs.npy", npy([0x3F80, 0xC040], "(2,)", descr="|V2"))
+    run("eval", "cast from=bf16", "pairs.npy", "-o", "wide.npy")
+    expect(read_npy("wide.npy")[1] == [1, -3], "bf16 as it is")
     write("half.npy", npy([0.5, -2, 65504, 6e-8], "(4,)", descr="<f2"))
     run("eval", "cast from=f16", "half.npy", "-o", "wide.npy")
     expect(read_npy("wide.npy")[1] == [0.5, -2, 65504, 2**-24], "f16 as it is")
-    expect("descr is '<f2', '<f4' is needed for x" in run("eval", "softmax", "half.npy", "-o", "no.npy", status=3).stderr, "f16 where f32 is needed")
+    expect("descr is '<f2' (f16), f32 is needed for x: .astype('<f4') makes it" in run("eval", "softmax", "half.npy", "-o", "no.npy", status=3).stderr, "f16 where f32 is needed")
     # A weight of bytes with a scale for each column: 127 is the row's largest, so that its numbers are their codes.
     write("codes.npy", npy([127, 2, 3, -4, 127, 6], "(2, 3)"))
     write("bytes.npy", npy([1, -128, 0, 1, 1, 127], "(3, 2)", descr="|i1"))
@@ -60,8 +72,8 @@ with tempfile.TemporaryDirectory() as folder:
     run("eval", "matmul const=b w=i8 a=i8", "codes.npy", "bytes.npy", "scales.npy", "-o", "whole.npy")
     whole = read_npy("whole.npy")[1]
     expect(all(abs(got - right) <= 1e-6 * abs(right) for got, right in zip(whole, [260, -7936.5, 4, 700.5])), f"whole numbers: {whole}")
-    expect("bytes.npy: descr is i8, f32 is needed for x" in run("eval", "softmax", "bytes.npy", "-o", "no.npy", status=3).stderr, "i8 where f32 is needed")
-    expect("codes.npy: descr is f32, i8 is needed for B" in run("eval", "matmul const=b tb=1 w=i8 a=i8", "codes.npy", "codes.npy", "scales.npy", "-o", "no.npy", status=3).stderr,
+    expect("bytes.npy: descr is '|i1' (i8), f32 is needed for x" in run("eval", "softmax", "bytes.npy", "-o", "no.npy", status=3).stderr, "i8 where f32 is needed")
+    expect("codes.npy: descr is '<f4' (f32), i8 is needed for B" in run("eval", "matmul const=b tb=1 w=i8 a=i8", "codes.npy", "codes.npy", "scales.npy", "-o", "no.npy", status=3).stderr,
            "f32 where i8 is needed")
     run("eval", "map expr='a * 2 - 1' a=2x3", "a.npy", "-o", "m.npy")
     expect(read_npy("m.npy")[1] == [1, 3, 5, 7, 9, 11], "map")

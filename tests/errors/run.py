@@ -44,8 +44,8 @@ with tempfile.TemporaryDirectory() as folder:
         "wrap.npy": (array(shape="(4294967296, 4294967296)"), "shape 4294967296x4294967296 has more than 2^63 elements"),
         "large.npy": (array(shape="(1099511627776, 2)"), "shape 1099511627776x2 needs 2199023255552 elements of 4 bytes, the file has 16 bytes of data"),
         "negative.npy": (array(shape="(-2, 2)"), "shape has the dimension -2, whole numbers from 0 to 2^63 - 1 are needed"),
-        "object.npy": (array(descr="|O"), "descr is '|O', '<f4' is needed ('<f2' for f16 operands, '|i1' for i8, '<i4' or '<i8' for ids)"),
-        "double.npy": (array(descr="<f8"), "descr is '<f8', '<f4' is needed ('<f2' for f16 operands, '|i1' for i8, '<i4' or '<i8' for ids)"),
+        "object.npy": (array(descr="|O"), "descr is '|O'; those of numbers are '<f4' (f32), '<f2' (f16), '|V2' (bf16), '<f8' (f64), '|i1' (i8), '<i2' (i16), '<i4' (i32), '<i8' (i64), '|u1' (u8), '<u2' (u16), '<u4' (u32), '<u8' (u64), '|b1' (bool)"),
+        "double.npy": (array(descr="<f8", shape="(2, 1)"), "descr is '<f8' (f64), f32 is needed for a: .astype('<f4') makes it"),
         "order.npy": (array(order="Maybe"), "fortran_order is 'Maybe', True or False is needed"),
         "version.npy": (array(version=9), "format version 9, 1 to 3 are known"),
     }

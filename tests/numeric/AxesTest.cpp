@@ -88,13 +88,33 @@ std::vector<std::string> mapsOf(size_t rank) {
   return {drawn.begin(), drawn.end()};
 }
 
+/// Every set of two axes and more, some counted from the end, some in descending order.
+std::vector<std::string> axesOf(size_t rank) {
+  std::vector<std::string> all = {"all"};
+  for (unsigned set = 0; set < 1U << rank; ++set) {
+    std::vector<int> axes;
+    for (size_t i = 0; i < rank; ++i)
+      if ((set >> i & 1) != 0) axes.push_back(static_cast<int>(set % 3 == 0 ? i - rank : i));
+    if (set % 2 != 0) std::reverse(axes.begin(), axes.end());
+    if (axes.size() > 1) all.push_back(joinedPerm(axes));
+  }
+  return all;
+}
+
 /// Every op of one rank, run-time dimensions where it may have them.
 std::vector<std::string> opsOf(size_t rank) {
   std::vector<std::string> ops;
   for (size_t axis = 0; axis < rank; ++axis) {
     ops.push_back(fmt::format("softmax x={} axis={}", stars(rank), axis));
-    for (const char* fn : {"sum", "mean", "max", "min"}) ops.push_back(fmt::format("reduce x={} axis={} f={}", stars(rank), axis, fn));
+    for (const char* fn : {"sum", "mean", "max", "min", "prod"})
+      ops.push_back(fmt::format("reduce x={} axis={} f={}", stars(rank), axis, fn));
   }
+  for (const std::string& axes : axesOf(rank))
+    for (const char* fn : {"sum", "mean", "max", "prod"})
+      ops.push_back(fmt::format("reduce x={} axis={} f={}{}", stars(rank), axes, fn, fn[1] == 'a' ? " keepdims=1" : ""));
+  if (rank > 1)
+    for (const char* norm : {"layernorm", "rmsnorm"})
+      ops.push_back(fmt::format("{} x={}3x17 axis=-2{}", norm, rank == 2 ? "" : stars(rank - 2) + "x", norm[0] == 'l' ? " bias=0" : ""));
   for (const char* norm : {"layernorm", "rmsnorm"})
     for (int64_t width : {1, 3, 17}) ops.push_back(fmt::format("{} x={}{}", norm, rank == 1 ? "" : stars(rank - 1) + "x", width));
   for (const auto& perm : permsOf(rank)) ops.push_back(fmt::format("transpose x={} perm={}", stars(rank), joinedPerm(perm)));

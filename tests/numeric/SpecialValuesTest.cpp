@@ -116,6 +116,69 @@ const TwoArguments kTwoArguments[] = {
     {1e4f, -1e4f, " +0    ~     ~     ~     ~     ~   "},
 };
 
+const std::vector<std::string> kWhole = {"floor", "ceil", "round", "trunc", "sign", "sin", "cos"};
+const OneArgument kWholeTable[] = {
+    // x, floor, ceil, round, trunc, sign, sin, cos
+    {kNan, "nan nan nan nan nan nan nan"},
+    {kInf, "inf inf inf inf ~ nan nan"},
+    {-kInf, "-inf -inf -inf -inf ~ nan nan"},
+    {0.0f, "+0 +0 +0 +0 0 +0 ~"},
+    {-0.0f, "-0 -0 -0 -0 0 -0 ~"},
+    {kTiny, "+0 ~ +0 +0 ~ ~ ~"},
+    {-kTiny, "~ -0 -0 -0 ~ ~ ~"},
+    {kSmallestNormal, "+0 ~ +0 +0 ~ ~ ~"},
+    {-kLargestDenormal, "~ -0 -0 -0 ~ ~ ~"},
+    {kLargest, "~ ~ ~ ~ ~ ~ ~"},
+    {-kLargest, "~ ~ ~ ~ ~ ~ ~"},
+    {0.49999997f, "+0 ~ +0 +0 ~ ~ ~"},
+    {0.5f, "+0 ~ +0 +0 ~ ~ ~"},
+    {-0.5f, "~ -0 -0 -0 ~ ~ ~"},
+    {1.5f, "~ ~ ~ ~ ~ ~ ~"},
+    {-2.5f, "~ ~ ~ ~ ~ ~ ~"},
+    {0.99999994f, "+0 ~ ~ +0 ~ ~ ~"},
+    {-0.99999994f, "~ -0 ~ -0 ~ ~ ~"},
+    {1.0f, "~ ~ ~ ~ ~ ~ ~"},
+    {-1.0f, "~ ~ ~ ~ ~ ~ ~"},
+    {4194303.5f, "~ ~ ~ ~ ~ ~ ~"},
+    {-8388607.5f, "~ ~ ~ ~ ~ ~ ~"},
+    {8388609.0f, "~ ~ ~ ~ ~ ~ ~"},
+    {3.1415927f, "~ ~ ~ ~ ~ ~ ~"},
+    {16367173.0f * 0x1p72f, "~ ~ ~ ~ ~ ~ ~"},  // the float next to a multiple of pi / 2
+};
+
+const std::vector<std::string> kCompared = {"pow", "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"};
+const TwoArguments kComparedTable[] = {
+    // a, b, what C99 says of pow, == != < <= > >=
+    {kNan, 0, "~ +0 ~ +0 +0 +0 +0"},      {1, kNan, "~ +0 ~ +0 +0 +0 +0"},      {kNan, 1, "nan +0 ~ +0 +0 +0 +0"},
+    {2, kNan, "nan +0 ~ +0 +0 +0 +0"},    {kNan, kNan, "nan +0 ~ +0 +0 +0 +0"}, {kInf, 0, "~ +0 ~ +0 +0 ~ ~"},
+    {kInf, -1, "+0 +0 ~ +0 +0 ~ ~"},      {kInf, kInf, "inf ~ +0 +0 ~ +0 ~"},   {-kInf, 3, "-inf +0 ~ ~ ~ +0 +0"},
+    {-kInf, 2, "inf +0 ~ ~ ~ +0 +0"},     {-kInf, 0.5f, "inf +0 ~ ~ ~ +0 +0"},  {-kInf, -3, "-0 +0 ~ ~ ~ +0 +0"},
+    {-kInf, -2, "+0 +0 ~ ~ ~ +0 +0"},     {-kInf, -0.5f, "+0 +0 ~ ~ ~ +0 +0"},  {0, -1, "inf +0 ~ +0 +0 ~ ~"},
+    {-0.0f, -1, "-inf +0 ~ +0 +0 ~ ~"},   {-0.0f, -2, "inf +0 ~ +0 +0 ~ ~"},    {-0.0f, -0.5f, "inf +0 ~ +0 +0 ~ ~"},
+    {-0.0f, 3, "-0 +0 ~ ~ ~ +0 +0"},      {-0.0f, 2, "+0 +0 ~ ~ ~ +0 +0"},      {-0.0f, 0, "~ ~ +0 +0 ~ +0 ~"},
+    {0, kInf, "+0 +0 ~ ~ ~ +0 +0"},       {0, -kInf, "inf +0 ~ +0 +0 ~ ~"},     {-1, kInf, "~ +0 ~ ~ ~ +0 +0"},
+    {-1, -kInf, "~ +0 ~ +0 +0 ~ ~"},      {-1, 16777215, "~ +0 ~ ~ ~ +0 +0"},   {-1, 16777216, "~ +0 ~ ~ ~ +0 +0"},
+    {-1, 8388608.5f, "~ +0 ~ ~ ~ +0 +0"}, {0.5f, kInf, "+0 +0 ~ ~ ~ +0 +0"},    {0.5f, -kInf, "inf +0 ~ +0 +0 ~ ~"},
+    {-2, kInf, "inf +0 ~ ~ ~ +0 +0"},     {-2, -kInf, "+0 +0 ~ +0 +0 ~ ~"},     {-2, 3, "~ +0 ~ ~ ~ +0 +0"},
+    {-2, 0.5f, "nan +0 ~ ~ ~ +0 +0"},     {-kTiny, 0.5f, "nan +0 ~ ~ ~ +0 +0"}, {-kLargest, 1.5f, "nan +0 ~ ~ ~ +0 +0"},
+    {2, 128, "inf +0 ~ ~ ~ +0 +0"},       {-2, 129, "-inf +0 ~ ~ ~ +0 +0"},     {2, -149, "~ +0 ~ +0 +0 ~ ~"},
+    {2, -151, "+0 +0 ~ +0 +0 ~ ~"},       {-2, -151, "-0 +0 ~ +0 +0 ~ ~"},      {kTiny, -1, "inf +0 ~ +0 +0 ~ ~"},
+    {kLargest, 1, "~ +0 ~ +0 +0 ~ ~"},    {1, kLargest, "~ +0 ~ ~ ~ +0 +0"},    {7, 0, "~ +0 ~ +0 +0 ~ ~"},
+    {kTiny, -kTiny, "~ +0 ~ +0 +0 ~ ~"},  {3, 3, "~ ~ +0 +0 ~ +0 ~"},
+};
+
+struct ThreeArguments {
+  float a, b, c;
+  const char* want;
+};
+const std::vector<std::string> kChosen = {"where(a, b, c)", "clamp(a, b, c)"};
+const ThreeArguments kChosenTable[] = {
+    {0, kNan, 2, "~ nan"},      {-0.0f, kInf, 2, "~ ~"},       {1, 2, kNan, "~ nan"},  {kTiny, 2, -kInf, "~ -inf"},
+    {kNan, 3, kInf, "~ nan"},   {kInf, -0.0f, kNan, "-0 nan"}, {kNan, 0, 1, "+0 nan"}, {0, 1, kNan, "nan nan"},
+    {0, -kInf, kInf, "inf +0"}, {0.5f, 2, 1, "~ ~"},           {-kInf, -2, 2, "~ ~"},  {kInf, -2, 2, "~ ~"},
+    {kInf, -2, kInf, "~ inf"},  {-3, -0.0f, 6, "-0 -0"},
+};
+
 /// Puts `values` (one for each operand) at one place of arrays of one length; what is beside them may not change.
 void checkPlaced(SpecialKernel& kernel, const std::vector<float>& values, int64_t place, Want want) {
   auto at = static_cast<size_t>(place);
@@ -133,18 +196,29 @@ struct Column {
   std::vector<std::pair<std::vector<float>, std::string>> cells;
 };
 
+std::vector<float> valuesOf(const OneArgument& row) { return {row.x}; }
+std::vector<float> valuesOf(const TwoArguments& row) { return {row.a, row.b}; }
+std::vector<float> valuesOf(const ThreeArguments& row) { return {row.a, row.b, row.c}; }
+
+/// A table's columns: `before` and `after` each name make the op's text.
+template <class Row, size_t N>
+void addColumns(std::vector<Column>& columns, const std::vector<std::string>& names, const Row (&table)[N], const char* before,
+                const char* after) {
+  size_t first = columns.size();
+  for (const std::string& name : names) columns.push_back({before + name + after, {}});
+  for (const Row& row : table) {
+    std::vector<std::string> words = wordsOf(row.want, names.size());
+    for (size_t f = 0; f < words.size(); ++f) columns[first + f].cells.push_back({valuesOf(row), words[f]});
+  }
+}
+
 std::vector<Column> columnsOfTables() {
   std::vector<Column> columns;
-  for (const std::string& name : kFunctions) columns.push_back({"map expr=" + name + "(x) x=*", {}});
-  for (const OneArgument& row : kOneArgument) {
-    std::vector<std::string> words = wordsOf(row.want, kFunctions.size());
-    for (size_t f = 0; f < words.size(); ++f) columns[f].cells.push_back({{row.x}, words[f]});
-  }
-  for (const std::string& name : kOperators) columns.push_back({name + " a=* b=*", {}});
-  for (const TwoArguments& row : kTwoArguments) {
-    std::vector<std::string> words = wordsOf(row.want, kOperators.size());
-    for (size_t f = 0; f < words.size(); ++f) columns[kFunctions.size() + f].cells.push_back({{row.a, row.b}, words[f]});
-  }
+  addColumns(columns, kFunctions, kOneArgument, "map expr=", "(x) x=*");
+  addColumns(columns, kWhole, kWholeTable, "map expr=", "(x) x=*");
+  addColumns(columns, kOperators, kTwoArguments, "", " a=* b=*");
+  addColumns(columns, kCompared, kComparedTable, "", " a=* b=*");
+  addColumns(columns, kChosen, kChosenTable, "map expr=\"", "\" a=* b=* c=*");
   return columns;
 }
 

@@ -35,6 +35,13 @@ long double longOf(ScalarFn fn, long double x) {
     case ScalarFn::GeluSigmoid: return x * sigmoid(1.702L * x);
     case ScalarFn::Softplus: return x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x));
     case ScalarFn::Relu2: return x < 0 ? 0 : x * x;
+    case ScalarFn::Floor: return floorl(x);
+    case ScalarFn::Ceil: return ceill(x);
+    case ScalarFn::Round: return rintl(x);
+    case ScalarFn::Trunc: return truncl(x);
+    case ScalarFn::Sign: return x < 0 ? -1 : x > 0 ? 1 : x;
+    case ScalarFn::Sin: return sinl(x);
+    case ScalarFn::Cos: return cosl(x);
     default: break;
   }
   FAIL("no function of one argument");

@@ -32,6 +32,7 @@ void checkDerivative() {
   for (double x = Fn::exact(-1.0) == Fn::exact(-1.0) ? -7.03 : 0.07; x < 7; x += 0.13) {
     if (Fn::kInfo.internal && x > 0) break;
     double slope = (Fn::exact(x + kStep) - Fn::exact(x - kStep)) / (2 * kStep), said = derivativeAt(Fn::kInfo, x);
+    if (std::fabs(slope) > 1e4) continue;  // a step of floor and its kind
     INFO(Fn::kInfo.name << " at " << x << " rises by " << slope << ", its derivative says " << said);
     CHECK(std::fabs(said - slope) <= 1e-5 * (1 + std::fabs(slope)));
   }
@@ -82,7 +83,7 @@ TEST_CASE("what is said of each activation fits together") {
   ++count;
   QUERN_ACTIVATIONS(QUERN_FN)
 #undef QUERN_FN
-  CHECK(count >= 14);
+  CHECK(count >= 21);
 }
 
 TEST_CASE("an activation's name is an op, an expression and an epilogue") {

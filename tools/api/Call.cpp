@@ -175,8 +175,8 @@ bool BoundCall::serves(Arrays arrays, int threads) const {
 
 Result<void> checkIds(std::span<const int32_t> ids, int64_t rows, const std::string& what) {
   for (size_t i = 0; i < ids.size(); ++i)
-    if (ids[i] < 0 || ids[i] >= rows)
-      return badInput(fmt::format("{}{} is {}, which names no row; ids are 0 to {}", what, i, ids[i], rows - 1));
+    if (ids[i] < -rows || ids[i] >= rows)
+      return badInput(fmt::format("{}{} is {}, which names no row; ids are {} to {}", what, i, ids[i], -rows, rows - 1));
   return {};
 }
 

@@ -52,12 +52,16 @@ static void drawInPieces(int64_t count, const Stop& stop, Draw&& draw) {
 CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush flush, int64_t offset, const Stop& stop) {
   CheckInputs inputs{op, {}, {}};
   std::mt19937_64 random(seed);
-  auto idLimit = static_cast<uint64_t>(std::max<int64_t>(1, rowsPointedInto(op)));
+  int64_t rows = rowsPointedInto(op);
+  // Of a table of so many rows from either end.
+  auto drawnId = [&] {
+    return static_cast<int32_t>(static_cast<int64_t>(random() % static_cast<uint64_t>(std::max<int64_t>(1, 2 * rows))) - rows);
+  };
   for (const TensorSpec& spec : inputsOf(op)) {
     GuardedArray array(static_cast<size_t>(bytesOf(spec.type, spec.elements())), flush, static_cast<size_t>(offset) * 4);
     drawInPieces(spec.elements(), stop, [&](int64_t begin, int64_t end) {
       if (spec.type == ElementType::I32)
-        for (int64_t i = begin; i < end; ++i) array.i32()[i] = static_cast<int32_t>(random() % idLimit);
+        for (int64_t i = begin; i < end; ++i) array.i32()[i] = drawnId();
       else if (spec.type == ElementType::F32)
         for (int64_t i = begin; i < end; ++i) array.f32()[i] = drawn(data, random);
       else if (spec.type == ElementType::Q8_0 && !spec.weight)

@@ -3,6 +3,7 @@
 
 #include "compiler/ActivationList.h"
 #include "compiler/base/Check.h"
+#include "compiler/loops/build/Lanes.h"
 #include "compiler/op/BlockValues.h"
 
 #include <fmt/format.h>
@@ -122,7 +123,7 @@ void OpBuild::streamed(const BufferRef& out, const std::vector<Value>& at, const
   else b.store(out, at, value, mask);
 }
 
-/// The node that a function of the expression language is.
+/// The node that a function of the expression language is; of `greater` that of `less`.
 static LoopOp nodeOf(ScalarFn fn) {
   constexpr LoopOp ops[] = {LoopOp::Add,
                             LoopOp::Sub,
@@ -133,6 +134,15 @@ static LoopOp nodeOf(ScalarFn fn) {
                             LoopOp::Min,
                             LoopOp::Abs,
                             LoopOp::Sqrt,
+                            LoopOp::Select,
+                            LoopOp::Max,
+                            LoopOp::Eq,
+                            LoopOp::Ne,
+                            LoopOp::Lt,
+                            LoopOp::Le,
+                            LoopOp::Lt,
+                            LoopOp::Le,
+                            LoopOp::Pow,
 #define QUERN_FN(Name) LoopOp::Name,
                             QUERN_ACTIVATIONS(QUERN_FN)
 #undef QUERN_FN
@@ -140,13 +150,23 @@ static LoopOp nodeOf(ScalarFn fn) {
   return ops[static_cast<size_t>(fn)];
 }
 
+static Value applied(ScalarFn fn, std::span<const Value> args, int lanes) {
+  LoopOp op = nodeOf(fn);
+  if (fn == ScalarFn::Where) return selectOf(binary(LoopOp::Ne, args[0], f32Const(0, lanes)), args[1], args[2]);
+  if (fn == ScalarFn::Clamp) return minOf(maxOf(args[0], args[1]), args[2]);
+  if (fn >= ScalarFn::Equal && fn <= ScalarFn::GreaterEqual) {
+    bool swapped = fn >= ScalarFn::Greater;
+    return selectOf(binary(op, args[swapped ? 1 : 0], args[swapped ? 0 : 1]), f32Const(1, lanes), f32Const(0, lanes));
+  }
+  return args.size() == 1 ? unary(op, args[0]) : binary(op, args[0], args[1]);
+}
+
 Value OpBuild::scalarExpr(const ScalarExpr& expr, int lanes, const std::function<Value(const std::string&)>& operand) {
   if (expr.kind == ScalarExpr::Kind::Number) return f32Const(expr.number, lanes);
   if (expr.kind == ScalarExpr::Kind::Operand) return operand(expr.operand);
   std::vector<Value> args;
   for (const ScalarExprRef& arg : expr.args) args.push_back(b.let("e", scalarExpr(*arg, lanes, operand)));
-  LoopOp op = nodeOf(expr.fn);
-  return args.size() == 1 ? unary(op, args[0]) : binary(op, args[0], args[1]);
+  return applied(expr.fn, args, lanes);
 }
 
 RowReduce::RowReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes, const Value& columns)
@@ -154,10 +174,13 @@ RowReduce::RowReduce(OpBuild& build, const std::string& name, LoopOp op, int lan
   partials_ = build.b.reg(name, {registers_}, identity());
 }
 
-Value RowReduce::identity() const {
+float identityOf(LoopOp op) {
   constexpr float kInf = std::numeric_limits<float>::infinity();
-  return f32Const(op_ == LoopOp::Add ? 0.0f : op_ == LoopOp::Max ? -kInf : kInf, lanes_);
+  if (op == LoopOp::Mul) return 1;
+  return op == LoopOp::Add ? 0.0f : op == LoopOp::Max ? -kInf : kInf;
 }
+
+Value RowReduce::identity() const { return f32Const(identityOf(op_), lanes_); }
 
 void RowReduce::run(const std::function<Value(const Value&, const Value*)>& value) {
   runWith([&](const Value& acc, const Value& at, const Value* mask) {
@@ -199,8 +222,11 @@ Value RowReduce::foldToVector(const std::function<Value(const Value&, const Valu
 }
 
 Value RowReduce::fold() {
-  Value vector = foldToVector([this](const Value& x, const Value& y) { return binary(op_, x, y); });
-  return build_.b.let(name_, reduceOf(op_, vector));
+  auto combine = [this](const Value& x, const Value& y) { return binary(op_, x, y); };
+  Value vector = foldToVector(combine);
+  if (op_ != LoopOp::Mul || lanes_ == 1) return build_.b.let(name_, reduceOf(op_, vector));
+  Value folded = foldTogether(build_.b, combine, {vector});
+  return build_.b.let(name_, shuffleOf(folded, folded, {0}));
 }
 
 }  // namespace quern

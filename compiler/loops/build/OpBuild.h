@@ -58,6 +58,9 @@ private:
   std::map<std::string, Value> dims_;
 };
 
+/// What combines with x by Add, Max, Min or Mul to x: +0, -Inf, +Inf, 1.
+float identityOf(LoopOp op);
+
 /// A reduction along a contiguous row, in an order that depends on nothing but the column:
 ///
 ///   partial p (0 <= p < 64) takes columns p, p + 64, p + 128, ... in ascending order, starting from the identity;
@@ -68,7 +71,7 @@ class RowReduce {
 public:
   static constexpr int kPartials = 64;
 
-  /// `name` of the registers; op is Add, Max or Min; identity +0, -Inf or +Inf.
+  /// `name` of the registers; op is Add, Max, Min or Mul.
   RowReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes, const Value& columns);
 
   /// Runs over the columns: `value` gives the vector at a column (under a mask in the last step; lanes that are off are

@@ -1,8 +1,8 @@
 // compiler/loops/ir/LoopNodeList.h — the nodes that make a value of values, one row each: how they are written, what they take and give.
 //
 // A new node is a row here, a case in LoopInterpreter.cpp and one in codegen/IrNodes.cpp (and a rule in LoopNodes.cpp where none of those
-// there says what it takes). Printer, parser, verifier and builders read the row. Functions of one float, which are gone after ExpandMaths,
-// are op/activations/.
+// there says what it takes). Printer, parser, verifier and builders read the row. Functions of one float are op/activations/; these and
+// rows of notation Maths, which have a case in MathFunctions::emit instead, are gone after ExpandMaths.
 #pragma once
 
 #include "compiler/ActivationList.h"
@@ -26,6 +26,7 @@
   X(Rem, "%", 2, Infix, remainder, nullptr, "") /* of values not below 0 */ \
   X(Max, "max", 2, Call, arithmetic, nullptr, "") /* a > b ? a : b, NaN if either is */ \
   X(Min, "min", 2, Call, arithmetic, nullptr, "") /* a < b ? a : b, NaN if either is */ \
+  X(Pow, "pow", 2, Maths, mathsCall, nullptr, "") /* a^b as C99 has it */ \
   X(And, "&", 2, Infix, bits, nullptr, "") \
   X(Or, "|", 2, Infix, bits, nullptr, "") \
   X(Xor, "^", 2, Infix, bitsOnly, nullptr, "") \

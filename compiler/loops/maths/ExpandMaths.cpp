@@ -39,7 +39,7 @@ private:
     }
     if (isMaths(copy)) {
       MathFunctions maths([this](const std::string& name, const Value& value) { return let(name, value); }, fma_, lookups_);
-      return maths.emit(copy.op, Value(copy.args[0])).expr();
+      return maths.emit(copy.op, copy.args[0], copy.args.size() > 1 ? Value(copy.args[1]) : Value()).expr();
     }
     return changed ? std::make_shared<const LoopExpr>(std::move(copy)) : ref;
   }

@@ -28,12 +28,13 @@ std::string text(const ActivationInfo& info, int lanes, bool fma, bool lookups) 
                      info.own.fma, info.own.plain, info.own.lookups, lookups && !info.lookupForm.empty() ? info.lookupForm : info.form);
 }
 
-Value MathFunctions::emit(LoopOp fn, const Value& given) const {
+Value MathFunctions::emit(LoopOp fn, const Value& given, const Value& second) const {
   Value x = let_("x", given);
   switch (fn) {
+    case LoopOp::Pow: return pow(x, let_("y", second));
 #define QUERN_FN(Name) \
   case LoopOp::Name: return maths::Name::expand(*this, x);
-    QUERN_ACTIVATIONS(QUERN_FN)
+      QUERN_ACTIVATIONS(QUERN_FN)
 #undef QUERN_FN
     default: break;
   }
@@ -49,8 +50,7 @@ Value MathFunctions::horner(const Value& x, std::span<const float> highestFirst)
   return sum;
 }
 
-/// 2^n for n in [-126, 127], n as i32
-static Value powerOfTwo(const Value& n) {
+Value MathFunctions::powerOfTwo(const Value& n) {
   return unary(LoopOp::BitsF32, binary(LoopOp::Shl, n + i32Const(127, n.lanes()), i32Const(23, n.lanes())));
 }
 
@@ -102,16 +102,20 @@ static constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;  // 9
 static constexpr std::array<float, 10> kLogTail = {7.08590299e-2f, -0.117370196f, 0.117695831f,  -0.123885348f, 0.142335951f,
                                                    -0.166693538f,  0.200014576f,  -0.249999791f, 0.333333224f,  -0.5f};
 
-Value MathFunctions::log(const Value& x) const {
-  constexpr float kInf = std::numeric_limits<float>::infinity();
+MathFunctions::Split MathFunctions::splitOf(const Value& x) const {
   Value tiny = let_("log_tiny", below(x, 1.17549435e-38f));  // denormals: scaled by 2^23 first
   Value scaled = let_("log_x", selectOf(tiny, x * number(x, 8388608.0f), x));
   // m in [sqrt 1/2, sqrt 2): subtracting the bits of sqrt(1/2) makes the exponent field floor(log2(x / sqrt(1/2))).
   Value offset = let_("log_o", bits(scaled) - integer(x, 0x3F3504F3));
   Value exponent = binary(LoopOp::Ashr, offset, integer(x, 23)) - selectOf(tiny, integer(x, 23), integer(x, 0));
   Value mantissa = binary(LoopOp::And, offset, integer(x, 0x007FFFFF)) + integer(x, 0x3F3504F3);
-  Value f = let_("log_f", floats(mantissa) - number(x, 1.0f));
-  Value e = let_("log_e", unary(LoopOp::ToF32, exponent));
+  return {exponent, let_("log_f", floats(mantissa) - number(x, 1.0f))};
+}
+
+Value MathFunctions::log(const Value& x) const {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  Split split = splitOf(x);
+  Value f = split.f, e = let_("log_e", unary(LoopOp::ToF32, split.exponent));
   Value tail = mulAdd(f * f, horner(f, kLogTail), e * number(x, kLn2Low));
   Value sum = mulAdd(e, number(x, kLn2High), f + tail);
   Value good = selectOf(binary(LoopOp::Eq, x, number(x, kInf)), x, sum);

@@ -26,8 +26,8 @@ public:
   /// `lookups`: a table of 32 entries is one instruction.
   MathFunctions(Let let, bool fma, bool lookups) : let_(std::move(let)), fma_(fma), lookups_(lookups) {}
 
-  /// fn(x) for any maths call.
-  Value emit(LoopOp fn, const Value& x) const;
+  /// fn(x) or fn(x, y) for any maths call.
+  Value emit(LoopOp fn, const Value& x, const Value& y = {}) const;
 
   bool hasFma() const { return fma_; }
   bool lookups() const { return lookups_; }
@@ -37,6 +37,7 @@ public:
   Value number(const Value& x, float value) const { return f32Const(value, x.lanes()); }
   Value integer(const Value& x, int32_t value) const { return i32Const(value, x.lanes()); }
   Value below(const Value& x, float limit) const { return binary(LoopOp::Lt, x, number(x, limit)); }
+  Value less(const Value& a, const Value& b) const { return lessThan(a, b); }
   Value select(const Value& condition, const Value& yes, const Value& no) const { return selectOf(condition, yes, no); }
   Value abs(const Value& x) const { return unary(LoopOp::Abs, x); }
   Value neg(const Value& x) const { return unary(LoopOp::Neg, x); }
@@ -47,6 +48,8 @@ public:
   Value floats(const Value& x) const { return unary(LoopOp::BitsF32, x); }
   Value bitAnd(const Value& a, const Value& b) const { return binary(LoopOp::And, a, b); }
   Value bitOr(const Value& a, const Value& b) const { return binary(LoopOp::Or, a, b); }
+  /// `magnitude`, whose sign is clear, with the sign of another.
+  Value withSignOf(const Value& magnitude, const Value& of) const;
   Value shiftLeft(const Value& a, int by) const { return binary(LoopOp::Shl, a, integer(a, by)); }
 
   /// a * b + c, fused where there is fma.
@@ -59,6 +62,12 @@ public:
   /// exp(x + low); `low` may be a null value.
   Value exp(const Value& x, const Value& low = {}, Accuracy accuracy = Accuracy::Usual) const;
   Value log(const Value& x) const;
+  /// The whole number next to x, the even one half way; zeros keep x's sign.
+  Value nearest(const Value& x) const;
+  /// The sine of x + quarters pi / 2 for quarters 0 and 1, within 1.51 ulp for any x.
+  Value sineOf(const Value& x, int quarters) const;
+  /// a^b as C99 has it, within 0.51 ulp.
+  Value pow(const Value& a, const Value& b) const;
   /// log(1 + e) for e in [0, 1], without the rounding of 1 + e.
   Value logOfOnePlus(const Value& e) const;
   /// times / (1 + exp(-(y + low))), without losing the tail where y is negative; `low` may be a null value.
@@ -72,6 +81,23 @@ public:
   Value oddOfTable(const Value& x, const TailTable& table) const;
 
 private:
+  struct Split {
+    Value exponent, f;  ///< x = 2^exponent (1 + f), 1 + f in [sqrt 1/2, sqrt 2); the exponent an i32
+  };
+  /// Of 0 < x < Inf; of others, something.
+  Split splitOf(const Value& x) const;
+  struct Angle {
+    Value quarter, rest;  ///< |x| = quarter pi / 2 + rest, but for whole turns; quarter an i32
+  };
+  Angle angleOf(const Value& x) const;
+  // Of double: log2(x) of f32 within 2^-38 of it, 2^x as f32, rounded once.
+  Value log2Wide(const Value& x) const;
+  Value exp2Wide(const Value& x) const;
+  Value hornerWide(const Value& x, std::span<const double> highestFirst) const;
+  /// table[index] for indices below its size, which is at most 16.
+  Value entryOf(const Value& index, std::span<const float> table) const;
+  /// 2^n for n in [-126, 127], n as i32
+  static Value powerOfTwo(const Value& n);
   /// h(a) for a in [0, table.end), by intervals; beyond, anything.
   Value tableValue(const Value& a, const TailTable& table) const;
 

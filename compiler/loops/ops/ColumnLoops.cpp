@@ -4,7 +4,6 @@
 #include "compiler/loops/build/Lanes.h"
 
 #include <functional>
-#include <limits>
 
 namespace quern {
 
@@ -17,8 +16,6 @@ void forColumnBlocks(OpBuild& build, const RowView& view, const std::function<vo
   });
 }
 
-static constexpr float kInf = std::numeric_limits<float>::infinity();
-
 ColumnReduce::ColumnReduce(OpBuild& build, const std::string& name, LoopOp op, int lanes)
     : build_(build),
       op_(op),
@@ -30,7 +27,7 @@ void ColumnReduce::each(const Value& count, const Step& step) { build_.forVector
 
 void ColumnReduce::runBlock(const Value& first, const Value& n, const Value& count, const RowValue& value) {
   LoopBuilder& b = build_.b;
-  float identity = op_ == LoopOp::Add ? 0.0f : op_ == LoopOp::Max ? -kInf : kInf;
+  float identity = identityOf(op_);
   each(count, [&](const Value& at, int lanes, const Value* mask) {
     for (int64_t c = 0; c < kChains; ++c) b.store(chains_, {c, at}, f32Const(identity, lanes), mask);
   });

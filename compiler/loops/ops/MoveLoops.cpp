@@ -26,12 +26,14 @@ static void copyRow(OpBuild& build, const MoveSchedule& s, const Value& elements
 void buildLoops(OpBuild& build, const EmbeddingOp& op, const MoveSchedule& s) {
   LoopBuilder& b = build.b;
   std::vector<TensorSpec> inputs = op.inputs();
-  BufferRef ids = build.dense(inputs[0], BufferRole::In);
+  Value tokens = 1, count = build.dim(inputs[1].dims[0]), width = build.dim(inputs[1].dims[1]);
+  for (const TensorDim& dim : inputs[0].dims) tokens = tokens * build.dim(dim);
+  BufferRef ids = b.denseBuffer("ids", Scalar::I32, BufferRole::In, {tokens});
   BufferRef table = build.dense(inputs[1], BufferRole::In);
-  BufferRef out = build.dense(op.output(), BufferRole::Out);
-  Value tokens = build.dim(inputs[0].dims[0]), width = build.dim(inputs[1].dims[1]);
+  BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {tokens, width});
   forRows(build, tokens, s.rows, [&](const Value& row) {
-    Value id = b.let("id", unary(LoopOp::ToI64, b.load(ids, {row})));
+    Value given = b.let("given", unary(LoopOp::ToI64, b.load(ids, {row})));
+    Value id = b.let("id", selectOf(lessThan(given, 0), given + count, given));
     copyRow(
         build, s, tokens * width, width, out, [&](const Value& at) { return Place{row, at}; },
         [&](const Value& at, int lanes, const Value* mask) { return b.load(table, {id, at}, lanes, mask); });

@@ -14,7 +14,13 @@ namespace quern {
 
 namespace {
 
-/// One norm being built: x as [rows, width] with its gain, bias (layernorm) and output.
+/// Rows of all that is normalised together.
+RowView rowsOf(const OpBuild& build, const NormShape& shape) {
+  RowView view = rowView(build, shape.tensor("x"), shape.firstAxis());
+  return {view.outer, view.n * view.inner, 1};
+}
+
+/// One norm being built: x as [rows, width] with its gain, bias (of a layernorm that has one) and output.
 class Norm {
 public:
   Norm(OpBuild& build, const NormShape& shape, const RowSchedule& s, bool hasBias)
@@ -23,7 +29,8 @@ public:
         shape_(shape),
         s_(s),
         lanes_(static_cast<int>(s.lanes)),
-        view_(rowView(build, shape.tensor("x"), shape.x.size() - 1)) {
+        hasBias_(hasBias),
+        view_(rowsOf(build, shape)) {
     x_ = rows("x", BufferRole::In);
     if (shape.residual) residual_ = rows("residual", BufferRole::In);
     gain_ = b_.denseBuffer("gain", Scalar::F32, BufferRole::In, {view_.n});
@@ -38,7 +45,8 @@ public:
               [&](const Value& row, const Moments& m, float scale) {
                 put(row, [&](const Value& at, int width, const Value* mask) {
                   Value d = deviation(row, at, width, mask, m.mean, scale) * broadcast(m.rstd, width);
-                  return build_.mulAdd(d, b_.load(gain_, {at}, width, mask), b_.load(bias_, {at}, width, mask));
+                  Value gain = b_.load(gain_, {at}, width, mask);
+                  return hasBias_ ? build_.mulAdd(d, gain, b_.load(bias_, {at}, width, mask)) : d * gain;
                 });
               });
   }
@@ -123,7 +131,7 @@ private:
     });
   }
 
-  float width() const { return static_cast<float>(shape_.x.back().value); }
+  float width() const { return static_cast<float>(shape_.width()); }
 
   /// What is normalised; on the first pass a sum is kept in the result until it is replaced.
   Value firstOrAgain(const Value& row, const Value& at, const Value* mask, float scale) {
@@ -147,7 +155,7 @@ private:
 
   /// Of a row taken again the mean is summed times a power of two below 1 / width: it does not overflow.
   Moments moments(const Value& row, float scale) {
-    float part = scale == 1 ? 1 : std::ldexp(1.0f, -1 - static_cast<int>(std::bit_width(static_cast<uint64_t>(shape_.x.back().value))));
+    float part = scale == 1 ? 1 : std::ldexp(1.0f, -1 - static_cast<int>(std::bit_width(static_cast<uint64_t>(shape_.width()))));
     Value sum = rowSum(build_, "sum", lanes_, view_.n, [&](const Value& acc, const Value& at, const Value* mask) {
       Value x = firstOrAgain(row, at, mask, scale);
       if (scale != 1) return build_.mulAdd(x, f32Const(scale * part, lanes_), acc);
@@ -176,13 +184,14 @@ private:
   const NormShape& shape_;
   const RowSchedule& s_;
   int lanes_;
+  bool hasBias_;
   RowView view_;
   BufferRef x_, residual_, gain_, bias_, out_, kept_;
 };
 
 }  // namespace
 
-void buildLoops(OpBuild& build, const LayerNormOp& op, const RowSchedule& s) { Norm(build, op.shape, s, true).layer(); }
+void buildLoops(OpBuild& build, const LayerNormOp& op, const RowSchedule& s) { Norm(build, op.shape, s, op.bias).layer(); }
 void buildLoops(OpBuild& build, const RmsNormOp& op, const RowSchedule& s) { Norm(build, op.shape, s, false).rms(); }
 
 }  // namespace quern

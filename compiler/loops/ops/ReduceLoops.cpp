@@ -1,5 +1,5 @@
-// compiler/loops/ops/ReduceLoops.cpp — sum, mean, max, min along the last axis (rows, several folded together), or another (blocks of
-// columns).
+// compiler/loops/ops/ReduceLoops.cpp — sum, mean, max, min, product along the last axis (rows, several folded together), or another
+// (blocks of columns). Axes apart from each other: rows of the last one together, or columns whose rows lie in several dimensions.
 #include "compiler/loops/ops/ColumnLoops.h"
 #include "compiler/loops/ops/OpLoops.h"
 #include "compiler/loops/build/RowSum.h"
@@ -11,12 +11,49 @@ namespace quern {
 
 namespace {
 
+/// Dimensions of x, neighbours that are both reduced, or both kept, as one.
+struct Group {
+  Value extent = 1;
+  bool reduced = false;
+};
+
+std::vector<Group> groupsOf(const OpBuild& build, const ReduceOp& op) {
+  std::vector<Group> groups;
+  std::vector<TensorDim> dims = op.inputs()[0].dims;
+  std::vector<bool> which = op.reduced();
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i].value == 1) continue;
+    if (groups.empty() || groups.back().reduced != which[i]) groups.push_back({1, which[i]});
+    groups.back().extent = groups.back().extent * build.dim(dims[i]);
+  }
+  return groups;
+}
+
+/// x as [outer, n, inner] where all that is reduced lies together.
+std::optional<RowView> viewOf(const OpBuild& build, const ReduceOp& op) {
+  std::vector<TensorDim> dims = op.inputs()[0].dims;
+  std::vector<bool> which = op.reduced();
+  size_t first = 0, last = dims.size();
+  while (first < last && !which[first]) ++first;
+  while (last > first && !which[last - 1]) --last;
+  RowView view;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    bool within = i >= first && i < last;
+    if (within && !which[i] && dims[i].value != 1) return std::nullopt;
+    Value& into = i < first ? view.outer : within ? view.n : view.inner;
+    into = into * build.dim(dims[i]);
+  }
+  return view;
+}
+
 struct Reduction {
   OpBuild& build;
   LoopOp fn;
   bool mean;
   int lanes;
-  RowView view;
+  int64_t rowsEach = 1;
+  std::vector<Group> groups = {};  ///< where they lie apart
+  RowView view = {};
 
   bool sums() const { return fn == LoopOp::Add; }
 
@@ -99,12 +136,21 @@ struct Reduction {
   }
 
   void alongOther() const {
+    along({view.outer, view.n, view.inner}, [](const Value& o, const Value& r, const Value& at) { return Place{o, r, at}; });
+  }
+
+  using Place = std::vector<Value>;
+  using Placing = std::function<Place(const Value& outer, const Value& row, const Value& at)>;
+  /// Columns of x, which has `shape`; `place` says where.
+  void along(Place shape, const Placing& place) const {
     LoopBuilder& b = build.b;
-    BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, {view.outer, view.n, view.inner});
+    BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, std::move(shape));
     BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {view.outer, view.inner});
     ColumnReduce total(build, "total", fn, lanes);
     forColumnBlocks(build, view, [&](const Value& o, const Value& first, const Value& count) {
-      auto load = [&](const Value& r, const Value& at, int width, const Value* mask) { return b.load(x, {o, r, first + at}, width, mask); };
+      auto load = [&](const Value& r, const Value& at, int width, const Value* mask) {
+        return b.load(x, place(o, r, first + at), width, mask);
+      };
       if (!sums())
         return total.run(view.n, count, load,
                          [&](const Value& at, int, const Value* mask, const Value& best) { b.store(out, {o, first + at}, best, mask); });
@@ -133,17 +179,106 @@ struct Reduction {
   // No good total, nor mean of one.
   static constexpr float kAgain = std::numeric_limits<float>::infinity();
 
-  int64_t rowsEach = 1;
+  // Axes that lie apart.
+
+  /// Of all kept or all reduced groups but the last one of x.
+  Value countOf(bool reduced) const {
+    Value count = 1;
+    for (size_t i = 0; i + 1 < groups.size(); ++i)
+      if (groups[i].reduced == reduced) count = count * groups[i].extent;
+    return count;
+  }
+  Place shape() const {
+    Place extents;
+    for (const Group& group : groups) extents.push_back(group.extent);
+    return extents;
+  }
+  /// The element of x at row-major indices of what is kept and what is reduced, but for the last group, and its index there.
+  Place placeOf(Value kept, Value reduced, const Value& at) const {
+    Place place(groups.size(), at);
+    for (size_t i = groups.size() - 1; i > 0; --i) {
+      Value& rest = groups[i - 1].reduced ? reduced : kept;
+      bool first = i < 3;  // of its kind: kinds take turns
+      place[i - 1] = first ? rest : build.b.let("i", rest % groups[i - 1].extent);
+      if (!first) rest = build.b.let("rest", rest / groups[i - 1].extent);
+    }
+    return place;
+  }
+
+  /// The last axis is kept: columns, whose rows are all that is reduced.
+  void columnsApart() {
+    view = {countOf(false), countOf(true), groups.back().extent};
+    along(shape(), [this](const Value& o, const Value& r, const Value& at) { return placeOf(o, r, at); });
+  }
+
+  /// The last axis is reduced: each output is of `parts` rows of it.
+  void rowsApart() {
+    LoopBuilder& b = build.b;
+    Value rows = countOf(false), parts = countOf(true), width = groups.back().extent;
+    view = {rows, parts * width, 1};
+    BufferRef x = b.denseBuffer("x", Scalar::F32, BufferRole::In, shape());
+    BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {rows});
+    forRows(build, rows, rowsEach, [&](const Value& row) {
+      if (!sums()) {
+        RegArray best = b.reg("best", {1}, f32Const(identityOf(fn)));
+        b.loop("part", 0, parts, 1, [&](const Value& part) {
+          RowReduce total(build, "total", fn, lanes, width);
+          Place place = placeOf(row, part, 0);
+          total.run([&](const Value& at, const Value* mask) { return b.load(x, moved(place, at), lanes, mask); });
+          b.set(best, {0}, binary(fn, b.get(best, {0}), total.fold()));
+        });
+        return b.store(out, {row}, b.get(best, {0}));
+      }
+      Value total = sumOfParts(x, row, parts, width, 1);
+      b.when(
+          lessThan(unary(LoopOp::Abs, total), f32Const(kSafeSum)), [&] { b.store(out, {row}, finished(total)); },
+          [&] { b.store(out, {row}, finished(sumOfParts(x, row, parts, width, kDown), kDown)); });
+    });
+  }
+
+  static Place moved(Place place, const Value& at) {
+    place.back() = at;
+    return place;
+  }
+
+  /// Rows add up ascending, what each addition loses kept beside; each times a scale.
+  Value sumOfParts(const BufferRef& x, const Value& row, const Value& parts, const Value& width, float scale) const {
+    LoopBuilder& b = build.b;
+    RegArray total = b.reg("parts", {2}, f32Const(0));
+    b.loop("part", 0, parts, 1, [&](const Value& part) {
+      Place place = placeOf(row, part, 0);
+      Value one = rowSum(build, "one", lanes, width, [&](const Value& acc, const Value& at, const Value* mask) {
+        Value v = b.load(x, moved(place, at), lanes, mask);
+        return scale == 1 ? acc + v : build.mulAdd(v, f32Const(scale, lanes), acc);
+      });
+      RunningSum next = RunningSum{b.get(total, {0}), b.get(total, {1})}.plus(b, one);
+      b.set(total, {0}, next.sum);
+      b.set(total, {1}, next.lost);
+    });
+    return b.let("total", b.get(total, {0}));
+  }
 };
+
+LoopOp nodeOf(ReduceFn fn) {
+  switch (fn) {
+    case ReduceFn::Max: return LoopOp::Max;
+    case ReduceFn::Min: return LoopOp::Min;
+    case ReduceFn::Prod: return LoopOp::Mul;
+    default: return LoopOp::Add;
+  }
+}
 
 }  // namespace
 
 void buildLoops(OpBuild& build, const ReduceOp& op, const RowSchedule& s) {
-  LoopOp fn = op.fn == ReduceFn::Max ? LoopOp::Max : op.fn == ReduceFn::Min ? LoopOp::Min : LoopOp::Add;
-  Reduction reduction{build, fn, op.fn == ReduceFn::Mean, static_cast<int>(s.lanes), rowView(build, op.inputs()[0], op.axisIndex()),
-                      s.rows};
-  if (reduction.view.inner.isConstant(1)) reduction.alongLast();
-  else reduction.alongOther();
+  Reduction reduction{build, nodeOf(op.fn), op.fn == ReduceFn::Mean, static_cast<int>(s.lanes), s.rows};
+  if (auto view = viewOf(build, op)) {
+    reduction.view = *view;
+    return view->inner.isConstant(1) ? reduction.alongLast() : reduction.alongOther();
+  }
+  reduction.groups = groupsOf(build, op);
+  if (reduction.groups.back().reduced) reduction.rowsApart();
+  else reduction.columnsApart();
 }
 
 }  // namespace quern

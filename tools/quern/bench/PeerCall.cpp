@@ -116,6 +116,7 @@ PeerCall callOf(const SoftmaxOp& op, const CheckInputs& inputs, int threads) {
 
 PeerCall callOf(const LayerNormOp& op, const CheckInputs& inputs, int threads) {
   if (op.shape.residual) return cannot("peers have no layernorm of a sum");
+  if (!op.bias || op.shape.firstAxis() + 1 != op.shape.x.size()) return cannot("peers have layernorm with a bias, over the last axis");
   QuernPeerVector made = vectorOf(kQuernPeerLayerNorm, op.shape.x, inputs, threads);
   made.axis = made.rank - 1;
   made.eps = op.shape.eps;
@@ -123,13 +124,16 @@ PeerCall callOf(const LayerNormOp& op, const CheckInputs& inputs, int threads) {
 }
 
 PeerCall callOf(const ReduceOp& op, const CheckInputs& inputs, int threads) {
+  std::vector<bool> which = op.reduced();
+  if (std::count(which.begin(), which.end(), true) != 1) return cannot("peers reduce one axis");
   QuernPeerVector made = vectorOf(kQuernPeerReduce, op.x, inputs, threads);
-  made.axis = static_cast<int>(op.axisIndex());
+  made.axis = static_cast<int>(std::find(which.begin(), which.end(), true) - which.begin());
   switch (op.fn) {
     case ReduceFn::Sum: made.fn = kQuernPeerSum; break;
     case ReduceFn::Mean: made.fn = kQuernPeerMean; break;
     case ReduceFn::Max: made.fn = kQuernPeerMax; break;
     case ReduceFn::Min: made.fn = kQuernPeerMin; break;
+    case ReduceFn::Prod: return cannot("peers have no product");
   }
   return {made, nullptr, false, ""};
 }

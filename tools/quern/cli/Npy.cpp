@@ -8,6 +8,7 @@
 #include "compiler/op/Tensor.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <fmt/format.h>
 
@@ -86,13 +87,27 @@ size_t fortranIndex(size_t i, const std::vector<int64_t>& shape) {
   return index;
 }
 
+constexpr NpyType kTypes[] = {{"'<f4'", "f32", NpyType::Kind::Float, 4},    {"'<f2'", "f16", NpyType::Kind::Float, 2},
+                              {"'|V2'", "bf16", NpyType::Kind::Float, 2},   {"'<f8'", "f64", NpyType::Kind::Float, 8},
+                              {"'|i1'", "i8", NpyType::Kind::Signed, 1},    {"'<i2'", "i16", NpyType::Kind::Signed, 2},
+                              {"'<i4'", "i32", NpyType::Kind::Signed, 4},   {"'<i8'", "i64", NpyType::Kind::Signed, 8},
+                              {"'|u1'", "u8", NpyType::Kind::Unsigned, 1},  {"'<u2'", "u16", NpyType::Kind::Unsigned, 2},
+                              {"'<u4'", "u32", NpyType::Kind::Unsigned, 4}, {"'<u8'", "u64", NpyType::Kind::Unsigned, 8},
+                              {"'|b1'", "bool", NpyType::Kind::Bool, 1}};
+
+Result<const NpyType*> typeOf(const std::string& descr) {
+  std::vector<std::string> known;
+  for (const NpyType& type : kTypes) {
+    if (type.descr == descr) return &type;
+    known.push_back(fmt::format("{} ({})", type.descr, type.name));
+  }
+  return badInput(fmt::format("descr is {}; those of numbers are {}", escaped(descr), join(known, ", ")));
+}
+
 Result<NpyArray> decode(const Header& header, std::string_view data) {
-  bool f2 = header.descr == "'<f2'", f4 = header.descr == "'<f4'", i4 = header.descr == "'<i4'", i8 = header.descr == "'<i8'",
-       i1 = header.descr == "'|i1'";
-  if (!f2 && !f4 && !i4 && !i8 && !i1)
-    return badInput(
-        fmt::format("descr is {}, '<f4' is needed ('<f2' for f16 operands, '|i1' for i8, '<i4' or '<i8' for ids)", escaped(header.descr)));
-  size_t width = i8 ? 8 : i1 ? 1 : f2 ? 2 : 4;
+  auto type = typeOf(header.descr);
+  if (!type) return type.error();
+  size_t width = (*type)->bytes;
   int64_t count = 1;
   for (int64_t extent : header.shape) {
     auto product = checkedMul(count, extent);
@@ -105,34 +120,48 @@ Result<NpyArray> decode(const Header& header, std::string_view data) {
                                 width, data.size()));
   if (static_cast<uint64_t>(*bytes) != data.size())
     return badInput(fmt::format("shape {} needs {} bytes of data, the file has {}", shapeText(header.shape), *bytes, data.size()));
-  NpyArray array{header.shape, {}, {}, {}, i4 || i8, i1, f2};
-  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-    const char* from = data.data() + (header.fortran ? fortranIndex(i, header.shape) : i) * width;
-    if (f4) {
-      std::memcpy(&array.values.emplace_back(), from, 4);
-      continue;
-    }
-    if (i1) {
-      array.bytes.push_back(static_cast<int8_t>(*from));
-      continue;
-    }
-    if (f2) {
-      uint16_t half = 0;
-      std::memcpy(&half, from, 2);
-      array.values.push_back(floatOfHalf(half));
-      continue;
-    }
-    int64_t whole = 0;
-    int32_t narrow = 0;
-    if (i8) std::memcpy(&whole, from, 8);
-    else std::memcpy(&narrow, from, 4), whole = narrow;
-    if (whole != static_cast<int32_t>(whole)) return badInput(fmt::format("element {} is {}, at most 2^31 - 1 is an id", i, whole));
-    array.ids.push_back(static_cast<int32_t>(whole));
+  NpyArray array{header.shape, *type, std::vector<std::byte>(data.size())};
+  if (!header.fortran) {
+    if (!data.empty()) std::memcpy(array.data.data(), data.data(), data.size());
+    return array;
   }
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i)
+    std::memcpy(array.data.data() + i * width, data.data() + fortranIndex(i, header.shape) * width, width);
   return array;
 }
 
 }  // namespace
+
+std::span<const NpyType> npyTypes() { return kTypes; }
+
+const NpyType* npyTypeNamed(std::string_view name) {
+  for (const NpyType& type : kTypes)
+    if (type.name == name) return &type;
+  return nullptr;
+}
+
+std::vector<float> NpyArray::floats() const {
+  std::vector<float> values(count());
+  if (type->name == "f32") {
+    if (!data.empty()) std::memcpy(values.data(), data.data(), data.size());
+    return values;
+  }
+  bool half = type->name == "f16";
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, data.data() + 2 * i, 2);
+    values[i] = half ? floatOfHalf(bits) : std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+  }
+  return values;
+}
+
+int64_t NpyArray::whole(size_t i) const {
+  uint64_t bits = 0;
+  std::memcpy(&bits, data.data() + i * type->bytes, type->bytes);
+  auto unused = static_cast<int>(64 - 8 * type->bytes);
+  if (type->kind == NpyType::Kind::Signed) return static_cast<int64_t>(bits << unused) >> unused;
+  return static_cast<int64_t>(bits);
+}
 
 Result<NpyArray> readNpy(const std::string& path) {
   auto bytes = readFile(path, INT64_MAX);  // memory is the limit

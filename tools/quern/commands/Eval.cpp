@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fmt/format.h>
+#include <span>
 
 namespace quern {
 
@@ -23,39 +24,81 @@ static const CommandInfo kEvalInfo = {"eval", "OP IN.npy... -o OUT.npy", "runs o
 
 namespace {
 
-/// A file's numbers as the op's type: as they are, or rounded into `rounded`.
+/// The types of a file that an operand takes, the one that it is best given in first. Ids may be whole numbers of any type; what is rounded
+/// here, or is in blocks, comes as f32.
+std::vector<const NpyType*> takenBy(const TensorSpec& spec) {
+  std::vector<const NpyType*> types;
+  auto add = [&](std::string_view name) {
+    if (const NpyType* type = npyTypeNamed(name)) types.push_back(type);
+  };
+  if (spec.type == ElementType::I32) add("i32");
+  for (const NpyType& type : npyTypes())
+    if (spec.type == ElementType::I32 && type.isWhole() && type.name != "i32") add(type.name);
+  if (spec.type == ElementType::I8) add("i8");
+  if (!types.empty()) return types;
+  add("f32");
+  if (spec.type == ElementType::F16 || spec.type == ElementType::BF16) add(text(spec.type));
+  return types;
+}
+
+/// Errors   BadInput: the file's type, and those that are right.
+Result<void> checkType(const TensorSpec& spec, const NpyArray& array, const std::string& file) {
+  std::vector<const NpyType*> types = takenBy(spec);
+  if (std::find(types.begin(), types.end(), array.type) != types.end()) return {};
+  std::vector<std::string> names;
+  for (const NpyType* type : types) names.emplace_back(type->name);
+  std::string right = spec.type == ElementType::I32 ? "i32, or whole numbers of another size," : join(names, " or ");
+  return badInput(fmt::format("{}: descr is {} ({}), {} is needed for {}: .astype({}) makes it", escaped(file), array.type->descr,
+                              array.type->name, right, spec.name, types.front()->descr));
+}
+
+/// Ids as the kernel has them.
+Result<void> wholeNumbers(const NpyArray& array, const std::string& file, std::vector<std::byte>& into) {
+  into.resize(array.count() * sizeof(int32_t));
+  for (size_t i = 0; i < array.count(); ++i) {
+    int64_t whole = array.whole(i);
+    auto id = static_cast<int32_t>(whole);
+    bool large = array.type->kind == NpyType::Kind::Unsigned && whole < 0;
+    if (id != whole || large)
+      return badInput(fmt::format("{}: element {} is {}, ids are -2^31 to 2^31 - 1", escaped(file), i,
+                                  large ? fmt::format("{}", static_cast<uint64_t>(whole)) : fmt::format("{}", whole)));
+    std::memcpy(into.data() + i * sizeof id, &id, sizeof id);
+  }
+  return {};
+}
+
+/// A file's numbers as the op's type: as they are, or made of them in `own`.
 /// Errors   BadInput: numbers of another kind, or ones that the type cannot hold.
-Result<const void*> valuesOf(const TensorSpec& spec, const NpyArray& array, const std::string& file, std::vector<std::byte>& rounded) {
-  auto kind = [](bool ids, bool bytes) { return ids ? "whole numbers" : bytes ? "i8" : "f32"; };
-  bool ids = spec.type == ElementType::I32, bytes = spec.type == ElementType::I8;
-  if (ids != array.isIds || bytes != array.isBytes)
-    return badInput(fmt::format("{}: descr is {}, {} is needed for {}", escaped(file), kind(array.isIds, array.isBytes),
-                                ids ? "i32" : kind(false, bytes), spec.name));
-  if (array.isHalf && spec.type != ElementType::F16)
-    return badInput(fmt::format("{}: descr is '<f2', '<f4' is needed for {}", escaped(file), spec.name));
-  if (array.isIds) return static_cast<const void*>(array.ids.data());
-  if (array.isBytes) return static_cast<const void*>(array.bytes.data());
-  if (spec.type == ElementType::F32) return static_cast<const void*>(array.values.data());
-  auto count = static_cast<int64_t>(array.values.size());
-  rounded.resize(static_cast<size_t>(bytesOf(spec.type, count)));
+Result<const void*> valuesOf(const TensorSpec& spec, const NpyArray& array, const std::string& file, std::vector<std::byte>& own) {
+  if (auto good = checkType(spec, array, file); !good) return good.error();
+  if (spec.type == ElementType::I32) {
+    if (auto good = wholeNumbers(array, file, own); !good) return good.error();
+    return static_cast<const void*>(own.data());
+  }
+  if (array.type->name == text(spec.type)) return static_cast<const void*>(array.data.data());
+  std::vector<float> values = array.floats();
+  auto count = static_cast<int64_t>(values.size());
+  own.resize(static_cast<size_t>(bytesOf(spec.type, count)));
   if (spec.type == ElementType::Q8) {  // rows are whole blocks
     for (int64_t at = 0; at + CodedBlock::kElements <= count; at += CodedBlock::kElements)
-      storeCoded(codedBlock(array.values.data() + at), rounded.data() + bytesOf(spec.type, at));
-    return static_cast<const void*>(rounded.data());
+      storeCoded(codedBlock(values.data() + at), own.data() + bytesOf(spec.type, at));
+    return static_cast<const void*>(own.data());
   }
-  if (auto good = fromFloats(fileTypeOf(spec.type), array.values.data(), count, rounded.data()); !good)
+  if (auto good = fromFloats(fileTypeOf(spec.type), values.data(), count, own.data()); !good)
     return badInput(fmt::format("{}: as {}: {}", escaped(file), text(spec.type), good.error().message));
-  return static_cast<const void*>(rounded.data());
+  return static_cast<const void*>(own.data());
 }
 
 /// Every id must name a row of the table behind it.
-Result<void> checkIds(const std::vector<TensorSpec>& specs, const std::vector<NpyArray>& arrays, const std::vector<std::string>& files) {
+Result<void> checkIds(const std::vector<TensorSpec>& specs, std::span<const void* const> inputs, const std::vector<std::string>& files) {
   for (size_t i = 0; i + 1 < specs.size(); ++i) {
-    if (specs[i].type != ElementType::I32) continue;
-    int64_t rows = arrays[i + 1].shape[0];
-    for (int32_t id : arrays[i].ids)
-      if (id < 0 || id >= rows)
-        return badInput(fmt::format("{}: id {} is not a row of {}; ids are 0 to {}", escaped(files[i]), id, specs[i + 1].name, rows - 1));
+    if (!specs[i].namesRows) continue;
+    int64_t rows = specs[i + 1].dims[0].value;
+    const auto* ids = static_cast<const int32_t*>(inputs[i]);
+    for (int64_t at = 0; at < specs[i].elements(); ++at)
+      if (ids[at] < -rows || ids[at] >= rows)
+        return badInput(
+            fmt::format("{}: id {} is not a row of {}; ids are {} to {}", escaped(files[i]), ids[at], specs[i + 1].name, -rows, rows - 1));
   }
   return {};
 }
@@ -93,7 +136,7 @@ static Result<int> runEval(std::vector<std::string> args) {
     arguments.input(i, *data);
     inputs.push_back(*data);
   }
-  if (auto good = checkIds(specs, arrays, files); !good) return good.error();
+  if (auto good = checkIds(specs, inputs, files); !good) return good.error();
   auto kernels = kernelsOfOp(*entry, line, *dims);
   if (!kernels) return kernels.error();
   if (!line.has("quiet"))
