@@ -96,6 +96,17 @@ Shape fixedShape(const Shape& shape, const DimValues& values) {
   return out;
 }
 
+std::optional<Shape> broadcastOf(const Shape& a, const Shape& b) {
+  Shape out = a.size() < b.size() ? b : a;
+  const Shape& shorter = a.size() < b.size() ? a : b;
+  for (size_t i = 0; i < shorter.size(); ++i) {
+    Dim &left = out[out.size() - shorter.size() + i], right = shorter[i];
+    if (left == Dim{1}) left = right;
+    else if (right != Dim{1} && right != left) return std::nullopt;
+  }
+  return out;
+}
+
 Result<void> checkShape(std::string_view what, const Shape& shape) {
   int64_t product = 1;
   for (Dim dim : shape) {

@@ -71,6 +71,9 @@ std::vector<TensorDim> shapeDims(const Shape& shape);
 Shape runtimeShape(const Shape& shape);
 Shape fixedShape(const Shape& shape, const DimValues& values);
 
+/// The shape that both have in common where dimensions of length one repeat, aligned at the last; nothing where they do not go together.
+std::optional<Shape> broadcastOf(const Shape& a, const Shape& b);
+
 /// An error where a dimension is negative or the product overflows kMaxElements.
 Result<void> checkShape(std::string_view what, const Shape& shape);
 

@@ -8,6 +8,11 @@
 
 namespace quern {
 
+MatmulOp productOf(const OpDesc& op) {
+  const auto& matmul = std::get<MatmulOp>(op);
+  return matmul.asOneProduct().value_or(matmul);
+}
+
 /// Cycles to read a vector of what lies in so many bytes.
 static double cyclesPerVector(double bytes, const Target& target) {
   constexpr double kCycles[] = {0.5, 1.2, 4, 12};
@@ -41,9 +46,9 @@ static double tileCycles(const MatmulOp& op, double rows, double vectors, double
 }
 
 ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) const {
-  const auto& op = std::get<MatmulOp>(given);
+  const MatmulOp op = productOf(given);
   auto d = [](int64_t value) { return static_cast<double>(std::max<int64_t>(1, value)); };
-  double m = static_cast<double>(op.m.value), k = static_cast<double>(op.k.value), batches = static_cast<double>(op.batch.value);
+  double m = static_cast<double>(op.m.value), k = static_cast<double>(op.k.value), batches = static_cast<double>(op.batches());
   double tileRows = d(std::min(mr, op.m.value)), n = d(roundUp(std::max<int64_t>(1, op.n.value), lanes));
   double depth = std::min(d(kc), d(op.k.value));
   double bytesEach = op.inPairs() && !op.makesPieces() ? 2 * static_cast<double>(op.piecesOfB())
@@ -100,12 +105,12 @@ bool MatmulSchedule::mayBecomeLegal(std::string_view key, const Target& target) 
 }
 
 static int64_t tasksOf(const MatmulSchedule& s, const MatmulOp& op) {
-  return op.batch.value * ceilDiv(op.m.value, s.mc) * ceilDiv(op.n.value, s.nc);
+  return op.batches() * ceilDiv(op.m.value, s.mc) * ceilDiv(op.n.value, s.nc);
 }
 
 bool MatmulSchedule::enoughTasks(const MatmulSchedule& base, const OpDesc& op) const {
   constexpr int64_t kEnough = 8;
-  const auto& matmul = std::get<MatmulOp>(op);
+  const MatmulOp matmul = productOf(op);
   return tasksOf(*this, matmul) >= std::min(kEnough, tasksOf(base, matmul));
 }
 
@@ -113,7 +118,7 @@ std::string MatmulSchedule::kind() const { return fmt::format("{} {} {} {}", mr,
 
 void MatmulSchedule::fitTo(const OpDesc& op) {
   if (std::min({lanes, mr, nr, mc, nc, kc}) < 1) return;  // validate says why not
-  const auto& matmul = std::get<MatmulOp>(op);
+  const MatmulOp matmul = productOf(op);
   mr = std::min(mr, roundUp(std::max<int64_t>(1, matmul.m.value), rowsTogether()));
   nr = std::min(nr, roundUp(std::max<int64_t>(1, matmul.n.value), lanes));
   kc = matmul.a == RoundedTo::I8 ? std::max<int64_t>(1, matmul.k.value) : std::min(kc, std::max<int64_t>(1, matmul.k.value));
@@ -124,7 +129,8 @@ void MatmulSchedule::fitTo(const OpDesc& op) {
 
 SizeDims MatmulSchedule::sizeDims(const OpDesc& op) {
   const auto& matmul = std::get<MatmulOp>(op);
-  return {matmul.constB && matmul.m.any() && !matmul.ta ? "m" : "", ""};
+  // Rows of one product are counted; where a batch's are one product's, by no dimension.
+  return {matmul.constB && matmul.m.any() && !matmul.ta && !matmul.asOneProduct() ? "m" : "", ""};
 }
 
 bool MatmulSchedule::sharesWeight(const MatmulSchedule& other) const { return panelWidth() == other.panelWidth() && order == other.order; }

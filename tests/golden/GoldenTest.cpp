@@ -25,6 +25,8 @@ const Case kCases[] = {
      "mr=6 nr=48 kc=256 pack=ab inner=rows prefetch_panel=2 prefetch_c=below"},
     {"matmul-plain", "matmul m=17 n=20 k=30 acc=1", "haswell", ""},
     {"matmul-transposed", "matmul m=8 n=16 k=8 tb=1", "x86-64", ""},
+    {"matmul-broadcast", "matmul m=5 n=20 k=30 batch=2x3 batch_a=2x1 batch_b=3", "haswell", "mr=2 nr=8"},
+    {"matmul-shared", "matmul m=* n=20 k=30 batch=* batch_b=scalar const=b ep=residual", "x86-64", "mr=1 nr=4 unroll_k=1"},
     {"map-broadcast", "map expr=\"a * b + c\" a=4x5x6 b=6 c=4x1x1", "haswell", ""},
     {"map-streamed", "add a=*x30 b=*x30", "haswell", "stream=100000 unroll=2"},
     {"gelu", "gelu x=1000 form=sigmoid", "x86-64-v4", ""},

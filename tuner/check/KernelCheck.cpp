@@ -110,7 +110,7 @@ std::byte* elementAt(const GuardedArray& array, ElementType type, int64_t elemen
 /// A copy of dense rows with `extra` elements between.
 GuardedArray padded(ElementType type, const TensorData& dense, int64_t extra, const CheckRun& run) {
   GuardedArray out = untouched(type, dense.shape, extra, run);
-  int64_t rows = rowsOf(dense.shape), width = dense.shape.back();
+  int64_t rows = rowsOf(dense.shape), width = dense.shape.empty() ? 1 : dense.shape.back();
   for (int64_t r = 0; r < rows; ++r)
     std::memcpy(elementAt(out, type, r * (width + extra)), static_cast<const std::byte*>(dense.data) + bytesOf(type, r * width),
                 static_cast<size_t>(bytesOf(type, width)));

@@ -230,7 +230,7 @@ Ceilings measureCore(const Target& target, double seconds, const Stop& stop) {
 /// Multiply-adds, two operations each, that no schedule leaves out.
 static double productFlops(const OpDesc& op) {
   if (const auto* matmul = std::get_if<MatmulOp>(&op)) {
-    double rows = static_cast<double>(matmul->batch.value) * static_cast<double>(matmul->m.value);
+    double rows = static_cast<double>(matmul->batches()) * static_cast<double>(matmul->m.value);
     return 2 * rows * static_cast<double>(matmul->n.value) * static_cast<double>(matmul->k.value);
   }
   const auto* attention = std::get_if<AttentionOp>(&op);
