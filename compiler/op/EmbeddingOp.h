@@ -25,6 +25,7 @@ struct EmbeddingOp {
   EmbeddingOp fixed(const DimValues& values) const;
   EmbeddingOp withRuntimeDims() const;
   double flops() const { return 0; }
+  int64_t i32Below() const { return v.value; }
   /// Of the table: only the rows asked for are read.
   double unreadBytes() const { return 4.0 * static_cast<double>(d.value) * static_cast<double>(v.value - t.value); }
 };

@@ -200,6 +200,15 @@ Result<DimValues> bindDims(const OpDesc& op, std::span<const std::vector<int64_t
   return values;
 }
 
+int64_t i32Below(const OpDesc& op) {
+  return std::visit(
+      [](const auto& o) {
+        if constexpr (requires { o.i32Below(); }) return o.i32Below();
+        else return int64_t{0};
+      },
+      op);
+}
+
 double flopsOf(const OpDesc& op) {
   return std::visit([](const auto& o) { return o.flops(); }, op);
 }

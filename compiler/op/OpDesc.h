@@ -59,6 +59,9 @@ OpDesc withRuntimeDims(const OpDesc& op);
 /// Errors   BadInput: an array whose rank or dimension disagrees with the op.
 Result<DimValues> bindDims(const OpDesc& op, std::span<const std::vector<int64_t>> shapes);
 
+/// What i32 inputs hold is from 0 up to below this.
+int64_t i32Below(const OpDesc& op);
+
 /// Floating point operations and the bytes that must move once; all dimensions known.
 double flopsOf(const OpDesc& op);
 double minBytesOf(const OpDesc& op);

@@ -127,11 +127,26 @@ void MatmulSchedule::fitTo(const OpDesc& op) {
   if (matmul.constB || matmul.tb) pack |= PackB;
 }
 
-SizeDims MatmulSchedule::sizeDims(const OpDesc& op) {
-  const auto& matmul = std::get<MatmulOp>(op);
-  // Rows of one product are counted; where a batch's are one product's, by no dimension.
-  return {matmul.constB && matmul.m.any() && !matmul.ta && !matmul.asOneProduct() ? "m" : "", ""};
+/// The one dimension known only at call time that the rows of a weight's product grow with, and how many rows each of it is.
+struct OpenRows {
+  std::string dim;
+  int64_t each = 1;
+};
+static OpenRows openRows(const MatmulOp& op) {
+  if (!op.constB || op.ta) return {};
+  std::vector<TensorDim> dims = {{"m", op.m.value}};
+  if (op.asOneProduct())
+    for (const TensorDim& axis : op.axesOf(op.batch)) dims.push_back(axis);
+  OpenRows rows;
+  for (const TensorDim& dim : dims) {
+    if (dim.any() && !rows.dim.empty()) return {};
+    if (dim.any()) rows.dim = dim.name;
+    else rows.each *= dim.value;
+  }
+  return rows;
 }
+
+SizeDims MatmulSchedule::sizeDims(const OpDesc& op) { return {openRows(std::get<MatmulOp>(op)).dim, ""}; }
 
 bool MatmulSchedule::sharesWeight(const MatmulSchedule& other) const { return panelWidth() == other.panelWidth() && order == other.order; }
 
@@ -180,6 +195,7 @@ static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const Mat
 std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(const OpDesc& op, const Target& target) const {
   if (chains() > 1) return {};
   const auto& matmul = std::get<MatmulOp>(op);
+  int64_t each = std::max<int64_t>(1, openRows(matmul).each);
   for (const NarrowTile& tile : narrowTiles(*this, matmul)) {
     MatmulSchedule narrow = forFewRows(op, target);
     narrow.mr = tile.rows;
@@ -191,7 +207,7 @@ std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(co
     narrow.unrollK = matmul.w == ElementType::F32 || matmul.a != RoundedTo::F32 ? 1 : 4;
     narrow.convert = ConvertRegisters;
     narrow.prefetch = prefetchFor(matmul, target);
-    if (narrow.validate(op, target)) return {{{tile.rows, 0}, narrow}};
+    if (tile.rows >= each && narrow.validate(op, target)) return {{{tile.rows / each, 0}, narrow}};
   }
   return {};
 }

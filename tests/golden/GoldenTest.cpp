@@ -53,6 +53,8 @@ const Case kCases[] = {
     {"rope", "rope x=*x2x32 pairs=adjacent to=f16", "haswell", ""},
     {"cast", "cast x=*x20 to=f16", "x86-64", ""},
     {"attention", "attention heads=4 kv_heads=2 head_dim=32 q=* kv=* causal=1", "x86-64-v4", ""},
+    {"attention-mask", "attention heads=2 kv_heads=1 head_dim=16 q=* kv=* causal=1 batch=* v_dim=8 softcap=30 mask=*x1x1x* lens=1",
+     "haswell", "rows=4 mr=1 split=1"},
     {"attention-q8", "attention heads=2 kv_heads=1 head_dim=64 q=1 kv=* kv_type=q8_0", "haswell", ""},
     {"rope-q8", "rope x=*x2x64 pairs=half to=q8_0", "haswell", ""},
     {"attention-bf16", "attention heads=4 kv_heads=2 head_dim=32 q=* kv=* causal=1 kv_type=bf16 a=bf16 order=pairs", "zen5", ""},

@@ -128,6 +128,18 @@ TEST_CASE("a B that all of a batch share is one product's") {
       CHECK(differing(right, run(library, batch, in, {}, how)) == "");
     }
   }
+  // Few rows have a kernel of their own, by what they grow with.
+  for (const auto& [given, dim, most] : {std::tuple{"matmul m=1 n=64 k=64 batch=* batch_b=scalar const=b", "batch", 2},
+                                         {"matmul m=* n=64 k=64 batch=2 batch_b=scalar const=b", "m", 1},
+                                         {"matmul m=* n=64 k=64 batch=3 batch_b=scalar const=b", "m", 0},
+                                         {"matmul m=* n=64 k=64 batch=* batch_b=scalar const=b", "", 0},
+                                         {"matmul m=* n=64 k=64 batch=3 const=b", "m", 2}}) {
+    OpDesc desc = op(given);
+    std::vector<SizeClass> classes = defaultSizeClasses(desc, defaultSchedule(desc, hostTarget()), hostTarget());
+    INFO(given);
+    CHECK(sizeDimsOf(desc).rows == dim);
+    CHECK((classes.empty() ? 0 : classes[0].most.rows) == most);
+  }
   // Rows that lie apart, or operands that know which of the batch they are of, are products of their own.
   for (const char* given : {"matmul batch=3 m=5 n=7 k=6 batch_b=scalar ta=1",
                             "matmul batch=3 m=5 n=7 k=6 batch_b=scalar ep=\"x * g\" g=5x7", "matmul batch=3x2 m=5 n=7 k=6 batch_b=2",

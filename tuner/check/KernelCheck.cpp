@@ -17,17 +17,6 @@ static DataKind kindOf(InputData data) {
   return data == InputData::ZeroMean ? DataKind::ZeroMean : data == InputData::Integer ? DataKind::Integer : DataKind::Any;
 }
 
-/// Rows of the table that whole-number inputs point into: the first dimension of the first f32 operand; 0 where there are
-/// no whole-number inputs.
-static int64_t rowsPointedInto(const OpDesc& op) {
-  bool hasIds = false;
-  for (const TensorSpec& spec : inputsOf(op)) {
-    hasIds = hasIds || spec.type == ElementType::I32;
-    if (hasIds && spec.type == ElementType::F32) return spec.dims[0].value;
-  }
-  return 0;
-}
-
 static bool hasIds(const OpDesc& op) {
   for (const TensorSpec& spec : inputsOf(op))
     if (spec.type == ElementType::I32) return true;
@@ -52,7 +41,7 @@ static void drawInPieces(int64_t count, const Stop& stop, Draw&& draw) {
 CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush flush, int64_t offset, const Stop& stop) {
   CheckInputs inputs{op, {}, {}};
   std::mt19937_64 random(seed);
-  auto idLimit = static_cast<uint64_t>(std::max<int64_t>(1, rowsPointedInto(op)));
+  auto idLimit = static_cast<uint64_t>(std::max<int64_t>(1, i32Below(op)));
   for (const TensorSpec& spec : inputsOf(op)) {
     GuardedArray array(static_cast<size_t>(bytesOf(spec.type, spec.elements())), flush, static_cast<size_t>(offset) * 4);
     drawInPieces(spec.elements(), stop, [&](int64_t begin, int64_t end) {
@@ -309,7 +298,7 @@ std::vector<DimValues> edgeSizes(const OpDesc& op, const Schedule& schedule, int
     for (const std::string& name : names) values[name] = ladder[random() % ladder.size()];
     OpDesc bound = fixed(op, values);
     bool legal = std::visit([](const auto& o) { return static_cast<bool>(o.validate()); }, bound);
-    if (hasIds(bound) && rowsPointedInto(bound) == 0) continue;
+    if (hasIds(bound) && i32Below(bound) == 0) continue;
     if (legal && flopsOf(bound) <= kMaxWork) sizes.push_back(std::move(values));
   }
   return sizes;

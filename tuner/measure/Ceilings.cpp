@@ -235,8 +235,10 @@ static double productFlops(const OpDesc& op) {
   }
   const auto* attention = std::get_if<AttentionOp>(&op);
   if (attention == nullptr) return 0;
-  double each = 4 * static_cast<double>(attention->headDim.value);  // of what flops() counts for a pair of query and key
-  return attention->flops() * each / (each + 5);
+  // Of what flops() counts for a pair of query and key.
+  double each = 2 * static_cast<double>(attention->headDim.value + attention->valueDim());
+  double others = 5.0 + (attention->softcap != 0 ? 3 : 0) + (attention->mask.empty() ? 0 : 1);
+  return attention->flops() * each / (each + others);
 }
 
 /// What the op's products round their left operand to, and the order of those of bf16.

@@ -3,6 +3,20 @@
 
 namespace quern {
 
+std::vector<Value> joined(std::vector<Value> outer, const std::vector<Value>& inner) {
+  outer.insert(outer.end(), inner.begin(), inner.end());
+  return outer;
+}
+
+std::optional<MatmulOp> oneProduct(OpBuild& build, const MatmulOp& op) {
+  std::optional<MatmulOp> one = op.asOneProduct();
+  if (!one || !one->m.any()) return one;
+  Value rows = build.dim({"m", op.m.value});
+  for (const TensorDim& axis : op.axesOf(op.batch)) rows = build.dim(axis) * rows;
+  build.setDim("m", rows);
+  return one;
+}
+
 static Value product(const std::vector<Value>& sizes, size_t from = 0) {
   Value all = 1;
   for (size_t i = from; i < sizes.size(); ++i) all = all * sizes[i];

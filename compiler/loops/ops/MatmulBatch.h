@@ -11,6 +11,12 @@ struct BatchPlace {
   Value ofA, ofB;              ///< counted through A's own batch, B's own
 };
 
+/// An index with more behind it.
+std::vector<Value> joined(std::vector<Value> outer, const std::vector<Value>& inner);
+
+/// MatmulOp::asOneProduct, whose m, where it is known only at call time, is made of the op's dimensions from here on.
+std::optional<MatmulOp> oneProduct(OpBuild& build, const MatmulOp& op);
+
 class MatmulBatch {
 public:
   MatmulBatch(OpBuild& build, const MatmulOp& op);

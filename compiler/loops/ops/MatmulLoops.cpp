@@ -116,11 +116,6 @@ private:
   BufferRef panelBuffer(const std::string& name, BufferRole role) {
     return b_.denseBuffer(name, Scalar::F32, role, {batch_.countOfB(), panels_, k_, s_.panelWidth()});
   }
-  static Place joined(Place outer, const Place& inner) {
-    outer.insert(outer.end(), inner.begin(), inner.end());
-    return outer;
-  }
-
   void packPhase() {
     b_.phase(batch_.countOfB() * panels_, [&](const Value& task) {
       Value batch = b_.let("pb", task / panels_), panel = b_.let("pp", task % panels_);
@@ -393,12 +388,7 @@ private:
 }  // namespace
 
 void buildLoops(OpBuild& build, const MatmulOp& op, const MatmulSchedule& schedule) {
-  std::optional<MatmulOp> one = op.asOneProduct();
-  if (one && one->m.any()) {
-    Value rows = build.dim({"m", op.m.value});
-    for (const TensorDim& axis : op.axesOf(op.batch)) rows = build.dim(axis) * rows;
-    build.setDim("m", rows);
-  }
+  std::optional<MatmulOp> one = oneProduct(build, op);
   MatmulBuilder(build, one ? *one : op, schedule, one.has_value()).run();
 }
 

@@ -48,10 +48,18 @@ Result<const void*> valuesOf(const TensorSpec& spec, const NpyArray& array, cons
   return static_cast<const void*>(rounded.data());
 }
 
-/// Every id must name a row of the table behind it.
-Result<void> checkIds(const std::vector<TensorSpec>& specs, const std::vector<NpyArray>& arrays, const std::vector<std::string>& files) {
-  for (size_t i = 0; i + 1 < specs.size(); ++i) {
+/// Every id must name a row of the table behind it, every length be one of what there is.
+Result<void> checkIds(const std::vector<TensorSpec>& specs, int64_t below, const std::vector<NpyArray>& arrays,
+                      const std::vector<std::string>& files) {
+  for (size_t i = 0; i < specs.size(); ++i) {
     if (specs[i].type != ElementType::I32) continue;
+    bool last = i + 1 == specs.size();
+    if (last) {
+      for (int32_t length : arrays[i].ids)
+        if (length < 0 || length >= below)
+          return badInput(fmt::format("{}: {} is {}; 0 to {} are", escaped(files[i]), specs[i].name, length, below - 1));
+      continue;
+    }
     int64_t rows = arrays[i + 1].shape[0];
     for (int32_t id : arrays[i].ids)
       if (id < 0 || id >= rows)
@@ -93,7 +101,7 @@ static Result<int> runEval(std::vector<std::string> args) {
     arguments.input(i, *data);
     inputs.push_back(*data);
   }
-  if (auto good = checkIds(specs, arrays, files); !good) return good.error();
+  if (auto good = checkIds(specs, i32Below(bound), arrays, files); !good) return good.error();
   auto kernels = kernelsOfOp(*entry, line, *dims);
   if (!kernels) return kernels.error();
   if (!line.has("quiet"))
