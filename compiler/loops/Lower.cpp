@@ -89,7 +89,7 @@ static KernelBuffer describe(const LoopBuffer& buffer, const TensorSpec& spec, c
   if (buffer.role != BufferRole::Packed) return out;
   const auto& matmul = std::get<MatmulOp>(op);
   out.use = BufferUse::Weight;
-  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(),    matmul.k.value, matmul.n.value, matmul.batch.value, matmul.tb, matmul.w,
+  out.pack = {std::get<MatmulSchedule>(schedule).panelWidth(),    matmul.k.value, matmul.n.value, matmul.batchesOfB(), matmul.tb, matmul.w,
               matmul.a != RoundedTo::F32 && !matmul.makesPieces()};
   return out;
 }

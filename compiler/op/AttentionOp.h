@@ -8,14 +8,24 @@ namespace quern {
 /// Keys are taken in tiles, tiles in segments, at absolute positions: part of the numeric order (loops/ops/AttentionTile.h).
 inline constexpr int64_t kKeyTile = 64, kKeySegment = 2048;
 
-/// out[i,h] = sum over j of softmax_j(scale Q[i,h] . K[j,g]) V[j,g], g = h / (heads / kv_heads)
+/// out[b,i,h] = sum over j of softmax_j(s[b,h,i,j]) V[b,j,g], g = h / (heads / kv_heads)
+/// s = scale Q[b,i,h] . K[b,j,g]; softcap: then softcap tanh(s / softcap); mask: then s + mask[b,h,i,j]
 ///
-/// Shapes   Q, out [q, heads, head_dim]; K, V [kv, kv_heads, head_dim]; q and kv may be dynamic.
+/// Shapes   Q [batch, q, heads, head_dim]; K [batch, kv, kv_heads, head_dim]; V, out with v_dim (without: head_dim) in its place; the
+///          leading axis only where batch is said; batch, q and kv may be dynamic. mask: f32 of two to four axes that broadcast to
+///          [batch, heads, q, kv], 1 or whole each. lens: i32 [batch].
+/// Keys     Those at or beyond lens[b] (below 0: 0; above kv: kv) do not count, whatever lies there. causal=1: with rows r and valid keys c
+///          of that b, key j of row i counts if j <= i + (c - r), so that the last row sees the last valid key; causal=topleft: if
+///          j <= i. A key masked by -inf has weight 0 as any number has: its value still meets that 0.
+/// Operands Q, K, V, (mask), (lens).
 /// Layout   token-major, strides in elements between tokens and between heads; head_dim contiguous. A KV cache stored
 ///          [kv_heads, capacity, head_dim] is the same tensor with other strides. kv_type=q8_0: head_dim and the strides of K and V are
 ///          whole blocks of 32; a head's row is its blocks as a file has them (ElementType.h), 34 bytes each.
-/// Numeric  err <= (16 + max|s|) eps max|v|, s the scaled scores. Position j's part in a row depends on j alone, so a
-///          prompt in one piece, in chunks or token by token gives the same bits. A fully masked row is zeros.
+/// Numeric  err <= (16 + max|s|) eps max|v|, s the scaled scores, each counted as scale |Q| . |K| / 16 at least, for what cancels in it is
+///          rounded too. Position j's part in a row depends on j alone, so a prompt in one piece, in chunks or token by token gives the
+///          same bits. A fully masked row is zeros: one that sees no key, or,
+///          with a mask, whose scores are all -inf. softcap: s times f32(1 / softcap), tanh, times softcap; 6 softcap eps max|v| more.
+///          mask: max|s + mask| eps max|v| more, of those scores that are within 128 of the highest.
 ///          kv_type=f16, bf16, q8_0: K and V are the f32 that their elements stand for, exactly (q8_0: scale times code fits), and nothing
 ///          else is rounded; limit and bits are those of the same values in f32.
 ///          a=bf16, with kv_type=bf16: both products are of bf16 in the `order` of MatmulOp.h, where numbers below 2^-126 in size are 0.
@@ -38,6 +48,13 @@ struct AttentionOp {
   float scale = 0;                      ///< 0: not given, 1 / sqrt(head_dim)
   RoundedTo a = RoundedTo::F32;         ///< Q and the softmax as they are multiplied: f32 or bf16
   PairOrder order = PairOrder::Tile32;  ///< of a=bf16
+  bool batched = false;                 ///< arrays have the leading axis, of whatever length
+  Dim batch{1};
+  Dim vDim{0};        ///< 0: not given, head_dim
+  float softcap = 0;  ///< 0: none
+  Shape mask;         ///< of rank 0: none
+  bool lens = false;
+  static constexpr bool commonMaths = true;  ///< tanh, as all else, in one form on all levels with fma
 
   static OpDoc doc();
   static AttentionOp read(KeyReader& reader);
@@ -51,6 +68,11 @@ struct AttentionOp {
   double flops() const;  ///< of the unmasked part
 
   float factor() const;
+  /// V's width.
+  int64_t valueDim() const { return vDim.value == 0 ? headDim.value : vDim.value; }
+
+private:
+  TensorSpec tensor(std::string name, Dim tokens, Dim rows, int64_t width) const;
 };
 
 }  // namespace quern

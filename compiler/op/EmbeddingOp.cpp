@@ -43,7 +43,8 @@ std::vector<TensorDim> EmbeddingOp::idDims() const {
 int64_t EmbeddingOp::rows() const { return inputs()[0].elements(); }
 
 std::vector<TensorSpec> EmbeddingOp::inputs() const {
-  return {{"ids", ElementType::I32, idDims(), false, true}, {"table", ElementType::F32, {{"v", v.value}, {"d", d.value}}, false}};
+  return {{"ids", ElementType::I32, idDims(), false, {-v.value, v.value}},
+          {"table", ElementType::F32, {{"v", v.value}, {"d", d.value}}, false}};
 }
 
 TensorSpec EmbeddingOp::output() const {

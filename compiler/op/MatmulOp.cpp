@@ -11,9 +11,11 @@ namespace quern {
 
 OpDoc MatmulOp::doc() {
   return {
-      "m= n= k= [batch=] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|i8|q8_0|q4_0|q4_K|q6_K] [a=f32|bf16|q8|i8|f32x3] "
+      "m= n= k= [batch=2x3] [batch_a=2x1] [batch_b=scalar] [vector=a|b|ab] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|i8|q8_0|q4_0|q4_K|q6_K] "
+      "[a=f32|bf16|q8|i8|f32x3] "
       "[order=tile32|pairs] [in=f32|bf16|q8] [out=f32|bf16|q8] [acc=1] [ep=bias+gelu_tanh+residual] [maths=common]",
-      "C[m,n] = A[m,k] B[k,n]; tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first, or f32 "
+      "C[m,n] = A[m,k] B[k,n]; batch: leading axes, to which batch_a, batch_b broadcast; vector: A, B are [k], C has no m, no n; "
+      "tb=1: B stored [n,k]; const=b: B is a weight, packed once, of type w; a: what A is rounded to first, or f32 "
       "by products of bf16; in, out: what A arrives and C leaves as; "
       "acc=1: C += ...; ep: stages "
       "left to right or an expression in x",
@@ -39,13 +41,40 @@ static std::vector<std::string> weightTypeNames() {
   return names;
 }
 
+static void takeBatch(KeyReader& reader, MatmulOp& op) {
+  auto shape = [&](std::string_view key, const Shape& without) {
+    if (reader.has(key)) return takeShape(reader, key);
+    reader.take(key);
+    return without;
+  };
+  op.batch = shape("batch", {});
+  op.batchA = shape("batch_a", op.batch);
+  op.batchB = shape("batch_b", op.batch);
+}
+
+/// m and n are 1, said or not, where vector= leaves them out.
+static void takeSizes(KeyReader& reader, MatmulOp& op) {
+  bool vectors = reader.has("vector");
+  std::pair<const char*, Dim&> sizes[] = {{"m", op.m}, {"n", op.n}, {"k", op.k}};
+  bool missing[3] = {};
+  for (int i = 0; i < 3; ++i) {
+    missing[i] = !reader.has(sizes[i].first);
+    sizes[i].second = takeDim(reader, sizes[i].first, vectors && i < 2 ? std::optional(Dim{1}) : std::nullopt);
+  }
+  takeBatch(reader, op);
+  size_t vector = reader.takeChoice("vector", {"", "a", "b", "ab"});
+  op.vectorA = vector == 1 || vector == 3;
+  op.vectorB = vector >= 2;
+  if (vectors && missing[0] && !op.vectorA) reader.fail("m= is missing");
+  if (vectors && missing[1] && !op.vectorB) reader.fail("n= is missing");
+  // Said or not, a vector has no batch.
+  if (op.vectorA && !reader.has("batch_a")) op.batchA.clear();
+  if (op.vectorB && !reader.has("batch_b")) op.batchB.clear();
+}
+
 MatmulOp MatmulOp::read(KeyReader& reader) {
   MatmulOp op;
-  op.m = takeDim(reader, "m");
-  op.n = takeDim(reader, "n");
-  op.k = takeDim(reader, "k");
-  op.batched = reader.has("batch");
-  op.batch = takeDim(reader, "batch", Dim{1});
+  takeSizes(reader, op);
   op.ta = reader.takeFlag("ta");
   op.tb = reader.takeFlag("tb");
   op.constB = reader.takeChoice("const", {"", "b"}) == 1;
@@ -60,6 +89,9 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
     if (name == "a" || name == "order" || name == "maths" || name == "in" || name == "out")
       reader.failBeforeKeys(
           fmt::format("ep has an operand '{}', which is a key that says how numbers come about; another name is needed", name));
+    else if (name == "batch_a" || name == "batch_b" || name == "vector")
+      reader.failBeforeKeys(
+          fmt::format("ep has an operand '{}', which is a key that says what A and B look like; another name is needed", name));
   op.a = static_cast<RoundedTo>(reader.takeChoice("a", std::vector<std::string>(std::begin(kRoundings), std::end(kRoundings))));
   op.order = takePairOrder(reader, op.a, "a=bf16 and a=f32x3");
   op.in = takeHandedType(reader, "in");
@@ -70,27 +102,15 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   return op;
 }
 
-void MatmulOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
-  auto flag = [&](std::string_view key) { return keys.find(key) != nullptr && *keys.find(key) == "1"; };
-  auto fill = [&](const char* key, int64_t value) {
-    if (keys.find(key) == nullptr) keys.set(key, std::to_string(value));
-  };
-  if (shapes.size() < 2 || shapes[0].size() < 2 || shapes[1].size() < 2) return;
-  size_t rank = shapes[0].size();
-  if (rank == 3) fill("batch", shapes[0][0]);
-  if (rank == 2)  // a batch of one may be said of arrays without the axis
-    std::erase_if(keys.pairs, [](const auto& pair) { return pair.first == "batch" && pair.second == "1"; });
-  fill("m", shapes[0][flag("ta") ? rank - 1 : rank - 2]);
-  fill("n", shapes[1][flag("tb") ? shapes[1].size() - 2 : shapes[1].size() - 1]);
-  fill("k", shapes[0][flag("ta") ? rank - 2 : rank - 1]);
-}
-
 KeyValues MatmulOp::write() const {
   KeyValues keys{std::string(kName), {}};
   keys.set("m", text(m));
   keys.set("n", text(n));
   keys.set("k", text(k));
-  if (batched) keys.set("batch", text(batch));
+  if (!batch.empty()) keys.set("batch", text(batch));
+  if (batchA != (vectorA ? Shape{} : batch)) keys.set("batch_a", text(batchA));
+  if (batchB != (vectorB ? Shape{} : batch)) keys.set("batch_b", text(batchB));
+  if (vectorA || vectorB) keys.set("vector", !vectorA ? "b" : vectorB ? "ab" : "a");
   if (ta) keys.set("ta", "1");
   if (tb) keys.set("tb", "1");
   if (constB) keys.set("const", "b");
@@ -146,8 +166,31 @@ static Result<void> checkForms(const MatmulOp& op) {
   return checkBlocks("matmul", fmt::format("n={}", text(op.n)), "out", op.out, op.n);
 }
 
+/// Which axes the arrays have.
+static Result<void> checkAxes(const MatmulOp& op) {
+  for (const auto& [left, key, name, size, axes] :
+       {std::tuple{op.vectorA, "a", "m", op.m, op.batchA}, {op.vectorB, "b", "n", op.n, op.batchB}}) {
+    if (!left) continue;
+    if (size != Dim{1})
+      return badCommand(fmt::format("matmul: vector={} with {}={}; that is [k] then, {} must be 1", key, name, text(size), name));
+    if (!axes.empty())
+      return badCommand(fmt::format("matmul: vector={} with batch_{}={}; that is [k] then, without a batch", key, key, text(axes)));
+  }
+  if (op.batch.size() > MatmulOp::kMostBatchAxes)
+    return badCommand(
+        fmt::format("matmul: batch={} has {} dimensions; at most {}", text(op.batch), op.batch.size(), MatmulOp::kMostBatchAxes));
+  if (!op.broadcasts()) return {};
+  auto both = broadcastOf(op.batchA, op.batchB);
+  if (!both) return badCommand(fmt::format("matmul: batch_a={} and batch_b={} do not broadcast", text(op.batchA), text(op.batchB)));
+  if (*both == op.batch) return {};
+  return badCommand(fmt::format("matmul: batch={}, but batch_a={} and batch_b={} broadcast to {}", text(op.batch), text(op.batchA),
+                                text(op.batchB), text(*both)));
+}
+
 Result<void> MatmulOp::validate() const {
-  if (constB && (n.any() || k.any() || batch.any()))
+  if (auto good = checkAxes(*this); !good) return good;
+  bool known = std::none_of(batchB.begin(), batchB.end(), [](Dim dim) { return dim.any(); });
+  if (constB && (n.any() || k.any() || !known))
     return badCommand("matmul: const=b needs known n, k and batch: a weight is packed once, in a layout that depends on them");
   const ElementFormat& format = formatOf(w);
   if (w != ElementType::F32 && !constB)
@@ -157,78 +200,24 @@ Result<void> MatmulOp::validate() const {
                                   tb ? fmt::format("with k={}", text(k)) : "without tb=1", format.block));
   if (auto good = checkRounding(*this); !good) return good;
   if (auto good = checkForms(*this); !good) return good;
-  for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}})
-    if (auto good = checkShape(fmt::format("matmul: {}", what), {batch, rows, columns}); !good) return good;
+  for (const auto& [what, rows, columns] : {std::tuple{"A", m, k}, {"B", k, n}, {"C", m, n}}) {
+    Shape all = batch.empty() ? Shape{Dim{1}} : batch;
+    all.insert(all.end(), {rows, columns});
+    if (auto good = checkShape(fmt::format("matmul: {}", what), all); !good) return good;
+  }
   for (const auto& [name, shape] : operandShapes) {
-    std::vector<Dim> full = {m, n};
-    if (batched) full.insert(full.begin(), batch);
+    Shape full = shapeOfC();
     bool fits = shape.size() <= full.size();
     for (size_t i = 0; fits && i < shape.size(); ++i)
       fits = shape[shape.size() - 1 - i] == Dim{1} || shape[shape.size() - 1 - i] == full[full.size() - 1 - i];
-    if (!fits) return badCommand(fmt::format("matmul: {}={} does not broadcast to the output's {}", name, text(shape), text(Shape(full))));
+    if (!fits) return badCommand(fmt::format("matmul: {}={} does not broadcast to the output's {}", name, text(shape), text(full)));
   }
   return {};
-}
-
-static TensorSpec matrix(std::string name, const MatmulOp& op, TensorDim rows, TensorDim columns) {
-  TensorSpec spec{std::move(name), ElementType::F32, {rows, columns}, false};
-  if (op.batched) spec.dims.insert(spec.dims.begin(), {"batch", op.batch.value});
-  return spec;
-}
-
-std::vector<TensorSpec> MatmulOp::inputs() const {
-  TensorDim rows{"m", m.value}, columns{"n", n.value}, depth{"k", k.value};
-  std::vector<TensorSpec> specs;
-  specs.push_back(ta ? matrix("A", *this, depth, rows) : matrix("A", *this, rows, depth));
-  specs.back().type = in;
-  specs.push_back(tb ? matrix("B", *this, columns, depth) : matrix("B", *this, depth, columns));
-  specs.back().weight = constB;
-  specs.back().type = w;
-  if (a == RoundedTo::I8) {
-    specs.push_back({std::string(kScales), ElementType::F32, {columns}, false});
-    if (batched) specs.back().dims.insert(specs.back().dims.begin(), {"batch", batch.value});
-  }
-  if (acc) specs.push_back(matrix("C", *this, rows, columns));
-  if (ep == nullptr) return specs;
-  for (const std::string& name : operandsOf(*ep)) {
-    if (name == "bias") specs.push_back({name, ElementType::F32, {columns}, false});
-    if (name == "residual") specs.push_back(matrix(name, *this, rows, columns));
-    for (const auto& [own, shape] : operandShapes) {
-      if (own != name) continue;
-      const TensorDim full[] = {{"batch", batch.value}, rows, columns};
-      TensorSpec spec{name, ElementType::F32, {}, false};
-      for (size_t i = 0; i < shape.size(); ++i) {
-        const TensorDim& dim = full[3 - shape.size() + i];
-        spec.dims.push_back(shape[i] == Dim{1} ? TensorDim{"one", 1} : dim);
-      }
-      specs.push_back(spec);
-    }
-  }
-  return specs;
-}
-
-TensorSpec MatmulOp::output() const {
-  TensorSpec spec = matrix("C", *this, {"m", m.value}, {"n", n.value});
-  spec.type = out;
-  return spec;
 }
 
 ElementType MatmulOp::mayArriveAs() const {
   if (a == RoundedTo::Q8) return ElementType::Q8;
   return a == RoundedTo::BF16 && !k.any() && k.value % 2 == 0 ? ElementType::BF16 : ElementType::F32;
-}
-
-MatmulOp MatmulOp::fixed(const DimValues& values) const {
-  MatmulOp op = *this;
-  op.m = fixedDim(m, "m", values);
-  op.n = fixedDim(n, "n", values);
-  op.k = fixedDim(k, "k", values);
-  op.batch = fixedDim(batch, "batch", values);
-  const Dim full[] = {op.batch, op.m, op.n};
-  for (auto& [name, shape] : op.operandShapes)
-    for (size_t i = 0; i < shape.size(); ++i)
-      if (shape[i].any()) shape[i] = full[3 - shape.size() + i];
-  return op;
 }
 
 std::span<const PieceTerm> MatmulOp::terms() const {
@@ -251,20 +240,8 @@ int64_t MatmulOp::piecesOfB() const {
 }
 
 double MatmulOp::flops() const {
-  double outputs = static_cast<double>(m.value) * static_cast<double>(n.value) * static_cast<double>(batch.value);
+  double outputs = static_cast<double>(m.value) * static_cast<double>(n.value) * static_cast<double>(batches());
   return outputs * (2.0 * static_cast<double>(k.value) + (ep == nullptr ? 0.0 : flopsOf(*ep)));
-}
-
-MatmulOp MatmulOp::withRuntimeDims() const {
-  MatmulOp op = *this;
-  op.m = {Dim::kAny};
-  if (!constB) op.n = op.k = {Dim::kAny};
-  for (auto& [name, shape] : op.operandShapes) {
-    const Dim full[] = {op.batch, op.m, op.n};
-    for (size_t i = 0; i < shape.size(); ++i)
-      if (shape[i] != Dim{1}) shape[i] = full[3 - shape.size() + i];
-  }
-  return op;
 }
 
 }  // namespace quern

@@ -11,12 +11,15 @@ struct PieceTerm {
   int a, b;
 };
 
-/// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), with the leading b where batch is said
+/// C[b,m,n] = ep( sum over k of A[b,m,k] * B[b,k,n] ), with the leading axes b where batch is said
 ///
-/// Shapes   m, n, k >= 0, no multiple required; every one and batch may be dynamic, except n, k and batch of a weight (const=b).
+/// Shapes   m, n, k >= 0, no multiple required; every one and batch may be dynamic, except n, k and batch_b of a weight (const=b).
+///          batch has up to kMostBatchAxes axes; batch_a and batch_b (without: all of batch) broadcast to it as NumPy's do, and each axis
+///          is one of theirs. vector=a: A is [k], m is 1, and neither C nor what is like C has that axis; vector=b: B is [k], n is 1, so.
 /// Layout   row-major with leading strides in elements. ta: A is stored [k,m]; tb: B is stored [n,k]. w: the type of a weight, whose
 ///          blocks lie along k (ElementType.h).
-/// Operands A, B, (scales if a=i8: f32 [n], with batch in front), (C if acc), then the operands of ep as they appear: bias [n], residual
+///          All are dense where one B serves all of the batch (asOneProduct), and those that vector= takes an axis from.
+/// Operands A, B, (scales if a=i8: f32 [n], with batch_b in front), (C if acc), then the operands of ep as they appear: bias [n], residual
 ///          [m,n] (with batch in front), any other name with the shape its own key gives, broadcast to the output's.
 /// Numeric  order=seq: one FMA chain over ascending k from +0 (from C with acc). |error| <= (k + 2) u S,
 ///          S = sum|a||b| + |bias| + |residual| + |C|, u = 2^-24.
@@ -60,8 +63,11 @@ struct MatmulOp {
   static constexpr std::string_view kScales = "scales";  ///< the operand behind B with a=i8
   static constexpr int64_t kMostWholeDepth = 131072;     ///< k of a=i8
 
-  Dim m, n, k, batch{1};
-  bool batched = false;  ///< arrays have the leading axis, of whatever length
+  static constexpr size_t kMostBatchAxes = kMaxRank - 2;
+
+  Dim m, n, k;
+  Shape batch, batchA, batchB;            ///< leading axes of C, of A and of B
+  bool vectorA = false, vectorB = false;  ///< A, B without the axis of length one
   bool ta = false, tb = false, constB = false, acc = false;
   ElementType w = ElementType::F32;                          ///< of a weight's elements; its products are of the f32 that they stand for
   RoundedTo a = RoundedTo::F32;                              ///< A as it is multiplied
@@ -82,6 +88,16 @@ struct MatmulOp {
   TensorSpec output() const;
   MatmulOp fixed(const DimValues& values) const;
   MatmulOp withRuntimeDims() const;
+  /// What `spec`, an operand or C, is as rows and columns: with the axis that vector= leaves out.
+  TensorSpec asMatrix(TensorSpec spec) const;
+  /// One B for all of the batch: all rows of A, which lie one after the other, are one product's. m is dynamic there where it or batch is.
+  /// Nothing where A or an operand of ep lies otherwise, or A broadcasts too.
+  std::optional<MatmulOp> asOneProduct() const;
+  /// The axes of `own`, of batch, batch_a or batch_b, by name: "one" where it stands still while C goes on.
+  std::vector<TensorDim> axesOf(const Shape& own) const;
+  int64_t batches() const { return countOf(batch); }
+  int64_t batchesOfB() const { return countOf(batchB); }
+  bool broadcasts() const { return batchA != batch || batchB != batch; }
   /// What A may arrive as without another bit in C: bf16 or q8 where it is rounded to that, else f32.
   ElementType mayArriveAs() const;
   double flops() const;  ///< 2 m n k batch, plus the epilogue's
@@ -98,6 +114,12 @@ struct MatmulOp {
   bool roundsWeight() const { return a == RoundedTo::BF16 && isQuantised(w); }
   /// Bf16 are made of B where it is used: it is packed as it is.
   bool makesPieces() const { return splitsWeight() || roundsWeight(); }
+
+private:
+  static int64_t countOf(const Shape& axes);
+  TensorSpec leading(std::string name, const Shape& own, std::vector<TensorDim> rest) const;
+  TensorSpec likeC(std::string name) const;
+  Shape shapeOfC() const;
 };
 
 }  // namespace quern

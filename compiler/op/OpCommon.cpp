@@ -42,11 +42,11 @@ void setPairOrder(KeyValues& keys, PairOrder order) {
   keys.set("order", order == PairOrder::Pairs ? "pairs" : "tile32");
 }
 
-float takeScale(KeyReader& reader) {
-  if (!reader.has("scale")) return reader.take("scale"), 0.0f;
-  auto value = static_cast<float>(reader.takeDouble("scale", 1.0));
+float takeScale(KeyReader& reader, std::string_view key) {
+  if (!reader.has(key)) return reader.take(key), 0.0f;
+  auto value = static_cast<float>(reader.takeDouble(key, 1.0));
   if (!std::isfinite(value) || value <= 0) {
-    reader.fail(fmt::format("scale={} is not a finite number above 0", shortest(value)));
+    reader.fail(fmt::format("{}={} is not a finite number above 0", key, shortest(value)));
     return 1.0f;
   }
   return value;

@@ -52,6 +52,6 @@ void setPairOrder(KeyValues& keys, PairOrder order);
 ElementType takeHandedType(KeyReader& reader, std::string_view key);
 
 /// A scale: finite and above zero, given exactly as a float. 0 in the struct stands for "not given".
-float takeScale(KeyReader& reader);
+float takeScale(KeyReader& reader, std::string_view key = "scale");
 
 }  // namespace quern

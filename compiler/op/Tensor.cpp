@@ -24,6 +24,13 @@ int64_t TensorSpec::elements() const {
   return product;
 }
 
+Result<void> checkWhole(const TensorSpec& spec, std::span<const int32_t> values) {
+  for (size_t i = 0; i < values.size(); ++i)
+    if (values[i] < spec.whole.least || values[i] >= spec.whole.below)
+      return badInput(fmt::format("element {} is {}, {} are {} to {}", i, values[i], spec.name, spec.whole.least, spec.whole.below - 1));
+  return {};
+}
+
 std::string text(Dim dim) { return dim.any() ? "*" : std::to_string(dim.value); }
 
 std::string text(const Shape& shape) {
@@ -93,6 +100,17 @@ std::vector<TensorDim> shapeDims(const Shape& shape) {
 Shape fixedShape(const Shape& shape, const DimValues& values) {
   Shape out;
   for (size_t i = 0; i < shape.size(); ++i) out.push_back(fixedDim(shape[i], fmt::format("d{}", i), values));
+  return out;
+}
+
+std::optional<Shape> broadcastOf(const Shape& a, const Shape& b) {
+  Shape out = a.size() < b.size() ? b : a;
+  const Shape& shorter = a.size() < b.size() ? a : b;
+  for (size_t i = 0; i < shorter.size(); ++i) {
+    Dim &left = out[out.size() - shorter.size() + i], right = shorter[i];
+    if (left == Dim{1}) left = right;
+    else if (right != Dim{1} && right != left) return std::nullopt;
+  }
   return out;
 }
 

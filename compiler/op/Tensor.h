@@ -33,19 +33,28 @@ struct TensorDim {
   bool any() const { return value == Dim::kAny; }
 };
 
+/// Whole numbers from `least` on, below `below`.
+struct WholeRange {
+  int64_t least = 0, below = 0;
+  bool operator==(const WholeRange&) const = default;
+};
+
 /// One operand of an op, row-major, in the order `eval` takes them.
 struct TensorSpec {
   std::string name;
   ElementType type = ElementType::F32;
   std::vector<TensorDim> dims;
-  bool weight = false;     ///< constant between calls: may be packed once
-  bool namesRows = false;  ///< ids (i32) of rows of the tensor behind it
+  bool weight = false;    ///< constant between calls: may be packed once
+  WholeRange whole = {};  ///< of i32: what its values may be; sizes must be known
 
   /// Product of the dimensions; all must be known.
   int64_t elements() const;
   /// The dimensions as numbers; all must be known.
   std::vector<int64_t> extents() const;
 };
+
+/// Errors   BadInput: the first of an operand's whole numbers that is outside its range.
+Result<void> checkWhole(const TensorSpec& spec, std::span<const int32_t> values);
 
 /// Values of run-time dimensions by name.
 using DimValues = std::map<std::string, int64_t, std::less<>>;
@@ -70,6 +79,9 @@ std::vector<TensorDim> shapeDims(const Shape& shape);
 /// Every dimension known only at call time.
 Shape runtimeShape(const Shape& shape);
 Shape fixedShape(const Shape& shape, const DimValues& values);
+
+/// The shape that both have in common where dimensions of length one repeat, aligned at the last; nothing where they do not go together.
+std::optional<Shape> broadcastOf(const Shape& a, const Shape& b);
 
 /// An error where a dimension is negative or the product overflows kMaxElements.
 Result<void> checkShape(std::string_view what, const Shape& shape);

@@ -19,11 +19,10 @@ struct Sample {
   Sample(const MatmulOp& op, const ReferenceScope& scope) {
     constexpr int64_t kFewRows = 24;  // a product that is too large keeps about so many, and as many columns as they leave time for
     auto k = static_cast<double>(std::max<int64_t>(1, op.k.value));
-    bool all =
-        static_cast<double>(op.batch.value) * static_cast<double>(op.m.value) * static_cast<double>(op.n.value) * k <= scope.mostWork;
+    bool all = static_cast<double>(op.batches()) * static_cast<double>(op.m.value) * static_cast<double>(op.n.value) * k <= scope.mostWork;
     auto most = [&](int64_t count, double work) { return all ? count : scope.affordable(work); };
-    batches = sampleOf(op.batch.value,
-                       std::max(kFewRows / 4, most(op.batch.value, k * static_cast<double>(op.m.value) * static_cast<double>(op.n.value))));
+    batches = sampleOf(op.batches(),
+                       std::max(kFewRows / 4, most(op.batches(), k * static_cast<double>(op.m.value) * static_cast<double>(op.n.value))));
     auto each = k * static_cast<double>(std::max<size_t>(1, batches.size()));
     rows = sampleOf(op.m.value, std::max(all ? op.m.value : kFewRows, most(op.m.value, each * static_cast<double>(op.n.value))));
     // What C is handed on as has blocks: all of one is looked at, or nothing.
@@ -124,14 +123,30 @@ std::vector<double> columnsOf(const MatmulOp& op, const void* stored, int64_t ba
   return out;
 }
 
-/// Offset of an epilogue operand for output (batch, i, j): dimensions of length one stand still.
-int64_t offsetOf(const TensorSpec& spec, int64_t batch, int64_t i, int64_t j) {
-  const int64_t full[] = {batch, i, j};
+/// Of one of C's batch the place along each axis.
+std::vector<int64_t> placesOf(const Shape& batch, int64_t index) {
+  std::vector<int64_t> places(batch.size());
+  for (size_t d = batch.size(); d-- > 0; index /= batch[d].value) places[d] = index % batch[d].value;
+  return places;
+}
+
+/// Offset of an operand with these dimensions at (places of the batch, row, column): dimensions of length one stand still.
+int64_t offsetOf(const std::vector<TensorDim>& dims, const std::vector<int64_t>& full) {
   int64_t offset = 0;
-  size_t rank = spec.dims.size();
-  for (size_t d = 0; d < rank; ++d) offset = offset * spec.dims[d].value + (spec.dims[d].name == "one" ? 0 : full[3 - rank + d]);
+  size_t rank = dims.size();
+  for (size_t d = 0; d < rank; ++d) offset = offset * dims[d].value + (dims[d].name == "one" ? 0 : full[full.size() - rank + d]);
   return offset;
 }
+
+/// Of A's and of B's batch the one that goes with one of C's.
+struct Own {
+  int64_t a, b;
+  Own(const MatmulOp& op, int64_t batch) {
+    std::vector<int64_t> places = placesOf(op.batch, batch);
+    a = offsetOf(op.axesOf(op.batchA), places);
+    b = offsetOf(op.axesOf(op.batchB), places);
+  }
+};
 
 }  // namespace
 
@@ -163,18 +178,19 @@ static std::vector<CodedBlock> blocksOf(const MatmulOp& op, const std::byte* a) 
 static Row rowOf(const MatmulOp& op, Inputs inputs, const std::vector<double>& b, const std::vector<int64_t>& columns, int64_t batch,
                  int64_t i) {
   int64_t n = op.n.value, k = op.k.value;
+  Own own(op, batch);
   std::vector<double> zeros(columns.size());
   Row row{zeros, zeros, zeros};
-  const auto* arrived = static_cast<const std::byte*>(inputs[0].data) + bytesOf(op.in, (batch * op.m.value + i) * k);
+  const auto* arrived = static_cast<const std::byte*>(inputs[0].data) + bytesOf(op.in, (own.a * op.m.value + i) * k);
   std::vector<float> a(static_cast<size_t>(op.in == ElementType::Q8 ? 0 : k));
   if (!op.ta && !a.empty()) rowValues(op.in, arrived, k, a.data());
-  const auto* stored = static_cast<const std::byte*>(inputs[1].data) + batch * bytesOf(op.w, n * k);
+  const auto* stored = static_cast<const std::byte*>(inputs[1].data) + own.b * bytesOf(op.w, n * k);
   switch (op.a) {
-    case RoundedTo::F32: accumulate(row, op, inputs[0].f32() + batch * op.m.value * k, b, i); break;
+    case RoundedTo::F32: accumulate(row, op, inputs[0].f32() + own.a * op.m.value * k, b, i); break;
     case RoundedTo::F32x3:
     case RoundedTo::BF16: accumulate(row, op, operandsOf(a.data(), k, op.a == RoundedTo::BF16).data(), b, 0); break;
     case RoundedTo::Q8: accumulateCoded(row, op, blocksOf(op, arrived), stored, columns); break;
-    case RoundedTo::I8: accumulateWhole(row, op, a.data(), stored, inputs[2].f32() + batch * n, columns); break;
+    case RoundedTo::I8: accumulateWhole(row, op, a.data(), stored, inputs[2].f32() + own.b * n, columns); break;
   }
   return row;
 }
@@ -196,15 +212,17 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, co
   for (int64_t batch : sample.batches) {
     if (scope.stop.asked()) break;
     std::vector<double> b;
-    if (!op.dotsOfBytes()) b = columnsOf(op, inputs[1].data, batch, sample.columns);
+    if (!op.dotsOfBytes()) b = columnsOf(op, inputs[1].data, Own(op, batch).b, sample.columns);
     if (op.inPairs())
       for (double& each : b) each = pairsOperand(static_cast<float>(each), op.roundsWeight());
     double work = static_cast<double>(k) * static_cast<double>(sample.columns.size());
     forRows(static_cast<int64_t>(sample.rows.size()), work, {INFINITY, scope.stop}, [&](int64_t which) {
       int64_t i = sample.rows[static_cast<size_t>(which)];
       Row row = rowOf(op, inputs, b, sample.columns, batch, i);
+      std::vector<int64_t> full = placesOf(op.batch, batch);
+      full.insert(full.end(), {i, 0});
       for (size_t column = 0; column < sample.columns.size(); ++column) {
-        int64_t j = sample.columns[column];
+        int64_t j = full.back() = sample.columns[column];
         auto at = static_cast<size_t>((batch * m + i) * n + j);
         double c = op.acc ? inputs[added].f32()[at] : 0;
         Bounded x{row.sum[column] + c, unit == 0 ? 0 : unit * (row.magnitude[column] + std::fabs(c)) + row.flushed[column]};
@@ -213,7 +231,7 @@ ReferenceResult referenceOf(const MatmulOp& op, Inputs inputs, DataKind kind, co
           x = evaluate(*op.ep, [&](const std::string& name) {
             if (name == "x") return x;
             for (size_t s = 0; s < specs.size(); ++s)
-              if (specs[s].name == name) return Bounded{inputs[s].f32()[offsetOf(specs[s], batch, i, j)], 0};
+              if (specs[s].name == name) return Bounded{inputs[s].f32()[offsetOf(op.asMatrix(specs[s]).dims, full)], 0};
             return Bounded{};
           });
         out.value[at] = x.value;

@@ -44,10 +44,10 @@ static constexpr int64_t kTileProducts = 32;
 /// Bytes of scratch of one thread: scores, values and five numbers of each row, and a tile's copy. With a=bf16 queries and weights in
 /// words, and a copy in words, of keys at least.
 static int64_t attentionScratch(const AttentionSchedule& s, const AttentionOp& op) {
-  int64_t width = op.headDim.value, words = ceilDiv(width, 2);
+  int64_t width = op.valueDim(), words = ceilDiv(width, 2), copy = std::max(op.headDim.value, width);
   int64_t copied = s.dots == AttentionSchedule::DotsAmx ? kKeyTile / 2 * ceilDiv(width, kKeyTile) : words;
   if (op.a == RoundedTo::BF16) return 4 * (s.rows * ((kKeyTile + 1 + kKeyTile / 2) * s.tiles + words + width + 4) + kKeyTile * copied);
-  return 4 * (s.rows * ((kKeyTile + 1) * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? kKeyTile * width : 16 * s.lanes));
+  return 4 * (s.rows * ((kKeyTile + 1) * s.tiles + width + 4) + (s.pack == AttentionSchedule::PackKv ? kKeyTile * copy : 16 * s.lanes));
 }
 static constexpr int64_t kMostScratch = 65536;
 
@@ -151,8 +151,9 @@ ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) 
   const auto& op = std::get<AttentionOp>(given);
   int64_t group = op.heads.value / op.kvHeads.value;
   auto queries = static_cast<double>(op.q.value * group), keys = static_cast<double>(op.kv.value),
-       width = static_cast<double>(op.headDim.value);
-  auto heads = static_cast<double>(op.kvHeads.value), vector = static_cast<double>(lanes), together = static_cast<double>(mr);
+       width = static_cast<double>(op.headDim.value), valueWidth = static_cast<double>(op.valueDim());
+  auto heads = static_cast<double>(op.batch.value * op.kvHeads.value), vector = static_cast<double>(lanes),
+       together = static_cast<double>(mr);
   double seen = op.causal == Causal::No ? keys : keys - static_cast<double>(op.q.value - 1) / 2;  // by a query, on average
   ScheduleCost cost;
   double scored = kKeyTile * std::ceil(std::max(1.0, seen) / kKeyTile);
@@ -164,7 +165,7 @@ ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) 
   bool rounded = op.a == RoundedTo::BF16;
   double scores = pack == PackKv || rounded ? width * step(1 / together + 0.5, 4 * together) : inPlace;
   double atOnce = static_cast<double>(valuesAtOnce(op, static_cast<int>(mr), target));
-  double values = width * step(1 / together + 1 / atOnce, together * atOnce);
+  double values = valueWidth * step(1 / together + 1 / atOnce, together * atOnce);
   if (6 * mr > target.isa().vectorRegisters && !rounded) scores *= 1.5;  // two chains for each of its scores: they spill
   // One instruction for two products; without it numbers are taken out of their words first.
   // A dot of tiles makes 8,192 products in 16 cycles, two fma in them 512.
@@ -173,13 +174,15 @@ ScheduleCost AttentionSchedule::cost(const OpDesc& given, const Target& target) 
   if (rounded) scores *= ofFma, values *= ofFma;
   // A vector of a block is widened, made float and scaled: for each mr rows that meet it, or once as it is copied.
   double unpacked = isQuantised(op.kvType) ? 2 : 0;
-  if (pack != PackKv) scores += width * unpacked / together, values += width * unpacked / together;
-  cost.slots = heads * queries * scored / vector * (scores + values + kExp / 2);
+  if (pack != PackKv) scores += width * unpacked / together, values += valueWidth * unpacked / together;
+  constexpr double kMask = 3;  // instructions
+  double more = (op.softcap != 0 ? kExp : 0) + (op.mask.empty() ? 0 : kMask);
+  cost.slots = heads * queries * scored / vector * (scores + values + (kExp + more) / 2);
   double passes = std::ceil(queries / static_cast<double>(rows));  // over the keys and values of a head
-  double bytes = 2 * keys * static_cast<double>(bytesOf(op.kvType, op.headDim.value));
+  double bytes = keys * static_cast<double>(bytesOf(op.kvType, op.headDim.value) + bytesOf(op.kvType, op.valueDim()));
   cost.bytes[levelFor(bytes, target)] = heads * passes * bytes;
   if (pack == PackKv && !rounded) {
-    cost.slots += heads * passes * 2 * keys * width / vector * (1.5 + unpacked);  // turned once
+    cost.slots += heads * passes * keys * (width + valueWidth) / vector * (1.5 + unpacked);  // turned once
     cost.bytes[0] += heads * passes * bytes;
   }
   if (rounded) cost.slots += heads * passes * (pack == PackKv ? 1 : 1.5) * keys * width / vector * 2;  // keys are turned, values paired

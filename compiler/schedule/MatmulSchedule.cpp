@@ -176,7 +176,7 @@ int64_t MatmulSchedule::prefetchFor(const MatmulOp& op, const Target& target) {
 }
 
 MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& target) {
-  const auto& op = std::get<MatmulOp>(given);
+  const MatmulOp op = productOf(given);
   const IsaLevel& isa = target.isa();
   MatmulSchedule s;
   s.lanes = target.vectorLanes();

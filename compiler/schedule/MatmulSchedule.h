@@ -14,6 +14,9 @@ PairOrder pairOrderFor(const Target& target);
 /// scales join a sum in one fma (without one a product with bytes takes up to three times as long as with a=f32).
 bool roundingServes(const MatmulOp& op, const Target& target);
 
+/// The product that tasks are made of: all of a batch that shares one B (MatmulOp::asOneProduct), or each of it.
+MatmulOp productOf(const OpDesc& op);
+
 /// A task computes mc x nc outputs: for each k block of kc, for each group of nr columns, for each tile of mr rows (inner=rows: for each
 /// tile of rows, for each group of columns, so that kc x nc of B stay near while rows of A go by once), the micro-kernel keeps mr x nr
 /// accumulators in registers, loads nr / lanes vectors of B and broadcasts mr elements of A per k. The last rows and columns have tiles

@@ -8,6 +8,11 @@
 
 namespace quern {
 
+MatmulOp productOf(const OpDesc& op) {
+  const auto& matmul = std::get<MatmulOp>(op);
+  return matmul.asOneProduct().value_or(matmul);
+}
+
 /// Cycles to read a vector of what lies in so many bytes.
 static double cyclesPerVector(double bytes, const Target& target) {
   constexpr double kCycles[] = {0.5, 1.2, 4, 12};
@@ -41,9 +46,9 @@ static double tileCycles(const MatmulOp& op, double rows, double vectors, double
 }
 
 ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) const {
-  const auto& op = std::get<MatmulOp>(given);
+  const MatmulOp op = productOf(given);
   auto d = [](int64_t value) { return static_cast<double>(std::max<int64_t>(1, value)); };
-  double m = static_cast<double>(op.m.value), k = static_cast<double>(op.k.value), batches = static_cast<double>(op.batch.value);
+  double m = static_cast<double>(op.m.value), k = static_cast<double>(op.k.value), batches = static_cast<double>(op.batches());
   double tileRows = d(std::min(mr, op.m.value)), n = d(roundUp(std::max<int64_t>(1, op.n.value), lanes));
   double depth = std::min(d(kc), d(op.k.value));
   double bytesEach = op.inPairs() && !op.makesPieces() ? 2 * static_cast<double>(op.piecesOfB())
@@ -100,12 +105,12 @@ bool MatmulSchedule::mayBecomeLegal(std::string_view key, const Target& target) 
 }
 
 static int64_t tasksOf(const MatmulSchedule& s, const MatmulOp& op) {
-  return op.batch.value * ceilDiv(op.m.value, s.mc) * ceilDiv(op.n.value, s.nc);
+  return op.batches() * ceilDiv(op.m.value, s.mc) * ceilDiv(op.n.value, s.nc);
 }
 
 bool MatmulSchedule::enoughTasks(const MatmulSchedule& base, const OpDesc& op) const {
   constexpr int64_t kEnough = 8;
-  const auto& matmul = std::get<MatmulOp>(op);
+  const MatmulOp matmul = productOf(op);
   return tasksOf(*this, matmul) >= std::min(kEnough, tasksOf(base, matmul));
 }
 
@@ -113,7 +118,7 @@ std::string MatmulSchedule::kind() const { return fmt::format("{} {} {} {}", mr,
 
 void MatmulSchedule::fitTo(const OpDesc& op) {
   if (std::min({lanes, mr, nr, mc, nc, kc}) < 1) return;  // validate says why not
-  const auto& matmul = std::get<MatmulOp>(op);
+  const MatmulOp matmul = productOf(op);
   mr = std::min(mr, roundUp(std::max<int64_t>(1, matmul.m.value), rowsTogether()));
   nr = std::min(nr, roundUp(std::max<int64_t>(1, matmul.n.value), lanes));
   kc = matmul.a == RoundedTo::I8 ? std::max<int64_t>(1, matmul.k.value) : std::min(kc, std::max<int64_t>(1, matmul.k.value));
@@ -122,10 +127,26 @@ void MatmulSchedule::fitTo(const OpDesc& op) {
   if (matmul.constB || matmul.tb) pack |= PackB;
 }
 
-SizeDims MatmulSchedule::sizeDims(const OpDesc& op) {
-  const auto& matmul = std::get<MatmulOp>(op);
-  return {matmul.constB && matmul.m.any() && !matmul.ta ? "m" : "", ""};
+/// The one dimension known only at call time that the rows of a weight's product grow with, and how many rows each of it is.
+struct OpenRows {
+  std::string dim;
+  int64_t each = 1;
+};
+static OpenRows openRows(const MatmulOp& op) {
+  if (!op.constB || op.ta) return {};
+  std::vector<TensorDim> dims = {{"m", op.m.value}};
+  if (op.asOneProduct())
+    for (const TensorDim& axis : op.axesOf(op.batch)) dims.push_back(axis);
+  OpenRows rows;
+  for (const TensorDim& dim : dims) {
+    if (dim.any() && !rows.dim.empty()) return {};
+    if (dim.any()) rows.dim = dim.name;
+    else rows.each *= dim.value;
+  }
+  return rows;
 }
+
+SizeDims MatmulSchedule::sizeDims(const OpDesc& op) { return {openRows(std::get<MatmulOp>(op)).dim, ""}; }
 
 bool MatmulSchedule::sharesWeight(const MatmulSchedule& other) const { return panelWidth() == other.panelWidth() && order == other.order; }
 
@@ -174,6 +195,7 @@ static std::vector<NarrowTile> narrowTiles(const MatmulSchedule& wide, const Mat
 std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(const OpDesc& op, const Target& target) const {
   if (chains() > 1) return {};
   const auto& matmul = std::get<MatmulOp>(op);
+  int64_t each = std::max<int64_t>(1, openRows(matmul).each);
   for (const NarrowTile& tile : narrowTiles(*this, matmul)) {
     MatmulSchedule narrow = forFewRows(op, target);
     narrow.mr = tile.rows;
@@ -185,7 +207,7 @@ std::vector<std::pair<SizeBound, MatmulSchedule>> MatmulSchedule::sizeClasses(co
     narrow.unrollK = matmul.w == ElementType::F32 || matmul.a != RoundedTo::F32 ? 1 : 4;
     narrow.convert = ConvertRegisters;
     narrow.prefetch = prefetchFor(matmul, target);
-    if (narrow.validate(op, target)) return {{{tile.rows, 0}, narrow}};
+    if (tile.rows >= each && narrow.validate(op, target)) return {{{tile.rows / each, 0}, narrow}};
   }
   return {};
 }

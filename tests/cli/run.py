@@ -57,7 +57,7 @@ with tempfile.TemporaryDirectory() as folder:
     run("eval", "embedding", "ends.npy", "b.npy", "-o", "rows.npy")
     expect(read_npy("rows.npy")[1] == [1, 1, 1, 0], "ids from the end")
     write("far.npy", npy([-4], "(1,)", descr="<i4"))
-    expect("far.npy: id -4 is not a row of table; ids are -3 to 2" in run("eval", "embedding", "far.npy", "b.npy", "-o", "no.npy", status=3).stderr, "an id before the first row")
+    expect("ids are -3 to 2" in run("eval", "embedding", "far.npy", "b.npy", "-o", "no.npy", status=3).stderr, "an id before the first row")
     write("pairs.npy", npy([0x3F80, 0xC040], "(2,)", descr="|V2"))
     run("eval", "cast from=bf16", "pairs.npy", "-o", "wide.npy")
     expect(read_npy("wide.npy")[1] == [1, -3], "bf16 as it is")

@@ -61,11 +61,22 @@ with tempfile.TemporaryDirectory() as folder:
           "quern: add a=2x2 b=2x2: 1 inputs given, 2 needed", absent="out.npy")
     for name, shape, data in (("row.npy", "(4,)", bytes(16)), ("cube.npy", "(1, 2, 2)", bytes(16)), ("one.npy", "()", bytes(4))):
         write(os.path.join(folder, name), array(data, shape))
-    for inputs, message in ((["row.npy", "good.npy"], "matmul: input 1 (A) is 4, 2 dimensions needed"), (["good.npy", "row.npy"], "matmul: input 2 (B) is 4, 2 dimensions needed"),
-                            (["cube.npy", "row.npy"], "matmul: input 2 (B) is 4, 2 dimensions needed"), (["one.npy", "good.npy"], "matmul: input 1 (A) is a single value, 2 dimensions needed"),
+    for inputs, message in ((["row.npy", "good.npy"], "matmul m=1 n=2 k=4 vector=a: input 2 (B) is 2x2: dimension 0 (k) is 2, 4 needed"),
+                            (["good.npy", "row.npy"], "matmul m=2 n=1 k=2 vector=b: input 2 (B) is 4: dimension 0 (k) is 4, 2 needed"),
+                            (["cube.npy", "one.npy"], "matmul: input 2 (B) is a single value, 2 dimensions needed"), (["one.npy", "good.npy"], "matmul: input 1 (A) is a single value, 2 dimensions needed"),
                             (["good.npy"], "matmul: 1 input given, 2 needed")):
         check(["eval", "matmul", *inputs, "-o", "out.npy"], folder, 3, f"quern: {message}", absent="out.npy")
     check(["eval", "attention", "good.npy", "cube.npy", "cube.npy", "-o", "out.npy"], folder, 3, "quern: attention: input 1 (Q) is 2x2, 3 dimensions needed", absent="out.npy")
+    for name, shape, data, kind in (("pair.npy", "(3, 2, 2)", bytes(48), "<f4"), ("rows.npy", "(1, 1, 2, 2)", bytes(16), "<f4"),
+                                    ("long.npy", "(1,)", (9).to_bytes(4, "little"), "<i4")):
+        write(os.path.join(folder, name), array(data, shape, descr=kind))
+    write(os.path.join(folder, "two.npy"), array(bytes(32), "(2, 2, 2)"))
+    check(["eval", "matmul", "pair.npy", "two.npy", "-o", "out.npy"], folder, 3,
+          "quern: matmul m=2 n=2 k=2 batch=3: input 2 (B) is 2x2x2: dimension 0 (batch) is 2, 3 needed", absent="out.npy")
+    check(["eval", "matmul", "batch=*", "pair.npy", "good.npy", "two.npy", "-o", "out.npy"], folder, 3,
+          "quern: matmul m=2 n=2 k=2 batch=* batch_b=scalar: 3 inputs given, 2 needed", absent="out.npy")
+    check(["eval", "attention", "rows.npy", "rows.npy", "rows.npy", "long.npy", "-o", "out.npy"], folder, 3,
+          "quern: long.npy: lens is 9; 0 to 1 are", absent="out.npy")
     check(["eval", "embedding", "row.npy", "row.npy", "-o", "out.npy"], folder, 3, "quern: embedding: input 2 (table) is 4, 2 dimensions needed", absent="out.npy")
     check(["eval", "softmax", "good.npy", "-o", "no/such/folder/out.npy", "--quiet"], folder, 4,
           "quern: no/such/folder/out.npy: cannot write: No such file or directory")

@@ -120,9 +120,9 @@ std::vector<float> exactMatmul(const MatmulOp& op, std::span<const TensorData> i
   const float* c = op.acc ? operands["C"] : nullptr;
   const float* bias = operands["bias"];
   const float* residual = operands["residual"];
-  std::vector<float> out(static_cast<size_t>(op.batch.value * m * n));
+  std::vector<float> out(static_cast<size_t>(op.batches() * m * n));
   float* to = out.data();
-  for (int64_t batch = 0; batch < op.batch.value; ++batch) {
+  for (int64_t batch = 0; batch < op.batches(); ++batch) {
     std::vector<double> a = widened(inputs[0].f32() + batch * m * k, m, k, k, op.ta);
     std::vector<double> b = widened(inputs[1].f32() + batch * k * n, k, n, width, op.tb);
     for (int64_t i = 0; i < m; ++i)

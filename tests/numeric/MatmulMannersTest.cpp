@@ -50,7 +50,7 @@ std::string leak(const LadderKernel& kernel, const DimValues& dims, const Poison
   int64_t m = bound.m.value, n = bound.n.value, k = bound.k.value;
   auto clean = runKernel(kernel.kernel, inputs, dims, run);
   if (!clean) return clean.error().message;
-  for (int64_t batch = 0; batch < bound.batch.value; ++batch) {
+  for (int64_t batch = 0; batch < bound.batches(); ++batch) {
     float* a = inputs.arrays[0].f32() + batch * m * k;
     float* b = inputs.arrays[1].f32() + batch * k * n;
     if (poison.inA) a[bound.ta ? poison.depth * m + poison.line : poison.line * k + poison.depth] = poison.value;

@@ -17,6 +17,7 @@ const char* const kMatmulOps[] = {
     "matmul m=* n=* k=*",
     "matmul m=* n=* k=* acc=1 ep=bias",
     "matmul m=* n=* k=* batch=2 tb=1",
+    "matmul m=* n=* k=* batch=2x2 batch_b=2x1 tb=1",
     "matmul m=* n=51 k=150 const=b ep=bias+gelu_erf",
     "matmul m=13 n=24 k=37 const=b batch=2 ep=residual",
 };

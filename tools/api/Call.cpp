@@ -149,12 +149,11 @@ Result<std::unique_ptr<BoundCall>> BoundCall::make(const OpDesc& op, const Kerne
   CallArguments arguments(exact, *dims);
   static std::byte nowhere[64];  // for as long as there is no address
   for (size_t i = 0; i < specs.size(); ++i) {
-    Operand operand{specs[i], forms[i], 0, 0, {}, {}, {}};
+    Operand operand{specs[i], forms[i], 0, {}, {}, {}};
     const KernelBuffer& buffer = i < inputs.size() ? buffers[i] : bound->added_ ? buffers[*bound->added_] : buffers.back();
     auto good = bound->fit(operand, buffer);
     if (good && i == inputs.size()) good = checkApart(operand.form);
     if (!good) return about(bound->op_, i, inputs.size(), specs[i].name, good.error());
-    if (i + 1 < inputs.size() && specs[i].namesRows) operand.idRows = specs[i + 1].dims[0].value;
     if (operand.packing) arguments.packedInput(i, *operand.packing, nowhere);
     else if (i < inputs.size()) arguments.input(i, nowhere, leadingStrides(operand.form));
     else arguments.output(nowhere, leadingStrides(operand.form));
@@ -173,13 +172,6 @@ bool BoundCall::serves(Arrays arrays, int threads) const {
   return true;
 }
 
-Result<void> checkIds(std::span<const int32_t> ids, int64_t rows, const std::string& what) {
-  for (size_t i = 0; i < ids.size(); ++i)
-    if (ids[i] < -rows || ids[i] >= rows)
-      return badInput(fmt::format("{}{} is {}, which names no row; ids are {} to {}", what, i, ids[i], -rows, rows - 1));
-  return {};
-}
-
 Result<const void*> BoundCall::addressOf(Operand& operand, const quern_array& array) {
   if (operand.form.packed) {
     auto weight = heldBy<Weight>(array.weight);
@@ -191,9 +183,9 @@ Result<const void*> BoundCall::addressOf(Operand& operand, const quern_array& ar
   }
   if (array.data == nullptr && operand.bytes > 0) return badInput("its data is NULL");
   if (!operand.packing) {
-    if (operand.idRows > 0) {
-      std::span ids(static_cast<const int32_t*>(array.data), static_cast<size_t>(operand.bytes) / sizeof(int32_t));
-      if (auto good = checkIds(ids, operand.idRows, "element "); !good) return good.error();
+    if (operand.spec.type == ElementType::I32) {
+      std::span values(static_cast<const int32_t*>(array.data), static_cast<size_t>(operand.bytes) / sizeof(int32_t));
+      if (auto good = checkWhole(operand.spec, values); !good) return good.error();
     }
     return static_cast<const void*>(array.data);
   }

@@ -54,7 +54,6 @@ private:
     TensorSpec spec;
     ArrayForm form;
     int64_t bytes = 0;                  ///< that it covers
-    int64_t idRows = 0;                 ///< of the table that its ids name; 0: they are none
     std::optional<PackLayout> packing;  ///< as its kernels want it
     std::unique_ptr<std::byte[]> own;   ///< a weight that came as it is, packed
     std::shared_ptr<Weight> held;       ///< the weight of the last call
@@ -73,8 +72,5 @@ private:
   double flops_ = 0;
   std::optional<KernelCall> call_;
 };
-
-/// Every id of `ids` names a row. Errors: BadInput with the first that does not.
-Result<void> checkIds(std::span<const int32_t> ids, int64_t rows, const std::string& what);
 
 }  // namespace quern::api

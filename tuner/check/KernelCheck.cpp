@@ -17,21 +17,17 @@ static DataKind kindOf(InputData data) {
   return data == InputData::ZeroMean ? DataKind::ZeroMean : data == InputData::Integer ? DataKind::Integer : DataKind::Any;
 }
 
-/// Rows of the table that whole-number inputs point into: the first dimension of the first f32 operand; 0 where there are
-/// no whole-number inputs.
-static int64_t rowsPointedInto(const OpDesc& op) {
-  bool hasIds = false;
-  for (const TensorSpec& spec : inputsOf(op)) {
-    hasIds = hasIds || spec.type == ElementType::I32;
-    if (hasIds && spec.type == ElementType::F32) return spec.dims[0].value;
-  }
-  return 0;
+/// Whether there is a whole number for each whole-number input.
+static bool canBeDrawn(const OpDesc& op) {
+  for (const TensorSpec& spec : inputsOf(op))
+    if (spec.type == ElementType::I32 && spec.whole.least >= spec.whole.below) return false;
+  return true;
 }
 
-static bool hasIds(const OpDesc& op) {
-  for (const TensorSpec& spec : inputsOf(op))
-    if (spec.type == ElementType::I32) return true;
-  return false;
+/// 0 where there is none.
+static int32_t drawnFrom(const WholeRange& range, std::mt19937_64& random) {
+  auto count = static_cast<uint64_t>(std::max<int64_t>(1, range.below - range.least));
+  return static_cast<int32_t>(range.least + static_cast<int64_t>(random() % count));
 }
 
 TaskRunner inPieces(const Stop& stop) {
@@ -52,16 +48,11 @@ static void drawInPieces(int64_t count, const Stop& stop, Draw&& draw) {
 CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush flush, int64_t offset, const Stop& stop) {
   CheckInputs inputs{op, {}, {}};
   std::mt19937_64 random(seed);
-  int64_t rows = rowsPointedInto(op);
-  // Of a table of so many rows from either end.
-  auto drawnId = [&] {
-    return static_cast<int32_t>(static_cast<int64_t>(random() % static_cast<uint64_t>(std::max<int64_t>(1, 2 * rows))) - rows);
-  };
   for (const TensorSpec& spec : inputsOf(op)) {
     GuardedArray array(static_cast<size_t>(bytesOf(spec.type, spec.elements())), flush, static_cast<size_t>(offset) * 4);
     drawInPieces(spec.elements(), stop, [&](int64_t begin, int64_t end) {
       if (spec.type == ElementType::I32)
-        for (int64_t i = begin; i < end; ++i) array.i32()[i] = drawnId();
+        for (int64_t i = begin; i < end; ++i) array.i32()[i] = drawnFrom(spec.whole, random);
       else if (spec.type == ElementType::F32)
         for (int64_t i = begin; i < end; ++i) array.f32()[i] = drawn(data, random);
       else if (spec.type == ElementType::Q8_0 && !spec.weight)
@@ -114,7 +105,7 @@ std::byte* elementAt(const GuardedArray& array, ElementType type, int64_t elemen
 /// A copy of dense rows with `extra` elements between.
 GuardedArray padded(ElementType type, const TensorData& dense, int64_t extra, const CheckRun& run) {
   GuardedArray out = untouched(type, dense.shape, extra, run);
-  int64_t rows = rowsOf(dense.shape), width = dense.shape.back();
+  int64_t rows = rowsOf(dense.shape), width = dense.shape.empty() ? 1 : dense.shape.back();
   for (int64_t r = 0; r < rows; ++r)
     std::memcpy(elementAt(out, type, r * (width + extra)), static_cast<const std::byte*>(dense.data) + bytesOf(type, r * width),
                 static_cast<size_t>(bytesOf(type, width)));
@@ -313,7 +304,7 @@ std::vector<DimValues> edgeSizes(const OpDesc& op, const Schedule& schedule, int
     for (const std::string& name : names) values[name] = ladder[random() % ladder.size()];
     OpDesc bound = fixed(op, values);
     bool legal = std::visit([](const auto& o) { return static_cast<bool>(o.validate()); }, bound);
-    if (hasIds(bound) && rowsPointedInto(bound) == 0) continue;
+    if (!canBeDrawn(bound)) continue;
     if (legal && flopsOf(bound) <= kMaxWork) sizes.push_back(std::move(values));
   }
   return sizes;

@@ -230,13 +230,15 @@ Ceilings measureCore(const Target& target, double seconds, const Stop& stop) {
 /// Multiply-adds, two operations each, that no schedule leaves out.
 static double productFlops(const OpDesc& op) {
   if (const auto* matmul = std::get_if<MatmulOp>(&op)) {
-    double rows = static_cast<double>(matmul->batch.value) * static_cast<double>(matmul->m.value);
+    double rows = static_cast<double>(matmul->batches()) * static_cast<double>(matmul->m.value);
     return 2 * rows * static_cast<double>(matmul->n.value) * static_cast<double>(matmul->k.value);
   }
   const auto* attention = std::get_if<AttentionOp>(&op);
   if (attention == nullptr) return 0;
-  double each = 4 * static_cast<double>(attention->headDim.value);  // of what flops() counts for a pair of query and key
-  return attention->flops() * each / (each + 5);
+  // Of what flops() counts for a pair of query and key.
+  double each = 2 * static_cast<double>(attention->headDim.value + attention->valueDim());
+  double others = 5.0 + (attention->softcap != 0 ? 3 : 0) + (attention->mask.empty() ? 0 : 1);
+  return attention->flops() * each / (each + others);
 }
 
 /// What the op's products round their left operand to, and the order of those of bf16.

@@ -22,6 +22,8 @@ public:
   /// The run-time variable or the constant of a dimension.
   Value dim(const TensorDim& dim) const;
   std::vector<Value> dimsOf(const TensorSpec& spec) const;
+  /// From here on a run-time dimension is that, made of others.
+  void setDim(const std::string& name, const Value& value) { dims_.insert_or_assign(name, value); }
   /// Dense row-major, no run-time strides; q8 in words, sixteen a block.
   BufferRef dense(const TensorSpec& spec, BufferRole role);
   /// Leading strides are QuernArgs.strides; the innermost is 1. Of q8_0 (BufferRef::blocks) too, whose strides are whole blocks.

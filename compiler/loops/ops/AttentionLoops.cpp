@@ -20,20 +20,21 @@ public:
         s_(s),
         tile_(build, op, s),
         group_(op.heads.value / op.kvHeads.value),
-        queries_(build.dim(op.inputs()[0].dims[0])),
-        keys_(build.dim(op.inputs()[1].dims[0])),
+        queries_(build.dim({"q", op.q.value})),
+        keys_(build.dim({"kv", op.kv.value})),
+        heads_(op.batched ? build.dim({"batch", op.batch.value}) * op.kvHeads.value : Value(op.kvHeads.value)),
         rows_(queries_ * group_),
         segments_(maxOf(ceilDivOf(keys_, kKeySegment), 1)) {}
 
   /// One phase: every task does all segments of its rows; where there may be several, they meet in the result.
   void whole() {
     AttentionState running = threadState("");
-    running.values = scratch("values", {s_.rows, op_.headDim.value});
+    running.values = scratch("values", {s_.rows, op_.valueDim()});
     if (segments_.isConstant(1)) {
       eachBlock(1, [&](const Block& block, const Value&) {
         tile_.clear(running, block.rows);
         segmentOf(running, block, 0);
-        b_.loop("r", 0, block.rows, 1, [&](const Value& r) { finish(running, r, {r}, placeOf(block, r)); });
+        b_.loop("r", 0, block.rows, 1, [&](const Value& r) { finish(running, r, {r}, block, placeOf(block, r)); });
       });
       return;
     }
@@ -43,54 +44,55 @@ public:
       auto eachRow = [&](const std::function<void(const Value&, const RowPlace&)>& body) {
         b_.loop("r", 0, block.rows, 1, [&](const Value& r) { body(r, placeOf(block, r)); });
       };
-      eachRow([&](const Value& r, const RowPlace& row) { tile_.clear(merged, r, {row.query, row.head}); });
+      eachRow([&](const Value& r, const RowPlace& row) { tile_.clear(merged, r, row.ofOut()); });
       b_.loop("segment", 0, segments_, 1, [&](const Value& segment) {
         tile_.clear(running, block.rows);
         segmentOf(running, block, segment);
         eachRow([&](const Value& r, const RowPlace& row) {
-          b_.when(lessThan(segment * kKeySegment, limitOf(row.query)), [&] {
-            tile_.merge(merged, r, {row.query, row.head}, {b_.load(running.highest, {r}), b_.load(running.sum, {r}), running.values, {r}});
+          b_.when(lessThan(segment * kKeySegment, limitOf(block, row.query)), [&] {
+            tile_.merge(merged, r, row.ofOut(), {b_.load(running.highest, {r}), b_.load(running.sum, {r}), running.values, {r}});
           });
         });
       });
-      eachRow([&](const Value& r, const RowPlace& row) { finish(merged, r, {row.query, row.head}, row); });
+      eachRow([&](const Value& r, const RowPlace& row) { finish(merged, r, row.ofOut(), block, row); });
     });
   }
 
   /// Two phases: tasks of one segment each, then the merge of each row.
   void split() {
     AttentionState running = threadState("");
-    running.values = scratch("values", {s_.rows, op_.headDim.value});
-    Value heads = op_.kvHeads.value;
+    running.values = scratch("values", {s_.rows, op_.valueDim()});
+    const Value& heads = heads_;
     auto shared = [&](const char* name, std::vector<Value> shape) {
       return b_.denseBuffer(name, Scalar::F32, BufferRole::SharedScratch, std::move(shape));
     };
     BufferRef highest = shared("highest_parts", {heads, rows_, segments_}), sum = shared("sum_parts", {heads, rows_, segments_});
-    BufferRef values = shared("values_parts", {heads, rows_, segments_, op_.headDim.value});
+    BufferRef values = shared("values_parts", {heads, rows_, segments_, op_.valueDim()});
     eachBlock(segments_, [&](const Block& block, const Value& segment) {
       tile_.clear(running, block.rows);
       segmentOf(running, block, segment);
       b_.loop("r", 0, block.rows, 1, [&](const Value& r) {
         Value row = b_.let("row", block.row0 + r);
-        b_.store(highest, {block.kvHead, row, segment}, b_.load(running.highest, {r}));
-        b_.store(sum, {block.kvHead, row, segment}, b_.load(running.sum, {r}));
+        b_.store(highest, {block.part, row, segment}, b_.load(running.highest, {r}));
+        b_.store(sum, {block.part, row, segment}, b_.load(running.sum, {r}));
         tile_.columns([&](const Value& at, int lanes, const Value* mask) {
-          b_.store(values, {block.kvHead, row, segment, at}, b_.load(running.values, {r, at}, lanes, mask), mask);
+          b_.store(values, {block.part, row, segment, at}, b_.load(running.values, {r, at}, lanes, mask), mask);
         });
       });
     });
     b_.phase(heads * rows_, [&](const Value& task) {
-      Block block{b_.let("g", task / rows_), b_.let("row", task % rows_), 1};
+      Block block = blockOf(task / rows_, Value(), 1);
+      block.row0 = b_.let("row", task % rows_);
       RowPlace row = placeOf(block, 0);
       tile_.clear(running, 1);
-      b_.loop("segment", 0, ceilDivOf(limitOf(row.query), kKeySegment), 1, [&](const Value& segment) {
+      b_.loop("segment", 0, ceilDivOf(limitOf(block, row.query), kKeySegment), 1, [&](const Value& segment) {
         tile_.merge(running, 0, {0},
-                    {b_.load(highest, {block.kvHead, block.row0, segment}),
-                     b_.load(sum, {block.kvHead, block.row0, segment}),
+                    {b_.load(highest, {block.part, block.row0, segment}),
+                     b_.load(sum, {block.part, block.row0, segment}),
                      values,
-                     {block.kvHead, block.row0, segment}});
+                     {block.part, block.row0, segment}});
       });
-      finish(running, 0, {0}, row);
+      finish(running, 0, {0}, block, row);
     });
   }
 
@@ -98,10 +100,26 @@ private:
   /// Rows [row0, row0 + rows) of a key/value head.
   struct Block {
     Value kvHead, row0, rows;
+    Value part;   ///< the head, counted through the batch
+    Value batch;  ///< null: there is no such axis
+    Value keys;   ///< how many there are
   };
   struct RowPlace {
-    Value query, head;
+    Value query, head, batch;
+    std::vector<Value> ofOut() const {
+      return batch.expr() == nullptr ? std::vector<Value>{query, head} : std::vector<Value>{batch, query, head};
+    }
   };
+
+  Block blockOf(const Value& which, const Value& row0, const Value& rows) {
+    if (!op_.batched) {
+      Value g = b_.let("g", which);
+      return {g, row0, rows, g, {}, keys_};
+    }
+    Value part = b_.let("part", which), batch = b_.let("batch_at", part / op_.kvHeads.value);
+    Value keys = op_.lens ? b_.let("len", minOf(maxOf(unary(LoopOp::ToI64, b_.load(tile_.lens, {batch})), 0), keys_)) : keys_;
+    return {b_.let("g", part % op_.kvHeads.value), row0, rows, part, batch, keys};
+  }
 
   BufferRef scratch(const std::string& name, std::vector<Value> shape) {
     return b_.denseBuffer(name, Scalar::F32, BufferRole::ThreadScratch, std::move(shape));
@@ -112,24 +130,25 @@ private:
 
   RowPlace placeOf(const Block& block, const Value& r) {
     Value row = b_.let("row", block.row0 + r);
-    return {b_.let("query", row / group_), group_ == 1 ? block.kvHead : b_.let("head", block.kvHead * group_ + row % group_)};
+    return {b_.let("query", row / group_), group_ == 1 ? block.kvHead : b_.let("head", block.kvHead * group_ + row % group_), block.batch};
   }
 
   /// How many keys the query sees.
-  Value limitOf(const Value& query) {
-    if (op_.causal == Causal::No) return keys_;
-    Value limit = op_.causal == Causal::TopLeft ? query + 1 : query + 1 + (keys_ - queries_);
-    return b_.let("limit", minOf(maxOf(limit, 0), keys_));
+  Value limitOf(const Block& block, const Value& query) {
+    if (op_.causal == Causal::No) return block.keys;
+    Value limit = op_.causal == Causal::TopLeft ? query + 1 : query + 1 + (block.keys - queries_);
+    return b_.let("limit", minOf(maxOf(limit, 0), block.keys));
   }
 
   /// The phase of tasks (key/value head, block of rows, segment of `segments`).
   void eachBlock(const Value& segments, const std::function<void(const Block&, const Value&)>& body) {
     Value blocks = ceilDivOf(rows_, s_.rows);
-    b_.phase(blocks * op_.kvHeads.value * segments, [&](const Value& task) {
+    b_.phase(blocks * heads_ * segments, [&](const Value& task) {
       Value segment = segments.isConstant(1) ? Value(0) : b_.let("part", task % segments);
       Value which = segments.isConstant(1) ? task : b_.let("block", task / segments);
       Value row0 = b_.let("row0", which % blocks * s_.rows);
-      Block block{b_.let("g", which / blocks), row0, b_.let("rows", minOf(s_.rows, rows_ - row0))};
+      Block block = blockOf(which / blocks, row0, Value());
+      block.rows = b_.let("rows", minOf(s_.rows, rows_ - row0));
       if (tile_.roundsQueries())
         b_.loop("r", 0, block.rows, 1, [&](const Value& r) {
           RowPlace row = placeOf(block, r);
@@ -143,11 +162,11 @@ private:
   /// their values are added, so that few rows do not wait for each tile's exponentials.
   void segmentOf(const AttentionState& state, const Block& block, const Value& segment) {
     Value begin = b_.let("begin", segment * kKeySegment);
-    Value end = b_.let("end", minOf(begin + kKeySegment, limitOf(placeOf(block, block.rows - 1).query)));
+    Value end = b_.let("end", minOf(begin + kKeySegment, limitOf(block, placeOf(block, block.rows - 1).query)));
     b_.loop("chunk", begin, end, s_.tiles * kKeyTile, [&](const Value& chunk) {
       auto eachTile = [&](const std::function<void(const Value&)>& body) {
         b_.loop("tile", chunk, s_.tiles == 1 ? chunk + 1 : minOf(chunk + s_.tiles * kKeyTile, end), kKeyTile, [&](const Value& tile0) {
-          tile_.at({block.kvHead, tile0, s_.tiles == 1 ? Value(0) : b_.let("slot", (tile0 - chunk) / kKeyTile)});
+          tile_.at({block.kvHead, tile0, s_.tiles == 1 ? Value(0) : b_.let("slot", (tile0 - chunk) / kKeyTile), block.batch});
           body(b_.let("keys", minOf(end - tile0, kKeyTile)));
         });
       };
@@ -170,7 +189,7 @@ private:
   void eachSixteen(const Block& block, const std::function<void(const Value& row, const Value& limit)>& body) {
     if (!tile_.onTiles()) return;
     b_.loop("r", 0, block.rows, kTileRows,
-            [&](const Value& r) { body(r, limitOf(placeOf(block, minOf(r + (kTileRows - 1), block.rows - 1)).query)); });
+            [&](const Value& r) { body(r, limitOf(block, placeOf(block, minOf(r + (kTileRows - 1), block.rows - 1)).query)); });
   }
 
   /// mr rows together, the rest one by one.
@@ -186,22 +205,39 @@ private:
       RowPlace place = placeOf(block, r + u);
       rows.query.push_back(place.query);
       rows.head.push_back(place.head);
-      rows.limit.push_back(limitOf(place.query));
+      rows.limit.push_back(limitOf(block, place.query));
     }
     return rows;
   }
 
-  /// out = values / sum; zeros for a row that sees no key.
-  void finish(const AttentionState& state, const Value& place, const std::vector<Value>& index, const RowPlace& row) {
-    Value any = lessThan(0, limitOf(row.query));
-    Value inverse = b_.let("inverse", selectOf(any, f32Const(1) / b_.load(state.sum, {place}), f32Const(0)));
+  /// out = values / sum; zeros for a row that sees no key, or none that the mask lets through.
+  void finish(const AttentionState& state, const Value& place, const std::vector<Value>& index, const Block& block, const RowPlace& row) {
+    if (!op_.mask.empty()) {  // the highest of scores that are not all -Inf has the exponential 1
+      Value sum = b_.let("all", b_.load(state.sum, {place}));
+      Value inverse = b_.let("inverse", f32Const(1) / sum);
+      b_.when(
+          binary(LoopOp::Eq, sum, f32Const(0)),
+          [&] {
+            tile_.columns([&](const Value& at, int lanes, const Value* mask) {
+              b_.store(tile_.out, joined(row.ofOut(), at), f32Const(0, lanes), mask);
+            });
+          },
+          [&] { divide(state, inverse, index, row); });
+      return;
+    }
+    Value any = lessThan(0, limitOf(block, row.query));
+    divide(state, b_.let("inverse", selectOf(any, f32Const(1) / b_.load(state.sum, {place}), f32Const(0))), index, row);
+  }
+  void divide(const AttentionState& state, const Value& inverse, const std::vector<Value>& index, const RowPlace& row) {
     tile_.columns([&](const Value& at, int lanes, const Value* mask) {
-      std::vector<Value> from = index;
-      from.push_back(at);
       // + 0: a single segment ends as a merge of one does, without a negative zero
-      b_.store(tile_.out, {row.query, row.head, at},
-               build_.mulAdd(b_.load(state.values, from, lanes, mask), broadcast(inverse, lanes), f32Const(0, lanes)), mask);
+      b_.store(tile_.out, joined(row.ofOut(), at),
+               build_.mulAdd(b_.load(state.values, joined(index, at), lanes, mask), broadcast(inverse, lanes), f32Const(0, lanes)), mask);
     });
+  }
+  static std::vector<Value> joined(std::vector<Value> index, const Value& last) {
+    index.push_back(last);
+    return index;
   }
 
   OpBuild& build_;
@@ -210,7 +246,9 @@ private:
   const AttentionSchedule& s_;
   AttentionTile tile_;
   int64_t group_;
-  Value queries_, keys_, rows_, segments_;
+  Value queries_, keys_;
+  Value heads_;  ///< of keys, through the batch
+  Value rows_, segments_;
 };
 
 }  // namespace

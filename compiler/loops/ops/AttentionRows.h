@@ -10,6 +10,7 @@ namespace quern {
 /// The keys from tile0 on of a key/value head; what comes of them is kept at `slot` of `tiles`.
 struct AttentionPlace {
   Value kvHead, tile0, slot;
+  Value batch{};  ///< null: arrays have no such axis
 };
 
 /// A few rows (queries of heads that share keys) that are computed together; later rows see as many keys or more.

@@ -52,7 +52,8 @@ void AttentionTile::addPartials(const AttentionRows& rows, const RegArray& total
       std::vector<Value> k;
       for (int64_t c = 0; c < vectors; ++c) k.push_back(b.let("k", b.load(copy_, {d * kKeyTile + j + c * lanes_}, lanes_)));
       for (int u = 0; u < rows.count; ++u) {
-        Value q = b.let("q", broadcast(b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}), lanes_));
+        Value q = b.let(
+            "q", broadcast(b.load(query, inBatch({rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}), 1), lanes_));
         for (int64_t c = 0; c < vectors; ++c)
           b.set(chain, {upper, u, c}, build_.mulAdd(q, k[static_cast<size_t>(c)], b.get(chain, {upper, u, c})));
       }
@@ -89,9 +90,10 @@ void AttentionTile::dots(const AttentionRows& rows, const Value& j, const Value&
       const Value* tail = width - d < lanes_ ? &mask : nullptr;
       std::vector<Value> q;
       for (int u = 0; u < rows.count; ++u)
-        q.push_back(b.let("q", b.load(query, {rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}, lanes_, tail)));
+        q.push_back(
+            b.let("q", b.load(query, inBatch({rows.query[static_cast<size_t>(u)], rows.head[static_cast<size_t>(u)], d}), lanes_, tail)));
       for (int64_t i = 0; i < keyCount; ++i) {
-        Value k = loadFloats(build_, keys, {at_.tile0 + index[static_cast<size_t>(i)], at_.kvHead, d}, lanes_, tail);
+        Value k = loadFloats(build_, keys, inBatch({at_.tile0 + index[static_cast<size_t>(i)], at_.kvHead, d}), lanes_, tail);
         if (rows.count > 1) k = b.let("k", k);
         for (int u = 0; u < rows.count; ++u)
           b.set(acc, {u, i, part}, build_.mulAdd(q[static_cast<size_t>(u)], k, b.get(acc, {u, i, part})));

@@ -2,12 +2,14 @@
 // (keys and values are read where they are) and along keys in the softmax. Scores: AttentionScores.cpp.
 #include "compiler/loops/ops/AttentionTile.h"
 
+#include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
+#include "compiler/base/Text.h"
 #include "compiler/loops/build/Halves.h"
 #include "compiler/loops/build/Lanes.h"
 
 #include <algorithm>
-#include <array>
+#include <fmt/format.h>
 #include <limits>
 
 namespace quern {
@@ -18,6 +20,9 @@ AttentionTile::AttentionTile(OpBuild& build, const AttentionOp& op, const Attent
   query = build.strided(inputs[0], BufferRole::In);
   keys = build.strided(inputs[1], BufferRole::In);
   values = build.strided(inputs[2], BufferRole::In);
+  for (size_t i = 3; i < inputs.size(); ++i)
+    if (inputs[i].type == ElementType::I32) lens = build.dense(inputs[i], BufferRole::In);
+    else mask_ = build.strided(inputs[i], BufferRole::In);
   out = build.strided(op.output(), BufferRole::Out);
   auto scratch = [&](const char* name, std::vector<Value> shape) {
     return build.b.denseBuffer(name, Scalar::F32, BufferRole::ThreadScratch, std::move(shape));
@@ -25,12 +30,12 @@ AttentionTile::AttentionTile(OpBuild& build, const AttentionOp& op, const Attent
   scores_ = scratch("scores", {schedule.tiles, schedule.rows, kKeyTile});
   factors_ = scratch("factors", {schedule.tiles, schedule.rows});
   if (op.a == RoundedTo::BF16) pairs_.emplace(build, op, schedule, keys, values);
-  else if (schedule.pack == AttentionSchedule::PackKv) copy_ = scratch("tile_copy", {kKeyTile * op.headDim.value});
+  else if (schedule.pack == AttentionSchedule::PackKv) copy_ = scratch("tile_copy", {kKeyTile * std::max(op.headDim.value, op.valueDim())});
   else partials_ = scratch("partials", {schedule.lanes, kDotPartials});
 }
 
 void AttentionTile::columns(const std::function<void(const Value&, int, const Value*)>& step) {
-  build_.forVectors("d", 0, op_.headDim.value, lanes_, 1, build_.masks(), step);
+  build_.forVectors("d", 0, op_.valueDim(), lanes_, 1, build_.masks(), step);
 }
 
 static std::vector<Value> placeOf(std::vector<Value> index, const Value& column) {
@@ -68,7 +73,7 @@ void AttentionTile::turn(const Value& c, const Value& count, const Value& d, int
   std::vector<Value> rows;
   for (int r = 0; r < lanes_; ++r) {
     Value key = b.let("key", at_.tile0 + minOf(c + r, count - 1));  // the last again where there are no more
-    rows.push_back(b.let("row", loadFloats(build_, keys, {key, at_.kvHead, d}, lanes_, columns < lanes_ ? &mask : nullptr)));
+    rows.push_back(b.let("row", loadFloats(build_, keys, inBatch({key, at_.kvHead, d}), lanes_, columns < lanes_ ? &mask : nullptr)));
   }
   rows = transposed(b, std::move(rows));
   for (int r = 0; r < columns; ++r) b.store(copy_, {(d + r) * kKeyTile + c}, rows[static_cast<size_t>(r)]);
@@ -80,7 +85,7 @@ void AttentionTile::takeValues(const Value& count) {
   if (s_.pack == AttentionSchedule::PackNone) return;
   b.loop("j", 0, count, 1, [&](const Value& j) {
     columns([&](const Value& at, int lanes, const Value* mask) {
-      b.store(copy_, {j * op_.headDim.value + at}, loadFloats(build_, values, {at_.tile0 + j, at_.kvHead, at}, lanes, mask), mask);
+      b.store(copy_, {j * op_.valueDim() + at}, loadFloats(build_, values, inBatch({at_.tile0 + j, at_.kvHead, at}), lanes, mask), mask);
     });
   });
 }
@@ -88,10 +93,15 @@ void AttentionTile::takeValues(const Value& count) {
 void AttentionTile::askFor(const BufferRef& from, const Value& tile0, const AttentionRows& rows) {
   if (s_.pack == AttentionSchedule::PackNone) return;
   const int64_t line = pairs_ || from.blocks ? 32 : 16;
-  int64_t each = (kKeyTile + s_.rows - 1) / s_.rows;
+  int64_t each = (kKeyTile + s_.rows - 1) / s_.rows, width = from.id == values.id ? op_.valueDim() : op_.headDim.value;
   for (int64_t i = 0; i < rows.count * each; ++i)
-    for (int64_t d = 0; d < op_.headDim.value; d += line)
-      build_.b.prefetch(from, storedPlace(from, std::array<Value, 3>{tile0 + rows.place * each + i, at_.kvHead, d}));
+    for (int64_t d = 0; d < width; d += line)
+      build_.b.prefetch(from, storedPlace(from, inBatch({tile0 + rows.place * each + i, at_.kvHead, d})));
+}
+
+std::vector<Value> AttentionTile::inBatch(std::vector<Value> index) const {
+  if (op_.batched) index.insert(index.begin(), at_.batch);
+  return index;
 }
 
 Value AttentionTile::countOf(const Value& limit) { return build_.b.let("count", maxOf(minOf(limit - at_.tile0, kKeyTile), 0)); }
@@ -114,7 +124,7 @@ void AttentionTile::weighOnTiles(const Value& row, const Value& limit, int64_t b
   build_.b.when(lessThan(0, count), [&] { pairs_->weighOnTiles(at_, row, count, block * AttentionPairs::kColumns, scores_); });
 }
 
-int64_t AttentionTile::valueBlocks() const { return onTiles() ? ceilDiv(op_.headDim.value, AttentionPairs::kColumns) : 1; }
+int64_t AttentionTile::valueBlocks() const { return onTiles() ? ceilDiv(op_.valueDim(), AttentionPairs::kColumns) : 1; }
 
 void AttentionTile::score(const AttentionState& state, const AttentionRows& rows) {
   LoopBuilder& b = build_.b;
@@ -124,7 +134,11 @@ void AttentionTile::score(const AttentionState& state, const AttentionRows& rows
     if (!pairs_ && s_.pack == AttentionSchedule::PackNone) scoreInPlace(rows, counts.back());
     else if (!pairs_) scoreCopied(rows, counts.back());
     else if (!onTiles()) pairs_->score(at_, rows, counts.back(), scores_);
-    b.when(lessThan(counts.front(), kKeyTile), [&] { normalise(state, rows, &counts); }, [&] { normalise(state, rows, nullptr); });
+    auto softmax = [&](const std::vector<Value>* some) {
+      adjust(rows, some);
+      normalise(state, rows, some);
+    };
+    b.when(lessThan(counts.front(), kKeyTile), [&] { softmax(&counts); }, [&] { softmax(nullptr); });
   });
 }
 
@@ -132,7 +146,7 @@ void AttentionTile::weigh(const AttentionState& state, const AttentionRows& rows
   LoopBuilder& b = build_.b;
   if (block == 0) askFor(keys, at_.tile0 + kKeyTile, rows);
   std::vector<Value> counts = countsOf(rows);
-  int64_t all = ceilDiv(op_.headDim.value, lanes_), each = onTiles() ? AttentionPairs::kColumns / lanes_ : all, first = block * each;
+  int64_t all = ceilDiv(op_.valueDim(), lanes_), each = onTiles() ? AttentionPairs::kColumns / lanes_ : all, first = block * each;
   auto weighed = [&](const std::vector<Value>* some) { weighRows(state, rows, some, first, std::min(all, first + each)); };
   Value partly = lessThan(counts.front(), kKeyTile);
   b.when(lessThan(0, counts.back()), [&] {
@@ -160,6 +174,40 @@ static Value lanePerSource(const Value& folded, int count) {
 static Value splat(const Value& perRow, int row, int lanes) {
   if (perRow.lanes() == 1) return broadcast(perRow, lanes);
   return shuffleOf(perRow, perRow, std::vector<int>(static_cast<size_t>(lanes), row));
+}
+
+/// The mask of keys j ... of row u, or the one number that all keys have; `lanes`: of these keys those that are there.
+Value AttentionTile::maskAt(const AttentionRows& rows, int u, const Value& j, const Value* lanes) {
+  auto row = static_cast<size_t>(u);
+  const TensorSpec spec = op_.inputs()[3];
+  const Value full[] = {op_.batched ? at_.batch : Value(0), rows.head[row], rows.query[row], at_.tile0 + j};
+  std::vector<Value> at;
+  for (size_t i = 0; i < spec.dims.size(); ++i) at.push_back(spec.dims[i].name == "one" ? Value(0) : full[4 - spec.dims.size() + i]);
+  if (spec.dims.back().name == "one") return broadcast(build_.b.load(mask_, at, 1), lanes_);
+  return build_.b.load(mask_, at, lanes_, lanes);
+}
+
+/// What softcap makes of a score.
+static ScalarExprRef cappedScore(float cap) {
+  auto parsed = parseScalarExpr(fmt::format("tanh(s * {}) * {}", shortest(1 / cap), shortest(cap)));
+  QUERN_CHECK_FOR(static_cast<bool>(parsed), shortest(cap));
+  return *parsed;
+}
+
+void AttentionTile::adjust(const AttentionRows& rows, const std::vector<Value>* counts) {
+  if (op_.softcap == 0 && op_.mask.empty()) return;
+  LoopBuilder& b = build_.b;
+  ScalarExprRef capped = op_.softcap != 0 ? cappedScore(op_.softcap) : nullptr;
+  b.loop("j", 0, counts == nullptr ? Value(kKeyTile) : counts->back(), lanes_, [&](const Value& j) {
+    for (int u = 0; u < rows.count; ++u) {
+      const std::vector<Value> place = {at_.slot, rows.place + u, j};
+      Value s = b.load(scores_, place, lanes_);
+      if (capped != nullptr) s = build_.scalarExpr(*capped, lanes_, [&](const std::string&) { return s; });
+      Value there = counts == nullptr ? Value() : b.let("there", maskOf((*counts)[static_cast<size_t>(u)] - j, lanes_));
+      if (!op_.mask.empty()) s = s + maskAt(rows, u, j, counts == nullptr ? nullptr : &there);
+      b.store(scores_, place, s);
+    }
+  });
 }
 
 void AttentionTile::normalise(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts) {
@@ -201,11 +249,11 @@ void AttentionTile::normalise(const AttentionState& state, const AttentionRows& 
 
 void AttentionTile::addValues(const AttentionRows& rows, const std::vector<Value>* counts, const AttentionPairs::Columns& columns) {
   LoopBuilder& b = build_.b;
-  int64_t width = op_.headDim.value;
+  int64_t width = op_.valueDim();
   Value mask = maskOf(width - (columns.first + columns.vectors - 1) * lanes_, lanes_);
   auto maskAt = [&](int64_t c) { return (columns.first + c + 1) * lanes_ > width ? &mask : nullptr; };
   auto valueAt = [&](const Value& j, int64_t at, const Value* tail) {
-    if (s_.pack == AttentionSchedule::PackNone) return loadFloats(build_, values, {at_.tile0 + j, at_.kvHead, at}, lanes_, tail);
+    if (s_.pack == AttentionSchedule::PackNone) return loadFloats(build_, values, inBatch({at_.tile0 + j, at_.kvHead, at}), lanes_, tail);
     return b.load(copy_, {j * width + at}, lanes_, tail);
   };
   auto key = [&](const Value& j, const std::function<void(int, const std::function<void()>&)>& guarded) {
@@ -247,7 +295,7 @@ void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& 
 void AttentionTile::join(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts, int64_t first,
                          int64_t vectors, const std::function<Value(int, int64_t)>& sum) {
   LoopBuilder& b = build_.b;
-  int64_t width = op_.headDim.value;
+  int64_t width = op_.valueDim();
   Value mask = maskOf(width - (first + vectors - 1) * lanes_, lanes_);
   auto maskAt = [&](int64_t c) { return (first + c + 1) * lanes_ > width ? &mask : nullptr; };
   for (int u = 0; u < rows.count; ++u) {

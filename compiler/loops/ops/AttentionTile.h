@@ -10,7 +10,7 @@ namespace quern {
 /// The running maximum and sum of rows, and their values so far.
 struct AttentionState {
   BufferRef highest, sum;  ///< one per row
-  BufferRef values;        ///< [row, head_dim]
+  BufferRef values;        ///< [row, v_dim]
 };
 
 /// One row's maximum and sum, and where its values are: buffer[index..., column].
@@ -26,7 +26,7 @@ struct AttentionPart {
 /// the same for a prompt in one piece, in chunks or token by token, for any schedule and thread count.
 ///
 ///   score     s = factor * dot; partial p (0 <= p < 16) of the dot takes components p, p + 16, ... ascending; p takes in p + 8; the
-///             eight are added ascending
+///             eight are added ascending; then softcap tanh(s (1 / softcap)), then s + mask
 ///   tile      m' = max(m, s ...); p = exp(s - m'); tile sums of p fold in halves, of p v run over ascending keys from +0
 ///   a=bf16    the products as op/AttentionOp.h has them, p rounded before it is summed and multiplied; the rest alike
 ///   segment   l = l f + sum, o = o f + tile's values, f = exp(m - m'), over ascending tiles from m = -Inf, l = o = 0
@@ -59,10 +59,10 @@ public:
   void weighOnTiles(const Value& row, const Value& limit, int64_t block);
   /// A segment's part joins the row at `place` of `into`, whose values are at `index` of their buffer.
   void merge(const AttentionState& into, const Value& place, const std::vector<Value>& index, const AttentionPart& part);
-  /// A vector loop over head_dim.
+  /// A vector loop over the columns of values.
   void columns(const std::function<void(const Value& at, int lanes, const Value* mask)>& step);
 
-  BufferRef query, keys, values, out;
+  BufferRef query, keys, values, out, lens;
 
 private:
   static constexpr int kDotPartials = 16;
@@ -79,7 +79,11 @@ private:
   Value addedPartials();
   void scoreCopied(const AttentionRows& rows, const Value& most);
   void addPartials(const AttentionRows& rows, const RegArray& total, const Value& p, int64_t terms, int64_t upperTerms, const Value& j);
-  /// `counts` null: all 64 count.
+  /// An index of Q, K, V or out: with the batch in front where they have one.
+  std::vector<Value> inBatch(std::vector<Value> index) const;
+  /// Scores as softcap and mask make them. `counts` null: all 64 count.
+  void adjust(const AttentionRows& rows, const std::vector<Value>* counts);
+  Value maskAt(const AttentionRows& rows, int u, const Value& j, const Value* lanes);
   void normalise(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts);
   /// columns.acc[row][vector] += the weights of their keys times the values.
   void addValues(const AttentionRows& rows, const std::vector<Value>* counts, const AttentionPairs::Columns& columns);
@@ -97,7 +101,8 @@ private:
   BufferRef scores_;    ///< [tiles, rows, 64]; of matrix tiles also sums of 64 columns
   BufferRef factors_;   ///< [tiles, rows]
   BufferRef partials_;  ///< [lanes, 16], with pack=none
-  BufferRef copy_;      ///< of a tile, with pack=kv: keys as [head_dim, 64], then values as [64, head_dim]
+  BufferRef mask_;
+  BufferRef copy_;  ///< of a tile, with pack=kv: keys as [head_dim, 64], then values as [64, v_dim]
   AttentionPlace at_;
   std::optional<AttentionPairs> pairs_;  ///< with a=bf16, whose copies are its own
 };

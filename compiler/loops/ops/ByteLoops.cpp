@@ -59,10 +59,11 @@ void ByteRows::phase(const BufferRef& a, const RoundedProduct::PlaceInA& at) {
 
 ByteWeight::ByteWeight(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
                        const Value& panels)
-    : b_(build.b), batched_(op.batched), lanes_(static_cast<int>(s.lanes)) {
+    : b_(build.b), batched_(!op.batchB.empty()), lanes_(static_cast<int>(s.lanes)) {
   packed_ = b_.denseBuffer(name, Scalar::I32, BufferRole::Packed, {batch, panels, ByteRows::wordsOf(op.k.value), s.panelWidth()});
-  for (const TensorSpec& spec : op.inputs())
-    if (spec.name == MatmulOp::kScales) scales_ = build.dense(spec, BufferRole::In);
+  std::vector<Value> shape = {build.dim({"n", op.n.value})};
+  if (batched_) shape.insert(shape.begin(), batch);
+  scales_ = b_.denseBuffer(std::string(MatmulOp::kScales), Scalar::F32, BufferRole::In, shape);
 }
 
 std::vector<Value> ByteWeight::scales(const Tile& tile) const {

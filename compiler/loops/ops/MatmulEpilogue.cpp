@@ -3,8 +3,8 @@
 
 namespace quern {
 
-void MatmulEpilogue::operand(const TensorSpec& spec) {
-  bool strided = spec.name == "residual";
+void MatmulEpilogue::operand(const TensorSpec& spec, bool dense) {
+  bool strided = spec.name == "residual" && !dense;
   operands_.push_back({spec, strided ? build_.strided(spec, BufferRole::In) : build_.dense(spec, BufferRole::In)});
 }
 
@@ -13,7 +13,7 @@ bool MatmulEpilogue::runsLater() const {
   return any() && flopsOf(*op_.ep) > kFewOperations;
 }
 
-Value MatmulEpilogue::of(const Value& x, const std::array<Value, 3>& full, int lanes, const Value* mask) {
+Value MatmulEpilogue::of(const Value& x, const std::vector<Value>& full, int lanes, const Value* mask) {
   LoopBuilder& b = build_.b;
   return build_.scalarExpr(*op_.ep, lanes, [&](const std::string& name) {
     if (name == "x") return x;
@@ -21,7 +21,7 @@ Value MatmulEpilogue::of(const Value& x, const std::array<Value, 3>& full, int l
       if (spec.name != name) continue;
       std::vector<Value> at;
       size_t rank = spec.dims.size();
-      for (size_t i = 0; i < rank; ++i) at.push_back(spec.dims[i].name == "one" ? Value(0) : full[3 - rank + i]);
+      for (size_t i = 0; i < rank; ++i) at.push_back(spec.dims[i].name == "one" ? Value(0) : full[full.size() - rank + i]);
       bool vector = rank > 0 && spec.dims.back().name != "one";
       return vector ? b.load(buffer, at, lanes, mask) : broadcast(b.load(buffer, at, 1), lanes);
     }

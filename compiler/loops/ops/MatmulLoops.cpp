@@ -6,6 +6,7 @@
 //     pass before)
 #include "compiler/loops/build/Halves.h"
 #include "compiler/loops/ops/CodedRows.h"
+#include "compiler/loops/ops/MatmulBatch.h"
 #include "compiler/loops/ops/MatmulBlocks.h"
 #include "compiler/loops/ops/MatmulEpilogue.h"
 #include "compiler/loops/ops/MatmulPacking.h"
@@ -26,14 +27,24 @@ namespace {
 
 class MatmulBuilder {
 public:
-  MatmulBuilder(OpBuild& build, const MatmulOp& op, const MatmulSchedule& s)
-      : build_(build), b_(build.b), op_(op), s_(s), epilogue_(build, op), lanes_(static_cast<int>(s.lanes)) {}
+  /// `dense`: what has strides elsewhere has none.
+  MatmulBuilder(OpBuild& build, const MatmulOp& op, const MatmulSchedule& s, bool dense)
+      : build_(build),
+        b_(build.b),
+        op_(op),
+        s_(s),
+        epilogue_(build, op),
+        batch_(build, op),
+        dense_(dense),
+        lanes_(static_cast<int>(s.lanes)) {}
 
   void run() {
     declare();
     if (!op_.constB && s_.packsB()) packPhase();
-    auto at = [&](const Value& row, const Value& k) { return op_.batched ? Place{row / m_, row % m_, k} : Place{row, k}; };
-    if (rounded_) op_.in == ElementType::F32 ? rounded_->phase(a_, at) : rounded_->given(batch_ * m_, a_, at);
+    auto at = [&](const Value& row, const Value& k) {
+      return op_.batchA.empty() ? Place{row, k} : joined(batch_.ownOfA(row / m_), {row % m_, k});
+    };
+    if (rounded_) op_.in == ElementType::F32 ? rounded_->phase(a_, at) : rounded_->given(batch_.countOfA() * m_, a_, at);
     computePhase();
   }
 
@@ -45,7 +56,8 @@ private:
 
   /// One tile of the output.
   struct Tile {
-    Value batch, row, column;
+    const BatchPlace& batch;
+    Value row, column;
     Value local;          ///< the row within the task's block
     Value panel, offset;  ///< where packed B has the first column
     Value ahead;          ///< into nextPanel_ from nextK_: what this tile fetches of it; null: nothing
@@ -61,20 +73,20 @@ private:
 
   void declare() {
     TensorSpec out = op_.output();
-    batch_ = op_.batched ? build_.dim(out.dims[0]) : Value(1);
-    m_ = build_.dim(out.dims[out.dims.size() - 2]);
-    n_ = build_.dim(out.dims.back());
+    m_ = build_.dim({"m", op_.m.value});
+    n_ = build_.dim({"n", op_.n.value});
     k_ = build_.dim({"k", op_.k.value});
     panels_ = ceilDivOf(n_, s_.panelWidth());
+    const Value& batches = batch_.countOfB();
     for (const TensorSpec& spec : op_.inputs()) {
       if (spec.name == "A") a_ = matrix(spec, BufferRole::In);
-      else if (spec.name == "B" && op_.a != RoundedTo::F32) rounded_ = roundedProduct(build_, "B", op_, s_, batch_, panels_);
-      else if (spec.name == "B" && op_.w != ElementType::F32) weight_.emplace(build_, "B", op_.w, batch_, panels_, k_, s_);
+      else if (spec.name == "B" && op_.a != RoundedTo::F32) rounded_ = roundedProduct(build_, "B", op_, s_, batches, panels_);
+      else if (spec.name == "B" && op_.w != ElementType::F32) weight_.emplace(build_, "B", op_.w, batches, panels_, k_, s_);
       else if (spec.name == "B" && op_.constB) packed_ = panelBuffer("B", BufferRole::Packed);
       else if (op_.a == RoundedTo::I8 && spec.name == MatmulOp::kScales) continue;  // declared with B
-      else if (spec.name == "B") bPlain_ = build_.strided(spec, BufferRole::In);
-      else if (spec.name == "C") c_ = build_.strided(spec, BufferRole::InOut);
-      else epilogue_.operand(spec);
+      else if (spec.name == "B") bPlain_ = matrix(spec, BufferRole::In);
+      else if (spec.name == "C") c_ = matrix(spec, BufferRole::InOut);
+      else epilogue_.operand(op_.asMatrix(spec), isDense(spec));
     }
     if (!op_.acc) c_ = matrix(out, BufferRole::Out);
     out_ = c_;
@@ -82,7 +94,7 @@ private:
     if (handsOn()) c_ = b_.denseBuffer("block", Scalar::F32, BufferRole::ThreadScratch, {s_.mc, s_.nc});
     MatmulBlocks::Wish none{1, 0};
     blocks_.emplace(build_, s_, m_, n_, k_, rounded_ ? MatmulBlocks::Wish{rounded_->rowsTogether(), rounded_->lastPass()} : none);
-    if (rounded_ && op_.in == ElementType::F32) rounded_->declareRows(batch_ * m_);
+    if (rounded_ && op_.in == ElementType::F32) rounded_->declareRows(batch_.countOfA() * m_);
     if (s_.packsB() && !op_.constB) packed_ = panelBuffer("panels", BufferRole::SharedScratch);
     if (weight_ && s_.convert == MatmulSchedule::ConvertScratch)
       converted_ = b_.denseBuffer("converted", Scalar::F32, BufferRole::ThreadScratch, {s_.kc, s_.nr});
@@ -91,32 +103,32 @@ private:
     int64_t depth = k_.constant() != nullptr ? std::clamp<int64_t>(*k_.constant(), 1, s_.kc) : s_.kc, step = roundUp(depth, 16) + 16;
     aCopy_ = b_.buffer("rows", Scalar::F32, BufferRole::ThreadScratch, {rowsInside() ? s_.mr : s_.mc, step}, {step, 1});
   }
-  /// Rows of blocks are dense.
+  /// Rows of blocks are dense, and what has fewer axes than there are indices.
+  bool isDense(const TensorSpec& spec) const {
+    return dense_ || isQuantised(spec.type) || op_.asMatrix(spec).dims.size() != spec.dims.size();
+  }
   BufferRef matrix(const TensorSpec& spec, BufferRole role) {
-    return isQuantised(spec.type) ? build_.dense(spec, role) : build_.strided(spec, role);
+    TensorSpec as = op_.asMatrix(spec);
+    return isDense(spec) ? build_.dense(as, role) : build_.strided(as, role);
   }
   bool handsOn() const { return op_.out != ElementType::F32; }
   bool rowsInside() const { return s_.inner == MatmulSchedule::InnerRows; }
   BufferRef panelBuffer(const std::string& name, BufferRole role) {
-    return b_.denseBuffer(name, Scalar::F32, role, {batch_, panels_, k_, s_.panelWidth()});
+    return b_.denseBuffer(name, Scalar::F32, role, {batch_.countOfB(), panels_, k_, s_.panelWidth()});
   }
-  Place withBatch(const Value& batch, Place rest) const {
-    if (op_.batched) rest.insert(rest.begin(), batch);
-    return rest;
-  }
-
   void packPhase() {
-    b_.phase(batch_ * panels_, [&](const Value& task) {
+    b_.phase(batch_.countOfB() * panels_, [&](const Value& task) {
       Value batch = b_.let("pb", task / panels_), panel = b_.let("pp", task % panels_);
-      packPanel({build_, bPlain_, packed_, lanes_}, {withBatch(batch, {}), batch, panel, n_, k_, s_.panelWidth(), op_.tb});
+      packPanel({build_, bPlain_, packed_, lanes_}, {batch_.ownOfB(batch), batch, panel, n_, k_, s_.panelWidth(), op_.tb});
     });
   }
 
   void computePhase() {
     Value rowBlocks = ceilDivOf(m_, s_.mc), columnBlocks = ceilDivOf(n_, s_.nc);
-    b_.phase(batch_ * rowBlocks * columnBlocks, [&](const Value& task) {
-      Value batch = batch_.isConstant(1) ? Value(0) : b_.let("batch_i", task / (rowBlocks * columnBlocks));
-      Value rest = batch_.isConstant(1) ? task : b_.let("block", task % (rowBlocks * columnBlocks));
+    b_.phase(batch_.count() * rowBlocks * columnBlocks, [&](const Value& task) {
+      bool one = batch_.count().isConstant(1);
+      BatchPlace batch = batch_.at(one ? Value(0) : b_.let("batch_i", task / (rowBlocks * columnBlocks)));
+      Value rest = one ? task : b_.let("block", task % (rowBlocks * columnBlocks));
       auto [i, j] = blocks_->of(rest, rowBlocks, columnBlocks);
       i0_ = rowBlocks.isConstant(1) ? Value(0) : b_.let("i0", i * s_.mc);
       j0_ = columnBlocks.isConstant(1) ? Value(0) : b_.let("j0", j * s_.nc);
@@ -131,18 +143,17 @@ private:
   }
 
   /// inner=columns.
-  void groupsOverRows(const Value& batch, const Pass& pass) {
-    if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), i0_, i1_, pass.k0, pass.k1});
+  void groupsOverRows(const BatchPlace& batch, const Pass& pass) {
+    if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {batch.a, i0_, i1_, pass.k0, pass.k1});
     blocks_->forColumns(j0_, j1_, [&](const Value& column, int64_t vectors, const Value* mask) {
       Tile group = groupAt(batch, column, vectors, mask, pass);
       blocks_->forTiles(i0_, i1_, [&](const Rows& rows) { microKernel(tileOf(group, rows, rows.first - i0_, pass), pass); });
     });
   }
   /// inner=rows: A is copied tile by tile, and stays in L1.
-  void tilesOverColumns(const Value& batch, const Pass& pass) {
+  void tilesOverColumns(const BatchPlace& batch, const Pass& pass) {
     blocks_->forTiles(i0_, i1_, [&](const Rows& rows) {
-      if (s_.packsA())
-        copyRows({build_, a_, aCopy_, lanes_}, {withBatch(batch, {}), rows.first, rows.first + rows.count, pass.k0, pass.k1});
+      if (s_.packsA()) copyRows({build_, a_, aCopy_, lanes_}, {batch.a, rows.first, rows.first + rows.count, pass.k0, pass.k1});
       blocks_->forColumns(j0_, j1_, [&](const Value& column, int64_t vectors, const Value* mask) {
         microKernel(tileOf(groupAt(batch, column, vectors, mask, pass), rows, 0, pass), pass);
       });
@@ -150,7 +161,7 @@ private:
   }
 
   /// A group of columns: what its tiles have in common.
-  Tile groupAt(const Value& batch, const Value& column, int64_t vectors, const Value* mask, const Pass& pass) {
+  Tile groupAt(const BatchPlace& batch, const Value& column, int64_t vectors, const Value* mask, const Pass& pass) {
     int64_t width = s_.panelWidth();
     bool atPanel = n_.constant() != nullptr && s_.nr % width == 0;
     Value panel = s_.packsB() ? b_.let("panel", column / width) : Value(0);
@@ -158,10 +169,10 @@ private:
     Tile group{batch, i0_, column, 0, panel, offset, {}, 1, vectors, mask};
     if (rounded_ && s_.convert == MatmulSchedule::ConvertScratch) {
       std::vector<WeightColumns> columns = columnsOf(group);
-      rounded_->convert({batch, columns, pass.k0, pass.k1});
+      rounded_->convert({batch.ofB, columns, pass.k0, pass.k1});
     }
     if (weight_ && s_.convert == MatmulSchedule::ConvertScratch)
-      weight_->forDepth(batch, columnsOf(group), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
+      weight_->forDepth(batch.ofB, columnsOf(group), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
         for (size_t v = 0; v < values.size(); ++v) b_.store(converted_, {k - pass.k0, static_cast<int64_t>(v) * lanes_}, values[v]);
       });
     if (s_.prefetchPanel > 0) findNextPanel(column, panel, pass);
@@ -198,8 +209,8 @@ private:
   }
 
   /// Where output (row, column) of the task's block is until the end.
-  Place placeInC(const Value& batch, const Value& row, const Value& column) const {
-    return handsOn() ? Place{row - i0_, column - j0_} : withBatch(batch, {row, column});
+  Place placeInC(const BatchPlace& batch, const Value& row, const Value& column) const {
+    return handsOn() ? Place{row - i0_, column - j0_} : joined(batch.c, {row, column});
   }
   Place cAt(const Tile& t, const Value& r, const Value& v) const { return placeInC(t.batch, t.row + r, t.column + v * lanes_); }
   bool finishesLater() const { return epilogue_.runsLater() || handsOn(); }
@@ -228,8 +239,8 @@ private:
     if (!rounded_) start();
     if (rounded_) {
       std::vector<WeightColumns> columns = columnsOf(t);
-      rounded_->run(
-          {t.batch, t.batch * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc, t.column, t.mask, start, resumes, pass.later, t.there});
+      rounded_->run({t.batch.ofB, t.batch.ofA * m_ + t.row, t.rows, columns, pass.k0, pass.k1, acc, t.column, t.mask, start, resumes,
+                     pass.later, t.there});
     } else if (weight_ && s_.convert == MatmulSchedule::ConvertRegisters) convertedDepth(t, pass, acc);
     else if (s_.chains() == 1) depthLoop(t, pass, acc, bv);
     else splitDepth(t, pass, acc, bv);
@@ -239,7 +250,7 @@ private:
     else b_.when(pass.last, finish, [&] { storeTile(t, sums, false); });
   }
   void convertedDepth(const Tile& t, const Pass& pass, const RegArray& acc) {
-    weight_->forDepth(t.batch, columnsOf(t), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
+    weight_->forDepth(t.batch.ofB, columnsOf(t), pass.k0, pass.k1, [&](const Value& k, const std::vector<Value>& values) {
       b_.unroll("r", t.rows, [&](const Value& r) {
         Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
         for (size_t v = 0; v < values.size(); ++v)
@@ -268,7 +279,7 @@ private:
     if (t.ahead.expr() == nullptr) return;
     Value first = t.ahead + (k - pass.k0) * s_.aheadEachStep();
     for (int64_t line = 0; line < s_.prefetchPanel; ++line)
-      b_.prefetchL2(packed_, Place{t.batch, nextPanel_, nextK_, first + line * kLine});
+      b_.prefetchL2(packed_, Place{t.batch.ofB, nextPanel_, nextK_, first + line * kLine});
   }
 
   void depthLoop(const Tile& t, const Pass& pass, const RegArray& acc, const RegArray& bv) {
@@ -307,9 +318,9 @@ private:
       b_.set(bv, {v},
              weight_       ? b_.load(converted_, {k - pass.k0, v * lanes_}, lanes_)
              : s_.packsB() ? b_.load(packed_, panelAt(t, k, v * lanes_), lanes_)
-                           : b_.load(bPlain_, withBatch(t.batch, {k, t.column + v * lanes_}), lanes_));
+                           : b_.load(bPlain_, joined(t.batch.b, {k, t.column + v * lanes_}), lanes_));
     });
-    if (plain < t.vectors) b_.set(bv, {plain}, b_.load(bPlain_, withBatch(t.batch, {k, t.column + plain * lanes_}), lanes_, t.mask));
+    if (plain < t.vectors) b_.set(bv, {plain}, b_.load(bPlain_, joined(t.batch.b, {k, t.column + plain * lanes_}), lanes_, t.mask));
     b_.unroll("r", t.rows, [&](const Value& r) {
       Value a = b_.let("a", broadcast(elementOfA(t, pass, r, k), lanes_));
       b_.unroll("v", t.vectors,
@@ -318,42 +329,43 @@ private:
   }
   Value elementOfA(const Tile& t, const Pass& pass, const Value& r, const Value& k) const {
     if (s_.packsA()) return b_.load(aCopy_, {t.local + r, k - pass.k0}, 1);
-    return b_.load(a_, withBatch(t.batch, op_.ta ? Place{k, t.row + r} : Place{t.row + r, k}), 1);
+    return b_.load(a_, joined(t.batch.a, op_.ta ? Place{k, t.row + r} : Place{t.row + r, k}), 1);
   }
   /// Column t.column + c of packed B. A tile begins inside a panel only where all of it lies there.
   Place panelAt(const Tile& t, const Value& k, const Value& c) const {
     int64_t width = s_.panelWidth();
-    if (t.vectors * lanes_ <= width) return {t.batch, t.panel, k, t.offset + c};
-    return {t.batch, t.panel + c / width, k, c % width};
+    if (t.vectors * lanes_ <= width) return {t.batch.ofB, t.panel, k, t.offset + c};
+    return {t.batch.ofB, t.panel + c / width, k, c % width};
   }
 
   void storeTile(const Tile& t, const Sums& sums, bool last) {
     eachVector(t, [&](const Value& r, const Value& v, const Value* mask) {
       Value sum = sums.scratch == nullptr ? b_.get(sums.registers, {r, v}) : b_.let("sum", b_.load(*sums.scratch, {r, v * lanes_}, lanes_));
-      b_.store(c_, cAt(t, r, v), last ? epilogue_.of(sum, {t.batch, t.row + r, t.column + v * lanes_}, lanes_, mask) : sum, mask);
+      b_.store(c_, cAt(t, r, v), last ? epilogue_.of(sum, joined(t.batch.c, {t.row + r, t.column + v * lanes_}), lanes_, mask) : sum, mask);
     });
   }
 
   /// The epilogue over the task's block, stored before and still in L2, and what it is handed on as.
-  void finishBlock(const Value& batch) {
+  void finishBlock(const BatchPlace& batch) {
     constexpr int kUnroll = 2;
     auto finished = [&](const Value& i, const Value& j, int lanes, const Value* mask) {
       Value x = b_.let("x", b_.load(c_, placeInC(batch, i, j), lanes, mask));
-      return epilogue_.any() ? epilogue_.of(x, {batch, i, j}, lanes, mask) : x;
+      return epilogue_.any() ? epilogue_.of(x, joined(batch.c, {i, j}), lanes, mask) : x;
     };
     b_.loop("ei", i0_, i1_, 1, [&](const Value& i) {
       if (op_.out == ElementType::Q8) return codeRow(batch, i, finished);
       build_.forVectors("ej", j0_, j1_ - j0_, lanes_, kUnroll, build_.masks(), [&](const Value& j, int lanes, const Value* mask) {
-        storeFloats(build_, out_, withBatch(batch, {i, j}), finished(i, j, lanes, mask), mask);
+        storeFloats(build_, out_, joined(batch.c, {i, j}), finished(i, j, lanes, mask), mask);
       });
     });
   }
   /// A row of the block, whose columns are whole blocks of q8.
-  void codeRow(const Value& batch, const Value& i, const std::function<Value(const Value&, const Value&, int, const Value*)>& finished) {
+  void codeRow(const BatchPlace& batch, const Value& i,
+               const std::function<Value(const Value&, const Value&, int, const Value*)>& finished) {
     b_.loop("ej", j0_, j1_, CodedBlock::kElements, [&](const Value& j) {
       std::vector<Value> x;
       for (int first = 0; first < CodedBlock::kElements; first += lanes_) x.push_back(finished(i, j + first, lanes_, nullptr));
-      storeCoded(build_, x, out_, [&](int word) { return withBatch(batch, {i, j / (CodedBlock::kElements / CodedWords::kWords) + word}); });
+      storeCoded(build_, x, out_, [&](int word) { return joined(batch.c, {i, j / (CodedBlock::kElements / CodedWords::kWords) + word}); });
     });
   }
 
@@ -362,17 +374,22 @@ private:
   const MatmulOp& op_;
   const MatmulSchedule& s_;
   MatmulEpilogue epilogue_;
+  MatmulBatch batch_;
   std::optional<MatmulBlocks> blocks_;
+  bool dense_;
   int lanes_;
   BufferRef a_, aCopy_, bPlain_, c_, out_, packed_, converted_;
   std::optional<WeightReader> weight_;  ///< of a weight that is not f32
   std::unique_ptr<RoundedProduct> rounded_;
-  Value batch_, m_, n_, k_, panels_, i0_, i1_, j0_, j1_;
+  Value m_, n_, k_, panels_, i0_, i1_, j0_, j1_;
   Value nextPanel_, nextK_;  ///< of the group that is built
 };
 
 }  // namespace
 
-void buildLoops(OpBuild& build, const MatmulOp& op, const MatmulSchedule& schedule) { MatmulBuilder(build, op, schedule).run(); }
+void buildLoops(OpBuild& build, const MatmulOp& op, const MatmulSchedule& schedule) {
+  std::optional<MatmulOp> one = oneProduct(build, op);
+  MatmulBuilder(build, one ? *one : op, schedule, one.has_value()).run();
+}
 
 }  // namespace quern

@@ -50,13 +50,15 @@ PeerCall cannot(std::string why) {
   return made;
 }
 
-PeerCall callOf(const MatmulOp& op, const CheckInputs& inputs, int threads) {
+PeerCall callOf(const MatmulOp& given, const CheckInputs& inputs, int threads) {
+  const MatmulOp op = given.asOneProduct().value_or(given);
+  if (op.broadcasts()) return cannot("peers have no batches that broadcast");
   if (op.w != ElementType::F32 && op.w != ElementType::I8)
     return cannot(fmt::format("peers take weights of f32 and i8, not {}", text(op.w)));
   auto activation = activationOf(op.ep);
   if (!activation) return cannot(fmt::format("ep={} is not of the form bias+activation+residual", epilogueText(*op.ep)));
-  if (op.m.value * op.n.value * op.k.value * op.batch.value == 0) return cannot("there is nothing to multiply");
-  QuernPeerMatmul made = {op.m.value, op.n.value, op.k.value, op.batch.value, op.ta, op.tb, op.acc, op.constB, *activation};
+  if (op.m.value * op.n.value * op.k.value * op.batches() == 0) return cannot("there is nothing to multiply");
+  QuernPeerMatmul made = {op.m.value, op.n.value, op.k.value, op.batches(), op.ta, op.tb, op.acc, op.constB, *activation};
   made.threads = threads;
   std::vector<TensorSpec> specs = op.inputs();
   for (size_t i = 0; i < specs.size(); ++i) {

@@ -89,16 +89,12 @@ Result<const void*> valuesOf(const TensorSpec& spec, const NpyArray& array, cons
   return static_cast<const void*>(own.data());
 }
 
-/// Every id must name a row of the table behind it.
-Result<void> checkIds(const std::vector<TensorSpec>& specs, std::span<const void* const> inputs, const std::vector<std::string>& files) {
-  for (size_t i = 0; i + 1 < specs.size(); ++i) {
-    if (!specs[i].namesRows) continue;
-    int64_t rows = specs[i + 1].dims[0].value;
-    const auto* ids = static_cast<const int32_t*>(inputs[i]);
-    for (int64_t at = 0; at < specs[i].elements(); ++at)
-      if (ids[at] < -rows || ids[at] >= rows)
-        return badInput(
-            fmt::format("{}: id {} is not a row of {}; ids are {} to {}", escaped(files[i]), ids[at], specs[i + 1].name, -rows, rows - 1));
+/// Whole numbers that mean something: rows that there are, lengths up to the keys.
+Result<void> checkWholes(const std::vector<TensorSpec>& specs, std::span<const void* const> inputs, const std::vector<std::string>& files) {
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (specs[i].type != ElementType::I32) continue;
+    auto good = checkWhole(specs[i], std::span(static_cast<const int32_t*>(inputs[i]), static_cast<size_t>(specs[i].elements())));
+    if (!good) return badInput(fmt::format("{}: {}", escaped(files[i]), good.error().message));
   }
   return {};
 }
@@ -136,7 +132,7 @@ static Result<int> runEval(std::vector<std::string> args) {
     arguments.input(i, *data);
     inputs.push_back(*data);
   }
-  if (auto good = checkIds(specs, inputs, files); !good) return good.error();
+  if (auto good = checkWholes(specs, inputs, files); !good) return good.error();
   auto kernels = kernelsOfOp(*entry, line, *dims);
   if (!kernels) return kernels.error();
   if (!line.has("quiet"))
