@@ -38,7 +38,8 @@ struct NormShape {
 /// Shapes   x any rank >= 1, its dimensions from `axis` on (the normalised width) known and > 0; g, b: those dimensions.
 /// Layout   dense row-major. out=bf16|q8: the result is handed on so, rounded (ElementType.h; q8: a width of whole blocks).
 /// Numeric  two passes (never E[x^2] - E[x]^2); err <= 16 eps (|g| rstd (|x| + |mean|) + |b|); with
-///          residual=1 x is the rounded sum x + residual, with bias=0 |mean| is the mean of |x|. Squares that overflow make their row b (layernorm) or 0 (rmsnorm).
+///          residual=1 x is the rounded sum x + residual, with bias=0 |mean| is the mean of |x|. Squares that overflow make their row b
+///          (layernorm) or 0 (rmsnorm).
 struct LayerNormOp {
   static constexpr std::string_view kName = "layernorm";
   static constexpr OpClass kClass = OpClass::RowWise;
