@@ -155,7 +155,7 @@ static void operands(void) {
   static const int64_t kIds[] = {4}, kTable[] = {4, 8}, kOut[] = {4, 8}, kB[] = {4, 8}, kRow[] = {1, 8}, kA[] = {1, 4}, kLess[] = {4, 1};
   quern_array rows[] = {array(ids, kIds, 1), array(x, kTable, 2), array(y, kOut, 2)};
   rows[0].type = QUERN_I32;
-  REFUSED(quern_run(embedding, rows, 3, 1), INPUT, "element 3 is 4");
+  REFUSED(quern_run(embedding, rows, 3, 1), INPUT, "element 3 is 4, ids are -4 to 3");
   ids[3] = INT32_MIN;
   REFUSED(quern_run(embedding, rows, 3, 1), INPUT, "element 3 is");
   ids[3] = 2;

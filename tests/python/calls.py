@@ -133,7 +133,7 @@ def refusals():
     frozen.flags.writeable = False
     refused("read-only", softmax, x, out=frozen)
     refused("threads is -2", softmax, x, threads=-2)
-    refused("element 1 is 9", ids, np.array([0, 9], np.int32), a)
+    refused("element 1 is 9, ids are -6 to 5", ids, np.array([0, 9], np.int32), a)
     refused("dtype int64, int32 is needed", ids, np.array([0, 1]), a)
     refused("nothing was tuned", quern.op("softmax x=5x7", schedule="tuned"), floats(5, 7))
     refused("key=value", quern.op("softmax x=5x7", schedule="nonsense"), floats(5, 7))
