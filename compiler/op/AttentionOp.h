@@ -25,8 +25,8 @@ inline constexpr int64_t kKeyTile = 64, kKeySegment = 2048;
 ///          in chunks or token by token gives the same bits. A fully masked row is zeros: one that sees no key, or, with a mask, whose
 ///          scores are all -inf.
 ///          softcap: s times f32(1 / softcap), tanh, times softcap; 6 softcap eps max|v| more. mask: max|s + mask| eps max|v| more, of
-///          those scores that are within 128 of the highest. With either each s counts as scale |Q| . |K| / 16 at least, for what cancels
-///          in it is rounded too.
+///          those scores that are within 128 of the highest. With these, batch, v_dim or lens each s counts as scale |Q| . |K| / 16 at
+///          least, for what cancels in it is rounded too: seen with s = 2 of products that sum to 3,059 in size.
 ///          kv_type=f16, bf16, q8_0: K and V are the f32 that their elements stand for, exactly (q8_0: scale times code fits), and nothing
 ///          else is rounded; limit and bits are those of the same values in f32.
 ///          a=bf16, with kv_type=bf16: both products are of bf16 in the `order` of MatmulOp.h, where numbers below 2^-126 in size are 0.

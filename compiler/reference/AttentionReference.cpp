@@ -34,7 +34,8 @@ class Adjust {
 public:
   Adjust(const AttentionOp& op, Inputs inputs) : op_(op), specs_(op.inputs()), inputs_(inputs) {}
 
-  bool changes() const { return op_.softcap != 0 || !op_.mask.empty(); }
+  /// Whether the limit is the one that knows of cancellation (AttentionOp.h).
+  bool limitKnowsSizes() const { return op_.softcap != 0 || !op_.mask.empty() || op_.batched || op_.lens || op_.vDim.value != 0; }
   void row(std::vector<double>& scores, const RowAt& at, Seen& seen) const {
     for (size_t j = 0; j < scores.size(); ++j) {
       if (op_.softcap != 0) scores[j] = double{op_.softcap} * std::tanh(scores[j] / double{op_.softcap});
@@ -106,7 +107,7 @@ ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind, cons
       s.push_back(dot * scale), sizes.push_back(size * scale);
     }
     double largest = 0;
-    for (size_t j = 0; j < s.size(); ++j) largest = std::max({largest, std::fabs(s[j]), adjust.changes() ? sizes[j] / kCancelled : 0});
+    for (size_t j = 0; j < s.size(); ++j) largest = std::max({largest, std::fabs(s[j]), adjust.limitKnowsSizes() ? sizes[j] / kCancelled : 0});
     Seen before;
     adjust.row(s, at0, before);
     Seen seen = seenBy(s, sizes);

@@ -40,11 +40,11 @@ def dense(x):
 
 def as_f32(x):
     """In float32, by quern's cast."""
-    x = dense(np.asarray(x))
-    return x if x.dtype == f32 else cast(x, np.dtype(f32))
+    return cast(np.asarray(x), np.dtype(f32))
 
 
 def cast(x, dtype):
+    x = x if x.flags.c_contiguous else dense(x)  # which would make rank 0 rank 1
     if x.dtype == dtype:
         return x
     if x.dtype not in TYPES or dtype not in TYPES:
@@ -63,7 +63,7 @@ def floats(text):
 
 
 def unary(expr):
-    return floats(f"map expr={expr}" if "(" in expr or " " not in expr else f'map expr="{expr}"')
+    return floats(f'map expr="{expr}"')
 
 
 def mapped(expr, *inputs):
@@ -216,12 +216,12 @@ NODES = {
     "LessOrEqual": comparison("less_equal"), "GreaterOrEqual": comparison("greater_equal"),
     "Reciprocal": unary("1 / a"), "Softsign": unary("a / (1 + abs(a))"), "Cosh": unary("(exp(a) + exp(-a)) / 2"), "Sinh": unary("(exp(a) - exp(-a)) / 2"),
     "Tan": unary("sin(a) / cos(a)"),
-    "Celu": activation("max(0, x) + min(0, {alpha} * (exp(x / {alpha}) - 1))", alpha=1), "Elu": activation("where(x < 0, {alpha} * (exp(x) - 1), x)", alpha=1),
-    "Selu": activation("{gamma} * where(x < 0, {alpha} * exp(x) - {alpha}, x)", alpha=1.67326319217681884765625, gamma=1.05070102214813232421875),
-    "LeakyRelu": activation("where(x < 0, {alpha} * x, x)", alpha=0.01), "HardSigmoid": activation("max(0, min(1, {alpha} * x + {beta}))", alpha=0.2, beta=0.5),
-    "HardSwish": activation("x * max(0, min(1, x / 6 + 0.5))"), "ThresholdedRelu": activation("where(x > {alpha}, x, 0)", alpha=1),
-    "Shrink": activation("where(x < -{lambd}, x + {bias}, where(x > {lambd}, x - {bias}, 0))", lambd=0.5, bias=0),
-    "PRelu": lambda _, x, slope: mapped("where(x < 0, x * s, x)", x, slope),
+    "Celu": activation("max(0, x) + min(0, {alpha} * (exp(x / {alpha}) - 1))", alpha=1), "Elu": activation("where(less(x, 0), {alpha} * (exp(x) - 1), x)", alpha=1),
+    "Selu": activation("{gamma} * where(less(x, 0), {alpha} * exp(x) - {alpha}, x)", alpha=1.67326319217681884765625, gamma=1.05070102214813232421875),
+    "LeakyRelu": activation("where(less(x, 0), {alpha} * x, x)", alpha=0.01), "HardSigmoid": activation("max(0, min(1, {alpha} * x + {beta}))", alpha=0.2, beta=0.5),
+    "HardSwish": activation("x * max(0, min(1, x / 6 + 0.5))"), "ThresholdedRelu": activation("where(greater(x, {alpha}), x, 0)", alpha=1),
+    "Shrink": activation("where(less(x, -{lambd}), x + {bias}, where(greater(x, {lambd}), x - {bias}, 0))", lambd=0.5, bias=0),
+    "PRelu": lambda _, x, slope: mapped("where(less(x, 0), x * s, x)", x, slope),
     "ReduceSum": reduction("sum"), "ReduceMean": reduction("mean"), "ReduceMax": reduction("max"), "ReduceMin": reduction("min"), "ReduceProd": reduction("prod"),
     "ReduceL1": reduction("sum", "abs(a)"), "ReduceL2": reduction("sum", "a * a", "sqrt(a)"), "ReduceSumSquare": reduction("sum", "a * a"),
     "ReduceLogSum": reduction("sum", "a", "log(a)"), "ReduceLogSumExp": log_sum_exp,
