@@ -107,7 +107,8 @@ ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind, cons
       s.push_back(dot * scale), sizes.push_back(size * scale);
     }
     double largest = 0;
-    for (size_t j = 0; j < s.size(); ++j) largest = std::max({largest, std::fabs(s[j]), adjust.limitKnowsSizes() ? sizes[j] / kCancelled : 0});
+    for (size_t j = 0; j < s.size(); ++j)
+      largest = std::max({largest, std::fabs(s[j]), adjust.limitKnowsSizes() ? sizes[j] / kCancelled : 0});
     Seen before;
     adjust.row(s, at0, before);
     Seen seen = seenBy(s, sizes);
