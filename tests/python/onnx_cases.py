@@ -21,7 +21,7 @@ except ImportError:
 f32 = np.float32
 ops = {}
 TYPES = {np.dtype(t): n for t, n in ((np.float32, "f32"), (np.float16, "f16"), (np.float64, "f64"), (np.int8, "i8"), (np.uint8, "u8"), (np.int16, "i16"),
-                                     (np.uint16, "u16"), (np.int32, "i32"), (np.int64, "i64"), (np.uint32, "u32"), (np.uint64, "u64"), (np.bool_, "bool"))}
+                                     (np.uint16, "u16"), (np.int32, "i32"), (np.int64, "i64"), (np.uint32, "u32"), (np.uint64, "u64"), (np.bool_, "bool"), ("V2", "bf16"))}
 
 
 class Unsaid(Exception):
@@ -48,7 +48,7 @@ def cast(x, dtype):
     if x.dtype == dtype:
         return x
     if x.dtype not in TYPES or dtype not in TYPES:
-        raise Unsaid(f"no cast of {x.dtype} to {dtype}")
+        raise Unsaid("strings are no numbers" if object in (x.dtype, dtype) else f"no cast of {x.dtype} to {dtype}")
     return call(f"cast from={TYPES[x.dtype]} to={TYPES[dtype]}", x)
 
 
@@ -204,9 +204,9 @@ def to_type(a, x, like=None):
     if like is not None:
         return cast(x, like.dtype)
     dtype = onnx.mapping.TENSOR_TYPE_TO_NP_TYPE[a["to"]]
-    if a["to"] in (onnx.TensorProto.BFLOAT16, onnx.TensorProto.STRING):
-        raise Unsaid(f"NumPy, and with it the case, has no type for {onnx.TensorProto.DataType.Name(a['to']).lower()}")
-    return cast(x, np.dtype(dtype))
+    if a["to"] == onnx.TensorProto.STRING:
+        raise Unsaid("strings are no numbers")
+    return cast(x, np.dtype("V2") if a["to"] == onnx.TensorProto.BFLOAT16 else np.dtype(dtype))
 
 
 # What is ours.
@@ -256,8 +256,13 @@ def counts_places(node, inputs):
     return node.op_type in NUMBERS and node.op_type != "Cast" and all(x.dtype == np.int64 and x.size <= 1 for x in inputs)
 
 
+def is_bf16(value):
+    return value.type.tensor_type.elem_type == onnx.TensorProto.BFLOAT16
+
+
 def run(graph, inputs):
-    values = dict(zip((i.name for i in graph.input), inputs))
+    # bf16 comes as uint16 of the same bits.
+    values = {i.name: np.ascontiguousarray(x).view("V2") if is_bf16(i) and x.dtype == np.uint16 else x for i, x in zip(graph.input, inputs)}
     several = len(graph.node) > 1
     for node in graph.node:
         given = [values[name] if name else None for name in node.input]
@@ -268,7 +273,7 @@ def run(graph, inputs):
         else:
             outputs = NODES[node.op_type](attributes(node), *given)
         values.update(zip(node.output, outputs if isinstance(outputs, tuple) else (outputs,)))
-    return [values[o.name] for o in graph.output]
+    return [values[o.name].view(np.uint16) if values[o.name].dtype == "V2" else values[o.name] for o in graph.output]
 
 
 def check(case):
