@@ -57,6 +57,20 @@ std::optional<ScheduleChoice> KernelLibrary::bundled(const OpDesc& op) const {
   return std::nullopt;
 }
 
+std::optional<OpDesc> KernelLibrary::bundledFor(const OpDesc& exact) const {
+  if (bundle_ == nullptr) return std::nullopt;
+  std::vector<std::vector<int64_t>> shapes;
+  for (const TensorSpec& spec : inputsOf(exact)) shapes.push_back(spec.extents());
+  const BundleManifest& manifest = bundle_->manifest();
+  for (const BundleSet& set : manifest.sets) {
+    if (manifest.set(set.op, bundleCpu_.name) == nullptr) continue;
+    auto op = parseOp(set.op);
+    auto dims = op && nameOf(*op) == nameOf(exact) ? bindDims(*op, shapes) : Result<DimValues>(badInput("another op"));
+    if (dims && text(fixed(*op, *dims)) == text(exact)) return *op;
+  }
+  return std::nullopt;
+}
+
 Result<ScheduleChoice> KernelLibrary::choose(const OpDesc& op, const std::string& wanted) const {
   if (!wanted.empty() && wanted != "default" && wanted != "tuned") {
     auto given = parseSchedule(wanted, op, target_);

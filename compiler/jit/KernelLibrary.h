@@ -41,6 +41,8 @@ public:
   /// Errors   BadCommand: schedule text that is illegal, "tuned" where nothing was tuned, an op that the target cannot compute.
   Result<ScheduleChoice> choose(const OpDesc& op, const std::string& wanted = "") const;
 
+  /// The bundle's op, some of its sizes open, that this one is with these sizes; nothing where it has none.
+  std::optional<OpDesc> bundledFor(const OpDesc& exact) const;
   /// What the op runs with: the kernels of its choice. Errors: as choose and get.
   Result<KernelSet> kernels(const OpDesc& op, const std::string& wanted = "");
   Result<KernelSet> kernels(const OpDesc& op, const ScheduleChoice& choice);

@@ -28,6 +28,8 @@ KeyValues EmbeddingOp::write() const {
 
 Result<void> EmbeddingOp::validate() const {
   if (auto good = checkShape("embedding: the table", {v, d}); !good) return good;
+  if (t.size() >= kMaxRank)
+    return badCommand(fmt::format("embedding: t={} has {} dimensions, at most {} are", text(t), t.size(), kMaxRank - 1));
   Shape result = t;
   result.push_back(d);
   return checkShape("embedding: the result", result);

@@ -23,6 +23,8 @@ static void opening(void) {
   REFUSED(quern_open(&options, NULL), BAD, "out is NULL");
   options.size = 0;
   REFUSED(quern_open(&options, &other), BAD, "size in quern_options is 0");
+  options.size = 12; /* ends within a field */
+  REFUSED(quern_open(&options, &other), BAD, "size in quern_options is 12");
   options.size = 1u << 20;
   REFUSED(quern_open(&options, &other), BAD, "size in quern_options");
   options.size = sizeof options, options.cpu = "pentium";
@@ -73,6 +75,9 @@ static void preparing(void) {
   REFUSED(quern_op_prepare_for(context, "softmax x=3x16", inputs, 1, NULL, &op), INPUT, "3 needed");
   inputs[0].rank = 99;
   REFUSED(quern_op_prepare_for(context, "softmax", inputs, 1, NULL, &op), INPUT, "rank is 99");
+  CHECK(op == 0);
+  op = (quern_op)(size_t)0x77;
+  REFUSED(quern_op_prepare(context, "embedding t=1x1x1x1x1x1x1x2 v=10 d=4", NULL, &op), BAD, "8 dimensions, at most 7");
   CHECK(op == 0);
 }
 
@@ -148,6 +153,40 @@ static void running(void) {
   runner.threads = 0;
   REFUSED(quern_run_on(softmax, good, 2, &runner), BAD, "");
   OK(quern_run(softmax, good, 2, 1));
+}
+
+/* Outputs whose elements lie apart in any order of axes, and ones that do not. */
+static void layouts(void) {
+  quern_op batched = 0;
+  static const int64_t kA[] = {2, 3, 5}, kB[] = {2, 5, 4}, kC[] = {2, 3, 4}, kMoved[] = {4, 8, 1}, kMeeting[] = {4, 3, 1}, kTwice[] = {0, 8, 1};
+  quern_array a[] = {array(x, kA, 3), array(x + 64, kB, 3), array(y, kC, 3)};
+  OK(quern_op_prepare(context, "matmul m=* n=* k=* batch=*", NULL, &batched));
+  OK(quern_run(batched, a, 3, 1));
+  a[2].strides = kMoved;
+  OK(quern_run(batched, a, 3, 1));
+  a[2].strides = kMeeting;
+  REFUSED(quern_run(batched, a, 3, 1), INPUT, "overlap");
+  a[2].strides = kTwice;
+  REFUSED(quern_run(batched, a, 3, 1), INPUT, "overlap");
+  OK(quern_op_free(batched));
+}
+
+/* A scalar that is added to, and an error that comes late: C is copied only where nothing fails. */
+static void adding2(void) {
+  quern_op op = 0;
+  static const int64_t k2[] = {2}, k2x2[] = {2, 2};
+  float a[4] = {1, 2, 3, 4}, b[4] = {5, 6, 7, 8}, c[4] = {10, 10, 10, 10}, d[4] = {0, 0, 0, 0};
+  quern_array dots[] = {array(a, k2, 1), array(b, k2, 1), array(c, NULL, 0), array(d, NULL, 0)};
+  OK(quern_op_prepare(context, "matmul m=1 n=1 k=2 vector=ab acc=1", NULL, &op));
+  OK(quern_run(op, dots, 4, 1));
+  CHECK(d[0] == 27 && c[0] == 10);
+  OK(quern_op_free(op));
+  d[0] = 0;
+  quern_array late[] = {array(a, k2x2, 2), array(b, k2x2, 2), array(c, k2x2, 2), array(NULL, k2, 1), array(d, k2x2, 2)};
+  OK(quern_op_prepare(context, "matmul m=2 n=2 k=2 acc=1 ep=bias", NULL, &op));
+  REFUSED(quern_run(op, late, 5, 1), INPUT, "input 4 (bias): its data is NULL");
+  CHECK(d[0] == 0 && d[3] == 0);
+  OK(quern_op_free(op));
 }
 
 static void operands(void) {
@@ -250,6 +289,8 @@ int main(void) {
   preparing();
   asking();
   running();
+  layouts();
+  adding2();
   operands();
   models();
   freed();

@@ -106,6 +106,35 @@ def exchange():
     check(np.array_equal(y, np.full((2, 4), 48, f32)), y)
 
 
+def numbers():
+    x = floats(3, 4)
+    add, ids, table = quern.op("add"), quern.op("embedding"), floats(5, 2)
+    for number in (2.0, 2, f32(2), np.float64(2), np.int64(2), x[0, 0], x.sum()):
+        check(np.allclose(add(x, number), x + f32(number)), type(number))
+    refused("does not fit", add, x, 10**400)
+    refused("masked array", add, x, np.ma.masked_array(x, x > 0))
+    refused("input 1 (ids): dtype int64, int32 is needed", quern.op("embedding"), np.array([0, 1]), table)  # at the first call too
+    check(np.array_equal(ids(1, table), table[1]) and np.array_equal(ids(np.array([-1], np.int32), table), table[-1:]), "an id alone, one from the end")
+    blocks = np.zeros((4, 68), np.uint8)
+    blocks[:, 0:2] = blocks[:, 34:36] = np.frombuffer(np.float16(1).tobytes(), np.uint8)
+    blocks[:, 2:34] = blocks[:, 36:] = 1
+    check(np.array_equal(quern.op("matmul w=q8_0 tb=1 const=b")(np.ones((2, 64), f32), blocks), np.full((2, 4), 64, f32)), "blocks, sizes from the arrays")
+    weight = floats(64, 16)
+    alone = quern.op("matmul m=* n=16 k=64 const=b")
+    packed = alone.pack(1, weight)  # before any call
+    check(np.allclose(alone(floats(1, 64) * 0 + 1, packed), weight.sum(axis=0), atol=1e-4) and alone.info["op"].startswith("matmul"), "packed first")
+    refused("leaves sizes open", quern.op("matmul const=b").pack, 1, weight)
+
+
+def bundles():
+    x = floats(3, 16)
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([quern._program.program(), "emit", "softmax x=*x16", "-o", folder + "/b", "--quiet"], check=True)
+        alone = quern.Kernels(cache="none", bundle=folder + "/b", no_compiler=True)
+        softmax = quern.op("softmax", kernels=alone)
+        check(np.array_equal(softmax(x), quern.op("softmax")(x)) and softmax.info["kernel_from"] == "bundle", "a bundle's kernel for arrays that it serves")
+
+
 def refusals():
     x, a, b = floats(4, 16), floats(6, 8), floats(8, 10)
     softmax, matmul, ids = quern.op("softmax"), quern.op("matmul"), quern.op("embedding")
@@ -185,6 +214,8 @@ def models(path):
     refused("outside its vocabulary", model.logits, [1, 10**6])
     refused("no token id", model.logits, [-1])
     refused("beyond the context", session.feed, [1] * (model.info["context"] + 1))
+    refused("bytes is no sequence", lambda: list(model.generate(b"abc")))
+    refused("whole numbers", lambda: list(model.generate([1.9])))
     refused("temp", lambda: list(model.generate("a", temperature=-1)))
     refused("n: 0", lambda: list(model.generate("a", n=0)))
     # Ctrl-C ends a text, and the model goes on.
@@ -208,6 +239,9 @@ def programs():
     check(len(rows) == 3 and rows[1]["low"] <= rows[1]["ratio"] <= rows[1]["high"] and "error" in rows[2], rows)
     with tempfile.TemporaryDirectory() as folder:
         said = quern.tune(op, budget="5s", candidates=space[:2], threads=1, cache=folder)
+        op2 = quern.op(op, kernels=quern.Kernels(cache=folder))
+        op2(floats(16, 64))
+        check(op2.info["op"] == op, op2.info)
         check(said["op"] == op and sum(int(said["counts"][k]) for k in ("pruned", "failed", "measured", "untried")) == int(said["counts"]["space"]), said["counts"])
     refused("unknown op", quern.tune, "softmaxx x=3")
     refused("unknown op", quern.explain, "softmaxx x=3")
@@ -234,7 +268,7 @@ def forked():
 
 with tempfile.TemporaryDirectory() as cache:
     os.environ["QUERN_CACHE_DIR"] = cache
-    for part in (operations, exchange, refusals, threads, forked, programs):
+    for part in (operations, exchange, numbers, bundles, refusals, threads, forked, programs):
         part()
     model = os.path.join(os.environ.get("QUERN_SHARED") or sys.argv[1], "models/stories260K/stories260K.gguf")
     if os.path.exists(model):

@@ -58,6 +58,11 @@ Result<void> handOut(std::shared_ptr<T> thing, Handle* out) {
   *out = reinterpret_cast<Handle>(static_cast<uintptr_t>(handle));
   return {};
 }
+/// What a handle is until it is given out.
+template <class Handle>
+void noHandleYet(Handle* out) {
+  if (out != nullptr) *out = nullptr;
+}
 template <class T>
 int freed(const void* handle) {
   return answered([&]() -> Result<void> {
@@ -67,13 +72,14 @@ int freed(const void* handle) {
   });
 }
 
-/// The caller's options, as far as they go; what it does not know of is 0. Errors: BadCommand: a size that no version has.
+/// The caller's options, as far as they go; what it does not know of is 0. Structs only grow, and none has yet: a size below today's is of
+/// no version. Errors: BadCommand: a size that no version has.
 template <class Options>
 Result<Options> optionsOf(const Options* options, const char* name) {
   Options own{};
   own.size = sizeof(Options);
   if (options == nullptr) return own;
-  if (options->size < sizeof(size_t) || options->size > 4096) return badSize(name, options->size);
+  if (options->size < sizeof(Options) || options->size > 4096) return badSize(name, options->size);
   size_t size = options->size < sizeof(Options) ? options->size : sizeof(Options);
   std::memcpy(&own, options, size);
   return own;

@@ -109,12 +109,20 @@ Result<void> BoundCall::fit(Operand& operand, const KernelBuffer& buffer) const 
   return {};
 }
 
-/// An output's elements lie apart.
+/// An output's elements lie apart: from the smallest stride up, each axis steps over all that the ones before cover.
 static Result<void> checkApart(const ArrayForm& form) {
   if (!form.strided) return {};
-  for (int i = 0; i + 1 < form.rank; ++i)
-    if (form.shape[i] > 1 && form.strides[i] < form.shape[i + 1] * std::max<int64_t>(1, form.strides[i + 1]) && form.shape[i + 1] > 0)
-      return badInput(fmt::format("its stride {} is {}: elements would overlap", i, form.strides[i]));
+  std::vector<std::pair<int64_t, int>> axes;
+  for (int i = 0; i < form.rank; ++i) {
+    if (form.shape[i] == 0) return {};
+    if (form.shape[i] > 1) axes.emplace_back(form.strides[i], i);
+  }
+  std::sort(axes.begin(), axes.end());
+  int64_t covered = 1;
+  for (auto [stride, axis] : axes) {
+    if (stride < covered) return badInput(fmt::format("its stride {} is {}: elements would overlap", axis, stride));
+    covered += (form.shape[axis] - 1) * stride;
+  }
   return {};
 }
 
@@ -217,14 +225,18 @@ void BoundCall::copyAdded(const void* from, void* to) const {
   for (size_t i = 0; i + 1 < extents.size(); ++i) rows *= extents[i];
   for (int64_t row = 0; row < rows; ++row) {
     int64_t rest = row, at = 0, into = 0;
-    for (size_t i = extents.size() - 1; i-- > 0;) {
-      int64_t index = rest % extents[i];
-      rest /= extents[i];
-      at += index * (source.strided ? source.strides[i] : dense[i]);
-      into += index * (target.strided ? target.strides[i] : dense[i]);
+    for (size_t i = extents.size(); i > 1; --i) {  // all axes but the last
+      int64_t extent = extents[i - 2], index = rest % extent;
+      rest /= extent;
+      at += index * (source.strided ? source.strides[i - 2] : dense[i - 2]);
+      into += index * (target.strided ? target.strides[i - 2] : dense[i - 2]);
     }
     std::copy_n(static_cast<const float*>(from) + at, columns, static_cast<float*>(to) + into);
   }
+}
+
+void BoundCall::letGo() {
+  for (Operand& operand : operands_) operand.held.reset();
 }
 
 Result<void> BoundCall::place(Arrays arrays) {
@@ -236,8 +248,8 @@ Result<void> BoundCall::place(Arrays arrays) {
     auto address = addressOf(operands_[i], arrays[i]);
     if (!address) return wrong(i, address.error());
     if (i != added_) call_->setOperand(i, *address);
-    else if (*address != arrays.back().data) copyAdded(*address, arrays.back().data);
   }
+  if (added_ && arrays[*added_].data != arrays.back().data) copyAdded(arrays[*added_].data, arrays.back().data);  // nothing can fail now
   call_->setOperand(added_ ? *added_ : inputs, arrays.back().data);
   return {};
 }

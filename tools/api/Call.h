@@ -45,6 +45,9 @@ public:
   /// Errors   BadInput: an address is missing, the output overlaps an input, an id names no row; BadCommand: a weight that was freed.
   Result<void> place(Arrays arrays);
 
+  /// Forgets the weights of the last call, which somebody may have freed.
+  void letGo();
+
   KernelCall& call() { return *call_; }
   double flops() const { return flops_; }
 

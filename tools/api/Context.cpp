@@ -10,11 +10,14 @@
 
 namespace quern::api {
 
-Pools::Pool& Pools::of(int threads) {
+std::shared_ptr<Pools::Pool> Pools::of(int threads) {
+  constexpr size_t kMost = 3;  // callers settle on a count or two
   std::lock_guard lock(guard_);
-  std::unique_ptr<Pool>& pool = pools_[threads];
-  if (pool == nullptr) pool = std::make_unique<Pool>(threads);
-  return *pool;
+  auto [found, fresh] = pools_.try_emplace(threads);
+  if (fresh) found->second = std::make_shared<Pool>(threads);
+  std::shared_ptr<Pool> pool = found->second;
+  if (pools_.size() > kMost) std::erase_if(pools_, [](const auto& each) { return each.second.use_count() == 1; });  // that nobody uses now
+  return pool;
 }
 
 Result<int> threadsOf(int given) {
@@ -66,6 +69,7 @@ Result<void> setLog(quern_log_sink sink, void* user, const char* topics) {
 using namespace quern::api;
 
 int quern_open(const quern_options* options, quern_context* out) {
+  noHandleYet(out);
   return answeredOnOwnStack([&] { return open(options, out); });
 }
 

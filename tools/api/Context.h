@@ -9,7 +9,7 @@
 
 namespace quern::api {
 
-/// Threads for calls, a pool for each count that was asked for; whoever finds one in use works alone.
+/// Threads for calls, a pool for each of the last counts that were asked for; whoever finds one in use works alone.
 class Pools {
 public:
   struct Pool {
@@ -17,11 +17,11 @@ public:
     ThreadPool threads;
     explicit Pool(int count) : threads(count) {}
   };
-  Pool& of(int threads);
+  std::shared_ptr<Pool> of(int threads);
 
 private:
   std::mutex guard_;
-  std::map<int, std::unique_ptr<Pool>> pools_;
+  std::map<int, std::shared_ptr<Pool>> pools_;
 };
 
 struct Context {

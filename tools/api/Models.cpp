@@ -145,6 +145,7 @@ Result<void> detokenize(quern_model handle, const int32_t* ids, int64_t count, c
 using namespace quern::api;
 
 int quern_model_open(quern_context context, const char* path, const quern_model_options* options, quern_model* out) {
+  noHandleYet(out);
   return answeredOnOwnStack([&] { return open(context, path, options, out); });
 }
 

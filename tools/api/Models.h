@@ -29,7 +29,7 @@ struct OpenSession {
 
   std::shared_ptr<OpenModel> model;
   std::unique_ptr<Session> session;
-  int64_t position = 0;
+  std::atomic<int64_t> position{0};
   std::atomic<bool> generating{false};  ///< a generation has it
   uint32_t madeIn = forks();
   std::mutex use;

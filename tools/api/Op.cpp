@@ -29,6 +29,7 @@ Result<std::unique_ptr<BoundCall>> PreparedOp::take(Arrays arrays, int threads) 
 }
 
 void PreparedOp::giveBack(std::unique_ptr<BoundCall> call) noexcept {
+  call->letGo();
   std::unique_ptr<BoundCall> oldest;
   std::lock_guard lock(guard_);
   if (idle_.size() == kMostIdle) {
@@ -75,9 +76,10 @@ Result<void> prepare(quern_context handle, const char* op, const char* schedule,
   return handOutOp(std::move(*context), *parsed, schedule, out);
 }
 
-/// The op that serves all arrays of such ranks, unless there is one made for these very sizes.
+/// The op that serves all arrays of such ranks, unless the bundle has one for these, or one is made for these very sizes.
 OpDesc openedUp(const Context& context, const OpDesc& exact, std::string_view text) {
   if (parseOp(text)) return exact;  // it leaves nothing out
+  if (auto bundled = context.library.bundledFor(exact)) return *bundled;
   auto choice = context.library.choose(exact);
   bool own = choice && choice->from != "default";
   return own ? exact : withRuntimeDims(exact);
@@ -181,11 +183,13 @@ Result<void> pack(quern_op handle, int index, const quern_array* array, quern_we
 using namespace quern::api;
 
 int quern_op_prepare(quern_context context, const char* text, const char* schedule, quern_op* out) {
+  noHandleYet(out);
   return answeredOnOwnStack([&] { return prepare(context, text, schedule, out); });
 }
 
 int quern_op_prepare_for(quern_context context, const char* text, const quern_array* inputs, int count, const char* schedule,
                          quern_op* out) {
+  noHandleYet(out);
   return answeredOnOwnStack([&] { return prepareFor(context, text, inputs, count, schedule, out); });
 }
 
@@ -204,6 +208,7 @@ int quern_op_output_shape(quern_op op, const quern_array* inputs, int count, int
 }
 
 int quern_pack(quern_op op, int index, const quern_array* array, quern_weight* out) {
+  noHandleYet(out);
   return answered([&] { return pack(op, index, array, out); });
 }
 

@@ -50,9 +50,9 @@ Result<void> run(quern_op handle, const quern_array* given, int count, int threa
   Taken taken(**op, std::move(*call));
   bool here = *wanted == 1 || !worthSharing((*taken).flops()) || (*op)->madeIn != forks();
   if (here) return (*taken).call().run(), Result<void>();
-  Pools::Pool& pool = (*op)->context->pools.of(*wanted);
-  std::unique_lock lock(pool.guard, std::try_to_lock);
-  if (lock) runOn(pool, (*taken).call());
+  std::shared_ptr<Pools::Pool> pool = (*op)->context->pools.of(*wanted);
+  std::unique_lock lock(pool->guard, std::try_to_lock);
+  if (lock) runOn(*pool, (*taken).call());
   else (*taken).call().run();
   return {};
 }

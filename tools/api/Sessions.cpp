@@ -1,6 +1,8 @@
 // tools/api/Sessions.cpp — sessions, and texts made on them.
 #include "tools/api/Models.h"
 
+#include <cstring>
+#include <cstring>
 #include <fmt/format.h>
 
 namespace quern::api {
@@ -85,8 +87,6 @@ Result<void> positionOf(quern_session handle, int64_t* position) {
   auto session = heldBy<OpenSession>(handle);
   if (!session) return session.error();
   if (auto good = given(position, "position"); !good) return good;
-  std::unique_lock lock((*session)->use, std::try_to_lock);
-  if (!lock) return badCommand("the session is in use by another call: one at a time");
   *position = (*session)->position;
   return {};
 }
@@ -129,13 +129,15 @@ Result<std::shared_ptr<Generation>> startGeneration(const Held& session, std::sp
 
 static Result<void> prefill(Generation& generation) {
   const quern_generate_options& options = generation.options;
+  bool stopped = false;
   auto goOn = [&](int64_t done) {
-    return options.prefilled == nullptr || options.prefilled(options.user, done, generation.promptIds) == 0;
+    stopped = options.prefilled != nullptr && options.prefilled(options.user, done, generation.promptIds) != 0;
+    return !stopped;
   };
   auto through = generation.generator->prompt(generation.prompt, goOn);
   if (!through) return through.error();
   generation.session->position = *through;
-  if (*through < generation.promptIds) return stoppedError("a prompt");
+  if (stopped) return stoppedError("a prompt");
   generation.prompt.clear();
   return {};
 }
@@ -214,6 +216,7 @@ Result<void> generate(quern_session handle, const char* prompt, const quern_gene
 using namespace quern::api;
 
 int quern_session_open(quern_model model, int threads, quern_session* out) {
+  noHandleYet(out);
   return answered([&] { return open(model, threads, out); });
 }
 
@@ -231,24 +234,17 @@ int quern_session_rewind(quern_session session, int64_t position) {
   return answered([&] { return rewind(session, position); });
 }
 
-void quern_generate_defaults(quern_generate_options* options) {
+void quern_generate_defaults_of(quern_generate_options* options, size_t size) {
   if (options == nullptr) return;
   quern::SamplerOptions usual;
-  *options = {sizeof(quern_generate_options),
-              -1,
-              usual.temperature,
-              usual.topK,
-              usual.topP,
-              usual.minP,
-              usual.repeatPenalty,
-              usual.repeatLast,
-              0,
-              nullptr,
-              nullptr};
+  quern_generate_options full = {
+      size, -1, usual.temperature, usual.topK, usual.topP, usual.minP, usual.repeatPenalty, usual.repeatLast, 0, nullptr, nullptr};
+  std::memcpy(options, &full, size < sizeof full ? size : sizeof full);
 }
 
 int quern_generation_open(quern_session session, const int32_t* prompt, int64_t count, const quern_generate_options* options,
                           quern_generation* out) {
+  noHandleYet(out);
   return answered([&] { return openGeneration(session, prompt, count, options, out); });
 }
 

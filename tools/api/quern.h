@@ -10,7 +10,7 @@
  *
  * Errors    Every function but those that return text returns a quern_status: QUERN_OK is 0. What went wrong quern_error_message() says.
  *           Nothing here prints, ends the program or throws. Where a function fails nothing has changed, and what it should have written
- *           is as it was; a handle is then 0.
+ *           is as it was, but for a handle, which is 0.
  * Handles   Not addresses: a handle that was freed, or never was one, is an error of the call. What belongs to another handle keeps that
  *           alive: a context may be closed while its ops and models are in use. Freeing a handle that another thread is calling with is
  *           allowed; that call goes on to its end.
@@ -63,7 +63,7 @@ typedef struct quern_options {
   size_t size;
   const char* cache;  /* DIR[:DIR...]: the first is written, the others read; "none"; NULL: $QUERN_CACHE_DIR, else ~/.cache/quern */
   const char* bundle; /* a folder that `quern emit` wrote: its kernels come first, and need no compiler */
-  const char* cpu;    /* NULL: this one; or a narrower one, by name or file; "host -avx512f": without a feature */
+  const char* cpu;    /* NULL: this one; or a narrower one, by name or file; "host -gfni": without a feature */
   int no_compiler;    /* not 0: what neither cache nor bundle has is an error (as where QUERN_NO_COMPILER is set) */
 } quern_options;
 
@@ -150,7 +150,8 @@ QUERN_API int quern_op_output_shape(quern_op op, const quern_array* inputs, int 
 /* Runs the op: `arrays` are its inputs in order, then its output (an op with acc=1 adds to what lies there; its input C is then the same
  * array or one to begin from, which is copied). `threads`: 1: all on this thread; more: of the context's own, this one among them, where
  * the work is worth it; 0: as many as this process has CPUs.
- * Errors: BAD_INPUT: an array's type, rank, shape, layout or address, an output that overlaps an input, an id that names no row; by name.
+ * Errors: BAD_INPUT: an array's type, rank, shape, layout or address, an output that overlaps an input (from its first element to its
+ * last: views of one buffer that lie in turn do too), an id that names no row; by name.
  * Cost: about 0.1 us beside the kernel, and no allocation, where a call before had the same shapes. */
 QUERN_API int quern_run(quern_op op, const quern_array* arrays, int count, int threads);
 
@@ -182,7 +183,8 @@ typedef struct quern_model_options {
   const char* kv;      /* what KV caches keep: "f32", "f16", "bf16", "q8"; NULL: "f32", or the bundle's */
   int64_t context;     /* positions of a KV cache; 0: the model's own */
   int threads;         /* that read and pack; 0: as many as this process has CPUs */
-  int (*progress)(void* user, double done, double total); /* bytes; not 0 ends the loading: QUERN_STOPPED. May be NULL */
+  /* Bytes; not 0 ends the loading: QUERN_STOPPED. Called by a thread of the library's, while the caller's waits. May be NULL */
+  int (*progress)(void* user, double done, double total);
   void* user;
 } quern_model_options;
 
@@ -219,7 +221,7 @@ QUERN_API int quern_session_close(quern_session session);
 /* Runs ids at the next positions. `logits` gets those of the last `outputs` ids, [outputs, vocab]; NULL with 0. One at a time.
  * The same ids in one piece or in many give the same bits. Errors: BAD_INPUT: an id, positions beyond the context. */
 QUERN_API int quern_session_feed(quern_session session, const int32_t* ids, int64_t count, int64_t outputs, float* logits);
-/* How many positions are filled. */
+/* How many positions are filled, behind the last call that ended. */
 QUERN_API int quern_session_position(quern_session session, int64_t* position);
 /* Forgets what is at `position` and behind: the next ids go there. One at a time. */
 QUERN_API int quern_session_rewind(quern_session session, int64_t position);
@@ -236,8 +238,10 @@ typedef struct quern_generate_options {
   int (*prefilled)(void* user, int64_t done, int64_t total); /* behind each piece of the prompt; not 0: QUERN_STOPPED. May be NULL */
   void* user;
 } quern_generate_options;
-/* Those of `quern generate`, with seed 0: temperature 0.8, top-k 40, top-p 0.95, min-p 0.05, no penalty. Sets `size` too. */
-QUERN_API void quern_generate_defaults(quern_generate_options* options);
+/* Those of `quern generate`, with seed 0: temperature 0.8, top-k 40, top-p 0.95, min-p 0.05, no penalty. `size` is sizeof(*options) as the
+ * caller knows it, and is set too. */
+QUERN_API void quern_generate_defaults_of(quern_generate_options* options, size_t size);
+static inline void quern_generate_defaults(quern_generate_options* options) { quern_generate_defaults_of(options, sizeof *options); }
 
 /* A text as the model goes on, id by id; it has its session to itself: other calls on that are errors while it is open. */
 typedef struct quern_generation_s* quern_generation;

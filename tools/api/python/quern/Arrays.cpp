@@ -2,17 +2,20 @@
 #include "tools/api/python/quern/Arrays.h"
 
 #include <algorithm>
+#include <type_traits>
 
 namespace quern::python {
 
-void raiseUnless(int status) {
-  if (status == QUERN_OK) return;
-  if (PyErr_Occurred() != nullptr) throw py::error_already_set();  // a callback's: it ended the call
-  const char* message = quern_error_message();
+void raiseStatus(int status, const std::string& message) {
   if (status == QUERN_BAD_COMMAND || status == QUERN_BAD_INPUT) throw py::value_error(message);
   py::object error = py::module_::import("quern").attr("Error");
   PyErr_SetObject(error.ptr(), error(message, status).ptr());
   throw py::error_already_set();
+}
+
+void raiseUnless(int status) {
+  if (PyErr_Occurred() != nullptr) throw py::error_already_set();  // a callback's: it ended the call
+  if (status != QUERN_OK) raiseStatus(status, quern_error_message());
 }
 
 namespace {
@@ -39,12 +42,33 @@ int32_t typeOf(const py::dtype& dtype) {
   return -1;
 }
 
-/// The array that `given` is, without a copy; a number becomes one of float32.
-py::array arrayOf(py::handle given, Naming name) {
-  if (py::isinstance<py::array>(given)) return py::reinterpret_borrow<py::array>(given);
-  if (PyFloat_Check(given.ptr()) != 0 || (PyLong_Check(given.ptr()) != 0 && PyBool_Check(given.ptr()) == 0)) {
-    auto value = given.cast<float>();
-    return py::array(py::dtype::of<float>(), std::vector<py::ssize_t>{}, &value);
+bool isNumber(py::handle given) {
+  static const py::handle kScalar =
+      py::object(py::module_::import("numpy").attr("generic")).release();  // NumPy's own, as x.sum() gives them
+  return PyFloat_Check(given.ptr()) != 0 || (PyLong_Check(given.ptr()) != 0 && PyBool_Check(given.ptr()) == 0) ||
+         (py::isinstance(given, kScalar) && py::hasattr(given, "__float__"));
+}
+
+/// A number as an array of rank 0. Errors: ValueError: it is beyond the type.
+template <class T>
+py::array arrayOfNumber(py::handle given, Naming name) {
+  try {
+    py::object plain = py::float_(py::reinterpret_borrow<py::object>(given));
+    T value = std::is_integral_v<T> ? py::int_(py::reinterpret_borrow<py::object>(given)).cast<T>() : static_cast<T>(plain.cast<double>());
+    return py::array(py::dtype::of<T>(), std::vector<py::ssize_t>{}, &value);
+  } catch (const std::exception&) {
+    PyErr_Clear();
+    throw py::value_error(name() + ": the number " + py::str(given).cast<std::string>().substr(0, 40) + " does not fit");
+  }
+}
+
+/// The array that `given` is, without a copy; a number becomes one of float32, or int32 where that is needed.
+py::array arrayOf(py::handle given, Naming name, int32_t operandType) {
+  if (isNumber(given)) return operandType == QUERN_I32 ? arrayOfNumber<int32_t>(given, name) : arrayOfNumber<float>(given, name);
+  if (py::isinstance<py::array>(given)) {
+    if (py::hasattr(given, "mask"))
+      throw py::value_error(name() + ": a masked array, whose mask would be lost: .filled() makes a plain one");
+    return py::reinterpret_borrow<py::array>(given);
   }
   if (py::hasattr(given, "__dlpack__")) return py::module_::import("numpy").attr("from_dlpack")(given);
   throw py::value_error(name() + ": " + py::str(py::type::handle_of(given).attr("__name__")).cast<std::string>() +
@@ -95,8 +119,9 @@ Block blockOf(int32_t type) {
 
 ArrayView viewOf(py::handle given, Naming name, int32_t operandType) {
   ArrayView view;
-  py::array array = arrayOf(given, name);
+  py::array array = arrayOf(given, name, operandType);
   view.type = typeOf(array.dtype());
+  if (view.type < 0 && operandType == kUnknownType) view.type = QUERN_F32;
   if (view.type < 0) {
     const char* needed = dtypeOf(operandType);
     throw py::value_error(name() + ": dtype " + nameOf(array.dtype()) + ", " + (needed == nullptr ? "uint8" : needed) + " is needed");

@@ -16,6 +16,8 @@ namespace py = pybind11;
 
 /// Throws what a status stands for: ValueError for wrong arguments and inputs, KeyboardInterrupt after Ctrl-C, else quern.Error.
 void raiseUnless(int status);
+/// The same with a message of another thread's.
+void raiseStatus(int status, const std::string& message);
 
 /// A NumPy array, or what became one without a copy (DLPack), with shape and strides as the library wants them.
 struct ArrayView {
@@ -31,6 +33,8 @@ struct ArrayView {
 /// How messages call an argument: made only where there is one.
 using Naming = const std::function<std::string()>&;
 
+/// The operand's type where it is not known yet: any dtype passes as float32's then, for the shapes alone.
+constexpr int32_t kUnknownType = -1;
 /// A number, a NumPy array, or anything with __dlpack__. Block-quantised weights are bytes (uint8) of whole blocks: `operandType` says so.
 /// Errors   ValueError naming it, the dtype or the layout, and what would be right.
 ArrayView viewOf(py::handle given, Naming name, int32_t operandType);

@@ -4,7 +4,12 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <optional>
+#include <thread>
 
 namespace quern::python {
 
@@ -25,16 +30,43 @@ std::vector<int32_t> idsOf(const std::vector<int64_t>& given) {
   return ids;
 }
 
+/// Runs `body` on a thread of its own while this one, which alone hears Ctrl-C, looks out for it: `asked` is true from then on. The GIL is
+/// released. Returns the status, with its message as this thread's.
+template <class Body>
+int whileListening(std::atomic<bool>& asked, const Body& body) {
+  std::mutex guard;
+  std::condition_variable ended;
+  std::optional<int> status;
+  std::string message;
+  std::thread worker([&] {
+    int own = body();
+    std::string said = own == QUERN_OK ? "" : quern_error_message();
+    std::lock_guard lock(guard);
+    status = own, message = std::move(said);
+    ended.notify_one();
+  });
+  {
+    py::gil_scoped_release released;
+    std::unique_lock lock(guard);
+    while (!ended.wait_for(lock, std::chrono::milliseconds(50), [&] { return status.has_value(); })) {
+      lock.unlock();
+      if (interrupted() != 0) asked = true;
+      lock.lock();
+    }
+  }
+  worker.join();
+  if (*status != QUERN_OK && *status != QUERN_STOPPED) raiseStatus(*status, message);
+  return *status;
+}
+
 class ModelHandle {
 public:
   ModelHandle(std::shared_ptr<Kernels> of, const std::optional<std::string>& path, quern_model_options options) : kernels(std::move(of)) {
-    options.progress = [](void*, double, double) { return interrupted(); };
-    int status = 0;
-    {
-      py::gil_scoped_release released;
-      status = quern_model_open(kernels->context, path ? path->c_str() : nullptr, &options, &model);
-    }
-    raiseUnless(status);
+    std::atomic<bool> asked{false};
+    options.progress = [](void* user, double, double) { return static_cast<std::atomic<bool>*>(user)->load() ? 1 : 0; };
+    options.user = &asked;
+    raiseUnless(
+        whileListening(asked, [&] { return quern_model_open(kernels->context, path ? path->c_str() : nullptr, &options, &model); }));
     info.size = sizeof info;
     raiseUnless(quern_model_describe(model, &info));
   }
@@ -82,6 +114,8 @@ public:
 
   /// Ids go through in pieces, so that Ctrl-C is heard between.
   py::array_t<float> feed(const std::vector<int64_t>& given, std::optional<int64_t> wanted) {
+    std::unique_lock<std::mutex> alone(use_, std::try_to_lock);
+    if (!alone) throw py::value_error("the session is in use by another call: one at a time");
     std::vector<int32_t> ids = idsOf(given);
     auto count = static_cast<int64_t>(ids.size());
     int64_t outputs = wanted ? *wanted : std::min<int64_t>(1, count), vocab = model->info.vocab, before = position();
@@ -116,6 +150,9 @@ public:
 
   std::shared_ptr<ModelHandle> model;
   quern_session session = nullptr;
+
+private:
+  std::mutex use_;  ///< for all pieces of a feed
 };
 
 /// An iterator of (id, bytes).

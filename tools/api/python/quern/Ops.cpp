@@ -36,17 +36,34 @@ void Op::learn(quern_op op) {
   names_ = std::move(names);
 }
 
-void Op::learnFromText() {
-  quern_op op = nullptr;
-  if (quern_op_prepare(kernels_->context, text_.c_str(), nullptr, &op) != QUERN_OK) return;
-  learn(op);
-  quern_op_free(op);
+int32_t Op::typeInText(size_t index) const {
+  auto says = [&](const char* key) { return text_.find(key) != std::string::npos; };
+  if (index == 0) return says("in=q8") ? QUERN_Q8 : kUnknownType;
+  for (auto [name, type] : {std::pair{"q8_0", QUERN_Q8_0}, {"q4_0", QUERN_Q4_0}, {"q4_K", QUERN_Q4_K}, {"q6_K", QUERN_Q6_K}})
+    if (says((std::string(" w=") + name).c_str()) || says((std::string("kv_type=") + name).c_str())) return type;
+  return kUnknownType;
+}
+
+void Op::prepareAlone(const char* what) {
+  if (!known_.empty()) return;
+  auto known = std::make_shared<Known>();
+  int status = 0;
+  {
+    py::gil_scoped_release released;
+    status = quern_op_prepare(kernels_->context, text_.c_str(), schedule_.empty() ? nullptr : schedule_.c_str(), &known->op);
+  }
+  if (status == QUERN_BAD_COMMAND)
+    throw py::value_error(std::string(what) + ": the op was not called yet, and its text leaves sizes open: " + quern_error_message());
+  raiseUnless(status);
+  learn(known->op);
+  known->key = {-1};  // of no arrays
+  known_.push_back(std::move(known));
 }
 
 ArrayView Op::input(py::handle given, size_t index) const {
   bool known = index < names_.size();
   auto name = [&] { return "input " + std::to_string(index + 1) + (known ? " (" + names_[index] + ")" : ""); };
-  return viewOf(given, name, known ? types_[index] : QUERN_F32);
+  return viewOf(given, name, known ? types_[index] : typeInText(index));
 }
 
 void Op::refuseType(size_t index, const py::object& array) const {
@@ -100,9 +117,9 @@ ArrayView Op::output(const Known& known, const py::object& out) {
   return viewOf(out, [] { return std::string("out"); }, known.outType);
 }
 
-py::object Op::call(const py::args& arrays, const py::object& out, const py::object& threads) {
+py::object Op::call(const py::args& arrays, const py::object& out, const std::optional<int>& threads) {
   size_t count = arrays.size();
-  if (names_.empty() && text_.find("w=") != std::string::npos) learnFromText();  // weights in blocks come as bytes
+  bool first = names_.empty();
   std::vector<ArrayView> views(count + 1);
   std::vector<quern_array> described(count);
   for (size_t i = 0; i < count; ++i) {
@@ -116,11 +133,13 @@ py::object Op::call(const py::args& arrays, const py::object& out, const py::obj
     described[i] = views[i].described();
   }
   std::shared_ptr<const Known> known = knownFor(described);
+  for (size_t i = 0; first && i < count; ++i)  // now that types are known
+    if (described[i].weight == nullptr) described[i] = (views[i] = input(arrays[i], i)).described();
   for (size_t i = 0; i < count; ++i)
     if (views[i].type != types_[i] && described[i].weight == nullptr) refuseType(i, views[i].array);
   views[count] = output(*known, out);
   described.push_back(views[count].described());
-  int asked = threads.is_none() ? threads_ : threads.cast<int>();
+  int asked = threads.value_or(threads_);
   int status = 0;
   {
     py::gil_scoped_release released;
@@ -131,16 +150,22 @@ py::object Op::call(const py::args& arrays, const py::object& out, const py::obj
 }
 
 std::shared_ptr<PackedWeight> Op::pack(int index, py::handle array) {
-  if (known_.empty()) throw py::value_error("pack: the op was not called yet, and with it its sizes are not known");
+  prepareAlone("pack");
   ArrayView view = input(array, static_cast<size_t>(index));
+  std::shared_ptr<const Known> known = known_.front();
   quern_array described = view.described();
   quern_weight weight = nullptr;
-  raiseUnless(quern_pack(known_.front()->op, index, &described, &weight));
+  int status = 0;
+  {
+    py::gil_scoped_release released;
+    status = quern_pack(known->op, index, &described, &weight);
+  }
+  raiseUnless(status);
   return std::make_shared<PackedWeight>(weight, std::vector<int64_t>(view.shape, view.shape + view.rank), view.type);
 }
 
-py::dict Op::info() const {
-  if (known_.empty()) throw py::value_error("info: the op was not called yet, so its kernel is not chosen");
+py::dict Op::info() {
+  prepareAlone("info");
   quern_op_info info{};
   info.size = sizeof info;
   raiseUnless(quern_op_describe(known_.front()->op, &info));
@@ -164,9 +189,16 @@ void defineOps(py::module_& module) {
       .def_property_readonly("shape", [](const PackedWeight& weight) { return py::tuple(py::cast(weight.shape)); });
   py::class_<Op>(module, "Op", "An op that NumPy arrays are given to; quern.op makes them.")
       .def(py::init<std::shared_ptr<Kernels>, std::string, std::string, int>())
-      .def("__call__", &Op::call, py::kw_only(), py::arg("out") = py::none(), py::arg("threads") = py::none())
-      .def("pack", &Op::pack, py::arg("index"), py::arg("array"))
-      .def_property_readonly("info", &Op::info);
+      .def("__call__", &Op::call, py::kw_only(), py::arg("out") = py::none(), py::arg("threads") = py::none(),
+           "Runs the op on its inputs, in order; returns a new array, or `out`. threads: of this call.")
+      .def("pack", &Op::pack, py::arg("index"), py::arg("array"),
+           "Input `index`, a weight (const=b), in the layout of this op's kernels: given in place of the array it is not packed in every "
+           "call.\n"
+           "The array is not needed any more. Of an op whose text leaves sizes out after its first call.")
+      .def_property_readonly(
+          "info", &Op::info,
+          "What it runs with, as for the last call: a dict of op, schedule, schedule_from (\"default\", \"tuned\", \"pinned\" ...),\n"
+          "kernel_from (\"cache\", \"compiled\", \"bundle\") and contract, the instructions that its code may use.");
 }
 
 }  // namespace quern::python

@@ -34,10 +34,10 @@ public:
   Op(std::shared_ptr<Kernels> kernels, std::string text, std::string schedule, int threads);
   Op(const Op&) = delete;
 
-  py::object call(const py::args& arrays, const py::object& out, const py::object& threads);
+  py::object call(const py::args& arrays, const py::object& out, const std::optional<int>& threads);
   std::shared_ptr<PackedWeight> pack(int index, py::handle array);
   /// What it runs with for the arrays of the last call. Errors: ValueError: it was not called, and its text leaves sizes open.
-  py::dict info() const;
+  py::dict info();
 
 private:
   /// The op for arrays of certain shapes.
@@ -53,9 +53,12 @@ private:
     py::dtype outDtype;
     int32_t outType = QUERN_F32;
   };
-  /// Names and types of operands, from an op prepared, or from a text that leaves nothing out.
+  /// Names and types of operands, from an op prepared.
   void learn(quern_op op);
-  void learnFromText();
+  /// The type of input `index` before that: of weights and keys in blocks, which come as bytes, the text says it.
+  int32_t typeInText(size_t index) const;
+  /// Of a text that leaves no size out, before it was called. Errors: ValueError: it does.
+  void prepareAlone(const char* what);
   static std::vector<int64_t> keyOf(const std::vector<quern_array>& inputs);
   std::shared_ptr<const Known> knownFor(const std::vector<quern_array>& inputs);
   std::shared_ptr<const Known> prepared(const std::vector<quern_array>& inputs, std::vector<int64_t> key);

@@ -9,6 +9,8 @@ Arrays are float32, unless an op's text says otherwise, and are read where they 
 every op. What does not fit is a ValueError that names the argument; what the machine refuses is a quern.Error.
 """
 import codecs as _codecs
+import operator as _operator
+import os as _os
 import random as _random
 
 from . import _core
@@ -33,7 +35,8 @@ _usual = None
 
 
 def kernels():
-    """Where kernels come from where nothing else is said: the user's cache, and the compiler behind it, for this CPU."""
+    """Where kernels come from where nothing else is said: the user's cache, and the compiler behind it, for this CPU. What was tuned before it
+    was made, or by quern.tune, counts; ops that were called before go on as they are."""
     global _usual
     if _usual is None:
         _usual = Kernels()
@@ -72,7 +75,7 @@ class Session:
 
     def feed(self, ids, outputs=None):
         """Runs ids at the next positions. Returns the logits of the last `outputs` of them (None: of the last), float32 [outputs, vocab]."""
-        return self._handle.feed(list(ids), outputs)
+        return self._handle.feed(_whole(ids), outputs)
 
     def rewind(self, position):
         """Forgets what is at `position` and behind."""
@@ -80,23 +83,35 @@ class Session:
 
     def generate(self, prompt, **options):
         """As Model.generate, in this session, which begins anew with the prompt."""
-        return _generate(self.model, self, prompt, **options)
+        return _generate(self.model, self._handle, prompt, **options)
+
+
+def _whole(ids):
+    """Token ids as Python's whole numbers."""
+    if isinstance(ids, (str, bytes)):
+        raise ValueError(f"ids: {type(ids).__name__} is no sequence of token ids; Model.tokenize makes them of a text")
+    try:
+        return [_operator.index(each) for each in ids]
+    except TypeError as error:
+        raise ValueError(f"ids: {error}; whole numbers are needed") from None
 
 
 def _generate(model, session, prompt, n=None, temperature=0.8, top_k=40, top_p=0.95, min_p=0.05, repeat_penalty=1.0, repeat_last=64, seed=None,
               special=False, ids=False):
     text = isinstance(prompt, str)
-    given = model.tokenize(prompt, special=special) if text else [int(each) for each in prompt]
+    given = model.tokenize(prompt, special=special) if text else _whole(prompt)
     if text and not given and model.info["begin"] >= 0:
         given = [model.info["begin"]]
+    if not given:
+        raise ValueError("prompt: it has no tokens, and the model begins no text by itself")
     if n is not None and n < 1:
         raise ValueError(f"n: {n}; None, or a number of tokens above 0, can be")
     seed = _random.getrandbits(31) if seed is None else seed
-    handle = _core.GenerationHandle(session._handle, given, -1 if n is None else n, temperature, top_k, top_p, min_p, repeat_penalty, repeat_last, seed)
-    return _pieces(handle, ids or not model.info["has_text"], session)
+    handle = _core.GenerationHandle(session, given, -1 if n is None else n, temperature, top_k, top_p, min_p, repeat_penalty, repeat_last, seed)
+    return _pieces(handle, ids or not model.info["has_text"])
 
 
-def _pieces(handle, ids, session):
+def _pieces(handle, ids):
     decoder = _codecs.getincrementaldecoder("utf-8")("replace")
     try:
         while True:
@@ -124,7 +139,7 @@ class Model:
 
     def __init__(self, path, threads=None, context=None, compute=None, order=None, kv=None, kernels=None):
         self._threads = threads or 0
-        name = None if path is None else str(path)
+        name = None if path is None else _os.fspath(path)
         self._handle = _core.ModelHandle(_given(kernels), name, compute, order, kv, context or 0, self._threads)
         self.info = self._handle.info()
         self._idle = []
@@ -139,11 +154,11 @@ class Model:
 
     def detokenize(self, ids):
         """The text of ids, control tokens left out."""
-        return self._handle.detokenize([int(each) for each in ids]).decode("utf-8", "replace")
+        return self._handle.detokenize(_whole(ids)).decode("utf-8", "replace")
 
     def logits(self, ids):
         """Logits of every id of a sequence: float32 [len(ids), vocab]."""
-        given = list(ids)
+        given = _whole(ids)
         session = self._take()
         try:
             return session.feed(given, len(given))
@@ -163,10 +178,11 @@ class Model:
         return _returning(pieces, session, self._idle)
 
     def _take(self):
+        """A session's core: not a Session, which would keep this model alive from within."""
         try:
             session = self._idle.pop()
         except IndexError:
-            return Session(self)
+            return _core.SessionHandle(self._handle, self._threads)
         session.rewind(0)
         return session
 

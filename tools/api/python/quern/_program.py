@@ -37,6 +37,13 @@ def _run(*words, keep=()):
     raise Error(message, ended.returncode)
 
 
+def _op(text):
+    """An op's text as a word that is no flag."""
+    if not isinstance(text, str) or text.lstrip().startswith("-") or not text.strip():
+        raise ValueError(f"op: {text!r} is no op's text, such as \"softmax x=32x512\"")
+    return text
+
+
 def _common(cpu, cache, threads=None):
     words = []
     for name, value in (("cpu", cpu), ("cache", cache), ("threads", threads)):
@@ -52,18 +59,18 @@ def ops():
 
 def space(op, cpu=None):
     """The schedules that a tuner tries for an op: a list of texts, the default first."""
-    rows = _json.loads(_run("show", op, "--stage", "space", "--json", "-", *_common(cpu, None)))
+    rows = _json.loads(_run("show", _op(op), "--stage", "space", "--json", "-", *_common(cpu, None)))
     return [row["schedule"] for row in rows["schedules"]]
 
 
 def explain(op, cpu=None, cache=None):
     """Why an op runs with its schedule: what `quern explain --json` says, as a dict."""
-    return _json.loads(_run("explain", op, "--json", "-", *_common(cpu, cache)))
+    return _json.loads(_run("explain", _op(op), "--json", "-", *_common(cpu, cache)))
 
 
 def tune(op, budget="60s", candidates=None, effort=None, threads=None, cpu=None, cache=None):
     """Tunes an op into the cache. candidates: schedule texts to choose among, in place of the space. Returns what explain() then says."""
-    words = ["tune", op, "--budget", str(budget), "--quiet", *_common(cpu, cache, threads)]
+    words = ["tune", _op(op), "--budget", str(budget), "--quiet", *_common(cpu, cache, threads)]
     if effort is not None:
         words += ["--effort", effort]
     with _tempfile.TemporaryDirectory() as folder:
@@ -73,6 +80,8 @@ def tune(op, budget="60s", candidates=None, effort=None, threads=None, cpu=None,
                 file.write("".join(f"{each}\n" for each in candidates))
             words += ["--candidates", path, "--again"]
         _run(*words)
+    import quern
+    quern._usual = None  # what reads the records anew
     return explain(op, cpu, cache)
 
 
@@ -83,10 +92,12 @@ def measure(op, schedules, threads=None, cpu=None, cache=None):
     ns        of one call. What cannot run has an error in their place.
     """
     from . import Error
+    if not schedules:
+        raise ValueError("schedules: there are none; the first is what the others are held against")
     anchor, rows = schedules[0], []
     for each in schedules:
         try:
-            pair = _json.loads(_run("bench", op, "--schedule", anchor, "--schedule", each, "--json", "-", "--quiet", *_common(cpu, cache, threads)))
+            pair = _json.loads(_run("bench", _op(op), "--schedule", anchor, "--schedule", each, "--json", "-", "--quiet", *_common(cpu, cache, threads)))
         except (ValueError, Error) as error:
             rows.append({"schedule": each, "error": str(error)})
             continue
