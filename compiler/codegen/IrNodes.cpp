@@ -111,7 +111,7 @@ llvm::Value* cast(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* a) {
   switch (e.op) {
     case LoopOp::ToF32:
     case LoopOp::ToF64: return a->getType()->isFPOrFPVectorTy() ? ir.CreateFPCast(a, type) : ir.CreateSIToFP(a, type);
-    case LoopOp::ToI32: return from == Scalar::U8 || from == Scalar::U16 ? ir.CreateZExt(a, type) : ir.CreateSExt(a, type);
+    case LoopOp::ToI32: return from == Scalar::U8 || from == Scalar::U16 ? ir.CreateZExt(a, type) : ir.CreateSExtOrTrunc(a, type);
     case LoopOp::ToI64: return ir.CreateSExt(a, type);
     case LoopOp::HalfF32:
       if (from == Scalar::F16) return ir.CreateFPExt(a, type);
@@ -120,6 +120,20 @@ llvm::Value* cast(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* a) {
       return ir.CreateZExt(ir.CreateBitCast(ir.CreateFPTrunc(a, shaped(ir.getHalfTy())), shaped(ir.getInt16Ty())), type);
     default: return ir.CreateBitCast(a, type);
   }
+}
+
+/// Vectors on x86 compare and choose: LLVM would take them apart.
+llvm::Value* truncated(llvm::IRBuilderBase& ir, const LoopExpr& e, llvm::Value* a, const IsaLevel& isa) {
+  llvm::Type *type = irType(ir, e.type), *floats = a->getType();
+  if (e.type.lanes == 1 || isa.arch != "x86_64") return ir.CreateIntrinsic(llvm::Intrinsic::fptosi_sat, {type, floats}, {a});
+  unsigned bits = type->getScalarSizeInBits();
+  double end = e.type.scalar == Scalar::I32 ? 0x1p31 : 0x1p63;
+  llvm::Value *top = llvm::ConstantFP::get(floats, end), *least = llvm::ConstantFP::get(floats, -end);
+  llvm::Value *below = ir.CreateFCmpOLT(a, least), *above = ir.CreateFCmpOGE(a, top);
+  llvm::Value* within = ir.CreateAnd(ir.CreateFCmpOGE(a, least), ir.CreateFCmpOLT(a, top));
+  llvm::Value* whole = ir.CreateFPToSI(ir.CreateSelect(within, a, llvm::Constant::getNullValue(floats)), type);
+  whole = ir.CreateSelect(above, llvm::ConstantInt::get(type, llvm::APInt::getSignedMaxValue(bits)), whole);
+  return ir.CreateSelect(below, llvm::ConstantInt::get(type, llvm::APInt::getSignedMinValue(bits)), whole);
 }
 
 /// Lanes first, first + step ... of `a`.
@@ -391,6 +405,8 @@ llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::
     case LoopOp::BitsI32:
     case LoopOp::HalfF32:
     case LoopOp::F32Half: return cast(ir, e, args[0]);
+    case LoopOp::TruncI32:
+    case LoopOp::TruncI64: return truncated(ir, e, args[0], contract.isa());
     case LoopOp::Fma: return ir.CreateIntrinsic(llvm::Intrinsic::fma, {args[0]->getType()}, {args[0], args[1], args[2]});
     case LoopOp::Select: return ir.CreateSelect(args[0], args[1], args[2]);
     case LoopOp::Broadcast: return ir.CreateVectorSplat(static_cast<unsigned>(e.type.lanes), args[0]);

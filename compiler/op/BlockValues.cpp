@@ -151,6 +151,13 @@ void keptBlock(const float* x, std::byte* block) {
   for (int i = 0; i < CodedBlock::kElements; ++i) block[2 + i] = static_cast<std::byte>(coded.codes[i]);
 }
 
+template <class T>
+static float numberAt(const std::byte* at) {
+  T value;
+  std::memcpy(&value, at, sizeof value);
+  return static_cast<float>(value);
+}
+
 void rowValues(ElementType type, const std::byte* row, int64_t elements, float* values) {
   const ElementFormat& format = formatOf(type);
   for (int64_t at = 0; at < elements; at += format.block, row += format.blockBytes, values += format.block) {
@@ -158,13 +165,21 @@ void rowValues(ElementType type, const std::byte* row, int64_t elements, float* 
       case ElementType::F32: std::memcpy(values, row, 4); break;
       case ElementType::F16: *values = floatOfHalf(halfAt(row)); break;
       case ElementType::BF16: *values = floatOfBfloat(halfAt(row)); break;
+      case ElementType::F64: *values = numberAt<double>(row); break;
       case ElementType::I8: *values = static_cast<float>(signedAt(row, 0)); break;
+      case ElementType::U8: *values = numberAt<uint8_t>(row); break;
+      case ElementType::I16: *values = numberAt<int16_t>(row); break;
+      case ElementType::U16: *values = numberAt<uint16_t>(row); break;
+      case ElementType::I32: *values = numberAt<int32_t>(row); break;
+      case ElementType::U32: *values = numberAt<uint32_t>(row); break;
+      case ElementType::I64: *values = numberAt<int64_t>(row); break;
+      case ElementType::U64: *values = numberAt<uint64_t>(row); break;
+      case ElementType::Bool: *values = numberAt<uint8_t>(row); break;
       case ElementType::Q8_0: q8_0(row, values); break;
       case ElementType::Q4_0: q4_0(row, values); break;
       case ElementType::Q4_K: q4_K(row, values); break;
       case ElementType::Q6_K: q6_K(row, values); break;
       case ElementType::Q8: q8(row, values); break;
-      default: QUERN_CHECK_FOR(false, std::string(format.name));  // no weights are stored so
     }
   }
 }

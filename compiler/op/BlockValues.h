@@ -7,7 +7,7 @@
 
 namespace quern {
 
-/// `elements` values (whole blocks) of a stored row as f32. i32 is no weight.
+/// `elements` values (whole blocks) of a stored row as f32, rounded where they are larger numbers.
 void rowValues(ElementType type, const std::byte* row, int64_t elements, float* values);
 
 /// A quantised block in whole numbers: value i is d scale[i / each] q[i] - dmin least[i / each].

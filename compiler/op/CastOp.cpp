@@ -6,18 +6,23 @@
 namespace quern {
 
 OpDoc CastOp::doc() {
-  return {"x=SHAPE [from=f32|f16|bf16] [to=f32|f16|bf16|q8_0]", "x in another type, to nearest even; of the same type: a copy", "x"};
+  return {"x=SHAPE [from=TYPE] [to=TYPE|q8_0]",
+          "x in another type (f32 f16 bf16 f64 i8 u8 i16 u16 i32 u32 i64 u64 bool): to nearest even, to whole numbers toward 0", "x"};
 }
 
 CastOp CastOp::read(KeyReader& reader) {
   CastOp op;
   op.x = takeShape(reader, "x");
-  op.from = takeFloatType(reader, "from");
-  op.to = takeKeptType(reader, "to");
+  op.from = takeNumberType(reader, "from", {});
+  op.to = takeNumberType(reader, "to", {ElementType::Q8_0});
   return op;
 }
 
 void CastOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) { fillX(keys, shapes); }
+
+void CastOp::fillFromTypes(KeyValues& keys, std::span<const ElementType> types) {
+  if (!types.empty() && !isQuantised(types[0]) && keys.find("from") == nullptr) keys.set("from", std::string(text(types[0])));
+}
 
 KeyValues CastOp::write() const {
   KeyValues out{std::string(kName), {}};
@@ -28,12 +33,14 @@ KeyValues CastOp::write() const {
 }
 
 Result<void> CastOp::validate() const {
-  if (x.empty()) return badCommand("cast: x=scalar; a shape of one dimension or more is needed");
-  if (auto good = checkBlocks("cast", fmt::format("x={}", text(x)), "to", to, x.back()); !good) return good;
+  if (auto good = checkBlocks("cast", fmt::format("x={}", text(x)), "to", to, x.empty() ? Dim{1} : x.back()); !good) return good;
   return checkShape("cast: x", x);
 }
 
-std::vector<TensorSpec> CastOp::inputs() const { return {{"x", from, shapeDims(x), false}}; }
+std::vector<TensorSpec> CastOp::inputs() const {
+  constexpr WholeRange kAll = {INT32_MIN, int64_t{INT32_MAX} + 1};
+  return {{"x", from, shapeDims(x), false, from == ElementType::I32 ? kAll : WholeRange{}}};
+}
 
 TensorSpec CastOp::output() const { return {"out", to, shapeDims(x), false}; }
 

@@ -5,7 +5,7 @@
 
 namespace quern {
 
-static constexpr std::array<ElementFormat, 14> kFormats = {{{"f32", 1, 4},
+static constexpr std::array<ElementFormat, 18> kFormats = {{{"f32", 1, 4},
                                                             {"i32", 1, 4},
                                                             {"f16", 1, 2},
                                                             {"bf16", 1, 2},
@@ -18,7 +18,11 @@ static constexpr std::array<ElementFormat, 14> kFormats = {{{"f32", 1, 4},
                                                             {"i16", 1, 2},
                                                             {"u16", 1, 2},
                                                             {"f64", 1, 8},
-                                                            {"q8", 32, 64}}};
+                                                            {"q8", 32, 64},
+                                                            {"i64", 1, 8},
+                                                            {"bool", 1, 1},
+                                                            {"u32", 1, 4},
+                                                            {"u64", 1, 8}}};
 
 static constexpr auto kNames = [] {
   std::array<std::string_view, kFormats.size()> names;
@@ -37,6 +41,11 @@ std::optional<ElementType> elementTypeNamed(std::string_view name) {
 }
 
 std::span<const std::string_view> elementTypeNames() { return kNames; }
+
+bool isWhole(ElementType type) {
+  bool isFloat = type == ElementType::F32 || type == ElementType::F16 || type == ElementType::BF16 || type == ElementType::F64;
+  return !isFloat && !isQuantised(type);
+}
 
 int64_t bytesOf(ElementType type, int64_t elements) { return elements / formatOf(type).block * formatOf(type).blockBytes; }
 

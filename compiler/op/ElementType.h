@@ -26,7 +26,8 @@ namespace quern {
 ///
 ///   f32 scale, f32 -S, i32 -8 S, i32 -128 S, i32 -32 S0, i32 -32 S1, 8 bytes of 0, 32 int8: byte 16 s + 4 e + j is the code of element
 ///   16 s + e + 4 j                  value scale code
-enum class ElementType : uint8_t { F32, I32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K, I8, U8, I16, U16, F64, Q8 };
+/// A bool is a byte: 0, or anything else for true; kernels write 1.
+enum class ElementType : uint8_t { F32, I32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K, I8, U8, I16, U16, F64, Q8, I64, Bool, U32, U64 };
 
 struct ElementFormat {
   std::string_view name;
@@ -42,5 +43,7 @@ std::span<const std::string_view> elementTypeNames();
 /// Of `elements` elements, whole blocks.
 int64_t bytesOf(ElementType type, int64_t elements);
 inline bool isQuantised(ElementType type) { return formatOf(type).block > 1; }
+/// Whole numbers, bool among them.
+bool isWhole(ElementType type);
 
 }  // namespace quern

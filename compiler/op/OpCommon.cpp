@@ -52,9 +52,14 @@ float takeScale(KeyReader& reader, std::string_view key) {
   return value;
 }
 
-ElementType takeFloatType(KeyReader& reader, std::string_view key) {
-  constexpr ElementType kTypes[] = {ElementType::F32, ElementType::F16, ElementType::BF16};
-  return kTypes[reader.takeChoice(key, {"f32", "f16", "bf16"})];
+ElementType takeNumberType(KeyReader& reader, std::string_view key, std::initializer_list<ElementType> also) {
+  std::vector<ElementType> types = {ElementType::F32, ElementType::F16, ElementType::BF16, ElementType::F64, ElementType::I8,
+                                    ElementType::U8,  ElementType::I16, ElementType::U16,  ElementType::I32, ElementType::U32,
+                                    ElementType::I64, ElementType::U64, ElementType::Bool};
+  types.insert(types.end(), also);
+  std::vector<std::string> names;
+  for (ElementType type : types) names.emplace_back(text(type));
+  return types[reader.takeChoice(key, names)];
 }
 
 ElementType takeHandedType(KeyReader& reader, std::string_view key) {

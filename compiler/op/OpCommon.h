@@ -35,9 +35,9 @@ Result<void> checkAxis(std::string_view op, int axis, const Shape& x);
 /// x=SHAPE from the first array, where the key is missing: fillFromShapes of every op on one tensor.
 void fillX(KeyValues& keys, std::span<const std::vector<int64_t>> shapes);
 
-/// f32, f16 or bf16; f32 where the key is missing.
-ElementType takeFloatType(KeyReader& reader, std::string_view key);
-/// One of those or q8_0: what rows are kept as that kernels write and read.
+/// One type of numbers, or one of `also`; f32 where the key is missing.
+ElementType takeNumberType(KeyReader& reader, std::string_view key, std::initializer_list<ElementType> also);
+/// f32, f16, bf16 or q8_0: what rows are kept as that kernels write and read.
 ElementType takeKeptType(KeyReader& reader, std::string_view key);
 /// Where rows that `key` says the type of are blocks: whether their last axis, of `given` (x=8x40), is whole ones.
 Result<void> checkBlocks(std::string_view op, const std::string& given, std::string_view key, ElementType type, Dim last);

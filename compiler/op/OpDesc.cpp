@@ -94,10 +94,13 @@ static Result<void> checkRanks(std::string_view name, std::span<const std::vecto
   return {};
 }
 
-Result<OpDesc> parseOpFor(std::string_view text, std::span<const std::vector<int64_t>> shapes) {
+Result<OpDesc> parseOpFor(std::string_view text, std::span<const std::vector<int64_t>> shapes, std::span<const ElementType> types) {
   auto keys = parseKeyValues(text, "op", true);
   if (!keys) return keys.error();
   fill(*keys, shapes);
+  withOpNamed(keys->head, [&]<class Op>(const Op&) {
+    if constexpr (requires { Op::fillFromTypes(*keys, types); }) Op::fillFromTypes(*keys, types);
+  });
   auto op = readOp(*keys);
   if (!op && !shapes.empty() && !fills(keys->head, shapes))
     if (auto fits = checkRanks(keys->head, shapes); !fits) return fits.error();

@@ -31,8 +31,8 @@ using OpDesc = std::variant<QUERN_OPS(QUERN_FIRST, QUERN_OTHER)>;
 /// Parses and validates. Errors: BadCommand naming op, key, value and what would be right.
 Result<OpDesc> parseOp(std::string_view text);
 Result<OpDesc> opFromKeys(const KeyValues& keys);
-/// As parseOp, with dimension keys that are missing taken from the arrays' shapes.
-Result<OpDesc> parseOpFor(std::string_view text, std::span<const std::vector<int64_t>> shapes);
+/// As parseOp, with dimension keys that are missing taken from the arrays' shapes, and cast's from= from their types where those are given.
+Result<OpDesc> parseOpFor(std::string_view text, std::span<const std::vector<int64_t>> shapes, std::span<const ElementType> types = {});
 
 std::string text(const OpDesc& op);
 std::string_view nameOf(const OpDesc& op);

@@ -36,13 +36,12 @@ static std::string permText(const std::vector<int>& perm) { return fmt::format("
 KeyValues TransposeOp::write() const {
   KeyValues out{std::string(kName), {}};
   out.set("x", text(x));
-  out.set("perm", permText(perm));
+  if (!perm.empty()) out.set("perm", permText(perm));
   return out;
 }
 
 Result<void> TransposeOp::validate() const {
   if (auto good = checkShape("transpose: x", x); !good) return good;
-  if (x.empty()) return badCommand("transpose: x=scalar has no axes");
   std::vector<int> sorted = perm;
   std::sort(sorted.begin(), sorted.end());
   bool good = sorted.size() == x.size();

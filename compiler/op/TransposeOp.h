@@ -7,7 +7,7 @@ namespace quern {
 
 /// out.shape[i] = x.shape[perm[i]], out[i0, i1, ...] = x[...] with index j of x at position perm^-1(j)
 ///
-/// Shapes   any rank >= 1; perm is a permutation of 0..rank-1, written with commas; the default reverses the axes.
+/// Shapes   any rank, a scalar too; perm is a permutation of 0..rank-1, written with commas; the default reverses the axes.
 /// Layout   dense row-major. Numeric: exact copies.
 struct TransposeOp {
   static constexpr std::string_view kName = "transpose";

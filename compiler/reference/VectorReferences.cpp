@@ -1,11 +1,9 @@
-// compiler/reference/VectorReferences.cpp — map, softmax, reduce, norms, embedding, transpose, rope, casts in double.
-#include "compiler/base/Half.h"
+// compiler/reference/VectorReferences.cpp — map, softmax, reduce, norms, embedding, transpose, rope in double.
 #include "compiler/op/BlockValues.h"
 #include "compiler/reference/OpReferences.h"
 #include "compiler/reference/ScalarReference.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <tuple>
@@ -249,7 +247,7 @@ ReferenceResult referenceOf(const TransposeOp& op, Inputs inputs, DataKind, cons
   TensorSpec out = op.output();
   size_t rank = op.x.size();
   std::vector<int64_t> stride(rank, 1);
-  for (size_t i = rank - 1; i > 0; --i) stride[i - 1] = stride[i] * op.x[i].value;
+  for (size_t i = rank; i > 1; --i) stride[i - 2] = stride[i - 1] * op.x[i - 1].value;
   constexpr double kWork = 20;
   forRows(static_cast<int64_t>(result.value.size()), kWork, scope, [&](int64_t flat) {
     int64_t rest = flat, from = 0;
@@ -318,32 +316,6 @@ ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind, const Ref
     }
     for (int64_t d = 0; isQuantised(op.to) && d < width; d += CodedBlock::kElements)
       keepBlock(result, static_cast<size_t>(row * width + d));
-  });
-  return result;
-}
-
-ReferenceResult referenceOf(const CastOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
-  ReferenceResult result = unseen(op.output());
-  std::vector<float> values = floatsOf(op.from, inputs[0]);
-  constexpr double kWork = 10;
-  if (isQuantised(op.to)) {
-    constexpr int64_t kBlock = CodedBlock::kElements;
-    forRows(static_cast<int64_t>(values.size()) / kBlock, kWork * kBlock, scope, [&](int64_t block) {
-      std::array<std::byte, 34> kept;
-      float* at = values.data() + block * kBlock;
-      keptBlock(at, kept.data());
-      rowValues(op.to, kept.data(), kBlock, at);
-      std::copy_n(at, kBlock, result.value.begin() + block * kBlock);
-      std::fill_n(result.limit.begin() + block * kBlock, kBlock, 0);
-    });
-    return result;
-  }
-  forRows(static_cast<int64_t>(values.size()), kWork, scope, [&](int64_t i) {
-    auto at = static_cast<size_t>(i);
-    result.value[at] = op.to == ElementType::F16    ? floatOfHalf(halfOfFloat(values[at]))
-                       : op.to == ElementType::BF16 ? floatOfBfloat(bfloatOfFloat(values[at]))
-                                                    : values[at];
-    result.limit[at] = 0;
   });
   return result;
 }

@@ -59,6 +59,8 @@ const Case kCases[] = {
     {"matmul-i8-amx", "matmul m=* n=20 k=100 const=b w=i8 a=i8 acc=1", "sapphirerapids", ""},
     {"rope", "rope x=*x2x32 pairs=adjacent to=f16", "haswell", ""},
     {"cast", "cast x=*x20 to=f16", "x86-64", ""},
+    {"cast-f64", "cast x=*x20 from=f64 to=bf16", "haswell", ""},
+    {"cast-u8", "cast x=*x20 to=u8", "x86-64-v4", ""},
     {"attention", "attention heads=4 kv_heads=2 head_dim=32 q=* kv=* causal=1", "x86-64-v4", ""},
     {"attention-mask", "attention heads=2 kv_heads=1 head_dim=16 q=* kv=* causal=1 batch=* v_dim=8 softcap=30 mask=*x1x1x* lens=1",
      "haswell", "rows=4 mr=1 split=1"},

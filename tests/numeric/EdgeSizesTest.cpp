@@ -136,6 +136,18 @@ static const char* const kOps[] = {
     "rope x=*x3x96 pairs=adjacent to=q8_0",
     "cast x=*x*x32 to=q8_0",
     "cast x=*x160 from=f16 to=q8_0",
+    "cast x=*x* to=i32",
+    "cast x=*x*x* from=i64",
+    "cast x=*x* from=f64 to=bf16",
+    "cast x=*x* to=f64",
+    "cast x=*x* from=bool to=i8",
+    "cast x=*x* from=u16 to=bool",
+    "cast x=*x* from=u64 to=f16",
+    "cast x=*x* from=f16 to=u64",
+    "cast x=*x* from=u8 to=u32",
+    "cast x=*x96 from=i64 to=q8_0",
+    "transpose x=scalar",
+    "cast x=scalar from=i32",
 };
 
 TEST_CASE("every op at edge sizes, on every level, with sampled schedules") {

@@ -5,6 +5,7 @@
 #include "compiler/op/BlockValues.h"
 #include "tests/Support.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace quern {
@@ -19,20 +20,21 @@ std::vector<float> interpreted(const LoopProgram& program, const KernelInfo& inf
   const OpDesc& bound = inputs.op;
   CallArguments arguments(bound, dims);
   for (size_t i = 0; i < inputs.tensors.size(); ++i) arguments.input(i, inputs.tensors[i].data);
-  std::vector<uint32_t> filled(static_cast<size_t>(outputOf(bound).elements()), fill);
+  ElementType type = outputOf(bound).type;
+  auto elements = static_cast<size_t>(outputOf(bound).elements());
+  std::vector<uint32_t> filled(std::max(elements, (static_cast<size_t>(bytesOf(type, outputOf(bound).elements())) + 3) / 4), fill);
   std::vector<float> out(filled.size());
   std::memcpy(out.data(), filled.data(), 4 * filled.size());  // no conversion: it would quieten a NaN
-  if (auto added = accumulatedInput(info)) std::copy_n(inputs.tensors[*added].f32(), out.size(), out.data());
+  if (auto added = accumulatedInput(info)) std::copy_n(inputs.tensors[*added].f32(), elements, out.data());
   arguments.output(out.data());
   auto args = loopArgsOf(program, info, arguments);
   REQUIRE(args);
   auto good = interpret(program, *args);
   INFO((good ? "" : good.error().message));
   REQUIRE(good);
-  ElementType type = outputOf(bound).type;
   if (type == ElementType::F32) return out;
-  std::vector<float> values(out.size());
-  rowValues(type, reinterpret_cast<const std::byte*>(out.data()), static_cast<int64_t>(out.size()), values.data());
+  std::vector<float> values(elements);
+  rowValues(type, reinterpret_cast<const std::byte*>(out.data()), static_cast<int64_t>(elements), values.data());
   return values;
 }
 

@@ -95,6 +95,10 @@ const char* const kOps[] = {
     "attention heads=4 kv_heads=2 head_dim=32 q=* kv=* causal=1 kv_type=q8_0",
     "rope x=*x2x96 pairs=half to=q8_0",
     "cast x=3x*x64 to=q8_0",
+    "cast x=3x*x7 to=i32",
+    "cast x=*x37 from=f64 to=f16",
+    "cast x=*x37 from=i64 to=u8",
+    "cast x=scalar from=u32 to=f64",
 };
 
 /// NaNs are equal to each other; everything else bit by bit.

@@ -66,6 +66,16 @@ def operations():
     check(np.array_equal(mul(x, 2.0), x * 2) and np.array_equal(mul(x, np.array(2, f32)), x * 2), "a number is an array")
     half = rng.standard_normal((4, 8)).astype(np.float16)
     check(np.array_equal(quern.op("cast from=f16 to=f32")(half), half.astype(f32)), "f16")
+    dtypes = (f32, np.float16, np.float64, np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64, np.bool_)
+    names = ("f32", "f16", "f64", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "bool")
+    for dtype, name in zip(dtypes, names):
+        cast = quern.op(f"cast to={name}")  # from= is the array's
+        for other in dtypes:
+            for given in (np.array([[0, 1, 5], [100, 37, 1]], other), np.array(3, other)):
+                got = cast(given)
+                check(got.dtype == dtype and got.shape == given.shape and np.array_equal(got, given.astype(dtype)), f"{other} to {name}: {got}")
+    check(np.array_equal(quern.op("cast to=u8")(np.array([-1, 300], np.int64)), np.array([255, 44], np.uint8)), "whole numbers keep their low bits")
+    refused("dtype float32, int64 is needed", quern.op("cast from=i64 to=f32"), np.ones(3, f32))
     bf16 = quern.op("cast to=bf16")(x)
     check(bf16.dtype == np.dtype("V2") and bf16.shape == x.shape, bf16.dtype)
     check(np.allclose(quern.op("cast from=bf16 to=f32")(bf16), x, rtol=2**-8), "bf16, as |V2")

@@ -73,7 +73,7 @@ TEST_CASE("loop programs that are refused") {
       {program("store out[(t / (0 - 1))] = 1f\nlet q = (t / -1)"), "a divisor of 0 or more is needed"},
       {program("store out[t] = 1f", "", "x86-64-v9"), "'x86-64-v9' is no base level; levels: x86-64 "},
       {program("store out[t] = fma(1f, 1f, 1f)", "", "x86-64"), "x86-64 has no fma"},
-      {program("let a = broadcast8(t)\nstore out[t] = 1f"), "i64 has one lane"},
+      {program("store out[t] = f32(trunc_i64(1i))"), "cannot be made from i32"},
       {program("store out[t] = 1f if mask1(1)"), "a mask needs more than one lane"},
       {program("store out[t] = lookup(1i; 1f, x[t, 0])"), "a number such as 1.5f expected before this"},
       {program("store out[t] = lookup(1i; 1f, 2f)"), "2 entries; 16 or 32 are needed"},

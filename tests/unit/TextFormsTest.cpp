@@ -42,6 +42,8 @@ static const char* const kOps[] = {
     "attention heads=8 kv_heads=2 head_dim=64 q=* kv=* causal=1 kv_type=q8_0",
     "rope x=*x2x64 pairs=half to=q8_0",
     "cast x=*x128 from=f16 to=q8_0",
+    "cast x=scalar from=i64 to=bool",
+    "transpose x=scalar",
 };
 
 TEST_CASE("op text goes both ways") {

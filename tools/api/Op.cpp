@@ -92,7 +92,9 @@ Result<void> prepareFor(quern_context handle, const char* op, const quern_array*
     if (!good) return good;
   auto shapes = shapesOf(inputs, count);
   if (!shapes) return shapes.error();
-  auto exact = parseOpFor(op, *shapes);
+  std::vector<ElementType> types;
+  for (int i = 0; i < count; ++i) types.push_back(static_cast<ElementType>(inputs[i].type));
+  auto exact = parseOpFor(op, *shapes, types);
   if (!exact) return exact.error();
   if (auto fits = bindDims(*exact, *shapes); !fits) return fits.error();
   return handOutOp(*context, openedUp(**context, *exact, op), schedule, out);

@@ -88,7 +88,11 @@ typedef enum quern_type {
   QUERN_I16 = 10,
   QUERN_U16 = 11,
   QUERN_F64 = 12,
-  QUERN_Q8 = 13 /* rows that an op with out=q8 hands on */
+  QUERN_Q8 = 13, /* rows that an op with out=q8 hands on */
+  QUERN_I64 = 14,
+  QUERN_BOOL = 15, /* a byte: 0, or anything else for true; 1 is written */
+  QUERN_U32 = 16,
+  QUERN_U64 = 17
 } quern_type;
 
 typedef struct quern_weight_s* quern_weight;
@@ -114,9 +118,10 @@ typedef struct quern_op_s* quern_op;
  * However many threads and processes ask for the same, it is compiled once.
  * Errors: BAD_COMMAND: the text, the schedule; MACHINE: it must be compiled and cannot be. */
 QUERN_API int quern_op_prepare(quern_context context, const char* text, const char* schedule, quern_op* out);
-/* The same where dimensions that `text` leaves out come from the shapes of inputs ("softmax axis=0", "add"); data are not looked at. Sizes
- * stay open where they may: one op serves all arrays of these ranks, except that an extent of 1 stays 1. What was tuned or pinned for
- * exactly these sizes is taken before that. Errors: BAD_INPUT too: ranks or shapes that the op does not take. */
+/* The same where dimensions that `text` leaves out come from the shapes of inputs ("softmax axis=0", "add"), and a cast's from= from the
+ * array's type; data are not looked at. Sizes stay open where they may: one op serves all arrays of these ranks, except that an extent of 1
+ * stays 1. What was tuned or pinned for exactly these sizes is taken before that. Errors: BAD_INPUT too: ranks or shapes that the op does
+ * not take. */
 QUERN_API int quern_op_prepare_for(quern_context context, const char* text, const quern_array* inputs, int count, const char* schedule,
                                    quern_op* out);
 QUERN_API int quern_op_free(quern_op op);

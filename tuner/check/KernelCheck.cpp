@@ -49,7 +49,8 @@ CheckInputs makeInputs(const OpDesc& op, InputData data, uint64_t seed, Flush fl
   CheckInputs inputs{op, {}, {}};
   std::mt19937_64 random(seed);
   for (const TensorSpec& spec : inputsOf(op)) {
-    GuardedArray array(static_cast<size_t>(bytesOf(spec.type, spec.elements())), flush, static_cast<size_t>(offset) * 4);
+    auto each = static_cast<size_t>(formatOf(spec.type).blockBytes == 8 ? 8 : 4);
+    GuardedArray array(static_cast<size_t>(bytesOf(spec.type, spec.elements())), flush, static_cast<size_t>(offset) * each);
     drawInPieces(spec.elements(), stop, [&](int64_t begin, int64_t end) {
       if (spec.type == ElementType::I32)
         for (int64_t i = begin; i < end; ++i) array.i32()[i] = drawnFrom(spec.whole, random);
@@ -89,12 +90,12 @@ GuardedArray untouched(ElementType type, const std::vector<int64_t>& shape, int6
   int64_t rows = rowsOf(shape), width = shape.empty() ? 1 : shape.back();
   int64_t elements = rows == 0 ? 0 : rows * (width + extra) - extra;
   bool blocks = isQuantised(type);
-  GuardedArray out(static_cast<size_t>(bytesOf(type, elements)), run.flush,
-                   static_cast<size_t>(blocks ? run.offset : bytesOf(type, run.offset)));
-  if (type == ElementType::F16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedHalf);
-  else if (type == ElementType::BF16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedBfloat);
-  else if (blocks) std::fill_n(static_cast<std::byte*>(out.data()), bytesOf(type, elements), kUntouchedByte);
-  else std::fill_n(out.i32(), elements, kUntouched);
+  int64_t bytes = bytesOf(type, elements);
+  GuardedArray out(static_cast<size_t>(bytes), run.flush, static_cast<size_t>(blocks ? run.offset : bytesOf(type, run.offset)));
+  if (type == ElementType::BF16) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedBfloat);
+  else if (blocks || bytes == elements) std::fill_n(static_cast<std::byte*>(out.data()), bytes, kUntouchedByte);
+  else if (bytes == 2 * elements) std::fill_n(static_cast<int16_t*>(out.data()), elements, kUntouchedHalf);
+  else std::fill_n(out.i32(), bytes / 4, kUntouched);
   return out;
 }
 

@@ -45,6 +45,13 @@ uint16_t drawnScale(InputData data, float largest, std::mt19937_64& random) {
   return halfOfFloat((0.5f + static_cast<float>(random() % 1024) / 2048.0f) / largest);
 }
 
+/// Of so many bytes: small ones for Integer, else of any size up to theirs.
+void drawWhole(int64_t bytes, std::byte* at, InputData data, std::mt19937_64& random) {
+  auto bits = static_cast<int64_t>(random());
+  int64_t value = data == InputData::Integer ? bits % 5 : bits >> (random() % 64);
+  std::memcpy(at, &value, static_cast<size_t>(bytes));
+}
+
 void drawBytes(std::byte* at, int64_t count, std::mt19937_64& random) {
   for (int64_t i = 0; i < count; ++i) at[i] = static_cast<std::byte>(random());
 }
@@ -110,10 +117,17 @@ void drawBlocks(ElementType type, int64_t elements, std::byte* to, InputData dat
         storeCoded(codedBlock(values), to);
         break;
       }
-      default: {
+      case ElementType::F32: {
         float value = drawn(data, random);
         std::memcpy(to, &value, 4);
+        break;
       }
+      case ElementType::F64: {
+        double value = double{drawn(data, random)} * (1 + std::ldexp(static_cast<double>(random() % 1024), -40));
+        std::memcpy(to, &value, 8);
+        break;
+      }
+      default: drawWhole(format.blockBytes, to, data, random);
     }
 }
 

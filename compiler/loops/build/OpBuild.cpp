@@ -24,7 +24,11 @@ std::vector<Value> OpBuild::dimsOf(const TensorSpec& spec) const {
   return values;
 }
 
+/// Of what has its size where no lanes are of the type: u32, u64 and bool.
 static Scalar storedOf(ElementType type) {
+  if (type == ElementType::Bool) return Scalar::U8;
+  if (type == ElementType::U32) return Scalar::I32;
+  if (type == ElementType::U64) return Scalar::I64;
   auto scalar = scalarNamed(text(type));
   QUERN_CHECK_FOR(scalar.has_value(), std::string(text(type)));  // blocks have a reader of their own (WeightLoops.h)
   return *scalar;

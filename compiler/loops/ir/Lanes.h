@@ -4,7 +4,9 @@
 #include "compiler/loops/ir/LoopProgram.h"
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 
 namespace quern {
 
@@ -27,6 +29,15 @@ inline int32_t wholeOf(Scalar scalar, uint64_t bits) {
     case Scalar::I16: return static_cast<int16_t>(bits);
     default: return static_cast<int32_t>(bits);
   }
+}
+
+/// Of a float toward 0: beyond the ends of Whole those, 0 of NaN.
+template <class Whole>
+Whole truncated(double value) {
+  constexpr int kBits = std::numeric_limits<Whole>::digits;
+  if (std::isnan(value)) return 0;
+  if (value >= std::ldexp(1.0, kBits)) return std::numeric_limits<Whole>::max();
+  return value <= -std::ldexp(1.0, kBits) ? std::numeric_limits<Whole>::min() : static_cast<Whole>(value);
 }
 
 }  // namespace quern

@@ -229,13 +229,13 @@ private:
           return from.scalar == Scalar::F64 ? asBits(std::sqrt(asDouble(a.bits[i]))) : asBits(std::sqrt(asFloat(a.bits[i])));
         });
       case LoopOp::ToF32: return each([&](int i) { return asBits(floatOf(from.scalar, a.bits[i])); });
-      case LoopOp::ToF64:
-        return each([&](int i) {
-          return asBits(from.scalar == Scalar::F32 ? static_cast<double>(asFloat(a.bits[i]))
-                                                   : static_cast<double>(wholeOf(from.scalar, a.bits[i])));
-        });
+      case LoopOp::ToF64: return each([&](int i) { return asBits(doubleOf(from.scalar, a.bits[i])); });
       case LoopOp::ToI32: return each([&](int i) { return uint64_t{static_cast<uint32_t>(wholeOf(from.scalar, a.bits[i]))}; });
-      case LoopOp::ToI64: return out.setIndex(wholeOf(from.scalar, a.bits[0]));
+      case LoopOp::ToI64: return each([&](int i) { return static_cast<uint64_t>(int64_t{wholeOf(from.scalar, a.bits[i])}); });
+      case LoopOp::TruncI32:
+        return each([&](int i) { return uint64_t{static_cast<uint32_t>(truncated<int32_t>(doubleOf(from.scalar, a.bits[i])))}; });
+      case LoopOp::TruncI64:
+        return each([&](int i) { return static_cast<uint64_t>(truncated<int64_t>(doubleOf(from.scalar, a.bits[i]))); });
       case LoopOp::BitsF32:
       case LoopOp::BitsI32: return each([&](int i) { return a.bits[i]; });
       case LoopOp::HalfF32: return each([&](int i) { return asBits(floatOfHalf(static_cast<uint16_t>(a.bits[i]))); });
@@ -301,6 +301,12 @@ private:
     }
   }
 
+  static double doubleOf(Scalar from, uint64_t bits) {
+    if (from == Scalar::F64) return asDouble(bits);
+    if (from == Scalar::I64) return static_cast<double>(static_cast<int64_t>(bits));
+    return from == Scalar::F32 ? static_cast<double>(asFloat(bits)) : static_cast<double>(wholeOf(from, bits));
+  }
+
   static void fold(LoopOp op, int lanes, Lanes folded, Lanes& out) {
     for (int half = lanes / 2; half >= 1; half /= 2)
       for (int i = 0; i < half; ++i) folded.bits[i] = asBits(arithmetic(op, asFloat(folded.bits[i]), asFloat(folded.bits[i + half])));
@@ -309,13 +315,11 @@ private:
 
   void binary(const LoopExpr& e, LoopType from, const Lanes& a, const Lanes& b, Lanes& out) {
     bool comparison = e.op >= LoopOp::Lt && e.op <= LoopOp::Ne;
-    if (from.scalar == Scalar::I64) {
-      if (comparison) out.bits[0] = compare(e.op, a.index(), b.index());
-      else out.setIndex(indexArithmetic(e.op, a.index(), b.index()));
-      return;
-    }
     for (int i = 0; i < from.lanes; ++i) {
-      if (from.scalar == Scalar::F32) {
+      if (from.scalar == Scalar::I64) {
+        auto x = static_cast<int64_t>(a.bits[i]), y = static_cast<int64_t>(b.bits[i]);
+        out.bits[i] = comparison ? uint64_t{compare(e.op, x, y)} : static_cast<uint64_t>(indexArithmetic(e.op, x, y));
+      } else if (from.scalar == Scalar::F32) {
         float x = asFloat(a.bits[i]), y = asFloat(b.bits[i]);
         out.bits[i] = comparison ? compare(e.op, x, y) : asBits(arithmetic(e.op, x, y));
       } else if (from.scalar == Scalar::F64) {

@@ -41,6 +41,8 @@
   X(ToF64, "f64", 1, Call, toDouble, nullptr, "") \
   X(ToI32, "i32", 1, Call, toWord, nullptr, "") \
   X(ToI64, "i64", 1, Call, toIndex, nullptr, "") \
+  X(TruncI32, "trunc_i32", 1, Call, truncWord, nullptr, "") /* toward 0; beyond its ends those, 0 of NaN */ \
+  X(TruncI64, "trunc_i64", 1, Call, truncIndex, nullptr, "") \
   X(BitsF32, "bits_f32", 1, Call, bitsToFloat, nullptr, "") \
   X(BitsI32, "bits_i32", 1, Call, floatToWord, nullptr, "") \
   X(HalfF32, "half_f32", 1, Call, halfToFloat, &IsaLevel::halves, "half precision") /* an IEEE half in the low bits of an i32, exactly */ \

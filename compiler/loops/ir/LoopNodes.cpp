@@ -88,11 +88,13 @@ std::string cast(const LoopExpr& e, LoopType& type, Scalar to, std::initializer_
 std::string toFloat(const LoopExpr& e, LoopType& type) {
   return cast(e, type, Scalar::F32, {Scalar::I32, Scalar::I64, Scalar::F64, Scalar::BF16});
 }
-std::string toDouble(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F64, {Scalar::I32, Scalar::F32}); }
+std::string toDouble(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F64, {Scalar::I32, Scalar::I64, Scalar::F32}); }
 std::string toWord(const LoopExpr& e, LoopType& type) {
-  return cast(e, type, Scalar::I32, {Scalar::I8, Scalar::U8, Scalar::I16, Scalar::U16});
+  return cast(e, type, Scalar::I32, {Scalar::I8, Scalar::U8, Scalar::I16, Scalar::U16, Scalar::I64});
 }
 std::string toIndex(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::I64, {Scalar::I32}); }
+std::string truncWord(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::I32, {Scalar::F32, Scalar::F64}); }
+std::string truncIndex(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::I64, {Scalar::F32, Scalar::F64}); }
 std::string bitsToFloat(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F32, {Scalar::I32}); }
 std::string halfToFloat(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::F32, {Scalar::I32, Scalar::F16}); }
 std::string floatToWord(const LoopExpr& e, LoopType& type) { return cast(e, type, Scalar::I32, {Scalar::F32}); }

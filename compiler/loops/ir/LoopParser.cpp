@@ -69,7 +69,7 @@ private:
 
   Scalar stored() {
     auto scalar = token_.kind == LoopToken::Kind::Name ? scalarNamed(token_.text) : std::nullopt;
-    if (!scalar || bytesOf(*scalar) == 0) return fail("i8, u8, i16, u16, f16, bf16, i32, f32 or f64 expected"), Scalar::F32;
+    if (!scalar || bytesOf(*scalar) == 0) return fail("i8, u8, i16, u16, f16, bf16, i32, i64, f32 or f64 expected"), Scalar::F32;
     advance();
     return *scalar;
   }

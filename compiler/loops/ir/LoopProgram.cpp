@@ -24,7 +24,7 @@ constexpr std::array<ScalarRow, 11> kScalars = {{{"bool", 0, Scalar::Bool},
                                                  {"f16", 2, Scalar::I32},
                                                  {"bf16", 2, Scalar::I32},
                                                  {"i32", 4, Scalar::I32},
-                                                 {"i64", 0, Scalar::I64},
+                                                 {"i64", 8, Scalar::I64},
                                                  {"f32", 4, Scalar::F32},
                                                  {"f64", 8, Scalar::F64}}};
 }  // namespace

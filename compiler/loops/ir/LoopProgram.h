@@ -54,12 +54,12 @@
 
 namespace quern {
 
-/// What lanes are and what lies in memory. bool is a mask's lane, i64 an index; of these nothing lies in memory.
+/// What lanes are and what lies in memory. bool is a mask's lane, of which nothing lies in memory; an index is an i64.
 enum class Scalar : uint8_t { Bool, I8, U8, I16, U16, F16, BF16, I32, I64, F32, F64 };
 
 inline constexpr int kMaxLanes = 64;
 
-/// A scalar (lanes 1) or a vector of at most kMaxLanes lanes. i64 has one. Arithmetic is of i32, i64, f32 and f64.
+/// A scalar (lanes 1) or a vector of at most kMaxLanes lanes. Arithmetic is of i32, i64, f32 and f64.
 struct LoopType {
   Scalar scalar = Scalar::I64;
   int lanes = 1;

@@ -122,7 +122,6 @@ private:
   void expr(const LoopExprRef& ref) {
     const LoopExpr& e = *ref;
     if (!failed_.empty()) return;
-    if (e.type.scalar == Scalar::I64 && e.type.lanes != 1) return wrong(ref, "i64 has one lane");
     if (e.masked && e.type.lanes == 1) return wrong(ref, "a mask needs more than one lane");
     switch (e.kind) {
       case LoopExpr::Kind::Const:
@@ -156,7 +155,6 @@ private:
     LoopType type = e.type;
     if (std::string why = node.type(e, type); !why.empty()) return wrong(ref, why);
     if (type != e.type) return wrong(ref, fmt::format("is {}, {} is needed", text(e.type), text(type)));
-    if (type.scalar == Scalar::I64 && type.lanes != 1) return wrong(ref, "i64 has one lane");
     if (needsFlushed(e, program_.contract) && !flushed_) return wrong(ref, "stands in no flushed block");
     if (node.needs != nullptr && isa_ != nullptr && !(isa_->*node.needs)) wrong(ref, fmt::format("{} has no {}", isa_->name, node.needed));
   }

@@ -55,10 +55,10 @@ static MergedTranspose merged(const OpBuild& build, const TransposeOp& op) {
     if (!groups.empty() && groups.back().back() + 1 == a) groups.back().push_back(a);
     else groups.push_back({a});
   }
-  if (groups.empty()) groups.push_back({0});
+  if (groups.empty()) groups.push_back({});
   std::vector<size_t> order(groups.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::sort(order.begin(), order.end(), [&](size_t x, size_t y) { return groups[x][0] < groups[y][0]; });
+  std::sort(order.begin(), order.end(), [&](size_t x, size_t y) { return groups[x] < groups[y]; });
   MergedTranspose out;
   out.perm.resize(groups.size());
   for (size_t place = 0; place < order.size(); ++place) {

@@ -1,4 +1,4 @@
-// compiler/loops/ops/RopeLoops.cpp — rope and cast: rows that are read, turned or rounded, and written elsewhere.
+// compiler/loops/ops/RopeLoops.cpp — rope: rows that are read, turned, rounded where they are kept so, and written elsewhere.
 #include "compiler/loops/build/Halves.h"
 #include "compiler/loops/ops/KeptRows.h"
 #include "compiler/loops/ops/OpLoops.h"
@@ -101,28 +101,5 @@ private:
 }  // namespace
 
 void buildLoops(OpBuild& build, const RopeOp& op, const MoveSchedule& s) { Rope(build, op, s).run(); }
-
-void buildLoops(OpBuild& build, const CastOp& op, const MoveSchedule& s) {
-  LoopBuilder& b = build.b;
-  TensorSpec x = op.inputs()[0];
-  BufferRef from = build.strided(x, BufferRole::In), to = build.strided(op.output(), BufferRole::Out);
-  std::vector<Value> extents = build.dimsOf(x);
-  size_t last = extents.size() - 1;
-  Value rows = 1;
-  for (size_t i = 0; i < last; ++i) rows = rows * extents[i];
-  forRows(build, rows, s.rows, [&](const Value& row) {
-    std::vector<Value> place(last);
-    Value rest = row;
-    for (size_t i = last; i > 0; --i) {
-      place[i - 1] = i == 1 ? rest : b.let("i", rest % extents[i - 1]);
-      if (i > 1) rest = b.let("rest", rest / extents[i - 1]);
-    }
-    storeRow(build, to, place, extents[last], static_cast<int>(s.lanes), [&](const Value& at, int lanes, const Value* mask) {
-      std::vector<Value> element = place;
-      element.push_back(at);
-      return loadFloats(build, from, element, lanes, mask);
-    });
-  });
-}
 
 }  // namespace quern

@@ -175,19 +175,23 @@ Result<NpyArray> readNpy(const std::string& path) {
 }
 
 Result<void> writeNpy(const std::string& path, std::span<const int64_t> shape, std::span<const float> values) {
+  return writeNpy(path, shape, *npyTypeNamed("f32"), std::as_bytes(values));
+}
+
+Result<void> writeNpy(const std::string& path, std::span<const int64_t> shape, const NpyType& type, std::span<const std::byte> data) {
   std::string tuple;
   for (int64_t extent : shape) tuple += fmt::format("{}, ", extent);
-  std::string dictionary =
-      fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", shape.size() == 1 ? tuple.substr(0, tuple.size() - 1)
-                                                                                 : tuple.empty()   ? ""
-                                                                                                   : tuple.substr(0, tuple.size() - 2));
+  std::string dictionary = fmt::format("{{'descr': {}, 'fortran_order': False, 'shape': ({}), }}", type.descr,
+                                       shape.size() == 1 ? tuple.substr(0, tuple.size() - 1)
+                                       : tuple.empty()   ? ""
+                                                         : tuple.substr(0, tuple.size() - 2));
   size_t total = (kMagic.size() + 4 + dictionary.size() + 1 + 63) / 64 * 64;
   dictionary.resize(total - kMagic.size() - 4 - 1, ' ');
   dictionary += '\n';
   std::string out(kMagic);
   out += {'\x01', '\x00', static_cast<char>(dictionary.size() & 255), static_cast<char>(dictionary.size() >> 8)};
   out += dictionary;
-  out.append(reinterpret_cast<const char*>(values.data()), values.size_bytes());
+  out.append(reinterpret_cast<const char*>(data.data()), data.size());
   return writeFileAtomically(path, out);
 }
 

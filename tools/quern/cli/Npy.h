@@ -42,7 +42,9 @@ struct NpyArray {
 /// Errors   BadInput: file, field, value, and what would be right. Nothing larger than the file is allocated.
 Result<NpyArray> readNpy(const std::string& path);
 
-/// Version 1, `<f4`, C order, written to a temporary name and renamed. Errors: Machine.
+/// Version 1, C order, written to a temporary name and renamed. Errors: Machine.
+Result<void> writeNpy(const std::string& path, std::span<const int64_t> shape, const NpyType& type, std::span<const std::byte> data);
+/// Of f32.
 Result<void> writeNpy(const std::string& path, std::span<const int64_t> shape, std::span<const float> values);
 
 }  // namespace quern

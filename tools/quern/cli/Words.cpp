@@ -40,7 +40,8 @@ static Result<OpEntry> opFromFile(const std::string& word) {
   return badCommand(fmt::format("{}: no op '{}'{}; ids: {}", escaped(name), escaped(id), didYouMean(id, ids), join(ids, " ")));
 }
 
-Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<const std::vector<int64_t>> shapes) {
+Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<const std::vector<int64_t>> shapes,
+                            std::span<const ElementType> types) {
   if (words.size() == 1 && (words[0].ends_with(".toml") || words[0].find(".toml#") != std::string::npos)) return opFromFile(words[0]);
   std::string all = join(words, " ");
   if (words.size() > 1) {  // words of their own: a value with blanks lost its quotes to the shell
@@ -52,7 +53,7 @@ Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<con
       all += " " + (blanks ? words[i].substr(0, equals + 1) + "\"" + words[i].substr(equals + 1) + "\"" : words[i]);
     }
   }
-  auto op = shapes.empty() ? parseOp(all) : parseOpFor(all, shapes);
+  auto op = shapes.empty() ? parseOp(all) : parseOpFor(all, shapes, types);
   if (!op) return op.error();
   return OpEntry{"", std::move(*op), "", "", ""};
 }

@@ -12,8 +12,9 @@ namespace quern {
 /// Parses; prints help where it was asked for (then the Result holds false).
 Result<bool> ready(CommandLine& line);
 
-/// The op that the command's words spell: op text, FILE.toml (one op), or FILE.toml#ID. `shapes`: for eval.
-Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<const std::vector<int64_t>> shapes = {});
+/// The op that the command's words spell: op text, FILE.toml (one op), or FILE.toml#ID. `shapes`, `types`: of eval's arrays.
+Result<OpEntry> opFromWords(const std::vector<std::string>& words, std::span<const std::vector<int64_t>> shapes = {},
+                            std::span<const ElementType> types = {});
 
 /// The suite named by --suite.
 Result<OpFile> readSuite(const std::string& nameOrPath);

@@ -34,7 +34,8 @@ std::vector<const NpyType*> takenBy(const TensorSpec& spec) {
   if (spec.type == ElementType::I32) add("i32");
   for (const NpyType& type : npyTypes())
     if (spec.type == ElementType::I32 && type.isWhole() && type.name != "i32") add(type.name);
-  if (spec.type == ElementType::I8) add("i8");
+  bool rounds = spec.type == ElementType::F32 || spec.type == ElementType::F16 || spec.type == ElementType::BF16;
+  if (spec.type != ElementType::I32 && !rounds) add(text(spec.type));
   if (!types.empty()) return types;
   add("f32");
   if (spec.type == ElementType::F16 || spec.type == ElementType::BF16) add(text(spec.type));
@@ -99,6 +100,14 @@ Result<void> checkWholes(const std::vector<TensorSpec>& specs, std::span<const v
   return {};
 }
 
+/// In its own type; blocks, which NumPy does not know, as the numbers that they stand for.
+Result<void> writeOutput(const std::string& file, const TensorSpec& spec, std::span<const std::byte> data) {
+  if (const NpyType* type = npyTypeNamed(text(spec.type))) return writeNpy(file, spec.extents(), *type, data);
+  std::vector<float> values(static_cast<size_t>(spec.elements()));
+  rowValues(spec.type, data.data(), spec.elements(), values.data());
+  return writeNpy(file, spec.extents(), values);
+}
+
 }  // namespace
 
 static Result<int> runEval(std::vector<std::string> args) {
@@ -111,13 +120,15 @@ static Result<int> runEval(std::vector<std::string> args) {
   for (const std::string& word : line.words()) (word.ends_with(".npy") ? files : words).push_back(word);
   std::vector<NpyArray> arrays;
   std::vector<std::vector<int64_t>> shapes;
+  std::vector<ElementType> types;
   for (const std::string& file : files) {
     auto array = readNpy(file);
     if (!array) return array.error();
     shapes.push_back(array->shape);
+    types.push_back(elementTypeNamed(array->type->name).value_or(ElementType::F32));
     arrays.push_back(std::move(*array));
   }
-  auto entry = opFromWords(words, shapes);
+  auto entry = opFromWords(words, shapes, types);
   if (!entry) return entry.error();
   auto dims = bindDims(entry->op, shapes);
   if (!dims) return dims.error();
@@ -145,10 +156,7 @@ static Result<int> runEval(std::vector<std::string> args) {
   auto call = arguments.call(*kernels);
   if (!call) return call.error();
   call->run();
-  std::vector<int64_t> outShape = outSpec.extents();
-  std::vector<float> result(static_cast<size_t>(outSpec.elements()));
-  rowValues(outSpec.type, out.data(), outSpec.elements(), result.data());
-  if (auto good = writeNpy(line.get("output"), outShape, result); !good) return good.error();
+  if (auto good = writeOutput(line.get("output"), outSpec, out); !good) return good.error();
   return 0;
 }
 

@@ -28,7 +28,9 @@ struct Dtype {
 };
 constexpr Dtype kDtypes[] = {{QUERN_F32, "float32", 'f', 4}, {QUERN_I32, "int32", 'i', 4},  {QUERN_F16, "float16", 'f', 2},
                              {QUERN_BF16, "V2", 'V', 2},     {QUERN_I8, "int8", 'i', 1},    {QUERN_U8, "uint8", 'u', 1},
-                             {QUERN_I16, "int16", 'i', 2},   {QUERN_U16, "uint16", 'u', 2}, {QUERN_F64, "float64", 'f', 8}};
+                             {QUERN_I16, "int16", 'i', 2},   {QUERN_U16, "uint16", 'u', 2}, {QUERN_F64, "float64", 'f', 8},
+                             {QUERN_I64, "int64", 'i', 8},   {QUERN_BOOL, "bool", 'b', 1},  {QUERN_U32, "uint32", 'u', 4},
+                             {QUERN_U64, "uint64", 'u', 8}};
 
 std::string nameOf(const py::dtype& dtype) { return py::str(static_cast<const py::object&>(dtype)).cast<std::string>(); }
 

@@ -12,28 +12,30 @@ Op::Op(std::shared_ptr<Kernels> kernels, std::string text, std::string schedule,
 
 std::vector<int64_t> Op::keyOf(const std::vector<quern_array>& inputs) {
   std::vector<int64_t> key;
-  key.reserve(inputs.size() * 4);
+  key.reserve(inputs.size() * 5);
   for (const quern_array& each : inputs) {
+    key.push_back(each.type);
     key.push_back(each.rank);
     key.insert(key.end(), each.shape, each.shape + each.rank);
   }
   return key;
 }
 
-void Op::learn(quern_op op) {
-  if (!names_.empty()) return;
+std::vector<int32_t> Op::learn(quern_op op) {
   quern_op_info info{};
   info.size = sizeof info;
   raiseUnless(quern_op_describe(op, &info));
   std::vector<std::string> names;
+  std::vector<int32_t> types;
   for (int i = 0; i <= info.inputs; ++i) {
     quern_operand operand{};
     operand.size = sizeof operand;
     raiseUnless(quern_op_operand(op, i, &operand));
     names.emplace_back(operand.name);
-    types_.push_back(operand.type);
+    types.push_back(operand.type);
   }
-  names_ = std::move(names);
+  if (names_.empty()) names_ = std::move(names), types_ = types;
+  return types;
 }
 
 int32_t Op::typeInText(size_t index) const {
@@ -66,8 +68,8 @@ ArrayView Op::input(py::handle given, size_t index) const {
   return viewOf(given, name, known ? types_[index] : typeInText(index));
 }
 
-void Op::refuseType(size_t index, const py::object& array) const {
-  const char* needed = dtypeOf(types_[index]);
+void Op::refuseType(size_t index, int32_t type, const py::object& array) const {
+  const char* needed = dtypeOf(type);
   throw py::value_error("input " + std::to_string(index + 1) + " (" + names_[index] + "): dtype " +
                         py::str(array.attr("dtype")).cast<std::string>() + ", " + (needed == nullptr ? "uint8" : needed) + " is needed");
 }
@@ -85,8 +87,8 @@ std::shared_ptr<const Op::Known> Op::prepared(const std::vector<quern_array>& in
     status = quern_op_prepare_for(kernels_->context, text_.c_str(), inputs.data(), static_cast<int>(inputs.size()), schedule, &known.op);
   }
   raiseUnless(status);
-  learn(known.op);
-  known.outType = types_.back();
+  known.types = learn(known.op);
+  known.outType = known.types.back();
   raiseUnless(quern_op_output_shape(known.op, inputs.data(), static_cast<int>(inputs.size()), shape, &rank));
   known.outShape.assign(shape, shape + rank);
   Block block = blockOf(known.outType);
@@ -136,7 +138,7 @@ py::object Op::call(const py::args& arrays, const py::object& out, const std::op
   for (size_t i = 0; first && i < count; ++i)  // now that types are known
     if (described[i].weight == nullptr) described[i] = (views[i] = input(arrays[i], i)).described();
   for (size_t i = 0; i < count; ++i)
-    if (views[i].type != types_[i] && described[i].weight == nullptr) refuseType(i, views[i].array);
+    if (views[i].type != known->types[i] && described[i].weight == nullptr) refuseType(i, known->types[i], views[i].array);
   views[count] = output(*known, out);
   described.push_back(views[count].described());
   int asked = threads.value_or(threads_);

@@ -40,7 +40,7 @@ public:
   py::dict info();
 
 private:
-  /// The op for arrays of certain shapes.
+  /// The op for arrays of certain types and shapes.
   struct Known {
     Known() = default;
     Known(const Known&) = delete;
@@ -52,9 +52,10 @@ private:
     std::vector<py::ssize_t> outShape;  ///< as NumPy has it
     py::dtype outDtype;
     int32_t outType = QUERN_F32;
+    std::vector<int32_t> types;  ///< of its operands
   };
-  /// Names and types of operands, from an op prepared.
-  void learn(quern_op op);
+  /// Names and types of operands, which it gives, from an op prepared.
+  std::vector<int32_t> learn(quern_op op);
   /// The type of input `index` before that: of weights and keys in blocks, which come as bytes, the text says it.
   int32_t typeInText(size_t index) const;
   /// Of a text that leaves no size out, before it was called. Errors: ValueError: it does.
@@ -63,7 +64,7 @@ private:
   std::shared_ptr<const Known> knownFor(const std::vector<quern_array>& inputs);
   std::shared_ptr<const Known> prepared(const std::vector<quern_array>& inputs, std::vector<int64_t> key);
   ArrayView input(py::handle given, size_t index) const;
-  [[noreturn]] void refuseType(size_t index, const py::object& array) const;
+  [[noreturn]] void refuseType(size_t index, int32_t type, const py::object& array) const;
   static ArrayView output(const Known& known, const py::object& out);
 
   std::shared_ptr<Kernels> kernels_;
