@@ -76,7 +76,7 @@ with tempfile.TemporaryDirectory() as folder:
     check(["eval", "matmul", "batch=*", "pair.npy", "good.npy", "two.npy", "-o", "out.npy"], folder, 3,
           "quern: matmul m=2 n=2 k=2 batch=* batch_b=scalar: 3 inputs given, 2 needed", absent="out.npy")
     check(["eval", "attention", "rows.npy", "rows.npy", "rows.npy", "long.npy", "-o", "out.npy"], folder, 3,
-          "quern: long.npy: lens is 9; 0 to 1 are", absent="out.npy")
+          "quern: long.npy: element 0 is 9, lens are 0 to 1", absent="out.npy")
     check(["eval", "embedding", "row.npy", "row.npy", "-o", "out.npy"], folder, 3, "quern: embedding: input 2 (table) is 4, 2 dimensions needed", absent="out.npy")
     check(["eval", "softmax", "good.npy", "-o", "no/such/folder/out.npy", "--quiet"], folder, 4,
           "quern: no/such/folder/out.npy: cannot write: No such file or directory")
