@@ -112,10 +112,14 @@ Result<void> writeOutput(const std::string& file, const TensorSpec& spec, std::s
 
 static Result<int> runEval(std::vector<std::string> args) {
   CommandLine line(kEvalInfo, std::move(args));
-  opFlags(line).value("output", "OUT.npy", "", "where the result goes", 'o');
+  opFlags(line)
+      .value("output", "OUT.npy", "", "where the result goes", 'o')
+      .value("dtype", "bf16", "bf16", "what files of two bytes of anything (|V2) hold: NumPy has no name for it");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (!line.has("output")) return badCommand("eval: -o OUT.npy is missing");
+  if (line.get("dtype") != "bf16")
+    return badCommand(fmt::format("eval: --dtype {}: bf16 is what |V2 can hold; other types say what they are", escaped(line.get("dtype"))));
   std::vector<std::string> words, files;
   for (const std::string& word : line.words()) (word.ends_with(".npy") ? files : words).push_back(word);
   std::vector<NpyArray> arrays;
