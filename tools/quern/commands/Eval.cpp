@@ -119,7 +119,8 @@ static Result<int> runEval(std::vector<std::string> args) {
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (!line.has("output")) return badCommand("eval: -o OUT.npy is missing");
   if (line.get("dtype") != "bf16")
-    return badCommand(fmt::format("eval: --dtype {}: bf16 is what |V2 can hold; other types say what they are", escaped(line.get("dtype"))));
+    return badCommand(
+        fmt::format("eval: --dtype {}: bf16 is what |V2 can hold; other types say what they are", escaped(line.get("dtype"))));
   std::vector<std::string> words, files;
   for (const std::string& word : line.words()) (word.ends_with(".npy") ? files : words).push_back(word);
   std::vector<NpyArray> arrays;
