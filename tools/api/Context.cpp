@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <fmt/format.h>
+#include <forward_list>
 
 namespace quern::api {
 
@@ -57,7 +58,10 @@ void tell(std::string_view kind, std::string_view message) {
 /// Listeners are never freed: a line may be on its way to one. There are as many as calls of quern_set_log.
 Result<void> setLog(quern_log_sink sink, void* user, const char* topics) {
   if (auto good = setLogTopics(topics == nullptr ? "" : topics); !good) return good;
-  listener.store(sink == nullptr ? nullptr : new Listener{sink, user}, std::memory_order_release);
+  static std::mutex guard;
+  static auto* all = new std::forward_list<Listener>;
+  std::lock_guard lock(guard);
+  listener.store(sink == nullptr ? nullptr : &all->emplace_front(Listener{sink, user}), std::memory_order_release);
   setLogSink(sink == nullptr ? nullptr : tell);
   return {};
 }
