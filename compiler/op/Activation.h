@@ -52,6 +52,11 @@ struct Shortcut {
 };
 
 namespace maths {
+/// The slopeError of a function that only rises, in steps or otherwise.
+template <class Fn>
+double slopeOfRising(double x, double v, double e) {
+  return std::max(Fn::exact(x + e) - v, v - Fn::exact(x - e));
+}
 inline constexpr double kSqrt2OverPi = 0.79788456080286535588, kTwoOverSqrtPi = 1.12837916709551257390;
 inline constexpr std::string_view kGeluTail = "max(x, 0) - |x| 2^q(|x|), q a polynomial, 2^f another";
 inline constexpr std::string_view kGeluTable = "max(x, 0) - h(|x|), h a polynomial for each of 32 intervals";

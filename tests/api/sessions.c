@@ -57,6 +57,45 @@ static int keep(void* user, int32_t id, const char* text, size_t bytes) {
   return saidCount == stopAfter;
 }
 
+/* The end of a prompt's last piece is asked about too; what a sink may not do while it is told. */
+static int endPrompt(void* user, int64_t done, int64_t total) {
+  *(int64_t*)user = total - done;
+  return 1;
+}
+static quern_session within;
+static int feedWithin(void* user, int32_t id, const char* text, size_t bytes) {
+  int64_t at = -1;
+  (void)text, (void)bytes;
+  *(int*)user = quern_session_feed(within, &id, 1, 0, NULL);
+  OK(quern_session_position(within, &at));
+  CHECK(at > 0);
+  return 1;
+}
+
+static void stops(void) {
+  quern_generation generation = 0;
+  quern_generate_options options;
+  int64_t left = -1, at = -1;
+  int32_t prompt[] = {1, 403, 407}, id = 7;
+  const char* text = NULL;
+  size_t bytes = 0;
+  int status = QUERN_OK;
+  quern_generate_defaults(&options);
+  CHECK(options.size == sizeof options && options.most == -1);
+  options.prefilled = endPrompt, options.user = &left;
+  OK(quern_session_open(model, 1, &within));
+  OK(quern_generation_open(within, prompt, 3, &options, &generation));
+  REFUSED(quern_generation_next(generation, &id, &text, &bytes), QUERN_STOPPED, "a prompt");
+  CHECK(left == 0 && id == 7);
+  OK(quern_generation_close(generation));
+  OK(quern_generate(within, "Once", NULL, feedWithin, &status));
+  CHECK(status == QUERN_BAD_COMMAND);
+  OK(quern_session_feed(within, prompt, 1, 0, NULL)); /* nobody has it any more */
+  OK(quern_session_position(within, &at));
+  CHECK(at > 1);
+  OK(quern_session_close(within));
+}
+
 static void texts(void) {
   quern_session session = 0, other = 0;
   quern_generation generation = 0;
@@ -138,6 +177,7 @@ int main(int argc, char** argv) {
   vocab = info.vocab;
   CHECK(info.has_text == 1 && info.layers > 0 && strcmp(info.architecture, "llama") == 0 && info.session_bytes > 0);
   sideBySide();
+  stops();
   texts();
   OK(quern_close(context));
   return checksSaid("sessions");

@@ -22,7 +22,7 @@ struct OpenModel {
   std::string architecture, arithmetic;
 };
 
-/// One sequence. Whoever calls holds `use`.
+/// One sequence. Whoever calls has set `busy`: a flag, not a mutex, for a callback of the call may ask again from the same thread.
 struct OpenSession {
   static constexpr uint64_t kKind = 5;
   static constexpr const char* kName = "session";
@@ -32,7 +32,7 @@ struct OpenSession {
   std::atomic<int64_t> position{0};
   std::atomic<bool> generating{false};  ///< a generation has it
   uint32_t madeIn = forks();
-  std::mutex use;
+  std::atomic<bool> busy{false};
 };
 
 /// A text being made; has its session to itself.
@@ -64,9 +64,12 @@ public:
   static Result<Held> of(std::shared_ptr<OpenSession> session);
 
 private:
-  Held(std::shared_ptr<OpenSession> session, std::unique_lock<std::mutex> lock) : session_(std::move(session)), lock_(std::move(lock)) {}
+  struct Release {
+    void operator()(OpenSession* session) const { session->busy.store(false, std::memory_order_release); }
+  };
+  explicit Held(std::shared_ptr<OpenSession> session) : session_(std::move(session)), use_(session_.get()) {}
   std::shared_ptr<OpenSession> session_;
-  std::unique_lock<std::mutex> lock_;
+  std::unique_ptr<OpenSession, Release> use_;  // goes before the session does
 };
 
 /// Errors   BadCommand as quern_generate_options says; as Generator::make.

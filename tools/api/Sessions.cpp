@@ -10,10 +10,9 @@ namespace quern::api {
 // ---- who may call ----
 
 Result<Held> Held::of(std::shared_ptr<OpenSession> session) {
-  std::unique_lock lock(session->use, std::try_to_lock);
-  if (!lock) return badCommand("the session is in use by another call: one at a time");
   if (session->madeIn != forks()) return badCommand("the session was opened before a fork(), and its threads are the parent's");
-  return Held(std::move(session), std::move(lock));
+  if (session->busy.exchange(true, std::memory_order_acquire)) return badCommand("the session is in use by another call: one at a time");
+  return Held(std::move(session));
 }
 
 Result<Held> Held::of(quern_session handle) {

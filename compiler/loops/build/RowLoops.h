@@ -15,4 +15,7 @@ RowView rowView(const OpBuild& build, const TensorSpec& x, size_t axis);
 /// A phase of tasks of `rows` rows each; `body` runs for every row.
 void forRows(OpBuild& build, const Value& rows, int64_t rowsEach, const std::function<void(const Value& row)>& body);
 
+/// The indices of row `row` of all rows, row-major, in axes of these extents.
+std::vector<Value> placeOfRow(LoopBuilder& b, const Value& row, std::span<const Value> extents);
+
 }  // namespace quern

@@ -50,15 +50,7 @@ public:
     size_t last = extents.size() - 1;
     Value rows = 1;
     for (size_t i = 0; i < last; ++i) rows = rows * extents[i];
-    forRows(build_, rows, s_.rows, [&](const Value& row) {
-      std::vector<Value> place(last);
-      Value rest = row;
-      for (size_t i = last; i > 0; --i) {
-        place[i - 1] = i == 1 ? rest : b_.let("i", rest % extents[i - 1]);
-        if (i > 1) rest = b_.let("rest", rest / extents[i - 1]);
-      }
-      oneRow(place, extents[last]);
-    });
+    forRows(build_, rows, s_.rows, [&](const Value& row) { oneRow(placeOfRow(b_, row, std::span(extents).first(last)), extents[last]); });
   }
 
 private:

@@ -1,5 +1,6 @@
 // compiler/loops/ops/MapLoops.cpp — map: one pass over the output, axes merged where every operand allows it. In place, each vector is
 // loaded before it is stored over.
+#include "compiler/loops/build/RowLoops.h"
 #include "compiler/loops/ops/OpLoops.h"
 
 #include <algorithm>
@@ -93,12 +94,9 @@ private:
 
   /// Columns [begin, begin + count) of one row of the merged axes.
   void rowPart(const Value& row, const Value& begin, const Value& count, bool streams) {
-    std::vector<Value> index(axes_.size());
-    Value rest = row;
-    for (size_t axis = last_; axis > 0; --axis) {
-      index[axis - 1] = axis == 1 ? rest : b_.let("i", rest % axes_[axis - 1].extent);
-      if (axis > 1) rest = b_.let("rest", rest / axes_[axis - 1].extent);
-    }
+    std::vector<Value> extents;
+    for (size_t axis = 0; axis < last_; ++axis) extents.push_back(axes_[axis].extent);
+    std::vector<Value> index = placeOfRow(b_, row, extents);
     auto at = [&](const std::vector<size_t>& which, const Value& column) {
       std::vector<Value> place;
       for (size_t axis : which) place.push_back(axis == last_ ? column : index[axis]);

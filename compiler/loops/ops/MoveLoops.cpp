@@ -85,12 +85,8 @@ void buildLoops(OpBuild& build, const TransposeOp& op, const MoveSchedule& s) {
   MoveSchedule inRow = s;
   if (!contiguous) inRow.lanes = 1;
   forRows(build, rows, s.rows, [&](const Value& row) {
-    std::vector<Value> place(rank);
-    Value rest = row;
-    for (size_t i = last; i > 0; --i) {
-      place[i - 1] = i == 1 ? rest : b.let("i", rest % outShape[i - 1]);
-      if (i > 1) rest = b.let("rest", rest / outShape[i - 1]);
-    }
+    std::vector<Value> place = placeOfRow(b, row, std::span(outShape).first(last));
+    place.emplace_back(0);
     auto placed = [&](const Value& at) {
       place[last] = at;
       return place;

@@ -14,7 +14,7 @@ struct Ceil {
                                            .own = {0, 0, 0},
                                            .form = "nearest even, and 1 where that is below x"};
   static double exact(double x) { return std::ceil(x); }
-  static double slopeError(double x, double v, double e) { return std::max(exact(x + e) - v, v - exact(x - e)); }
+  static double slopeError(double x, double v, double e) { return slopeOfRising<Ceil>(x, v, e); }
 
   template <class M>
   static auto expand(const M& m, const typename M::Value& x) {

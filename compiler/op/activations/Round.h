@@ -14,7 +14,7 @@ struct Round {
                                            .own = {0, 0, 0},
                                            .form = "|x| + 2^23 - 2^23 with the sign of x"};
   static double exact(double x) { return std::nearbyint(x); }
-  static double slopeError(double x, double v, double e) { return std::max(exact(x + e) - v, v - exact(x - e)); }
+  static double slopeError(double x, double v, double e) { return slopeOfRising<Round>(x, v, e); }
 
   template <class M>
   static auto expand(const M& m, const typename M::Value& x) {

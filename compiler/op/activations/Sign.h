@@ -14,7 +14,7 @@ struct Sign {
                                            .own = {0, 0, 0},
                                            .form = "two selects"};
   static double exact(double x) { return x > 0 ? 1 : x < 0 ? -1 : x; }
-  static double slopeError(double x, double v, double e) { return std::max(exact(x + e) - v, v - exact(x - e)); }
+  static double slopeError(double x, double v, double e) { return slopeOfRising<Sign>(x, v, e); }
 
   template <class M>
   static auto expand(const M& m, const typename M::Value& x) {

@@ -14,7 +14,7 @@ struct Trunc {
                                            .own = {0, 0, 0},
                                            .form = "nearest even of |x|, less 1 where that is above |x|"};
   static double exact(double x) { return std::trunc(x); }
-  static double slopeError(double x, double v, double e) { return std::max(exact(x + e) - v, v - exact(x - e)); }
+  static double slopeError(double x, double v, double e) { return slopeOfRising<Trunc>(x, v, e); }
 
   template <class M>
   static auto expand(const M& m, const typename M::Value& x) {
