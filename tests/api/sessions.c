@@ -58,8 +58,13 @@ static int keep(void* user, int32_t id, const char* text, size_t bytes) {
 }
 
 /* The end of a prompt's last piece is asked about too; what a sink may not do while it is told. */
+static quern_generation own;
 static int endPrompt(void* user, int64_t done, int64_t total) {
+  int32_t id = 0;
+  const char* text = NULL;
+  size_t bytes = 0;
   *(int64_t*)user = total - done;
+  REFUSED(quern_generation_next(own, &id, &text, &bytes), QUERN_BAD_COMMAND, "in use by another call");
   return 1;
 }
 static quern_session within;
@@ -85,6 +90,7 @@ static void stops(void) {
   options.prefilled = endPrompt, options.user = &left;
   OK(quern_session_open(model, 1, &within));
   OK(quern_generation_open(within, prompt, 3, &options, &generation));
+  own = generation;
   REFUSED(quern_generation_next(generation, &id, &text, &bytes), QUERN_STOPPED, "a prompt");
   CHECK(left == 0 && id == 7);
   OK(quern_generation_close(generation));

@@ -16,6 +16,7 @@ import quern
 
 os.environ.pop("LD_PRELOAD", None)  # a sanitizer of this process is not its children's
 f32 = np.float32
+MODEL = os.path.join(os.environ.get("QUERN_SHARED") or sys.argv[1], "models/stories260K/stories260K.gguf")
 rng = np.random.default_rng(1)
 done, wrong = 0, []
 
@@ -260,12 +261,16 @@ def programs():
 
 
 def forked():
-    """A child of a process that has run goes on, alone."""
-    op, x = quern.op("matmul"), floats(300, 300)
+    """A child of a process that has run goes on, alone, and takes down what it was left."""
+    own = quern.Kernels()
+    op, x = quern.op("matmul", kernels=own), floats(300, 300)
     whole = op(x, x, threads=2)
+    session = quern.Model(MODEL, threads=2).session() if os.path.exists(MODEL) else None
     child = os.fork()
     if child == 0:
-        os._exit(0 if np.array_equal(op(x, x, threads=2), whole) else 1)
+        same = np.array_equal(op(x, x, threads=2), whole)
+        del op, own, session
+        os._exit(0 if same else 1)
     started = time.monotonic()
     while time.monotonic() < started + 60:
         ended, status = os.waitpid(child, os.WNOHANG)
@@ -281,10 +286,9 @@ with tempfile.TemporaryDirectory() as cache:
     os.environ["QUERN_CACHE_DIR"] = cache
     for part in (operations, exchange, numbers, bundles, refusals, threads, forked, programs):
         part()
-    model = os.path.join(os.environ.get("QUERN_SHARED") or sys.argv[1], "models/stories260K/stories260K.gguf")
-    if os.path.exists(model):
-        models(model)
+    if os.path.exists(MODEL):
+        models(MODEL)
     else:
-        print(f"skipped: {model} is not there")
+        print(f"skipped: {MODEL} is not there")
 print(f"{done} checks, {len(wrong)} wrong")
 sys.exit(1 if wrong or done < 60 else 0)

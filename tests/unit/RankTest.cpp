@@ -124,4 +124,11 @@ TEST_CASE("a key that an op does not have is named, whatever arrays come with it
     }
   }
   CHECK(named > 60);
+  for (const char* op : {"softmax", "reduce", "transpose", "cast", "layernorm", "rmsnorm"})  // of one array of any rank
+    for (const std::vector<int64_t>& shape : {std::vector<int64_t>{2, 4}, {3}, {2, 3, 4}}) {
+      auto refused = parseOpFor(std::string(op) + " nonsense=1", {{shape}});
+      INFO(op);
+      REQUIRE_FALSE(refused);
+      CHECK(refused.error().message.find("unknown key 'nonsense'") != std::string::npos);
+    }
 }
