@@ -12,11 +12,12 @@ namespace quern {
 OpDoc AttentionOp::doc() {
   return {
       "heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16|bf16|q8_0] [a=f32|bf16] "
-      "[order=tile32|pairs] [batch=] [v_dim=] [softcap=] [mask=*x*] [lens=1]",
+      "[order=tile32|pairs] [batch=] [v_dim=] [softcap=] [mask=*x*] [lens=1] [window=]",
       "softmax(scale Q K^T) V by heads; Q [q,heads,head_dim], K and V [kv,kv_heads,head_dim], batch in front; a: what Q and the softmax "
       "are "
       "rounded to before they are multiplied; v_dim: the width of V; softcap: scores s become c tanh(s / c); mask: is added to them then, "
-      "and broadcasts to [batch,heads,q,kv]; lens: of each of the batch only so many keys count",
+      "and broadcasts to [batch,heads,q,kv]; lens: of each of the batch only so many keys count; window: of the keys that a row sees only "
+      "the last so many",
       "Q, K, V, mask if said, lens (i32 [batch]) if lens=1"};
 }
 
@@ -40,6 +41,10 @@ AttentionOp AttentionOp::read(KeyReader& reader) {
   if (reader.has("mask")) op.mask = takeShape(reader, "mask");
   else reader.take("mask");
   op.lens = reader.takeFlag("lens");
+  Dim window = takeDim(reader, "window", Dim{0});
+  if (reader.has("window") && (window.any() || window.value < 1))
+    reader.fail(fmt::format("window={} must be known and at least 1", text(window)));
+  op.window = window.value;
   return op;
 }
 
@@ -93,6 +98,7 @@ KeyValues AttentionOp::write() const {
   if (softcap != 0) out.set("softcap", shortest(softcap));
   if (!mask.empty()) out.set("mask", text(mask));
   if (lens) out.set("lens", "1");
+  if (window != 0) out.set("window", std::to_string(window));
   return out;
 }
 
@@ -102,9 +108,12 @@ static Result<void> checkMore(const AttentionOp& op) {
                                                {"v_dim", op.valueDim() != op.headDim.value},
                                                {"softcap", op.softcap != 0},
                                                {"mask", !op.mask.empty()},
-                                               {"lens", op.lens}};
+                                               {"lens", op.lens},
+                                               {"window", op.window != 0}};
   for (const auto& [key, given] : said)
     if (given && op.a == RoundedTo::BF16) return badCommand(fmt::format("attention: a=bf16 with {}=; that goes with a=f32", key));
+  if (op.window != 0 && op.causal == Causal::No)
+    return badCommand(fmt::format("attention: window={} without causal=; it goes with causal=1 or topleft", op.window));
   if (op.lens && !op.batched) return badCommand("attention: lens=1 without batch=; lens has a length for each of a batch, batch=1 for one");
   if (op.mask.empty()) return {};
   const Dim full[] = {op.batch, op.heads, op.q, op.kv};
@@ -178,7 +187,8 @@ double AttentionOp::flops() const {
   double pairs = 0;
   for (int64_t i = 0; i < q.value; ++i) {
     int64_t limit = causal == Causal::No ? kv.value : i + 1 + (causal == Causal::TopLeft ? 0 : kv.value - q.value);
-    pairs += static_cast<double>(std::clamp<int64_t>(limit, 0, kv.value));
+    int64_t first = window == 0 ? 0 : std::max<int64_t>(0, limit - window);
+    pairs += static_cast<double>(std::max<int64_t>(0, std::clamp<int64_t>(limit, 0, kv.value) - first));
   }
   double each = 2.0 * static_cast<double>(headDim.value + valueDim()) + 5.0 + (softcap != 0 ? 3 : 0) + (mask.empty() ? 0 : 1);
   return pairs * static_cast<double>(batch.value * heads.value) * each;

@@ -17,6 +17,8 @@ inline constexpr int64_t kKeyTile = 64, kKeySegment = 2048;
 /// Keys     Those at or beyond lens[b] (below 0: 0; above kv: kv) do not count, whatever lies there. causal=1: with rows r and valid keys c
 ///          of that b, key j of row i counts if j <= i + (c - r), so that the last row sees the last valid key; causal=topleft: if
 ///          j <= i. A key masked by -inf has weight 0 as any number has: its value still meets that 0.
+///          window=W: with causal, of those keys only the last W count for each row; the others are not read but for those that share a
+///          tile (kKeyTile) with one that counts.
 /// Operands Q, K, V, (mask), (lens).
 /// Layout   token-major, strides in elements between tokens and between heads; head_dim contiguous. A KV cache stored
 ///          [kv_heads, capacity, head_dim] is the same tensor with other strides. kv_type=q8_0: head_dim and the strides of K and V are
@@ -55,6 +57,7 @@ struct AttentionOp {
   float softcap = 0;  ///< 0: none
   Shape mask;         ///< of rank 0: none
   bool lens = false;
+  int64_t window = 0;                        ///< 0: none
   static constexpr bool commonMaths = true;  ///< tanh, as all else, in one form on all levels with fma
 
   static OpDoc doc();

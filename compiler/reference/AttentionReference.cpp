@@ -27,6 +27,7 @@ Seen seenBy(const std::vector<double>& scores, const std::vector<double>& sizes)
 /// Where one of the batch, a row and a head of it are.
 struct RowAt {
   int64_t batch, query, head;
+  int64_t firstKey = 0;  ///< of those that count
 };
 
 /// What a score becomes before its exponential, and what the largest of these err by in units of eps.
@@ -39,7 +40,7 @@ public:
   void row(std::vector<double>& scores, const RowAt& at, Seen& seen) const {
     for (size_t j = 0; j < scores.size(); ++j) {
       if (op_.softcap != 0) scores[j] = double{op_.softcap} * std::tanh(scores[j] / double{op_.softcap});
-      if (!op_.mask.empty()) scores[j] += maskOf(at, static_cast<int64_t>(j));
+      if (!op_.mask.empty()) scores[j] += maskOf(at, at.firstKey + static_cast<int64_t>(j));
     }
     if (op_.mask.empty()) return;
     constexpr double kFar = 128;
@@ -96,6 +97,11 @@ ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind, cons
     int64_t h = at0.head, first = at0.batch * op.kv.value;
     int64_t g = h / (heads / kvHeads), limit = causalLimit(op.causal, at0.query, op.q.value, adjust.keysOf(at0.batch));
     const float* q = inputs[0].f32() + row * width;
+    if (op.window != 0) {  // the keys before the window are as if they were not there
+      int64_t unclamped = at0.query + 1 + (op.causal == Causal::TopLeft ? 0 : adjust.keysOf(at0.batch) - op.q.value);
+      int64_t before = std::clamp<int64_t>(unclamped - op.window, 0, limit);
+      first += before, limit -= before, at0.firstKey = before;
+    }
     std::vector<double> s, sizes;
     for (int64_t j = 0; j < limit; ++j) {
       const float* k = keys.data() + ((first + j) * kvHeads + g) * width;

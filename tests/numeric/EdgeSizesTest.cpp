@@ -90,6 +90,7 @@ static const char* const kOps[] = {
     "attention heads=2 kv_heads=1 head_dim=32 q=* kv=* batch=2 mask=*x* causal=1",
     "attention heads=2 kv_heads=2 head_dim=20 q=* kv=* batch=2 mask=2x1x1x* kv_type=f16",
     "attention heads=3 kv_heads=1 head_dim=16 q=* kv=* mask=3x*x1 softcap=2",
+    "attention heads=3 kv_heads=1 head_dim=16 q=* kv=* causal=1 window=7",
     "attention heads=2 kv_heads=2 head_dim=33 q=* kv=* softcap=0.5 kv_type=bf16",
     "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=topleft v_dim=40",
     "attention heads=2 kv_heads=2 head_dim=40 q=* kv=* v_dim=7",

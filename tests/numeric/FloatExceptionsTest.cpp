@@ -44,6 +44,7 @@ const char* const kOps[] = {
     "rmsnorm x=*x70",
     "rmsnorm x=*x3000",
     "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* batch=2 softcap=2 mask=*x*",
+    "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=topleft window=2",
     "embedding t=* v=9 d=21",
     "transpose x=3x4x5 perm=2,0,1",
     "cast x=3x70 to=f16",

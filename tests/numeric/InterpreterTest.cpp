@@ -84,6 +84,7 @@ const char* const kOps[] = {
     "matmul m=3 n=20 k=37 const=b a=f32x3 order=pairs batch=2",
     "matmul m=5 n=37 k=71 const=b tb=1 a=f32x3 order=tile32 acc=1",
     "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 batch=* v_dim=9 softcap=2 mask=4x*x* lens=1",
+    "attention heads=4 kv_heads=2 head_dim=24 q=* kv=* causal=1 window=3",
     "attention heads=2 kv_heads=2 head_dim=20 q=* kv=* kv_type=f16 batch=2 mask=2x1x1x*",
     "rope x=*x3x22 pairs=adjacent",
     "rope x=*x2x10 pairs=half",

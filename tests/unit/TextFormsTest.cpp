@@ -23,6 +23,7 @@ static const char* const kOps[] = {
     "matmul m=8 n=16 k=4 ep=\"silu(x) * gate\" gate=8x16",
     "matmul m=* n=16 k=40 tb=1 const=b w=i8 a=i8",
     "attention heads=4 kv_heads=2 head_dim=8 q=* kv=* causal=1 kv_type=f16 batch=* v_dim=12 softcap=30 mask=*x1x*x* lens=1",
+    "attention heads=4 kv_heads=2 head_dim=8 q=* kv=* causal=1 window=512",
     "attention heads=4 kv_heads=2 head_dim=8 q=3 kv=5 scale=0.5 mask=4x3x1",
     "map expr=\"gelu_tanh(a + b) * c - 1.5\" a=4x5 b=5 c=1x5",
     "map expr=\"a - (b - c) / (a * b)\" a=*x8 b=8 c=scalar",

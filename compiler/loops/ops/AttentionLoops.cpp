@@ -45,11 +45,11 @@ public:
         b_.loop("r", 0, block.rows, 1, [&](const Value& r) { body(r, placeOf(block, r)); });
       };
       eachRow([&](const Value& r, const RowPlace& row) { tile_.clear(merged, r, row.ofOut()); });
-      b_.loop("segment", 0, segments_, 1, [&](const Value& segment) {
+      b_.loop("segment", firstOf(block, placeOf(block, 0).query) / kKeySegment, segments_, 1, [&](const Value& segment) {
         tile_.clear(running, block.rows);
         segmentOf(running, block, segment);
         eachRow([&](const Value& r, const RowPlace& row) {
-          b_.when(lessThan(segment * kKeySegment, limitOf(block, row.query)), [&] {
+          b_.when(seesSegment(block, row, segment), [&] {
             tile_.merge(merged, r, row.ofOut(), {b_.load(running.highest, {r}), b_.load(running.sum, {r}), running.values, {r}});
           });
         });
@@ -85,7 +85,8 @@ public:
       block.row0 = b_.let("row", task % rows_);
       RowPlace row = placeOf(block, 0);
       tile_.clear(running, 1);
-      b_.loop("segment", 0, ceilDivOf(limitOf(block, row.query), kKeySegment), 1, [&](const Value& segment) {
+      Value first = firstOf(block, row.query) / kKeySegment;
+      b_.loop("segment", first, ceilDivOf(limitOf(block, row.query), kKeySegment), 1, [&](const Value& segment) {
         tile_.merge(running, 0, {0},
                     {b_.load(highest, {block.part, block.row0, segment}),
                      b_.load(sum, {block.part, block.row0, segment}),
@@ -133,11 +134,24 @@ private:
     return {b_.let("query", row / group_), group_ == 1 ? block.kvHead : b_.let("head", block.kvHead * group_ + row % group_), block.batch};
   }
 
-  /// How many keys the query sees.
+  /// With causal: the key behind the query's own, whether it is there or not.
+  Value behindOwn(const Block& block, const Value& query) {
+    return op_.causal == Causal::TopLeft ? query + 1 : query + 1 + (block.keys - queries_);
+  }
+  /// Behind the last key that the query sees.
   Value limitOf(const Block& block, const Value& query) {
     if (op_.causal == Causal::No) return block.keys;
-    Value limit = op_.causal == Causal::TopLeft ? query + 1 : query + 1 + (block.keys - queries_);
-    return b_.let("limit", minOf(maxOf(limit, 0), block.keys));
+    return b_.let("limit", minOf(maxOf(behindOwn(block, query), 0), block.keys));
+  }
+  /// The first key that the query sees.
+  Value firstOf(const Block& block, const Value& query) {
+    if (op_.window == 0) return 0;
+    return b_.let("first", minOf(maxOf(behindOwn(block, query) - op_.window, 0), limitOf(block, query)));
+  }
+  Value seesSegment(const Block& block, const RowPlace& row, const Value& segment) {
+    Value begun = lessThan(segment * kKeySegment, limitOf(block, row.query));
+    if (op_.window == 0) return begun;
+    return binary(LoopOp::And, begun, lessThan(firstOf(block, row.query), (segment + 1) * kKeySegment));
   }
 
   /// The phase of tasks (key/value head, block of rows, segment of `segments`).
@@ -163,6 +177,7 @@ private:
   void segmentOf(const AttentionState& state, const Block& block, const Value& segment) {
     Value begin = b_.let("begin", segment * kKeySegment);
     Value end = b_.let("end", minOf(begin + kKeySegment, limitOf(block, placeOf(block, block.rows - 1).query)));
+    if (op_.window != 0) begin = b_.let("from", maxOf(begin, firstOf(block, placeOf(block, 0).query) / kKeyTile * kKeyTile));
     b_.loop("chunk", begin, end, s_.tiles * kKeyTile, [&](const Value& chunk) {
       auto eachTile = [&](const std::function<void(const Value&)>& body) {
         b_.loop("tile", chunk, s_.tiles == 1 ? chunk + 1 : minOf(chunk + s_.tiles * kKeyTile, end), kKeyTile, [&](const Value& tile0) {
@@ -200,12 +215,13 @@ private:
   }
 
   AttentionRows rowsAt(const Block& block, const Value& r, int together) {
-    AttentionRows rows{together, r, {}, {}, {}};
+    AttentionRows rows{together, r, {}, {}, {}, {}};
     for (int u = 0; u < together; ++u) {
       RowPlace place = placeOf(block, r + u);
       rows.query.push_back(place.query);
       rows.head.push_back(place.head);
       rows.limit.push_back(limitOf(block, place.query));
+      if (op_.window != 0) rows.first.push_back(firstOf(block, place.query));
     }
     return rows;
   }
@@ -225,7 +241,7 @@ private:
           [&] { divide(state, inverse, index, row); });
       return;
     }
-    Value any = lessThan(0, limitOf(block, row.query));
+    Value any = lessThan(firstOf(block, row.query), limitOf(block, row.query));
     divide(state, b_.let("inverse", selectOf(any, f32Const(1) / b_.load(state.sum, {place}), f32Const(0))), index, row);
   }
   void divide(const AttentionState& state, const Value& inverse, const std::vector<Value>& index, const RowPlace& row) {

@@ -17,7 +17,8 @@ struct AttentionPlace {
 struct AttentionRows {
   int count = 1;
   Value place;                            ///< of the first, in the state
-  std::vector<Value> query, head, limit;  ///< of each: limit keys count
+  std::vector<Value> query, head, limit;  ///< of each: keys below limit count
+  std::vector<Value> first;               ///< and not those before first; empty: there are none
 };
 
 }  // namespace quern

@@ -8,11 +8,13 @@
 
 namespace quern {
 
-void AttentionTile::scoreInPlace(const AttentionRows& rows, const Value& most) {
+void AttentionTile::scoreInPlace(const AttentionRows& rows, const Seen& seen) {
   LoopBuilder& b = build_.b;
   int64_t step = lanes_ / rows.count;
+  const Value& most = seen.count.back();
   Value full = b.let("full", most / step * step);
-  b.loop("j", 0, full, step, [&](const Value& j) { scoreGroup(rows, j, nullptr); });
+  b.loop("j", seen.from.empty() ? Value(0) : seen.from.front() / step * step, full, step,
+         [&](const Value& j) { scoreGroup(rows, j, nullptr); });
   b.when(lessThan(full, most), [&] {
     Value last = b.let("last", most - 1);  // read again in place of keys that are not there
     scoreGroup(rows, full, &last);
@@ -21,11 +23,12 @@ void AttentionTile::scoreInPlace(const AttentionRows& rows, const Value& most) {
 
 static int64_t vectorsAtOnce(const AttentionRows& rows, int lanes) { return std::min<int64_t>(kKeyTile / lanes, rows.count == 1 ? 4 : 2); }
 
-void AttentionTile::scoreCopied(const AttentionRows& rows, const Value& most) {
+void AttentionTile::scoreCopied(const AttentionRows& rows, const Seen& seen) {
   LoopBuilder& b = build_.b;
   int64_t vectors = vectorsAtOnce(rows, lanes_), half = kDotPartials / 2;
   int64_t terms = op_.headDim.value / kDotPartials, rest = op_.headDim.value % kDotPartials;
-  b.loop("j", 0, most, vectors * lanes_, [&](const Value& j) {
+  Value begin = seen.from.empty() ? Value(0) : seen.from.front() / (vectors * lanes_) * (vectors * lanes_);
+  b.loop("j", begin, seen.count.back(), vectors * lanes_, [&](const Value& j) {
     RegArray total = b.reg("total", {rows.count, static_cast<int>(vectors)}, f32Const(0, lanes_));
     // Partials p and p + 8 have one term more where p, p + 8 < rest.
     int64_t both = std::max<int64_t>(0, rest - half), one = std::min(rest, half);

@@ -106,10 +106,34 @@ std::vector<Value> AttentionTile::inBatch(std::vector<Value> index) const {
 
 Value AttentionTile::countOf(const Value& limit) { return build_.b.let("count", maxOf(minOf(limit - at_.tile0, kKeyTile), 0)); }
 
-std::vector<Value> AttentionTile::countsOf(const AttentionRows& rows) {
-  std::vector<Value> counts;
-  for (const Value& limit : rows.limit) counts.push_back(countOf(limit));
-  return counts;
+AttentionTile::Seen AttentionTile::seenBy(const AttentionRows& rows) {
+  Seen seen;
+  for (const Value& limit : rows.limit) seen.count.push_back(countOf(limit));
+  for (const Value& first : rows.first) seen.from.push_back(countOf(first));
+  return seen;
+}
+
+static Value sees(const Value& count, const Value* from) {
+  Value some = lessThan(0, count);
+  return from == nullptr ? some : binary(LoopOp::And, some, lessThan(*from, kKeyTile));
+}
+
+// Later rows see as many keys or more, and begin as late or later.
+Value AttentionTile::seesAny(const Seen& seen) { return sees(seen.count.back(), seen.from.empty() ? nullptr : &seen.from.front()); }
+
+Value AttentionTile::seesAny(const Seen& seen, size_t row) { return sees(seen.count[row], seen.from.empty() ? nullptr : &seen.from[row]); }
+
+Value AttentionTile::seesPart(const Seen& seen) {
+  Value fewer = lessThan(seen.count.front(), kKeyTile);
+  return seen.from.empty() ? fewer : binary(LoopOp::Or, fewer, lessThan(0, seen.from.back()));
+}
+
+/// Of the keys j ... those that row u sees.
+Value AttentionTile::laneMask(const Seen& seen, int u, const Value& j) const {
+  auto row = static_cast<size_t>(u);
+  Value before = maskOf(seen.count[row] - j, lanes_);
+  if (seen.from.empty()) return before;
+  return selectOf(maskOf(seen.from[row] - j, lanes_), maskOf(Value(0), lanes_), before);
 }
 
 void AttentionTile::inTiles(const std::function<void()>& body) {
@@ -129,37 +153,36 @@ int64_t AttentionTile::valueBlocks() const { return onTiles() ? ceilDiv(op_.valu
 void AttentionTile::score(const AttentionState& state, const AttentionRows& rows) {
   LoopBuilder& b = build_.b;
   askFor(values, at_.tile0, rows);
-  std::vector<Value> counts = countsOf(rows);
-  b.when(lessThan(0, counts.back()), [&] {
-    if (!pairs_ && s_.pack == AttentionSchedule::PackNone) scoreInPlace(rows, counts.back());
-    else if (!pairs_) scoreCopied(rows, counts.back());
-    else if (!onTiles()) pairs_->score(at_, rows, counts.back(), scores_);
-    auto softmax = [&](const std::vector<Value>* some) {
+  Seen seen = seenBy(rows);
+  b.when(seesAny(seen), [&] {
+    if (!pairs_ && s_.pack == AttentionSchedule::PackNone) scoreInPlace(rows, seen);
+    else if (!pairs_) scoreCopied(rows, seen);
+    else if (!onTiles()) pairs_->score(at_, rows, seen.count.back(), scores_);
+    auto softmax = [&](const Seen* some) {
       adjust(rows, some);
       normalise(state, rows, some);
     };
-    b.when(lessThan(counts.front(), kKeyTile), [&] { softmax(&counts); }, [&] { softmax(nullptr); });
+    b.when(seesPart(seen), [&] { softmax(&seen); }, [&] { softmax(nullptr); });
   });
 }
 
 void AttentionTile::weigh(const AttentionState& state, const AttentionRows& rows, int64_t block) {
   LoopBuilder& b = build_.b;
   if (block == 0) askFor(keys, at_.tile0 + kKeyTile, rows);
-  std::vector<Value> counts = countsOf(rows);
+  Seen seen = seenBy(rows);
   int64_t all = ceilDiv(op_.valueDim(), lanes_), each = onTiles() ? AttentionPairs::kColumns / lanes_ : all, first = block * each;
-  auto weighed = [&](const std::vector<Value>* some) { weighRows(state, rows, some, first, std::min(all, first + each)); };
-  Value partly = lessThan(counts.front(), kKeyTile);
-  b.when(lessThan(0, counts.back()), [&] {
-    if (!onTiles()) return b.when(partly, [&] { weighed(&counts); }, [&] { weighed(nullptr); });
+  auto weighed = [&](const Seen* some) { weighRows(state, rows, some, first, std::min(all, first + each)); };
+  Value partly = seesPart(seen);
+  b.when(seesAny(seen), [&] {
+    if (!onTiles()) return b.when(partly, [&] { weighed(&seen); }, [&] { weighed(nullptr); });
     b.when(
-        binary(LoopOp::And, partly, pairs_->hasNonFinite()), [&] { weighed(&counts); },
-        [&] { joinTiles(state, rows, counts, first, std::min(all, first + each)); });
+        binary(LoopOp::And, partly, pairs_->hasNonFinite()), [&] { weighed(&seen); },
+        [&] { joinTiles(state, rows, seen, first, std::min(all, first + each)); });
   });
 }
 
-void AttentionTile::joinTiles(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>& counts, int64_t first,
-                              int64_t end) {
-  join(state, rows, &counts, first, end - first,
+void AttentionTile::joinTiles(const AttentionState& state, const AttentionRows& rows, const Seen& seen, int64_t first, int64_t end) {
+  join(state, rows, &seen, first, end - first,
        [&](int u, int64_t c) { return build_.b.load(scores_, {at_.slot, rows.place + u, c * lanes_}, lanes_); });
 }
 
@@ -194,30 +217,30 @@ static ScalarExprRef cappedScore(float cap) {
   return *parsed;
 }
 
-void AttentionTile::adjust(const AttentionRows& rows, const std::vector<Value>* counts) {
+void AttentionTile::adjust(const AttentionRows& rows, const Seen* seen) {
   if (op_.softcap == 0 && op_.mask.empty()) return;
   LoopBuilder& b = build_.b;
   ScalarExprRef capped = op_.softcap != 0 ? cappedScore(op_.softcap) : nullptr;
-  b.loop("j", 0, counts == nullptr ? Value(kKeyTile) : counts->back(), lanes_, [&](const Value& j) {
+  b.loop("j", 0, seen == nullptr ? Value(kKeyTile) : seen->count.back(), lanes_, [&](const Value& j) {
     for (int u = 0; u < rows.count; ++u) {
       const std::vector<Value> place = {at_.slot, rows.place + u, j};
       Value s = b.load(scores_, place, lanes_);
       if (capped != nullptr) s = build_.scalarExpr(*capped, lanes_, [&](const std::string&) { return s; });
-      Value there = counts == nullptr ? Value() : b.let("there", maskOf((*counts)[static_cast<size_t>(u)] - j, lanes_));
-      if (!op_.mask.empty()) s = s + maskAt(rows, u, j, counts == nullptr ? nullptr : &there);
+      Value there = seen == nullptr ? Value() : b.let("there", laneMask(*seen, u, j));
+      if (!op_.mask.empty()) s = s + maskAt(rows, u, j, seen == nullptr ? nullptr : &there);
       b.store(scores_, place, s);
     }
   });
 }
 
-void AttentionTile::normalise(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts) {
+void AttentionTile::normalise(const AttentionState& state, const AttentionRows& rows, const Seen* seen) {
   LoopBuilder& b = build_.b;
   int vectors = static_cast<int>(kKeyTile) / lanes_;
   Value least = f32Const(-std::numeric_limits<float>::infinity(), lanes_);
   auto score = [&](int u, int c) {
     Value s = b.load(scores_, {at_.slot, rows.place + u, c * lanes_}, lanes_);
     if (pairs_) s = b.let("scaled", s * f32Const(op_.factor(), lanes_));
-    return counts == nullptr ? s : selectOf(maskOf((*counts)[static_cast<size_t>(u)] - c * lanes_, lanes_), s, least);
+    return seen == nullptr ? s : selectOf(laneMask(*seen, u, c * lanes_), s, least);
   };
   std::vector<Value> tops;
   for (int u = 0; u < rows.count; ++u) {
@@ -247,7 +270,7 @@ void AttentionTile::normalise(const AttentionState& state, const AttentionRows& 
   b.store(factors_, {at_.slot, rows.place}, factor);
 }
 
-void AttentionTile::addValues(const AttentionRows& rows, const std::vector<Value>* counts, const AttentionPairs::Columns& columns) {
+void AttentionTile::addValues(const AttentionRows& rows, const Seen* seen, const AttentionPairs::Columns& columns) {
   LoopBuilder& b = build_.b;
   int64_t width = op_.valueDim();
   Value mask = maskOf(width - (columns.first + columns.vectors - 1) * lanes_, lanes_);
@@ -270,30 +293,39 @@ void AttentionTile::addValues(const AttentionRows& rows, const std::vector<Value
           b.set(columns.acc, {u, c}, build_.mulAdd(p, v[static_cast<size_t>(c)], b.get(columns.acc, {u, c})));
       });
   };
-  Value whole = counts == nullptr ? Value(kKeyTile) : counts->front();
-  b.loop("j", 0, whole, 1, [&](const Value& j) { key(j, [](int, const std::function<void()>& body) { body(); }); });
-  if (counts != nullptr && rows.count > 1)  // keys that only the later rows see
-    b.loop("j", whole, counts->back(), 1, [&](const Value& j) {
-      key(j, [&](int u, const std::function<void()>& body) { b.when(lessThan(j, (*counts)[static_cast<size_t>(u)]), body); });
-    });
+  Value begin = seen == nullptr || seen->from.empty() ? Value(0) : seen->from.back();
+  Value end = seen == nullptr ? Value(kKeyTile) : seen->count.front();
+  auto one = [&](const Value& j, const std::function<Value(size_t u)>& sees) {
+    key(j, [&](int u, const std::function<void()>& body) { b.when(sees(static_cast<size_t>(u)), body); });
+  };
+  bool several = seen != nullptr && rows.count > 1;
+  if (several &&
+      !seen->from.empty()) {  // keys that only the earlier rows see; not a row's own limit alone: one may be before another's first
+    auto sees = [&](const Value& j, size_t u) { return binary(LoopOp::And, lessThan(seen->from[u] - 1, j), lessThan(j, seen->count[u])); };
+    b.loop("j", seen->from.front(), minOf(begin, seen->count.back()), 1,
+           [&](const Value& j) { one(j, [&](size_t u) { return sees(j, u); }); });
+  }
+  b.loop("j", begin, end, 1, [&](const Value& j) { key(j, [](int, const std::function<void()>& body) { body(); }); });
+  if (several)  // keys that only the later rows see
+    b.loop("j", seen->from.empty() ? end : maxOf(begin, end), seen->count.back(), 1,
+           [&](const Value& j) { one(j, [&](size_t u) { return lessThan(j, seen->count[u]); }); });
 }
 
-void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts, int64_t first,
-                              int64_t end) {
+void AttentionTile::weighRows(const AttentionState& state, const AttentionRows& rows, const Seen* seen, int64_t first, int64_t end) {
   LoopBuilder& b = build_.b;
   int64_t atOnce = s_.valuesAtOnce(op_, rows.count, build_.target);
   int64_t passes = ceilDiv(end - first, atOnce), each = ceilDiv(end - first, passes);
   for (; first < end; first += each) {
     int64_t vectors = std::min(each, end - first);
     RegArray acc = b.reg("acc", {rows.count, static_cast<int>(vectors)}, f32Const(0, lanes_));
-    if (pairs_) pairs_->addValues(at_, rows, counts, {first, vectors, acc});
-    else addValues(rows, counts, {first, vectors, acc});
-    join(state, rows, counts, first, vectors, [&](int u, int64_t c) { return b.get(acc, {u, c}); });
+    if (pairs_) pairs_->addValues(at_, rows, seen == nullptr ? nullptr : &seen->count, {first, vectors, acc});
+    else addValues(rows, seen, {first, vectors, acc});
+    join(state, rows, seen, first, vectors, [&](int u, int64_t c) { return b.get(acc, {u, c}); });
   }
 }
 
-void AttentionTile::join(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts, int64_t first,
-                         int64_t vectors, const std::function<Value(int, int64_t)>& sum) {
+void AttentionTile::join(const AttentionState& state, const AttentionRows& rows, const Seen* seen, int64_t first, int64_t vectors,
+                         const std::function<Value(int, int64_t)>& sum) {
   LoopBuilder& b = build_.b;
   int64_t width = op_.valueDim();
   Value mask = maskOf(width - (first + vectors - 1) * lanes_, lanes_);
@@ -307,8 +339,8 @@ void AttentionTile::join(const AttentionState& state, const AttentionRows& rows,
                 build_.mulAdd(b.load(state.values, {rows.place + u, at}, lanes_, maskAt(c)), f, sum(u, c)), maskAt(c));
       }
     };
-    if (counts == nullptr || u + 1 == rows.count) one();
-    else b.when(lessThan(0, (*counts)[static_cast<size_t>(u)]), one);
+    if (seen == nullptr || rows.count == 1 || (seen->from.empty() && u + 1 == rows.count)) one();
+    else b.when(seesAny(*seen, static_cast<size_t>(u)), one);
   }
 }
 

@@ -70,29 +70,38 @@ private:
   void turn(const Value& c, const Value& count, const Value& d, int columns);
   /// Prefetches, where tiles are copied, these rows' share of the keys or values of a tile: spread over the arithmetic of all rows.
   void askFor(const BufferRef& from, const Value& tile0, const AttentionRows& rows);
+  /// Of the tile's keys each row sees those from `from` (empty: the first) to before `count`.
+  struct Seen {
+    std::vector<Value> count, from;
+  };
   /// How many keys of the tile are before `limit`.
   Value countOf(const Value& limit);
-  std::vector<Value> countsOf(const AttentionRows& rows);
-  void scoreInPlace(const AttentionRows& rows, const Value& most);
+  Seen seenBy(const AttentionRows& rows);
+  /// Bool: a row sees a key of the tile (or this row does); a row does not see all.
+  static Value seesAny(const Seen& seen);
+  static Value seesAny(const Seen& seen, size_t row);
+  static Value seesPart(const Seen& seen);
+  Value laneMask(const Seen& seen, int u, const Value& j) const;
+  void scoreInPlace(const AttentionRows& rows, const Seen& seen);
   void scoreGroup(const AttentionRows& rows, const Value& j, const Value* last);
   void dots(const AttentionRows& rows, const Value& j, const Value& c, int64_t keyCount, const Value* last);
   Value addedPartials();
-  void scoreCopied(const AttentionRows& rows, const Value& most);
+  void scoreCopied(const AttentionRows& rows, const Seen& seen);
   void addPartials(const AttentionRows& rows, const RegArray& total, const Value& p, int64_t terms, int64_t upperTerms, const Value& j);
   /// An index of Q, K, V or out: with the batch in front where they have one.
   std::vector<Value> inBatch(std::vector<Value> index) const;
-  /// Scores as softcap and mask make them. `counts` null: all 64 count.
-  void adjust(const AttentionRows& rows, const std::vector<Value>* counts);
+  /// Scores as softcap and mask make them. `seen` null: all 64 count.
+  void adjust(const AttentionRows& rows, const Seen* seen);
   Value maskAt(const AttentionRows& rows, int u, const Value& j, const Value* lanes);
-  void normalise(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts);
+  void normalise(const AttentionState& state, const AttentionRows& rows, const Seen* seen);
   /// columns.acc[row][vector] += the weights of their keys times the values.
-  void addValues(const AttentionRows& rows, const std::vector<Value>* counts, const AttentionPairs::Columns& columns);
+  void addValues(const AttentionRows& rows, const Seen* seen, const AttentionPairs::Columns& columns);
   /// Vectors [first, end) of columns.
-  void weighRows(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts, int64_t first, int64_t end);
+  void weighRows(const AttentionState& state, const AttentionRows& rows, const Seen* seen, int64_t first, int64_t end);
   /// Values so far, and sum(u, c) of vector c from `first` on.
-  void join(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>* counts, int64_t first, int64_t vectors,
+  void join(const AttentionState& state, const AttentionRows& rows, const Seen* seen, int64_t first, int64_t vectors,
             const std::function<Value(int u, int64_t c)>& sum);
-  void joinTiles(const AttentionState& state, const AttentionRows& rows, const std::vector<Value>& counts, int64_t first, int64_t end);
+  void joinTiles(const AttentionState& state, const AttentionRows& rows, const Seen& seen, int64_t first, int64_t end);
 
   OpBuild& build_;
   const AttentionOp& op_;
