@@ -69,7 +69,10 @@ public:
   const std::shared_ptr<const Plan>& plan() const { return plan_; }
   int64_t context() const { return context_; }
   int64_t chunk() const { return chunk_; }  ///< rows at most in one run of the plan
-  const RopeAngles& angles() const { return weights_.angles; }
+  /// What forwards up to so many positions read of angles is there from here on. Makes no allocation.
+  void reach(int64_t positions) const {
+    for (const RopeAngles& each : weights_.angles) each.reach(positions);
+  }
   int64_t weightBytes() const { return weights_.memory.bytes(); }
   /// What one token must read of weights: each once.
   double decodeBytes() const { return static_cast<double>(weights_.bytesPerToken); }

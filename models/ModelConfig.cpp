@@ -3,6 +3,7 @@
 
 #include "compiler/base/Text.h"
 
+#include <cmath>
 #include <fmt/format.h>
 
 namespace quern {
@@ -20,8 +21,16 @@ Result<void> ModelConfig::validate(const std::string& subject) const {
     if (value < 1 || value > most) return bad(fmt::format("{} {} is not 1 to {}", what, value, most));
   if (headSize == 0 && width % heads != 0) return bad(fmt::format("width {} is not a multiple of heads {}", width, heads));
   if (headDim() > kMaxHeads) return bad(fmt::format("a head of {} is not 1 to {}", headDim(), kMaxHeads));
-  if (rotary && headDim() % 2 != 0) return bad(fmt::format("a head of {} elements is odd: rotary positions turn pairs", headDim()));
+  if (turned < 0 || turned > headDim()) return bad(fmt::format("{} elements of a head of {} cannot be turned", turned, headDim()));
+  if (rotary && turnedDim() % 2 != 0) return bad(fmt::format("a head of {} elements is odd: rotary positions turn pairs", turnedDim()));
   if (heads % keyHeads() != 0) return bad(fmt::format("heads {} is not a multiple of kv heads {}", heads, keyHeads()));
+  for (const auto& [what, value] : {std::pair{"a scale of scores", attentionScale == 0 ? 1 : attentionScale},
+                                    {"a scale of embeddings", embeddingScale},
+                                    {"a scale of what layers add", residualScale},
+                                    {"a scale of logits", logitScale}})
+    if (!std::isfinite(value) || value == 0) return bad(fmt::format("{} of {} is not a finite number other than 0", what, value));
+  for (double cap : {scoreCap, logitCap})
+    if (!(cap >= 0) || !std::isfinite(cap)) return bad(fmt::format("a cap of {} is not a finite number of 0 or more", cap));
   if (!(eps > 0 && eps < 1)) return bad(fmt::format("eps {} is not above 0 and below 1", eps));
   if (gelu != "erf" && gelu != "tanh" && gelu != "sigmoid")
     return bad(fmt::format("gelu '{}' is not erf, tanh or sigmoid", escapedShort(gelu)));

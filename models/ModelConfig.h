@@ -6,18 +6,33 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace quern {
 
-/// Angles of rotary positions: pair i of position p turns by p base^(-2 i / D), its frequency scaled as `scaling` says.
+/// Angles of rotary positions: pair i of position p turns by p base^(-2 i / W), W the elements of a head that are turned, its frequency
+/// scaled as `scaling` says.
 struct RopeConfig {
   /// Linear: every frequency / factor. Llama3: wave lengths above original / lowFactor are stretched by factor, those below
-  /// original / highFactor stay, between them both are mixed.
-  enum class Scaling : uint8_t { None, Linear, Llama3 };
+  /// original / highFactor stay, between them both are mixed. Yarn: pairs that turn more than betaFast times within the original context
+  /// stay, those that turn less than betaSlow times are stretched by factor, between them both are mixed. Long: frequency i is divided by
+  /// shortFactors[i] or, where the context is longer than the original one, by longFactors[i].
+  enum class Scaling : uint8_t { None, Linear, Llama3, Yarn, Long };
   RopePairs pairs = RopePairs::Half;
   double base = 10000;
   Scaling scaling = Scaling::None;
   double factor = 1, lowFactor = 1, highFactor = 4, originalContext = 8192;
+  double betaFast = 32, betaSlow = 1;
+  bool wholePairs = true;  ///< of Yarn: the mix begins and ends at a pair, not between two
+  double magnitude = 1;    ///< what cosines and sines are multiplied by
+  std::vector<float> shortFactors, longFactors;
+};
+
+/// What a layer has of its own.
+struct LayerConfig {
+  int64_t window = 0;  ///< keys that a row sees at most; 0: all before it
+  bool turned = true;  ///< positions by rope
+  bool local = false;  ///< ... by localRope
 };
 
 /// A decoder: how its architecture reads these is said in models/arch/.
@@ -32,10 +47,19 @@ struct ModelConfig {
   bool tied = false;    ///< the head is the token embedding
   bool rotary = false;  ///< positions by rope, not by a table
   RopeConfig rope;
-  int32_t seed = 42;  ///< of random weights
+  RopeConfig localRope;                                          ///< of layers that say so
+  int64_t turned = 0;                                            ///< of a head's elements the first so many are turned; 0: all
+  std::vector<LayerConfig> perLayer;                             ///< empty: all alike
+  double attentionScale = 0;                                     ///< of scores; 0: 1 / sqrt(headDim)
+  double scoreCap = 0, logitCap = 0;                             ///< c tanh(x / c) of scores, of logits; 0: as they are
+  double embeddingScale = 1, residualScale = 1, logitScale = 1;  ///< what rows of the table, what layers add, logits are multiplied by
+  bool parallel = false;                                         ///< attention and feed-forward both of a layer's input
+  int32_t seed = 42;                                             ///< of random weights
 
   int64_t headDim() const { return headSize != 0 ? headSize : width / heads; }
   int64_t keyHeads() const { return kvHeads != 0 ? kvHeads : heads; }
+  int64_t turnedDim() const { return turned != 0 ? turned : headDim(); }
+  LayerConfig layer(int64_t i) const { return perLayer.empty() ? LayerConfig{} : perLayer[static_cast<size_t>(i)]; }
   /// Errors   BadInput naming the field, its value and what would be right.
   Result<void> validate(const std::string& subject) const;
 };

@@ -64,12 +64,12 @@ const Weight* ModelGraph::take(const std::string& name, std::initializer_list<in
   return nullptr;
 }
 
-PlanBuffer ModelGraph::floats(const std::string& name, int64_t count) {
+PlanBuffer ModelGraph::floats(const std::string& name, int64_t count, float plus) {
   const Weight* weight = take(name, {count});
   if (weight != nullptr)
     if (auto good = checkReadable(weights_, *weight); !good) fail(good.error());
   PlanBuffer buffer = plan_.constant();
-  list_.push_back({GraphWeight::Kind::Floats, buffer, {}, ElementType::F32, {weight}, {count}, 1});
+  list_.push_back({GraphWeight::Kind::Floats, buffer, {}, ElementType::F32, {weight}, {count}, 1, plus});
   return buffer;
 }
 
@@ -84,11 +84,11 @@ GraphRows ModelGraph::part(const GraphRows& x, int64_t column, int64_t width) {
   return out;
 }
 
-PlanView ModelGraph::view(const GraphRows& x, ElementType type) { return {x.buffer, x.column, {x.stride}, x.stride, x.origin, type}; }
+PlanView ModelGraph::view(const GraphRows& x, ElementType type) { return {x.buffer, x.column, {x.stride}, x.stride, x.origin, {}, type}; }
 
-PlanView ModelGraph::headsView(const GraphRows& x) const {
+PlanView ModelGraph::headsView(const GraphRows& x, int64_t headSize) {
   PlanView out = view(x);
-  out.strides.push_back(c_.headDim());
+  out.strides.push_back(headSize);
   return out;
 }
 
@@ -97,38 +97,55 @@ GraphRows ModelGraph::embedding(const std::string& table) {
   if (weight != nullptr)
     if (auto good = checkReadable(weights_, *weight); !good) fail(good.error());
   tables_[table] = list_.size();
-  list_.push_back({GraphWeight::Kind::Table, {}, {}, ElementType::F32, {weight}, {c_.vocab}, c_.width});
+  list_.push_back({GraphWeight::Kind::Table, {}, {}, ElementType::F32, {weight}, {c_.vocab}, c_.width, 0});
   GraphRows out{plan_.activation(c_.width, rows_), c_.width, 0, c_.width, rows_, {}};
   PlanBuffer ids = plan_.outside(kIds);
-  gathers_.push_back({plan_.gather({"embedding", ids, out.buffer, rows_, c_.width, {}}), tables_[table]});
+  gathers_.push_back(
+      {plan_.gather({"embedding", ids, out.buffer, rows_, c_.width, {}}), tables_[table], static_cast<float>(c_.embeddingScale)});
   return out;
 }
 
 GraphRows ModelGraph::plusPositions(const GraphRows& x, const std::string& table) {
   const Weight* weight = take(table, {c_.context, c_.width});
   PlanBuffer positions = plan_.constant();
-  list_.push_back({GraphWeight::Kind::Floats, positions, {}, ElementType::F32, {weight}, {c_.context * c_.width}, 1});
+  list_.push_back({GraphWeight::Kind::Floats, positions, {}, ElementType::F32, {weight}, {c_.context * c_.width}, 1, 0});
   GraphRows out = fresh(c_.width, x);
   plan_.step(
       {"position",
        checked(MapOp{
            scalarCall(ScalarFn::Add, {scalarOperand("a"), scalarOperand("b")}), {{"a", rowsOf(c_.width)}, {"b", rowsOf(c_.width)}}, ""}),
        {x.dim},
-       {view(x), {positions, 0, {}, c_.width, past_}, view(out)}});
+       {view(x), {positions, 0, {}, c_.width, past_, {}}, view(out)}});
   return out;
 }
 
-GraphRows ModelGraph::rmsNorm(const GraphRows& x, const std::string& gain) {
+GraphRows ModelGraph::rmsNorm(const GraphRows& x, const std::string& gain, float plus, int64_t heads) {
   GraphRows out = fresh(x.width, x);
-  PlanBuffer gains = floats(gain, x.width);
-  plan_.step({gain, checked(RmsNormOp{{rowsOf(x.width), c_.eps}}), {x.dim}, {view(x), {gains}, view(out)}});
+  int64_t size = x.width / heads;
+  PlanBuffer gains = floats(gain, size, plus);
+  bool whole = heads == 1 && x.stride == x.width;
+  Shape shape = whole ? rowsOf(size) : Shape{Dim{Dim::kAny}, Dim{heads}, Dim{size}};
+  PlanView from = whole ? view(x) : headsView(x, size), to = whole ? view(out) : headsView(out, size);
+  plan_.step({gain, checked(RmsNormOp{{shape, c_.eps}}), {x.dim}, {from, {gains}, to}});
   return out;
 }
 
 GraphRows ModelGraph::layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias) {
   GraphRows out = fresh(x.width, x);
-  PlanBuffer gains = floats(gain, x.width), biases = floats(bias, x.width);
+  PlanBuffer gains = floats(gain, x.width);
+  if (!has(bias)) {
+    plan_.step({gain, checked(LayerNormOp{{rowsOf(x.width), c_.eps}, false}), {x.dim}, {view(x), {gains}, view(out)}});
+    return out;
+  }
+  PlanBuffer biases = floats(bias, x.width);
   plan_.step({gain, checked(LayerNormOp{{rowsOf(x.width), c_.eps}}), {x.dim}, {view(x), {gains}, {biases}, view(out)}});
+  return out;
+}
+
+GraphRows ModelGraph::sum(const GraphRows& x, const GraphRows& y) {
+  GraphRows out = fresh(x.width, x);
+  ScalarExprRef added = scalarCall(ScalarFn::Add, {scalarOperand("a"), scalarOperand("b")});
+  plan_.step({"sum", checked(MapOp{added, {{"a", rowsOf(x.width)}, {"b", rowsOf(x.width)}}, ""}), {x.dim}, {view(x), view(y), view(out)}});
   return out;
 }
 
@@ -139,8 +156,13 @@ ScalarFn ModelGraph::function(const std::string& name) {
   return ScalarFn::Neg;
 }
 
-LinearEnd addedTo(const GraphRows& residual) {
-  return {scalarCall(ScalarFn::Add, {scalarOperand("x"), scalarOperand("residual")}), {{"residual", residual}}};
+/// x times a number; x itself for 1.
+static ScalarExprRef times(ScalarExprRef x, double scale) {
+  return scale == 1 ? x : scalarCall(ScalarFn::Mul, {x, scalarNumber(static_cast<float>(scale))});
+}
+
+LinearEnd addedTo(const GraphRows& residual, double scale) {
+  return {scalarCall(ScalarFn::Add, {times(scalarOperand("x"), scale), scalarOperand("residual")}), {{"residual", residual}}};
 }
 
 LinearEnd activated(ScalarFn fn) { return {scalarCall(fn, {scalarOperand("x")}), {}}; }
@@ -158,7 +180,7 @@ static ScalarExprRef epilogueOf(const LinearEnd& end, bool biased) {
 }
 
 PlanBuffer ModelGraph::biases(const std::vector<std::string>& names, const std::vector<int64_t>& widths) {
-  GraphWeight all{GraphWeight::Kind::Floats, plan_.constant(), {}, ElementType::F32, {}, widths, 1};
+  GraphWeight all{GraphWeight::Kind::Floats, plan_.constant(), {}, ElementType::F32, {}, widths, 1, 0};
   for (size_t i = 0; i < widths.size(); ++i) all.pieces.push_back(weights_.has(names[i]) ? take(names[i], {widths[i]}) : nullptr);
   list_.push_back(all);
   return all.buffer;
@@ -193,7 +215,7 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
     if (name != "residual") matmul.operandShapes.emplace_back(name, rowsOf(rows.width));
   }
   if (biased) operands["bias"] = {biases(parts.biases, parts.widths)};
-  GraphWeight weight{GraphWeight::Kind::Packed, plan_.constant(), checked(matmul), *type, parts.weights, parts.widths, x.width};
+  GraphWeight weight{GraphWeight::Kind::Packed, plan_.constant(), checked(matmul), *type, parts.weights, parts.widths, x.width, 0};
   if (!status_) return;
   PlanStep step{first.stored, weight.op, {x.dim}, {view(x), {weight.buffer}}};
   if (matmul.ep != nullptr)
@@ -231,19 +253,36 @@ GraphRows ModelGraph::linear(const GraphRows& x, const std::vector<std::pair<std
   return out;
 }
 
-GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, bool rotate) {
+PlanView ModelGraph::anglesOf(bool local) {
+  std::optional<size_t>& at = local ? localAt_ : ropeAt_;
+  if (!at) {
+    at = angles_.size();
+    const RopeConfig& rope = local ? c_.localRope : c_.rope;
+    std::vector<float> factors = local ? std::vector<float>() : factors_;
+    if (factors.empty() && rope.scaling == RopeConfig::Scaling::Long) factors = longContext() ? rope.longFactors : rope.shortFactors;
+    angles_.push_back({plan_.constant(), rope, factors});
+  }
+  return {angles_[*at].buffer, 0, {}, c_.turnedDim(), past_, {}};
+}
+
+GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, int64_t layer) {
   int64_t heads = c_.heads, keyHeads = c_.keyHeads(), size = c_.headDim(), row = keyHeads * size;
+  LayerConfig own = c_.layer(layer);
   GraphRows query = q;
-  PlanBuffer keys = plan_.persistent(row, positions_, kvType_), values = plan_.persistent(row, positions_, kvType_);
-  PlanView keysNow{keys, 0, {row, size}, row, past_, kvType_}, valuesNow{values, 0, {row}, row, past_, kvType_};
-  if (rotate) {
-    if (!rotates_) angles_ = plan_.constant();
-    rotates_ = true;
-    auto rope = [&](int64_t count, ElementType to) { return checked(RopeOp{{Dim{Dim::kAny}, Dim{count}, Dim{size}}, c_.rope.pairs, to}); };
-    PlanView angles{angles_, 0, {}, size, past_};
+  int64_t window = own.window < context() ? own.window : 0;
+  auto cache = [&] {
+    return window == 0 ? plan_.persistent(row, positions_, kvType_) : plan_.ring(row, positions_, kvType_, window, plan_.most(rows_));
+  };
+  PlanBuffer keys = cache(), values = cache();
+  PlanView keysNow{keys, 0, {row, size}, row, past_, {}, kvType_}, valuesNow{values, 0, {row}, row, past_, {}, kvType_};
+  if (c_.rotary && own.turned) {
+    PlanView angles = anglesOf(own.local);
+    auto rope = [&](int64_t count, ElementType to) {
+      return checked(RopeOp{{Dim{Dim::kAny}, Dim{count}, Dim{size}}, c_.rope.pairs, to, c_.turnedDim() == size ? 0 : c_.turnedDim()});
+    };
     query = fresh(heads * size, q);
-    plan_.step({"rope.q", rope(heads, ElementType::F32), {q.dim}, {headsView(q), angles, headsView(query)}});
-    plan_.step({"rope.k", rope(keyHeads, kvType_), {k.dim}, {headsView(k), angles, keysNow}});
+    plan_.step({"rope.q", rope(heads, ElementType::F32), {q.dim}, {headsView(q, size), angles, headsView(query, size)}});
+    plan_.step({"rope.k", rope(keyHeads, kvType_), {k.dim}, {headsView(k, size), angles, keysNow}});
   } else {
     keysNow.strides = {row};
     plan_.step({"keys", checked(CastOp{rowsOf(row), ElementType::F32, kvType_}), {k.dim}, {view(k), keysNow}});
@@ -252,16 +291,32 @@ GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const Gr
   GraphRows out = fresh(heads * size, q);
   Dim any{Dim::kAny};
   AttentionOp attention{Dim{heads}, Dim{keyHeads}, Dim{size}, any, any, kvType_, Causal::LastRowSeesAll};
-  if (compute_ != Compute::Exact && kvType_ == ElementType::BF16) attention.a = RoundedTo::BF16, attention.order = order_;
+  attention.scale = static_cast<float>(c_.attentionScale);
+  attention.softcap = static_cast<float>(c_.scoreCap);
+  attention.window = window;
+  bool plain = attention.softcap == 0 && attention.window == 0;
+  if (compute_ != Compute::Exact && kvType_ == ElementType::BF16 && plain) attention.a = RoundedTo::BF16, attention.order = order_;
   plan_.step({"attention",
               checked(attention),
               {q.dim, positions_},
-              {headsView(query), {keys, 0, {row, size}, row, {}, kvType_}, {values, 0, {row, size}, row, {}, kvType_}, headsView(out)}});
+              {headsView(query, size),
+               {keys, 0, {row, size}, row, {}, positions_, kvType_},
+               {values, 0, {row, size}, row, {}, positions_, kvType_},
+               headsView(out, size)}});
   return out;
 }
 
+void ModelGraph::split(const std::string& name, const std::vector<std::pair<std::string, int64_t>>& parts) {
+  for (const char* kind : {".weight", ".bias"}) {
+    if (!weights_.has(name + kind)) continue;
+    std::vector<std::pair<std::string, int64_t>> named;
+    for (const auto& [part, rows] : parts) named.emplace_back(part + kind, rows);
+    if (auto good = weights_.split(name + kind, named); !good) fail(good.error());
+  }
+}
+
 void ModelGraph::scaleFrequencies(const std::string& name) {
-  int64_t pairs = c_.headDim() / 2;
+  int64_t pairs = c_.turnedDim() / 2;
   const Weight* weight = take(name, {pairs});
   if (weight == nullptr) return;
   factors_.resize(static_cast<size_t>(pairs));
@@ -283,7 +338,13 @@ void ModelGraph::logits(const GraphRows& x, const std::string& head) {
   GraphRows out{plan_.outside(kLogits), c_.vocab, 0, c_.vocab, x.dim, {}};
   const Weight* weight = take(head, {c_.vocab, x.width});
   if (weight == nullptr) return;
-  linearStep(x, out, {{weight}, {}, {c_.vocab}}, {}, false);
+  ScalarExprRef scaled = times(scalarOperand("x"), c_.logitScale);
+  auto cap = static_cast<float>(c_.logitCap);
+  if (cap != 0)
+    scaled = scalarCall(ScalarFn::Mul,
+                        {scalarCall(ScalarFn::Tanh, {scalarCall(ScalarFn::Mul, {scaled, scalarNumber(1 / cap)})}), scalarNumber(cap)});
+  bool asIs = c_.logitScale == 1 && cap == 0;
+  linearStep(x, out, {{weight}, {}, {c_.vocab}}, asIs ? LinearEnd{} : LinearEnd{scaled, {}}, false);
   // One copy of a tied table: its rows are read out of the packed head.
   if (auto table = tables_.find(head); table != tables_.end() && status_)
     for (GraphGather& gather : gathers_)

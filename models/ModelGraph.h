@@ -40,12 +40,21 @@ struct GraphWeight {
   std::vector<const Weight*> pieces;  ///< columns of one weight, one after the other; null: so many zeros
   std::vector<int64_t> columns;       ///< of each piece
   int64_t depth = 0;
+  float plus = 0;  ///< of Floats: added to each
 };
 
 /// Rows of a table by id: those of a weight of the graph.
 struct GraphGather {
   size_t step = 0;    ///< of the plan
   size_t weight = 0;  ///< of the graph
+  float scale = 1;    ///< what each element is multiplied by
+};
+
+/// A table of angles of the plan.
+struct GraphAngles {
+  PlanBuffer buffer;
+  RopeConfig rope;
+  std::vector<float> factors;  ///< each pair's frequency is divided by its own; empty: by none
 };
 
 /// How a linear layer ends: an expression of x, the product with its bias, where there is one.
@@ -53,8 +62,8 @@ struct LinearEnd {
   ScalarExprRef ep;                                         ///< null: x itself
   std::vector<std::pair<std::string, GraphRows>> operands;  ///< of ep, apart from x
 };
-/// x + residual.
-LinearEnd addedTo(const GraphRows& residual);
+/// scale x + residual.
+LinearEnd addedTo(const GraphRows& residual, double scale = 1);
 /// fn(x), and fn(gate) * x.
 LinearEnd activated(ScalarFn fn);
 LinearEnd gatedBy(ScalarFn fn, const GraphRows& gate);
@@ -81,24 +90,27 @@ public:
   /// `context`: positions of the caches, at most the config's.
   ModelGraph(Weights& weights, const ModelConfig& config, int64_t maxRows, int64_t context, const Arithmetic& arithmetic);
 
-  /// The rows of a table [vocab,width] that the ids name.
+  /// The rows of a table [vocab,width] that the ids name, times the config's scale.
   GraphRows embedding(const std::string& table);
   /// The rows of a table [context,width] at the positions of the rows in flight, added to x.
   GraphRows plusPositions(const GraphRows& x, const std::string& table);
-  GraphRows rmsNorm(const GraphRows& x, const std::string& gain);
+  /// Gains are those stored, and `plus`. Rows of `heads` heads: each is normalised by itself, by gains that they share.
+  GraphRows rmsNorm(const GraphRows& x, const std::string& gain, float plus = 0, int64_t heads = 1);
+  /// A bias where its tensor is.
   GraphRows layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias);
+  /// x + y.
+  GraphRows sum(const GraphRows& x, const GraphRows& y);
   /// x W^T + bias for weights NAME.weight that share x, side by side in one row; biases NAME.bias where they are. `inOut`: stored [in,out].
   GraphRows linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& namesAndWidths, const LinearEnd& end = {},
                    bool inOut = false);
-  /// The heads of one layer over everything up to each row: queries `q` [heads], keys and values [kvHeads] of the rows in flight, which
-  /// join
-  /// the layer's cache. Rotates q and k first where the config says so (`rotate`).
-  GraphRows attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, bool rotate);
-  /// Each pair's frequency is divided by its own factor, from a weight [headDim / 2].
+  /// The heads of a layer over what its window holds of everything up to each row: queries `q` [heads], keys and values [kvHeads] of the
+  /// rows in flight, which join the layer's cache. Turns q and k first where the config says so.
+  GraphRows attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, int64_t layer);
+  /// Each pair's frequency of the config's `rope` is divided by its own factor, from a weight [turned / 2].
   void scaleFrequencies(const std::string& factors);
   /// The rows whose logits are wanted.
   GraphRows outputs(const GraphRows& x);
-  /// Logits of a head [vocab,width]; `head` may be the table that embedding() was given.
+  /// Logits of a head [vocab,width], scaled and capped as the config says; `head` may be the table that embedding() was given.
   void logits(const GraphRows& x, const std::string& head);
 
   /// A function of one number by its name in expressions.
@@ -107,6 +119,11 @@ public:
   bool has(const std::string& name) const { return weights_.has(name); }
   /// A weight that is there but means nothing here.
   void ignore(const std::string& name) { weights_.ignore(name); }
+  /// A weight that is several, one below the other, is from here on those of `parts`, by name and rows; what it has of a bias too.
+  void split(const std::string& name, const std::vector<std::pair<std::string, int64_t>>& parts);
+  int64_t context() const { return plan_.most(positions_); }
+  /// Whether the context is longer than the one that the config's `rope` was made for.
+  bool longContext() const { return static_cast<double>(context()) > c_.rope.originalContext; }
 
   /// When all of it is built: rows are rounded where they come from (PlanBuilder::handOnRounded).
   void handOnRounded();
@@ -115,17 +132,15 @@ public:
   PlanBuilder& plan() { return plan_; }
   std::vector<GraphWeight>& weights() { return list_; }
   const std::vector<GraphGather>& gathers() const { return gathers_; }
-  PlanBuffer angles() const { return angles_; }
-  bool rotates() const { return rotates_; }
-  int64_t angleBytes() const { return plan_.most(positions_) * c_.headDim() * 4; }
-  std::span<const float> frequencyFactors() const { return factors_; }
+  const std::vector<GraphAngles>& angles() const { return angles_; }
+  int64_t angleBytes() const { return plan_.most(positions_) * c_.turnedDim() * 4; }  ///< of one table
   const ModelConfig& config() const { return c_; }
 
   static constexpr int kIds = 0, kLogits = 1;  ///< places of what PlanSession::run is given
 
 private:
   const Weight* take(const std::string& name, std::initializer_list<int64_t> shape);
-  PlanBuffer floats(const std::string& name, int64_t count);
+  PlanBuffer floats(const std::string& name, int64_t count, float plus = 0);
   /// Weights side by side that share their input, and what their biases are called where there are any.
   struct LinearParts {
     std::vector<const Weight*> weights;
@@ -136,7 +151,8 @@ private:
   void linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut);
   GraphRows fresh(int64_t width, const GraphRows& like);
   static PlanView view(const GraphRows& x, ElementType type = ElementType::F32);
-  PlanView headsView(const GraphRows& x) const;
+  static PlanView headsView(const GraphRows& x, int64_t headSize);
+  PlanView anglesOf(bool local);
   /// The op, where it is one. What is wrong with it is kept.
   OpDesc checked(OpDesc op);
   void fail(Error error);
@@ -151,8 +167,8 @@ private:
   std::vector<GraphWeight> list_;
   std::vector<GraphGather> gathers_;
   std::map<std::string, size_t> tables_;  ///< by name
-  PlanBuffer angles_;
-  bool rotates_ = false;
+  std::vector<GraphAngles> angles_;
+  std::optional<size_t> ropeAt_, localAt_;  ///< places in angles_
   std::vector<float> factors_;
   Result<void> status_;
 };

@@ -70,7 +70,7 @@ private:
         if (piece != nullptr && weight.kind != GraphWeight::Kind::Table && place.there == nullptr)
           sourceBytes_ += static_cast<double>(piece->bytes);
     }
-    if (graph_.rotates()) angles_ = take(graph_.angleBytes());
+    for (size_t i = 0; i < graph_.angles().size(); ++i) angles_.push_back(take(graph_.angleBytes()));
     return {};
   }
   /// The next of the packed file, where there is one.
@@ -115,7 +115,9 @@ private:
     if (weight.kind == GraphWeight::Kind::Floats) {
       for (size_t i = 0; i < weight.pieces.size(); ++i, to += weight.columns[i - 1] * 4) {
         if (weight.pieces[i] == nullptr) continue;  // zeros, as fresh memory is
-        if (auto good = floats(*weight.pieces[i], weight.columns[i], reinterpret_cast<float*>(to)); !good) return good;
+        auto* values = reinterpret_cast<float*>(to);
+        if (auto good = floats(*weight.pieces[i], weight.columns[i], values); !good) return good;
+        for (int64_t v = 0; v < weight.columns[i] && weight.plus != 0; ++v) values[v] += weight.plus;
         advance(*weight.pieces[i]);
       }
     } else if (place.there == nullptr) {
@@ -192,20 +194,29 @@ private:
       const GraphWeight& weight = graph_.weights()[gather.weight];
       const Place& place = places_[gather.weight];
       if (weight.kind == GraphWeight::Kind::Packed) {
-        graph_.plan().setGather(gather.step,
-                                [layout = place.layout, from = at(place)](int32_t id, float* row) { packedColumn(layout, from, id, row); });
+        graph_.plan().setGather(gather.step, [layout = place.layout, from = at(place), scale = gather.scale](int32_t id, float* row) {
+          packedColumn(layout, from, id, row);
+          scaleRow(row, layout.depth, scale);
+        });
         continue;
       }
       const Weight& table = *weight.pieces[0];
       int64_t each = *rowBytes(table.type, weight.depth);
-      graph_.plan().setGather(gather.step, [type = table.type, data = table.data, each, width = weight.depth](int32_t id, float* row) {
-        QUERN_CHECK(static_cast<bool>(toFloats(type, data + id * each, width, row)));
-      });
+      graph_.plan().setGather(
+          gather.step, [type = table.type, data = table.data, each, width = weight.depth, scale = gather.scale](int32_t id, float* row) {
+            QUERN_CHECK(static_cast<bool>(toFloats(type, data + id * each, width, row)));
+            scaleRow(row, width, scale);
+          });
     }
-    if (!graph_.rotates()) return;
-    auto* angles = reinterpret_cast<float*>(memory_.data() + angles_);
-    ropeAngles_ = RopeAngles(graph_.config(), graph_.frequencyFactors(), angles);
-    graph_.plan().setConstant(graph_.angles(), angles);
+    for (size_t i = 0; i < angles_.size(); ++i) {
+      const GraphAngles& of = graph_.angles()[i];
+      auto* angles = reinterpret_cast<float*>(memory_.data() + angles_[i]);
+      ropeAngles_.emplace_back(of.rope, graph_.config().turnedDim(), of.factors, angles);
+      graph_.plan().setConstant(of.buffer, angles);
+    }
+  }
+  static void scaleRow(float* row, int64_t width, float scale) {
+    for (int64_t i = 0; i < width && scale != 1; ++i) row[i] *= scale;
   }
 
   void tellConversions() const {
@@ -228,11 +239,12 @@ private:
   const LoadOptions& options_;
   ThreadPool pool_;
   std::vector<Place> places_;
-  int64_t total_ = 0, angles_ = 0, perToken_ = 0;
+  int64_t total_ = 0, perToken_ = 0;
+  std::vector<int64_t> angles_;  ///< where each table lies
   double sourceBytes_ = 0, doneBytes_ = 0;
   size_t packed_ = 0;  ///< of the packed file, how many are placed
   HugeMemory memory_;
-  RopeAngles ropeAngles_;
+  std::vector<RopeAngles> ropeAngles_;
   std::map<std::pair<TensorType, ElementType>, Cost> conversions_;
 };
 

@@ -22,7 +22,7 @@ struct LoadOptions {
 struct LoadedWeights {
   HugeMemory memory;
   int64_t bytesPerToken = 0;
-  RopeAngles angles;                 ///< of a model that rotates
+  std::vector<RopeAngles> angles;    ///< of a model that turns positions, each table's
   std::vector<PackedWeight> packed;  ///< every packed weight of the graph, in its order
 };
 

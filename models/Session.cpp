@@ -28,13 +28,18 @@ Result<int64_t> Session::forward(std::span<const int32_t> ids, int64_t past, int
     return bad(fmt::format("logits of {} of {} tokens are asked for", outputs, rows));
   for (int32_t id : ids)
     if (id < 0 || id >= config().vocab) return bad(fmt::format("token {} is outside its vocabulary of {}", id, config().vocab));
-  if (rows > 0) model_->angles().reach(past + rows);
+  if (!keeps(past))
+    return bad(
+        fmt::format("position {} is no longer in the caches of layers with windows; a text goes on at its end, or begins at 0", past));
+  if (past == 0) lost_ = 0;
+  if (rows > 0) model_->reach(past + rows);
   int64_t chunk = model_->chunk();
   int64_t done = 0;
   while (done < rows) {
     int64_t now = std::min(chunk, rows - done);
     // Of the wanted rows, those in this piece.
     int64_t wanted = std::clamp<int64_t>(done + now - (rows - outputs), 0, now);
+    lost_ = std::max(lost_, model_->plan()->lost(past + done + now));
     plan_->run(ForwardSizes{now, past + done, wanted}.dimensions(), {ids.data() + done, logits, nullptr, nullptr});
     if (logits != nullptr) logits += wanted * config().vocab;
     done += now;

@@ -19,9 +19,12 @@ public:
   /// Runs `ids` at positions past, past + 1, ...; their keys and values stay in the cache. `logits` gets those of the last
   /// `outputs` ids (0 to all of them), [outputs, vocab]. Makes no allocation. `goOn` is asked behind every chunk, with the ids so far,
   /// whether the next one shall follow. Returns how many ids went through.
-  /// Errors   BadInput: an id outside the vocabulary, positions outside the context, more outputs than ids.
+  /// Errors   BadInput: an id outside the vocabulary, positions outside the context, more outputs than ids, a past that is not kept.
   using GoOn = std::function<bool(int64_t done)>;
   Result<int64_t> forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits, const GoOn& goOn = {});
+
+  /// Whether a forward at `past` finds what it reads: where layers have windows, their caches keep the last positions only. At 0 always.
+  bool keeps(int64_t past) const { return model_->plan()->keeps(past, lost_); }
 
   const Model& model() const { return *model_; }
   const ModelConfig& config() const { return model_->config(); }
@@ -34,6 +37,7 @@ private:
 
   std::shared_ptr<const Model> model_;
   std::unique_ptr<PlanSession> plan_;
+  int64_t lost_ = 0;  ///< of the positions so far the first so many may be overwritten
 };
 
 }  // namespace quern

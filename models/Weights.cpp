@@ -82,6 +82,28 @@ Result<const Weight*> Weights::take(const std::string& name, std::span<const int
   return static_cast<const Weight*>(&weight);
 }
 
+Result<void> Weights::split(const std::string& name, std::span<const std::pair<std::string, int64_t>> parts) {
+  auto found = weights_.find(name);
+  if (found == weights_.end()) return badInput(fmt::format("{}: tensor '{}' is missing", escaped(label_), escaped(storedName(name))));
+  Weight whole = found->second;
+  int64_t rows = 0, at = 0;
+  for (const auto& [part, count] : parts) rows += count;
+  if (whole.shape.empty() || whole.shape[0] != rows)
+    return badInput(fmt::format("{}: tensor '{}' is {}, a first extent of {} is needed", escaped(label_), escapedShort(whole.stored),
+                                dimensionsText(whole.shape), rows));
+  weights_.erase(found);
+  int64_t each = rows == 0 ? 0 : whole.bytes / rows;
+  for (const auto& [part, count] : parts) {
+    Weight piece = whole;
+    piece.shape[0] = count;
+    if (piece.data != nullptr) piece.data += at * each;
+    piece.bytes = count * each;
+    at += count;
+    weights_[part] = piece;
+  }
+  return {};
+}
+
 Result<void> Weights::checkAllUsed() const {
   std::vector<std::string> unused;
   for (const auto& [name, weight] : weights_)

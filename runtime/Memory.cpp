@@ -1,6 +1,7 @@
 // runtime/Memory.cpp — see Memory.h.
 #include "runtime/Memory.h"
 
+#include "compiler/base/Check.h"
 #include "compiler/base/Checked.h"
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 #include <numeric>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace quern {
 
@@ -20,6 +22,24 @@ Result<HugeMemory> HugeMemory::make(int64_t bytes) {
   if (pages == MAP_FAILED) return machineLacks(fmt::format("cannot map {} bytes: {}", bytes, std::strerror(errno)));
   ::madvise(pages, size, MADV_HUGEPAGE);
   memory.pages_ = std::shared_ptr<void>(pages, [size](void* dead) { ::munmap(dead, size); });
+  return memory;
+}
+
+Result<RingMemory> RingMemory::make(int64_t bytes) {
+  QUERN_CHECK(bytes > 0 && bytes % kPage == 0);
+  auto size = static_cast<size_t>(bytes);
+  auto refused = [&] { return machineLacks(fmt::format("cannot map a ring of {} bytes: {}", bytes, std::strerror(errno))); };
+  void* place = ::mmap(nullptr, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (place == MAP_FAILED) return refused();
+  RingMemory memory;
+  memory.pages_ = std::shared_ptr<void>(place, [size](void* dead) { ::munmap(dead, 2 * size); });
+  int file = ::memfd_create("quern-ring", MFD_CLOEXEC);
+  bool good = file >= 0 && ::ftruncate(file, bytes) == 0;
+  for (size_t copy = 0; copy < 2 && good; ++copy)
+    good = ::mmap(memory.data() + copy * size, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) != MAP_FAILED;
+  Error error = good ? Error{} : refused();
+  if (file >= 0) ::close(file);
+  if (!good) return error;
   return memory;
 }
 

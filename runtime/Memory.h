@@ -25,6 +25,20 @@ private:
   int64_t bytes_ = 0;
 };
 
+/// Zeroed pages that are there twice, one copy behind the other: of a ring of them any stretch lies in one piece.
+class RingMemory {
+public:
+  static constexpr int64_t kPage = 4096;
+
+  /// `bytes`: whole pages, of one copy. Errors   Machine: how many bytes were asked for and why they were refused.
+  static Result<RingMemory> make(int64_t bytes);
+
+  std::byte* data() const { return static_cast<std::byte*>(pages_.get()); }
+
+private:
+  std::shared_ptr<void> pages_;
+};
+
 /// Gives a vector's elements a cache line of their own to begin in: a misaligned array makes every wide load touch two.
 template <class T>
 struct LineAllocator {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <numeric>
 
 namespace quern {
 
@@ -22,6 +23,13 @@ PlanDim PlanBuilder::dimension(std::string name, int64_t most) {
 PlanBuffer PlanBuilder::activation(int64_t rowElements, PlanDim rows) { return add({Kind::Activation, rowElements, rows}); }
 PlanBuffer PlanBuilder::persistent(int64_t rowElements, PlanDim rows, ElementType type) {
   return add({Kind::Persistent, rowElements, rows, nullptr, -1, type});
+}
+PlanBuffer PlanBuilder::ring(int64_t rowElements, PlanDim rows, ElementType type, int64_t reach, int64_t written) {
+  constexpr int64_t kBefore = 63;  // a tile of 64 keys may begin so far before the first that counts
+  int64_t rowBytes = bytesOf(type, rowElements), pages = RingMemory::kPage / std::gcd(rowBytes, RingMemory::kPage);
+  int64_t kept = roundUp(reach + written + kBefore, pages);
+  if (kept >= most(rows)) return persistent(rowElements, rows, type);
+  return add({Kind::Persistent, rowElements, rows, nullptr, -1, type, reach, kept});
 }
 PlanBuffer PlanBuilder::constant(const void* data) { return add({Kind::Constant, 0, {}, data}); }
 PlanBuffer PlanBuilder::outside(int place) { return add({Kind::Outside, 0, {}, nullptr, place}); }
@@ -65,17 +73,23 @@ Result<void> PlanBuilder::placeBuffers(Plan& plan) const {
       return machineLacks(fmt::format("a plan of {} has a buffer of {} elements for each of the {}: more bytes than can be counted",
                                       largestText(), buffer.rowElements, dimensions_[static_cast<size_t>(buffer.rows.index)].name));
     if (buffer.kind == Kind::Activation && lives[i].second >= 0) slots[i] = layout.add(*bytes, lives[i].first, lives[i].second);
-    if (buffer.kind != Kind::Persistent) continue;
+    if (buffer.kind != Kind::Persistent || buffer.kept > 0) continue;
     offsets[i] = persistent;
     persistent += roundUp(bytesOf(buffer.type, *elements), 64);
   }
+  int64_t inRings = 0;
   layout.place();
   for (size_t i = 0; i < buffers_.size(); ++i) {
     const Buffer& buffer = buffers_[i];
     int64_t offset = slots[i] >= 0 ? layout.offset(slots[i]) : offsets[i];
-    plan.places_.push_back({buffer.kind, offset, static_cast<const std::byte*>(buffer.data), buffer.place});
+    plan.places_.push_back({buffer.kind, offset, static_cast<const std::byte*>(buffer.data), buffer.place, -1});
+    if (buffer.kept == 0) continue;
+    plan.places_.back().ring = static_cast<int>(plan.rings_.size());
+    plan.rings_.push_back({buffer.kept, bytesOf(buffer.type, buffer.rowElements), buffer.reach});
+    inRings += plan.rings_.back().rows * plan.rings_.back().rowBytes;
   }
-  plan.memory_ = {layout.bytes(), layout.unsharedBytes(), persistent};
+  plan.memory_ = {layout.bytes(), layout.unsharedBytes(), persistent + inRings};
+  plan.plainBytes_ = persistent;
   return {};
 }
 
@@ -139,6 +153,17 @@ Result<std::shared_ptr<const Plan>> PlanBuilder::finish(const KernelProvider& ke
     if (auto good = bindStep(*plan, std::get<PlanStep>(each), kernels); !good) return good.error();
   }
   return std::shared_ptr<const Plan>(std::move(plan));
+}
+
+bool Plan::keeps(int64_t past, int64_t lost) const {
+  return std::all_of(rings_.begin(), rings_.end(),
+                     [&](const Ring& ring) { return past == 0 || std::max<int64_t>(0, past + 1 - ring.reach) >= lost; });
+}
+
+int64_t Plan::lost(int64_t written) const {
+  int64_t lost = 0;
+  for (const Ring& ring : rings_) lost = std::max(lost, written - ring.rows);
+  return lost;
 }
 
 std::vector<std::pair<std::string, KernelSet>> Plan::kernels() const {

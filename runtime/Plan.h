@@ -34,6 +34,7 @@ struct PlanView {
   std::vector<int64_t> strides;  ///< leading strides in elements, as many as the kernel takes
   int64_t rowElements = 0;       ///< of a row, where the view does not begin at the first
   PlanDim origin;                ///< the row that it begins at; none: the first
+  PlanDim end;                   ///< of a buffer that keeps few rows: seen as if it had all before this one; none: it keeps all
   ElementType type = ElementType::F32;
 };
 
@@ -56,7 +57,7 @@ struct PlanGather {
 
 /// What each session of a plan needs of memory.
 struct PlanMemory {
-  int64_t arenaBytes = 0, unsharedBytes = 0, persistentBytes = 0;
+  int64_t arenaBytes = 0, unsharedBytes = 0, persistentBytes = 0;  ///< persistent: with what rings hold
   int64_t sharedScratchBytes = 0, threadScratchBytes = 0;
   int64_t scratchBytes(int threads) const { return sharedScratchBytes + threadScratchBytes * threads; }
 };
@@ -79,6 +80,10 @@ public:
   PlanBuffer activation(int64_t rowElements, PlanDim rows);
   /// Lives as long as a session: a KV cache, a row for each position.
   PlanBuffer persistent(int64_t rowElements, PlanDim rows, ElementType type = ElementType::F32);
+  /// The same for steps that read no row further back than `reach` before those they write, at most `written` of them at once: a ring that
+  /// keeps those (where it would keep all, as persistent does). Who reads it says the view's `end`, and may touch 63 rows before the first
+  /// that it means, whatever they hold.
+  PlanBuffer ring(int64_t rowElements, PlanDim rows, ElementType type, int64_t reach, int64_t written);
   /// The caller's memory, given once (weights), at the latest before finish() ...
   PlanBuffer constant(const void* data = nullptr);
   void setConstant(PlanBuffer buffer, const void* data) { buffers_[static_cast<size_t>(buffer.index)].data = data; }
@@ -109,6 +114,7 @@ private:
     const void* data = nullptr;
     int place = -1;
     ElementType type = ElementType::F32;
+    int64_t reach = 0, kept = 0;  ///< of a ring
   };
   PlanBuffer add(Buffer buffer);
   struct Flow;
@@ -130,6 +136,10 @@ public:
 
   const PlanMemory& memory() const { return memory_; }
   const std::vector<PlanBuilder::Dimension>& dimensions() const { return dimensions_; }
+  /// Whether a run that writes its rows from `past` on finds all rows that it reads, where of the first `lost` some were overwritten.
+  bool keeps(int64_t past, int64_t lost) const;
+  /// How many of the first `written` rows are overwritten at the most.
+  int64_t lost(int64_t written) const;
   /// Kernels in use, by step, for `--log dispatch` and tests.
   std::vector<std::pair<std::string, KernelSet>> kernels() const;
 
@@ -150,6 +160,10 @@ private:
     int64_t offset = 0;               ///< in the session's arena, or in what persists
     const std::byte* data = nullptr;  ///< of constants
     int place = -1;                   ///< of what a run is given
+    int ring = -1;                    ///< its place among the session's
+  };
+  struct Ring {
+    int64_t rows = 0, rowBytes = 0, reach = 0;
   };
 
   Plan() = default;
@@ -157,6 +171,8 @@ private:
   std::vector<PlanBuilder::Dimension> dimensions_;
   std::vector<std::variant<Bound, PlanGather>> steps_;
   std::vector<Place> places_;
+  std::vector<Ring> rings_;
+  int64_t plainBytes_ = 0;  ///< of what persists outside of rings
   PlanMemory memory_;
 };
 

@@ -11,11 +11,16 @@ Result<std::unique_ptr<PlanSession>> PlanSession::make(std::shared_ptr<const Pla
   std::unique_ptr<PlanSession> session(new PlanSession(std::move(plan), threads));
   const PlanMemory& needs = session->plan_->memory();
   for (auto [into, bytes] : {std::pair{&session->arena_, needs.arenaBytes},
-                             {&session->persistent_, needs.persistentBytes},
+                             {&session->persistent_, session->plan_->plainBytes_},
                              {&session->scratch_, needs.scratchBytes(threads)}}) {
     auto memory = HugeMemory::make(bytes);
     if (!memory) return memory.error();
     *into = *memory;
+  }
+  for (const Plan::Ring& ring : session->plan_->rings_) {
+    auto memory = RingMemory::make(ring.rows * ring.rowBytes);
+    if (!memory) return memory.error();
+    session->rings_.push_back(*memory);
   }
   size_t dims = 0, buffers = 0;
   for (const auto& each : session->plan_->steps_)
@@ -52,6 +57,14 @@ const std::byte* PlanSession::addressOf(const PlanView& view, const Now& now) co
   if (place.kind == PlanBuilder::Kind::Persistent) base = persistent_.data() + place.offset;
   if (place.kind == PlanBuilder::Kind::Outside) base = static_cast<const std::byte*>(now.outside[static_cast<size_t>(place.place)]);
   int64_t row = view.origin == PlanDim{} ? 0 : now.value(view.origin);
+  if (place.ring >= 0) {
+    const Plan::Ring& ring = plan_->rings_[static_cast<size_t>(place.ring)];
+    base = rings_[static_cast<size_t>(place.ring)].data() + bytesOf(view.type, view.column);
+    if (view.end == PlanDim{}) return base + row % ring.rows * ring.rowBytes;
+    // Row r is at r modulo the ring's rows; those that are read lie behind the first that is kept, in one piece.
+    int64_t first = std::max<int64_t>(0, now.value(view.end) - ring.rows);
+    return base + (first % ring.rows - first) * ring.rowBytes;
+  }
   return base + bytesOf(view.type, view.column + row * view.rowElements);
 }
 

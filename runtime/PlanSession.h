@@ -39,6 +39,7 @@ private:
   std::shared_ptr<const Plan> plan_;
   ThreadPool pool_;
   HugeMemory arena_, persistent_, scratch_;
+  std::vector<RingMemory> rings_;
   std::vector<int64_t> dimValues_;    ///< of a step
   std::vector<const void*> buffers_;  ///< of a step
 };

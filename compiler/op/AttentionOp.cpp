@@ -12,13 +12,14 @@ namespace quern {
 OpDoc AttentionOp::doc() {
   return {
       "heads= kv_heads= head_dim= q= kv= [causal=1|topleft] [scale=] [kv_type=f32|f16|bf16|q8_0] [a=f32|bf16] "
-      "[order=tile32|pairs] [batch=] [v_dim=] [softcap=] [mask=*x*] [lens=1] [window=]",
+      "[order=tile32|pairs] [batch=] [v_dim=] [softcap=] [mask=*x*] [lens=1] [window=] [sinks=1]",
       "softmax(scale Q K^T) V by heads; Q [q,heads,head_dim], K and V [kv,kv_heads,head_dim], batch in front; a: what Q and the softmax "
       "are "
       "rounded to before they are multiplied; v_dim: the width of V; softcap: scores s become c tanh(s / c); mask: is added to them then, "
       "and broadcasts to [batch,heads,q,kv]; lens: of each of the batch only so many keys count; window: of the keys that a row sees only "
-      "the last so many",
-      "Q, K, V, mask if said, lens (i32 [batch]) if lens=1"};
+      "the last so many; "
+      "sinks: a score of each head that takes part in the softmax and has no value",
+      "Q, K, V, mask if said, lens (i32 [batch]) if lens=1, sinks ([heads]) if sinks=1"};
 }
 
 AttentionOp AttentionOp::read(KeyReader& reader) {
@@ -45,6 +46,7 @@ AttentionOp AttentionOp::read(KeyReader& reader) {
   if (reader.has("window") && (window.any() || window.value < 1))
     reader.fail(fmt::format("window={} must be known and at least 1", text(window)));
   op.window = window.value;
+  op.sinks = reader.takeFlag("sinks");
   return op;
 }
 
@@ -99,6 +101,7 @@ KeyValues AttentionOp::write() const {
   if (!mask.empty()) out.set("mask", text(mask));
   if (lens) out.set("lens", "1");
   if (window != 0) out.set("window", std::to_string(window));
+  if (sinks) out.set("sinks", "1");
   return out;
 }
 
@@ -109,7 +112,8 @@ static Result<void> checkMore(const AttentionOp& op) {
                                                {"softcap", op.softcap != 0},
                                                {"mask", !op.mask.empty()},
                                                {"lens", op.lens},
-                                               {"window", op.window != 0}};
+                                               {"window", op.window != 0},
+                                               {"sinks", op.sinks}};
   for (const auto& [key, given] : said)
     if (given && op.a == RoundedTo::BF16) return badCommand(fmt::format("attention: a=bf16 with {}=; that goes with a=f32", key));
   if (op.window != 0 && op.causal == Causal::No)
@@ -159,6 +163,7 @@ std::vector<TensorSpec> AttentionOp::inputs() const {
       specs.back().dims.push_back(mask[i] == Dim{1} ? TensorDim{"one", 1} : full[4 - mask.size() + i]);
   }
   if (lens) specs.push_back({"lens", ElementType::I32, {{"batch", batch.value}}, false, {0, kv.value + 1}});
+  if (sinks) specs.push_back({"sinks", ElementType::F32, {{"heads", heads.value}}, false});
   return specs;
 }
 

@@ -13,13 +13,15 @@ inline constexpr int64_t kKeyTile = 64, kKeySegment = 2048;
 ///
 /// Shapes   Q [batch, q, heads, head_dim]; K [batch, kv, kv_heads, head_dim]; V, out with v_dim (without: head_dim) in its place; the
 ///          leading axis only where batch is said; batch, q and kv may be dynamic. mask: f32 of two to four axes that broadcast to
-///          [batch, heads, q, kv], 1 or whole each. lens: i32 [batch].
+///          [batch, heads, q, kv], 1 or whole each. lens: i32 [batch]. sinks: [heads].
 /// Keys     Those at or beyond lens[b] (below 0: 0; above kv: kv) do not count, whatever lies there. causal=1: with rows r and valid keys c
 ///          of that b, key j of row i counts if j <= i + (c - r), so that the last row sees the last valid key; causal=topleft: if
 ///          j <= i. A key masked by -inf has weight 0 as any number has: its value still meets that 0.
 ///          window=W: with causal, of those keys only the last W count for each row; the others are not read but for those that share a
 ///          tile (kKeyTile) with one that counts.
-/// Operands Q, K, V, (mask), (lens).
+/// Sinks    sinks=1: each head has a score of its own, sinks[h], that takes part in the softmax of its rows (after mask and softcap) and
+///          has no value: the weights of keys then sum to less than one.
+/// Operands Q, K, V, (mask), (lens), (sinks).
 /// Layout   token-major, strides in elements between tokens and between heads; head_dim contiguous. A KV cache stored
 ///          [kv_heads, capacity, head_dim] is the same tensor with other strides. kv_type=q8_0: head_dim and the strides of K and V are
 ///          whole blocks of 32; a head's row is its blocks as a file has them (ElementType.h), 34 bytes each.
@@ -27,7 +29,8 @@ inline constexpr int64_t kKeyTile = 64, kKeySegment = 2048;
 ///          in chunks or token by token gives the same bits. A fully masked row is zeros: one that sees no key, or, with a mask, whose
 ///          scores are all -inf.
 ///          softcap: s times f32(1 / softcap), tanh, times softcap; 6 softcap eps max|v| more. mask: max|s + mask| eps max|v| more, of
-///          those scores that are within 128 of the highest. With these, batch, v_dim or lens each s counts as scale |Q| . |K| / 16 at
+///          those scores that are within 128 of the highest.
+///          sinks: |sinks[h]| is one of the |s|. With these, batch, v_dim or lens each s counts as scale |Q| . |K| / 16 at
 ///          least, for what cancels in it is rounded too: seen with s = 2 of products that sum to 3,059 in size.
 ///          kv_type=f16, bf16, q8_0: K and V are the f32 that their elements stand for, exactly (q8_0: scale times code fits), and nothing
 ///          else is rounded; limit and bits are those of the same values in f32.
@@ -57,7 +60,8 @@ struct AttentionOp {
   float softcap = 0;  ///< 0: none
   Shape mask;         ///< of rank 0: none
   bool lens = false;
-  int64_t window = 0;                        ///< 0: none
+  int64_t window = 0;  ///< 0: none
+  bool sinks = false;
   static constexpr bool commonMaths = true;  ///< tanh, as all else, in one form on all levels with fma
 
   static OpDoc doc();

@@ -6,10 +6,21 @@
 namespace quern {
 
 OpDoc EmbeddingOp::doc() {
-  return {"t=SHAPE v= d=", "rows of table [v,d] by ids of the shape t (i32); ids below 0 count from the end", "ids (i32), table"};
+  return {
+      "t=SHAPE v= d= [bag=1]",
+      "rows of table [v,d] by ids of the shape t (i32); ids below 0 count from the end; bag: the rows along t's last axis are added up, "
+      "each times its weight",
+      "ids (i32), table, weights (of t's shape) if bag=1"};
 }
 
-EmbeddingOp EmbeddingOp::read(KeyReader& reader) { return {takeShape(reader, "t"), takeDim(reader, "v"), takeDim(reader, "d")}; }
+EmbeddingOp EmbeddingOp::read(KeyReader& reader) {
+  EmbeddingOp op;
+  op.t = takeShape(reader, "t");
+  op.v = takeDim(reader, "v");
+  op.d = takeDim(reader, "d");
+  op.bag = reader.takeFlag("bag");
+  return op;
+}
 
 void EmbeddingOp::fillFromShapes(KeyValues& keys, std::span<const std::vector<int64_t>> shapes) {
   if (shapes.size() < 2 || shapes[1].size() != 2) return;
@@ -23,6 +34,7 @@ KeyValues EmbeddingOp::write() const {
   out.set("t", text(t));
   out.set("v", text(v));
   out.set("d", text(d));
+  if (bag) out.set("bag", "1");
   return out;
 }
 
@@ -30,6 +42,9 @@ Result<void> EmbeddingOp::validate() const {
   if (auto good = checkShape("embedding: the table", {v, d}); !good) return good;
   if (t.size() >= kMaxRank)
     return badCommand(fmt::format("embedding: t={} has {} dimensions, at most {} are", text(t), t.size(), kMaxRank - 1));
+  bool bagged = !t.empty() && !t.back().any() && t.back().value >= 1 && t.back().value <= kMostBag;
+  if (bag && !bagged)
+    return badCommand(fmt::format("embedding: bag=1 with t={}, whose last dimension must be known, 1 to {}", text(t), kMostBag));
   Shape result = t;
   result.push_back(d);
   return checkShape("embedding: the result", result);
@@ -42,15 +57,18 @@ std::vector<TensorDim> EmbeddingOp::idDims() const {
   return dims;
 }
 
-int64_t EmbeddingOp::rows() const { return inputs()[0].elements(); }
+int64_t EmbeddingOp::rows() const { return TensorSpec{"ids", ElementType::I32, idDims(), false}.elements(); }
 
 std::vector<TensorSpec> EmbeddingOp::inputs() const {
-  return {{"ids", ElementType::I32, idDims(), false, {-v.value, v.value}},
-          {"table", ElementType::F32, {{"v", v.value}, {"d", d.value}}, false}};
+  std::vector<TensorSpec> specs = {{"ids", ElementType::I32, idDims(), false, {-v.value, v.value}},
+                                   {"table", ElementType::F32, {{"v", v.value}, {"d", d.value}}, false}};
+  if (bag) specs.push_back({"weights", ElementType::F32, idDims(), false});
+  return specs;
 }
 
 TensorSpec EmbeddingOp::output() const {
   TensorSpec out{"out", ElementType::F32, idDims(), false};
+  if (bag) out.dims.pop_back();
   out.dims.push_back({"d", d.value});
   return out;
 }
@@ -58,9 +76,13 @@ TensorSpec EmbeddingOp::output() const {
 EmbeddingOp EmbeddingOp::fixed(const DimValues& values) const {
   Shape ids;
   for (const TensorDim& dim : idDims()) ids.push_back(fixedDim({dim.value}, dim.name, values));
-  return {ids, fixedDim(v, "v", values), fixedDim(d, "d", values)};
+  return {ids, fixedDim(v, "v", values), fixedDim(d, "d", values), bag};
 }
 
-EmbeddingOp EmbeddingOp::withRuntimeDims() const { return {runtimeShape(t), {Dim::kAny}, {Dim::kAny}}; }
+EmbeddingOp EmbeddingOp::withRuntimeDims() const {
+  Shape ids = runtimeShape(t);
+  if (bag) ids.back() = t.back();
+  return {ids, {Dim::kAny}, {Dim::kAny}, bag};
+}
 
 }  // namespace quern

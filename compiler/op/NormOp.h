@@ -20,6 +20,8 @@ struct NormShape {
   size_t firstAxis() const { return axisOf(axis, x.size()); }
   /// Elements that are normalised together.
   int64_t width() const;
+  /// Whether rows have leading strides: heads, of which each is normalised by itself, may be part of longer rows.
+  bool strided() const { return x.size() >= 3 && firstAxis() + 1 == x.size(); }
   /// A gain or a bias: the axes that are normalised over.
   TensorSpec perElement(std::string name) const;
   /// x, and residual where there is one.
@@ -36,7 +38,8 @@ struct NormShape {
 /// residual=1: x + residual in place of x
 ///
 /// Shapes   x any rank >= 1, its dimensions from `axis` on (the normalised width) known and > 0; g, b: those dimensions.
-/// Layout   dense row-major. out=bf16|q8: the result is handed on so, rounded (ElementType.h; q8: a width of whole blocks).
+/// Layout   dense row-major; with three axes or more and axis=-1 x, residual and an f32 result with leading strides. out=bf16|q8: the
+///          result is handed on so, rounded (ElementType.h; q8: a width of whole blocks).
 /// Numeric  two passes (never E[x^2] - E[x]^2); err <= 16 eps (|g| rstd (|x| + |mean|) + |b|); with
 ///          residual=1 x is the rounded sum x + residual, with bias=0 |mean| is the mean of |x|. Squares that overflow make their row b
 ///          (layernorm) or 0 (rmsnorm).

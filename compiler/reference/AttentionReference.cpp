@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 namespace quern {
 
@@ -15,9 +16,10 @@ struct Seen {
   double largestScore = 0, largestSize = 0;
 };
 
-Seen seenBy(const std::vector<double>& scores, const std::vector<double>& sizes) {
+Seen seenBy(const std::vector<double>& scores, const std::vector<double>& sizes, std::optional<double> sink) {
   Seen seen;
   double top = highest(scores), sum = 0;
+  if (sink) top = std::isnan(*sink) ? *sink : std::max(top, *sink), sum = std::exp(*sink - top);
   for (double s : scores) sum += std::exp(s - top);
   for (double s : scores) seen.weights.push_back(std::exp(s - top) / sum);
   for (double size : sizes) seen.largestSize = std::max(seen.largestSize, size);
@@ -52,8 +54,9 @@ public:
   /// lens, and all keys where there is none.
   int64_t keysOf(int64_t batch) const {
     if (!op_.lens) return op_.kv.value;
-    return std::clamp<int64_t>(static_cast<const int32_t*>(inputs_.back().data)[batch], 0, op_.kv.value);
+    return std::clamp<int64_t>(static_cast<const int32_t*>(inputs_[op_.mask.empty() ? 3 : 4].data)[batch], 0, op_.kv.value);
   }
+  std::optional<double> sinkOf(int64_t head) const { return op_.sinks ? std::optional<double>(inputs_.back().f32()[head]) : std::nullopt; }
 
 private:
   double maskOf(const RowAt& at, int64_t key) const {
@@ -117,7 +120,9 @@ ReferenceResult referenceOf(const AttentionOp& op, Inputs inputs, DataKind, cons
       largest = std::max({largest, std::fabs(s[j]), adjust.limitKnowsSizes() ? sizes[j] / kCancelled : 0});
     Seen before;
     adjust.row(s, at0, before);
-    Seen seen = seenBy(s, sizes);
+    std::optional<double> sink = adjust.sinkOf(h);
+    Seen seen = seenBy(s, sizes, sink);
+    if (sink && std::isfinite(*sink)) largest = std::max(largest, std::fabs(*sink));
     constexpr double kCap = 6;
     seen.largestScore = largest + before.largestScore + kCap * double{op.softcap};
     bool none = !op.mask.empty() && std::all_of(s.begin(), s.end(), [](double score) { return score == -INFINITY; });

@@ -231,12 +231,19 @@ ReferenceResult referenceOf(const RmsNormOp& op, Inputs inputs, DataKind, const 
 
 ReferenceResult referenceOf(const EmbeddingOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
   ReferenceResult result = unseen(op.output());
-  forRows(op.rows(), static_cast<double>(op.d.value), scope, [&](int64_t t) {
-    int64_t id = inputs[0].i32()[t], row = id < 0 ? id + op.v.value : id;
+  int64_t bag = op.bagSize();
+  forRows(op.rows() / bag, static_cast<double>(op.d.value * bag), scope, [&](int64_t t) {
     for (int64_t j = 0; j < op.d.value; ++j) {
       auto at = static_cast<size_t>(t * op.d.value + j);
-      result.value[at] = inputs[1].f32()[row * op.d.value + j];
-      result.limit[at] = 0;
+      double size = 0;
+      for (int64_t i = t * bag; i < (t + 1) * bag; ++i) {
+        int64_t id = inputs[0].i32()[i], row = id < 0 ? id + op.v.value : id;
+        double x = double{inputs[1].f32()[row * op.d.value + j]} * (op.bag ? double{inputs[2].f32()[i]} : 1);
+        result.value[at] += x;
+        size += std::fabs(x);
+      }
+      result.limit[at] = op.bag ? static_cast<double>(bag) * kEps * size : 0;
+      if (std::isnan(result.limit[at])) result.limit[at] = 0;  // the value says so
     }
   });
   return result;
@@ -290,11 +297,21 @@ static void keepBlock(ReferenceResult& result, size_t first) {
 
 ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind, const ReferenceScope& scope) {
   ReferenceResult result = unseen(op.output());
-  int64_t heads = op.x[1].value, width = op.x[2].value, pairs = width / 2;
+  int64_t heads = op.x[1].value, width = op.x[2].value, turned = op.width(), pairs = turned / 2;
   bool half = op.pairs == RopePairs::Half;
+  // What is rounded to the type it is kept in; `error` before that, of a result of which no part is above `most`.
+  auto limitOf = [&](size_t at, double error, double most) {
+    double& limit = result.limit[at] = error;
+    if (op.to == ElementType::F16) limit += std::fabs(result.value[at]) * 0x1p-11 + 0x1p-25;
+    if (op.to == ElementType::BF16) limit += std::fabs(result.value[at]) * 0x1p-8 + 0x1p-134;
+    if (std::isnan(limit)) limit = 0;  // the value is NaN and says so
+    if (std::isfinite(most) && most > std::numeric_limits<float>::max()) limit = std::numeric_limits<double>::quiet_NaN();
+    double beyond = op.to == ElementType::F16 ? 65520 : op.to == ElementType::BF16 ? 0x1.ffp127 : std::numeric_limits<double>::infinity();
+    if (std::isfinite(result.value[at]) && std::fabs(result.value[at]) + limit >= beyond) limit = std::numeric_limits<double>::quiet_NaN();
+  };
   forRows(op.x[0].value * heads, 40 * static_cast<double>(pairs), scope, [&](int64_t row) {
     for (int64_t i = 0; i < pairs; ++i) {
-      const float* angles = inputs[1].f32() + row / heads * width;
+      const float* angles = inputs[1].f32() + row / heads * turned;
       double cosine = angles[i], sine = angles[pairs + i];
       auto first = static_cast<size_t>(row * width + (half ? i : 2 * i)), second = first + (half ? static_cast<size_t>(pairs) : 1);
       double a = inputs[0].f32()[first], b = inputs[0].f32()[second];
@@ -302,17 +319,13 @@ ReferenceResult referenceOf(const RopeOp& op, Inputs inputs, DataKind, const Ref
       result.value[second] = b * cosine + a * sine;
       for (size_t at : {first, second}) {
         double most = std::hypot(a, b) * std::max(1.0, std::hypot(cosine, sine));
-        result.limit[at] = 4 * kEps * most;
-        if (op.to == ElementType::F16) result.limit[at] += std::fabs(result.value[at]) * 0x1p-11 + 0x1p-25;
-        if (op.to == ElementType::BF16) result.limit[at] += std::fabs(result.value[at]) * 0x1p-8 + 0x1p-134;
-        if (std::isnan(result.limit[at])) result.limit[at] = 0;  // the value is NaN and says so
-        if (std::isfinite(most) && most > std::numeric_limits<float>::max()) result.limit[at] = std::numeric_limits<double>::quiet_NaN();
-        double beyond = op.to == ElementType::F16    ? 65520
-                        : op.to == ElementType::BF16 ? 0x1.ffp127
-                                                     : std::numeric_limits<double>::infinity();
-        if (std::isfinite(result.value[at]) && std::fabs(result.value[at]) + result.limit[at] >= beyond)
-          result.limit[at] = std::numeric_limits<double>::quiet_NaN();
+        limitOf(at, 4 * kEps * most, most);
       }
+    }
+    for (int64_t d = turned; d < width; ++d) {
+      auto at = static_cast<size_t>(row * width + d);
+      result.value[at] = inputs[0].f32()[at];
+      limitOf(at, 0, std::fabs(result.value[at]));
     }
     for (int64_t d = 0; isQuantised(op.to) && d < width; d += CodedBlock::kElements)
       keepBlock(result, static_cast<size_t>(row * width + d));

@@ -3,6 +3,8 @@
 
 #include "models/ArchitectureList.h"
 
+#include <algorithm>
+
 namespace quern {
 
 #define QUERN_ARCHITECTURE(Name) Architecture make##Name();
@@ -18,7 +20,7 @@ std::span<const Architecture> architectures() {
 
 const Architecture* findArchitecture(std::string_view name) {
   for (const Architecture& each : architectures())
-    if (each.name == name) return &each;
+    if (each.name == name || std::find(each.ggufNames.begin(), each.ggufNames.end(), name) != each.ggufNames.end()) return &each;
   return nullptr;
 }
 

@@ -19,7 +19,7 @@ struct Architecture {
   std::string_view name;
   std::span<const std::string_view> ggufNames;  ///< of general.architecture
   std::span<const HfName> hfNames;              ///< the first of a model_type stands for it
-  std::span<const WeightName> hfWeights;        ///< how Hugging Face names the weights
+  std::vector<WeightName> hfWeights;            ///< how Hugging Face names the weights
   std::span<const std::string_view> ignored;    ///< stored tensors that hold nothing of the model
   Result<ModelConfig> (*readGguf)(const Metadata& metadata, const std::string& ggufName);
   Result<ModelConfig> (*readHf)(const JsonFields& config, const JsonValue& root, const HfName& name);
@@ -29,7 +29,7 @@ struct Architecture {
 
 /// All of them.
 std::span<const Architecture> architectures();
-/// By its own name; null for an unknown one.
+/// By its own name, or one that GGUF has for it; null for an unknown one.
 const Architecture* findArchitecture(std::string_view name);
 
 }  // namespace quern

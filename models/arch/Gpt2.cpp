@@ -3,6 +3,7 @@
 //   x = x + Wproj Attn(Wqkv n),     n = LayerNorm(x)
 //   x = x + Wdown gelu(Wup n),      n = LayerNorm(x)      each linear with a bias where the weights have one
 #include "models/arch/Architecture.h"
+#include "models/arch/Blocks.h"
 #include "models/arch/GgufSizes.h"
 #include "models/arch/KnownKeys.h"
 #include "models/arch/Needed.h"
@@ -107,20 +108,20 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
   for (int64_t i = 0; i < c.layers; ++i) {
     std::string blk = fmt::format("blk.{}.", i);
     GraphRows qkv = g.linear(g.layerNorm(x, blk + "attn_norm.weight", blk + "attn_norm.bias"), {{blk + "attn_qkv", 3 * d}}, {}, inOut);
-    GraphRows attended = g.attention(g.part(qkv, 0, d), g.part(qkv, d, d), g.part(qkv, 2 * d, d), false);
+    GraphRows attended = g.attention(g.part(qkv, 0, d), g.part(qkv, d, d), g.part(qkv, 2 * d, d), i);
     x = g.linear(attended, {{blk + "attn_output", d}}, addedTo(x), inOut);
     GraphRows normed = g.layerNorm(x, blk + "ffn_norm.weight", blk + "ffn_norm.bias");
     GraphRows inner = g.linear(normed, {{blk + "ffn_up", c.hidden}}, activated(gelu), inOut);
     x = g.linear(inner, {{blk + "ffn_down", d}}, addedTo(x), inOut);
     if (!g.status()) return;
   }
-  bool untied = !c.tied && (hf || g.has("output.weight"));  // GGUF says by its absence that the head is tied
-  if (c.tied) g.ignore("output.weight");
-  g.logits(g.layerNorm(g.outputs(x), "output_norm.weight", "output_norm.bias"), untied ? "output.weight" : "token_embd.weight");
+  headOf(g, g.layerNorm(g.outputs(x), "output_norm.weight", "output_norm.bias"), hf);
 }
 
 }  // namespace
 
-Architecture makeGpt2() { return {"gpt2", kGgufNames, kHfNames, kHfWeights, kIgnored, readGguf, readHf, build}; }
+Architecture makeGpt2() {
+  return {"gpt2", kGgufNames, kHfNames, {std::begin(kHfWeights), std::end(kHfWeights)}, kIgnored, readGguf, readHf, build};
+}
 
 }  // namespace quern

@@ -9,11 +9,17 @@
 namespace quern {
 
 /// ARCH.rope.freq_base, ARCH.rope.scaling.* and the older ARCH.rope.scale_linear, ARCH.rope.scale. A factor without a type is linear,
-/// as llama.cpp takes it; with the type none it says nothing.
+/// as llama.cpp takes it; with the type none it says nothing. YaRN's magnitude is ARCH.rope.scaling.attn_factor times its own.
 void readGgufRope(Needed<Metadata>& in, const Metadata& metadata, const std::string& arch, RopeConfig& rope);
 
-/// rope_theta, and rope_scaling or rope_parameters, which newer files have in its place. Types default, linear, llama3, and dynamic, which
-/// changes nothing within max_position_embeddings.
-void readHfRope(Needed<JsonFields>& in, const std::string& file, const JsonValue& root, RopeConfig& rope);
+/// What else of a config.json has a say.
+struct HfRope {
+  int64_t context = 0;         ///< positions that the model may have
+  double originalContext = 0;  ///< of training, where a key beside says it; 0: none does
+  double part = 1;             ///< of a head that is turned
+};
+/// rope_theta, and rope_scaling or rope_parameters, which newer files have in its place. Types default, linear, llama3, yarn, longrope (or
+/// su), and dynamic, which changes nothing within max_position_embeddings.
+void readHfRope(Needed<JsonFields>& in, const std::string& file, const JsonValue& root, const HfRope& model, RopeConfig& rope);
 
 }  // namespace quern

@@ -56,13 +56,18 @@ TEST_CASE("config.json of models in circulation", "[model]") {
   c = need(read("Qwen2ForCausalLM", llama(R"(, "max_position_embeddings": 131072, "max_window_layers": 48, "sliding_window": 4096,
     "use_sliding_window": false, "use_mrope": false, "layer_types": ["full_attention", "full_attention"])")));
   CHECK(c.context == 131072);
-  // Mistral: its window stands, is none, or is the one that nothing says.
-  CHECK(need(read("MistralForCausalLM", llama(R"(, "max_position_embeddings": 32768, "sliding_window": 2048)"))).context == 2048);
-  CHECK(need(read("MistralForCausalLM", llama(R"(, "max_position_embeddings": 32768, "sliding_window": null)"))).context == 32768);
-  CHECK(need(read("MistralForCausalLM", llama(R"(, "max_position_embeddings": 32768)"))).context == 4096);
-  CHECK(need(read("Qwen2ForCausalLM", llama(R"(, "max_position_embeddings": 32768, "sliding_window": 2048,
-    "layer_types": ["full_attention", "sliding_attention"])")))
-            .context == 2048);
+  // Mistral: its window stands, is none, or is the one that nothing says. A window cuts no context.
+  auto windowOf = [&](const char* architecture, const char* more) {
+    ModelConfig read0 = need(read(architecture, llama(std::string(R"(, "max_position_embeddings": 32768)") + more)));
+    CHECK(read0.context == 32768);
+    return std::pair(read0.layer(0).window, read0.layer(1).window);
+  };
+  using Windows = std::pair<int64_t, int64_t>;
+  CHECK(windowOf("MistralForCausalLM", R"(, "sliding_window": 2048)") == Windows(2048, 2048));
+  CHECK(windowOf("MistralForCausalLM", R"(, "sliding_window": null)") == Windows(0, 0));
+  CHECK(windowOf("MistralForCausalLM", "") == Windows(4096, 4096));
+  CHECK(windowOf("Qwen2ForCausalLM", R"(, "sliding_window": 2048, "layer_types": ["full_attention", "sliding_attention"])") ==
+        Windows(0, 2048));
   // Falcon 3 names its activation twice.
   CHECK(refusal(R"(, "activation": "swiglu", "hidden_act": "silu", "num_local_experts": 0, "logits_scaling": 1.0)").empty());
   // GPT-2, and by the names that others use.

@@ -180,20 +180,32 @@ TEST_CASE("what a folder carries beside its model changes nothing", "[families]"
   CHECK(bitDifference(fromHf(gpt2, {.architecture = "GPT2LMHeadModel"}), bareGpt2) == "");
 }
 
-TEST_CASE("Mistral: a folder with a window, which cuts the context", "[families]") {
+TEST_CASE("Mistral: a window that no text here exceeds changes nothing; a narrower one does, and cuts no context", "[families]") {
   TestModel model = randomLlama(smallConfig(), 51);
   for (const char* window : {R"(, "sliding_window": null)", R"(, "sliding_window": 4096)", ""}) {
     INFO(window);
     CHECK(errorOf(fromHf(model, {.architecture = "MistralForCausalLM", .more = window}), model) < kLimit);
   }
   Folder folder;
-  std::unique_ptr<Session> cut =
+  std::unique_ptr<Session> narrow =
       loadedModel(writeHf(model, folder.path, {.architecture = "MistralForCausalLM", .more = R"(, "sliding_window": 32)"}));
-  CHECK(cut->context() == 32);
-  std::vector<int32_t> ids = someIds();
-  CHECK(relativeError(allLogits(*cut, std::span(ids).first(32)), referenceLogits(model, std::span(ids).first(32))) < kLimit);
-  float logits[61];
-  CHECK_FALSE(cut->forward(std::span(ids).first(33), 0, 1, logits));
+  CHECK(narrow->context() == model.config.context);
+  std::vector<float> logits = allLogits(*narrow, someIds());
+  CHECK(errorOf(logits, model) > 100 * kLimit);
+  model.config.perLayer.assign(2, LayerConfig{.window = 32});
+  CHECK(errorOf(logits, model) < kLimit);
+}
+
+TEST_CASE("Qwen2: windows from a layer on, where they are switched on", "[families]") {
+  ModelConfig c = smallConfig();
+  c.rope.pairs = RopePairs::Half;
+  TestModel model = randomLlama(c, 151, true), narrow = model;
+  narrow.config.perLayer = {LayerConfig{}, LayerConfig{.window = 16}};
+  auto of = [&](const char* more) { return fromHf(model, {.architecture = "Qwen2ForCausalLM", .more = more}); };
+  CHECK(errorOf(of(R"(, "use_sliding_window": false, "sliding_window": 16, "max_window_layers": 1)"), model) < kLimit);
+  CHECK(errorOf(of(R"(, "use_sliding_window": true, "sliding_window": 16, "max_window_layers": 1)"), narrow) < kLimit);
+  CHECK(errorOf(of(R"(, "sliding_window": 16, "layer_types": ["full_attention", "sliding_attention"])"), narrow) < kLimit);
+  CHECK(errorOf(of(R"(, "use_sliding_window": true, "sliding_window": 16, "max_window_layers": 1)"), model) > 100 * kLimit);
 }
 
 TEST_CASE("Llama 3: the folder's scaling and the file's factors give the same angles", "[families]") {
@@ -205,9 +217,9 @@ TEST_CASE("Llama 3: the folder's scaling and the file's factors give the same an
   CHECK(std::count_if(factors.begin(), factors.end(), [](float each) { return each > 1.01f && each < 7.99f; }) > 0);
   auto count = static_cast<size_t>(c.context * c.headDim());
   std::vector<float> scaled(count), divided(count), unscaled(count);
-  RopeAngles(c, {}, scaled.data()).reach(c.context);
-  RopeAngles(plain, factors, divided.data()).reach(c.context);
-  RopeAngles(plain, {}, unscaled.data()).reach(c.context);
+  RopeAngles(c.rope, c.headDim(), {}, scaled.data()).reach(c.context);
+  RopeAngles(plain.rope, c.headDim(), factors, divided.data()).reach(c.context);
+  RopeAngles(plain.rope, c.headDim(), {}, unscaled.data()).reach(c.context);
   double worst = 0, changed = 0;
   for (size_t i = 0; i < count; ++i) {
     worst = std::max(worst, std::fabs(double{scaled[i]} - divided[i]));

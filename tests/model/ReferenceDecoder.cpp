@@ -22,40 +22,78 @@ public:
       : model_(model), c_(model.config), keys_(static_cast<size_t>(c_.layers)), values_(keys_.size()) {}
 
   Vec step(int32_t id, size_t position) {
-    Vec x = row("token_embd.weight", static_cast<size_t>(id));
-    bool gpt2 = model_.family == "gpt2";
-    if (gpt2) x = added(x, row("position_embd.weight", position));
+    Vec x = scaled(row("token_embd.weight", static_cast<size_t>(id)), c_.embeddingScale);
+    if (model_.family == "gpt2") x = added(x, row("position_embd.weight", position));
     for (size_t layer = 0; layer < keys_.size(); ++layer) {
       std::string blk = "blk." + std::to_string(layer) + ".";
-      Vec n = norm(blk + "attn_norm", x);
-      Vec q, k, v;
-      if (gpt2) {
-        Vec all = linear(blk + "attn_qkv", n);
-        auto third = static_cast<std::ptrdiff_t>(n.size());
-        q.assign(all.begin(), all.begin() + third);
-        k.assign(all.begin() + third, all.begin() + 2 * third);
-        v.assign(all.begin() + 2 * third, all.end());
-      } else {
-        q = turned(linear(blk + "attn_q", n), position);
-        k = turned(linear(blk + "attn_k", n), position);
-        v = linear(blk + "attn_v", n);
+      LayerConfig own = c_.layer(static_cast<int64_t>(layer));
+      Vec n = normedIf(blk + "attn_norm", x);
+      auto [q, k, v] = headsOf(blk, n);
+      q = headsNormed(blk + "attn_q_norm", q), k = headsNormed(blk + "attn_k_norm", k);
+      if (model_.family != "gpt2" && own.turned) {
+        const RopeConfig& rope = own.local ? c_.localRope : c_.rope;
+        q = turned(q, position, rope), k = turned(k, position, rope);
       }
       keys_[layer].push_back(k);
       values_[layer].push_back(v);
-      x = added(x, linear(blk + "attn_output", attended(q, layer)));
-      Vec m = norm(blk + "ffn_norm", x), inner = linear(blk + "ffn_up", m);
-      if (gpt2) {
-        for (double& each : inner) each = gelu(each);
-      } else {
-        Vec gate = linear(blk + "ffn_gate", m);
-        for (size_t i = 0; i < inner.size(); ++i) inner[i] *= gate[i] / (1 + std::exp(-gate[i]));
-      }
-      x = added(x, linear(blk + "ffn_down", inner));
+      Vec y = joined(x, linear(blk + "attn_output", attended(q, layer, static_cast<size_t>(own.window))), blk + "post_attention_norm");
+      const Vec& input = c_.parallel ? x : y;
+      Vec m = model_.has(blk + "ffn_norm.weight") ? norm(blk + "ffn_norm", input) : c_.parallel ? n : input;
+      x = joined(y, linear(blk + "ffn_down", inner(blk, m)), blk + "post_ffw_norm");
     }
-    return linear(model_.has("output.weight") && !c_.tied ? "output" : "token_embd", norm("output_norm", x));
+    Vec logits = linear(model_.has("output.weight") && !c_.tied ? "output" : "token_embd", norm("output_norm", x));
+    for (double& each : logits) {
+      each *= c_.logitScale;
+      if (c_.logitCap != 0) each = c_.logitCap * std::tanh(each / c_.logitCap);
+    }
+    return logits;
   }
 
 private:
+  static Vec scaled(Vec x, double scale) {
+    for (double& each : x) each *= scale;
+    return x;
+  }
+  static Vec part(const Vec& x, size_t begin, size_t count) {
+    auto from = x.begin() + static_cast<std::ptrdiff_t>(begin);
+    return {from, from + static_cast<std::ptrdiff_t>(count)};
+  }
+  Vec normedIf(const std::string& name, const Vec& x) const { return model_.has(name + ".weight") ? norm(name, x) : x; }
+  /// x, and what a layer adds.
+  Vec joined(const Vec& x, const Vec& more, const std::string& norm) const {
+    return added(x, scaled(normedIf(norm, more), c_.residualScale));
+  }
+
+  struct Heads {
+    Vec q, k, v;
+  };
+  Heads headsOf(const std::string& blk, const Vec& n) const {
+    if (!model_.has(blk + "attn_qkv.weight")) return {linear(blk + "attn_q", n), linear(blk + "attn_k", n), linear(blk + "attn_v", n)};
+    Vec all = linear(blk + "attn_qkv", n);
+    auto q = static_cast<size_t>(c_.heads * c_.headDim()), kv = static_cast<size_t>(c_.keyHeads() * c_.headDim());
+    return {part(all, 0, q), part(all, q, kv), part(all, q + kv, kv)};
+  }
+  /// By gains that all heads share, or that the whole row has.
+  Vec headsNormed(const std::string& name, const Vec& x) const {
+    if (!model_.has(name + ".weight")) return x;
+    auto size = static_cast<size_t>(model_.at(name + ".weight").shape[0]);
+    Vec out;
+    for (size_t head = 0; head < x.size(); head += size)
+      for (double each : norm(name, part(x, head, size))) out.push_back(each);
+    return out;
+  }
+  Vec inner(const std::string& blk, const Vec& m) const {
+    bool silu =
+        model_.family != "gpt2" && model_.family != "gptneox" && model_.family != "starcoder2" && !model_.family.starts_with("gemma");
+    auto act = [&](double x) { return silu ? x / (1 + std::exp(-x)) : gelu(x); };
+    Vec up = linear(blk + "ffn_up", m), gate;
+    auto hidden = static_cast<size_t>(c_.hidden);
+    if (model_.has(blk + "ffn_gate.weight")) gate = linear(blk + "ffn_gate", m);
+    else if (up.size() == 2 * hidden) gate = part(up, 0, hidden), up = part(up, hidden, hidden);
+    for (size_t i = 0; i < up.size(); ++i) up[i] = gate.empty() ? act(up[i]) : act(gate[i]) * up[i];
+    return up;
+  }
+
   Vec row(const std::string& name, size_t index) const {
     const TestTensor& table = model_.at(name);
     auto width = static_cast<size_t>(table.shape[1]);
@@ -91,43 +129,67 @@ private:
     return out;
   }
 
+  /// Radians per position of pair i of `pairs`.
+  double frequencyOf(const RopeConfig& rope, size_t i, size_t pairs) const {
+    auto at = static_cast<double>(i), width = 2 * static_cast<double>(pairs);
+    double frequency = std::pow(rope.base, -2 * at / width);
+    bool main = &rope == &c_.rope;
+    if (main && model_.has("rope_freqs.weight")) frequency /= model_.at("rope_freqs.weight").values[i];
+    bool longer = static_cast<double>(c_.context) > rope.originalContext;
+    std::string factors = longer ? "rope_factors_long.weight" : "rope_factors_short.weight";
+    if (main && model_.has(factors)) frequency /= model_.at(factors).values[i];
+    else if (rope.scaling == RopeConfig::Scaling::Long) frequency /= (longer ? rope.longFactors : rope.shortFactors)[i];
+    if (rope.scaling == RopeConfig::Scaling::Linear) frequency /= rope.factor;
+    if (rope.scaling == RopeConfig::Scaling::Llama3)
+      frequency /= llama3Divisor(frequency, {rope.factor, rope.lowFactor, rope.highFactor, rope.originalContext});
+    if (rope.scaling == RopeConfig::Scaling::Yarn) {
+      // How many whole turns the pair makes within the original context decides.
+      auto pairOf = [&](double turns) {
+        return width / 2 * std::log(rope.originalContext / (2 * std::numbers::pi * turns)) / std::log(rope.base);
+      };
+      double first = std::max(0.0, std::floor(pairOf(rope.betaFast))), last = std::min(width - 1, std::ceil(pairOf(rope.betaSlow)));
+      double stretched = at <= first ? 0 : at >= last ? 1 : (at - first) / (last - first);
+      frequency = frequency * (1 - stretched) + frequency / rope.factor * stretched;
+    }
+    return frequency;
+  }
+
   /// Each pair of a head turned by its angle.
-  Vec turned(Vec x, size_t position) const {
-    auto size = static_cast<size_t>(c_.headDim()), pairs = size / 2;
+  Vec turned(Vec x, size_t position, const RopeConfig& rope) const {
+    auto size = static_cast<size_t>(c_.headDim()), pairs = static_cast<size_t>(c_.turnedDim()) / 2;
     for (size_t head = 0; head < x.size(); head += size)
       for (size_t i = 0; i < pairs; ++i) {
-        double frequency = std::pow(c_.rope.base, -2.0 * static_cast<double>(i) / static_cast<double>(size));
-        if (model_.has("rope_freqs.weight")) frequency /= model_.at("rope_freqs.weight").values[i];
-        if (c_.rope.scaling == RopeConfig::Scaling::Linear) frequency /= c_.rope.factor;
-        if (c_.rope.scaling == RopeConfig::Scaling::Llama3)
-          frequency /= llama3Divisor(frequency, {c_.rope.factor, c_.rope.lowFactor, c_.rope.highFactor, c_.rope.originalContext});
-        double angle = static_cast<double>(position) * frequency;
+        double angle = static_cast<double>(position) * frequencyOf(rope, i, pairs);
         bool adjacent = c_.rope.pairs == RopePairs::Adjacent;
         double& a = x[head + (adjacent ? 2 * i : i)];
         double& b = x[head + (adjacent ? 2 * i + 1 : i + pairs)];
-        double before = a;
-        a = before * std::cos(angle) - b * std::sin(angle);
-        b = before * std::sin(angle) + b * std::cos(angle);
+        double before = a, cosine = rope.magnitude * std::cos(angle), sine = rope.magnitude * std::sin(angle);
+        a = before * cosine - b * sine;
+        b = before * sine + b * cosine;
       }
     return x;
   }
 
-  Vec attended(const Vec& q, size_t layer) const {
+  /// Of a layer whose rows see the last `window` keys; 0: all.
+  Vec attended(const Vec& q, size_t layer, size_t window) const {
     auto size = static_cast<size_t>(c_.headDim()), group = static_cast<size_t>(c_.heads / c_.keyHeads());
+    size_t there = keys_[layer].size(), begin = window == 0 || there <= window ? 0 : there - window;
+    double scale = c_.attentionScale != 0 ? c_.attentionScale : 1 / std::sqrt(static_cast<double>(size));
     Vec out(q.size());
     for (size_t head = 0; head < static_cast<size_t>(c_.heads); ++head) {
       size_t from = head / group * size;
       Vec p;
       double top = -INFINITY, total = 0;
-      for (const Vec& key : keys_[layer]) {
+      for (size_t j = begin; j < there; ++j) {
         double s = 0;
-        for (size_t i = 0; i < size; ++i) s += q[head * size + i] * key[from + i];
-        p.push_back(s / std::sqrt(static_cast<double>(size)));
+        for (size_t i = 0; i < size; ++i) s += q[head * size + i] * keys_[layer][j][from + i];
+        s *= scale;
+        p.push_back(c_.scoreCap != 0 ? c_.scoreCap * std::tanh(s / c_.scoreCap) : s);
         top = std::max(top, p.back());
       }
       for (double& each : p) total += each = std::exp(each - top);
       for (size_t j = 0; j < p.size(); ++j)
-        for (size_t i = 0; i < size; ++i) out[head * size + i] += p[j] / total * values_[layer][j][from + i];
+        for (size_t i = 0; i < size; ++i) out[head * size + i] += p[j] / total * values_[layer][begin + j][from + i];
     }
     return out;
   }

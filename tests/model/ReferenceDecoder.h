@@ -13,8 +13,9 @@ struct Llama3Scaling {
 /// What a rotary frequency is divided by. Source: the Llama 3.1 reference code (apply_scaling).
 double llama3Divisor(double frequency, const Llama3Scaling& scaling);
 
-/// Logits of every id, [ids][vocab], of a model of the families llama, qwen2 (RMSNorm, rotary pairs as config.rope.pairs says,
-/// SwiGLU, biases where there are any) or gpt2 (LayerNorm, learned positions, config.gelu).
+/// Logits of every id, [ids][vocab]. What a model is follows from the tensors that are there (LayerNorm where a norm has a bias, else
+/// RMSNorm; norms of heads, of what a layer adds; fused q, k and v, gate and up), its family (the activation; gpt2: learned positions) and
+/// its config (rotary pairs, scales, caps, windows).
 ///
 /// Numeric  everything in double from the f32 weights.
 std::vector<std::vector<double>> referenceLogits(const TestModel& model, std::span<const int32_t> ids);

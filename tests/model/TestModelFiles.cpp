@@ -16,6 +16,21 @@ std::vector<std::byte> bytesOfTensor(const TestTensor& tensor) {
   return bytes;
 }
 
+bool isLayerNormed(const TestModel& model) { return model.has("output_norm.bias"); }
+
+void writeScaling(GgufWriter& writer, const TestModel& model) {
+  const RopeConfig& rope = model.config.rope;
+  auto key = [&](const char* name) { return model.family + ".rope.scaling." + name; };
+  using Scaling = RopeConfig::Scaling;
+  if (rope.scaling == Scaling::None || rope.scaling == Scaling::Llama3) return;
+  if (rope.scaling == Scaling::Long)
+    return writer.f32(key("attn_factor"), static_cast<float>(rope.magnitude)),
+           writer.u32(key("original_context_length"), static_cast<uint32_t>(rope.originalContext));
+  writer.string(key("type"), rope.scaling == Scaling::Yarn ? "yarn" : "linear");
+  writer.f32(key("factor"), static_cast<float>(rope.factor));
+  if (rope.scaling == Scaling::Yarn) writer.u32(key("original_context_length"), static_cast<uint32_t>(rope.originalContext));
+}
+
 void writeKeys(GgufWriter& writer, const TestModel& model) {
   const ModelConfig& c = model.config;
   auto key = [&](const char* name) { return model.family + "." + name; };
@@ -29,17 +44,36 @@ void writeKeys(GgufWriter& writer, const TestModel& model) {
   size("vocab_size", c.vocab);
   if (model.family == "gpt2") return writer.f32(key("attention.layer_norm_epsilon"), c.eps);
   size("attention.head_count_kv", c.keyHeads());
-  writer.f32(key("attention.layer_norm_rms_epsilon"), c.eps);
+  writer.f32(key(isLayerNormed(model) ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"), c.eps);
   writer.f32(key("rope.freq_base"), static_cast<float>(c.rope.base));
   if (c.headSize != 0) size("attention.key_length", c.headSize), size("attention.value_length", c.headSize);
-  if (c.rope.scaling == RopeConfig::Scaling::Linear) {
-    writer.string(key("rope.scaling.type"), "linear");
-    writer.f32(key("rope.scaling.factor"), static_cast<float>(c.rope.factor));
-  }
+  if (c.turned != 0) size("rope.dimension_count", c.turned);
+  writeScaling(writer, model);
+  auto number = [&](const char* name, double value) { writer.f32(key(name), static_cast<float>(value)); };
+  int64_t window = 0, windowed = 0;
+  for (const LayerConfig& layer : c.perLayer) window = std::max(window, layer.window), windowed += layer.window != 0;
+  if (window != 0) size("attention.sliding_window", window);
+  if (windowed != 0 && windowed < c.layers) size("attention.sliding_window_pattern", c.layers);  // all but the last
+  if (c.scoreCap != 0) number("attn_logit_softcapping", c.scoreCap);
+  if (c.logitCap != 0) number("final_logit_softcapping", c.logitCap);
+  if (model.family == "gemma3") number("rope.freq_base_swa", c.localRope.base);
+  if (isLayerNormed(model) && model.family != "starcoder2") writer.boolean(key("use_parallel_residual"), c.parallel);
+  if (model.family != "granite") return;
+  number("embedding_scale", c.embeddingScale);
+  number("residual_scale", c.residualScale);
+  number("attention.scale", c.attentionScale);
+  number("logit_scale", 1 / c.logitScale);
 }
 
-/// As HF names it; behind "hf:" as it is.
-std::string hfName(const std::string& name, bool gpt2, bool prefixed) {
+using Names = std::span<const std::pair<const char*, const char*>>;
+
+/// How folders of a family call what is inside of layers and around them, and what stands before both.
+struct HfNames {
+  std::vector<Names> names;  ///< the first that has it
+  const char *before, *layers;
+};
+
+HfNames hfNamesOf(const std::string& family, bool prefixed) {
   static constexpr std::pair<const char*, const char*> kGpt2[] = {
       {"token_embd", "wte"}, {"position_embd", "wpe"},    {"output_norm", "ln_f"},
       {"attn_norm", "ln_1"}, {"attn_qkv", "attn.c_attn"}, {"attn_output", "attn.c_proj"},
@@ -50,18 +84,49 @@ std::string hfName(const std::string& name, bool gpt2, bool prefixed) {
       {"attn_k", "self_attn.k_proj"},      {"attn_v", "self_attn.v_proj"},
       {"attn_output", "self_attn.o_proj"}, {"ffn_norm", "post_attention_layernorm"},
       {"ffn_gate", "mlp.gate_proj"},       {"ffn_up", "mlp.up_proj"},
-      {"ffn_down", "mlp.down_proj"}};
+      {"ffn_down", "mlp.down_proj"},       {"attn_q_norm", "self_attn.q_norm"},
+      {"attn_k_norm", "self_attn.k_norm"}, {"attn_qkv", "self_attn.qkv_proj"}};
+  static constexpr std::pair<const char*, const char*> kNormedAfter[] = {{"ffn_norm", "pre_feedforward_layernorm"},
+                                                                         {"post_attention_norm", "post_attention_layernorm"},
+                                                                         {"post_ffw_norm", "post_feedforward_layernorm"}};
+  static constexpr std::pair<const char*, const char*> kPhi[] = {{"ffn_up", "mlp.gate_up_proj"}};
+  static constexpr std::pair<const char*, const char*> kStar[] = {{"ffn_up", "mlp.c_fc"}, {"ffn_down", "mlp.c_proj"}};
+  static constexpr std::pair<const char*, const char*> kNeox[] = {
+      {"token_embd", "embed_in"},         {"output_norm", "final_layer_norm"},
+      {"attn_norm", "input_layernorm"},   {"attn_qkv", "attention.query_key_value"},
+      {"attn_output", "attention.dense"}, {"ffn_norm", "post_attention_layernorm"},
+      {"ffn_up", "mlp.dense_h_to_4h"},    {"ffn_down", "mlp.dense_4h_to_h"}};
+  if (family == "gpt2") return {{kGpt2}, prefixed ? "transformer." : "", "h."};
+  if (family == "gptneox") return {{kNeox}, "gpt_neox.", "layers."};
+  if (family == "gemma2" || family == "gemma3" || family == "olmo2") return {{kNormedAfter, kLlama}, "model.", "layers."};
+  if (family == "phi3") return {{kPhi, kLlama}, "model.", "layers."};
+  if (family == "starcoder2") return {{kStar, kLlama}, "model.", "layers."};
+  return {{kLlama}, "model.", "layers."};
+}
+
+/// As HF names it; behind "hf:" as it is.
+std::string hfName(const std::string& name, const std::string& family, bool prefixed) {
   if (name.starts_with("hf:")) return name.substr(3);
-  if (name.starts_with("output.")) return "lm_head." + name.substr(7);
+  if (name.starts_with("output.")) return (family == "gptneox" ? "embed_out." : "lm_head.") + name.substr(7);
   size_t dot = name.rfind('.'), begin = name.starts_with("blk.") ? name.find('.', 4) + 1 : 0;
   std::string stem = name.substr(begin, dot - begin), kind = name.substr(dot), layer = begin == 0 ? "" : name.substr(4, begin - 4);
-  using Names = std::span<const std::pair<const char*, const char*>>;
-  for (const auto& [ours, theirs] : gpt2 ? Names(kGpt2) : Names(kLlama))
-    if (stem == ours)
-      return fmt::format("{}{}{}{}", gpt2 ? (prefixed ? "transformer." : "") : "model.",
-                         layer.empty() ? "" : (gpt2 ? "h." : "layers.") + layer, theirs, kind);
+  HfNames all = hfNamesOf(family, prefixed);
+  for (const Names& names : all.names)
+    for (const auto& [ours, theirs] : names)
+      if (stem == ours) return fmt::format("{}{}{}{}", all.before, layer.empty() ? "" : all.layers + layer, theirs, kind);
   FAIL("no Hugging Face name for " << name);
   return "";
+}
+
+/// q, k and v of each head together.
+TestTensor headByHead(const TestTensor& from, const ModelConfig& c) {
+  TestTensor to = from;
+  auto heads = static_cast<size_t>(c.heads), size = from.values.size() / (3 * heads);
+  for (size_t head = 0; head < heads; ++head)
+    for (size_t part = 0; part < 3; ++part)
+      std::copy_n(from.values.begin() + static_cast<std::ptrdiff_t>((part * heads + head) * size), size,
+                  to.values.begin() + static_cast<std::ptrdiff_t>((head * 3 + part) * size));
+  return to;
 }
 
 TestTensor transposed(const TestTensor& from) {
@@ -79,6 +144,9 @@ TestTensor hfTensor(const TestModel& model, const std::string& name, const TestT
   bool rotated = name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos;
   if (rotated && model.config.rope.pairs == RopePairs::Adjacent) out = halvedPairs(tensor, model.config.headDim());
   if (model.family == "gpt2" && name.starts_with("blk.") && tensor.shape.size() == 2) out = transposed(tensor);
+  if (model.family == "gptneox" && name.find("attn_qkv.") != std::string::npos) out = headByHead(tensor, model.config);
+  if (model.family.starts_with("gemma") && tensor.shape.size() == 1)
+    for (float& gain : out.values) gain -= 1;
   out.store(tensor.type);
   return out;
 }
@@ -96,8 +164,9 @@ std::string hfConfig(const TestModel& model, const HfOptions& options) {
                                           : "quick_gelu");
   else
     head += fmt::format(R"(, "num_hidden_layers": {}, "num_attention_heads": {}, "num_key_value_heads": {}, "hidden_size": {}, )"
-                        R"("intermediate_size": {}, "max_position_embeddings": {}, "rms_norm_eps": {}, "rope_theta": {})",
-                        c.layers, c.heads, c.keyHeads(), c.width, c.hidden, c.context, c.eps, c.rope.base);
+                        R"("intermediate_size": {}, "max_position_embeddings": {}, "rope_theta": {})",
+                        c.layers, c.heads, c.keyHeads(), c.width, c.hidden, c.context, c.rope.base);
+  if (model.family != "gpt2" && !isLayerNormed(model)) head += fmt::format(R"(, "rms_norm_eps": {})", c.eps);
   if (c.headSize != 0) head += fmt::format(R"(, "head_dim": {})", c.headSize);
   return head + options.more + "}";
 }
@@ -115,7 +184,12 @@ TestTensor halvedPairs(const TestTensor& from, int64_t headSize) {
   return to;
 }
 
-std::string writeGguf(const TestModel& model, const std::string& folder, int parts) {
+std::string writeGguf(const TestModel& given, const std::string& folder, int parts) {
+  TestModel model = given;
+  const RopeConfig& rope = model.config.rope;
+  for (const auto& [name, factors] :
+       {std::pair{"rope_factors_short.weight", &rope.shortFactors}, {"rope_factors_long.weight", &rope.longFactors}})
+    if (!factors->empty()) model.tensors[name] = {{static_cast<int64_t>(factors->size())}, *factors, TensorType::F32, {}};
   std::vector<GgufWriter> writers(static_cast<size_t>(parts));
   writeKeys(writers[0], model);
   for (int part = 0; part < parts && parts > 1; ++part) {
@@ -150,7 +224,7 @@ std::string writeHf(const TestModel& model, const std::string& folder, const HfO
   for (const auto& [name, tensor] : model.tensors) {
     size_t shard = bytes.size() % writers.size();
     TestTensor stored = hfTensor(model, name, tensor);
-    std::string own = hfName(name, model.family == "gpt2", options.prefixed);
+    std::string own = hfName(name, model.family, options.prefixed);
     map += fmt::format(R"({}"{}": "model-{:05}-of-{:05}.safetensors")", map.empty() ? "" : ", ", own, shard + 1, options.shards);
     bytes.push_back(bytesOfTensor(stored));
     writers[shard].tensor(own, stored.type, stored.shape, sourceOf(bytes.back()));

@@ -14,13 +14,22 @@ constexpr uint64_t kSeed = 83;
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr int64_t kHeads = 4, kWidth = 20;
 
-std::string form(const std::string& more) { return "attention heads=4 kv_heads=2 head_dim=20 q=* kv=* " + more; }
+/// As a Prompt takes it, and the op's whole text.
+std::string keysOf(const std::string& more) { return "heads=4 kv_heads=2 head_dim=20 " + more; }
+std::string form(const std::string& more) { return "attention q=* kv=* " + keysOf(more); }
+
+template <class T>
+T gotten(Result<T> result) {
+  INFO((result ? "" : result.error().message));
+  REQUIRE(result);
+  return std::move(*result);
+}
 
 /// The default, and some drawn.
 std::vector<KernelSet> kernelsFor(KernelLibrary& library, const OpDesc& desc, int count) {
   std::vector<KernelSet> kernels = {kernelOf(library, desc)};
   std::mt19937_64 random(kSeed);
-  for (int i = 0; i < count; ++i) kernels.push_back(need(library.get(desc, drawnSchedule(desc, library.target(), random))));
+  for (int i = 0; i < count; ++i) kernels.push_back(gotten(library.get(desc, drawnSchedule(desc, library.target(), random))));
   return kernels;
 }
 
@@ -38,7 +47,7 @@ std::vector<float> masked(KernelLibrary& library, const Prompt& prompt, const Pi
   const void* data[] = {q.data(), prompt.k.data(), prompt.v.data(), mask.data()};
   std::vector<TensorSpec> specs = inputsOf(inputs.op);
   for (size_t i = 0; i < specs.size(); ++i) inputs.tensors.push_back({data[i], specs[i].extents()});
-  return need(runKernel(kernelOf(library, desc), inputs, prompt.dims(piece), {}));
+  return gotten(runKernel(kernelOf(library, desc), inputs, prompt.dims(piece), {}));
 }
 
 }  // namespace
@@ -49,7 +58,7 @@ TEST_CASE("a window gives the bits of a mask that hides what lies before it") {
     KernelLibrary library(target, {});
     for (const char* causal : {"causal=1", "causal=topleft"})
       for (int64_t window : {1, 5, 63, 64, 65, 200, 2048, 3000}) {
-        std::string text = form(fmt::format("{} window={}", causal, window));
+        std::string text = keysOf(fmt::format("{} window={}", causal, window));
         for (auto [queries, tokens] : {std::pair<int64_t, int64_t>{7, 7}, {70, 140}, {3, 2300}, {40, 4200}, {9, 5}}) {
           if (window > 200 && tokens < 200) continue;
           Prompt prompt(text, queries, tokens, kSeed);
@@ -69,7 +78,7 @@ TEST_CASE("a window gives the bits of a mask that hides what lies before it") {
 TEST_CASE("rows have the same bits alone, in pieces and together, however keys before their window are") {
   constexpr int64_t kTokens = 4300, kQueries = 90;
   for (int64_t window : {17, 100, 2100}) {
-    std::string text = form(fmt::format("causal=1 window={}", window));
+    std::string text = keysOf(fmt::format("causal=1 window={}", window));
     for (const Target& target : runnableLevels()) {
       KernelLibrary library(target, {});
       Prompt prompt(text, kTokens, kTokens, kSeed);
@@ -95,12 +104,12 @@ TEST_CASE("a window goes with a cap, a batch and lengths") {
   OpDesc many = op(form("causal=1 window=33 softcap=3 batch=3 lens=1")), alone = op(form("causal=1 window=33 softcap=3"));
   const int64_t kKeys = 150, kQueries = 6;
   const int32_t lens[] = {150, 90, 4};
-  Prompt prompt(form("causal=1 window=33 softcap=3"), 3 * kQueries, 3 * kKeys, kSeed);
+  Prompt prompt(keysOf("causal=1 window=33 softcap=3"), 3 * kQueries, 3 * kKeys, kSeed);
   CheckInputs all{fixed(many, {{"q", kQueries}, {"kv", kKeys}, {"batch", 3}}), {}, {}};
   const void* data[] = {prompt.q.data(), prompt.k.data(), prompt.v.data(), lens};
   std::vector<TensorSpec> specs = inputsOf(all.op);
   for (size_t i = 0; i < specs.size(); ++i) all.tensors.push_back({data[i], specs[i].extents()});
-  std::vector<float> got = need(runKernel(kernelOf(library, many), all, {{"q", kQueries}, {"kv", kKeys}, {"batch", 3}}, {}));
+  std::vector<float> got = gotten(runKernel(kernelOf(library, many), all, {{"q", kQueries}, {"kv", kKeys}, {"batch", 3}}, {}));
   for (int64_t b = 0; b < 3; ++b) {
     DimValues dims = {{"q", kQueries}, {"kv", lens[b]}};
     CheckInputs one{fixed(alone, dims), {}, {}};
@@ -108,8 +117,34 @@ TEST_CASE("a window goes with a cap, a batch and lengths") {
     one.tensors = {{prompt.q.data() + b * kQueries * kHeads * kWidth, own[0].extents()},
                    {prompt.k.data() + b * kKeys * 2 * kWidth, own[1].extents()},
                    {prompt.v.data() + b * kKeys * 2 * kWidth, own[2].extents()}};
-    std::vector<float> right = need(runKernel(kernelOf(library, alone), one, dims, {}));
+    std::vector<float> right = gotten(runKernel(kernelOf(library, alone), one, dims, {}));
     auto begin = got.begin() + b * kQueries * kHeads * kWidth;
     CHECK(differing(right, std::vector<float>(begin, begin + kQueries * kHeads * kWidth)) == "");
   }
+}
+
+TEST_CASE("sinks of no weight change no bit; others are exponentials without a value") {
+  KernelLibrary library(hostTarget(), {});
+  const int64_t kKeys = 200, kQueries = 5;
+  DimValues dims = {{"q", kQueries}, {"kv", kKeys}};
+  Prompt prompt(keysOf("causal=1 window=90"), kQueries, kKeys, kSeed);
+  auto of = [&](const char* more, std::vector<float> sinks) {
+    OpDesc desc = op(form(more));
+    CheckInputs inputs{fixed(desc, dims), {}, {}};
+    const void* data[] = {prompt.q.data(), prompt.k.data(), prompt.v.data(), sinks.data()};
+    std::vector<TensorSpec> specs = inputsOf(inputs.op);
+    for (size_t i = 0; i < specs.size(); ++i) inputs.tensors.push_back({data[i], specs[i].extents()});
+    return gotten(runKernel(kernelOf(library, desc), inputs, dims, {}));
+  };
+  std::vector<float> plain = of("causal=1 window=90", {});
+  CHECK(differing(plain, of("causal=1 window=90 sinks=1", std::vector<float>(kHeads, -kInf))) == "");
+  // A sink far above all scores takes nearly all; one head's concerns no other.
+  std::vector<float> taken = of("causal=1 window=90 sinks=1", {-kInf, 60, -kInf, -kInf});
+  for (int64_t i = 0; i < kQueries; ++i)
+    for (int64_t h = 0; h < kHeads; ++h)
+      for (int64_t d = 0; d < kWidth; ++d) {
+        auto at = static_cast<size_t>((i * kHeads + h) * kWidth + d);
+        if (h == 1) CHECK(std::fabs(taken[at]) < 1e-20f);
+        else CHECK(taken[at] == plain[at]);
+      }
 }

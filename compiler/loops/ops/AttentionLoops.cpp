@@ -230,7 +230,7 @@ private:
   void finish(const AttentionState& state, const Value& place, const std::vector<Value>& index, const Block& block, const RowPlace& row) {
     if (!op_.mask.empty()) {  // the highest of scores that are not all -Inf has the exponential 1
       Value sum = b_.let("all", b_.load(state.sum, {place}));
-      Value inverse = b_.let("inverse", f32Const(1) / sum);
+      Value inverse = b_.let("inverse", op_.sinks ? tile_.inverseOf(state, place, row.head) : f32Const(1) / sum);
       b_.when(
           binary(LoopOp::Eq, sum, f32Const(0)),
           [&] {
@@ -242,7 +242,7 @@ private:
       return;
     }
     Value any = lessThan(firstOf(block, row.query), limitOf(block, row.query));
-    divide(state, b_.let("inverse", selectOf(any, f32Const(1) / b_.load(state.sum, {place}), f32Const(0))), index, row);
+    divide(state, b_.let("inverse", selectOf(any, tile_.inverseOf(state, place, row.head), f32Const(0))), index, row);
   }
   void divide(const AttentionState& state, const Value& inverse, const std::vector<Value>& index, const RowPlace& row) {
     tile_.columns([&](const Value& at, int lanes, const Value* mask) {

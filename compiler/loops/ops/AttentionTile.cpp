@@ -22,6 +22,7 @@ AttentionTile::AttentionTile(OpBuild& build, const AttentionOp& op, const Attent
   values = build.strided(inputs[2], BufferRole::In);
   for (size_t i = 3; i < inputs.size(); ++i)
     if (inputs[i].type == ElementType::I32) lens = build.dense(inputs[i], BufferRole::In);
+    else if (inputs[i].name == "sinks") sinks = build.dense(inputs[i], BufferRole::In);
     else mask_ = build.strided(inputs[i], BufferRole::In);
   out = build.strided(op.output(), BufferRole::Out);
   auto scratch = [&](const char* name, std::vector<Value> shape) {
@@ -55,6 +56,16 @@ void AttentionTile::clear(const AttentionState& state, const Value& rows) {
 }
 
 static Value decayFrom(const Value& x, const Value& top) { return unary(LoopOp::Decay, x - top); }
+
+Value AttentionTile::inverseOf(const AttentionState& state, const Value& place, const Value& head) {
+  LoopBuilder& b = build_.b;
+  Value sum = b.load(state.sum, {place});
+  if (!op_.sinks) return f32Const(1) / sum;
+  Value sink = b.let("sink", b.load(sinks, {head})), highest = b.let("highest", b.load(state.highest, {place}));
+  Value top = exponentBase(b, b.let("top", plainMax(highest, sink)));
+  Value f = b.let("f", decayFrom(highest, top));
+  return f / b.let("all", build_.mulAdd(sum, f, decayFrom(sink, top)));
+}
 
 void AttentionTile::takeKeys(const Value& count) {
   LoopBuilder& b = build_.b;

@@ -62,7 +62,9 @@ public:
   /// A vector loop over the columns of values.
   void columns(const std::function<void(const Value& at, int lanes, const Value* mask)>& step);
 
-  BufferRef query, keys, values, out, lens;
+  BufferRef query, keys, values, out, lens, sinks;
+  /// One over the sum of a row's exponentials; with sinks that of its head is among them.
+  Value inverseOf(const AttentionState& state, const Value& place, const Value& head);
 
 private:
   static constexpr int kDotPartials = 16;

@@ -23,7 +23,33 @@ static void copyRow(OpBuild& build, const MoveSchedule& s, const Value& elements
   });
 }
 
+/// The rows along the last axis of ids, each times its weight, one chain of them.
+static void buildBags(OpBuild& build, const EmbeddingOp& op, const MoveSchedule& s) {
+  LoopBuilder& b = build.b;
+  std::vector<TensorSpec> inputs = op.inputs();
+  Value bags = 1, count = build.dim(inputs[1].dims[0]), width = build.dim(inputs[1].dims[1]);
+  for (const TensorDim& dim : std::span(inputs[0].dims).first(inputs[0].dims.size() - 1)) bags = bags * build.dim(dim);
+  int64_t each = op.bagSize();
+  BufferRef ids = b.denseBuffer("ids", Scalar::I32, BufferRole::In, {bags, each});
+  BufferRef table = build.dense(inputs[1], BufferRole::In);
+  BufferRef weights = b.denseBuffer("weights", Scalar::F32, BufferRole::In, {bags, each});
+  BufferRef out = b.denseBuffer("out", Scalar::F32, BufferRole::Out, {bags, width});
+  forRows(build, bags, s.rows, [&](const Value& row) {
+    build.forVectors("at", 0, width, static_cast<int>(s.lanes), 1, build.masks(), [&](const Value& at, int lanes, const Value* mask) {
+      RegArray sum = b.reg("sum", {1}, f32Const(0, lanes));
+      b.loop("j", 0, each, 1, [&](const Value& j) {
+        Value given = b.let("given", unary(LoopOp::ToI64, b.load(ids, {row, j})));
+        Value id = b.let("id", selectOf(lessThan(given, 0), given + count, given));
+        Value weight = broadcast(b.load(weights, {row, j}), lanes);
+        b.set(sum, {0}, build.mulAdd(weight, b.load(table, {id, at}, lanes, mask), b.get(sum, {0})));
+      });
+      b.store(out, {row, at}, b.get(sum, {0}), mask);
+    });
+  });
+}
+
 void buildLoops(OpBuild& build, const EmbeddingOp& op, const MoveSchedule& s) {
+  if (op.bag) return buildBags(build, op, s);
   LoopBuilder& b = build.b;
   std::vector<TensorSpec> inputs = op.inputs();
   Value tokens = 1, count = build.dim(inputs[1].dims[0]), width = build.dim(inputs[1].dims[1]);

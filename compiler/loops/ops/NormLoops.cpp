@@ -31,6 +31,7 @@ public:
         lanes_(static_cast<int>(s.lanes)),
         hasBias_(hasBias),
         view_(rowsOf(build, shape)) {
+    if (shape.strided()) extents_ = build.dimsOf(shape.tensor("x"));
     x_ = rows("x", BufferRole::In);
     if (shape.residual) residual_ = rows("residual", BufferRole::In);
     gain_ = b_.denseBuffer("gain", Scalar::F32, BufferRole::In, {view_.n});
@@ -41,10 +42,10 @@ public:
   }
 
   void layer() {
-    normalise([&](const Value& row, float scale) { return moments(row, scale); },
+    normalise([&](float scale) { return moments(scale); },
               [&](const Value& row, const Moments& m, float scale) {
                 put(row, [&](const Value& at, int width, const Value* mask) {
-                  Value d = deviation(row, at, width, mask, m.mean, scale) * broadcast(m.rstd, width);
+                  Value d = deviation(at, width, mask, m.mean, scale) * broadcast(m.rstd, width);
                   Value gain = b_.load(gain_, {at}, width, mask);
                   return hasBias_ ? build_.mulAdd(d, gain, b_.load(bias_, {at}, width, mask)) : d * gain;
                 });
@@ -52,10 +53,10 @@ public:
   }
 
   void rms() {
-    normalise([&](const Value& row, float scale) { return Moments{{}, squaresOf(row, scale), {}, {}}; },
+    normalise([&](float scale) { return Moments{{}, squaresOf(scale), {}, {}}; },
               [&](const Value& row, const Moments& m, float scale) {
                 put(row, [&](const Value& at, int width, const Value* mask) {
-                  Value x = again(row, at, width, mask);
+                  Value x = again(at, width, mask);
                   if (scale != 1) x = x * f32Const(scale, width);
                   return x * broadcast(m.rstd, width) * b_.load(gain_, {at}, width, mask);
                 });
@@ -67,13 +68,13 @@ private:
   struct Moments {
     Value mean, squares, variance, rstd;
   };
-  using Measure = std::function<Moments(const Value& row, float scale)>;
+  using Measure = std::function<Moments(float scale)>;
   using Write = std::function<void(const Value& row, const Moments& moments, float scale)>;
 
   /// Each row as it is. One whose squares do not fit is taken again times a power of two; so is one whose squares or mean vanish.
   void normalise(const Measure& measure, const Write& write) {
-    auto attempt = [&](const Value& row, float scale) {
-      Moments m = measure(row, scale);
+    auto attempt = [&](float scale) {
+      Moments m = measure(scale);
       m.variance = b_.let("variance", m.squares / f32Const(width()) + f32Const(static_cast<float>(double{shape_.eps} * scale * scale)));
       return m;
     };
@@ -81,9 +82,11 @@ private:
       m.rstd = b_.let("rstd", f32Const(1.0f) / unary(LoopOp::Sqrt, m.variance));
       write(row, m, scale);
     };
-    auto scaled = [&](const Value& row, float scale) { finish(row, attempt(row, scale), scale); };
+    auto scaled = [&](const Value& row, float scale) { finish(row, attempt(scale), scale); };
     forRows(build_, view_.outer, s_.rows, [&](const Value& row) {
-      Moments m = attempt(row, 1);
+      place_ = {row};
+      if (!extents_.empty()) place_ = placeOfRow(b_, row, std::span(extents_).first(extents_.size() - 1));
+      Moments m = attempt(1);
       auto good = [&] {
         bool hidden = shape_.eps >= kVanished, centred = m.mean.expr() != nullptr;
         if (hidden && !centred) return finish(row, m, 1);
@@ -105,7 +108,16 @@ private:
   // Where eps hides the squares: mean and squares below kHidden say that all are below 2^-29, and a scaled mean may have lost digits.
   static constexpr float kHidden = 0x1p-60f, kUpHidden = 0x1p40f;
 
-  BufferRef rows(const char* name, BufferRole role) { return b_.denseBuffer(name, Scalar::F32, role, {view_.outer, view_.n}); }
+  BufferRef rows(const char* name, BufferRole role) {
+    if (shape_.strided()) return build_.strided(shape_.tensor(name), role);
+    return b_.denseBuffer(name, Scalar::F32, role, {view_.outer, view_.n});
+  }
+  /// An element of the row in hand, of x, residual or an f32 result.
+  std::vector<Value> inRow(const Value& at) const {
+    std::vector<Value> place = place_;
+    place.push_back(at);
+    return place;
+  }
   void eachVector(const OpBuild::VectorStep& step) {
     build_.forVectors("j", 0, view_.n, lanes_, static_cast<int>(s_.unroll), build_.masks(), step);
   }
@@ -113,8 +125,8 @@ private:
   bool handsOn() const { return shape_.out != ElementType::F32; }
   BufferRef outRows() {
     if (shape_.out == ElementType::Q8) return b_.denseBuffer("out", Scalar::I32, BufferRole::Out, {view_.outer, wordsOf(view_.n)});
-    Scalar element = handsOn() ? Scalar::BF16 : Scalar::F32;
-    return b_.denseBuffer("out", element, BufferRole::Out, {view_.outer, view_.n});
+    if (handsOn()) return b_.denseBuffer("out", Scalar::BF16, BufferRole::Out, {view_.outer, view_.n});
+    return rows("out", BufferRole::Out);
   }
   /// Of blocks of q8, where so many elements before it are.
   static Value wordsOf(const Value& elements) { return elements / (CodedBlock::kElements / CodedWords::kWords); }
@@ -122,8 +134,9 @@ private:
   /// The result of a row, as it is handed on.
   void put(const Value& row, const std::function<Value(const Value& at, int width, const Value* mask)>& value) {
     if (shape_.out != ElementType::Q8)
-      return eachVector(
-          [&](const Value& at, int width, const Value* mask) { storeFloats(build_, out_, {row, at}, value(at, width, mask), mask); });
+      return eachVector([&](const Value& at, int width, const Value* mask) {
+        storeFloats(build_, out_, handsOn() ? std::vector<Value>{row, at} : inRow(at), value(at, width, mask), mask);
+      });
     b_.loop("j", 0, view_.n, CodedBlock::kElements, [&](const Value& at) {
       std::vector<Value> x;
       for (int first = 0; first < CodedBlock::kElements; first += lanes_) x.push_back(value(at + first, lanes_, nullptr));
@@ -134,36 +147,36 @@ private:
   float width() const { return static_cast<float>(shape_.width()); }
 
   /// What is normalised; on the first pass a sum is kept in the result until it is replaced.
-  Value firstOrAgain(const Value& row, const Value& at, const Value* mask, float scale) {
-    if (scale != 1) return b_.let("v", again(row, at, lanes_, mask));
-    Value x = b_.load(x_, {row, at}, lanes_, mask);
+  Value firstOrAgain(const Value& at, const Value* mask, float scale) {
+    if (scale != 1) return b_.let("v", again(at, lanes_, mask));
+    Value x = b_.load(x_, inRow(at), lanes_, mask);
     if (!shape_.residual) return b_.let("v", x);
-    Value sum = b_.let("v", x + b_.load(residual_, {row, at}, lanes_, mask));
-    b_.store(kept_, keptAt(row, at), sum, mask);
+    Value sum = b_.let("v", x + b_.load(residual_, inRow(at), lanes_, mask));
+    b_.store(kept_, keptAt(at), sum, mask);
     return sum;
   }
-  Value again(const Value& row, const Value& at, int lanes, const Value* mask) {
-    if (shape_.residual) return b_.load(kept_, keptAt(row, at), lanes, mask);
-    return b_.load(x_, {row, at}, lanes, mask);
+  Value again(const Value& at, int lanes, const Value* mask) {
+    if (shape_.residual) return b_.load(kept_, keptAt(at), lanes, mask);
+    return b_.load(x_, inRow(at), lanes, mask);
   }
-  std::vector<Value> keptAt(const Value& row, const Value& at) const { return {handsOn() ? Value(0) : row, at}; }
+  std::vector<Value> keptAt(const Value& at) const { return handsOn() ? std::vector<Value>{Value(0), at} : inRow(at); }
 
-  Value deviation(const Value& row, const Value& at, int lanes, const Value* mask, const Value& mean, float scale) {
-    Value x = again(row, at, lanes, mask), m = broadcast(mean, lanes);
+  Value deviation(const Value& at, int lanes, const Value* mask, const Value& mean, float scale) {
+    Value x = again(at, lanes, mask), m = broadcast(mean, lanes);
     return scale == 1 ? x - m : x * f32Const(scale, lanes) - m;
   }
 
   /// Of a row taken again the mean is summed times a power of two below 1 / width: it does not overflow.
-  Moments moments(const Value& row, float scale) {
+  Moments moments(float scale) {
     float part = scale == 1 ? 1 : std::ldexp(1.0f, -1 - static_cast<int>(std::bit_width(static_cast<uint64_t>(shape_.width()))));
     Value sum = rowSum(build_, "sum", lanes_, view_.n, [&](const Value& acc, const Value& at, const Value* mask) {
-      Value x = firstOrAgain(row, at, mask, scale);
+      Value x = firstOrAgain(at, mask, scale);
       if (scale != 1) return build_.mulAdd(x, f32Const(scale * part, lanes_), acc);
       return acc + (mask == nullptr ? x : selectOf(*mask, x, f32Const(0, lanes_)));
     });
     Value mean = b_.let("mean", sum / f32Const(width() * part));
     Value squares = rowSum(build_, "squares", lanes_, view_.n, [&](const Value& acc, const Value& at, const Value* mask) {
-      Value d = deviation(row, at, lanes_, mask, mean, scale);
+      Value d = deviation(at, lanes_, mask, mean, scale);
       if (mask != nullptr) d = selectOf(*mask, d, f32Const(0, lanes_));
       d = b_.let("d", d);
       return build_.mulAdd(d, d, acc);
@@ -171,9 +184,9 @@ private:
     return {mean, squares, {}, {}};
   }
 
-  Value squaresOf(const Value& row, float scale) {
+  Value squaresOf(float scale) {
     return rowSum(build_, "squares", lanes_, view_.n, [&](const Value& acc, const Value& at, const Value* mask) {
-      Value x = firstOrAgain(row, at, mask, scale);
+      Value x = firstOrAgain(at, mask, scale);
       if (scale != 1) x = b_.let("v", x * f32Const(scale, lanes_));
       return build_.mulAdd(x, x, acc);
     });
@@ -186,6 +199,8 @@ private:
   int lanes_;
   bool hasBias_;
   RowView view_;
+  std::vector<Value> extents_;  ///< of x with leading strides; empty: dense
+  std::vector<Value> place_;    ///< of the row in hand
   BufferRef x_, residual_, gain_, bias_, out_, kept_;
 };
 

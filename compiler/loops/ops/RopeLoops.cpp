@@ -22,7 +22,7 @@ public:
   }
 
   void run() {
-    int64_t heads = op_.x[1].value, pairs = op_.x[2].value / 2;
+    int64_t heads = op_.x[1].value, pairs = op_.width() / 2, kept = op_.x[2].value - op_.width();
     Value rows = build_.dim(op_.inputs()[0].dims[0]);
     forRows(build_, rows, s_.rows, [&](const Value& row) {
       b_.loop("h", 0, heads, 1, [&](const Value& head) {
@@ -33,6 +33,10 @@ public:
           else if (lanes == 1) one(row, head, i, {cosine, sine});
           else adjacent(row, head, i, {cosine, sine});
         });
+        if (kept > 0)
+          build_.forVectors(
+              "d", op_.width(), kept, static_cast<int>(s_.lanes), 1, build_.masks(),
+              [&](const Value& at, int lanes, const Value* mask) { put(row, head, at, b_.load(x_, {row, head, at}, lanes, mask), mask); });
         if (out_.blocks)
           storeRow(build_, out_, std::array{row, head}, op_.x[2].value, static_cast<int>(s_.lanes),
                    [&](const Value& at, int lanes, const Value*) { return b_.load(turned_, {at}, lanes); });
@@ -56,7 +60,7 @@ private:
   }
 
   void half(const Value& row, const Value& head, const Value& i, const Angle& angle, const Value* mask) {
-    int64_t pairs = op_.x[2].value / 2;
+    int64_t pairs = op_.width() / 2;
     int lanes = angle.cosine.lanes();
     Value a = b_.let("a", b_.load(x_, {row, head, i}, lanes, mask)), b = b_.let("b", b_.load(x_, {row, head, i + pairs}, lanes, mask));
     put(row, head, i, first(a, b, angle), mask);
@@ -72,7 +76,7 @@ private:
   /// Two vectors of neighbours are parted, turned, and joined again. The masks of a tail count elements, not pairs.
   void adjacent(const Value& row, const Value& head, const Value& i, const Angle& angle) {
     int lanes = angle.cosine.lanes();
-    int64_t width = op_.x[2].value;
+    int64_t width = op_.width();
     Value at = i * 2;
     bool partial = width % (2 * lanes) != 0;
     Value low = maskOf(width - at, lanes), high = maskOf(width - at - lanes, lanes);

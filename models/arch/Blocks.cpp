@@ -1,0 +1,36 @@
+// models/arch/Blocks.cpp — see Blocks.h.
+#include "models/arch/Blocks.h"
+
+namespace quern {
+
+LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& blk) {
+  const ModelConfig& c = g.config();
+  int64_t q = c.heads * c.headDim(), kv = c.keyHeads() * c.headDim();
+  if (g.has(blk + "attn_qkv.weight")) g.split(blk + "attn_qkv", {{blk + "attn_q", q}, {blk + "attn_k", kv}, {blk + "attn_v", kv}});
+  GraphRows all = g.linear(normed, {{blk + "attn_q", q}, {blk + "attn_k", kv}, {blk + "attn_v", kv}});
+  return {g.part(all, 0, q), g.part(all, q, kv), g.part(all, q + kv, kv)};
+}
+
+GraphRows gatedFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn, const LinearEnd& end) {
+  int64_t hidden = g.config().hidden;
+  GraphRows gate = g.linear(normed, {{blk + "ffn_gate", hidden}});
+  GraphRows inner = g.linear(normed, {{blk + "ffn_up", hidden}}, gatedBy(fn, gate));
+  return g.linear(inner, {{blk + "ffn_down", g.config().width}}, end);
+}
+
+GraphRows feedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn, const LinearEnd& end) {
+  GraphRows inner = g.linear(normed, {{blk + "ffn_up", g.config().hidden}}, activated(fn));
+  return g.linear(inner, {{blk + "ffn_down", g.config().width}}, end);
+}
+
+GraphRows attended(ModelGraph& g, const LayerHeads& heads, int64_t layer, const std::string& blk, const LinearEnd& end) {
+  return g.linear(g.attention(heads.q, heads.k, heads.v, layer), {{blk + "attn_output", g.config().width}}, end);
+}
+
+void headOf(ModelGraph& g, const GraphRows& normed, bool hf) {
+  bool tied = g.config().tied, untied = !tied && (hf || g.has("output.weight"));
+  if (tied) g.ignore("output.weight");
+  g.logits(normed, untied ? "output.weight" : "token_embd.weight");
+}
+
+}  // namespace quern

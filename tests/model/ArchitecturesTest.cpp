@@ -1,0 +1,117 @@
+// tests/model/ArchitecturesTest.cpp — each architecture with every feature at work, from both kinds of file: against an independent forward
+// in double, which differs where a feature is taken out; whole, in chunks and token by token; on every level.
+#include "tests/model/ReferenceDecoder.h"
+#include "tests/model/TestFamilies.h"
+
+#include <iostream>
+
+using namespace quern;
+
+namespace {
+
+/// Of the largest logit, as FamiliesTest.cpp has it; layers of four families are up to four.
+constexpr double kLimit = 2.5e-6;
+constexpr size_t kRows = 75;
+
+std::vector<int32_t> someIds() { return randomIds(kRows, smallConfig().vocab, 21); }
+
+std::vector<float> logitsOf(const std::string& path, const Target& target = hostTarget()) {
+  return allLogits(*loadedModel(path, {}, target), someIds());
+}
+
+}  // namespace
+
+TEST_CASE("every architecture, from a file and from a folder, is what its description says", "[architectures]") {
+  size_t features = 0;
+  for (const TestFamily& family : testFamilies()) {
+    INFO(family.name);
+    Folder file, folder;
+    auto exact = referenceLogits(family.model, someIds());
+    std::vector<float> fromFile = logitsOf(writeGguf(family.model, file.path));
+    std::vector<float> fromFolder = logitsOf(writeHf(family.model, folder.path, family.hf));
+    double error = relativeError(fromFile, exact);
+    CHECK(error < kLimit);
+    CHECK(relativeError(fromFolder, exact) < kLimit);
+    for (const TestFeature& feature : family.features) {
+      INFO("without: " << feature.name);
+      TestModel other = family.model;
+      feature.off(other);
+      double apart = relativeError(fromFile, referenceLogits(other, someIds()));
+      CHECK(apart > 100 * kLimit);
+      ++features;
+    }
+    std::cout << family.name << ": " << error << " of the largest logit\n";
+  }
+  CHECK(features >= 30);
+}
+
+TEST_CASE("every architecture has the same bits whole, in chunks and token by token, on 1, 2 and 3 threads", "[architectures]") {
+  for (const TestFamily& family : testFamilies()) {
+    Folder folder;
+    std::string path = writeGguf(family.model, folder.path);
+    for (ElementType kvType : {ElementType::F32, ElementType::BF16}) {
+      INFO(family.name << ", a cache of " << text(kvType));
+      std::vector<int32_t> ids = someIds();
+      ModelOptions whole{.kvType = kvType};
+      std::vector<float> right = allLogits(*loadedModel(path, whole), ids);
+      for (int threads : {1, 2, 3}) {
+        ModelOptions chunked{.chunk = 7 * threads, .threads = threads, .kvType = kvType};
+        CHECK(bitDifference(right, allLogits(*loadedModel(path, chunked), ids)) == "");
+      }
+      std::unique_ptr<Session> single = loadedModel(path, whole);
+      std::vector<float> all;
+      for (size_t i = 0; i < ids.size(); ++i)
+        for (float each : allLogits(*single, std::span(ids).subspan(i, 1), static_cast<int64_t>(i))) all.push_back(each);
+      CHECK(bitDifference(right, all) == "");
+    }
+  }
+}
+
+TEST_CASE("every architecture on every level", "[architectures]") {
+  for (const TestFamily& family : testFamilies()) {
+    Folder folder;
+    std::string path = writeGguf(family.model, folder.path);
+    auto exact = referenceLogits(family.model, someIds());
+    for (const Target& target : runnableLevels()) {
+      INFO(family.name << " on " << target.name);
+      CHECK(relativeError(logitsOf(path, target), exact) < kLimit);
+    }
+  }
+}
+
+TEST_CASE("a layer with a window keeps no more than its window and a chunk; what is gone is said, never read", "[architectures]") {
+  ModelConfig c = smallConfig();
+  c.context = 4000;
+  c.layers = 2;
+  TestModel model = randomLlama(c, 330);
+  model.config.perLayer = {LayerConfig{.window = 20}, LayerConfig{.window = 20}};
+  Folder narrow, wide;
+  std::string path = writeGguf(model, narrow.path);
+  constexpr int64_t kChunk = 16, kIds = 2500;
+  std::vector<int32_t> ids = randomIds(kIds, c.vocab, 331);
+  for (ElementType kvType : {ElementType::F32, ElementType::F16}) {
+    INFO(text(kvType));
+    std::unique_ptr<Session> ring = loadedModel(path, {.chunk = kChunk, .kvType = kvType});
+    double kept = ring->model().plan()->memory().persistentBytes, whole = 4.0 * 4000 * 2 * 16 * (kvType == ElementType::F32 ? 4 : 2);
+    CHECK(kept < whole / 20);
+    std::vector<float> all = allLogits(*ring, ids);
+    // The same bits as a session that keeps everything, whose chunks are longer than the context.
+    std::unique_ptr<Session> everything = loadedModel(path, {.chunk = 4000, .kvType = kvType});
+    CHECK(everything->model().plan()->memory().persistentBytes == whole);
+    CHECK(bitDifference(all, allLogits(*everything, ids)) == "");
+    std::vector<float> one(static_cast<size_t>(c.vocab));
+    CHECK(ring->keeps(kIds));
+    CHECK(ring->keeps(kIds - kChunk));
+    CHECK_FALSE(ring->keeps(kIds / 2));
+    auto gone = ring->forward(std::span(ids).first(1), kIds / 2, 1, one.data());
+    REQUIRE_FALSE(gone);
+    CHECK(gone.error().message.ends_with(
+        "position 1250 is no longer in the caches of layers with windows; a text goes on at its end, or begins at 0"));
+    // Some steps back, and from the beginning: what lies there of the text before is nobody's.
+    std::vector<float> again = allLogits(*ring, std::span(ids).subspan(kIds - kChunk), kIds - kChunk);
+    CHECK(bitDifference(again, std::span(all).last(again.size())) == "");
+    std::vector<float> anew = allLogits(*ring, std::span(ids).first(100));
+    CHECK(bitDifference(anew, std::span(all).first(anew.size())) == "");
+    CHECK(ring->keeps(50));
+  }
+}
