@@ -30,15 +30,21 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
   Workload workload{source.config.name, {}};
   auto sizes = ForwardSizes{rows, past, rows}.dimensions();
   for (const PlanStep* step : graph.plan().kernelSteps()) {
-    auto known = std::find_if(workload.items.begin(), workload.items.end(),
-                              [&](const WorkloadItem& item) { return text(item.op) == text(step->op); });
-    if (known != workload.items.end()) {
-      known->calls += 1;
-      continue;
-    }
     WorkloadItem item{step->op, {}, 1, CacheState::Hot, 0, {}, 1};
     std::vector<std::string> names = runtimeDims(step->op);
-    for (size_t i = 0; i < names.size(); ++i) item.sample[names[i]] = sizes[static_cast<size_t>(step->dims[i].index)];
+    for (size_t i = 0; i < names.size(); ++i) item.sample[names[i]] = valueOf(step->dims[i], sizes);
+    if (auto experts = static_cast<int64_t>(step->choices.empty() ? 0 : step->choices[0].buffers.size()); experts > 0) {
+      // Rows in equal parts, as far as there are any.
+      int64_t& rows = item.sample[names[0]];
+      item.calls = static_cast<double>(std::min(rows, experts));
+      rows = (rows + experts - 1) / experts;
+    }
+    auto known = std::find_if(workload.items.begin(), workload.items.end(),
+                              [&](const WorkloadItem& other) { return text(other.op) == text(step->op); });
+    if (known != workload.items.end()) {
+      known->calls += item.calls;
+      continue;
+    }
     workload.items.push_back(std::move(item));
   }
   // What takes longest first.
@@ -68,7 +74,7 @@ double ForwardCost::sum(const ForwardSizes& sizes, const std::function<double(co
   for (const Step& step : steps_) {
     DimValues values;
     std::vector<std::string> names = runtimeDims(step.op);
-    for (size_t i = 0; i < names.size(); ++i) values[names[i]] = dimensions[static_cast<size_t>(step.dims[i].index)];
+    for (size_t i = 0; i < names.size(); ++i) values[names[i]] = valueOf(step.dims[i], dimensions);
     all += figure(fixed(step.op, values));
   }
   return all;

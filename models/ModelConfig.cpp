@@ -3,6 +3,7 @@
 
 #include "compiler/base/Text.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -31,6 +32,9 @@ Result<void> ModelConfig::validate(const std::string& subject) const {
     if (!std::isfinite(value) || value == 0) return bad(fmt::format("{} of {} is not a finite number other than 0", what, value));
   for (double cap : {scoreCap, logitCap})
     if (!(cap >= 0) || !std::isfinite(cap)) return bad(fmt::format("a cap of {} is not a finite number of 0 or more", cap));
+  if (experts < 0 || experts > 65536 || usedExperts < 0 || usedExperts > std::min<int64_t>(experts, 256) ||
+      (experts > 0) != (usedExperts > 0))
+    return bad(fmt::format("{} of {} experts cannot be used", usedExperts, experts));
   if (!(eps > 0 && eps < 1)) return bad(fmt::format("eps {} is not above 0 and below 1", eps));
   if (gelu != "erf" && gelu != "tanh" && gelu != "sigmoid")
     return bad(fmt::format("gelu '{}' is not erf, tanh or sigmoid", escapedShort(gelu)));

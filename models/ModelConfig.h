@@ -53,8 +53,11 @@ struct ModelConfig {
   double attentionScale = 0;                                     ///< of scores; 0: 1 / sqrt(headDim)
   double scoreCap = 0, logitCap = 0;                             ///< c tanh(x / c) of scores, of logits; 0: as they are
   double embeddingScale = 1, residualScale = 1, logitScale = 1;  ///< what rows of the table, what layers add, logits are multiplied by
-  bool parallel = false;                                         ///< attention and feed-forward both of a layer's input
-  int32_t seed = 42;                                             ///< of random weights
+  int64_t experts = 0, usedExperts = 0;  ///< of each layer's feed-forward, and how many each row goes through; 0: it is one
+  int64_t expertHidden = 0;              ///< of an expert; 0: hidden
+  bool normalisedExperts = true;         ///< the weights of those that are used sum to 1
+  bool parallel = false;                 ///< attention and feed-forward both of a layer's input
+  int32_t seed = 42;                     ///< of random weights
 
   int64_t headDim() const { return headSize != 0 ? headSize : width / heads; }
   int64_t keyHeads() const { return kvHeads != 0 ? kvHeads : heads; }

@@ -69,7 +69,7 @@ PlanBuffer ModelGraph::floats(const std::string& name, int64_t count, float plus
   if (weight != nullptr)
     if (auto good = checkReadable(weights_, *weight); !good) fail(good.error());
   PlanBuffer buffer = plan_.constant();
-  list_.push_back({GraphWeight::Kind::Floats, buffer, {}, ElementType::F32, {weight}, {count}, 1, plus});
+  list_.push_back({GraphWeight::Kind::Floats, buffer, {}, ElementType::F32, 1, {weight}, {count}, 1, plus});
   return buffer;
 }
 
@@ -97,7 +97,7 @@ GraphRows ModelGraph::embedding(const std::string& table) {
   if (weight != nullptr)
     if (auto good = checkReadable(weights_, *weight); !good) fail(good.error());
   tables_[table] = list_.size();
-  list_.push_back({GraphWeight::Kind::Table, {}, {}, ElementType::F32, {weight}, {c_.vocab}, c_.width, 0});
+  list_.push_back({GraphWeight::Kind::Table, {}, {}, ElementType::F32, 1, {weight}, {c_.vocab}, c_.width, 0});
   GraphRows out{plan_.activation(c_.width, rows_), c_.width, 0, c_.width, rows_, {}};
   PlanBuffer ids = plan_.outside(kIds);
   gathers_.push_back(
@@ -108,7 +108,7 @@ GraphRows ModelGraph::embedding(const std::string& table) {
 GraphRows ModelGraph::plusPositions(const GraphRows& x, const std::string& table) {
   const Weight* weight = take(table, {c_.context, c_.width});
   PlanBuffer positions = plan_.constant();
-  list_.push_back({GraphWeight::Kind::Floats, positions, {}, ElementType::F32, {weight}, {c_.context * c_.width}, 1, 0});
+  list_.push_back({GraphWeight::Kind::Floats, positions, {}, ElementType::F32, 1, {weight}, {c_.context * c_.width}, 1, 0});
   GraphRows out = fresh(c_.width, x);
   plan_.step(
       {"position",
@@ -180,20 +180,23 @@ static ScalarExprRef epilogueOf(const LinearEnd& end, bool biased) {
 }
 
 PlanBuffer ModelGraph::biases(const std::vector<std::string>& names, const std::vector<int64_t>& widths) {
-  GraphWeight all{GraphWeight::Kind::Floats, plan_.constant(), {}, ElementType::F32, {}, widths, 1, 0};
+  GraphWeight all{GraphWeight::Kind::Floats, plan_.constant(), {}, ElementType::F32, 1, {}, widths, 1, 0};
   for (size_t i = 0; i < widths.size(); ++i) all.pieces.push_back(weights_.has(names[i]) ? take(names[i], {widths[i]}) : nullptr);
   list_.push_back(all);
   return all.buffer;
 }
 
-void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut) {
+std::optional<MatmulOp> ModelGraph::productOf(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end,
+                                              bool inOut) {
   const Weight& first = *parts.weights[0];
   auto type = kernelTypeOf(weights_, first);
-  if (!type) return fail(type.error());
+  if (!type) return fail(type.error()), std::nullopt;
   // The blocks of a quantised weight lie along what is summed.
-  if (inOut && isQuantised(*type))
-    return fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()),
-                                     escapedShort(first.stored), nameOf(first.type))));
+  if (inOut && isQuantised(*type)) {
+    fail(badInput(fmt::format("{}: tensor '{}' is {} and stored [in,out]; f32, f16 or bf16 is needed", escaped(weights_.label()),
+                              escapedShort(first.stored), nameOf(first.type))));
+    return std::nullopt;
+  }
   bool biased = std::any_of(parts.biases.begin(), parts.biases.end(), [&](const std::string& each) { return weights_.has(each); });
   MatmulOp matmul;
   matmul.m = {Dim::kAny};
@@ -209,21 +212,34 @@ void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const Line
   matmul.ep = epilogueOf(end, biased);
   // A plan that rounds has the same bits on all levels with fma, as its products have.
   matmul.commonMaths = matmul.a != RoundedTo::F32 && matmul.ep != nullptr && callsFunction(*matmul.ep);
-  std::map<std::string, PlanView> operands;
-  for (const auto& [name, rows] : end.operands) {
-    operands[name] = view(rows);
+  for (const auto& [name, rows] : end.operands)
     if (name != "residual") matmul.operandShapes.emplace_back(name, rowsOf(rows.width));
-  }
-  if (biased) operands["bias"] = {biases(parts.biases, parts.widths)};
-  GraphWeight weight{GraphWeight::Kind::Packed, plan_.constant(), checked(matmul), *type, parts.weights, parts.widths, x.width, 0};
-  if (!status_) return;
-  PlanStep step{first.stored, weight.op, {x.dim}, {view(x), {weight.buffer}}};
+  checked(matmul);
+  if (!status_) return std::nullopt;
+  return matmul;
+}
+
+PlanStep ModelGraph::productStep(const MatmulOp& matmul, const std::string& name, const GraphRows& x, const GraphRows& out,
+                                 const LinearEnd& end, PlanBuffer weight, PlanBuffer bias) {
+  std::map<std::string, PlanView> operands;
+  for (const auto& [operand, rows] : end.operands) operands[operand] = view(rows);
+  operands["bias"] = {bias};
+  PlanStep step{name, matmul, {x.dim}, {view(x), {weight}}};
   if (matmul.ep != nullptr)
-    for (const std::string& name : operandsOf(*matmul.ep))
-      if (auto found = operands.find(name); found != operands.end()) step.operands.push_back(found->second);
+    for (const std::string& operand : operandsOf(*matmul.ep))
+      if (auto found = operands.find(operand); found != operands.end()) step.operands.push_back(found->second);
   step.operands.push_back(view(out));
+  return step;
+}
+
+void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut) {
+  auto matmul = productOf(x, out, parts, end, inOut);
+  if (!matmul) return;
+  bool biased = std::any_of(parts.biases.begin(), parts.biases.end(), [&](const std::string& each) { return weights_.has(each); });
+  PlanBuffer bias = biased ? biases(parts.biases, parts.widths) : PlanBuffer{};
+  GraphWeight weight{GraphWeight::Kind::Packed, plan_.constant(), *matmul, matmul->w, 1, parts.weights, parts.widths, x.width, 0};
+  plan_.step(productStep(*matmul, parts.weights[0]->stored, x, out, end, weight.buffer, bias));
   list_.push_back(std::move(weight));
-  plan_.step(std::move(step));
 }
 
 GraphRows ModelGraph::linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& parts, const LinearEnd& end,
@@ -353,10 +369,14 @@ void ModelGraph::logits(const GraphRows& x, const std::string& head) {
 
 void ModelGraph::handOnRounded() {
   plan_.handOnRounded();
-  for (const PlanStep* step : plan_.kernelSteps())
-    for (const PlanView& view : step->operands)
-      for (GraphWeight& weight : list_)
-        if (weight.kind == GraphWeight::Kind::Packed && weight.buffer.index == view.buffer.index) weight.op = step->op;
+  std::map<int, OpDesc> ops;  // by the constant that they read
+  for (const PlanStep* step : plan_.kernelSteps()) {
+    for (const PlanView& view : step->operands) ops.insert_or_assign(view.buffer.index, step->op);
+    for (const PlanChoice& choice : step->choices)
+      for (PlanBuffer buffer : choice.buffers) ops.insert_or_assign(buffer.index, step->op);
+  }
+  for (GraphWeight& weight : list_)
+    if (weight.kind == GraphWeight::Kind::Packed) weight.op = ops.at(weight.buffer.index);
 }
 
 }  // namespace quern

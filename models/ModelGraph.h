@@ -37,6 +37,7 @@ struct GraphWeight {
   PlanBuffer buffer;  ///< a constant of the plan; unused for tables
   OpDesc op;          ///< of Packed
   ElementType type = ElementType::F32;
+  double share = 1;                   ///< of Packed: how much of it a token reads, on the average
   std::vector<const Weight*> pieces;  ///< columns of one weight, one after the other; null: so many zeros
   std::vector<int64_t> columns;       ///< of each piece
   int64_t depth = 0;
@@ -48,6 +49,14 @@ struct GraphGather {
   size_t step = 0;    ///< of the plan
   size_t weight = 0;  ///< of the graph
   float scale = 1;    ///< what each element is multiplied by
+};
+
+/// Rows that go through some of a layer's experts each, and come back.
+struct GraphRoute {
+  PlanGroups groups;
+  PlanBuffer order, places, weights;
+  PlanDim rows, slots;  ///< of all rows, and as often as each is routed
+  int64_t experts = 0, used = 0;
 };
 
 /// A table of angles of the plan.
@@ -103,6 +112,14 @@ public:
   /// x W^T + bias for weights NAME.weight that share x, side by side in one row; biases NAME.bias where they are. `inOut`: stored [in,out].
   GraphRows linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& namesAndWidths, const LinearEnd& end = {},
                    bool inOut = false);
+  /// Each row's experts by its scores, a row of `scores` [experts].
+  GraphRoute route(const GraphRows& scores);
+  /// Rows of x by expert, as often as each is routed.
+  GraphRows routed(const GraphRoute& route, const GraphRows& x);
+  /// Of rows by expert: x W^T + bias, each expert's own: NAME.weight [experts, width, x.width], NAME.bias [experts, width] where it is.
+  GraphRows expertLinear(const GraphRoute& route, const GraphRows& x, const std::string& name, int64_t width, const LinearEnd& end = {});
+  /// The weighted sum of what a row's experts made.
+  GraphRows broughtBack(const GraphRoute& route, const GraphRows& x);
   /// The heads of a layer over what its window holds of everything up to each row: queries `q` [heads], keys and values [kvHeads] of the
   /// rows in flight, which join the layer's cache. Turns q and k first where the config says so.
   GraphRows attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, int64_t layer);
@@ -149,6 +166,10 @@ private:
   };
   PlanBuffer biases(const std::vector<std::string>& names, const std::vector<int64_t>& widths);
   void linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut);
+  /// The op of a product of one weight, or several side by side, and the step of it without weight and biases.
+  std::optional<MatmulOp> productOf(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut);
+  PlanStep productStep(const MatmulOp& matmul, const std::string& name, const GraphRows& x, const GraphRows& out, const LinearEnd& end,
+                       PlanBuffer weight, PlanBuffer bias);
   GraphRows fresh(int64_t width, const GraphRows& like);
   static PlanView view(const GraphRows& x, ElementType type = ElementType::F32);
   static PlanView headsView(const GraphRows& x, int64_t headSize);

@@ -59,7 +59,7 @@ private:
         QUERN_CHECK_FOR(place.layout.panel > 0 && place.layout.columns == columns, text(weight.op));
         place.bytes = place.layout.bytes();
         place.key = fmt::format("{} | {}", text(weight.op), text(place.layout));
-        perToken_ += place.bytes;
+        perToken_ += static_cast<int64_t>(static_cast<double>(place.bytes) * weight.share);
         if (auto good = findPacked(place); !good) return good;
       } else if (weight.kind == GraphWeight::Kind::Floats) {
         place.bytes = columns * 4;

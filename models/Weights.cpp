@@ -21,16 +21,19 @@ std::optional<ElementType> elementTypeOf(TensorType type) {
   return std::nullopt;
 }
 
-/// `given` spelled by `to`, where it is of the form `from`: a `*` is digits, the same in both.
+/// `given` spelled by `to`, where it is of the form `from`: each `*` is digits, the same in both.
 static std::optional<std::string> translated(std::string_view given, std::string_view from, std::string_view to) {
-  size_t star = from.find('*');
-  if (star == std::string_view::npos) return given == from ? std::optional<std::string>(to) : std::nullopt;
-  std::string_view head = from.substr(0, star), tail = from.substr(star + 1);
-  if (given.size() <= head.size() + tail.size() || !given.starts_with(head) || !given.ends_with(tail)) return std::nullopt;
-  std::string_view number = given.substr(head.size(), given.size() - head.size() - tail.size());
-  if (!std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; })) return std::nullopt;
-  size_t place = to.find('*');
-  return fmt::format("{}{}{}", to.substr(0, place), number, to.substr(place + 1));
+  std::string out;
+  for (size_t star = from.find('*'); star != std::string_view::npos; star = from.find('*')) {
+    if (!given.starts_with(from.substr(0, star))) return std::nullopt;
+    given.remove_prefix(star), from.remove_prefix(star + 1);
+    size_t digits = std::min(given.find_first_not_of("0123456789"), given.size());
+    if (digits == 0) return std::nullopt;
+    size_t place = to.find('*');
+    out += fmt::format("{}{}", to.substr(0, place), given.substr(0, digits));
+    given.remove_prefix(digits), to.remove_prefix(place + 1);
+  }
+  return given == from ? std::optional<std::string>(out.append(to)) : std::nullopt;
 }
 
 Weights Weights::ofFiles(const WeightFiles& files, std::span<const WeightName> names, std::span<const std::string_view> ignored) {
@@ -96,6 +99,7 @@ Result<void> Weights::split(const std::string& name, std::span<const std::pair<s
   for (const auto& [part, count] : parts) {
     Weight piece = whole;
     piece.shape[0] = count;
+    if (count == 1 && piece.shape.size() > 1) piece.shape.erase(piece.shape.begin());  // one of a stack
     if (piece.data != nullptr) piece.data += at * each;
     piece.bytes = count * each;
     at += count;

@@ -47,7 +47,7 @@ public:
   /// Marks it used. Errors: BadInput naming file and tensor: missing, or another shape than needed.
   Result<const Weight*> take(const std::string& name, std::span<const int64_t> shape);
   void ignore(const std::string& name) { weights_.erase(name); }
-  /// A weight is from here on several: so many of its rows each, in their order.
+  /// A weight is from here on several: so many of its rows each, in their order; a single one of a stack is without the stack's extent.
   /// Errors   BadInput naming file and tensor: it has another number of rows than all of them.
   Result<void> split(const std::string& name, std::span<const std::pair<std::string, int64_t>> parts);
   /// Errors   BadInput naming weights that nobody took: the model would not be what its files say.

@@ -24,6 +24,11 @@ std::optional<PlanBuilder::Flow> PlanBuilder::flowOf(size_t buffer) {
       if (gather->out.index == static_cast<int>(buffer)) return std::nullopt;
       continue;
     }
+    if (const auto* route = std::get_if<PlanRoute>(&each)) {
+      for (PlanBuffer used : {route->scores.buffer, route->order, route->places, route->weights})
+        if (used.index == static_cast<int>(buffer)) return std::nullopt;
+      continue;
+    }
     auto& step = std::get<PlanStep>(each);
     for (size_t i = 0; i < step.operands.size(); ++i) {
       const PlanView& view = step.operands[i];

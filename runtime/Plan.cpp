@@ -52,7 +52,11 @@ std::vector<std::pair<int, int>> PlanBuilder::livesOfBuffers() const {
     };
     if (const auto* step = std::get_if<PlanStep>(&steps_[s]))
       for (const PlanView& view : step->operands) touch(view.buffer);
-    else touch(std::get<PlanGather>(steps_[s]).out);
+    else if (const auto* gather = std::get_if<PlanGather>(&steps_[s])) touch(gather->out);
+    else
+      for (const PlanRoute& route = std::get<PlanRoute>(steps_[s]);
+           PlanBuffer each : {route.scores.buffer, route.order, route.places, route.weights})
+        touch(each);
   }
   return lives;
 }
@@ -111,6 +115,8 @@ Result<void> PlanBuilder::bindStep(Plan& plan, const PlanStep& step, const Kerne
   bound.kernels = *set;
   bound.dims = step.dims;
   bound.views = step.operands;
+  bound.groups = step.groups;
+  bound.choices = step.choices;
   for (size_t i = 0; i < info.buffers.size(); ++i) {
     auto count = static_cast<std::ptrdiff_t>(info.buffers[i].strides);
     QUERN_CHECK_FOR(static_cast<std::ptrdiff_t>(step.operands[i].strides.size()) >= count, info.op);
@@ -144,10 +150,15 @@ Result<void> PlanBuilder::bindStep(Plan& plan, const PlanStep& step, const Kerne
 Result<std::shared_ptr<const Plan>> PlanBuilder::finish(const KernelProvider& kernels) {
   std::shared_ptr<Plan> plan(new Plan);
   plan->dimensions_ = dimensions_;
+  plan->groups_ = groups_;
   if (auto good = placeBuffers(*plan); !good) return good.error();
   for (const auto& each : steps_) {
     if (const auto* gather = std::get_if<PlanGather>(&each)) {
       plan->steps_.emplace_back(*gather);
+      continue;
+    }
+    if (const auto* route = std::get_if<PlanRoute>(&each)) {
+      plan->steps_.emplace_back(*route);
       continue;
     }
     if (auto good = bindStep(*plan, std::get<PlanStep>(each), kernels); !good) return good.error();

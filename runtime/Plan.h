@@ -14,13 +14,15 @@
 
 namespace quern {
 
-/// A run-time size by its place among those that a plan was given (PlanBuilder::dimension).
+/// A run-time size by its place among those that a plan was given (PlanBuilder::dimension), or a multiple of one.
 struct PlanDim {
   int index = -1;
+  int64_t times = 1;
   bool operator==(const PlanDim&) const = default;
 };
 /// A size of a run for each of them, in their order.
 using PlanSizes = std::span<const int64_t>;
+inline int64_t valueOf(PlanDim dim, PlanSizes sizes) { return sizes[static_cast<size_t>(dim.index)] * dim.times; }
 
 /// Memory a step reads or writes.
 struct PlanBuffer {
@@ -38,12 +40,40 @@ struct PlanView {
   ElementType type = ElementType::F32;
 };
 
+/// Rows in groups, each for an expert: which there are, a step says as it runs (PlanRoute).
+struct PlanGroups {
+  int index = -1;
+};
+
+/// One operand of a step that runs once for each group: the constant that each expert has.
+struct PlanChoice {
+  size_t operand = 0;
+  std::vector<PlanBuffer> buffers;  ///< by expert
+};
+
 /// One kernel call.
 struct PlanStep {
   std::string name;  ///< for --log perf and errors
   OpDesc op;
   std::vector<PlanDim> dims;       ///< of runtimeDims(op), in order
   std::vector<PlanView> operands;  ///< in the kernel's buffer order
+  /// With groups: once for each that has rows, of those rows: the first dimension and what is no constant are of all groups, one behind
+  /// the other.
+  PlanGroups groups{};
+  std::vector<PlanChoice> choices{};
+};
+
+/// Picks for each row the `used` experts with the highest scores (of equal ones the first), done by the caller's thread, and puts rows of
+/// one expert into a group, ascending. A score that is NaN counts as the lowest; the weights of its row are NaN where it is used.
+struct PlanRoute {
+  std::string name;
+  PlanView scores;  ///< [rows, experts]
+  PlanDim rows;
+  int64_t experts = 0, used = 0;
+  bool normalised = true;      ///< weights are the softmax of the scores that are used, else of all
+  PlanBuffer order;            ///< i32 [rows * used]: the row of each place, places in the order of groups
+  PlanBuffer places, weights;  ///< i32, f32 [rows, used]: where a row is, and what of it counts, highest score first
+  PlanGroups groups;
 };
 
 /// Rows of a table by id, done by the caller's thread: whatever the table is, `row` knows how to read it.
@@ -74,7 +104,9 @@ public:
 
   /// A size of runs, 0 to `most`. Any run within all of them needs no new plan and allocates nothing.
   PlanDim dimension(std::string name, int64_t most);
-  int64_t most(PlanDim dim) const { return dimensions_[static_cast<size_t>(dim.index)].most; }
+  int64_t most(PlanDim dim) const { return dimensions_[static_cast<size_t>(dim.index)].most * dim.times; }
+  /// For so many experts.
+  PlanGroups groups(int64_t experts) { return groups_.push_back(experts), PlanGroups{static_cast<int>(groups_.size()) - 1}; }
 
   /// Lives from its first step to its last; `rowElements` floats for each of the rows.
   PlanBuffer activation(int64_t rowElements, PlanDim rows);
@@ -91,6 +123,7 @@ public:
   PlanBuffer outside(int place);
 
   void step(PlanStep step) { steps_.emplace_back(std::move(step)); }
+  void route(PlanRoute step) { steps_.emplace_back(std::move(step)); }
   /// Returns its place, for setGather: what `row` reads may be known later, at the latest before finish().
   size_t gather(PlanGather step) { return steps_.emplace_back(std::move(step)), steps_.size() - 1; }
   void setGather(size_t step, std::function<void(int32_t id, float* row)> row) { std::get<PlanGather>(steps_[step]).row = std::move(row); }
@@ -126,7 +159,8 @@ private:
 
   std::vector<Dimension> dimensions_;
   std::vector<Buffer> buffers_;
-  std::vector<std::variant<PlanStep, PlanGather>> steps_;
+  std::vector<std::variant<PlanStep, PlanGather, PlanRoute>> steps_;
+  std::vector<int64_t> groups_;  ///< experts of each
 };
 
 /// A finished plan, which never changes. Threads: any, at once.
@@ -154,6 +188,8 @@ private:
     std::vector<PlanView> views;
     std::vector<int64_t> strides;
     double workPerRow = 0;  ///< flops for one row: small ops stay on the calling thread
+    PlanGroups groups;
+    std::vector<PlanChoice> choices;
   };
   struct Place {
     PlanBuilder::Kind kind;
@@ -169,7 +205,8 @@ private:
   Plan() = default;
 
   std::vector<PlanBuilder::Dimension> dimensions_;
-  std::vector<std::variant<Bound, PlanGather>> steps_;
+  std::vector<std::variant<Bound, PlanGather, PlanRoute>> steps_;
+  std::vector<int64_t> groups_;
   std::vector<Place> places_;
   std::vector<Ring> rings_;
   int64_t plainBytes_ = 0;  ///< of what persists outside of rings

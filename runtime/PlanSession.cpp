@@ -4,6 +4,8 @@
 #include "compiler/base/Check.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace quern {
 
@@ -21,6 +23,10 @@ Result<std::unique_ptr<PlanSession>> PlanSession::make(std::shared_ptr<const Pla
     auto memory = RingMemory::make(ring.rows * ring.rowBytes);
     if (!memory) return memory.error();
     session->rings_.push_back(*memory);
+  }
+  for (int64_t experts : session->plan_->groups_) {
+    auto count = static_cast<size_t>(experts);
+    session->groups_.push_back({std::vector<int64_t>(count), std::vector<Group>(count), 0});
   }
   size_t dims = 0, buffers = 0;
   for (const auto& each : session->plan_->steps_)
@@ -50,7 +56,7 @@ void runPiece(void* context, int thread, int64_t begin, int64_t end) {
 
 }  // namespace
 
-const std::byte* PlanSession::addressOf(const PlanView& view, const Now& now) const {
+const std::byte* PlanSession::addressOf(const PlanView& view, const Now& now, int64_t shift) const {
   const Plan::Place& place = plan_->places_[static_cast<size_t>(view.buffer.index)];
   const std::byte* base = place.data;
   if (place.kind == PlanBuilder::Kind::Activation) base = arena_.data() + place.offset;
@@ -65,7 +71,7 @@ const std::byte* PlanSession::addressOf(const PlanView& view, const Now& now) co
     int64_t first = std::max<int64_t>(0, now.value(view.end) - ring.rows);
     return base + (first % ring.rows - first) * ring.rowBytes;
   }
-  return base + bytesOf(view.type, view.column + row * view.rowElements);
+  return base + bytesOf(view.type, view.column + (row + shift) * view.rowElements);
 }
 
 void PlanSession::run(const Plan::Bound& step, const Now& now) {
@@ -75,8 +81,26 @@ void PlanSession::run(const Plan::Bound& step, const Now& now) {
     none = none || dimValues_[d] == 0;
   }
   if (none) return;
+  if (step.groups.index < 0) {
+    for (size_t i = 0; i < step.views.size(); ++i) buffers_[i] = addressOf(step.views[i], now);
+    return call(step);
+  }
+  const Groups& groups = groups_[static_cast<size_t>(step.groups.index)];
+  for (const Group& group : std::span(groups.used).first(groups.count)) {
+    dimValues_[0] = group.rows;
+    for (size_t i = 0; i < step.views.size(); ++i) buffers_[i] = addressOf(step.views[i], now, group.first);
+    for (const PlanChoice& choice : step.choices) {
+      PlanView own = step.views[choice.operand];
+      own.buffer = choice.buffers[static_cast<size_t>(group.expert)];
+      buffers_[choice.operand] = addressOf(own, now);
+    }
+    call(step);
+  }
+}
+
+/// The step's kernel on the dimensions and buffers that are set.
+void PlanSession::call(const Plan::Bound& step) {
   std::span<const int64_t> dims(dimValues_.data(), step.dims.size());
-  for (size_t i = 0; i < step.views.size(); ++i) buffers_[i] = addressOf(step.views[i], now);
   const CompiledKernel& kernel = *step.kernels.forDims(dims);
   const PlanMemory& needs = plan_->memory();
   PhaseJob job{&kernel,
@@ -97,6 +121,56 @@ void PlanSession::run(const PlanGather& step, const Now& now) {
   const auto* ids = reinterpret_cast<const int32_t*>(addressOf({step.ids}, now));
   auto* rows = const_cast<float*>(reinterpret_cast<const float*>(addressOf({step.out}, now)));
   for (int64_t i = 0; i < now.value(step.rows); ++i) step.row(ids[i], rows + i * step.rowElements);
+}
+
+/// The place of the highest score that is not above the last one taken: by score, of equal ones the first.
+static int64_t nextHighest(const float* scores, int64_t count, int64_t last) {
+  auto valueAt = [&](int64_t i) { return std::isnan(scores[i]) ? -std::numeric_limits<float>::infinity() : scores[i]; };
+  int64_t best = -1;
+  for (int64_t i = 0; i < count; ++i) {
+    bool left = last < 0 || valueAt(i) < valueAt(last) || (valueAt(i) == valueAt(last) && i > last);
+    if (left && (best < 0 || valueAt(i) > valueAt(best))) best = i;
+  }
+  return best;
+}
+
+void PlanSession::run(const PlanRoute& step, const Now& now) {
+  auto rows = now.value(step.rows);
+  auto floats = [&](const PlanView& view) { return reinterpret_cast<float*>(const_cast<std::byte*>(addressOf(view, now))); };
+  auto ids = [&](PlanBuffer buffer) { return reinterpret_cast<int32_t*>(const_cast<std::byte*>(addressOf({.buffer = buffer}, now))); };
+  int32_t *order = ids(step.order), *places = ids(step.places);
+  float *scores = floats(step.scores), *weights = floats({.buffer = step.weights});
+  Groups& groups = groups_[static_cast<size_t>(step.groups.index)];
+  std::fill(groups.counts.begin(), groups.counts.end(), 0);
+  for (int64_t row = 0; row < rows; ++row) {
+    const float* own = scores + row * step.scores.strides[0];
+    double sum = 0, top = 0;
+    for (int64_t j = 0, last = -1; j < step.used; ++j) {
+      last = nextHighest(own, step.experts, last);
+      if (j == 0) top = double{own[last]};
+      places[row * step.used + j] = static_cast<int32_t>(last);  // the expert, until its rows are counted
+      if (step.normalised) sum += std::exp(double{own[last]} - top);
+      ++groups.counts[static_cast<size_t>(last)];
+    }
+    for (int64_t i = 0; i < step.experts && !step.normalised; ++i) sum += std::exp(double{own[i]} - top);
+    for (int64_t j = 0; j < step.used; ++j) {
+      double weight = std::exp(double{own[places[row * step.used + j]]} - top);
+      weights[row * step.used + j] = static_cast<float>(weight / sum);
+    }
+  }
+  groups.count = 0;
+  int64_t first = 0;
+  for (size_t expert = 0; expert < groups.counts.size(); ++expert) {
+    int64_t count = groups.counts[expert];
+    groups.counts[expert] = first;  // from here on where its next row goes
+    if (count > 0) groups.used[groups.count++] = {static_cast<int64_t>(expert), first, count};
+    first += count;
+  }
+  for (int64_t i = 0; i < rows * step.used; ++i) {
+    int64_t place = groups.counts[static_cast<size_t>(places[i])]++;
+    order[place] = static_cast<int32_t>(i / step.used);
+    places[i] = static_cast<int32_t>(place);
+  }
 }
 
 void PlanSession::run(PlanSizes sizes, const Outside& outside) {

@@ -28,18 +28,31 @@ private:
   struct Now {
     PlanSizes sizes;
     const Outside& outside;
-    int64_t value(PlanDim dim) const { return sizes[static_cast<size_t>(dim.index)]; }
+    int64_t value(PlanDim dim) const { return valueOf(dim, sizes); }
+  };
+  /// The rows of an expert in this run.
+  struct Group {
+    int64_t expert = 0, first = 0, rows = 0;
+  };
+  struct Groups {
+    std::vector<int64_t> counts;  ///< by expert
+    std::vector<Group> used;      ///< those with rows, as many as `count`
+    size_t count = 0;
   };
 
   PlanSession(std::shared_ptr<const Plan> plan, int threads) : plan_(std::move(plan)), pool_(threads) {}
-  const std::byte* addressOf(const PlanView& view, const Now& now) const;
+  /// `shift`: rows further on.
+  const std::byte* addressOf(const PlanView& view, const Now& now, int64_t shift = 0) const;
   void run(const Plan::Bound& step, const Now& now);
+  void call(const Plan::Bound& step);
+  void run(const PlanRoute& step, const Now& now);
   void run(const PlanGather& step, const Now& now);
 
   std::shared_ptr<const Plan> plan_;
   ThreadPool pool_;
   HugeMemory arena_, persistent_, scratch_;
   std::vector<RingMemory> rings_;
+  std::vector<Groups> groups_;
   std::vector<int64_t> dimValues_;    ///< of a step
   std::vector<const void*> buffers_;  ///< of a step
 };

@@ -11,6 +11,16 @@ LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& bl
   return {g.part(all, 0, q), g.part(all, q, kv), g.part(all, q + kv, kv)};
 }
 
+GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn) {
+  const ModelConfig& c = g.config();
+  int64_t hidden = c.expertHidden != 0 ? c.expertHidden : c.hidden;
+  GraphRoute route = g.route(g.linear(normed, {{blk + "ffn_gate_inp", c.experts}}));
+  GraphRows x = g.routed(route, normed);
+  GraphRows gate = g.expertLinear(route, x, blk + "ffn_gate_exps", hidden);
+  GraphRows inner = g.expertLinear(route, x, blk + "ffn_up_exps", hidden, gatedBy(fn, gate));
+  return g.broughtBack(route, g.expertLinear(route, inner, blk + "ffn_down_exps", c.width));
+}
+
 GraphRows gatedFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn, const LinearEnd& end) {
   int64_t hidden = g.config().hidden;
   GraphRows gate = g.linear(normed, {{blk + "ffn_gate", hidden}});

@@ -13,6 +13,9 @@ struct LayerHeads {
 };
 LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& blk);
 
+/// Each row through the experts that NAME.ffn_gate_inp scores highest: the weighted sum of their Wdown (fn(Wgate n) * Wup n):
+/// NAME.ffn_gate_exps, ffn_up_exps, ffn_down_exps.
+GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn);
 /// Wdown (fn(Wgate n) * Wup n): NAME.ffn_gate, ffn_up, ffn_down.
 GraphRows gatedFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn, const LinearEnd& end = {});
 /// Wdown fn(Wup n).

@@ -92,6 +92,13 @@ Result<ModelConfig> checkedHf(const Needed<JsonFields>& in, const JsonFields& fi
   return config;
 }
 
+void ggufExperts(Needed<Metadata>& in, const std::string& arch, ModelConfig& config) {
+  config.experts = in.integerOr(arch + ".expert_count", 0, 0, 65536);
+  if (config.experts == 0) return;
+  config.usedExperts = in.integer(arch + ".expert_used_count", 1, std::min<int64_t>(config.experts, 256));
+  config.expertHidden = in.integerOr(arch + ".expert_feed_forward_length", config.hidden);
+}
+
 void setWindows(ModelConfig& config, int64_t window, const std::function<bool(int64_t layer)>& windowed) {
   if (window == 0) return;
   config.perLayer.resize(static_cast<size_t>(config.layers));

@@ -31,6 +31,8 @@ ModelConfig hfDecoder(Needed<JsonFields>& in, const std::string& file, const Jso
 Result<ModelConfig> checkedHf(const Needed<JsonFields>& in, const JsonFields& fields, const JsonValue& root, const ModelConfig& config,
                               std::span<const std::string_view> harmless = {});
 
+/// ARCH.expert_count, expert_used_count, expert_feed_forward_length.
+void ggufExperts(Needed<Metadata>& in, const std::string& arch, ModelConfig& config);
 /// Rows see `window` keys in the layers that `windowed` names, all in the others; 0: no layer has a window.
 void setWindows(ModelConfig& config, int64_t window, const std::function<bool(int64_t layer)>& windowed);
 /// "layer_types" of a config.json: which layers have the window; nothing where the list is missing. What is wrong is kept in `in`.

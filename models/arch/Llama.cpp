@@ -1,31 +1,36 @@
 // models/arch/Llama.cpp — the Llama family: RMSNorm, rotary positions, grouped-query attention, SwiGLU; tied or untied head; with
-// biases of q, k and v where the weights have them (Qwen2).
+// biases of q, k and v where the weights have them (Qwen2), with a mixture of experts in place of the feed-forward (Mixtral).
 //
 //   x = x + Wo Attn(rope(Wq n), rope(Wk n), Wv n),  n = RmsNorm(x)
 //   x = x + Wdown (silu(Wgate n) * Wup n),          n = RmsNorm(x)
 #include "models/arch/Blocks.h"
 #include "models/arch/DecoderReading.h"
 
+#include <algorithm>
+
 namespace quern {
 
 namespace {
 
 constexpr std::string_view kGgufNames[] = {"llama", "qwen2"};
-constexpr HfName kHfNames[] = {
-    {"LlamaForCausalLM", "llama"}, {"LLaMAForCausalLM", "llama"}, {"MistralForCausalLM", "mistral"}, {"Qwen2ForCausalLM", "qwen2"}};
+constexpr HfName kHfNames[] = {{"LlamaForCausalLM", "llama"},
+                               {"LLaMAForCausalLM", "llama"},
+                               {"MistralForCausalLM", "mistral"},
+                               {"Qwen2ForCausalLM", "qwen2"},
+                               {"MixtralForCausalLM", "mixtral"}};
 constexpr std::string_view kActivations[] = {"silu", "swish"};
 
 /// Biases are built where their tensors are.
-constexpr std::string_view kLlamaHarmlessHf[] = {"attention_bias", "mlp_bias", "is_llama_config", "n_positions", "n_ctx"};
+constexpr std::string_view kLlamaHarmlessHf[] = {
+    "attention_bias",       "mlp_bias",           "is_llama_config", "n_positions", "n_ctx", "router_aux_loss_coef",
+    "output_router_logits", "router_jitter_noise"};
 constexpr std::string_view kLlamaHarmlessGguf[] = {"attention.layer_norm_epsilon"};
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
   ModelConfig c = ggufDecoder(in, metadata, arch, {.pairs = arch == "llama" ? RopePairs::Adjacent : RopePairs::Half});
   c.architecture = "llama";
-  std::string experts = arch + ".expert_count";
-  if (int64_t count = in.integerOr(experts, 0, 0); count > 0)
-    in.refuse(experts, std::to_string(count), "0 (mixtures of experts are not built)");
+  if (arch == "llama") ggufExperts(in, arch, c);
   setWindows(c, in.integerOr(arch + ".attention.sliding_window", 0, 0, INT32_MAX), [](int64_t) { return true; });
   return checkedGguf(in, metadata, arch, c, kLlamaHarmlessGguf);
 }
@@ -36,7 +41,11 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   c.architecture = "llama";
   c.tied = in.flagOr("tie_word_embeddings", false);
   if (std::string act = in.stringOr("activation", "swiglu"); act != "swiglu" && act != "silu") in.refuse("activation", act, "swiglu");
-  hfWindows(in, root, c, name.modelType == "mistral");
+  hfWindows(in, root, c, name.modelType == "mistral" || name.modelType == "mixtral");
+  if (name.modelType == "mixtral") {
+    c.experts = in.integerOr("num_local_experts", 8, 1, 65536);
+    c.usedExperts = in.integerOr("num_experts_per_tok", 2, 1, std::min<int64_t>(c.experts, 256));
+  }
   return checkedHf(in, fields, root, c, kLlamaHarmlessHf);
 }
 
@@ -47,7 +56,9 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
     std::string blk = fmt::format("blk.{}.", i);
     LayerHeads heads = headsOf(g, g.rmsNorm(x, blk + "attn_norm.weight"), blk);
     x = attended(g, heads, i, blk, addedTo(x));
-    x = gatedFeedForward(g, g.rmsNorm(x, blk + "ffn_norm.weight"), blk, ScalarFn::Silu, addedTo(x));
+    GraphRows normed = g.rmsNorm(x, blk + "ffn_norm.weight");
+    if (c.experts > 0) x = g.sum(x, expertFeedForward(g, normed, blk, ScalarFn::Silu));
+    else x = gatedFeedForward(g, normed, blk, ScalarFn::Silu, addedTo(x));
     if (!g.status()) return;
   }
   headOf(g, g.rmsNorm(g.outputs(x), "output_norm.weight"), hf);
@@ -56,9 +67,18 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
 }  // namespace
 
 Architecture makeLlama() {
-  return {
-      "llama",          kGgufNames, kHfNames, decoderWeights({{"model.layers.*.post_attention_layernorm.weight", "blk.*.ffn_norm.weight"}}),
-      decoderIgnored(), readGguf,   readHf,   build};
+  return {"llama",
+          kGgufNames,
+          kHfNames,
+          decoderWeights({{"model.layers.*.post_attention_layernorm.weight", "blk.*.ffn_norm.weight"},
+                          {"model.layers.*.block_sparse_moe.gate.weight", "blk.*.ffn_gate_inp.weight"},
+                          {"model.layers.*.block_sparse_moe.experts.*.w1.weight", "blk.*.ffn_gate_exps.*.weight"},
+                          {"model.layers.*.block_sparse_moe.experts.*.w2.weight", "blk.*.ffn_down_exps.*.weight"},
+                          {"model.layers.*.block_sparse_moe.experts.*.w3.weight", "blk.*.ffn_up_exps.*.weight"}}),
+          decoderIgnored(),
+          readGguf,
+          readHf,
+          build};
 }
 
 }  // namespace quern

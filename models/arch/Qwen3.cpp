@@ -1,23 +1,28 @@
-// models/arch/Qwen3.cpp — Qwen3: Llama's layers with a norm of each head's q and k before they are turned.
+// models/arch/Qwen3.cpp — Qwen3: Llama's layers with a norm of each head's q and k before they are turned; Qwen3-MoE: with a mixture of
+// experts in place of the feed-forward.
 //
 //   x = x + Wo Attn(rope(RmsNorm(Wq n)), rope(RmsNorm(Wk n)), Wv n),  n = RmsNorm(x)
 //   x = x + Wdown (silu(Wgate n) * Wup n),                            n = RmsNorm(x)
 #include "models/arch/Blocks.h"
 #include "models/arch/DecoderReading.h"
 
+#include <algorithm>
+
 namespace quern {
 
 namespace {
 
-constexpr std::string_view kGgufNames[] = {"qwen3"};
-constexpr HfName kHfNames[] = {{"Qwen3ForCausalLM", "qwen3"}};
+constexpr std::string_view kGgufNames[] = {"qwen3", "qwen3moe"};
+constexpr HfName kHfNames[] = {{"Qwen3ForCausalLM", "qwen3"}, {"Qwen3MoeForCausalLM", "qwen3_moe"}};
 constexpr std::string_view kActivations[] = {"silu"};
-constexpr std::string_view kQwenHarmlessHf[] = {"attention_bias"};
+constexpr std::string_view kQwenHarmlessHf[] = {"attention_bias", "router_aux_loss_coef", "output_router_logits"};
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
   ModelConfig c = ggufDecoder(in, metadata, arch, {});
-  c.architecture = "qwen3";
+  c.architecture = arch;
+  if (arch == "qwen3moe") ggufExperts(in, arch, c);
+  if (arch == "qwen3moe" && in.status() && c.experts == 0) in.refuse(arch + ".expert_count", "0", "1 or more");
   return checkedGguf(in, metadata, arch, c);
 }
 
@@ -25,6 +30,14 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   Needed<JsonFields> in(fields);
   ModelConfig c = hfDecoder(in, fields.file(), root, name, {}, kActivations);
   c.architecture = "qwen3";
+  if (name.modelType == "qwen3_moe") {
+    c.architecture = "qwen3moe";
+    c.experts = in.integerOr("num_experts", 128, 1, 65536);
+    c.usedExperts = in.integerOr("num_experts_per_tok", 8, 1, std::min<int64_t>(c.experts, 256));
+    c.expertHidden = in.integerOr("moe_intermediate_size", 768);
+    c.normalisedExperts = in.flagOr("norm_topk_prob", false);
+    if (int64_t step = in.integerOr("decoder_sparse_step", 1); step != 1) in.refuse("decoder_sparse_step", std::to_string(step), "1");
+  }
   if (c.headSize == 0) c.headSize = 128;
   c.tied = in.flagOr("tie_word_embeddings", false);
   hfWindows(in, root, c, false);
@@ -39,7 +52,9 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
     heads.q = g.rmsNorm(heads.q, blk + "attn_q_norm.weight", 0, c.heads);
     heads.k = g.rmsNorm(heads.k, blk + "attn_k_norm.weight", 0, c.keyHeads());
     x = attended(g, heads, i, blk, addedTo(x));
-    x = gatedFeedForward(g, g.rmsNorm(x, blk + "ffn_norm.weight"), blk, ScalarFn::Silu, addedTo(x));
+    GraphRows normed = g.rmsNorm(x, blk + "ffn_norm.weight");
+    if (c.experts > 0) x = g.sum(x, expertFeedForward(g, normed, blk, ScalarFn::Silu));
+    else x = gatedFeedForward(g, normed, blk, ScalarFn::Silu, addedTo(x));
     if (!g.status()) return;
   }
   headOf(g, g.rmsNorm(g.outputs(x), "output_norm.weight"), hf);
@@ -48,9 +63,18 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
 }  // namespace
 
 Architecture makeQwen3() {
-  return {
-      "qwen3",          kGgufNames, kHfNames, decoderWeights({{"model.layers.*.post_attention_layernorm.weight", "blk.*.ffn_norm.weight"}}),
-      decoderIgnored(), readGguf,   readHf,   build};
+  return {"qwen3",
+          kGgufNames,
+          kHfNames,
+          decoderWeights({{"model.layers.*.post_attention_layernorm.weight", "blk.*.ffn_norm.weight"},
+                          {"model.layers.*.mlp.gate.weight", "blk.*.ffn_gate_inp.weight"},
+                          {"model.layers.*.mlp.experts.*.gate_proj.weight", "blk.*.ffn_gate_exps.*.weight"},
+                          {"model.layers.*.mlp.experts.*.up_proj.weight", "blk.*.ffn_up_exps.*.weight"},
+                          {"model.layers.*.mlp.experts.*.down_proj.weight", "blk.*.ffn_down_exps.*.weight"}}),
+          decoderIgnored(),
+          readGguf,
+          readHf,
+          build};
 }
 
 }  // namespace quern

@@ -3,6 +3,7 @@
 #include "tests/model/ReferenceDecoder.h"
 #include "tests/model/TestFamilies.h"
 
+#include <cmath>
 #include <iostream>
 
 using namespace quern;
@@ -113,5 +114,35 @@ TEST_CASE("a layer with a window keeps no more than its window and a chunk; what
     std::vector<float> anew = allLogits(*ring, std::span(ids).first(100));
     CHECK(bitDifference(anew, std::span(all).first(anew.size())) == "");
     CHECK(ring->keeps(50));
+  }
+}
+
+TEST_CASE("of experts only those that rows go through are read, and so much is said", "[architectures]") {
+  for (const TestFamily& family : testFamilies()) {
+    const ModelConfig& c = family.model.config;
+    if (c.experts == 0) continue;
+    INFO(family.name);
+    // All experts but the first are NaN, and so far below it that nobody is routed to the others but for the second place.
+    TestModel model = family.model;
+    model.config.usedExperts = 1;
+    for (int64_t i = 0; i < c.layers; ++i) {
+      TestTensor& scores = model.tensors[fmt::format("blk.{}.ffn_gate_inp.weight", i)];
+      std::fill(scores.values.begin(), scores.values.end(), 0.0f);  // equal: the first is taken
+      for (const char* name : {"gate", "up", "down"}) {
+        TestTensor& stack = model.tensors[fmt::format("blk.{}.ffn_{}_exps.weight", i, name)];
+        auto each = static_cast<std::ptrdiff_t>(stack.values.size() / static_cast<size_t>(c.experts));
+        std::fill(stack.values.begin() + each, stack.values.end(), NAN);
+      }
+    }
+    Folder folder, whole;
+    std::unique_ptr<Session> session = loadedModel(writeGguf(model, folder.path));
+    std::vector<float> logits = allLogits(*session, someIds());
+    CHECK(std::all_of(logits.begin(), logits.end(), [](float x) { return std::isfinite(x); }));
+    double one = 3.0 * 4 * static_cast<double>(c.layers * c.width * c.expertHidden);
+    double used = session->model().decodeBytes(), all = static_cast<double>(session->model().weightBytes());
+    CHECK(used < all - one * static_cast<double>(c.experts - 2));
+    std::unique_ptr<Session> several = loadedModel(writeGguf(family.model, whole.path));
+    double more = several->model().decodeBytes() - used, expected = one * static_cast<double>(c.usedExperts - 1);
+    CHECK(std::fabs(more - expected) < 0.2 * expected);  // packed a little wider
   }
 }

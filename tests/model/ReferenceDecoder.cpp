@@ -1,6 +1,7 @@
 // tests/model/ReferenceDecoder.cpp — see ReferenceDecoder.h.
 #include "tests/model/ReferenceDecoder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -39,7 +40,8 @@ public:
       Vec y = joined(x, linear(blk + "attn_output", attended(q, layer, static_cast<size_t>(own.window))), blk + "post_attention_norm");
       const Vec& input = c_.parallel ? x : y;
       Vec m = model_.has(blk + "ffn_norm.weight") ? norm(blk + "ffn_norm", input) : c_.parallel ? n : input;
-      x = joined(y, linear(blk + "ffn_down", inner(blk, m)), blk + "post_ffw_norm");
+      Vec more = model_.has(blk + "ffn_gate_inp.weight") ? mixed(blk, m) : linear(blk + "ffn_down", inner(blk, m));
+      x = joined(y, more, blk + "post_ffw_norm");
     }
     Vec logits = linear(model_.has("output.weight") && !c_.tied ? "output" : "token_embd", norm("output_norm", x));
     for (double& each : logits) {
@@ -80,6 +82,30 @@ private:
     Vec out;
     for (size_t head = 0; head < x.size(); head += size)
       for (double each : norm(name, part(x, head, size))) out.push_back(each);
+    return out;
+  }
+  /// W x of one expert's matrix out of a stack.
+  Vec ofExpert(const std::string& name, size_t expert, const Vec& x) const {
+    const TestTensor& stack = model_.at(name + ".weight");
+    Vec out(static_cast<size_t>(stack.shape[1]));
+    for (size_t i = 0; i < out.size(); ++i)
+      for (size_t k = 0; k < x.size(); ++k) out[i] += double{stack.values[(expert * out.size() + i) * x.size() + k]} * x[k];
+    return out;
+  }
+  /// Through the experts whose scores are highest.
+  Vec mixed(const std::string& blk, const Vec& m) const {
+    Vec scores = linear(blk + "ffn_gate_inp", m), out(m.size());
+    std::vector<size_t> order(scores.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+    double all = 0;
+    auto used = static_cast<size_t>(c_.usedExperts);
+    for (size_t i = 0; i < (c_.normalisedExperts ? used : order.size()); ++i) all += std::exp(scores[order[i]]);
+    for (size_t i = 0; i < used; ++i) {
+      Vec gate = ofExpert(blk + "ffn_gate_exps", order[i], m), up = ofExpert(blk + "ffn_up_exps", order[i], m);
+      for (size_t j = 0; j < up.size(); ++j) up[j] *= gate[j] / (1 + std::exp(-gate[j]));
+      out = added(out, scaled(ofExpert(blk + "ffn_down_exps", order[i], up), std::exp(scores[order[i]]) / all));
+    }
     return out;
   }
   Vec inner(const std::string& blk, const Vec& m) const {

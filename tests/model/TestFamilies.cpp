@@ -124,6 +124,59 @@ TestFamily qwen3() {
   return family;
 }
 
+/// Experts in place of the feed-forward; the first is scored higher than the others.
+void mixExperts(TestModel& model, uint32_t seed) {
+  const ModelConfig& c = model.config;
+  for (const char* stem : {"ffn_gate", "ffn_up", "ffn_down"}) remove(model, stem);
+  std::mt19937 random(seed);
+  auto drawn = [&](const std::string& name, std::vector<int64_t> shape, float spread) {
+    TestTensor tensor{std::move(shape), {}, TensorType::F32, {}};
+    for (int64_t i = *elementsOf(tensor.shape); i > 0; --i)
+      tensor.values.push_back(spread * (static_cast<float>(random() % 65536) / 32768 - 1));
+    model.tensors[name] = std::move(tensor);
+  };
+  auto spread = [](int64_t in) { return std::sqrt(3.0f / static_cast<float>(in)); };
+  for (int64_t i = 0; i < c.layers; ++i) {
+    drawn(blk(i, "ffn_gate_inp.weight"), {c.experts, c.width}, 2 * spread(c.width));
+    for (int64_t k = 0; k < c.width; ++k) model.tensors[blk(i, "ffn_gate_inp.weight")].values[static_cast<size_t>(k)] *= 3;
+    drawn(blk(i, "ffn_gate_exps.weight"), {c.experts, c.expertHidden, c.width}, 2 * spread(c.width));
+    drawn(blk(i, "ffn_up_exps.weight"), {c.experts, c.expertHidden, c.width}, 2 * spread(c.width));
+    drawn(blk(i, "ffn_down_exps.weight"), {c.experts, c.width, c.expertHidden}, 2 * spread(c.expertHidden));
+  }
+}
+
+TestFamily mixtral() {
+  ModelConfig c = baseConfig(RopePairs::Adjacent);
+  c.headSize = 0;
+  c.experts = 5;
+  c.usedExperts = 2;
+  c.expertHidden = c.hidden;
+  TestFamily family{"mixtral",
+                    base("llama", c, 322),
+                    {.architecture = "MixtralForCausalLM", .more = R"(, "num_local_experts": 5, "num_experts_per_tok": 2)"},
+                    {changed("second expert", [](ModelConfig& off) { off.usedExperts = 1; }),
+                     changed("weights that sum to 1", [](ModelConfig& off) { off.normalisedExperts = false; })}};
+  mixExperts(family.model, 323);
+  return family;
+}
+
+TestFamily qwen3Moe() {
+  ModelConfig c = baseConfig(RopePairs::Half);
+  c.eps = 1e-6f;
+  c.experts = 9;
+  c.usedExperts = 4;
+  c.expertHidden = 40;
+  TestFamily family{"qwen3moe",
+                    base("qwen3moe", c, 324),
+                    {.architecture = "Qwen3MoeForCausalLM",
+                     .more = R"(, "num_experts": 9, "num_experts_per_tok": 4, "moe_intermediate_size": 40, "norm_topk_prob": true)"},
+                    {changed("fourth expert", [](ModelConfig& off) { off.usedExperts = 3; }),
+                     changed("weights that sum to 1", [](ModelConfig& off) { off.normalisedExperts = false; })}};
+  normHeads(family.model, c.headDim(), c.headDim(), 325);
+  mixExperts(family.model, 326);
+  return family;
+}
+
 TestFamily mistral() {
   ModelConfig c = baseConfig(RopePairs::Adjacent);
   setWindow(c, 20, [](int64_t) { return true; });
@@ -333,7 +386,8 @@ TestFamily gptNeoX() {
 }  // namespace
 
 std::vector<TestFamily> testFamilies() {
-  return {qwen3(), mistral(), gemma(), gemma2(), gemma3(), olmo3(), smolLm3(), granite(), phi3(), starCoder2(), stableLm(), gptNeoX()};
+  return {qwen3(),   mistral(), gemma(),      gemma2(),   gemma3(),  olmo3(),   smolLm3(),
+          granite(), phi3(),    starCoder2(), stableLm(), gptNeoX(), mixtral(), qwen3Moe()};
 }
 
 }  // namespace quern

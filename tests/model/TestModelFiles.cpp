@@ -58,6 +58,8 @@ void writeKeys(GgufWriter& writer, const TestModel& model) {
   if (c.logitCap != 0) number("final_logit_softcapping", c.logitCap);
   if (model.family == "gemma3") number("rope.freq_base_swa", c.localRope.base);
   if (isLayerNormed(model) && model.family != "starcoder2") writer.boolean(key("use_parallel_residual"), c.parallel);
+  if (c.experts != 0) size("expert_count", c.experts), size("expert_used_count", c.usedExperts);
+  if (c.experts != 0) size("expert_feed_forward_length", c.expertHidden);
   if (model.family != "granite") return;
   number("embedding_scale", c.embeddingScale);
   number("residual_scale", c.residualScale);
@@ -96,6 +98,10 @@ HfNames hfNamesOf(const std::string& family, bool prefixed) {
       {"attn_norm", "input_layernorm"},   {"attn_qkv", "attention.query_key_value"},
       {"attn_output", "attention.dense"}, {"ffn_norm", "post_attention_layernorm"},
       {"ffn_up", "mlp.dense_h_to_4h"},    {"ffn_down", "mlp.dense_4h_to_h"}};
+  static constexpr std::pair<const char*, const char*> kMixtral[] = {{"ffn_gate_inp", "block_sparse_moe.gate"}};
+  static constexpr std::pair<const char*, const char*> kQwenMoe[] = {{"ffn_gate_inp", "mlp.gate"}};
+  if (family == "llama") return {{kMixtral, kLlama}, "model.", "layers."};
+  if (family == "qwen3moe") return {{kQwenMoe, kLlama}, "model.", "layers."};
   if (family == "gpt2") return {{kGpt2}, prefixed ? "transformer." : "", "h."};
   if (family == "gptneox") return {{kNeox}, "gpt_neox.", "layers."};
   if (family == "gemma2" || family == "gemma3" || family == "olmo2") return {{kNormedAfter, kLlama}, "model.", "layers."};
@@ -108,6 +114,15 @@ HfNames hfNamesOf(const std::string& family, bool prefixed) {
 std::string hfName(const std::string& name, const std::string& family, bool prefixed) {
   if (name.starts_with("hf:")) return name.substr(3);
   if (name.starts_with("output.")) return (family == "gptneox" ? "embed_out." : "lm_head.") + name.substr(7);
+  if (size_t stack = name.find("_exps."); stack != std::string::npos) {
+    bool mixtral = family == "llama";
+    std::string which = name.substr(stack - 8, 8), number = name.substr(stack + 6, name.rfind('.') - stack - 6);
+    const char* own = which.ends_with("gate") ? (mixtral ? "w1" : "gate_proj")
+                      : which.ends_with("up") ? (mixtral ? "w3" : "up_proj")
+                                              : (mixtral ? "w2" : "down_proj");
+    return fmt::format("model.layers.{}.{}.experts.{}.{}.weight", name.substr(4, name.find('.', 4) - 4),
+                       mixtral ? "block_sparse_moe" : "mlp", number, own);
+  }
   size_t dot = name.rfind('.'), begin = name.starts_with("blk.") ? name.find('.', 4) + 1 : 0;
   std::string stem = name.substr(begin, dot - begin), kind = name.substr(dot), layer = begin == 0 ? "" : name.substr(4, begin - 4);
   HfNames all = hfNamesOf(family, prefixed);
@@ -215,7 +230,24 @@ std::string writeGguf(const TestModel& given, const std::string& folder, int par
   return parts == 1 ? stem + ".gguf" : fmt::format("{}-00001-of-{:05}.gguf", stem, parts);
 }
 
-std::string writeHf(const TestModel& model, const std::string& folder, const HfOptions& options) {
+/// Each matrix of a stack by itself, as folders have them: NAME.3.weight.
+static TestModel unstacked(const TestModel& model) {
+  TestModel out = model;
+  for (const auto& [name, tensor] : model.tensors) {
+    if (tensor.shape.size() != 3) continue;
+    out.tensors.erase(name);
+    auto each = static_cast<std::ptrdiff_t>(tensor.shape[1] * tensor.shape[2]);
+    for (int64_t i = 0; i < tensor.shape[0]; ++i) {
+      auto begin = tensor.values.begin() + i * each;
+      out.tensors[fmt::format("{}.{}.weight", name.substr(0, name.rfind('.')), i)] = {
+          {tensor.shape[1], tensor.shape[2]}, std::vector<float>(begin, begin + each), TensorType::F32, {}};
+    }
+  }
+  return out;
+}
+
+std::string writeHf(const TestModel& given, const std::string& folder, const HfOptions& options) {
+  TestModel model = unstacked(given);
   REQUIRE(writeFileAtomically(folder + "/config.json", hfConfig(model, options)));
   std::vector<SafetensorsWriter> writers(static_cast<size_t>(options.shards));
   std::vector<std::vector<std::byte>> bytes;

@@ -1,6 +1,12 @@
 """tests/model/bad_models.py — models whose parts do not fit each other, and the whole message for each. Run by bad_models_run.py."""
 from models import F32, Model, gpt2
 
+# What the program knows, in the order that it says it.
+GGUF_NAMES = ("llama qwen2 gpt2 bert gemma gemma2 gemma3 gptneox gpt-oss granite olmo2 phi3 qwen3 qwen3moe smollm3 stablelm starcoder2")
+HF_NAMES = ("LlamaForCausalLM LLaMAForCausalLM MistralForCausalLM Qwen2ForCausalLM MixtralForCausalLM GPT2LMHeadModel GPT2Model BertModel RobertaModel "
+            "XLMRobertaModel GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM GPTNeoXForCausalLM GraniteForCausalLM Olmo2ForCausalLM "
+            "Olmo3ForCausalLM Phi3ForCausalLM Qwen3ForCausalLM Qwen3MoeForCausalLM SmolLM3ForCausalLM StableLmForCausalLM Starcoder2ForCausalLM")
+
 NAN = float("nan")
 KEY = "llama."
 Q, K, V, OUT = (f"blk.0.attn_{name}.weight" for name in ("q", "k", "v", "output"))
@@ -46,7 +52,7 @@ CASES = {
     "bias-shape": (small().tensor("blk.0.attn_q.bias", [8]), "tensor 'blk.0.attn_q.bias' is [8], [16] is needed"),
     "gate-bias": (small().tensor("blk.0.ffn_gate.bias", [16]), "tensor 'blk.0.ffn_gate.bias' is [16], [24] is needed"),
     # Which architecture.
-    "unknown": (with_key("general.architecture", "str", "bert"), "'general.architecture' is 'bert'; known: llama qwen2 gpt2"),
+    "unknown": (with_key("general.architecture", "str", "mamba"), f"'general.architecture' is 'mamba'; known: {GGUF_NAMES}"),
     "unnamed": (small().without("general.architecture"), "'general.architecture' is missing"),
     "named-badly": (with_key("general.architecture", "u32", 1), "metadata 'general.architecture' is an integer, a string is needed"),
     "other": (with_key("general.architecture", "str", "gpt2"), "'gpt2.block_count' is missing"),
@@ -55,9 +61,15 @@ CASES = {
     "unheeded": (with_key("logit_scale", "f32", 0.5), "'llama.logit_scale' is 0.5, which nothing here heeds, so the result could be another; --ignore-key llama.logit_scale goes on without it"),
     "unheeded-yarn": (with_key("rope.scaling.yarn_beta_fast", "f32", 32.0), "'llama.rope.scaling.yarn_beta_fast' is 32, which nothing here heeds, so the result could be another; --ignore-key llama.rope.scaling.yarn_beta_fast goes on without it"),
     "adapter": (with_key("general.type", "str", "adapter"), "'general.type' is 'adapter', a part of a model: the model itself is needed"),
-    "experts": (with_key("expert_count", "u32", 8), "'llama.expert_count' is 8, 0 (mixtures of experts are not built) is needed"),
+    "experts": (with_key("expert_count", "u32", 8), "'llama.expert_used_count' is missing"),
+    "experts-many": (with_key("expert_count", "u32", 70000), "metadata 'llama.expert_count' is 70000, 0 to 65536 are legal"),
+    "experts-used": (with_key("expert_count", "u32", 8).set(KEY + "expert_used_count", "u32", 9), "metadata 'llama.expert_used_count' is 9, 1 to 8 are legal"),
+    "experts-none": (with_key("expert_count", "u32", 4).set(KEY + "expert_used_count", "u32", 2), "tensor 'blk.0.ffn_gate_inp.weight' is missing"),
+    "experts-stack": (with_key("expert_count", "u32", 4).set(KEY + "expert_used_count", "u32", 2).tensor("blk.0.ffn_gate_inp.weight", [4, 16]).tensor("blk.0.ffn_gate_exps.weight", [3, 24, 16]), "tensor 'blk.0.ffn_gate_exps.weight' is [3, 24, 16], a first extent of 4 is needed"),
+    "window-wide": (with_key("attention.sliding_window", "u64", 1 << 40), "metadata 'llama.attention.sliding_window' is 1099511627776, 0 to 2147483647 are legal"),
     # Rotary positions.
-    "yarn": (with_key("rope.scaling.type", "str", "yarn"), "'llama.rope.scaling.type' is yarn, none, linear or llama3 is needed"),
+    "scaling-type": (with_key("rope.scaling.type", "str", "ntk"), "'llama.rope.scaling.type' is ntk, none, linear, llama3, yarn or longrope is needed"),
+    "yarn-betas": (small().set(KEY + "rope.scaling.type", "str", "yarn").set(KEY + "rope.scaling.factor", "f32", 4.0).set(KEY + "rope.scaling.yarn_beta_slow", "f32", 64.0), "'llama.rope.scaling.beta_slow' is 64, a number above 0 and below beta_fast is needed"),
     "factor": (small().set(KEY + "rope.scaling.type", "str", "linear").set(KEY + "rope.scaling.factor", "f32", -1.0), "'llama.rope.scaling.factor' is -1, a number above 0 is needed"),
     "base": (with_key("rope.freq_base", "f32", 0.0), "'llama.rope.freq_base' is 0, a number above 0 is needed"),
     "base-nan": (with_key("rope.freq_base", "f32", NAN), "metadata 'llama.rope.freq_base' is nan, a finite number is needed"),
@@ -105,20 +117,23 @@ for family, make in (("", small), ("gpt2-", gpt2)):
 
 # name -> (changes of config.json, tensors renamed or (None) left out, message behind "quern: NAME")
 FOLDERS = {
-    "architecture": ({"architectures": ["BertModel"]}, {}, "/config.json: 'architectures' is 'BertModel'; known: LlamaForCausalLM LLaMAForCausalLM MistralForCausalLM Qwen2ForCausalLM GPT2LMHeadModel GPT2Model"),
-    "architectures": ({"architectures": []}, {}, "/config.json: 'architectures' is no list of names; known: LlamaForCausalLM LLaMAForCausalLM MistralForCausalLM Qwen2ForCausalLM GPT2LMHeadModel GPT2Model"),
+    "architecture": ({"architectures": ["MambaForCausalLM"]}, {}, f"/config.json: 'architectures' is 'MambaForCausalLM'; known: {HF_NAMES}"),
+    "architectures": ({"architectures": []}, {}, f"/config.json: 'architectures' is no list of names; known: {HF_NAMES}"),
     "act": ({"hidden_act": "gelu"}, {}, "/config.json: 'hidden_act' is gelu, silu is needed"),
-    "yarn": ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, {}, "/config.json: rope_scaling: 'rope_type' is yarn, none, default, dynamic, linear or llama3 is needed"),
+    "scaling-type": ({"rope_scaling": {"rope_type": "ntk", "factor": 4.0}}, {}, "/config.json: rope_scaling: 'rope_type' is ntk, none, default, dynamic, linear, llama3, yarn or longrope is needed"),
+    "long-factors": ({"rope_scaling": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0, -1.0]}}, {}, "/config.json: rope_scaling: 'long_factor' is -1, a list of numbers above 0 is needed"),
+    "long-few": ({"rope_scaling": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0]}}, {}, "/config.json: 'rope_scaling.short_factor, long_factor' is a list of 1, a list of 4, half of what is turned of a head, is needed"),
+    "layer-count": ({"layer_types": ["full_attention", "full_attention"]}, {}, "/config.json: 'layer_types' is a list of 2, a list of 1, one of each layer, is needed"),
     "scaling-text": ({"rope_scaling": "linear"}, {}, "/config.json: 'rope_scaling' is linear, an object or null is needed"),
     "scaling-list": ({"rope_parameters": [4.0]}, {}, "/config.json: 'rope_parameters' is an array, an object or null is needed"),
     "scaling-number": ({"rope_scaling": 4.0}, {}, "/config.json: 'rope_scaling' is a number, an object or null is needed"),
-    "scaling-typeless": ({"rope_scaling": {"factor": 4.0}}, {}, "/config.json: rope_scaling: 'rope_type' is missing, default, dynamic, linear or llama3 is needed"),
+    "scaling-typeless": ({"rope_scaling": {"factor": 4.0}}, {}, "/config.json: rope_scaling: 'rope_type' is missing, default, dynamic, linear, llama3, yarn or longrope is needed"),
     "scaling-factor": ({"rope_scaling": {"type": "linear"}}, {}, "/config.json: rope_scaling: 'factor' is missing"),
     "scaling-original": ({"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}}, {}, "/config.json: rope_scaling: 'original_max_position_embeddings' is missing"),
     "scaling-key": ({"rope_scaling": {"type": "linear", "factor": 4, "attention_factor": 0.5}}, {}, "/config.json: 'rope_scaling.attention_factor' is 0.5, which nothing here heeds, so the result could be another; --ignore-key rope_scaling.attention_factor goes on without it"),
     "scaling-layers": ({"rope_parameters": {"full_attention": {"rope_theta": 1e6}}}, {}, "/config.json: 'rope_parameters.full_attention' is an object, which nothing here heeds, so the result could be another; --ignore-key rope_parameters.full_attention goes on without it"),
     "model-type": ({"model_type": "gemma"}, {}, "/config.json: 'model_type' is 'gemma' but 'architectures' is LlamaForCausalLM, whose type is llama"),
-    "type-alone": ({"architectures": None, "model_type": "bert"}, {}, "/config.json: 'model_type' is 'bert' without 'architectures'; known: LlamaForCausalLM LLaMAForCausalLM MistralForCausalLM Qwen2ForCausalLM GPT2LMHeadModel GPT2Model"),
+    "type-alone": ({"architectures": None, "model_type": "mamba"}, {}, f"/config.json: 'model_type' is 'mamba' without 'architectures'; known: {HF_NAMES}"),
     "gptq": ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, {}, "/config.json: 'quantization_config' is 'gptq': weights packed so are not read; plain *.safetensors or GGUF are"),
     "mlx": ({"quantization": {"group_size": 64, "bits": 4}}, {}, "/config.json: 'quantization' is an object: weights packed so are not read; plain *.safetensors or GGUF are"),
     "awq-silent": ({}, {UP: "model.layers.0.mlp.up_proj.qweight"}, ": tensor 'model.layers.0.mlp.up_proj.qweight' is packed as GPTQ and AWQ do: weights packed so are not read; plain *.safetensors or GGUF are"),
