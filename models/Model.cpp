@@ -124,7 +124,8 @@ Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const Kerne
   int64_t context = options.context != 0 ? options.context : source.config.context;
   std::shared_ptr<Model> model(new Model(std::move(source)));
   model->context_ = context;
-  model->chunk_ = std::min(options.chunk, context);
+  // A text of an encoder goes through whole.
+  model->chunk_ = model->source_.config.encoder ? std::max(options.chunk, context) : std::min(options.chunk, context);
   ModelSource& own = model->source_;
   ModelGraph graph(own.weights, own.config, model->chunk_, context, {options.kvType, own.compute, own.order});
   if (auto good = describe(own, graph); !good) return good.error();
@@ -140,6 +141,7 @@ Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const Kerne
   auto plan = graph.plan().finish(once);
   if (!plan) return plan.error();
   model->plan_ = std::move(*plan);
+  model->texts_ = graph.texts();
   return std::shared_ptr<const Model>(std::move(model));
 }
 

@@ -68,7 +68,8 @@ public:
   const ModelSource& source() const { return source_; }
   const std::shared_ptr<const Plan>& plan() const { return plan_; }
   int64_t context() const { return context_; }
-  int64_t chunk() const { return chunk_; }  ///< rows at most in one run of the plan
+  int64_t chunk() const { return chunk_; }     ///< rows at most in one run of the plan
+  PlanGroups texts() const { return texts_; }  ///< of an encoder
   /// What forwards up to so many positions read of angles is there from here on. Makes no allocation.
   void reach(int64_t positions) const {
     for (const RopeAngles& each : weights_.angles) each.reach(positions);
@@ -85,6 +86,7 @@ private:
   LoadedWeights weights_;
   std::shared_ptr<const Plan> plan_;
   int64_t context_ = 0, chunk_ = 0;
+  PlanGroups texts_;
 };
 
 }  // namespace quern

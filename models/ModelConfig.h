@@ -35,7 +35,10 @@ struct LayerConfig {
   bool local = false;  ///< ... by localRope
 };
 
-/// A decoder: how its architecture reads these is said in models/arch/.
+/// Which rows of an encoder's text its vector is made of: the mean of all, or the first one.
+enum class Pooling : uint8_t { Mean, First };
+
+/// A decoder or an encoder: how its architecture reads these is said in models/arch/.
 struct ModelConfig {
   std::string name;
   std::string architecture = "gpt2";  ///< a name in models/arch/Architecture.h
@@ -57,7 +60,11 @@ struct ModelConfig {
   int64_t expertHidden = 0;              ///< of an expert; 0: hidden
   bool normalisedExperts = true;         ///< the weights of those that are used sum to 1
   bool parallel = false;                 ///< attention and feed-forward both of a layer's input
-  int32_t seed = 42;                     ///< of random weights
+  bool encoder = false;                  ///< makes vectors of texts; rows see all of their text
+  Pooling pooling = Pooling::Mean;
+  int64_t segments = 0;       ///< rows of an encoder's table of segments, of which all texts are in the first; 0: it has none
+  int64_t firstPosition = 0;  ///< the row of the table of positions that a text's first token has
+  int32_t seed = 42;          ///< of random weights
 
   int64_t headDim() const { return headSize != 0 ? headSize : width / heads; }
   int64_t keyHeads() const { return kvHeads != 0 ? kvHeads : heads; }

@@ -281,7 +281,7 @@ PlanView ModelGraph::anglesOf(bool local) {
   return {angles_[*at].buffer, 0, {}, c_.turnedDim(), past_, {}};
 }
 
-GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, int64_t layer) {
+GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, int64_t layer, const std::string& sinks) {
   int64_t heads = c_.heads, keyHeads = c_.keyHeads(), size = c_.headDim(), row = keyHeads * size;
   LayerConfig own = c_.layer(layer);
   GraphRows query = q;
@@ -310,15 +310,18 @@ GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const Gr
   attention.scale = static_cast<float>(c_.attentionScale);
   attention.softcap = static_cast<float>(c_.scoreCap);
   attention.window = window;
-  bool plain = attention.softcap == 0 && attention.window == 0;
+  attention.sinks = !sinks.empty();
+  bool plain = attention.softcap == 0 && attention.window == 0 && !attention.sinks;
   if (compute_ != Compute::Exact && kvType_ == ElementType::BF16 && plain) attention.a = RoundedTo::BF16, attention.order = order_;
-  plan_.step({"attention",
-              checked(attention),
-              {q.dim, positions_},
-              {headsView(query, size),
-               {keys, 0, {row, size}, row, {}, positions_, kvType_},
-               {values, 0, {row, size}, row, {}, positions_, kvType_},
-               headsView(out, size)}});
+  PlanStep step{"attention",
+                checked(attention),
+                {q.dim, positions_},
+                {headsView(query, size),
+                 {keys, 0, {row, size}, row, {}, positions_, kvType_},
+                 {values, 0, {row, size}, row, {}, positions_, kvType_}}};
+  if (attention.sinks) step.operands.push_back({floats(sinks, heads)});
+  step.operands.push_back(headsView(out, size));
+  plan_.step(std::move(step));
   return out;
 }
 

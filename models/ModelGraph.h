@@ -107,6 +107,8 @@ public:
   GraphRows rmsNorm(const GraphRows& x, const std::string& gain, float plus = 0, int64_t heads = 1);
   /// A bias where its tensor is.
   GraphRows layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias);
+  /// Of x + y.
+  GraphRows layerNormOfSum(const GraphRows& x, const GraphRows& y, const std::string& gain, const std::string& bias);
   /// x + y.
   GraphRows sum(const GraphRows& x, const GraphRows& y);
   /// x W^T + bias for weights NAME.weight that share x, side by side in one row; biases NAME.bias where they are. `inOut`: stored [in,out].
@@ -122,7 +124,16 @@ public:
   GraphRows broughtBack(const GraphRoute& route, const GraphRows& x);
   /// The heads of a layer over what its window holds of everything up to each row: queries `q` [heads], keys and values [kvHeads] of the
   /// rows in flight, which join the layer's cache. Turns q and k first where the config says so.
-  GraphRows attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, int64_t layer);
+  /// `sinks`: a weight [heads], a score of each head that takes part in its softmax.
+  GraphRows attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, int64_t layer, const std::string& sinks = "");
+  /// The heads of an encoder's layer: rows see all rows of their text, keys are kept nowhere.
+  GraphRows textAttention(const GraphRows& q, const GraphRows& k, const GraphRows& v);
+  /// Rows of a table [rows,width] of an encoder: those of the positions that kPositions names.
+  GraphRows positions(const std::string& table, int64_t rows);
+  /// x and the first row of a table [rows,width].
+  GraphRows plusFirst(const GraphRows& x, const std::string& table, int64_t rows);
+  /// An encoder's output, a row of each token.
+  void vectors(const GraphRows& x);
   /// Each pair's frequency of the config's `rope` is divided by its own factor, from a weight [turned / 2].
   void scaleFrequencies(const std::string& factors);
   /// The rows whose logits are wanted.
@@ -153,7 +164,9 @@ public:
   int64_t angleBytes() const { return plan_.most(positions_) * c_.turnedDim() * 4; }  ///< of one table
   const ModelConfig& config() const { return c_; }
 
-  static constexpr int kIds = 0, kLogits = 1;  ///< places of what PlanSession::run is given
+  static constexpr int kIds = 0, kLogits = 1, kPositions = 2;  ///< places of what PlanSession::run is given
+  /// The texts of an encoder's rows.
+  PlanGroups texts() const { return texts_; }
 
 private:
   const Weight* take(const std::string& name, std::initializer_list<int64_t> shape);
@@ -191,6 +204,7 @@ private:
   std::vector<GraphAngles> angles_;
   std::optional<size_t> ropeAt_, localAt_;  ///< places in angles_
   std::vector<float> factors_;
+  PlanGroups texts_;
   Result<void> status_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "compiler/base/LineSum.h"
 #include "compiler/base/Text.h"
+#include "models/EncoderFolder.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -108,6 +109,8 @@ static Result<void> describeFolder(ModelSource& source) {
   if (!config) return config.error();
   source.config = std::move(*config);
   source.hf = true;
+  if (source.config.encoder)
+    if (auto good = readPooling(source.files->path(), source.config); !good) return good;
   return {};
 }
 

@@ -9,6 +9,9 @@
 namespace quern {
 
 Result<std::unique_ptr<Session>> Session::make(std::shared_ptr<const Model> model, int threads) {
+  if (model->config().encoder)
+    return badInput(fmt::format("{}: is an encoder, which makes vectors of texts and goes on with none; quern embed makes them",
+                                escaped(model->source().weights.label())));
   auto plan = PlanSession::make(model->plan(), threads);
   if (!plan) return plan.error();
   return std::unique_ptr<Session>(new Session(std::move(model), std::move(*plan)));

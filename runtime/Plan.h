@@ -40,7 +40,7 @@ struct PlanView {
   ElementType type = ElementType::F32;
 };
 
-/// Rows in groups, each for an expert: which there are, a step says as it runs (PlanRoute).
+/// Rows in groups, each for an expert: which there are, a step says as it runs (PlanRoute), or who runs the plan (PlanSession::setGroups).
 struct PlanGroups {
   int index = -1;
 };
@@ -57,8 +57,8 @@ struct PlanStep {
   OpDesc op;
   std::vector<PlanDim> dims;       ///< of runtimeDims(op), in order
   std::vector<PlanView> operands;  ///< in the kernel's buffer order
-  /// With groups: once for each that has rows, of those rows: the first dimension and what is no constant are of all groups, one behind
-  /// the other.
+  /// With groups: once for each that has rows, of those rows: dimensions like the first, and what is no constant, are of all groups, one
+  /// behind the other.
   PlanGroups groups{};
   std::vector<PlanChoice> choices{};
 };

@@ -87,7 +87,8 @@ void PlanSession::run(const Plan::Bound& step, const Now& now) {
   }
   const Groups& groups = groups_[static_cast<size_t>(step.groups.index)];
   for (const Group& group : std::span(groups.used).first(groups.count)) {
-    dimValues_[0] = group.rows;
+    for (size_t d = 0; d < step.dims.size(); ++d)
+      if (step.dims[d] == step.dims[0]) dimValues_[d] = group.rows;
     for (size_t i = 0; i < step.views.size(); ++i) buffers_[i] = addressOf(step.views[i], now, group.first);
     for (const PlanChoice& choice : step.choices) {
       PlanView own = step.views[choice.operand];
@@ -171,6 +172,13 @@ void PlanSession::run(const PlanRoute& step, const Now& now) {
     order[place] = static_cast<int32_t>(i / step.used);
     places[i] = static_cast<int32_t>(place);
   }
+}
+
+void PlanSession::setGroups(PlanGroups groups, std::span<const Group> all) {
+  Groups& into = groups_[static_cast<size_t>(groups.index)];
+  QUERN_CHECK(all.size() <= into.used.size());
+  std::copy(all.begin(), all.end(), into.used.begin());
+  into.count = all.size();
 }
 
 void PlanSession::run(PlanSizes sizes, const Outside& outside) {

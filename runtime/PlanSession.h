@@ -19,6 +19,13 @@ public:
   /// of PlanBuilder::outside(i).
   void run(PlanSizes sizes, const Outside& outside);
 
+  /// The rows of an expert, or of a text, in a run.
+  struct Group {
+    int64_t expert = 0, first = 0, rows = 0;
+  };
+  /// For groups that no step of the plan fills: at most as many as they have experts. Makes no allocation.
+  void setGroups(PlanGroups groups, std::span<const Group> all);
+
   const Plan& plan() const { return *plan_; }
   int threads() const { return pool_.threads(); }
   ThreadPool& pool() { return pool_; }
@@ -29,10 +36,6 @@ private:
     PlanSizes sizes;
     const Outside& outside;
     int64_t value(PlanDim dim) const { return valueOf(dim, sizes); }
-  };
-  /// The rows of an expert in this run.
-  struct Group {
-    int64_t expert = 0, first = 0, rows = 0;
   };
   struct Groups {
     std::vector<int64_t> counts;  ///< by expert

@@ -12,12 +12,16 @@ LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& bl
 }
 
 GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn) {
+  return expertFeedForward(g, normed, blk, [fn](const GraphRows& gate) { return gatedBy(fn, gate); });
+}
+
+GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, const GateEnd& meet) {
   const ModelConfig& c = g.config();
   int64_t hidden = c.expertHidden != 0 ? c.expertHidden : c.hidden;
   GraphRoute route = g.route(g.linear(normed, {{blk + "ffn_gate_inp", c.experts}}));
   GraphRows x = g.routed(route, normed);
   GraphRows gate = g.expertLinear(route, x, blk + "ffn_gate_exps", hidden);
-  GraphRows inner = g.expertLinear(route, x, blk + "ffn_up_exps", hidden, gatedBy(fn, gate));
+  GraphRows inner = g.expertLinear(route, x, blk + "ffn_up_exps", hidden, meet(gate));
   return g.broughtBack(route, g.expertLinear(route, inner, blk + "ffn_down_exps", c.width));
 }
 

@@ -4,6 +4,7 @@
 #include "models/ModelGraph.h"
 
 #include <fmt/format.h>
+#include <functional>
 
 namespace quern {
 
@@ -16,6 +17,9 @@ LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& bl
 /// Each row through the experts that NAME.ffn_gate_inp scores highest: the weighted sum of their Wdown (fn(Wgate n) * Wup n):
 /// NAME.ffn_gate_exps, ffn_up_exps, ffn_down_exps.
 GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn);
+/// The same with another meeting of gate and up: how the product of up ends, given that of gate.
+using GateEnd = std::function<LinearEnd(const GraphRows& gate)>;
+GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, const GateEnd& meet);
 /// Wdown (fn(Wgate n) * Wup n): NAME.ffn_gate, ffn_up, ffn_down.
 GraphRows gatedFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn, const LinearEnd& end = {});
 /// Wdown fn(Wup n).

@@ -37,9 +37,11 @@ public:
       }
       keys_[layer].push_back(k);
       values_[layer].push_back(v);
-      Vec y = joined(x, linear(blk + "attn_output", attended(q, layer, static_cast<size_t>(own.window))), blk + "post_attention_norm");
+      Vec y = joined(x, linear(blk + "attn_output", attended(q, layer, static_cast<size_t>(own.window))),
+                     model_.family == "gpt-oss" ? "" : blk + "post_attention_norm");
       const Vec& input = c_.parallel ? x : y;
       Vec m = model_.has(blk + "ffn_norm.weight") ? norm(blk + "ffn_norm", input) : c_.parallel ? n : input;
+      if (model_.family == "gpt-oss") m = norm(blk + "post_attention_norm", input);  // so is it called there
       Vec more = model_.has(blk + "ffn_gate_inp.weight") ? mixed(blk, m) : linear(blk + "ffn_down", inner(blk, m));
       x = joined(y, more, blk + "post_ffw_norm");
     }
@@ -90,6 +92,8 @@ private:
     Vec out(static_cast<size_t>(stack.shape[1]));
     for (size_t i = 0; i < out.size(); ++i)
       for (size_t k = 0; k < x.size(); ++k) out[i] += double{stack.values[(expert * out.size() + i) * x.size() + k]} * x[k];
+    if (model_.has(name + ".bias"))
+      for (size_t i = 0; i < out.size(); ++i) out[i] += double{model_.at(name + ".bias").values[expert * out.size() + i]};
     return out;
   }
   /// Through the experts whose scores are highest.
@@ -103,7 +107,11 @@ private:
     for (size_t i = 0; i < (c_.normalisedExperts ? used : order.size()); ++i) all += std::exp(scores[order[i]]);
     for (size_t i = 0; i < used; ++i) {
       Vec gate = ofExpert(blk + "ffn_gate_exps", order[i], m), up = ofExpert(blk + "ffn_up_exps", order[i], m);
-      for (size_t j = 0; j < up.size(); ++j) up[j] *= gate[j] / (1 + std::exp(-gate[j]));
+      for (size_t j = 0; j < up.size(); ++j) {
+        double g = gate[j];
+        if (model_.family == "gpt-oss") g = std::min(g, 7.0), up[j] = std::clamp(up[j], -7.0, 7.0) + 1;
+        up[j] *= g / (1 + std::exp(-(model_.family == "gpt-oss" ? double{1.702f} : 1) * g));
+      }
       out = added(out, scaled(ofExpert(blk + "ffn_down_exps", order[i], up), std::exp(scores[order[i]]) / all));
     }
     return out;
@@ -213,6 +221,8 @@ private:
         p.push_back(c_.scoreCap != 0 ? c_.scoreCap * std::tanh(s / c_.scoreCap) : s);
         top = std::max(top, p.back());
       }
+      std::string sinks = "blk." + std::to_string(layer) + ".attn_sinks.weight";
+      if (model_.has(sinks)) total += std::exp(double{model_.at(sinks).values[head]} - top);
       for (double& each : p) total += each = std::exp(each - top);
       for (size_t j = 0; j < p.size(); ++j)
         for (size_t i = 0; i < size; ++i) out[head * size + i] += p[j] / total * values_[layer][begin + j][from + i];

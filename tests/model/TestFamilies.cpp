@@ -177,6 +177,38 @@ TestFamily qwen3Moe() {
   return family;
 }
 
+TestFamily gptOss() {
+  ModelConfig c = baseConfig(RopePairs::Half);
+  c.experts = 6;
+  c.usedExperts = 3;
+  c.expertHidden = 48;
+  c.rope.scaling = RopeConfig::Scaling::Yarn;
+  c.rope.factor = 4;
+  c.rope.originalContext = 40;
+  c.rope.magnitude = 0.1 * std::log(4.0) + 1;
+  setWindow(c, 20, [](int64_t i) { return i == 0; });
+  TestFamily family{"gpt-oss", base("gpt-oss", c, 340), {}, {}};
+  mixExperts(family.model, 341);
+  remove(family.model, "ffn_norm");
+  Drawn drawn(family.model, 342);
+  for (int64_t i = 0; i < c.layers; ++i) {
+    drawn.gain(blk(i, "post_attention_norm.weight"), c.width);
+    drawn.around(blk(i, "attn_sinks.weight"), c.heads, 2, 2);
+    drawn.bias(blk(i, "ffn_gate_inp.bias"), c.experts);
+    for (const char* stem : {"attn_q", "attn_k", "attn_v", "attn_output"})
+      drawn.bias(blk(i, stem) + ".bias", family.model.at(blk(i, stem) + ".weight").shape[0]);
+    for (const char* stem : {"ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"}) {
+      std::vector<int64_t> shape = family.model.at(blk(i, stem) + ".weight").shape;
+      for (float& each : family.model.tensors[blk(i, stem) + ".weight"].values) each *= 4;  // beyond the clamps
+      drawn.around(blk(i, stem) + ".bias", shape[0] * shape[1], 0, 1);
+      family.model.tensors[blk(i, stem) + ".bias"].shape = {shape[0], shape[1]};
+    }
+  }
+  family.features = {withoutWindows(), withoutTensors("sinks", {"attn_sinks"}), withoutTensors("biases of experts", {"ffn_up_exps_b"})};
+  family.features[2].off = [](TestModel& model) { model.tensors.erase("blk.1.ffn_up_exps.bias"); };
+  return family;
+}
+
 TestFamily mistral() {
   ModelConfig c = baseConfig(RopePairs::Adjacent);
   setWindow(c, 20, [](int64_t) { return true; });
@@ -386,8 +418,8 @@ TestFamily gptNeoX() {
 }  // namespace
 
 std::vector<TestFamily> testFamilies() {
-  return {qwen3(),   mistral(), gemma(),      gemma2(),   gemma3(),  olmo3(),   smolLm3(),
-          granite(), phi3(),    starCoder2(), stableLm(), gptNeoX(), mixtral(), qwen3Moe()};
+  return {qwen3(), mistral(),    gemma(),    gemma2(),  gemma3(),  olmo3(),    smolLm3(), granite(),
+          phi3(),  starCoder2(), stableLm(), gptNeoX(), mixtral(), qwen3Moe(), gptOss()};
 }
 
 }  // namespace quern

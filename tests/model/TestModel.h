@@ -29,6 +29,7 @@ struct TestModel {
   std::string family = "llama";  ///< general.architecture: llama, qwen2, gpt2
   ModelConfig config;
   std::map<std::string, TestTensor> tensors;
+  std::string tokenizer = "";  ///< tokenizer.ggml.model, where it is said
 
   const TestTensor& at(const std::string& name) const { return tensors.at(name); }
   bool has(const std::string& name) const { return tensors.count(name) != 0; }

@@ -36,13 +36,21 @@ void writeKeys(GgufWriter& writer, const TestModel& model) {
   auto key = [&](const char* name) { return model.family + "." + name; };
   auto size = [&](const char* name, int64_t value) { writer.u32(key(name), static_cast<uint32_t>(value)); };
   writer.string("general.architecture", model.family);
+  if (!model.tokenizer.empty()) writer.string("tokenizer.ggml.model", model.tokenizer);
   size("block_count", c.layers);
   size("context_length", c.context);
   size("embedding_length", c.width);
   size("feed_forward_length", c.hidden);
   size("attention.head_count", c.heads);
   size("vocab_size", c.vocab);
-  if (model.family == "gpt2") return writer.f32(key("attention.layer_norm_epsilon"), c.eps);
+  bool bert = model.family == "bert";
+  if (model.family == "gpt2" || bert) writer.f32(key("attention.layer_norm_epsilon"), c.eps);
+  if (bert) {
+    writer.boolean(key("attention.causal"), false);
+    size("pooling_type", c.pooling == Pooling::First ? 2 : 1);
+    writer.u32("tokenizer.ggml.token_type_count", static_cast<uint32_t>(c.segments));
+  }
+  if (model.family == "gpt2" || bert) return;
   size("attention.head_count_kv", c.keyHeads());
   writer.f32(key(isLayerNormed(model) ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"), c.eps);
   writer.f32(key("rope.freq_base"), static_cast<float>(c.rope.base));
@@ -102,6 +110,19 @@ HfNames hfNamesOf(const std::string& family, bool prefixed) {
   static constexpr std::pair<const char*, const char*> kQwenMoe[] = {{"ffn_gate_inp", "mlp.gate"}};
   if (family == "llama") return {{kMixtral, kLlama}, "model.", "layers."};
   if (family == "qwen3moe") return {{kQwenMoe, kLlama}, "model.", "layers."};
+  static constexpr std::pair<const char*, const char*> kBert[] = {{"token_embd", "embeddings.word_embeddings"},
+                                                                  {"position_embd", "embeddings.position_embeddings"},
+                                                                  {"token_embd_norm", "embeddings.LayerNorm"},
+                                                                  {"token_types", "embeddings.token_type_embeddings"},
+                                                                  {"attn_q", "attention.self.query"},
+                                                                  {"attn_k", "attention.self.key"},
+                                                                  {"attn_v", "attention.self.value"},
+                                                                  {"attn_output", "attention.output.dense"},
+                                                                  {"ffn_up", "intermediate.dense"},
+                                                                  {"attn_output_norm", "attention.output.LayerNorm"},
+                                                                  {"ffn_down", "output.dense"},
+                                                                  {"layer_output_norm", "output.LayerNorm"}};
+  if (family == "bert") return {{kBert}, "", "encoder.layer."};
   if (family == "gpt2") return {{kGpt2}, prefixed ? "transformer." : "", "h."};
   if (family == "gptneox") return {{kNeox}, "gpt_neox.", "layers."};
   if (family == "gemma2" || family == "gemma3" || family == "olmo2") return {{kNormedAfter, kLlama}, "model.", "layers."};
@@ -168,6 +189,11 @@ TestTensor hfTensor(const TestModel& model, const std::string& name, const TestT
 
 std::string hfConfig(const TestModel& model, const HfOptions& options) {
   const ModelConfig& c = model.config;
+  if (model.family == "bert")
+    return fmt::format(
+        R"({{"architectures": ["{}"], "vocab_size": {}, "num_hidden_layers": {}, "num_attention_heads": {}, "hidden_size": {}, )"
+        R"("intermediate_size": {}, "max_position_embeddings": {}, "type_vocab_size": {}, "layer_norm_eps": {}, "pad_token_id": 1{}}})",
+        options.architecture, c.vocab, c.layers, c.heads, c.width, c.hidden, c.context + c.firstPosition, c.segments, c.eps, options.more);
   std::string head =
       fmt::format(R"({{"architectures": ["{}"], "vocab_size": {}, "tie_word_embeddings": {})", options.architecture, c.vocab, c.tied);
   if (model.family == "gpt2")
