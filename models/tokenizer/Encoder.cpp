@@ -42,10 +42,37 @@ static size_t whiteSpaceBegin(std::string_view text, size_t end, size_t low) {
   return std::max(end, low);
 }
 
+std::vector<AddedMatch> Encoder::find(std::string_view text, const AddedTokens& added, const Ranges& within) const {
+  std::vector<AddedMatch> matches = added.find(text, parseSpecial_);
+  if (!parseSpecial_ || !within) return matches;
+  std::vector<AddedMatch> plain = added.find(text, false), kept;  // both from the text's end to its beginning
+  size_t next = 0, range = within->size();
+  for (const AddedMatch& match : matches) {
+    while (range > 0 && (*within)[range - 1].begin > match.begin) --range;
+    bool inside = range > 0 && match.begin + match.length <= (*within)[range - 1].end;
+    while (next < plain.size() && plain[next].begin > match.begin) ++next;
+    bool other = next < plain.size() && plain[next].begin == match.begin;
+    if (inside || !tables_.data.added[static_cast<size_t>(match.place)].special) kept.push_back(match);
+    else if (other) kept.push_back(plain[next]);
+  }
+  return kept;
+}
+
+std::vector<TextRange> Encoder::normalizedRanges(std::string_view part, size_t offset, size_t normalizedBytes) const {
+  std::vector<TextRange> out;
+  auto place = [&](size_t at) {
+    if (at <= offset) return size_t{0};
+    return at - offset >= part.size() ? normalizedBytes : tables_.normalized(part.substr(0, at - offset)).size();
+  };
+  for (const TextRange& each : *within_)
+    if (each.end > offset && each.begin < offset + part.size()) out.push_back({place(each.begin), place(each.end)});
+  return out;
+}
+
 /// `onText(part, offset)` for what is between the added tokens of `text`.
 template <class OnText>
-Result<void> Encoder::addParts(std::string_view text, const AddedTokens& added, const OnText& onText) {
-  std::vector<AddedMatch> matches = added.find(text, parseSpecial_);
+Result<void> Encoder::addParts(std::string_view text, const AddedTokens& added, const Ranges& within, const OnText& onText) {
+  std::vector<AddedMatch> matches = find(text, added, within);
   size_t done = 0, scanned = 0;
   for (size_t i = matches.size(); i-- > 0;) {
     size_t begin = matches[i].begin, end = begin + matches[i].length;
@@ -65,9 +92,11 @@ Result<void> Encoder::addParts(std::string_view text, const AddedTokens& added, 
 }
 
 Result<void> Encoder::add(std::string_view text) {
-  return addParts(text, tables_.addedToText, [&](std::string_view part, size_t offset) {
+  return addParts(text, tables_.addedToText, within_, [&](std::string_view part, size_t offset) {
     std::string normalized = tables_.normalized(part);
-    return addParts(normalized, tables_.addedToNormalized,
+    std::vector<TextRange> ranges;
+    if (within_ && !tables_.addedToNormalized.empty()) ranges = normalizedRanges(part, offset, normalized.size());
+    return addParts(normalized, tables_.addedToNormalized, within_ ? Ranges(ranges) : Ranges(),
                     [&](std::string_view rest, size_t at) { return addNormalized(rest, offset + at == 0); });
   });
 }
