@@ -119,6 +119,7 @@ Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const Kerne
   std::shared_ptr<Model> model(new Model(std::move(source)));
   model->context_ = context;
   model->chunk_ = std::min(options.chunk, context);
+  model->kvType_ = options.kvType;
   ModelSource& own = model->source_;
   ModelGraph graph(own.weights, own.config, model->chunk_, context, {options.kvType, own.compute, own.order});
   if (auto good = describe(own, graph); !good) return good.error();

@@ -69,6 +69,7 @@ public:
   const std::shared_ptr<const Plan>& plan() const { return plan_; }
   int64_t context() const { return context_; }
   int64_t chunk() const { return chunk_; }  ///< rows at most in one run of the plan
+  ElementType kvType() const { return kvType_; }
   const RopeAngles& angles() const { return weights_.angles; }
   int64_t weightBytes() const { return weights_.memory.bytes(); }
   /// What one token must read of weights: each once.
@@ -82,6 +83,7 @@ private:
   LoadedWeights weights_;
   std::shared_ptr<const Plan> plan_;
   int64_t context_ = 0, chunk_ = 0;
+  ElementType kvType_ = ElementType::F32;
 };
 
 }  // namespace quern

@@ -23,6 +23,9 @@ public:
   using GoOn = std::function<bool(int64_t done)>;
   Result<int64_t> forward(std::span<const int32_t> ids, int64_t past, int64_t outputs, float* logits, const GoOn& goOn = {});
 
+  /// Keys and values of the first `count` positions, buffer by buffer, as the cache holds them.
+  std::vector<std::span<std::byte>> cached(int64_t count);
+
   const Model& model() const { return *model_; }
   const ModelConfig& config() const { return model_->config(); }
   int64_t context() const { return model_->context(); }

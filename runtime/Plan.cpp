@@ -67,6 +67,7 @@ Result<void> PlanBuilder::placeBuffers(Plan& plan) const {
     if (buffer.kind == Kind::Activation && lives[i].second >= 0) slots[i] = layout.add(*bytes, lives[i].first, lives[i].second);
     if (buffer.kind != Kind::Persistent) continue;
     offsets[i] = persistent;
+    plan.persistentRows_.push_back({persistent, bytesOf(buffer.type, buffer.rowElements), most(buffer.rows)});
     persistent += roundUp(bytesOf(buffer.type, *elements), 64);
   }
   layout.place();

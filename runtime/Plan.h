@@ -61,6 +61,11 @@ struct PlanMemory {
   int64_t scratchBytes(int threads) const { return sharedScratchBytes + threadScratchBytes * threads; }
 };
 
+/// A buffer that persists, as it lies in what a session keeps: a row for each position.
+struct PlanRows {
+  int64_t offset = 0, rowBytes = 0, most = 0;
+};
+
 class Plan;
 
 /// Collects buffers and steps, then fixes everything.
@@ -130,6 +135,8 @@ public:
 
   const PlanMemory& memory() const { return memory_; }
   const std::vector<PlanBuilder::Dimension>& dimensions() const { return dimensions_; }
+  /// What persists, in the order in which it was asked for.
+  const std::vector<PlanRows>& persistentRows() const { return persistentRows_; }
   /// Kernels in use, by step, for `--log dispatch` and tests.
   std::vector<std::pair<std::string, KernelSet>> kernels() const;
 
@@ -157,6 +164,7 @@ private:
   std::vector<PlanBuilder::Dimension> dimensions_;
   std::vector<std::variant<Bound, PlanGather>> steps_;
   std::vector<Place> places_;
+  std::vector<PlanRows> persistentRows_;
   PlanMemory memory_;
 };
 

@@ -86,6 +86,13 @@ void PlanSession::run(const PlanGather& step, const Now& now) {
   for (int64_t i = 0; i < now.value(step.rows); ++i) step.row(ids[i], rows + i * step.rowElements);
 }
 
+std::span<std::byte> PlanSession::persistentRows(size_t place, int64_t count) {
+  QUERN_CHECK(place < plan_->persistentRows().size());
+  const PlanRows& rows = plan_->persistentRows()[place];
+  QUERN_CHECK(count >= 0 && count <= rows.most);
+  return {persistent_.data() + rows.offset, static_cast<size_t>(count * rows.rowBytes)};
+}
+
 void PlanSession::run(PlanSizes sizes, const Outside& outside) {
   QUERN_CHECK(sizes.size() == plan_->dimensions().size());
   for (size_t i = 0; i < sizes.size(); ++i) QUERN_CHECK(sizes[i] >= 0 && sizes[i] <= plan_->dimensions()[i].most);

@@ -19,6 +19,9 @@ public:
   /// of PlanBuilder::outside(i).
   void run(PlanSizes sizes, const Outside& outside);
 
+  /// The first `count` rows of what persists, by its place in Plan::persistentRows.
+  std::span<std::byte> persistentRows(size_t place, int64_t count);
+
   const Plan& plan() const { return *plan_; }
   int threads() const { return pool_.threads(); }
   ThreadPool& pool() { return pool_; }

@@ -59,6 +59,7 @@ struct ChatForm {
   Preamble preamble = Preamble::None;
   std::string fixedDate;    ///< KnowledgeDate: the template's own date; "": today
   std::string answer;       ///< behind the last user message: where the model goes on
+  std::string goesOn;       ///< a control token that ends texts elsewhere, but here only a part of an answer ("": none)
   std::string contentMark;  ///< a control token behind which an answer's text begins anew ("": none)
 };
 

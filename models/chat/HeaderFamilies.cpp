@@ -86,6 +86,7 @@ std::optional<ChatForm> recogniseGptOss(const TemplateReader& reader) {
   form.assistant = {"<|start|>assistant<|channel|>final<|message|>", "<|end|>"};
   form.skipsEmptySystem = true;
   form.answer = "<|start|>assistant";
+  form.goesOn = "<|end|>";
   form.contentMark = "<|message|>";
   return form;
 }

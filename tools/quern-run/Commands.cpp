@@ -3,6 +3,7 @@
 
 namespace quern {
 
+Command chatCommand();
 Command evalCommand();
 Command generateCommand();
 Command infoCommand();
@@ -18,8 +19,8 @@ const ProgramInfo& programInfo() {
 }
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = {generateCommand(), logitsCommand(), perplexityCommand(), tokenizeCommand(),
-                                           benchCommand(),    infoCommand(),   evalCommand()};
+  static const std::vector<Command> all = {generateCommand(), chatCommand(),  logitsCommand(), perplexityCommand(),
+                                           tokenizeCommand(), benchCommand(), infoCommand(),   evalCommand()};
   return all;
 }
 

@@ -1,0 +1,196 @@
+// models/Conversation.cpp — see Conversation.h.
+#include "models/Conversation.h"
+
+#include "compiler/base/Text.h"
+#include "models/SessionFile.h"
+#include "models/StopText.h"
+#include "models/tokenizer/TextStream.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace quern {
+
+namespace {
+
+/// "user 5\nHello\n" for each.
+std::string noteOf(std::span<const ChatMessage> messages) {
+  std::string note;
+  for (const ChatMessage& each : messages) note += fmt::format("{} {}\n{}\n", each.role, each.content.size(), each.content);
+  return note;
+}
+
+/// Nothing where it is no such note.
+std::optional<std::vector<ChatMessage>> messagesOf(std::string_view note) {
+  std::vector<ChatMessage> messages;
+  while (!note.empty()) {
+    size_t blank = note.find(' '), line = note.find('\n');
+    if (line == std::string_view::npos || blank > line) return std::nullopt;
+    std::string role(note.substr(0, blank));
+    auto bytes = parseInt(note.substr(blank + 1, line - blank - 1));
+    note.remove_prefix(line + 1);
+    bool known = role == "user" || role == "assistant" || (role == "system" && messages.empty());
+    if (!known || !bytes || *bytes < 0 || static_cast<size_t>(*bytes) >= note.size() || note[static_cast<size_t>(*bytes)] != '\n')
+      return std::nullopt;
+    messages.push_back({std::move(role), std::string(note.substr(0, static_cast<size_t>(*bytes)))});
+    note.remove_prefix(static_cast<size_t>(*bytes) + 1);
+  }
+  return messages;
+}
+
+}  // namespace
+
+std::optional<int32_t> Conversation::controlId(const std::string& text) const {
+  auto ids = tokenizer().encode(text, {.addBos = false, .parseSpecial = true});
+  if (!ids || ids->empty() || !tokenizer().isControl((*ids)[0])) return std::nullopt;
+  return (*ids)[0];
+}
+
+Result<Conversation> Conversation::make(Session& session, const ModelText& words, ChatTemplate chat) {
+  auto tokenizer = words.needTokenizer();
+  if (!tokenizer) return tokenizer.error();
+  auto names = ChatNames::of(**tokenizer);
+  if (!names) return names.error();
+  Conversation out(session, words, std::move(chat));
+  out.names_ = std::move(*names);
+  const ChatForm& form = out.chat_.form();
+  std::string end;
+  for (char c : form.assistant.after) end += c == kEosMark ? out.names_.eos : std::string(1, c);
+  end = trim(end);
+  if (auto id = out.controlId(end)) out.ends_.push_back(*id);
+  else if (!end.empty()) out.stops_.push_back(end);
+  if (!form.goesOn.empty()) out.goesOn_ = out.controlId(form.goesOn);
+  if (!form.contentMark.empty()) out.mark_ = out.controlId(form.contentMark);
+  return out;
+}
+
+Result<void> Conversation::setSystem(std::optional<std::string> text) {
+  if (text && chat_.form().systemPlace == SystemPlace::Refused)
+    return badInput(fmt::format("the chat template ({}) has no place for a system message", chat_.family()));
+  if (!messages_.empty() && messages_[0].role == "system") messages_.erase(messages_.begin());
+  if (text) messages_.insert(messages_.begin(), {"system", std::move(*text)});
+  return {};
+}
+
+void Conversation::clear() {
+  size_t first = !messages_.empty() && messages_[0].role == "system" ? 1 : 0;
+  messages_.resize(first);
+}
+
+bool Conversation::endsAt(int32_t id) const {
+  if (goesOn_ == id) return false;
+  return words_.endsAt(id) || std::find(ends_.begin(), ends_.end(), id) != ends_.end();
+}
+
+/// The ids of the conversation, which leave a position for an answer.
+Result<std::vector<int32_t>> Conversation::fitting(const AnswerOptions& options, Answer& answer) {
+  size_t first = messages_[0].role == "system" ? 1 : 0;
+  while (true) {
+    auto text = chat_.render(messages_, names_);
+    if (!text) return text.error();
+    auto ids = encodeChat(tokenizer(), *text);
+    if (!ids) return ids;
+    if (ids->empty()) return badInput("the conversation has no tokens");
+    if (static_cast<int64_t>(ids->size()) < session_.context()) return ids;
+    if (!options.dropOldest || messages_.size() < first + 3)
+      return badInput(fmt::format("the conversation has {} tokens and the context {} positions, which leaves none for an answer",
+                                  ids->size(), session_.context()));
+    int64_t going = messages_[first + 1].role == "assistant" ? 2 : 1;
+    auto begin = messages_.begin() + static_cast<std::ptrdiff_t>(first);
+    messages_.erase(begin, begin + going);
+    answer.dropped += going;
+  }
+}
+
+Result<std::string> Conversation::answerOf(Generator& generator, const AnswerOptions& options, const Show& show, const Stop& stop,
+                                           Answer& answer) {
+  std::vector<std::string> stops = options.stops;
+  stops.insert(stops.end(), stops_.begin(), stops_.end());
+  StopText stopText(std::move(stops));
+  TextStream stream(tokenizer(), true);
+  std::string said;
+  auto take = [&](std::string_view text) {
+    std::string_view now = stopText.add(text);
+    said += now;
+    return show(now);
+  };
+  while (!stop.asked() && !stopText.stopped()) {
+    auto next = generator.next();
+    if (!next) return next.error();
+    if (!*next) break;
+    cached_.push_back(**next);
+    if (mark_ == **next) {  // what came before it was no part of the answer
+      said.clear();
+      if (auto good = show("\n"); !good) return good.error();
+    }
+    auto text = stream.add(**next);
+    if (!text) return text.error();
+    if (auto good = take(*text); !good) return good.error();
+  }
+  if (auto good = take(stream.flush()); !good) return good.error();
+  std::string_view rest = stopText.flush();
+  said += rest;
+  if (auto good = show(rest); !good) return good.error();
+  answer.end = Answer::End::Text;
+  if (generator.ended() == Generator::End::Count) answer.end = Answer::End::Count;
+  if (generator.ended() == Generator::End::Context) answer.end = Answer::End::Context;
+  if (generator.ended() == Generator::End::None && !stopText.stopped()) answer.end = Answer::End::Asked;
+  return said;
+}
+
+Result<Answer> Conversation::say(const std::string& said, const AnswerOptions& options, const Show& show, const Stop& stop,
+                                 const std::function<void(int64_t, int64_t)>& progress) {
+  const std::vector<ChatMessage> before = messages_;
+  auto unsaid = [&](Error error) {
+    messages_ = before;
+    return error;
+  };
+  messages_.push_back({"user", said});
+  Answer answer;
+  auto ids = fitting(options, answer);
+  if (!ids) return unsaid(ids.error());
+  auto same = static_cast<size_t>(std::mismatch(cached_.begin(), cached_.end(), ids->begin(), ids->end()).first - cached_.begin());
+  same = std::min(same, ids->size() - 1);
+  answer.ids = static_cast<int64_t>(ids->size());
+  answer.kept = static_cast<int64_t>(same);
+  SamplerOptions sampler = options.sampler;
+  sampler.seed += answers_++;
+  auto generator = Generator::make(session_, words_.drawable(session_.config().vocab),
+                                   {sampler, options.count, [this](int32_t id) { return endsAt(id); }});
+  if (!generator) return unsaid(generator.error());
+  cached_.resize(same);
+  auto through = generator->prompt(
+      *ids,
+      [&](int64_t done) {
+        if (progress) progress(answer.kept + done, answer.ids);
+        return !stop.asked();
+      },
+      answer.kept);
+  if (!through) return unsaid(through.error());
+  cached_.assign(ids->begin(), ids->begin() + static_cast<std::ptrdiff_t>(*through));
+  if (*through < answer.ids) {
+    messages_ = before;
+    answer.end = Answer::End::Asked;
+    return answer;
+  }
+  auto text = answerOf(*generator, options, show, stop, answer);
+  cached_.resize(static_cast<size_t>(generator->past()));
+  answer.made = generator->made();
+  if (!text) return unsaid(text.error());
+  messages_.push_back({"assistant", std::move(*text)});
+  return answer;
+}
+
+Result<void> Conversation::save(const std::string& path) { return saveSession(path, session_, {cached_, noteOf(messages_)}); }
+
+Result<void> Conversation::load(const std::string& path) {
+  auto saved = loadSession(path, session_);
+  if (!saved) return saved.error();
+  cached_ = std::move(saved->ids);
+  auto messages = messagesOf(saved->note);
+  if (!messages) return badInput(fmt::format("{}: what it holds beside the cache is no conversation", escaped(path)));
+  messages_ = std::move(*messages);
+  return {};
+}
+
+}  // namespace quern
