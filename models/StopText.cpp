@@ -13,8 +13,13 @@ std::string_view StopText::add(std::string_view piece) {
   out_.clear();
   if (stopped_) return out_;
   held_ += piece;
-  size_t shown = std::string::npos;  // bytes
-  for (const std::string& stop : stops_) shown = std::min(shown, held_.find(stop));
+  size_t shown = std::string::npos, end = std::string::npos;  // bytes
+  for (const std::string& stop : stops_) {
+    size_t at = held_.find(stop);
+    if (at == std::string::npos || at + stop.size() > end) continue;
+    shown = at + stop.size() == end ? std::min(shown, at) : at;
+    end = at + stop.size();
+  }
   stopped_ = shown != std::string::npos;
   if (!stopped_) {
     // The longest end that begins a stop string waits.

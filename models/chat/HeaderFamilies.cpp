@@ -76,7 +76,7 @@ std::optional<ChatForm> recogniseGptOss(const TemplateReader& reader) {
       reader.writes(kDeveloperAtOnce) || (reader.writes(kDeveloper) && reader.writes(kInstructions) && reader.writes("'<|end|>'"));
   bool told = system && developer && reader.writes(kFinal) && reader.writes(kUser) && reader.writes(kHere) &&
               reader.has("{%set model_identity='You are ChatGPT, a large language model trained by OpenAI.'%}") &&
-              reader.has("{%set reasoning_effort='medium'%}");
+              reader.has("{%set reasoning_effort='medium'%}") && reader.has("'<|channel|>final<|message|>'in message['content']");
   if (!told || !reader.writesOnly({kFinal, kUser, kHere, kFacts, kEffort, kChannels, kSystem, kAtOnce, kDeveloperAtOnce, kThought, kLast}))
     return std::nullopt;
   ChatForm form;
@@ -153,6 +153,8 @@ constexpr ChatFamily kFamilies[] = {
      "{% set messages = messages[1:] %}{% else %}{% set developer_message = '' %}{% endif %}{% if developer_message %}"
      "{{ '<|start|>developer<|message|># Instructions\\n\\n' + developer_message + '\\n\\n<|end|>' }}{% endif %}"
      "{% for message in messages %}{% if message.role == 'assistant' %}"
+     "{% if '<|channel|>analysis<|message|>' in message.content or '<|channel|>final<|message|>' in message.content %}"
+     "{{ raise_exception('an answer has channels in its text') }}{% endif %}"
      "{{ '<|start|>assistant<|channel|>final<|message|>' + message.content + '<|end|>' }}{% else %}"
      "{{ '<|start|>user<|message|>' + message.content + '<|end|>' }}{% endif %}{% endfor %}"
      "{% if add_generation_prompt %}{{ '<|start|>assistant' }}{% endif %}",
