@@ -13,29 +13,26 @@ namespace quern {
 
 namespace {
 
-/// "user 5\nHello\n" for each.
-std::string noteOf(std::span<const ChatMessage> messages) {
-  std::string note;
-  for (const ChatMessage& each : messages) note += fmt::format("{} {}\n{}\n", each.role, each.content.size(), each.content);
-  return note;
+/// "NAME 5 MORE\nHello\n"
+std::string section(const std::string& name, std::string_view content, const std::string& more = "") {
+  return fmt::format("{} {}{}\n{}\n", name, content.size(), more, content);
 }
 
-/// Nothing where it is no such note.
-std::optional<std::vector<ChatMessage>> messagesOf(std::string_view note) {
-  std::vector<ChatMessage> messages;
-  while (!note.empty()) {
-    size_t blank = note.find(' '), line = note.find('\n');
-    if (line == std::string_view::npos || blank > line) return std::nullopt;
-    std::string role(note.substr(0, blank));
-    auto bytes = parseInt(note.substr(blank + 1, line - blank - 1));
-    note.remove_prefix(line + 1);
-    bool known = role == "user" || role == "assistant" || (role == "system" && messages.empty());
-    if (!known || !bytes || *bytes < 0 || static_cast<size_t>(*bytes) >= note.size() || note[static_cast<size_t>(*bytes)] != '\n')
-      return std::nullopt;
-    messages.push_back({std::move(role), std::string(note.substr(0, static_cast<size_t>(*bytes)))});
-    note.remove_prefix(static_cast<size_t>(*bytes) + 1);
-  }
-  return messages;
+struct Section {
+  std::string name, content, more;
+};
+
+/// The next section, which is taken away. Nothing: there is none.
+std::optional<Section> takeSection(std::string_view& note) {
+  size_t line = note.find('\n');
+  std::vector<std::string> words = split(note.substr(0, line), ' ');
+  if (line == std::string_view::npos || words.size() < 2 || words.size() > 3) return std::nullopt;
+  auto bytes = parseInt(words[1]);
+  note.remove_prefix(line + 1);
+  if (!bytes || *bytes < 0 || static_cast<size_t>(*bytes) >= note.size() || note[static_cast<size_t>(*bytes)] != '\n') return std::nullopt;
+  std::string content(note.substr(0, static_cast<size_t>(*bytes)));
+  note.remove_prefix(content.size() + 1);
+  return Section{words[0], std::move(content), words.size() == 3 ? words[2] : ""};
 }
 
 }  // namespace
@@ -82,19 +79,35 @@ bool Conversation::endsAt(int32_t id) const {
   return words_.endsAt(id) || std::find(ends_.begin(), ends_.end(), id) != ends_.end();
 }
 
-/// The ids of the conversation, which leave a position for an answer.
-Result<std::vector<int32_t>> Conversation::fitting(const AnswerOptions& options, Answer& answer) {
+/// What was said before as the ids it was made of; the rest begins with a control token, across which nothing merges.
+Result<std::vector<int32_t>> Conversation::idsOf(const ChatText& chat) const {
+  if (knownText_.empty() || !chat.text.starts_with(knownText_)) return encodeChat(tokenizer(), chat);
+  std::vector<TextRange> written;
+  for (const TextRange& each : chat.written)
+    if (each.end > knownText_.size())
+      written.push_back({std::max(each.begin, knownText_.size()) - knownText_.size(), each.end - knownText_.size()});
+  auto rest =
+      tokenizer().encode(std::string_view(chat.text).substr(knownText_.size()), {.addBos = false, .parseSpecial = true, .within = written});
+  if (!rest || rest->empty() || !tokenizer().isControl((*rest)[0])) return encodeChat(tokenizer(), chat);
+  std::vector<int32_t> ids = known_;
+  ids.insert(ids.end(), rest->begin(), rest->end());
+  return ids;
+}
+
+/// The conversation's text and ids, which leave a position for an answer.
+Result<ChatText> Conversation::fitting(const AnswerOptions& options, Answer& answer, std::vector<int32_t>& ids) {
   size_t first = messages_[0].role == "system" ? 1 : 0;
   while (true) {
     auto text = chat_.render(messages_, names_);
-    if (!text) return text.error();
-    auto ids = encodeChat(tokenizer(), *text);
-    if (!ids) return ids;
-    if (ids->empty()) return badInput("the conversation has no tokens");
-    if (static_cast<int64_t>(ids->size()) < session_.context()) return ids;
+    if (!text) return text;
+    auto made = idsOf(*text);
+    if (!made) return made.error();
+    ids = std::move(*made);
+    if (ids.empty()) return badInput("the conversation has no tokens");
+    if (static_cast<int64_t>(ids.size()) < session_.context()) return text;
     if (!options.dropOldest || messages_.size() < first + 3)
       return badInput(fmt::format("the conversation has {} tokens and the context {} positions, which leaves none for an answer",
-                                  ids->size(), session_.context()));
+                                  ids.size(), session_.context()));
     int64_t going = messages_[first + 1].role == "assistant" ? 2 : 1;
     auto begin = messages_.begin() + static_cast<std::ptrdiff_t>(first);
     messages_.erase(begin, begin + going);
@@ -110,6 +123,7 @@ Result<std::string> Conversation::answerOf(Generator& generator, const AnswerOpt
   TextStream stream(tokenizer(), true);
   std::string said;
   auto take = [&](std::string_view text) {
+    knownText_ += text;
     std::string_view now = stopText.add(text);
     said += now;
     return show(now);
@@ -118,7 +132,7 @@ Result<std::string> Conversation::answerOf(Generator& generator, const AnswerOpt
     auto next = generator.next();
     if (!next) return next.error();
     if (!*next) break;
-    cached_.push_back(**next);
+    known_.push_back(**next);
     if (mark_ == **next) {  // what came before it was no part of the answer
       said.clear();
       if (auto good = show("\n"); !good) return good.error();
@@ -147,11 +161,12 @@ Result<Answer> Conversation::say(const std::string& said, const AnswerOptions& o
   };
   messages_.push_back({"user", said});
   Answer answer;
-  auto ids = fitting(options, answer);
-  if (!ids) return unsaid(ids.error());
-  auto same = static_cast<size_t>(std::mismatch(cached_.begin(), cached_.end(), ids->begin(), ids->end()).first - cached_.begin());
-  same = std::min(same, ids->size() - 1);
-  answer.ids = static_cast<int64_t>(ids->size());
+  std::vector<int32_t> ids;
+  auto text = fitting(options, answer, ids);
+  if (!text) return unsaid(text.error());
+  auto same = static_cast<size_t>(std::mismatch(cached_.begin(), cached_.end(), ids.begin(), ids.end()).first - cached_.begin());
+  same = std::min(same, ids.size() - 1);
+  answer.ids = static_cast<int64_t>(ids.size());
   answer.kept = static_cast<int64_t>(same);
   SamplerOptions sampler = options.sampler;
   sampler.seed += answers_++;
@@ -160,36 +175,63 @@ Result<Answer> Conversation::say(const std::string& said, const AnswerOptions& o
   if (!generator) return unsaid(generator.error());
   cached_.resize(same);
   auto through = generator->prompt(
-      *ids,
+      ids,
       [&](int64_t done) {
         if (progress) progress(answer.kept + done, answer.ids);
         return !stop.asked();
       },
       answer.kept);
   if (!through) return unsaid(through.error());
-  cached_.assign(ids->begin(), ids->begin() + static_cast<std::ptrdiff_t>(*through));
+  cached_.assign(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(*through));
   if (*through < answer.ids) {
     messages_ = before;
     answer.end = Answer::End::Asked;
     return answer;
   }
-  auto text = answerOf(*generator, options, show, stop, answer);
-  cached_.resize(static_cast<size_t>(generator->past()));
+  known_ = std::move(ids);
+  knownText_ = std::move(text->text);
+  auto answered = answerOf(*generator, options, show, stop, answer);
+  cached_.assign(known_.begin(), known_.begin() + static_cast<std::ptrdiff_t>(generator->past()));
   answer.made = generator->made();
-  if (!text) return unsaid(text.error());
-  messages_.push_back({"assistant", std::move(*text)});
+  if (!answered) return unsaid(answered.error());
+  messages_.push_back({"assistant", std::move(*answered)});
   return answer;
 }
 
-Result<void> Conversation::save(const std::string& path) { return saveSession(path, session_, {cached_, noteOf(messages_)}); }
+Result<void> Conversation::save(const std::string& path) {
+  // Of the known ids the cache has all, or all but the last.
+  bool whole = known_.size() - cached_.size() <= 1 && std::equal(cached_.begin(), cached_.end(), known_.begin());
+  std::string last = whole && known_.size() > cached_.size() ? fmt::format(" {}", known_.back()) : "";
+  std::string note = section("known", whole ? knownText_ : "", last);
+  for (const ChatMessage& each : messages_) note += section(each.role, each.content);
+  return saveSession(path, session_, {cached_, note});
+}
 
 Result<void> Conversation::load(const std::string& path) {
   auto saved = loadSession(path, session_);
   if (!saved) return saved.error();
   cached_ = std::move(saved->ids);
-  auto messages = messagesOf(saved->note);
-  if (!messages) return badInput(fmt::format("{}: what it holds beside the cache is no conversation", escaped(path)));
-  messages_ = std::move(*messages);
+  known_ = cached_;
+  knownText_.clear();
+  auto bad = [&] { return badInput(fmt::format("{}: what it holds beside the cache is no conversation", escaped(path))); };
+  std::string_view note = saved->note;
+  auto known = takeSection(note);
+  if (!known || known->name != "known") return bad();
+  if (!known->more.empty()) {
+    auto last = parseInt(known->more);
+    if (!last || *last < 0 || *last >= session_.config().vocab) return bad();
+    known_.push_back(static_cast<int32_t>(*last));
+  }
+  std::vector<ChatMessage> messages;
+  while (!note.empty()) {
+    auto next = takeSection(note);
+    bool good =
+        next && next->more.empty() && (next->name == "user" || next->name == "assistant" || (next->name == "system" && messages.empty()));
+    if (!good) return bad();
+    messages.push_back({std::move(next->name), std::move(next->content)});
+  }
+  knownText_ = std::move(known->content);
+  messages_ = std::move(messages);
   return {};
 }
 

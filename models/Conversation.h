@@ -22,8 +22,9 @@ struct Answer {
   int64_t dropped = 0;        ///< messages that went
 };
 
-/// A conversation with a model. The ids that the session's cache holds are compared with those of the conversation: what is the same from
-/// the beginning on is not read again, whatever a template changes of earlier turns.
+/// A conversation with a model. An answer stays the ids that the model made, as long as the template writes it as it was said. The ids that
+/// the session's cache holds are compared with those of the conversation: what is the same from the beginning on is not read again,
+/// whatever a template changes of earlier turns.
 /// Ownership  session and words are the caller's; the session is this one's alone.
 /// Threads    one call at a time.
 class Conversation {
@@ -57,7 +58,8 @@ private:
   const Tokenizer& tokenizer() const { return *words_.tokenizer(); }
   std::optional<int32_t> controlId(const std::string& text) const;
   bool endsAt(int32_t id) const;
-  Result<std::vector<int32_t>> fitting(const AnswerOptions& options, Answer& answer);
+  Result<std::vector<int32_t>> idsOf(const ChatText& text) const;
+  Result<ChatText> fitting(const AnswerOptions& options, Answer& answer, std::vector<int32_t>& ids);
   Result<std::string> answerOf(Generator& generator, const AnswerOptions& options, const Show& show, const Stop& stop, Answer& answer);
 
   Session& session_;
@@ -69,6 +71,8 @@ private:
   std::optional<int32_t> goesOn_, mark_;
   std::vector<ChatMessage> messages_;
   std::vector<int32_t> cached_;  ///< ids whose keys and values the session holds
+  std::string knownText_;        ///< a conversation up to the end of an answer ("": none) ...
+  std::vector<int32_t> known_;   ///< ... and its ids, the answer's as they were made
   uint64_t answers_ = 0;
 };
 
