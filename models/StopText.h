@@ -18,7 +18,8 @@ public:
   /// Empty ones are left out: they would stop everything.
   explicit StopText(std::vector<std::string> stops);
 
-  /// What can be shown now. Of several that are there the one that is complete first counts, of those the longest. Valid until the next call.
+  /// What can be shown now. Of several that are there the one that is complete first counts, of those the longest. Valid until the next
+  /// call.
   std::string_view add(std::string_view piece);
   bool stopped() const { return stopped_; }
   /// What was held back, once no more comes; nothing where it was stopped.

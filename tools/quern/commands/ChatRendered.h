@@ -6,8 +6,8 @@
 
 namespace quern {
 
-/// --render FILE: a list of conversations, each a list of {"role", "content"}. Writes a list with {"text", "ids"} of each, or {"error"} where
-/// the template refuses it.
+/// --render FILE: a list of conversations, each a list of {"role", "content"}. Writes a list with {"text", "ids"} of each, or {"error"}
+/// where the template refuses it.
 /// Errors   BadInput: no such list; as readText.
 Result<int> renderConversations(const CommandLine& line, const ChatTemplate& chat, const Tokenizer& tokenizer);
 

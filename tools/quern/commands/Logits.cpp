@@ -65,8 +65,8 @@ struct Window {
   int64_t first = 0, end = 0, from = 0;
 };
 
-/// Without a stride windows of the context lie side by side. With one each begins so many ids behind the one before, and counts only what no
-/// window before it has reached.
+/// Without a stride windows of the context lie side by side. With one each begins so many ids behind the one before, and counts only what
+/// no window before it has reached.
 static std::vector<Window> windowsOf(int64_t ids, int64_t context, int64_t stride) {
   std::vector<Window> windows;
   for (int64_t first = 0, done = 0; done < ids && first + 1 < ids; first += stride == 0 ? context : stride) {
