@@ -16,7 +16,8 @@ struct SavedSession {
 
 /// Layout   lines "quern-session 1", "model ARCHITECTURE SIZES", "weights SUM", "computed KV COMPUTE ORDER", "ids N", "note BYTES",
 ///          "rows BYTES SUM" for each buffer of the cache, "sums IDS NOTE", "head SUM" over all lines before it, "end"; then the ids
-///          (int32), the note and the rows, end to end, and nothing behind them. Sums are lineSum in 16 hexadecimal digits; numbers little-endian.
+///          (int32), the note and the rows, end to end, and nothing behind them. Sums are lineSum in 16 hexadecimal digits; numbers
+///          little-endian.
 ///
 /// Written to a temporary name beside `path` and renamed.
 /// Errors   BadInput: more ids than positions, or outside the vocabulary; Machine: what the file system refused.
