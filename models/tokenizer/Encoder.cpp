@@ -5,6 +5,7 @@
 #include "models/tokenizer/SplitRules.h"
 #include "models/tokenizer/Utf8.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <utf8proc.h>
 
@@ -43,19 +44,19 @@ static size_t whiteSpaceBegin(std::string_view text, size_t end, size_t low) {
 }
 
 std::vector<AddedMatch> Encoder::find(std::string_view text, const AddedTokens& added, const Ranges& within) const {
-  std::vector<AddedMatch> matches = added.find(text, parseSpecial_);
-  if (!parseSpecial_ || !within) return matches;
-  std::vector<AddedMatch> plain = added.find(text, false), kept;  // both from the text's end to its beginning
-  size_t next = 0, range = within->size();
-  for (const AddedMatch& match : matches) {
-    while (range > 0 && (*within)[range - 1].begin > match.begin) --range;
-    bool inside = range > 0 && match.begin + match.length <= (*within)[range - 1].end;
-    while (next < plain.size() && plain[next].begin > match.begin) ++next;
-    bool other = next < plain.size() && plain[next].begin == match.begin;
-    if (inside || !tables_.data.added[static_cast<size_t>(match.place)].special) kept.push_back(match);
-    else if (other) kept.push_back(plain[next]);
-  }
-  return kept;
+  if (!parseSpecial_ || !within) return added.find(text, parseSpecial_);
+  std::vector<AddedMatch> all = added.find(text, false);
+  for (const TextRange& range : *within)
+    for (AddedMatch match : added.find(text.substr(range.begin, range.end - range.begin), true)) {
+      match.begin += static_cast<uint32_t>(range.begin);
+      all.push_back(match);
+    }
+  // The longest of those that begin at a place; from the text's end to its beginning.
+  std::sort(all.begin(), all.end(),
+            [](const AddedMatch& a, const AddedMatch& b) { return a.begin != b.begin ? a.begin > b.begin : a.length > b.length; });
+  auto same = [](const AddedMatch& a, const AddedMatch& b) { return a.begin == b.begin; };
+  all.erase(std::unique(all.begin(), all.end(), same), all.end());
+  return all;
 }
 
 std::vector<TextRange> Encoder::normalizedRanges(std::string_view part, size_t offset, size_t normalizedBytes) const {

@@ -201,6 +201,13 @@ TEST_CASE("control tokens are read where the template wrote them") {
       CHECK((ids[0] == 256) == has);
       CHECK(std::count(ids.begin(), ids.end(), 256) == (has ? 1 : 0));
     }
+  // A token is whole inside what the template wrote, or it is none; one that goes on into what was said hides no shorter one.
+  Tokenizer tokenizer = chatTokenizer(false, false);
+  auto ids = [&](std::vector<TextRange> written) { return need(encodeChat(tokenizer, ChatText{"<|im_end|>x", std::move(written)})); };
+  CHECK(ids({{0, 11}}) == std::vector<int32_t>{260});
+  CHECK(ids({{0, 10}}) == std::vector<int32_t>{259, 'x'});
+  CHECK(ids({{0, 9}}) == std::vector<int32_t>{261, '_', 'e', 'n', 'd', '|', '>', 'x'});
+  CHECK(ids({{1, 11}}) == ids({{0, 9}}));
   // A text that nothing of the template's stands in has no control tokens.
   CHECK(need(encodeChat(chatTokenizer(false, false), ChatText{"<s>", {}})) == std::vector<int32_t>{'<', 's', '>'});
 }
