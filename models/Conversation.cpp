@@ -24,9 +24,11 @@ struct Section {
 
 /// The next section, which is taken away. Nothing: there is none.
 std::optional<Section> takeSection(std::string_view& note) {
-  size_t line = note.find('\n');
+  constexpr size_t kMostLine = 64;  // a name and two numbers
+  size_t line = note.substr(0, kMostLine).find('\n');
+  if (line == std::string_view::npos) return std::nullopt;
   std::vector<std::string> words = split(note.substr(0, line), ' ');
-  if (line == std::string_view::npos || words.size() < 2 || words.size() > 3) return std::nullopt;
+  if (words.size() < 2 || words.size() > 3) return std::nullopt;
   auto bytes = parseInt(words[1]);
   note.remove_prefix(line + 1);
   if (!bytes || *bytes < 0 || static_cast<size_t>(*bytes) >= note.size() || note[static_cast<size_t>(*bytes)] != '\n') return std::nullopt;

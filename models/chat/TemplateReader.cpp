@@ -19,12 +19,16 @@ struct Chain {
   bool othersTools = false;  ///< and so are the branches behind it
 };
 
-/// Removes `words`; whether they were there.
+/// Removes `words` wherever they stand; whether they did.
 bool takeAway(std::string& text, std::string_view words) {
-  size_t at = text.find(words);
+  size_t at = text.find(words), done = 0;
   if (at == std::string::npos) return false;
-  text.erase(at, words.size());
-  takeAway(text, words);
+  std::string kept;
+  for (; at != std::string::npos; at = text.find(words, done)) {
+    kept.append(text, done, at - done);
+    done = at + words.size();
+  }
+  text = kept.append(text, done, std::string::npos);
   return true;
 }
 
@@ -100,6 +104,12 @@ std::optional<TurnForm> turnOf(std::string_view expression) {
 
 TemplateReader::TemplateReader(std::string_view text) : code_(templateCode(text)) {
   std::vector<Chain> around;
+  int64_t ofTools = 0;  // among those around
+  auto inner = [&](const auto& change) {
+    ofTools -= around.back().tools ? 1 : 0;
+    change(around.back());
+    ofTools += around.back().tools ? 1 : 0;
+  };
   for (size_t at = 0; at < code_.size();) {
     std::string_view rest = std::string_view(code_).substr(at);
     bool block = rest.starts_with("{%");
@@ -108,17 +118,18 @@ TemplateReader::TemplateReader(std::string_view text) : code_(templateCode(text)
     at = end + 2;
     if (!block) {
       all_.emplace_back(inside);
-      bool tools = aboutTools(inside) || std::any_of(around.begin(), around.end(), [](const Chain& each) { return each.tools; });
-      if (!tools && !inside.starts_with("raise_exception(")) plain_.emplace_back(inside);
+      if (ofTools == 0 && !aboutTools(inside) && !inside.starts_with("raise_exception(")) plain_.emplace_back(inside);
     } else if (inside.starts_with("if") || inside.starts_with("for") || inside.starts_with("macro")) {
-      enter(around.emplace_back(), inside);
+      around.emplace_back();
+      inner([&](Chain& chain) { enter(chain, inside); });
     } else if (around.empty()) {
       continue;
     } else if (inside.starts_with("elif")) {
-      enter(around.back(), inside);
+      inner([&](Chain& chain) { enter(chain, inside); });
     } else if (inside == "else") {
-      around.back().tools = around.back().othersTools;
+      inner([](Chain& chain) { chain.tools = chain.othersTools; });
     } else if (inside == "endif" || inside == "endfor" || inside == "endmacro") {
+      inner([](Chain& chain) { chain.tools = false; });
       around.pop_back();
     }
   }

@@ -142,6 +142,14 @@ TEST_CASE("a template that writes anything else is no member of a family") {
     CHECK_FALSE(ChatTemplate::ofText(text + "\x01", "t"));
   }
   CHECK(changed > 100);
+  // Hostile ones cost no more than their length: a test that takes minutes where they do.
+  for (const char* part : {"{% if tool %}{{ x }}", "{% if not ns.is_tool ", "{% if a %}{% else %}", "{{ 'a' + ", "{#", "'",
+                           "{{ '<|im_start|>system\\n", "\n {% ", "{{ a }}", "{{ '[INST] ' + message['content'] + '[/INST]' }}"}) {
+    std::string hostile;
+    while (hostile.size() < (size_t{1} << 20) - 64) hostile += part;
+    INFO(part);
+    CHECK_FALSE(ChatTemplate::ofText(hostile, "t"));
+  }
   std::string said = ChatTemplate::ofText("{{ messages }}", "m.gguf").error().message;
   CHECK(said.starts_with("m.gguf: its chat template is of no family that is known; --chat-template NAME takes another: chatml qwen3"));
   CHECK(ChatTemplate::ofText(std::string((1 << 20) + 1, ' '), "m").error().message ==

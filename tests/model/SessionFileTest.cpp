@@ -80,7 +80,7 @@ TEST_CASE("what is no session of this model is refused and changes nothing") {
   };
   REQUIRE(loaded(good));
   // Any byte that differs, and any end.
-  for (size_t at = 0; at < good.size(); ++at) {
+  for (size_t at = 0; at < good.size(); at += at < 800 ? 1 : 5) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ (at % 2 == 0 ? 1 : 0x80));
     auto result = loaded(bad);
@@ -134,6 +134,31 @@ TEST_CASE("what is no session of this model is refused and changes nothing") {
   CHECK(cacheOf(*session, 160) == before);
   // A folder that cannot be written to.
   CHECK_FALSE(saveSession(folder.path + "/absent/s.qs", *session, {ids, ""}));
+}
+
+TEST_CASE("a session whose note is no conversation's is refused") {
+  Folder folder;
+  auto without = loadedModel(writeGguf(randomLlama(smallConfig(), 3), folder.path));
+  CHECK_FALSE(Conversation::make(*without, need(ModelText::read(without->model().source())), need(ChatTemplate::named("chatml"))));
+  std::string file = folder.path + "/s.qs";
+  auto session = loadedModel(sharedFile("models/stories260K/stories260K.gguf"));
+  ModelText words = need(ModelText::read(session->model().source()));
+  Conversation talk = need(Conversation::make(*session, words, need(ChatTemplate::named("chatml"))));
+  auto loaded = [&](const std::string& note) {
+    REQUIRE(saveSession(file, *session, {{1, 2}, note}));
+    return static_cast<bool>(talk.load(file));
+  };
+  CHECK(loaded("known 0\n\nuser 2\nHi\n"));
+  CHECK(loaded("known 2 7\nab\nsystem 0\n\nuser 2\nHi\nassistant 1\n\n\n"));
+  for (const char* note :
+       {"", "x", "user 2\nHi\n", "known 0\n", "known 1\n\n", "known -1\n\n", "known 0 512\n\n", "known 0 -1\n\n", "known 0 a\n\n",
+        "known 0 1 1\n\n", "known 0\n\ntool 2\nHi\n", "known 0\n\nuser 2\nHi\nsystem 1\na\n", "known 0\n\nuser 3\nHi\n",
+        "known 0\n\nuser 9223372036854775807\nHi\n", "known 0\n\nuser 2 1\nHi\n", "known 0\n\nuser 2\nHix"}) {
+    INFO(note);
+    CHECK_FALSE(loaded(note));
+    CHECK(talk.messages().size() == 3);  // those of the last that was one
+  }
+  CHECK_FALSE(loaded(std::string(1 << 20, ' ')));
 }
 
 TEST_CASE("a text ends where a stop string begins, wherever its pieces are cut") {
