@@ -20,14 +20,15 @@ Result<Generator> Generator::make(Session& session, int64_t drawable, GeneratorO
   return Generator(session, drawable, std::move(options), std::move(*sampler));
 }
 
-Result<int64_t> Generator::prompt(std::span<const int32_t> ids, const Session::GoOn& goOn) {
+Result<int64_t> Generator::prompt(std::span<const int32_t> ids, const Session::GoOn& goOn, int64_t kept) {
   auto count = static_cast<int64_t>(ids.size());
   if (count == 0) return badInput("a prompt without tokens: what comes next?");
   if (count > session_.context()) return badInput(fmt::format("the prompt has {} tokens, the context {}", count, session_.context()));
   for (int32_t id : ids) sampler_.accept(id);
-  auto through = session_.forward(ids, 0, 1, logits_.data(), goOn);
-  if (through) past_ = *through;
-  return through;
+  auto through = session_.forward(ids.subspan(static_cast<size_t>(kept)), kept, 1, logits_.data(), goOn);
+  if (!through) return through;
+  past_ = kept + *through;
+  return past_;
 }
 
 Result<std::optional<int32_t>> Generator::next() {

@@ -22,9 +22,10 @@ public:
   /// `drawable`: ids that can come; the rows of a padded table stand for none. Errors: BadInput as Sampler::make.
   static Result<Generator> make(Session& session, int64_t drawable, GeneratorOptions options);
 
-  /// Runs the prompt, from position 0. `goOn`: as Session::forward. Returns how many ids went through: fewer than there are, and no next().
+  /// Runs the prompt, from position 0; its first `kept` ids, fewer than all, are in the session's cache already. `goOn`: as
+  /// Session::forward. Returns how many ids are through: fewer than there are, and no next().
   /// Errors   BadInput: no ids, more than the context has positions; as Session::forward.
-  Result<int64_t> prompt(std::span<const int32_t> ids, const Session::GoOn& goOn = {});
+  Result<int64_t> prompt(std::span<const int32_t> ids, const Session::GoOn& goOn = {}, int64_t kept = 0);
   /// The next id; nothing behind the last. Makes no allocation.
   /// Errors   BadInput: logits that are no numbers.
   Result<std::optional<int32_t>> next();

@@ -126,6 +126,7 @@ Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const Kerne
   model->context_ = context;
   // A text of an encoder goes through whole.
   model->chunk_ = model->source_.config.encoder ? std::max(options.chunk, context) : std::min(options.chunk, context);
+  model->kvType_ = options.kvType;
   ModelSource& own = model->source_;
   ModelGraph graph(own.weights, own.config, model->chunk_, context, {options.kvType, own.compute, own.order});
   if (auto good = describe(own, graph); !good) return good.error();

@@ -74,6 +74,7 @@ public:
   void reach(int64_t positions) const {
     for (const RopeAngles& each : weights_.angles) each.reach(positions);
   }
+  ElementType kvType() const { return kvType_; }
   int64_t weightBytes() const { return weights_.memory.bytes(); }
   /// What one token must read of weights: each once.
   double decodeBytes() const { return static_cast<double>(weights_.bytesPerToken); }
@@ -87,6 +88,7 @@ private:
   std::shared_ptr<const Plan> plan_;
   int64_t context_ = 0, chunk_ = 0;
   PlanGroups texts_;
+  ElementType kvType_ = ElementType::F32;
 };
 
 }  // namespace quern

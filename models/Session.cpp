@@ -51,4 +51,10 @@ Result<int64_t> Session::forward(std::span<const int32_t> ids, int64_t past, int
   return done;
 }
 
+std::vector<std::span<std::byte>> Session::cached(int64_t count) {
+  std::vector<std::span<std::byte>> out;
+  for (size_t i = 0; i < plan_->plan().persistentRows().size(); ++i) out.push_back(plan_->persistentRows(i, count));
+  return out;
+}
+
 }  // namespace quern

@@ -25,6 +25,11 @@ public:
 
   /// Whether a forward at `past` finds what it reads: where layers have windows, their caches keep the last positions only. At 0 always.
   bool keeps(int64_t past) const { return model_->plan()->keeps(past, lost_); }
+  /// Keys and values of the first `count` positions, buffer by buffer, as the cache holds them; of layers with windows those that what
+  /// follows may see. keeps(count) must be true where they are to be read.
+  std::vector<std::span<std::byte>> cached(int64_t count);
+  /// What cached(count) gave has been filled: the session goes on from there.
+  void resumed(int64_t count) { lost_ = model_->plan()->notGiven(count); }
 
   const Model& model() const { return *model_; }
   const ModelConfig& config() const { return model_->config(); }

@@ -1,6 +1,7 @@
 // models/Weights.cpp — see Weights.h.
 #include "models/Weights.h"
 
+#include "compiler/base/LineSum.h"
 #include "compiler/base/Text.h"
 
 #include <algorithm>
@@ -125,6 +126,24 @@ int64_t Weights::elements() const {
   int64_t all = 0;
   for (const auto& [name, weight] : weights_) all += *elementsOf(weight.shape);
   return all;
+}
+
+uint64_t Weights::sampleSum() const {
+  constexpr int64_t kPiece = 4096;
+  uint64_t sum = 0;
+  auto add = [&](const std::byte* data, size_t bytes) {
+    const uint64_t both[] = {sum, lineSum(data, bytes)};
+    sum = lineSum(reinterpret_cast<const std::byte*>(both), sizeof both);
+  };
+  for (const auto& [name, weight] : weights_) {
+    std::string said = fmt::format("{} {}", name, static_cast<int>(weight.type));
+    for (int64_t extent : weight.shape) said += fmt::format(" {}", extent);
+    add(reinterpret_cast<const std::byte*>(said.data()), said.size());
+    if (weight.data == nullptr) continue;
+    int64_t bytes = std::min(kPiece, weight.bytes), last = weight.bytes - bytes;
+    for (int64_t at : {int64_t{0}, last / 2, last}) add(weight.data + at, static_cast<size_t>(bytes));
+  }
+  return sum;
 }
 
 void Weights::drop(const Weight& weight) const {

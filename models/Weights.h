@@ -53,6 +53,10 @@ public:
   /// Errors   BadInput naming weights that nobody took: the model would not be what its files say.
   Result<void> checkAllUsed() const;
 
+  /// A checksum of all names, types and shapes and of the first, middle and last bytes of each weight: models that differ throughout have
+  /// different ones, and none is read whole.
+  uint64_t sampleSum() const;
+
   /// Of all weights together.
   int64_t elements() const;
 

@@ -66,6 +66,7 @@ Result<void> PlanBuilder::placeBuffers(Plan& plan) const {
   ArenaLayout layout;
   std::vector<int> slots(buffers_.size(), -1);
   int64_t persistent = 0;
+  int rings = 0;
   std::vector<int64_t> offsets(buffers_.size());
   for (size_t i = 0; i < buffers_.size(); ++i) {
     const Buffer& buffer = buffers_[i];
@@ -77,7 +78,11 @@ Result<void> PlanBuilder::placeBuffers(Plan& plan) const {
       return machineLacks(fmt::format("a plan of {} has a buffer of {} elements for each of the {}: more bytes than can be counted",
                                       largestText(), buffer.rowElements, dimensions_[static_cast<size_t>(buffer.rows.index)].name));
     if (buffer.kind == Kind::Activation && lives[i].second >= 0) slots[i] = layout.add(*bytes, lives[i].first, lives[i].second);
-    if (buffer.kind != Kind::Persistent || buffer.kept > 0) continue;
+    if (buffer.kind != Kind::Persistent) continue;
+    bool ring = buffer.kept > 0;
+    plan.persistentRows_.push_back(
+        {ring ? 0 : persistent, bytesOf(buffer.type, buffer.rowElements), most(buffer.rows), ring ? rings++ : -1});
+    if (ring) continue;
     offsets[i] = persistent;
     persistent += roundUp(bytesOf(buffer.type, *elements), 64);
   }
@@ -174,6 +179,12 @@ bool Plan::keeps(int64_t past, int64_t lost) const {
 int64_t Plan::lost(int64_t written) const {
   int64_t lost = 0;
   for (const Ring& ring : rings_) lost = std::max(lost, written - ring.rows);
+  return lost;
+}
+
+int64_t Plan::notGiven(int64_t written) const {
+  int64_t lost = 0;
+  for (const Ring& ring : rings_) lost = std::max(lost, written - ring.reach);
   return lost;
 }
 

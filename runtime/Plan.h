@@ -92,6 +92,12 @@ struct PlanMemory {
   int64_t scratchBytes(int threads) const { return sharedScratchBytes + threadScratchBytes * threads; }
 };
 
+/// A buffer that persists, as it lies in what a session keeps: a row for each position.
+struct PlanRows {
+  int64_t offset = 0, rowBytes = 0, most = 0;
+  int ring = -1;  ///< its place among the rings; -1: it is none
+};
+
 class Plan;
 
 /// Collects buffers and steps, then fixes everything.
@@ -172,8 +178,11 @@ public:
   const std::vector<PlanBuilder::Dimension>& dimensions() const { return dimensions_; }
   /// Whether a run that writes its rows from `past` on finds all rows that it reads, where of the first `lost` some were overwritten.
   bool keeps(int64_t past, int64_t lost) const;
-  /// How many of the first `written` rows are overwritten at the most.
+  /// How many of the first `written` rows are overwritten at the most; or are not among those that PlanSession::persistentRows gives.
   int64_t lost(int64_t written) const;
+  int64_t notGiven(int64_t written) const;
+  /// What persists, in the order in which it was asked for.
+  const std::vector<PlanRows>& persistentRows() const { return persistentRows_; }
   /// Kernels in use, by step, for `--log dispatch` and tests.
   std::vector<std::pair<std::string, KernelSet>> kernels() const;
 
@@ -210,6 +219,7 @@ private:
   std::vector<Place> places_;
   std::vector<Ring> rings_;
   int64_t plainBytes_ = 0;  ///< of what persists outside of rings
+  std::vector<PlanRows> persistentRows_;
   PlanMemory memory_;
 };
 

@@ -181,6 +181,17 @@ void PlanSession::setGroups(PlanGroups groups, std::span<const Group> all) {
   into.count = all.size();
 }
 
+std::span<std::byte> PlanSession::persistentRows(size_t place, int64_t count) {
+  QUERN_CHECK(place < plan_->persistentRows().size());
+  const PlanRows& rows = plan_->persistentRows()[place];
+  QUERN_CHECK(count >= 0 && count <= rows.most);
+  if (rows.ring < 0) return {persistent_.data() + rows.offset, static_cast<size_t>(count * rows.rowBytes)};
+  const Plan::Ring& ring = plan_->rings_[static_cast<size_t>(rows.ring)];
+  int64_t kept = std::min(count, ring.reach);
+  std::byte* first = rings_[static_cast<size_t>(rows.ring)].data() + (count - kept) % ring.rows * rows.rowBytes;
+  return {first, static_cast<size_t>(kept * rows.rowBytes)};
+}
+
 void PlanSession::run(PlanSizes sizes, const Outside& outside) {
   QUERN_CHECK(sizes.size() == plan_->dimensions().size());
   for (size_t i = 0; i < sizes.size(); ++i) QUERN_CHECK(sizes[i] >= 0 && sizes[i] <= plan_->dimensions()[i].most);

@@ -25,6 +25,8 @@ public:
   };
   /// For groups that no step of the plan fills: at most as many as they have experts. Makes no allocation.
   void setGroups(PlanGroups groups, std::span<const Group> all);
+  /// The first `count` rows of what persists, by its place in Plan::persistentRows; of a ring those of them that a step may yet read.
+  std::span<std::byte> persistentRows(size_t place, int64_t count);
 
   const Plan& plan() const { return *plan_; }
   int threads() const { return pool_.threads(); }

@@ -29,7 +29,8 @@ ROOMS = {
     "runtime": ["compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
     "models/files": ["compiler/op", "compiler/base"],
     "models/tokenizer": ["models/files", "compiler/base"],
-    "models": ["models/files", "models/tokenizer", "runtime", "compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
+    "models/chat": ["models/tokenizer", "models/files", "compiler/op", "compiler/base"],
+    "models": ["models/files", "models/tokenizer", "models/chat", "runtime", "compiler/store", "compiler/schedule", "compiler/target", "compiler/reference", "compiler/op", "compiler/base"],
     "tools/peers": [],
     "tools/report": ["compiler/op", "compiler/base"],
     "tools/recorded": ["tools/report", "models", "runtime", "tuner", "compiler"],
@@ -101,7 +102,7 @@ def count_names(root, files, wrong):
             with open(os.path.join(root, path), encoding="utf-8") as file:
                 texts[path] = file.read()
     product = {path: text for path, text in texts.items() if path.endswith((".h", ".cpp")) and path.startswith(("compiler/", "tuner/", "runtime/"))}
-    models = {path: text for path, text in texts.items() if path.endswith((".h", ".cpp")) and path.startswith("models/") and "tokenizer/" not in path}
+    models = {path: text for path, text in texts.items() if path.endswith((".h", ".cpp")) and path.startswith("models/") and not path.startswith(("models/tokenizer/", "models/chat/"))}
 
     def at_most(kind, name, pattern, most, where):
         found = sorted(path for path, text in where.items() if re.search(pattern, text))

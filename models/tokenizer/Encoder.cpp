@@ -5,6 +5,7 @@
 #include "models/tokenizer/SplitRules.h"
 #include "models/tokenizer/Utf8.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <utf8proc.h>
 
@@ -42,10 +43,37 @@ static size_t whiteSpaceBegin(std::string_view text, size_t end, size_t low) {
   return std::max(end, low);
 }
 
+std::vector<AddedMatch> Encoder::find(std::string_view text, const AddedTokens& added, const Ranges& within) const {
+  if (!parseSpecial_ || !within) return added.find(text, parseSpecial_);
+  std::vector<AddedMatch> all = added.find(text, false);
+  for (const TextRange& range : *within)
+    for (AddedMatch match : added.find(text.substr(range.begin, range.end - range.begin), true)) {
+      match.begin += static_cast<uint32_t>(range.begin);
+      all.push_back(match);
+    }
+  // The longest of those that begin at a place; from the text's end to its beginning.
+  std::sort(all.begin(), all.end(),
+            [](const AddedMatch& a, const AddedMatch& b) { return a.begin != b.begin ? a.begin > b.begin : a.length > b.length; });
+  auto same = [](const AddedMatch& a, const AddedMatch& b) { return a.begin == b.begin; };
+  all.erase(std::unique(all.begin(), all.end(), same), all.end());
+  return all;
+}
+
+std::vector<TextRange> Encoder::normalizedRanges(std::string_view part, size_t offset, size_t normalizedBytes) const {
+  std::vector<TextRange> out;
+  auto place = [&](size_t at) {
+    if (at <= offset) return size_t{0};
+    return at - offset >= part.size() ? normalizedBytes : tables_.normalized(part.substr(0, at - offset)).size();
+  };
+  for (const TextRange& each : *within_)
+    if (each.end > offset && each.begin < offset + part.size()) out.push_back({place(each.begin), place(each.end)});
+  return out;
+}
+
 /// `onText(part, offset)` for what is between the added tokens of `text`.
 template <class OnText>
-Result<void> Encoder::addParts(std::string_view text, const AddedTokens& added, const OnText& onText) {
-  std::vector<AddedMatch> matches = added.find(text, parseSpecial_);
+Result<void> Encoder::addParts(std::string_view text, const AddedTokens& added, const Ranges& within, const OnText& onText) {
+  std::vector<AddedMatch> matches = find(text, added, within);
   size_t done = 0, scanned = 0;
   for (size_t i = matches.size(); i-- > 0;) {
     size_t begin = matches[i].begin, end = begin + matches[i].length;
@@ -65,9 +93,11 @@ Result<void> Encoder::addParts(std::string_view text, const AddedTokens& added, 
 }
 
 Result<void> Encoder::add(std::string_view text) {
-  return addParts(text, tables_.addedToText, [&](std::string_view part, size_t offset) {
+  return addParts(text, tables_.addedToText, within_, [&](std::string_view part, size_t offset) {
     std::string normalized = tables_.normalized(part);
-    return addParts(normalized, tables_.addedToNormalized,
+    std::vector<TextRange> ranges;
+    if (within_ && !tables_.addedToNormalized.empty()) ranges = normalizedRanges(part, offset, normalized.size());
+    return addParts(normalized, tables_.addedToNormalized, within_ ? Ranges(ranges) : Ranges(),
                     [&](std::string_view rest, size_t at) { return addNormalized(rest, offset + at == 0); });
   });
 }

@@ -3,11 +3,18 @@
 
 #include "models/tokenizer/TokenizerTables.h"
 
+#include <optional>
+#include <span>
+
 namespace quern {
 
 class Encoder {
 public:
-  Encoder(const TokenizerTables& tables, bool parseSpecial) : tables_(tables), parseSpecial_(parseSpecial) {}
+  using Ranges = std::optional<std::span<const TextRange>>;
+
+  /// `within`: as EncodeOptions has it.
+  Encoder(const TokenizerTables& tables, bool parseSpecial, Ranges within = {})
+      : tables_(tables), parseSpecial_(parseSpecial), within_(within) {}
 
   /// Appends the ids of `text`.
   /// Errors   BadInput: a byte or character that no token stands for.
@@ -18,7 +25,11 @@ public:
 
 private:
   template <class OnText>
-  Result<void> addParts(std::string_view text, const AddedTokens& added, const OnText& onText);
+  Result<void> addParts(std::string_view text, const AddedTokens& added, const Ranges& within, const OnText& onText);
+  /// What is found in the text, control tokens only within the ranges.
+  std::vector<AddedMatch> find(std::string_view text, const AddedTokens& added, const Ranges& within) const;
+  /// The ranges as they lie in the normalised form of the part of the text that begins at `offset`.
+  std::vector<TextRange> normalizedRanges(std::string_view part, size_t offset, size_t normalizedBytes) const;
   Result<void> addNormalized(std::string_view part, bool first);
   /// The pieces that the cuts from `step` on make of a part, then those of the rule.
   Result<void> addCut(std::string_view part, size_t step);
@@ -33,6 +44,7 @@ private:
 
   const TokenizerTables& tables_;
   bool parseSpecial_;
+  Ranges within_;
   MergeWork work_;
   std::vector<int32_t> ids_;
 };

@@ -18,7 +18,7 @@ Result<Tokenizer> Tokenizer::make(TokenizerData data) {
 Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
   if (text.size() > static_cast<size_t>(kMaxTextBytes))
     return badInput(fmt::format("the text has {} bytes, at most {} are encoded at once", text.size(), kMaxTextBytes));
-  Encoder encoder(*tables_, options.parseSpecial);
+  Encoder encoder(*tables_, options.parseSpecial, options.within);
   const TokenizerData& data = tables_->data;
   if (options.addBos && data.addBos) encoder.ids().push_back(data.bos);
   if (auto good = encoder.add(text); !good) return good.error();
@@ -57,6 +57,7 @@ bool Tokenizer::isEnd(int32_t id) const { return std::binary_search(tables_->end
 bool Tokenizer::isControl(int32_t id) const { return id >= 0 && id < size() && !tables_->prints(id); }
 int32_t Tokenizer::size() const { return tables_->data.tokens.size(); }
 int32_t Tokenizer::bos() const { return tables_->data.bos; }
+int32_t Tokenizer::eos() const { return tables_->data.eos; }
 bool Tokenizer::addsBos() const { return tables_->data.addBos; }
 bool Tokenizer::stripsLeadingSpace() const { return !tables_->isBytes() && tables_->data.spacePrefix != SpacePrefix::Never; }
 int64_t Tokenizer::longestPiece() const { return tables_->longestPiece; }

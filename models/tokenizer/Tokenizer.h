@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,8 @@ struct EncodeOptions {
   bool addBos = true;         ///< begin-of-text first, where the tokenizer asks for it
   bool addEos = false;        ///< end-of-text last, where the tokenizer asks for it: for whole texts, not for what a model goes on with
   bool parseSpecial = false;  ///< control tokens spelled in the text are read as themselves, not as text
+  /// With parseSpecial: only where they lie whole inside one of these, which ascend and do not touch. None: everywhere.
+  std::optional<std::span<const TextRange>> within = {};
 };
 
 /// A tokenizer ready to run. Copies share one table.
@@ -47,6 +50,7 @@ public:
   bool isControl(int32_t id) const;  ///< prints nothing
   int32_t size() const;              ///< ids are 0 to size() - 1
   int32_t bos() const;               ///< -1: none
+  int32_t eos() const;               ///< -1: none
   bool addsBos() const;
   bool stripsLeadingSpace() const;  ///< a text's first blank is the tokenizer's, not the text's
   int64_t longestPiece() const;     ///< bytes

@@ -55,6 +55,11 @@ struct AddedToken {
   bool singleWord = false;  ///< not inside a word
 };
 
+/// Bytes begin to end - 1 of a text.
+struct TextRange {
+  size_t begin = 0, end = 0;
+};
+
 /// The texts of all tokens, end to end.
 class TokenTexts {
 public:

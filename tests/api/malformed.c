@@ -255,6 +255,7 @@ static void models(void) {
   REFUSED(quern_session_rewind((quern_session)softmax, 0), BAD, "session was freed");
   REFUSED(quern_session_close(session), BAD, "session is 0");
   REFUSED(quern_tokenize(model, "a", 1, 0, ids, 4, &count), BAD, "model is 0");
+  REFUSED(quern_chat_ids(model, NULL, NULL, 0, ids, 4, &count), BAD, "model is 0");
   REFUSED(quern_detokenize(model, ids, 4, NULL, 0, &bytes), BAD, "model is 0");
   REFUSED(quern_generation_open(session, ids, 4, NULL, &generation), BAD, "session is 0");
   REFUSED(quern_generation_close(generation), BAD, "generation is 0");

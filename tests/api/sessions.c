@@ -137,6 +137,16 @@ static void texts(void) {
   OK(quern_generate(session, "Once upon", &options, keep, NULL));
   CHECK(saidCount == 3);
   OK(quern_detokenize(model, prompt, count, back, sizeof back, &bytes));
+  {
+    quern_message said[2] = {{"system", "Hi"}, {"user", "you"}}, none = {"user", NULL};
+    int32_t chat[64];
+    int64_t many = 0;
+    OK(quern_chat_ids(model, "deepseek2", said, 2, chat, 64, &many));
+    CHECK(many > 4 && many < 64 && chat[0] == 1);
+    REFUSED(quern_chat_ids(model, "deepseek2", said, 1, chat, 64, &many), QUERN_BAD_INPUT, "message 1: the last message is a user's");
+    REFUSED(quern_chat_ids(model, "deepseek2", &none, 1, chat, 64, &many), QUERN_BAD_COMMAND, "messages[0]: content is NULL");
+    REFUSED(quern_chat_ids(model, "none such", said, 2, chat, 64, &many), QUERN_BAD_COMMAND, "--chat-template 'none such' is not known");
+  }
   CHECK(bytes == 9 && memcmp(back, "Once upon", 9) == 0);
   OK(quern_session_rewind(session, 0));
   OK(quern_session_position(session, &at));

@@ -12,7 +12,7 @@ import tempfile
 quern = os.path.abspath(sys.argv[1])
 shared = os.environ.get("QUERN_SHARED") or os.path.join(os.path.abspath(__file__ + "/../../../.."), "shared")
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from checking import Checks, write
+from checking import Checks, read_npy, write
 from models import Model, gpt2, hf_folder, vocabulary
 
 expect = Checks(stops=True)
@@ -119,6 +119,56 @@ def prompts():
     refused("--kv q4 is not f32, f16, bf16 or q8", "-m", "m.gguf", "-p", "a", "--kv", "q4", status=2)
     refused("--temp -1: 0 to 1000 are legal", "-m", "m.gguf", "-p", "a", "--temp", "-1", status=2)
     refused("generate: --model M is missing: a .gguf file, a folder, or a name in configs/models", "-p", "a", status=2)
+
+
+def stops():
+    """A stop string is not shown, nor any part of it, wherever tokens cut it; of the prompt nothing is looked at."""
+    seed = next(str(one) for one in range(99) if "\0" not in text("-p", "a word", "-n", "60", "--seed", str(one)))
+    whole = text("-p", "a word", "-n", "60", "--seed", seed)[:-1]
+    for begin, length in ((0, 1), (9, 1), (10, 3), (20, 7), (30, 2)):
+        stop = whole[begin:begin + length]
+        for echo in ([], ["--echo"]):
+            got = text("-p", "a word", "-n", "60", "--seed", seed, "--stop", stop, *echo)
+            expect(got == ("a word" if echo else "") + whole[:whole.index(stop)] + "\n", (stop, got, whole))
+    several = text("-p", "a word", "-n", "60", "--seed", seed, "--stop", "never said", "--stop", whole[20:24], "--stop", whole[10:13])
+    expect(several == whole[:min(whole.index(whole[20:24]), whole.index(whole[10:13]))] + "\n", several)
+    expect(text("-p", "a word", "-n", "60", "--seed", seed, "--stop", whole[50:] + "and more") == whole + "\n", "what was held back comes at the end")
+    refused("generate: --stop is empty, which would stop everything", "-m", "m.gguf", "-p", "a", "--stop", "", status=2)
+    refused("generate: --stop has 4097 bytes, at most 4096 are looked for", "-m", "m.gguf", "-p", "a", "--stop", "a" * 4097, status=2)
+    refused("generate: --stop is about text, --print-ids shows ids", "-m", "m.gguf", "-p", "a", "--stop", "a", "--print-ids", status=2)
+    # As they are typed elsewhere: to the end, a random seed, the prompt through the pipe.
+    piped = subprocess.run([quern, "generate", "-m", "m.gguf", "-f", "-", "-n", "-1", "-s", "3", *PLAIN], input=b"a word", capture_output=True)
+    expect(piped.returncode == 0 and piped.stdout.decode() == text("-p", "a word", "-s", "3"), piped)
+    expect(text("-p", "a word", "-n", "40", "-s", "-1") != text("-p", "a word", "-n", "40", "-s", "-1"), "random seeds")
+    # Control tokens in a prompt are text, which is said.
+    for prompt, flags, said in (("a</s>b", [], True), ("a</s>b", ["--special"], False), ("a b", [], False)):
+        remark = expect.run(quern, "generate", "-m", "m.gguf", "-p", prompt, "-n", "1", "--cache", "cache", *flags).stderr
+        expect(("the prompt spells control tokens (</s>), which are read as text: --special reads them" in remark) == said, remark)
+
+
+def strides():
+    """Windows a stride apart: each token once, with as much before it as its window has."""
+    write("long.txt", b"a text of some words that is longer than the context")
+    numbers = [int(one) for one in subprocess.run([quern, "tokenize", "-m", "m.gguf", "--ids", "-f", "long.txt"], capture_output=True, check=True).stdout.split(b",")]
+    for stride in (1, 3, 8):
+        total, counted, done, first = 0, 0, 0, 0
+        while done < len(numbers) and first + 1 < len(numbers):
+            window = numbers[first:first + 8]
+            run("-m", "m.gguf", "--ids", ",".join(map(str, window)), "-o", "logits.npy", command="logits")
+            _, logits = read_npy("logits.npy")
+            for place in range(max(done, first + 1), first + len(window)):
+                row = logits[700 * (place - first - 1):700 * (place - first)]
+                total += math.log(sum(math.exp(one) for one in row)) - row[numbers[place]]
+                counted += 1
+            done, first = first + len(window), first + stride
+        expect(stride == 8 or counted == len(numbers) - 1, (stride, counted))
+        got = json.loads(run("-m", "m.gguf", "--file", "long.txt", "-c", "8", "--stride", str(stride), "--json", "-", command="perplexity").stdout)
+        strided = got["strided"]
+        expect(got["stride"] == stride and strided["tokens"] == counted and abs(strided["nll_sum"] / total - 1) < 1e-6, (got, total, counted))
+        expect((strided["nll_sum"] == got["nll_sum"]) == (stride == 8), (stride, got))
+    lines = run("-m", "m.gguf", "--file", "long.txt", "-c", "8", "--stride", "4", command="perplexity").stdout.decode().split("\n")
+    expect(len(lines) == 3 and lines[1].endswith(", windows 4 tokens apart as Hugging Face counts"), lines)
+    refused("perplexity: --stride 9 is not a whole number from 1 to 8", "-m", "m.gguf", "--file", "long.txt", "-c", "8", "--stride", "9", status=2, command="perplexity")
 
 
 def ends():
@@ -262,7 +312,7 @@ def small(**more):
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     write("m.gguf", small().gguf())
-    for part in (repeats, lengths, prompts, ends, tokenizers, disk, folders, interrupted, windows, perplexity):
+    for part in (repeats, lengths, prompts, stops, strides, ends, tokenizers, disk, folders, interrupted, windows, perplexity):
         part()
 
 expect.finish(60)

@@ -138,6 +138,43 @@ Result<void> detokenize(quern_model handle, const int32_t* ids, int64_t count, c
   return {};
 }
 
+Result<ChatTemplate> templateFor(const OpenModel& model, const char* family) {
+  if (family != nullptr) return ChatTemplate::named(family);
+  const auto& files = model.model->source().files;
+  if (files == nullptr) return badInput("the model has no files, and so no chat template");
+  return ChatTemplate::ofFiles(*files);
+}
+
+Result<void> chatIds(quern_model handle, const char* family, const quern_message* messages, int64_t countMessages, int32_t* ids,
+                     int64_t capacity, int64_t* count) {
+  auto model = heldBy<OpenModel>(handle);
+  if (!model) return model.error();
+  if (auto good = given(count, "count"); !good) return good;
+  if (countMessages < 0 || (countMessages > 0 && messages == nullptr))
+    return badCommand(fmt::format("messages: {} at {}", countMessages, messages == nullptr ? "NULL" : "an address"));
+  if (capacity < 0 || (capacity > 0 && ids == nullptr))
+    return badCommand(fmt::format("ids: room for {} at {}", capacity, ids == nullptr ? "NULL" : "an address"));
+  std::vector<ChatMessage> said;
+  for (int64_t i = 0; i < countMessages; ++i) {
+    if (messages[i].role == nullptr || messages[i].content == nullptr)
+      return badCommand(fmt::format("messages[{}]: {} is NULL", i, messages[i].role == nullptr ? "role" : "content"));
+    said.push_back({messages[i].role, messages[i].content});
+  }
+  auto tokenizer = (*model)->words->needTokenizer();
+  if (!tokenizer) return tokenizer.error();
+  auto chat = templateFor(**model, family);
+  if (!chat) return chat.error();
+  auto names = ChatNames::of(**tokenizer);
+  if (!names) return names.error();
+  auto text = chat->render(said, *names);
+  if (!text) return text.error();
+  auto encoded = encodeChat(**tokenizer, *text);
+  if (!encoded) return encoded.error();
+  std::copy_n(encoded->begin(), std::min<int64_t>(capacity, static_cast<int64_t>(encoded->size())), ids);
+  *count = static_cast<int64_t>(encoded->size());
+  return {};
+}
+
 }  // namespace
 
 }  // namespace quern::api
@@ -157,6 +194,11 @@ int quern_model_describe(quern_model model, quern_model_info* info) {
 
 int quern_tokenize(quern_model model, const char* text, size_t bytes, int flags, int32_t* ids, int64_t capacity, int64_t* count) {
   return answered([&] { return tokenize(model, text, bytes, flags, ids, capacity, count); });
+}
+
+int quern_chat_ids(quern_model model, const char* family, const quern_message* messages, int64_t count_messages, int32_t* ids,
+                   int64_t capacity, int64_t* count) {
+  return answered([&] { return chatIds(model, family, messages, count_messages, ids, capacity, count); });
 }
 
 int quern_detokenize(quern_model model, const int32_t* ids, int64_t count, char* text, size_t capacity, size_t* bytes) {

@@ -3,6 +3,7 @@
 
 #include "models/Generator.h"
 #include "models/ModelText.h"
+#include "models/chat/ChatTemplate.h"
 #include "models/tokenizer/TextStream.h"
 #include "tools/api/Answer.h"
 #include "tools/api/Context.h"

@@ -220,6 +220,17 @@ QUERN_API int quern_tokenize(quern_model model, const char* text, size_t bytes, 
 /* The bytes of ids, control tokens left out; not always UTF-8. `bytes` gets how many there are; the first `capacity` are written, no 0. */
 QUERN_API int quern_detokenize(quern_model model, const int32_t* ids, int64_t count, char* text, size_t capacity, size_t* bytes);
 
+/* One message of a conversation: UTF-8, ended by 0. Roles: "system" (the first or none), "user", "assistant". */
+typedef struct quern_message {
+  const char* role;
+  const char* content;
+} quern_message;
+/* The ids of a conversation up to where the model answers its last message, a user's: as the model's own chat template writes it (`family`
+ * NULL), or that of a family, by the names of `quern chat --chat-template`. Control tokens that a content spells are text. `ids` as
+ * quern_tokenize has it. Errors: BAD_INPUT: no template, or one that is not known; an order that it refuses. */
+QUERN_API int quern_chat_ids(quern_model model, const char* family, const quern_message* messages, int64_t count_messages, int32_t* ids,
+                             int64_t capacity, int64_t* count);
+
 /* `threads`: 0: as many as this process has CPUs. */
 QUERN_API int quern_session_open(quern_model model, int threads, quern_session* out);
 QUERN_API int quern_session_close(quern_session session);

@@ -3,6 +3,8 @@
 
 namespace quern {
 
+Command chatCommand();
+Command embedCommand();
 Command evalCommand();
 Command generateCommand();
 Command infoCommand();
@@ -18,8 +20,8 @@ const ProgramInfo& programInfo() {
 }
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = {generateCommand(), logitsCommand(), perplexityCommand(), tokenizeCommand(),
-                                           benchCommand(),    infoCommand(),   evalCommand()};
+  static const std::vector<Command> all = {generateCommand(), embedCommand(), chatCommand(), logitsCommand(), perplexityCommand(),
+                                           tokenizeCommand(), benchCommand(), infoCommand(), evalCommand()};
   return all;
 }
 

@@ -8,7 +8,9 @@
   X(show)                 \
   X(eval)                 \
   X(verify)               \
-  X(tune) X(explain) X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(logits) X(perplexity) X(quantize)
+  X(tune)                 \
+  X(explain)              \
+  X(bench) X(compare) X(report) X(cache) X(emit) X(info) X(tokenize) X(generate) X(chat) X(embed) X(logits) X(perplexity) X(quantize)
 
 namespace quern {
 

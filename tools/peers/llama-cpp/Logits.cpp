@@ -1,4 +1,4 @@
-// tools/peers/llama-cpp/Logits.cpp — llama.cpp's logits of given ids, all rows, in f32: logits MODEL IDS OUT BACKENDS. Built by `architectures`.
+// tools/peers/llama-cpp/Logits.cpp — llama.cpp's logits of given ids, all rows, in f32: logits MODEL IDS OUT BACKENDS.
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -27,7 +27,11 @@ int failed(const char* what) {
 
 int main(int argc, char** argv) {
   if (argc != 5) return failed("MODEL IDS OUT BACKENDS are needed");
-  llama_log_set([](ggml_log_level level, const char* text, void*) { level >= GGML_LOG_LEVEL_ERROR ? std::fputs(text, stderr) : 0; }, nullptr);
+  llama_log_set(
+      [](ggml_log_level level, const char* text, void*) {
+        if (level >= GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+      },
+      nullptr);
   ggml_backend_load_all_from_path(argv[4]);
   llama_backend_init();
   std::vector<int32_t> ids = idsIn(argv[2]);

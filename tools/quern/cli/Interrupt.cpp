@@ -11,7 +11,7 @@
 namespace quern {
 
 static std::atomic<int> signalled{0};
-static std::atomic<bool> heard{false};
+static std::atomic<bool> heard{false}, patient{false};
 
 /// Only what a handler may do. Files are whole whenever the program ends: they are renamed into place.
 [[noreturn]] static void endNow() {
@@ -23,7 +23,7 @@ static std::atomic<bool> heard{false};
 static void onSignal(int which) {
   constexpr unsigned kPatienceSeconds = 2;  // alarm() may come a little early, never late
   if (signalled.exchange(which) != 0 || !heard) endNow();
-  ::alarm(kPatienceSeconds);
+  if (!patient) ::alarm(kPatienceSeconds);
 }
 
 void hearSignals() {
@@ -34,6 +34,17 @@ void hearSignals() {
 Stop interruption() {
   heard = true;
   return Stop(&signalled);
+}
+
+Stop patientInterruption() {
+  patient = true;
+  return interruption();
+}
+
+void heardInterruption() {
+  heard = false;
+  patient = false;
+  signalled = 0;
 }
 
 bool interrupted() { return signalled != 0; }

@@ -11,6 +11,9 @@ void hearSignals();
 /// Listens: a signal only sets what this Stop asks. Who listens ends soon, keeping what is done; two seconds later, or at a second
 /// signal, the program is ended as if nobody listened.
 Stop interruption();
+/// The same for who goes on afterwards: only a second signal ends the program, and heardInterruption() makes it deaf again.
+Stop patientInterruption();
+void heardInterruption();
 
 /// Whether a signal came, and the status for it: 130 or 143.
 bool interrupted();

@@ -45,29 +45,44 @@ Result<OpenedModel> openModelToRun(const CommandLine& line) {
   return OpenedModel{std::move(*kernels), std::move(*source)};
 }
 
-Result<RunningModel> loadModel(const CommandLine& line, OpenedModel opened, int64_t chunk) {
-  auto threads = line.number("threads", 0, 1024), context = line.number("context", 0, int64_t{1} << 24);
-  if (!threads) return threads.error();
+/// What modelFlags say of loading; `threads` gets how many shall run it.
+static Result<std::shared_ptr<const Model>> loadedFor(const CommandLine& line, ModelKernels& kernels, ModelSource source, int64_t chunk,
+                                                      int& threads) {
+  auto given = line.number("threads", 0, 1024), context = line.number("context", 0, int64_t{1} << 24);
+  if (!given) return given.error();
   if (!context) return context.error();
-  auto kvType = kvTypeOf(line, opened.kernels->bundled());
+  auto kvType = kvTypeOf(line, kernels.bundled());
   if (!kvType) return kvType.error();
-  if (auto good = checkKvType(opened.source, *kvType); !good) return good.error();
-  RunningModel running;
-  running.kernels = std::move(opened.kernels);
+  if (auto good = checkKvType(source, *kvType); !good) return good.error();
+  threads = *given == 0 ? usableCpus() : static_cast<int>(*given);
   ModelOptions options;
   options.context = *context;
   options.chunk = chunk;
-  options.threads = *threads == 0 ? usableCpus() : static_cast<int>(*threads);
+  options.threads = threads;
   options.kvType = *kvType;
   ProgressBar bar(wantsProgress(line), "loading", humanBytes);
   options.progress = [&](double done, double total) { bar.show(done, total); };
   if (!line.has("quiet")) options.note = [&bar](const std::string& said) { bar.clear(), std::fprintf(stderr, "%s\n", said.c_str()); };
-  ModelKernels& kernels = *running.kernels;
-  options.foreseen = [&kernels, threads = options.threads](const std::vector<OpDesc>& ops) { kernels.prepare(ops, threads); };
-  auto session = Session::load(std::move(opened.source), [&kernels](const OpDesc& op) { return kernels.kernels(op); }, options);
+  options.foreseen = [&kernels, threads](const std::vector<OpDesc>& ops) { kernels.prepare(ops, threads); };
+  return Model::load(std::move(source), [&kernels](const OpDesc& op) { return kernels.kernels(op); }, options);
+}
+
+Result<RunningModel> loadModel(const CommandLine& line, OpenedModel opened, int64_t chunk) {
+  int threads = 1;
+  auto model = loadedFor(line, *opened.kernels, std::move(opened.source), chunk, threads);
+  if (!model) return model.error();
+  auto session = Session::make(std::move(*model), threads);
   if (!session) return session.error();
-  running.session = std::move(*session);
-  return running;
+  return RunningModel{std::move(opened.kernels), std::move(*session)};
+}
+
+Result<RunningEncoder> loadEncoder(const CommandLine& line, OpenedModel opened, int64_t chunk) {
+  int threads = 1;
+  auto model = loadedFor(line, *opened.kernels, std::move(opened.source), chunk, threads);
+  if (!model) return model.error();
+  auto encoder = TextEncoder::make(std::move(*model), threads);
+  if (!encoder) return encoder.error();
+  return RunningEncoder{std::move(opened.kernels), std::move(*encoder)};
 }
 
 Result<int64_t> promptShown(const CommandLine& line, size_t tokens, const Stop& interrupted,

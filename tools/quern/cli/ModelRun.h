@@ -3,6 +3,7 @@
 
 #include "models/KvTypes.h"
 #include "models/Session.h"
+#include "models/TextEncoder.h"
 #include "models/tokenizer/ModelTokenizer.h"
 #include "tools/quern/cli/ModelKernels.h"
 #include "tools/quern/cli/Words.h"
@@ -40,6 +41,14 @@ Result<ElementType> kvTypeOf(const CommandLine& line, const BundleArithmetic* bu
 
 /// "512 tokens".
 std::string tokensText(double count);
+
+/// A model that is an encoder, with its kernels, which outlive it.
+struct RunningEncoder {
+  std::unique_ptr<ModelKernels> kernels;
+  std::unique_ptr<TextEncoder> encoder;
+};
+/// As loadModel. Errors: those, and BadInput: a model that is no encoder.
+Result<RunningEncoder> loadEncoder(const CommandLine& line, OpenedModel opened, int64_t chunk = 512);
 
 /// A prompt of so many tokens that goes through in chunks, with a progress bar; ends behind the chunk in which a signal came. Returns how
 /// many went through. Errors: those of `forward`.

@@ -2,6 +2,7 @@
 #include "tools/quern/cli/Words.h"
 
 #include "compiler/base/Files.h"
+#include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "compiler/target/HostMemory.h"
 #include "compiler/target/HostTarget.h"

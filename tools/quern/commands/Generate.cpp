@@ -3,17 +3,18 @@
 #include "models/Generator.h"
 #include "models/ModelText.h"
 #include "models/ProductArithmetic.h"
+#include "models/StopText.h"
 #include "models/tokenizer/TextStream.h"
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/cli/ModelOpen.h"
 #include "tools/quern/cli/ModelRun.h"
+#include "tools/quern/cli/SamplerFlags.h"
 #include "tools/quern/cli/TextInput.h"
 #include "compiler/base/Clock.h"
 
 #include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
-#include <random>
 #include <unistd.h>
 
 namespace quern {
@@ -32,43 +33,9 @@ struct Request {
   std::string arithmetic;  ///< of the products, and the --compute it comes of; "": it is exact
   bool hasIds = false, printIds = false, echo = false;
   int64_t count = -1;  ///< new ids at most; -1: until the text ends or the context is full
+  std::vector<std::string> stops;
   SamplerOptions sampler;
 };
-
-Result<double> numberOf(const CommandLine& line, const std::string& flag) {
-  auto value = parseDouble(line.get(flag));
-  if (!value) return badCommand(fmt::format("generate: --{} {} is not a number", flag, escaped(line.get(flag))));
-  return *value;
-}
-
-/// -1 asks for a random one, as no --seed does.
-bool seedGiven(const CommandLine& line) { return line.has("seed") && line.get("seed") != "-1"; }
-
-Result<SamplerOptions> samplerOf(const CommandLine& line) {
-  SamplerOptions options;
-  if (line.has("temp") && line.has("temperature")) return badCommand("generate: --temp and --temperature are the same; one of them");
-  for (auto [flag, into] : {std::pair{line.has("temperature") ? "temperature" : "temp", &options.temperature},
-                            {"top-p", &options.topP},
-                            {"min-p", &options.minP},
-                            {"repeat-penalty", &options.repeatPenalty}}) {
-    auto value = numberOf(line, flag);
-    if (!value) return value.error();
-    *into = *value;
-  }
-  auto topK = line.number("top-k", 0, INT32_MAX), last = line.number("repeat-last", 0, 65536), seed = line.number("seed", -1, INT64_MAX);
-  if (!topK) return topK.error();
-  if (!last) return last.error();
-  options.topK = *topK;
-  options.repeatLast = *last;
-  if (line.has("seed") && !seed) return seed.error();
-  if (seedGiven(line)) {
-    options.seed = static_cast<uint64_t>(*seed);
-  } else {
-    options.seed = std::random_device()() & 0x7fffffff;
-  }
-  if (auto good = checkSampler(options); !good) return badCommand(fmt::format("--{}", good.error().message));
-  return options;
-}
 
 Result<Request> requestOf(const CommandLine& line) {
   Request request;
@@ -90,11 +57,13 @@ Result<Request> requestOf(const CommandLine& line) {
   }
   request.printIds = line.has("print-ids");
   request.echo = line.has("echo");
-  if (line.has("number")) {
-    auto count = line.number("number", -2, int64_t{1} << 24);
-    if (!count) return count.error();
-    request.count = std::max<int64_t>(*count, -1);
-  }
+  auto count = numberOf(line);
+  if (!count) return count.error();
+  request.count = *count;
+  auto stops = stopsOf(line);
+  if (!stops) return stops.error();
+  if (!stops->empty() && request.printIds) return badCommand("generate: --stop is about text, --print-ids shows ids");
+  request.stops = std::move(*stops);
   auto sampler = samplerOf(line);
   if (!sampler) return sampler.error();
   request.sampler = *sampler;
@@ -105,7 +74,7 @@ Result<Request> requestOf(const CommandLine& line) {
 class Generation {
 public:
   Generation(const CommandLine& line, Session& session, const Tokenizer* tokenizer, const Request& request, Generator generator)
-      : line_(line), session_(session), request_(request), generator_(std::move(generator)) {
+      : line_(line), session_(session), request_(request), generator_(std::move(generator)), stop_(request.stops) {
     if (tokenizer != nullptr && !request.printIds)
       stream_.emplace(*tokenizer, request.echo || std::all_of(request.ids.begin(), request.ids.end(),
                                                               [&](int32_t id) { return tokenizer->isControl(id); }));
@@ -124,15 +93,17 @@ public:
     if (!through) return through.error();
     through_ = *through;
     prefilled_ = nowSeconds();
-    while (through_ == promptTokens() && !interrupted.asked()) {
+    while (through_ == promptTokens() && !interrupted.asked() && !stop_.stopped()) {
       auto next = generator_.next();
       if (!next) return next.error();
       if (!*next) break;
       if (first_ == 0) first_ = nowSeconds();
-      if (auto good = show(**next); !good) return good.error();
+      if (auto good = show(**next, true); !good) return good.error();
     }
-    if (stream_)
-      if (auto good = writeOut(stream_->flush()); !good) return good.error();
+    if (stream_) {
+      if (auto good = writeOut(stop_.add(stream_->flush())); !good) return good.error();
+      if (auto good = writeOut(stop_.flush()); !good) return good.error();
+    }
     if (auto good = writeOut("\n"); !good) return good.error();
     ended_ = nowSeconds();
     return interrupted.asked() ? interruptedStatus() : 0;
@@ -156,10 +127,12 @@ public:
 private:
   int64_t promptTokens() const { return static_cast<int64_t>(request_.ids.size()); }
 
-  Result<void> show(int32_t id) {
+  /// Stop strings are looked for in what is `made`.
+  Result<void> show(int32_t id, bool made = false) {
     if (!stream_) return writeOut(fmt::format("{}{}", shown_++ == 0 ? "" : ",", id));
     auto text = stream_->add(id);
-    return text ? writeOut(*text) : Result<void>(text.error());
+    if (!text) return text.error();
+    return writeOut(made ? stop_.add(*text) : *text);
   }
 
   const CommandLine& line_;
@@ -167,9 +140,23 @@ private:
   const Request& request_;
   Generator generator_;
   std::optional<TextStream> stream_;
+  StopText stop_;
   int64_t through_ = 0, shown_ = 0;  ///< of the prompt; printed
   double started_ = 0, prefilled_ = 0, first_ = 0, ended_ = 0;
 };
+
+/// That control tokens in a prompt are text, where nobody asked for them.
+void sayControlTokens(const CommandLine& line, const Tokenizer& tokenizer, const std::string& prompt) {
+  if (line.has("special") || line.has("quiet")) return;
+  auto ids = tokenizer.encode(prompt, {.addBos = false, .parseSpecial = true});
+  auto found = ids ? std::find_if(ids->begin(), ids->end(), [&](int32_t id) { return tokenizer.isControl(id); }) : decltype(ids->begin())();
+  if (!ids || found == ids->end()) return;
+  auto spelled = tokenizer.spelling(*found);
+  std::fprintf(stderr,
+               "the prompt spells control tokens (%s), which are read as text: --special reads them as themselves, and chat writes a "
+               "model's conversations\n",
+               spelled ? escapedShort(*spelled).c_str() : "?");
+}
 
 }  // namespace
 
@@ -180,15 +167,7 @@ static Result<int> runGenerate(std::vector<std::string> args) {
       .value("prompt", "TEXT", "", "what the text begins with", 'p')
       .value("file", "FILE", "", "the prompt is in this file; -: in stdin", 'f')
       .value("ids", "1,2,3", "", "the prompt as token ids, taken as they are");
-  line.value("number", "N", "", "new tokens at most (default, and -1: until the text ends or the context is full)", 'n');
-  line.value("temp", "T", "0.8", "temperature; 0 takes the likeliest")
-      .value("temperature", "T", "", "the same")
-      .value("top-k", "K", "40", "of the K likeliest; 0: of all")
-      .value("top-p", "P", "0.95", "of the likeliest that sum to P; 1: of all");
-  line.value("min-p", "P", "0.05", "of those at least P times as likely as the likeliest; 0: of all")
-      .value("repeat-penalty", "R", "1", "of tokens just seen; 1: none");
-  line.value("repeat-last", "N", "64", "how many tokens back the penalty sees")
-      .value("seed", "S", "", "of the random numbers (default, and -1: a random one, said at the end)", 's');
+  samplerFlags(line, "new tokens at most (default, and -1: until the text ends or the context is full)");
   line.toggle("echo", "the prompt first")
       .toggle("special", "control tokens spelled in the prompt are read as themselves")
       .toggle("print-ids", "ids instead of text");
@@ -214,6 +193,7 @@ static Result<int> runGenerate(std::vector<std::string> args) {
     auto ids = tokenizer->encode(request->prompt, {.parseSpecial = line.has("special")});
     if (!ids) return ids.error();
     request->ids = std::move(*ids);
+    sayControlTokens(line, *tokenizer, request->prompt);
     if (request->ids.empty() && tokenizer->bos() >= 0) request->ids = {tokenizer->bos()};
   }
   auto running = loadModel(line, std::move(*opened));

@@ -85,6 +85,18 @@ public:
     ids.resize(static_cast<size_t>(count));
     return ids;
   }
+  std::vector<int32_t> chatIds(const std::vector<std::pair<std::string, std::string>>& said,
+                               const std::optional<std::string>& family) const {
+    std::vector<quern_message> messages;
+    for (const auto& [role, content] : said) messages.push_back({role.c_str(), content.c_str()});
+    auto many = static_cast<int64_t>(messages.size());
+    const char* name = family ? family->c_str() : nullptr;
+    int64_t count = 0;
+    raiseUnless(quern_chat_ids(model, name, messages.data(), many, nullptr, 0, &count));
+    std::vector<int32_t> ids(static_cast<size_t>(count));
+    raiseUnless(quern_chat_ids(model, name, messages.data(), many, ids.data(), count, &count));
+    return ids;
+  }
   py::bytes detokenize(const std::vector<int64_t>& given) const {
     std::vector<int32_t> ids = idsOf(given);
     size_t bytes = 0;
@@ -205,6 +217,7 @@ void defineModel(py::module_& module) {
         return std::make_shared<ModelHandle>(std::move(kernels), path, options);
       }))
       .def("tokenize", &ModelHandle::tokenize)
+      .def("chat_ids", &ModelHandle::chatIds)
       .def("detokenize", &ModelHandle::detokenize)
       .def("info", [](const ModelHandle& model) {
         const quern_model_info& info = model.info;

@@ -152,6 +152,18 @@ class Model:
         """The ids of a text. begin: with the begin-of-text that the model asks for. special: control tokens spelled in it are read as such."""
         return self._handle.tokenize(text, begin, special)
 
+    def chat_ids(self, messages, template=None):
+        """The ids of a conversation up to where the model answers; generate() takes them as its prompt.
+
+        messages  {"role": ..., "content": ...} of each, or (role, content): system (first, or none), user and assistant in turn, the last a user's.
+        template  None: the model's own; else a family's, by the names of `quern chat --chat-template`.
+        """
+        said = [(one["role"], one["content"]) if isinstance(one, dict) else tuple(one) for one in messages]
+        for role, content in said:
+            if "\0" in role or "\0" in content:
+                raise ValueError("messages: a text with a character 0, which none can have here")
+        return self._handle.chat_ids(said, template)
+
     def detokenize(self, ids):
         """The text of ids, control tokens left out."""
         return self._handle.detokenize(_whole(ids)).decode("utf-8", "replace")
