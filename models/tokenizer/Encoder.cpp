@@ -2,6 +2,8 @@
 #include "models/tokenizer/Encoder.h"
 
 #include "compiler/base/Text.h"
+#include "models/tokenizer/ByteAlphabet.h"
+#include "models/tokenizer/CharacterKinds.h"
 #include "models/tokenizer/SplitRules.h"
 #include "models/tokenizer/Utf8.h"
 
@@ -17,7 +19,7 @@ static Utf8Char utf8Before(std::string_view text, size_t end) {
   return {static_cast<unsigned char>(text[end - 1]), 1, false};
 }
 
-static bool isWhite(const Utf8Char& c) { return c.valid && isSpace(charClass(c.value)); }
+static bool isWhite(const Utf8Char& c) { return c.valid && isWhiteSpace(c.value); }
 
 /// \w: letters, marks, digits, connectors, joiners.
 static bool isWordChar(const Utf8Char& c) {
@@ -65,9 +67,10 @@ Result<void> Encoder::addParts(std::string_view text, const AddedTokens& added, 
 }
 
 Result<void> Encoder::add(std::string_view text) {
-  return addParts(text, tables_.addedToText, [&](std::string_view part, size_t offset) {
-    std::string normalized = tables_.normalized(part);
-    return addParts(normalized, tables_.addedToNormalized,
+  return addParts(text, tables_.addedToText, [&](std::string_view part, size_t offset) -> Result<void> {
+    auto normalized = tables_.normalized(part);
+    if (!normalized) return normalized.error();
+    return addParts(*normalized, tables_.addedToNormalized,
                     [&](std::string_view rest, size_t at) { return addNormalized(rest, offset + at == 0); });
   });
 }
@@ -81,12 +84,11 @@ Result<void> Encoder::addNormalized(std::string_view part, bool first) {
     prefixed = std::string(blank) + std::string(part);
     part = prefixed;
   }
-  return addCut(part, 0);
+  return addCut(part, 0, first);
 }
 
-Result<void> Encoder::addCut(std::string_view part, size_t step) {
-  if (step < tables_.cutters.size())
-    return tables_.cutters[step].cut(part, [&](std::string_view piece) { return addCut(piece, step + 1); });
+Result<void> Encoder::addCut(std::string_view part, size_t step, bool first) {
+  if (step < tables_.data.cuts.size()) return addStep(part, step, first);
   std::string prefixed;
   if (tables_.data.blankBeforePieces && !part.starts_with(' ')) part = prefixed = " " + std::string(part);
   Splitter splitter(tables_.data.rule, part);
@@ -95,8 +97,34 @@ Result<void> Encoder::addCut(std::string_view part, size_t step) {
   return {};
 }
 
+Result<void> Encoder::addStep(std::string_view part, size_t step, bool first) {
+  const CutStep& cut = tables_.data.cuts[step];
+  std::string changed;
+  if (cut.kind == CutKind::Pattern) {
+    if (!cut.spelled)
+      return tables_.cutters[step].cut(
+          part, [&](std::string_view piece) { return addCut(piece, step + 1, first && piece.data() == part.data()); });
+    changed = spellingOfBytes(part);
+    return tables_.cutters[step].cut(changed, [&](std::string_view piece) { return addCut(*bytesOfSpelling(piece), step + 1, false); });
+  }
+  if (cut.kind == CutKind::Blank || cut.kind == CutKind::Blanks) {
+    bool escapes = cut.kind == CutKind::Blanks;
+    std::string_view blank = escapes ? kBlank : std::string_view(" ");
+    for (char c : part)
+      if (c == ' ') changed += blank;
+      else changed += c;
+    bool wanted = cut.prefix == SpacePrefix::EachPartUnlessThere || (cut.prefix == SpacePrefix::FirstUnlessThere && first);
+    if (wanted && !changed.starts_with(blank)) changed.insert(0, blank);
+    part = changed;
+  }
+  Splitter splitter(cut.rule, part);
+  for (std::string_view piece; splitter.next(piece);)
+    if (auto good = addCut(piece, step + 1, first && piece.data() == part.data()); !good) return good;
+  return {};
+}
+
 Result<void> Encoder::addPiece(std::string_view piece) {
-  if (tables_.data.ignoreMerges) {
+  if (tables_.data.ignoreMerges || (tables_.data.wholeLines && piece.find_first_not_of('\n') == std::string_view::npos)) {
     if (int32_t id = tables_.index.find(tables_.data.tokens, piece); id >= 0) {
       ids_.push_back(id);
       return {};
@@ -107,6 +135,9 @@ Result<void> Encoder::addPiece(std::string_view piece) {
     case TokenizerKind::ByteMerges: return addBytes(piece);
     case TokenizerKind::CharacterMerges: return addCharacters(piece);
     case TokenizerKind::Scores: return addScored(piece);
+    case TokenizerKind::Unigram: return addUnigram(piece);
+    case TokenizerKind::WordPiece:
+    case TokenizerKind::WordLevel: return addWord(piece);
   }
   return {};
 }
@@ -133,6 +164,7 @@ Result<void> Encoder::addUnknown(std::string_view missing, uint32_t begin) {
 Result<void> Encoder::addBytes(std::string_view piece) {
   for (uint32_t i = 0; i < piece.size(); ++i) {
     int32_t id = tables_.byteIds[static_cast<unsigned char>(piece[i])];
+    if (tables_.hasAffixes()) id = tables_.affixed(piece.substr(i, 1), i == 0, i + 1 == piece.size());
     if (id >= 0) work_.add(i, 1, id);
     else if (auto good = addUnknown(piece.substr(i, 1), i); !good) return good;
   }
@@ -152,7 +184,9 @@ Result<void> Encoder::addFallback(std::string_view piece, uint32_t begin, uint32
 Result<void> Encoder::addCharacters(std::string_view piece) {
   for (uint32_t at = 0; at < piece.size();) {
     uint32_t length = utf8At(piece, at).bytes;
-    int32_t id = tables_.index.find(tables_.data.tokens, piece.substr(at, length));
+    std::string_view character = piece.substr(at, length);
+    int32_t id = tables_.hasAffixes() ? tables_.affixed(character, at == 0, at + length == piece.size())
+                                      : tables_.index.find(tables_.data.tokens, character);
     if (id >= 0) work_.add(at, length, id);
     else if (auto good = addFallback(piece, at, length); !good) return good;
     at += length;
@@ -169,6 +203,10 @@ Result<void> Encoder::addScored(std::string_view piece) {
     at += length;
   }
   tables_.scores.merge(work_, piece, tables_.data.tokens, tables_.index);
+  return takeMerged(piece);
+}
+
+Result<void> Encoder::takeMerged(std::string_view piece) {
   // Characters that are neither tokens nor part of one: their bytes.
   std::vector<MergeSymbol> merged = std::move(work_.symbols);
   work_.symbols.clear();
@@ -177,6 +215,23 @@ Result<void> Encoder::addScored(std::string_view piece) {
     if (symbol.id >= 0) work_.add(symbol.begin, symbol.length, symbol.id);
     else if (auto good = addFallback(piece, symbol.begin, symbol.length); !good) return good;
   }
+  takeSymbols();
+  return {};
+}
+
+Result<void> Encoder::addUnigram(std::string_view piece) {
+  tables_.unigram.cut(work_, piece);
+  return takeMerged(piece);
+}
+
+Result<void> Encoder::addWord(std::string_view piece) {
+  int32_t whole = tables_.data.kind == TokenizerKind::WordLevel ? tables_.index.find(tables_.data.tokens, piece) : -1;
+  if (whole >= 0) {
+    ids_.push_back(whole);
+    return {};
+  }
+  if (tables_.data.kind == TokenizerKind::WordPiece && tables_.words.cut(ids_, piece)) return {};
+  if (auto good = addUnknown(piece, 0); !good) return good;
   takeSymbols();
   return {};
 }

@@ -20,12 +20,17 @@ private:
   template <class OnText>
   Result<void> addParts(std::string_view text, const AddedTokens& added, const OnText& onText);
   Result<void> addNormalized(std::string_view part, bool first);
-  /// The pieces that the cuts from `step` on make of a part, then those of the rule.
-  Result<void> addCut(std::string_view part, size_t step);
+  /// The pieces that the cuts from `step` on make of a part, then those of the rule. `first`: it begins the text.
+  Result<void> addCut(std::string_view part, size_t step, bool first);
+  Result<void> addStep(std::string_view part, size_t step, bool first);
   Result<void> addPiece(std::string_view piece);
   Result<void> addBytes(std::string_view piece);
   Result<void> addCharacters(std::string_view piece);
   Result<void> addScored(std::string_view piece);
+  Result<void> addUnigram(std::string_view piece);
+  Result<void> addWord(std::string_view piece);
+  /// The symbols that merging left, with fallbacks for those without an id.
+  Result<void> takeMerged(std::string_view piece);
   /// Symbols for a stretch that no token stands for: its bytes, or the unknown token.
   Result<void> addFallback(std::string_view piece, uint32_t begin, uint32_t length);
   Result<void> addUnknown(std::string_view missing, uint32_t begin);

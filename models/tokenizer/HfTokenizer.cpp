@@ -136,7 +136,10 @@ Result<void> HfReader::readModel() {
   data_.rule = pipeline->rule;
   data_.blankBeforePieces = pipeline->blankBeforePieces;
   data_.spacePrefix = pipeline->prefix;
-  data_.normalizeNfc = pipeline->nfc;
+  if (pipeline->nfc) data_.normal.push_back({.kind = NormalKind::Nfc});
+  data_.escapesBlanks = pipeline->blanks;
+  data_.leadingBlank = pipeline->blanks && pipeline->prefix != SpacePrefix::Never;
+  data_.style = pipeline->blanks ? PieceStyle::Blanks : PieceStyle::Bytes;
   data_.bos = pipeline->bos;
   data_.eos = pipeline->eos;
   data_.addBos = data_.bos >= 0;

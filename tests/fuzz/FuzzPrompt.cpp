@@ -48,6 +48,8 @@ static TokenizerData characters(TokenizerKind kind, SplitRule rule) {
   data.kind = kind;
   data.rule = rule;
   data.spacePrefix = SpacePrefix::EachPart;
+  data.escapesBlanks = data.leadingBlank = true;
+  data.style = PieceStyle::Blanks;
   std::vector<std::string> texts = {"<unk>", "<s>"};
   for (int byte = 0; byte < 256; ++byte) {
     char name[8];
@@ -91,7 +93,7 @@ static std::vector<std::shared_ptr<const TokenizerTables>> allTables() {
   out.push_back(*TokenizerTables::make(characters(TokenizerKind::CharacterMerges, SplitRule::None)));
   out.push_back(*TokenizerTables::make(characters(TokenizerKind::CharacterMerges, SplitRule::Words)));
   TokenizerData composing = byteLevel(SplitRule::Qwen2, false);
-  composing.normalizeNfc = true;
+  composing.normal = {{.kind = NormalKind::Nfc}};
   out.push_back(*TokenizerTables::make(composing));
   return out;
 }
@@ -111,7 +113,7 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* bytes, size_t count) 
     require(special || tables.prints(id), "text never becomes a control token");
     back += tables.isBytes() ? tables.data.tokens[id] : tables.pieces[id];
   }
-  if (tables.isBytes() && !tables.data.normalizeNfc) require(back == text, "byte-level: there and back");
+  if (tables.isBytes() && tables.data.normal.empty()) require(back == text, "byte-level: there and back");
   if (!tables.isBytes() && !special && tables.data.rule == SplitRule::None && !text.empty() &&
       text.find("\xe2\x96\x81") == std::string_view::npos)
     require(back == " " + std::string(text), "SentencePiece: there and back, but for the blank in front");

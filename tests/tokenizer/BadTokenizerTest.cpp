@@ -71,9 +71,9 @@ TEST_CASE("wrong tokenizers in GGUF", "[tokenizer]") {
   const BadGguf cases[] = {
       {[](Gguf&) {}, "fine"},
       {[](Gguf& g) { g.without = {"model"}; }, key("model") + "is missing: the file has no tokenizer"},
-      {[](Gguf& g) { g.model = "bert\x1b"; }, key("model") + "is 'bert\\x1b', llama and gpt2 are supported"},
+      {[](Gguf& g) { g.model = "rwkv\x1b"; }, key("model") + "is 'rwkv\\x1b'; supported: llama, gpt2, gemma4, bert, t5"},
       {[](Gguf& g) { g.others["model"] = uint64_t{3}; }, key("model") + "is an integer, a string is needed"},
-      {[](Gguf& g) { g.pre = "kimi-k2"; }, key("pre") + "is 'kimi-k2'; supported: " + kPreNames},
+      {[](Gguf& g) { g.pre = "plamo"; }, key("pre") + "is 'plamo'; supported: " + kPreNames},
       {[](Gguf& g) { g.pre = "lama3"; }, key("pre") + "is 'lama3', did you mean 'llama3'?; supported: " + kPreNames},
       {[](Gguf& g) { g.without = {"tokens"}; }, key("tokens") + "is missing"},
       {[](Gguf& g) { g.tokens.clear(); }, key("tokens") + "is empty"},
