@@ -7,9 +7,9 @@
 #include "models/files/MappedFile.h"
 #include "models/tokenizer/ByteAlphabet.h"
 #include "models/tokenizer/EndIds.h"
+#include "models/tokenizer/HfModel.h"
 #include "models/tokenizer/HfPipeline.h"
 #include "models/tokenizer/HfVocabulary.h"
-#include "models/tokenizer/TokenizerTables.h"
 
 #include <filesystem>
 #include <fmt/format.h>
@@ -26,8 +26,7 @@ public:
 
 private:
   Error bad(const std::string& file, const std::string& why) const { return badInput(fmt::format("{}: {}", escaped(file), why)); }
-  Result<void> checkType() const;
-  bool isBpe() const;
+  Result<void> known() const;
   Result<void> readParts();
   Result<void> readModel();
   Result<void> readConfig();
@@ -45,26 +44,6 @@ private:
   JsonValue model_{JsonObject()}, normalizer_, preTokenizer_, postProcessor_;
 };
 
-/// model.type, as soon as it is known: vocabularies of other types have other forms.
-Result<void> HfReader::checkType() const {
-  const JsonValue* type = model_.find("type");
-  if (type == nullptr || type->as<std::nullptr_t>() != nullptr) return {};
-  const auto* name = type->as<std::string>();
-  if (name == nullptr) return bad(texts_.tokenizerFile, fmt::format("'model.type' is {}, a string is needed", type->kind()));
-  if (*name != "BPE") return bad(texts_.tokenizerFile, fmt::format("'model.type' is '{}', BPE is supported", escapedShort(*name)));
-  return {};
-}
-
-/// Files without a type say it by their other keys.
-bool HfReader::isBpe() const {
-  const JsonValue* type = model_.find("type");
-  if (type != nullptr && type->as<std::nullptr_t>() == nullptr) return true;  // checkType has seen it
-  bool own = false;
-  for (const char* key : {"dropout", "fuse_unk", "byte_fallback", "end_of_word_suffix", "ignore_merges"})
-    own = own || model_.find(key) != nullptr;
-  return vocabulary_.hasMerges() || own;
-}
-
 Result<void> HfReader::readParts() {
   auto keep = [](JsonValue& where) {
     return [&where](const JsonPlace&, JsonValue&& value) -> Result<void> {
@@ -73,13 +52,14 @@ Result<void> HfReader::readParts() {
     };
   };
   std::vector<JsonPick> picks = {
-      {"model.vocab.*", [&](const JsonPlace& place, JsonValue&& id) { return vocabulary_.addToken(place.key(), id); }},
+      {"model.vocab.*", [&](const JsonPlace& place, JsonValue&& id) { return vocabulary_.addToken(place, std::move(id)); }},
       {"model.merges.*", [&](const JsonPlace& place, JsonValue&& merge) { return vocabulary_.addMerge(place.index, merge); }},
       {"added_tokens.*", [&](const JsonPlace& place, JsonValue&& token) { return vocabulary_.addAdded(place.index, token); }},
       {"model.*",
        [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
          std::get<JsonObject>(model_.value).emplace_back(place.key(), std::move(value));
-         return place.key() == "type" ? checkType() : Result<void>();
+         // As soon as it is known: vocabularies of other types have other forms.
+         return place.key() == "type" ? known() : Result<void>();
        }},
       {"normalizer", keep(normalizer_)},
       {"pre_tokenizer", keep(preTokenizer_)},
@@ -90,61 +70,21 @@ Result<void> HfReader::readParts() {
   return pickJson({texts_.tokenizer, texts_.tokenizerFile}, picks);
 }
 
+Result<void> HfReader::known() const {
+  auto kind = hfModelKind(texts_.tokenizerFile, model_, true);
+  return kind ? Result<void>() : Result<void>(kind.error());
+}
+
 Result<void> HfReader::readModel() {
-  if (!isBpe()) return bad(texts_.tokenizerFile, "'model.type' is missing, and no merges say that it is BPE, which is supported");
-  if (auto good = vocabulary_.finish(data_); !good) return good;
-  JsonFields fields(texts_.tokenizerFile + ": model", model_);
-  for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    auto affix = fields.string(name);
-    if (!affix) return affix.error();
-    if (!affix->value_or("").empty())
-      return bad(texts_.tokenizerFile, fmt::format("'model.{}' is '{}', none is supported", name, escapedShort(**affix)));
-  }
-  auto dropout = fields.number("dropout");
-  if (!dropout) return dropout.error();
-  if (double rate = dropout->value_or(0); rate != 0)
-    return bad(texts_.tokenizerFile, fmt::format("'model.dropout' is {:g}, 0 or null is needed: ids are not drawn", rate));
-  auto unknown = fields.string("unk_token");
-  if (!unknown) return unknown.error();
-  if (!unknown->value_or("").empty()) {
-    data_.unknown = vocabulary_.find(data_, **unknown);
-    if (data_.unknown < 0)
-      return bad(texts_.tokenizerFile, fmt::format("'model.unk_token' is '{}', which the vocabulary lacks", escapedShort(**unknown)));
-    data_.types[static_cast<size_t>(data_.unknown)] = TokenType::Unknown;
-  }
-  bool fallback = false;
-  struct Flag {
-    const char* name;
-    bool* value;
-  };
-  for (Flag flag : {Flag{"byte_fallback", &fallback}, Flag{"ignore_merges", &data_.ignoreMerges}, Flag{"fuse_unk", &data_.fuseUnknown}}) {
-    auto value = fields.boolean(flag.name);
-    if (!value) return value.error();
-    *flag.value = value->value_or(false);
-  }
-  for (int32_t id = 0; fallback && id < data_.tokens.size(); ++id)
-    if (TokenType& type = data_.types[static_cast<size_t>(id)]; type == TokenType::Normal && byteOfSpelling(data_.tokens[id]) >= 0)
-      type = TokenType::Byte;
+  auto kind = hfModelKind(texts_.tokenizerFile, model_, vocabulary_.hasMerges());
+  if (!kind) return kind.error();
+  data_.kind = *kind;
+  const JsonValue* prefix = model_.find("continuing_subword_prefix");
+  const auto* text = prefix == nullptr || *kind != TokenizerKind::ByteMerges ? nullptr : prefix->as<std::string>();
+  if (auto good = vocabulary_.finish(data_, text == nullptr ? 0 : text->size()); !good) return good;
   auto pipeline = readHfPipeline(texts_.tokenizerFile, &normalizer_, &preTokenizer_, &postProcessor_);
   if (!pipeline) return pipeline.error();
-  for (int32_t id : {pipeline->bos, pipeline->eos})
-    if (id >= data_.tokens.size())
-      return bad(texts_.tokenizerFile,
-                 fmt::format("'post_processor' adds token {}, which is outside the vocabulary of {}", id, data_.tokens.size()));
-  data_.kind = pipeline->byteLevel ? TokenizerKind::ByteMerges : TokenizerKind::CharacterMerges;
-  data_.cuts = std::move(pipeline->cuts);
-  data_.rule = pipeline->rule;
-  data_.blankBeforePieces = pipeline->blankBeforePieces;
-  data_.spacePrefix = pipeline->prefix;
-  if (pipeline->nfc) data_.normal.push_back({.kind = NormalKind::Nfc});
-  data_.escapesBlanks = pipeline->blanks;
-  data_.leadingBlank = pipeline->blanks && pipeline->prefix != SpacePrefix::Never;
-  data_.style = pipeline->blanks ? PieceStyle::Blanks : PieceStyle::Bytes;
-  data_.bos = pipeline->bos;
-  data_.eos = pipeline->eos;
-  data_.addBos = data_.bos >= 0;
-  data_.addEos = data_.eos >= 0;
-  return {};
+  return readHfModel(texts_.tokenizerFile, model_, std::move(*pipeline), vocabulary_, data_);
 }
 
 /// The id of "bos_token": "<s>", or {"content": "<s>", ...}.

@@ -64,6 +64,7 @@ struct CutStep {
 /// How a token's text is printed.
 enum class PieceStyle : uint8_t {
   Bytes,     ///< as it is
+  Spelled,   ///< the bytes that it spells (ByteAlphabet.h)
   Blanks,    ///< U+2581 is a blank, byte tokens are their byte
   Words,     ///< a blank in front of all that do not go on a word (continuingPrefix)
   WordEnds,  ///< a blank in place of wordSuffix
@@ -117,8 +118,9 @@ struct TokenizerData {
   /// The bytes a token stands for: byte-level ones are bytes already, SentencePiece's keep their U+2581 for a blank and
   /// their <0x0A> for a byte.
   TokenTexts tokens;
-  std::vector<float> scores;     ///< Scores, Unigram: one each
-  std::vector<TokenType> types;  ///< one each
+  std::vector<float> scores;       ///< Scores, Unigram: one each
+  std::vector<double> fineScores;  ///< Unigram: the same where a file has more digits; else empty
+  std::vector<TokenType> types;    ///< one each
   std::vector<Merge> merges;
   std::vector<AddedToken> added;
   int32_t bos = -1, eos = -1, unknown = -1;  ///< -1: none

@@ -3,6 +3,7 @@
 
 #include "compiler/base/Check.h"
 #include "compiler/base/Text.h"
+#include "models/tokenizer/ByteAlphabet.h"
 #include "models/tokenizer/Utf8.h"
 
 #include <cmath>
@@ -116,7 +117,9 @@ Result<void> TokenizerTables::addBytes() {
     std::string_view token = data.tokens[id];
     int byte = -1;
     if (isBytes() && token.size() == 1 && mergeable(id)) byte = static_cast<unsigned char>(token[0]);
-    if (!isBytes() && data.byteFallback && type(id) == TokenType::Byte && (byte = byteOfSpelling(token)) < 0)
+    if (!isBytes() && data.byteFallback && (type(id) == TokenType::Byte || type(id) == TokenType::UserDefined))
+      byte = byteOfSpelling(token);
+    if (byte < 0 && !isBytes() && data.byteFallback && type(id) == TokenType::Byte)
       return badInput(
           fmt::format("{}: token {} '{}' is a byte token, <0x00> to <0xFF> are legal", escaped(data.file), id, escapedShort(token)));
     if (byte >= 0 && byteIds[static_cast<size_t>(byte)] < 0) byteIds[static_cast<size_t>(byte)] = id;
@@ -144,6 +147,7 @@ std::string TokenizerTables::printed(int32_t id) const {
   bool plain = mergeable(id);
   switch (data.style) {
     case PieceStyle::Bytes: return std::string(token);
+    case PieceStyle::Spelled: return bytesOfSpelling(token).value_or(std::string(token));
     case PieceStyle::Words:
       if (!data.continuingPrefix.empty() && token.starts_with(data.continuingPrefix) && plain)
         return std::string(token.substr(data.continuingPrefix.size()));

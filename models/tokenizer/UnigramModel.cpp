@@ -13,6 +13,7 @@ UnigramModel::UnigramModel(const TokenizerData& data) : floatSums_(data.floatSum
   bool any = false;
   std::vector<ByteTrie::Entry> entries;
   scores_.assign(data.scores.begin(), data.scores.end());
+  if (!data.fineScores.empty()) scores_ = data.fineScores;
   for (int32_t id = 0; id < data.tokens.size(); ++id) {
     auto at = static_cast<size_t>(id);
     TokenType type = data.types[at];
@@ -21,7 +22,8 @@ UnigramModel::UnigramModel(const TokenizerData& data) : floatSums_(data.floatSum
       high = any ? std::max(high, scores_[at]) : scores_[at];
       any = true;
     }
-    bool taken = type == TokenType::Normal || type == TokenType::UserDefined || (type == TokenType::Unused && !data.floatSums);
+    bool taken = type == TokenType::Normal || type == TokenType::UserDefined || (type == TokenType::Unused && !data.floatSums) ||
+                 (type == TokenType::Byte && !data.fineScores.empty());  // in tokenizer.json they are tokens like others
     if (taken && !data.tokens[id].empty()) entries.push_back({data.tokens[id], id});
   }
   // Tokens that a user has defined are taken wherever they stand: no score of others is as high.
