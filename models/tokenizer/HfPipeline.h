@@ -25,8 +25,8 @@ struct HfPipeline {
 ///
 /// Normalizers     NFC NFD NFKC NFKD Lowercase StripAccents Strip Prepend Replace Nmt Precompiled ByteLevel BertNormalizer, in sequence.
 /// Pre-tokenizers  ByteLevel, Metaspace, Split (by a text or any regular expression that pcrePattern takes), Digits, Punctuation,
-///                 Whitespace, WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, UnicodeScripts, in sequence. Behind ByteLevel patterns
-///                 see bytes as it spells them.
+///                 Whitespace, WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, UnicodeScripts, in sequence. Behind ByteLevel
+///                 patterns see bytes as it spells them.
 /// Post-processors ByteLevel (has no effect on ids), TemplateProcessing, BertProcessing, RobertaProcessing.
 /// Errors          BadInput naming the file and quoting the stage, pattern or value that is not one of these.
 Result<HfPipeline> readHfPipeline(const std::string& file, const JsonValue* normalizer, const JsonValue* preTokenizer,

@@ -3,9 +3,10 @@
 
 #include "compiler/base/Text.h"
 #include "models/tokenizer/MergeNames.h"
+#include "models/tokenizer/Utf8.h"
 
 #include <fmt/format.h>
-#include <numeric>
+#include <algorithm>
 
 namespace quern {
 
@@ -29,6 +30,22 @@ Result<void> HfVocabulary::addToken(const JsonPlace& place, JsonValue&& value) {
   if (!score) return bad(fmt::format("'model.vocab.{}' is no pair of a text and a score", place.index));
   scores_.push_back(*score);
   return addText(*text, static_cast<int32_t>(std::min<int64_t>(place.index, kMaxTokens)));
+}
+
+Result<void> HfVocabulary::addLine(std::string_view text, int64_t id) {
+  if (id >= kMaxTokens) return bad(fmt::format("has more than {} lines", kMaxTokens));
+  if (firstBadUtf8(text) != std::string_view::npos) return bad(fmt::format("line {} is not UTF-8", id + 1));
+  return text.empty() ? Result<void>() : addText(text, static_cast<int32_t>(id));
+}
+
+int32_t HfVocabulary::idBefore(std::string_view text) const {
+  for (int32_t i = 0; i < texts_.size(); ++i)
+    if (texts_[i] == text) return ids_[static_cast<size_t>(i)];
+  return -1;
+}
+
+bool HfVocabulary::hasAdded(std::string_view text) const {
+  return std::any_of(added_.begin(), added_.end(), [&](const Added& one) { return one.text == text; });
 }
 
 Result<void> HfVocabulary::addText(std::string_view text, int32_t id) {

@@ -18,6 +18,8 @@ public:
 
   /// A key with its id; of a list, a pair of text and score (Unigram).
   Result<void> addToken(const JsonPlace& place, JsonValue&& value);
+  /// A line of vocab.txt. One that is there already is another token with the same text: only the last is found.
+  Result<void> addLine(std::string_view text, int64_t id);
   Result<void> addMerge(int64_t place, const JsonValue& merge);
   Result<void> addAdded(int64_t place, const JsonValue& token);
 
@@ -25,6 +27,10 @@ public:
   /// the file spells them. `affix`: bytes that the right half of a merge begins with and loses.
   Result<void> finish(TokenizerData& data, size_t affix = 0);
 
+  /// The id of a text that addToken or addLine has had, before finish(); -1.
+  int32_t idBefore(std::string_view text) const;
+
+  bool hasAdded(std::string_view text) const;
   bool hasMerges() const { return mergeTexts_.size() > 0; }
 
   /// The id of a spelling after finish(); -1.

@@ -173,10 +173,10 @@ std::string Normalizer::spacedAndMapped(const Part& part, std::string_view text)
       match = {c.bytes, c.valid ? text.substr(0, c.bytes) : std::string_view("\xef\xbf\xbd")};
     }
     std::string_view becomes = match.becomes;
+    any = any || becomes != " ";
     while (afterBlank && becomes.starts_with(' ')) becomes.remove_prefix(1);
     for (char c : becomes) {
       if (c != ' ' || step.mergeBlanks) prefix();
-      any = any || c != ' ';
       if (c == ' ') out += blank;
       else out += c;
     }

@@ -4,12 +4,13 @@
 #include "models/tokenizer/Utf8.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace quern {
 
 UnigramModel::UnigramModel(const TokenizerData& data) : floatSums_(data.floatSums) {
   constexpr double kUnknownPenalty = 10;
-  double low = 0, high = 0;
+  double low = 0, high = std::numeric_limits<float>::min();  // what SentencePiece begins with: logarithms are below it
   bool any = false;
   std::vector<ByteTrie::Entry> entries;
   scores_.assign(data.scores.begin(), data.scores.end());
@@ -19,7 +20,7 @@ UnigramModel::UnigramModel(const TokenizerData& data) : floatSums_(data.floatSum
     TokenType type = data.types[at];
     if (type == TokenType::Normal) {
       low = any ? std::min(low, scores_[at]) : scores_[at];
-      high = any ? std::max(high, scores_[at]) : scores_[at];
+      high = std::max(high, scores_[at]);
       any = true;
     }
     bool taken = type == TokenType::Normal || type == TokenType::UserDefined || (type == TokenType::Unused && !data.floatSums) ||
