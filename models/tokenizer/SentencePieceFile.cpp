@@ -32,6 +32,7 @@ private:
   Result<void> piece(std::string_view message);
   Result<void> trainer(const WireField& field);
   Result<void> normalizer(const WireField& field);
+  Result<void> denormalizer(const WireField& field);
   Result<void> addBeside();
   Result<void> finish();
 
@@ -108,6 +109,12 @@ Result<void> PieceReader::normalizer(const WireField& field) {
   return {};
 }
 
+/// A map that decoding would apply.
+Result<void> PieceReader::denormalizer(const WireField& field) {
+  bool maps = field.number == 2 && field.type == WireField::Type::Bytes && !field.bytes.empty();
+  return maps ? Result<void>(bad("'denormalizer_spec.precompiled_charsmap' is there, none is supported")) : Result<void>();
+}
+
 /// Tokens that files beside it add, by the ids they have there.
 Result<void> PieceReader::addBeside() {
   auto config = readTokenizerConfig(texts_);
@@ -174,6 +181,7 @@ Result<TokenizerData> PieceReader::read() {
     if (field.number == 1) return piece(field.bytes);
     if (field.number == 2) return fields(field.bytes, [&](const WireField& inner) { return trainer(inner); });
     if (field.number == 3) return fields(field.bytes, [&](const WireField& inner) { return normalizer(inner); });
+    if (field.number == 5) return fields(field.bytes, [&](const WireField& inner) { return denormalizer(inner); });
     return {};
   });
   if (!good) return good.error();

@@ -12,7 +12,7 @@ namespace quern {
 /// it (HfTokenizer.h). Text is encoded as SentencePiece encodes it; tokens of added_tokens.json come behind its own.
 /// Begin-of-text is added where the config or Llama's class says so.
 ///
-/// Errors   BadInput naming the file and the field: another model type, pieces of an unknown type, unused pieces in
+/// Errors   BadInput naming the file and the field: another model type, a denormalizer, pieces of an unknown type, unused pieces in
 ///          a BPE model, a class whose ids are others than the file's.
 Result<TokenizerData> readSentencePiece(const HfTokenizerTexts& texts);
 
