@@ -6,6 +6,8 @@
 
 #include "models/tokenizer/PatternCutter.h"
 
+#include <span>
+
 namespace quern {
 
 namespace {

@@ -165,7 +165,8 @@ Result<void> PieceReader::finish() {
     return bad(fmt::format("'normalizer_spec.precompiled_charsmap' {}", map.error().message));
   if (data_.kind == TokenizerKind::Scores)  // merges do not cross what a user has defined
     for (int32_t id = 0; id < data_.tokens.size(); ++id)
-      if (data_.types[static_cast<size_t>(id)] == TokenType::UserDefined) data_.added.push_back({.id = id, .normalized = true});
+      if (data_.types[static_cast<size_t>(id)] == TokenType::UserDefined)
+        data_.added.push_back({.id = id, .normalized = true, .asSpelled = true});
   data_.byteFallback = byteFallback_;
   data_.fuseUnknown = data_.floatSums = true;
   data_.style = PieceStyle::Blanks;

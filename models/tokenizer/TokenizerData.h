@@ -78,6 +78,7 @@ struct AddedToken {
   bool rightStrip = false;  ///< takes the white space behind it
   bool normalized = false;  ///< looked for in the normalised text, in its own normalised form
   bool singleWord = false;  ///< not inside a word
+  bool asSpelled = false;   ///< `normalized`, but looked for as it is spelled
 };
 
 /// The texts of all tokens, end to end.

@@ -197,7 +197,7 @@ Result<void> TokenizerTables::addPatterns() {
     const AddedToken& token = data.added[place];
     std::string text(data.tokens[token.id]);
     if (text.empty()) continue;
-    if (token.normalized) {
+    if (token.normalized && !token.asSpelled) {
       auto done = normalized(text);
       if (!done) return Error{done.error().code, fmt::format("{}: {}", escaped(data.file), done.error().message)};
       text = std::move(*done);

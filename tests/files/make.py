@@ -108,14 +108,15 @@ def tokenizer(tokens, merges, added_tokens=(), model=None, **stages):
     return json.dumps(whole).encode()
 
 
+def varint(value):
+    return bytes([value & 0x7f | 0x80]) + varint(value >> 7) if value > 0x7f else bytes([value])
+
+
 def field(number, value):
     """A field of a protocol buffer: bytes, a whole number or a float."""
     if isinstance(value, bytes):
-        size = len(value)
-        return bytes([number << 3 & 0x7f | 2 | (0x80 if number > 15 else 0)]) + (bytes([number >> 4]) if number > 15 else b"") + (bytes([size]) if size < 128 else bytes([size & 0x7f | 0x80, size >> 7])) + value
-    wire = 5 if isinstance(value, float) else 0
-    key = bytes([number << 3 & 0x7f | wire | (0x80 if number > 15 else 0)]) + (bytes([number >> 4]) if number > 15 else b"")
-    return key + (struct.pack("<f", value) if wire else bytes([value]))
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    return varint(number << 3 | 5) + struct.pack("<f", value) if isinstance(value, float) else varint(number << 3) + varint(value)
 
 
 def sentencepiece(pieces, model_type=1, trainer=b"", normalizer=b""):
