@@ -351,6 +351,24 @@ TEST_CASE("splitting costs a fixed number of looks at each character", "[tokeniz
     }
 }
 
+TEST_CASE("numbers in threes from their end, as llama.cpp cuts them", "[tokenizer]") {
+  auto pieces = [](SplitRule rule, std::string_view text) {
+    std::vector<std::string> out;
+    Splitter splitter(rule, text);
+    for (std::string_view piece; splitter.next(piece);) out.emplace_back(piece);
+    return out;
+  };
+  using Pieces = std::vector<std::string>;
+  CHECK(pieces(SplitRule::NumberGroups, "abc1234de567x12") == Pieces{"abc1", "234", "de567", "x12"});
+  CHECK(pieces(SplitRule::NumberGroups,
+               "x1\xd9\xa3"
+               "234 5") == Pieces{"x1\xd9\xa3", "234", " 5"});  // any number counts
+  CHECK(pieces(SplitRule::NumberGroups, "no") == Pieces{"no"});
+  CHECK(pieces(SplitRule::DigitTriples, "1234567 12 123a") == Pieces{"1", "234", "567 12 ", "123a"});
+  CHECK(pieces(SplitRule::DigitTriples, "123456") == Pieces{"123", "456"});
+  CHECK(pieces(SplitRule::DigitTriples, "x12") == Pieces{"x12"});
+}
+
 TEST_CASE("NFC, as Unicode's examples have it, and in time", "[tokenizer]") {
   auto nfc = [](std::string_view text) { return normalForm(text, false, true); };
   CHECK(nfc("e\xcc\x81") == "\xc3\xa9");

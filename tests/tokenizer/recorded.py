@@ -14,7 +14,7 @@ sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "files")]
 from make import added, field, sentencepiece
 
 RECORDED = os.path.join(HERE, "recorded.json")
-TEXTS = ["Hello world, it's 12345 !", "  two  blanks\n\tand lines \n", "Ünïcödé e\u0301 \u212b \ufb01 Straße İ", "你好世界 ひらカー 한국어", "😀👨\u200d👩 ½²Ⅷ ٣٤", "abab aab <s> ba [MASK] .", "\u00a0\u3000x\u2028\u200by\u00ad\x01z",
+TEXTS = ["Hello world, it's 12345 !", "  two  blanks\n\tand lines \n", "Ünïcödé e\u0301 n\u0303o \u212b \ufb01 Straße İ", "你好世界 ひらカー 한국어", "😀👨\u200d👩 ½²Ⅷ ٣٤", "abab aab <s> ba [MASK] .", "\u00a0\u3000x\u2028\u200by\u00ad\x01z",
          "hello helloab hell 1a2b", "", " ", "¿Qué? «no» don't I'M", "ab<sep>cd <x> aaaaaaaa"]
 
 
@@ -94,7 +94,7 @@ def charsmap(rules):
     return struct.pack(f"<I{len(tree)}I", 4 * len(tree), *tree) + texts
 
 
-MAP = charsmap({b"\t": b" ", b"\n": b" ", "\u3000".encode(): b" ", "\u00a0".encode(): b" ", "½".encode(): "1⁄2".encode(), "ﬁ".encode(): b"fi", "\u200b".encode(): b"", b"ab": b"X", b"aba": b"Y", "e\u0301".encode(): "é".encode()})
+MAP = charsmap({b"\t": b" ", b"\n": b" ", "\u3000".encode(): b" ", "\u00a0".encode(): b" ", "½".encode(): "1⁄2".encode(), "ﬁ".encode(): b"fi", "\u200b".encode(): b"", b"ab": b"X", b"n": b"d", "n\u0303".encode(): "é".encode(), b"aba": b"Y", "e\u0301".encode(): "é".encode()})
 PAIRS = [("a", "b"), ("h", "e"), ("l", "l"), ("he", "ll"), ("hell", "o"), ("Ġ", "h"), ("Ġ", "w"), ("1", "2"), ("3", "4"), ("ab", "ab"), ("Ġ", "Ġ"), ("Ã", "©"), ("H", "e"), ("ä", "½"), ("a", "a"), ("aa", "aa"), ("'", "s"), ("Â", "²"), ("Ġ", "a"), ("n", "d")]
 SPACED = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)] + list("\u2581abcdehlnorstwx123.,é你")
 SPACED_PAIRS = [("\u2581", "a"), ("a", "b"), ("\u2581a", "b"), ("h", "e"), ("l", "l"), ("he", "ll"), ("hell", "o"), ("\u2581", "hello"), ("\u2581", "\u2581"), ("1", "2"), ("a", "a"), ("\u2581", "h")]
