@@ -281,8 +281,8 @@ TEST_CASE("tokenizer.json: stages before ByteLevel", "[tokenizer]") {
   // Behind ByteLevel bytes are seen as it spells them: the second of U+00C2's is a number.
   CHECK(pieces(plain + R"(, {"type": "Digits"})", "a\xc2\xb2", {"\xc2\xb2"}) == "[a][\xc2][\xb2]");
   CHECK(pieces(R"({"type": "Digits"}, )" + plain, "a\xc2\xb2", {"\xc2\xb2"}) == "[a][\xc2\xb2]");
-  CHECK(pieces(level + "true}, " + split(R"({"String": "\u0120"})", "MergedWithPrevious") + R"({"type": "Digits"})", "a b",
-               {" b"}) == "[a][ ][b]");
+  CHECK(pieces(level + "true}, " + split(R"({"String": "\u0120"})", "MergedWithPrevious") + R"({"type": "Digits"})", "a b", {" b"}) ==
+        "[a][ ][b]");
   // A run of one script, with the blanks behind it; those before the first are no text.
   CHECK(pieces(R"({"type": "UnicodeScripts"}, )" + plain, " ab \xd0\xb1 1", {"ab ", "\xd0\xb1 "}) == "[ab ][\xd0\xb1 ][1]");
   CHECK(pieces(R"({"type": "UnicodeScripts"}, )" + plain, "\xe3\x81\xb2\xe6\xbc\xa2\xe3\x83\xbc",

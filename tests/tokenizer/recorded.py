@@ -14,7 +14,7 @@ sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "files")]
 from make import added, field, sentencepiece
 
 RECORDED = os.path.join(HERE, "recorded.json")
-TEXTS = ["Hello world, it's 12345 !", "  two  blanks\n\tand lines \n", "Ünïcödé e\u0301 n\u0303o \u212b \ufb01 Straße İ", "你好世界 ひらカー 한국어", "😀👨\u200d👩 ½²Ⅷ ٣٤", "abab aab <s> ba [MASK] .", "\u00a0\u3000x\u2028\u200by\u00ad\x01z",
+TEXTS = ["Hello world, it's 12345 !", "  two  blanks\n\tand lines \n", "Ünïcödé e\u0301 n\u0303o \u212b \ufb01 Straße İ", "你好世界 ひらカー 한국어 हि", "😀👨\u200d👩 ½²Ⅷ ٣٤", "abab aab <s> ba [MASK] .", "\u00a0\u3000x\u2028\u200by\u00ad\x01z",
          "hello helloab hell 1a2b", "", " ", "¿Qué? «no» don't I'M", "ab<sep>cd <x> aaaaaaaa"]
 
 
