@@ -132,8 +132,7 @@ Result<std::string> descriptionSum(const WeightFiles& files) {
     sum = lineSum(reinterpret_cast<const std::byte*>(both), sizeof both);
   };
   for (const MappedFile& file : files.files()) add(file);
-  for (const std::string& path : {files.configPath(), files.tokenizerPath(), files.tokenizerConfigPath(), files.generationPath()}) {
-    if (path.empty()) continue;
+  for (const std::string& path : files.smallFiles()) {
     auto file = MappedFile::open(path);
     if (!file) return file.error();
     add(*file);

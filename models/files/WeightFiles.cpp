@@ -23,6 +23,14 @@ static bool isFile(const std::string& path) {
   return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
+std::string tokenizerFileIn(const std::string& folder) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"}) {
+    bool whole = name != std::string_view("vocab.json") || isFile(pathIn(folder, "merges.txt"));
+    if (whole && isFile(pathIn(folder, name))) return pathIn(folder, name);
+  }
+  return "";
+}
+
 Result<WeightFiles> WeightFiles::open(const std::string& path) {
   WeightFiles out;
   out.path_ = path;
@@ -49,9 +57,13 @@ Result<void> WeightFiles::openFolder(const std::string& folder) {
   if (!config) return config.error();
   config_ = std::move(*config);
   auto beside = [&](const char* name) { return isFile(pathIn(folder, name)) ? pathIn(folder, name) : ""; };
-  tokenizerPath_ = beside("tokenizer.json");
+  tokenizerPath_ = tokenizerFileIn(folder);
   tokenizerConfigPath_ = beside("tokenizer_config.json");
   generationPath_ = beside("generation_config.json");
+  smallFiles_ = {configPath_, tokenizerPath_, tokenizerConfigPath_, generationPath_, beside("special_tokens_map.json")};
+  if (!tokenizerPath_.ends_with("tokenizer.json"))
+    for (const char* name : {"merges.txt", "added_tokens.json"}) smallFiles_.push_back(beside(name));
+  std::erase(smallFiles_, "");
   auto shards = safetensorsShards(folder);
   if (!shards) return shards.error();
   if (!shards->remark.empty()) remarks_.push_back(shards->remark);

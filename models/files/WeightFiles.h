@@ -14,6 +14,9 @@
 
 namespace quern {
 
+/// What a folder's tokenizer is read from: its tokenizer.json, else tokenizer.model, vocab.json (where it has merges.txt) or vocab.txt; "".
+std::string tokenizerFileIn(const std::string& folder);
+
 enum class WeightFormat { Gguf, Safetensors };
 
 /// Everything between a path on the command line and checked, named tensors. Nothing is copied: tensors and metadata point
@@ -50,12 +53,14 @@ public:
   /// config.json as a tree, an object; null for GGUF. Its path for messages: configPath().
   const JsonValue* config() const { return config_.get(); }
   const std::string& configPath() const { return configPath_; }
-  /// The folder's tokenizer.json; "" where it has none, and for GGUF (whose tokenizer is in the metadata).
+  /// tokenizerFileIn() of the folder; "" for GGUF (whose tokenizer is in the metadata).
   const std::string& tokenizerPath() const { return tokenizerPath_; }
   /// The folder's tokenizer_config.json; "" where it has none.
   const std::string& tokenizerConfigPath() const { return tokenizerConfigPath_; }
   /// The folder's generation_config.json; "" where it has none.
   const std::string& generationPath() const { return generationPath_; }
+  /// config.json and the files beside it that a model or its tokenizer is read from: as many as there are.
+  const std::vector<std::string>& smallFiles() const { return smallFiles_; }
   /// What was passed over, a line each.
   const std::vector<std::string>& remarks() const { return remarks_; }
 
@@ -73,7 +78,7 @@ private:
 
   WeightFormat format_ = WeightFormat::Gguf;
   std::string path_, configPath_, tokenizerPath_, tokenizerConfigPath_, generationPath_;
-  std::vector<std::string> remarks_;
+  std::vector<std::string> smallFiles_, remarks_;
   std::vector<MappedFile> files_;
   std::vector<FileTensor> tensors_;
   std::vector<uint32_t> byName_;  ///< indices of tensors_, sorted by name

@@ -2,6 +2,8 @@
 #include "models/tokenizer/Encoder.h"
 
 #include "compiler/base/Text.h"
+#include "models/tokenizer/ByteAlphabet.h"
+#include "models/tokenizer/CharacterKinds.h"
 #include "models/tokenizer/SplitRules.h"
 #include "models/tokenizer/Utf8.h"
 
@@ -18,7 +20,7 @@ static Utf8Char utf8Before(std::string_view text, size_t end) {
   return {static_cast<unsigned char>(text[end - 1]), 1, false};
 }
 
-static bool isWhite(const Utf8Char& c) { return c.valid && isSpace(charClass(c.value)); }
+static bool isWhite(const Utf8Char& c) { return c.valid && isWhiteSpace(c.value); }
 
 /// \w: letters, marks, digits, connectors, joiners.
 static bool isWordChar(const Utf8Char& c) {
@@ -59,14 +61,22 @@ std::vector<AddedMatch> Encoder::find(std::string_view text, const AddedTokens& 
   return all;
 }
 
-std::vector<TextRange> Encoder::normalizedRanges(std::string_view part, size_t offset, size_t normalizedBytes) const {
+Result<std::vector<TextRange>> Encoder::normalizedRanges(std::string_view part, size_t offset, size_t normalizedBytes) const {
   std::vector<TextRange> out;
-  auto place = [&](size_t at) {
+  auto place = [&](size_t at) -> Result<size_t> {
     if (at <= offset) return size_t{0};
-    return at - offset >= part.size() ? normalizedBytes : tables_.normalized(part.substr(0, at - offset)).size();
+    if (at - offset >= part.size()) return normalizedBytes;
+    auto before = tables_.normalized(part.substr(0, at - offset));
+    if (!before) return before.error();
+    return before->size();
   };
-  for (const TextRange& each : *within_)
-    if (each.end > offset && each.begin < offset + part.size()) out.push_back({place(each.begin), place(each.end)});
+  for (const TextRange& each : *within_) {
+    if (each.end <= offset || each.begin >= offset + part.size()) continue;
+    auto begin = place(each.begin), end = place(each.end);
+    if (!begin) return begin.error();
+    if (!end) return end.error();
+    out.push_back({*begin, *end});
+  }
   return out;
 }
 
@@ -93,11 +103,16 @@ Result<void> Encoder::addParts(std::string_view text, const AddedTokens& added, 
 }
 
 Result<void> Encoder::add(std::string_view text) {
-  return addParts(text, tables_.addedToText, within_, [&](std::string_view part, size_t offset) {
-    std::string normalized = tables_.normalized(part);
+  return addParts(text, tables_.addedToText, within_, [&](std::string_view part, size_t offset) -> Result<void> {
+    auto normalized = tables_.normalized(part);
+    if (!normalized) return normalized.error();
     std::vector<TextRange> ranges;
-    if (within_ && !tables_.addedToNormalized.empty()) ranges = normalizedRanges(part, offset, normalized.size());
-    return addParts(normalized, tables_.addedToNormalized, within_ ? Ranges(ranges) : Ranges(),
+    if (within_ && !tables_.addedToNormalized.empty()) {
+      auto placed = normalizedRanges(part, offset, normalized->size());
+      if (!placed) return placed.error();
+      ranges = std::move(*placed);
+    }
+    return addParts(*normalized, tables_.addedToNormalized, within_ ? Ranges(ranges) : Ranges(),
                     [&](std::string_view rest, size_t at) { return addNormalized(rest, offset + at == 0); });
   });
 }
@@ -111,12 +126,11 @@ Result<void> Encoder::addNormalized(std::string_view part, bool first) {
     prefixed = std::string(blank) + std::string(part);
     part = prefixed;
   }
-  return addCut(part, 0);
+  return addCut(part, 0, first);
 }
 
-Result<void> Encoder::addCut(std::string_view part, size_t step) {
-  if (step < tables_.cutters.size())
-    return tables_.cutters[step].cut(part, [&](std::string_view piece) { return addCut(piece, step + 1); });
+Result<void> Encoder::addCut(std::string_view part, size_t step, bool first) {
+  if (step < tables_.data.cuts.size()) return addStep(part, step, first);
   std::string prefixed;
   if (tables_.data.blankBeforePieces && !part.starts_with(' ')) part = prefixed = " " + std::string(part);
   Splitter splitter(tables_.data.rule, part);
@@ -125,8 +139,34 @@ Result<void> Encoder::addCut(std::string_view part, size_t step) {
   return {};
 }
 
+Result<void> Encoder::addStep(std::string_view part, size_t step, bool first) {
+  const CutStep& cut = tables_.data.cuts[step];
+  std::string changed;
+  if (cut.kind == CutKind::Pattern) {
+    if (!cut.spelled)
+      return tables_.cutters[step].cut(
+          part, [&](std::string_view piece) { return addCut(piece, step + 1, first && piece.data() == part.data()); });
+    changed = spellingOfBytes(part);
+    return tables_.cutters[step].cut(changed, [&](std::string_view piece) { return addCut(*bytesOfSpelling(piece), step + 1, false); });
+  }
+  if (cut.kind == CutKind::Blank || cut.kind == CutKind::Blanks) {
+    bool escapes = cut.kind == CutKind::Blanks;
+    std::string_view blank = escapes ? kBlank : std::string_view(" ");
+    for (char c : part)
+      if (c == ' ') changed += blank;
+      else changed += c;
+    bool wanted = cut.prefix == SpacePrefix::EachPartUnlessThere || (cut.prefix == SpacePrefix::FirstUnlessThere && first);
+    if (wanted && !changed.starts_with(blank)) changed.insert(0, blank);
+    part = changed;
+  }
+  Splitter splitter(cut.rule, part);
+  for (std::string_view piece; splitter.next(piece);)
+    if (auto good = addCut(piece, step + 1, first && piece.data() == part.data()); !good) return good;
+  return {};
+}
+
 Result<void> Encoder::addPiece(std::string_view piece) {
-  if (tables_.data.ignoreMerges) {
+  if (tables_.data.ignoreMerges || (tables_.data.wholeLines && piece.find_first_not_of('\n') == std::string_view::npos)) {
     if (int32_t id = tables_.index.find(tables_.data.tokens, piece); id >= 0) {
       ids_.push_back(id);
       return {};
@@ -137,6 +177,9 @@ Result<void> Encoder::addPiece(std::string_view piece) {
     case TokenizerKind::ByteMerges: return addBytes(piece);
     case TokenizerKind::CharacterMerges: return addCharacters(piece);
     case TokenizerKind::Scores: return addScored(piece);
+    case TokenizerKind::Unigram: return addUnigram(piece);
+    case TokenizerKind::WordPiece:
+    case TokenizerKind::WordLevel: return addWord(piece);
   }
   return {};
 }
@@ -163,6 +206,7 @@ Result<void> Encoder::addUnknown(std::string_view missing, uint32_t begin) {
 Result<void> Encoder::addBytes(std::string_view piece) {
   for (uint32_t i = 0; i < piece.size(); ++i) {
     int32_t id = tables_.byteIds[static_cast<unsigned char>(piece[i])];
+    if (tables_.hasAffixes()) id = tables_.affixed(piece.substr(i, 1), i == 0, i + 1 == piece.size());
     if (id >= 0) work_.add(i, 1, id);
     else if (auto good = addUnknown(piece.substr(i, 1), i); !good) return good;
   }
@@ -182,7 +226,9 @@ Result<void> Encoder::addFallback(std::string_view piece, uint32_t begin, uint32
 Result<void> Encoder::addCharacters(std::string_view piece) {
   for (uint32_t at = 0; at < piece.size();) {
     uint32_t length = utf8At(piece, at).bytes;
-    int32_t id = tables_.index.find(tables_.data.tokens, piece.substr(at, length));
+    std::string_view character = piece.substr(at, length);
+    int32_t id = tables_.hasAffixes() ? tables_.affixed(character, at == 0, at + length == piece.size())
+                                      : tables_.index.find(tables_.data.tokens, character);
     if (id >= 0) work_.add(at, length, id);
     else if (auto good = addFallback(piece, at, length); !good) return good;
     at += length;
@@ -199,6 +245,10 @@ Result<void> Encoder::addScored(std::string_view piece) {
     at += length;
   }
   tables_.scores.merge(work_, piece, tables_.data.tokens, tables_.index);
+  return takeMerged(piece);
+}
+
+Result<void> Encoder::takeMerged(std::string_view piece) {
   // Characters that are neither tokens nor part of one: their bytes.
   std::vector<MergeSymbol> merged = std::move(work_.symbols);
   work_.symbols.clear();
@@ -207,6 +257,23 @@ Result<void> Encoder::addScored(std::string_view piece) {
     if (symbol.id >= 0) work_.add(symbol.begin, symbol.length, symbol.id);
     else if (auto good = addFallback(piece, symbol.begin, symbol.length); !good) return good;
   }
+  takeSymbols();
+  return {};
+}
+
+Result<void> Encoder::addUnigram(std::string_view piece) {
+  tables_.unigram.cut(work_, piece);
+  return takeMerged(piece);
+}
+
+Result<void> Encoder::addWord(std::string_view piece) {
+  int32_t whole = tables_.data.kind == TokenizerKind::WordLevel ? tables_.index.find(tables_.data.tokens, piece) : -1;
+  if (whole >= 0) {
+    ids_.push_back(whole);
+    return {};
+  }
+  if (tables_.data.kind == TokenizerKind::WordPiece && tables_.words.cut(ids_, piece)) return {};
+  if (auto good = addUnknown(piece, 0); !good) return good;
   takeSymbols();
   return {};
 }

@@ -29,14 +29,19 @@ private:
   /// What is found in the text, control tokens only within the ranges.
   std::vector<AddedMatch> find(std::string_view text, const AddedTokens& added, const Ranges& within) const;
   /// The ranges as they lie in the normalised form of the part of the text that begins at `offset`.
-  std::vector<TextRange> normalizedRanges(std::string_view part, size_t offset, size_t normalizedBytes) const;
+  Result<std::vector<TextRange>> normalizedRanges(std::string_view part, size_t offset, size_t normalizedBytes) const;
   Result<void> addNormalized(std::string_view part, bool first);
-  /// The pieces that the cuts from `step` on make of a part, then those of the rule.
-  Result<void> addCut(std::string_view part, size_t step);
+  /// The pieces that the cuts from `step` on make of a part, then those of the rule. `first`: it begins the text.
+  Result<void> addCut(std::string_view part, size_t step, bool first);
+  Result<void> addStep(std::string_view part, size_t step, bool first);
   Result<void> addPiece(std::string_view piece);
   Result<void> addBytes(std::string_view piece);
   Result<void> addCharacters(std::string_view piece);
   Result<void> addScored(std::string_view piece);
+  Result<void> addUnigram(std::string_view piece);
+  Result<void> addWord(std::string_view piece);
+  /// The symbols that merging left, with fallbacks for those without an id.
+  Result<void> takeMerged(std::string_view piece);
   /// Symbols for a stretch that no token stands for: its bytes, or the unknown token.
   Result<void> addFallback(std::string_view piece, uint32_t begin, uint32_t length);
   Result<void> addUnknown(std::string_view missing, uint32_t begin);

@@ -6,6 +6,8 @@
 
 #include "models/tokenizer/PatternCutter.h"
 
+#include <span>
+
 namespace quern {
 
 namespace {
@@ -31,17 +33,46 @@ constexpr std::string_view kDeepseekLetters =
     R"(\x{FB00}-\x{FB06}\x{FB13}-\x{FB17}\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}\x{10400}-\x{1044F}\x{104B0}-\x{104D3})"
     R"(\x{104D8}-\x{104FB}\x{10C80}-\x{10CB2}\x{10CC0}-\x{10CF2}\x{118A0}-\x{118DF}\x{1E900}-\x{1E943})"
     R"(]+)";
-constexpr std::string_view kDeepseekLlm[] = {R"([\r\n])",
-                                             kDeepseekLetters,
-                                             R"(\s?[!-\/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3000}-\x{3002}]+)",
-                                             R"((?<!\s)\s++$)",
-                                             R"([\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+)",
-                                             R"(\p{N}+)"};
-constexpr std::string_view kDeepseekCoder[] = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)",
-                                               R"([\x{4E00}-\x{9FA5}\x{800}-\x{4E00}\x{AC00}-\x{D7FF}]+)", R"(\p{N})"};
+/// U+0800 to U+9FA5 and U+AC00 to U+D7FF: white space is none of them to llama.cpp, nor is U+3000 punctuation.
+constexpr std::string_view kDeepseekAsian = R"([\x{800}-\x{167F}\x{1681}-\x{1FFF}\x{200B}-\x{2027}\x{202A}-\x{202E}\x{2030}-\x{205E})"
+                                            R"(\x{2060}-\x{2FFF}\x{3001}-\x{9FA5}\x{AC00}-\x{D7FF}]+)";
+constexpr std::string_view kDeepseekLlm[] = {
+    R"([\r\n])",       kDeepseekLetters, R"(\s?[!-\/:-~\x{FF01}-\x{FF0F}\x{FF1A}-\x{FF5E}\x{2018}-\x{201F}\x{3001}\x{3002}]+)",
+    R"((?<!\s)\s++$)", kDeepseekAsian,   R"(\p{N}+)"};
+constexpr std::string_view kDeepseekCoder[] = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}+)", kDeepseekAsian, R"(\p{N})"};
 constexpr std::string_view kDeepseekV3[] = {R"(\p{N}{1,3})", R"([\x{4E00}-\x{9FA5}\x{3040}-\x{309F}\x{30A0}-\x{30FF}]+)",
                                             R"([!-\/:-@\[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+|)"
                                             R"( ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
+/// Scripts without blanks between words.
+constexpr std::string_view kAfmoe[] = {
+    R"([)"
+    R"(\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{8C48}-\x{FAFF}\x{3040}-\x{309F}\x{30A0}-\x{30FF})"
+    R"(\x{FF65}-\x{FF9F}\x{2F00}-\x{2FDF}\x{E40}-\x{E7F}\x{E80}-\x{EFF}\x{1780}-\x{17FF}\x{1000}-\x{109F})"
+    R"(\x{AA60}-\x{AA7F}\x{A9E0}-\x{A9FF}\x{AC00}-\x{D7AF}\x{1100}-\x{11FF})"
+    R"(]+)",
+    kDeepseekV3[2]};
+constexpr std::string_view kSpark[] = {kDeepseekV3[0], kDeepseekV3[1],
+                                       R"([!-\/:-@\[-`{-~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|)"
+                                       R"(\s+(?!\S)|\s+)",
+                                       R"(\p{N})"};
+constexpr std::string_view kExaoneMoe[] = {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?>\p{L}\p{M}*(?> \p{L}\p{M}*)*)++|)"
+                                           R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)"};
+constexpr std::string_view kChameleon[] = {R"(<sentinel:[0-9]+>)", R"(IMGIMG[A-I]{1,4}Z)", R"([\t\n]|    |  )", R"(\p{N})",
+                                           R"([\p{P}!-\/:-@\[-`{-~])"};
+/// What is left by the complement: letters and marks.
+constexpr std::string_view kGraniteSmall[] = {
+    R"([^\r\n\p{L}\p{N}]?[^a-z\p{N}\p{P}\p{S}\p{Z}\p{C}]*[^A-Z\p{N}\p{P}\p{S}\p{Z}\p{C}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"([^\r\n\p{L}\p{N}]?[^a-z\p{N}\p{P}\p{S}\p{Z}\p{C}]+[^A-Z\p{N}\p{P}\p{S}\p{Z}\p{C}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
+constexpr std::string_view kTinyAya[] = {R"([^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+                                         R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
+constexpr std::string_view kNumbers[] = {R"(\p{N}+)"};
+/// Chinese characters apart, as blocks; then letters that are none of them.
+constexpr std::string_view kKimi[] = {
+    R"([\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2EBEF}\x{F900}-\x{FAFF}\x{2F800}-\x{2FA1F}]+|)"
+    R"([^\r\n\p{L}\p{N}]?[^\P{L}\x{4E00}-\x{9FFF}\x{3400}-\x{4DBF}\x{20000}-\x{2A6DF}\x{2A700}-\x{2EBEF}\x{F900}-\x{FAFF})"
+    R"(\x{2F800}-\x{2FA1F}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
+    R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)"};
 constexpr std::string_view kBloom[] = {R"( ?[^(\s|.,!?…。，、।۔،)]+)"};
 constexpr std::string_view kViking[] = {R"( ?[^(\s|.,!?…。，、।۔،)]+)", R"(\p{N})"};
 /// [^a-z\P{L}] is a letter but none of a-z.
@@ -72,6 +103,8 @@ struct Known {
   std::span<const std::string_view> cuts;
   SplitRule rule = SplitRule::None;
   bool ignoreMerges = false, addBos = false;
+  SplitRule first = SplitRule::None;  ///< before the cuts
+  bool characters = false, wholeLines = false;
 };
 constexpr Known kKnown[] = {
     {"default", {}, SplitRule::GgufDefault},
@@ -148,6 +181,21 @@ constexpr Known kKnown[] = {
     {"ufakzeka", kUfakzeka},
     {"laguna", kLines, SplitRule::Qwen2},
     {"minicpm5", kThreeDigits, SplitRule::None, true},
+    {"jina-v1-en", {}, SplitRule::Gpt2},
+    {"jina-v2-code", {}, SplitRule::Gpt2},
+    {"roberta-bpe", {}, SplitRule::Gpt2},
+    {"spark2_5", kSpark},
+    {"exaone-moe", kExaoneMoe},
+    {"chameleon", kChameleon, SplitRule::Gpt2, false, true},
+    {"granite-embed-multi-97m", kGraniteSmall, SplitRule::None, true},
+    {"superbpe", kNumbers, SplitRule::DigitTriples},
+    {"tiny_aya", kTinyAya, SplitRule::None, false, false, SplitRule::NumberGroups},
+    {"cohere2moe", kTinyAya, SplitRule::None, false, false, SplitRule::NumberGroups},
+    {"afmoe", kAfmoe, SplitRule::None, false, false, SplitRule::NumberGroups},
+    {"kimi-k2", kKimi},
+    {"gemma4", kLines, SplitRule::None, false, true, SplitRule::None, true, true},
+    {"granite-embed-multi-311m", kLines, SplitRule::None, false, true, SplitRule::None, true, true},
+    {"sarvam-moe", kLines, SplitRule::None, false, false, SplitRule::None, true},
 };
 
 }  // namespace
@@ -155,7 +203,8 @@ constexpr Known kKnown[] = {
 bool findGgufSplit(std::string_view name, GgufSplit& split) {
   for (const Known& known : kKnown) {
     if (known.name != name) continue;
-    split = {{}, known.rule, known.ignoreMerges, known.addBos};
+    split = {{}, known.rule, known.ignoreMerges, known.addBos, known.characters, known.wholeLines};
+    if (known.first != SplitRule::None) split.cuts.push_back({.pattern = "", .kind = CutKind::Rule, .rule = known.first});
     for (std::string_view pattern : known.cuts) split.cuts.push_back({*pcrePattern(pattern)});
     return true;
   }

@@ -14,6 +14,8 @@ struct GgufSplit {
   std::vector<CutStep> cuts;
   SplitRule rule = SplitRule::None;
   bool ignoreMerges = false, addBos = false;
+  bool characters = false;  ///< merges are of characters, with U+2581 for blanks
+  bool wholeLines = false;  ///< TokenizerData::wholeLines
 };
 
 /// False where no such name is known.

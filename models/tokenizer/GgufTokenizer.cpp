@@ -39,8 +39,10 @@ private:
   }
   bool flag(const std::string& name, bool fallback) { return taken(metadata_.boolean("tokenizer.ggml." + name), fallback); }
 
+  bool isMerges() const { return data_.kind == TokenizerKind::ByteMerges || data_.kind == TokenizerKind::CharacterMerges; }
   void readModel();
   void readRule();
+  void readNormal();
   void readTokens();
   void readTypes();
   void stripAsPhi3();
@@ -48,6 +50,7 @@ private:
   void readMerges();
   void spellBytes();
   void readSpecial();
+  std::string bytesOf(const std::string& key);
 
   const Metadata& metadata_;
   TokenizerData data_;
@@ -61,13 +64,20 @@ void Reader::readModel() {
   std::string_view model = taken(metadata_.string("tokenizer.ggml.model"), "");
   if (model == "llama") data_.kind = TokenizerKind::Scores;
   else if (model == "gpt2") data_.kind = TokenizerKind::ByteMerges;
-  else fail(fmt::format("metadata 'tokenizer.ggml.model' is '{}', llama and gpt2 are supported", escapedShort(model)));
+  else if (model == "gemma4") data_.kind = TokenizerKind::CharacterMerges;
+  else if (model == "bert") data_.kind = TokenizerKind::WordPiece;
+  else if (model == "t5") data_.kind = TokenizerKind::Unigram;
+  else fail(fmt::format("metadata 'tokenizer.ggml.model' is '{}'; supported: llama, gpt2, gemma4, bert, t5", escapedShort(model)));
 }
 
 void Reader::readRule() {
-  if (data_.kind == TokenizerKind::Scores) return;
+  if (!isMerges()) return;
   std::string_view pre = taken(metadata_.string("tokenizer.ggml.pre"), "default");
+  if (data_.kind == TokenizerKind::CharacterMerges) pre = "gemma4";
   if (findGgufSplit(pre, split_)) {
+    if (split_.characters) data_.kind = TokenizerKind::CharacterMerges;
+    data_.escapesBlanks = split_.characters;
+    data_.wholeLines = split_.wholeLines;
     data_.cuts = split_.cuts;
     data_.rule = split_.rule;
     return;
@@ -120,7 +130,8 @@ void Reader::readTypes() {
     TokenType& type = data_.types[static_cast<size_t>(id)];
     if (data_.tokens[id].empty()) type = TokenType::Unused;
     // Files without types, and some with them, leave the byte tokens ordinary.
-    if (data_.kind == TokenizerKind::Scores && type == TokenType::Normal && byteOfSpelling(data_.tokens[id]) >= 0) type = TokenType::Byte;
+    bool bytes = data_.kind == TokenizerKind::Scores || data_.kind == TokenizerKind::CharacterMerges;
+    if (bytes && type == TokenType::Normal && byteOfSpelling(data_.tokens[id]) >= 0) type = TokenType::Byte;
     if (type == TokenType::Control || type == TokenType::Unknown || type == TokenType::UserDefined)
       data_.added.push_back({.id = id, .special = type != TokenType::UserDefined});
   }
@@ -138,7 +149,7 @@ void Reader::stripAsPhi3() {
 }
 
 void Reader::readScores() {
-  if (data_.kind != TokenizerKind::Scores) return;
+  if (data_.kind != TokenizerKind::Scores && data_.kind != TokenizerKind::Unigram) return;
   auto scores = metadata_.floats("tokenizer.ggml.scores");
   if (!scores) {
     error_ = scores.error();
@@ -152,7 +163,7 @@ void Reader::readScores() {
 }
 
 void Reader::readMerges() {
-  if (data_.kind == TokenizerKind::Scores) return;
+  if (!isMerges()) return;
   auto merges = metadata_.strings("tokenizer.ggml.merges");
   if (!merges) {
     error_ = merges.error();
@@ -188,25 +199,74 @@ void Reader::spellBytes() {
   data_.tokens = std::move(bytes);
 }
 
+/// What llama.cpp takes for absent keys, by tokenizer.ggml.model.
+struct Defaults {
+  TokenizerKind kind;
+  int32_t bos, eos, unknown;
+  bool addBos, addEos;
+};
+constexpr Defaults kDefaults[] = {{TokenizerKind::Scores, 1, 2, 0, true, false},
+                                  {TokenizerKind::WordPiece, 101, 102, 100, true, true},
+                                  {TokenizerKind::Unigram, -1, 1, 2, false, true},
+                                  {TokenizerKind::ByteMerges, -1, -1, -1, false, false},
+                                  {TokenizerKind::CharacterMerges, -1, -1, -1, false, false}};
+
 void Reader::readSpecial() {
-  bool scores = data_.kind == TokenizerKind::Scores;
-  data_.bos = id("bos_token_id", scores ? 1 : -1);
-  data_.eos = id("eos_token_id", scores ? 2 : -1);
-  data_.unknown = id("unknown_token_id", scores ? 0 : -1);
+  const Defaults& given =
+      *std::find_if(std::begin(kDefaults), std::end(kDefaults), [&](const Defaults& d) { return d.kind == data_.kind; });
+  bool words = data_.kind == TokenizerKind::WordPiece;
+  data_.bos = id("bos_token_id", given.bos);
+  data_.eos = id(words ? "seperator_token_id" : "eos_token_id", given.eos);
+  data_.unknown = id("unknown_token_id", given.unknown);
   for (const char* name : {"eot_token_id", "eom_token_id"})
     if (int32_t end = id(name, -1); end >= 0) data_.ends.push_back(end);
-  data_.addBos = flag("add_bos_token", (scores || split_.addBos) && data_.bos >= 0);
-  data_.addEos = flag("add_eos_token", false);
-  bool prefix = flag("add_space_prefix", scores);
-  if (scores && prefix) data_.spacePrefix = SpacePrefix::EachPart;
-  data_.fuseUnknown = scores;
+  bool addBos = flag("add_bos_token", (given.addBos || split_.addBos) && data_.bos >= 0);
+  bool addEos = flag("add_eos_token", given.addEos && data_.eos >= 0);
+  // BERT's two stand around a text whatever the file says, and Gemma 4's first one in front of it.
+  data_.addBos = words || split_.wholeLines ? data_.bos >= 0 : addBos;
+  data_.addEos = words ? data_.eos >= 0 : addEos;
+  data_.fuseUnknown = data_.kind == TokenizerKind::Scores || data_.kind == TokenizerKind::Unigram;
   data_.ignoreMerges = split_.ignoreMerges;
+}
+
+/// Blanks, and what becomes of characters before they are cut.
+void Reader::readNormal() {
+  bool prefix = flag("add_space_prefix", data_.kind == TokenizerKind::Scores);
+  if (data_.kind != TokenizerKind::ByteMerges) data_.style = PieceStyle::Blanks;
+  if (data_.kind == TokenizerKind::Scores) {
+    data_.escapesBlanks = true;
+    if (prefix) data_.spacePrefix = SpacePrefix::EachPart;
+    data_.leadingBlank = prefix;
+  } else if (data_.kind == TokenizerKind::Unigram) {
+    bool merges = flag("remove_extra_whitespaces", false);
+    NormalStep step = {.kind = NormalKind::SentencePiece, .blank = prefix || merges, .mergeBlanks = merges, .escapes = true};
+    step.text = bytesOf("tokenizer.ggml.precompiled_charsmap");
+    data_.leadingBlank = step.blank;
+    data_.normal.push_back(std::move(step));
+    data_.byteFallback = false;
+  } else if (data_.kind == TokenizerKind::WordPiece) {
+    bool lower = flag("normalizer.lowercase", true);
+    data_.normal.push_back({.kind = NormalKind::GgufBert, .stripMarks = flag("normalizer.strip_accents", lower), .lower = lower});
+    data_.cuts.push_back({R"( )", CutBehavior::Removed});
+    data_.wordPrefix = kBlank;
+    data_.leadingBlank = true;
+  }
+}
+
+/// The bytes of an array of them; none where the key is absent.
+std::string Reader::bytesOf(const std::string& key) {
+  auto found = metadata_.values().find(key);
+  if (found == metadata_.values().end()) return "";
+  const auto* numbers = std::get_if<MetadataNumbers>(&found->second);
+  if (numbers != nullptr && numbers->bytesEach == 1 && numbers->kind != MetadataNumbers::Kind::Bool) return std::string(numbers->bytes);
+  fail(fmt::format("metadata '{}' is something else than an array of bytes, which is needed", key));
+  return "";
 }
 
 Result<TokenizerData> Reader::read() {
   using Step = void (Reader::*)();
   for (Step step : {&Reader::readModel, &Reader::readRule, &Reader::readTokens, &Reader::readTypes, &Reader::stripAsPhi3,
-                    &Reader::readScores, &Reader::readMerges, &Reader::spellBytes, &Reader::readSpecial}) {
+                    &Reader::readScores, &Reader::readMerges, &Reader::spellBytes, &Reader::readNormal, &Reader::readSpecial}) {
     (this->*step)();
     if (error_) return *error_;
   }

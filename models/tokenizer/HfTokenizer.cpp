@@ -6,10 +6,11 @@
 #include "models/files/FolderPath.h"
 #include "models/files/MappedFile.h"
 #include "models/tokenizer/ByteAlphabet.h"
-#include "models/tokenizer/EndIds.h"
-#include "models/tokenizer/HfPipeline.h"
+#include "models/tokenizer/HfBeside.h"
+#include "models/tokenizer/HfClasses.h"
+#include "models/tokenizer/HfModel.h"
 #include "models/tokenizer/HfVocabulary.h"
-#include "models/tokenizer/TokenizerTables.h"
+#include "models/tokenizer/SentencePieceFile.h"
 
 #include <filesystem>
 #include <fmt/format.h>
@@ -26,44 +27,17 @@ public:
 
 private:
   Error bad(const std::string& file, const std::string& why) const { return badInput(fmt::format("{}: {}", escaped(file), why)); }
-  Result<void> checkType() const;
-  bool isBpe() const;
+  Result<void> known() const;
   Result<void> readParts();
   Result<void> readModel();
-  Result<void> readConfig();
-  Result<void> readSpecial();
-  Result<void> readGeneration();
-  Result<void> readModelConfig();
-  Result<void> readIds(std::string_view text, const std::string& file, bool strict);
-  void addEnd(int32_t id);
-  Result<int32_t> namedToken(const JsonValue& value, const std::string& key) const;
+  Result<void> readVocabFiles();
   void spell();
 
   const HfTokenizerTexts& texts_;
   HfVocabulary vocabulary_;
   TokenizerData data_;
-  JsonValue model_{JsonObject()}, normalizer_, preTokenizer_, postProcessor_;
+  JsonValue config_{JsonObject()}, model_{JsonObject()}, normalizer_, preTokenizer_, postProcessor_;
 };
-
-/// model.type, as soon as it is known: vocabularies of other types have other forms.
-Result<void> HfReader::checkType() const {
-  const JsonValue* type = model_.find("type");
-  if (type == nullptr || type->as<std::nullptr_t>() != nullptr) return {};
-  const auto* name = type->as<std::string>();
-  if (name == nullptr) return bad(texts_.tokenizerFile, fmt::format("'model.type' is {}, a string is needed", type->kind()));
-  if (*name != "BPE") return bad(texts_.tokenizerFile, fmt::format("'model.type' is '{}', BPE is supported", escapedShort(*name)));
-  return {};
-}
-
-/// Files without a type say it by their other keys.
-bool HfReader::isBpe() const {
-  const JsonValue* type = model_.find("type");
-  if (type != nullptr && type->as<std::nullptr_t>() == nullptr) return true;  // checkType has seen it
-  bool own = false;
-  for (const char* key : {"dropout", "fuse_unk", "byte_fallback", "end_of_word_suffix", "ignore_merges"})
-    own = own || model_.find(key) != nullptr;
-  return vocabulary_.hasMerges() || own;
-}
 
 Result<void> HfReader::readParts() {
   auto keep = [](JsonValue& where) {
@@ -73,13 +47,14 @@ Result<void> HfReader::readParts() {
     };
   };
   std::vector<JsonPick> picks = {
-      {"model.vocab.*", [&](const JsonPlace& place, JsonValue&& id) { return vocabulary_.addToken(place.key(), id); }},
+      {"model.vocab.*", [&](const JsonPlace& place, JsonValue&& id) { return vocabulary_.addToken(place, std::move(id)); }},
       {"model.merges.*", [&](const JsonPlace& place, JsonValue&& merge) { return vocabulary_.addMerge(place.index, merge); }},
       {"added_tokens.*", [&](const JsonPlace& place, JsonValue&& token) { return vocabulary_.addAdded(place.index, token); }},
       {"model.*",
        [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
          std::get<JsonObject>(model_.value).emplace_back(place.key(), std::move(value));
-         return place.key() == "type" ? checkType() : Result<void>();
+         // As soon as it is known: vocabularies of other types have other forms.
+         return place.key() == "type" ? known() : Result<void>();
        }},
       {"normalizer", keep(normalizer_)},
       {"pre_tokenizer", keep(preTokenizer_)},
@@ -90,153 +65,65 @@ Result<void> HfReader::readParts() {
   return pickJson({texts_.tokenizer, texts_.tokenizerFile}, picks);
 }
 
+/// `each(line)` for the lines of a text, without what ends them.
+template <class Each>
+static Result<void> forEachLine(std::string_view text, const Each& each) {
+  while (!text.empty()) {
+    size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (auto good = each(line); !good) return good;
+  }
+  return {};
+}
+
+Result<void> HfReader::readVocabFiles() {
+  if (texts_.form == HfForm::VocabMerges) {
+    std::vector<JsonPick> picks = {
+        {"*", [&](const JsonPlace& place, JsonValue&& id) { return vocabulary_.addToken(place, std::move(id)); }}};
+    if (auto good = pickJson({texts_.tokenizer, texts_.tokenizerFile}, picks); !good) return good;
+    int64_t merges = 0;
+    auto add = [&](std::string_view line) -> Result<void> {
+      if (line.empty() || (merges == 0 && line.starts_with("#version"))) return {};
+      return vocabulary_.addMerge(merges++, JsonValue{std::string(line)});
+    };
+    if (auto good = forEachLine(texts_.merges, add); !good) return good;
+  } else {
+    int64_t id = 0;
+    auto add = [&](std::string_view line) { return vocabulary_.addLine(line, id++); };
+    if (auto good = forEachLine(texts_.tokenizer, add); !good) return good;
+  }
+  int64_t place = 0;
+  auto addAdded = [&](JsonValue&& token) { return vocabulary_.addAdded(place++, token); };
+  if (auto good = forEachAdded(texts_, config_, addAdded); !good) return good;
+  auto stages = hfClassStages(texts_, config_, vocabulary_);
+  if (!stages) return stages.error();
+  for (JsonValue& token : stages->added)
+    if (auto good = addAdded(std::move(token)); !good) return good;
+  model_ = std::move(stages->model);
+  normalizer_ = std::move(stages->normalizer);
+  preTokenizer_ = std::move(stages->preTokenizer);
+  postProcessor_ = std::move(stages->postProcessor);
+  return {};
+}
+
+Result<void> HfReader::known() const {
+  auto kind = hfModelKind(texts_.tokenizerFile, model_, true);
+  return kind ? Result<void>() : Result<void>(kind.error());
+}
+
 Result<void> HfReader::readModel() {
-  if (!isBpe()) return bad(texts_.tokenizerFile, "'model.type' is missing, and no merges say that it is BPE, which is supported");
-  if (auto good = vocabulary_.finish(data_); !good) return good;
-  JsonFields fields(texts_.tokenizerFile + ": model", model_);
-  for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    auto affix = fields.string(name);
-    if (!affix) return affix.error();
-    if (!affix->value_or("").empty())
-      return bad(texts_.tokenizerFile, fmt::format("'model.{}' is '{}', none is supported", name, escapedShort(**affix)));
-  }
-  auto dropout = fields.number("dropout");
-  if (!dropout) return dropout.error();
-  if (double rate = dropout->value_or(0); rate != 0)
-    return bad(texts_.tokenizerFile, fmt::format("'model.dropout' is {:g}, 0 or null is needed: ids are not drawn", rate));
-  auto unknown = fields.string("unk_token");
-  if (!unknown) return unknown.error();
-  if (!unknown->value_or("").empty()) {
-    data_.unknown = vocabulary_.find(data_, **unknown);
-    if (data_.unknown < 0)
-      return bad(texts_.tokenizerFile, fmt::format("'model.unk_token' is '{}', which the vocabulary lacks", escapedShort(**unknown)));
-    data_.types[static_cast<size_t>(data_.unknown)] = TokenType::Unknown;
-  }
-  bool fallback = false;
-  struct Flag {
-    const char* name;
-    bool* value;
-  };
-  for (Flag flag : {Flag{"byte_fallback", &fallback}, Flag{"ignore_merges", &data_.ignoreMerges}, Flag{"fuse_unk", &data_.fuseUnknown}}) {
-    auto value = fields.boolean(flag.name);
-    if (!value) return value.error();
-    *flag.value = value->value_or(false);
-  }
-  for (int32_t id = 0; fallback && id < data_.tokens.size(); ++id)
-    if (TokenType& type = data_.types[static_cast<size_t>(id)]; type == TokenType::Normal && byteOfSpelling(data_.tokens[id]) >= 0)
-      type = TokenType::Byte;
+  auto kind = hfModelKind(texts_.tokenizerFile, model_, vocabulary_.hasMerges());
+  if (!kind) return kind.error();
+  data_.kind = *kind;
+  const JsonValue* prefix = model_.find("continuing_subword_prefix");
+  const auto* text = prefix == nullptr || *kind != TokenizerKind::ByteMerges ? nullptr : prefix->as<std::string>();
+  if (auto good = vocabulary_.finish(data_, text == nullptr ? 0 : text->size()); !good) return good;
   auto pipeline = readHfPipeline(texts_.tokenizerFile, &normalizer_, &preTokenizer_, &postProcessor_);
   if (!pipeline) return pipeline.error();
-  for (int32_t id : {pipeline->bos, pipeline->eos})
-    if (id >= data_.tokens.size())
-      return bad(texts_.tokenizerFile,
-                 fmt::format("'post_processor' adds token {}, which is outside the vocabulary of {}", id, data_.tokens.size()));
-  data_.kind = pipeline->byteLevel ? TokenizerKind::ByteMerges : TokenizerKind::CharacterMerges;
-  data_.cuts = std::move(pipeline->cuts);
-  data_.rule = pipeline->rule;
-  data_.blankBeforePieces = pipeline->blankBeforePieces;
-  data_.spacePrefix = pipeline->prefix;
-  data_.normalizeNfc = pipeline->nfc;
-  data_.bos = pipeline->bos;
-  data_.eos = pipeline->eos;
-  data_.addBos = data_.bos >= 0;
-  data_.addEos = data_.eos >= 0;
-  return {};
+  return readHfModel(texts_.tokenizerFile, model_, std::move(*pipeline), vocabulary_, data_);
 }
-
-/// The id of "bos_token": "<s>", or {"content": "<s>", ...}.
-Result<int32_t> HfReader::namedToken(const JsonValue& value, const std::string& key) const {
-  if (value.as<std::nullptr_t>() != nullptr) return -1;
-  const JsonValue* inner = value.as<JsonObject>() == nullptr ? &value : value.find("content");
-  const auto* text = inner == nullptr ? nullptr : inner->as<std::string>();
-  if (text == nullptr)
-    return bad(texts_.configFile,
-               fmt::format("'{}' is {}, a string is needed", key, inner == nullptr ? "an object without 'content'" : inner->kind()));
-  int32_t id = vocabulary_.find(data_, *text);
-  if (id >= 0 || text->empty()) return id;
-  return bad(texts_.configFile,
-             fmt::format("'{}' is '{}', which the vocabulary of {} lacks", key, escapedShort(*text), escaped(texts_.tokenizerFile)));
-}
-
-Result<void> HfReader::readConfig() {
-  if (texts_.config.empty()) return {};
-  JsonValue config{JsonObject()};
-  std::vector<JsonPick> picks;
-  for (const char* key : {"bos_token", "eos_token", "add_bos_token", "add_eos_token", "tokenizer_class"})
-    picks.push_back({key, [&](const JsonPlace& place, JsonValue&& value) -> Result<void> {
-                       std::get<JsonObject>(config.value).emplace_back(place.key(), std::move(value));
-                       return {};
-                     }});
-  if (auto good = pickJson({texts_.config, texts_.configFile}, picks); !good) return good;
-  struct Named {
-    const char* key;
-    int32_t* id;
-  };
-  for (Named named : {Named{"bos_token", &data_.bos}, Named{"eos_token", &data_.eos}}) {
-    const JsonValue* value = config.find(named.key);
-    if (value == nullptr) continue;
-    auto id = namedToken(*value, named.key);
-    if (!id) return id.error();
-    if (*id >= 0) *named.id = *id;
-  }
-  JsonFields fields(texts_.configFile, config);
-  auto addBos = fields.boolean("add_bos_token");
-  if (!addBos) return addBos.error();
-  auto addEos = fields.boolean("add_eos_token");
-  if (!addEos) return addEos.error();
-  auto tokenizerClass = fields.string("tokenizer_class");
-  if (!tokenizerClass) return tokenizerClass.error();
-  std::string_view named = tokenizerClass->value_or("");
-  bool llama = named.starts_with("LlamaTokenizer") || named.starts_with("CodeLlamaTokenizer");  // adds it unless it is told not to
-  data_.addBos = addBos->value_or(data_.addBos || (llama && data_.bos >= 0));
-  data_.addEos = addEos->value_or(data_.addEos);
-  return {};
-}
-
-/// Tokens of a vocabulary that has them; others are nobody's here.
-Result<void> HfReader::readSpecial() {
-  if (texts_.special.empty()) return {};
-  auto map = parseJson({texts_.special, texts_.specialFile});
-  if (!map) return map.error();
-  auto idUnder = [&](const char* key) {
-    const JsonValue* value = map->find(key);
-    if (value != nullptr && value->as<JsonObject>() != nullptr) value = value->find("content");
-    const auto* text = value == nullptr ? nullptr : value->as<std::string>();
-    return text == nullptr || text->empty() ? -1 : vocabulary_.find(data_, *text);
-  };
-  if (data_.bos < 0) data_.bos = idUnder("bos_token");
-  addEnd(idUnder("eos_token"));
-  return {};
-}
-
-void HfReader::addEnd(int32_t id) {
-  if (id < 0) return;
-  if (data_.eos < 0) data_.eos = id;
-  data_.ends.push_back(id);
-}
-
-/// bos_token_id and eos_token_id of one file. Ids outside the vocabulary are wrong in `strict` files, none in others.
-Result<void> HfReader::readIds(std::string_view text, const std::string& file, bool strict) {
-  if (text.empty()) return {};
-  auto config = parseJson({text, file});
-  if (!config) return config.error();
-  for (const char* key : {"eos_token_id", "bos_token_id"}) {
-    bool end = key[0] == 'e';
-    if (!end && data_.bos >= 0) break;
-    auto ids = idsUnder(file, *config, key);
-    if (!ids) return ids.error();
-    for (int32_t id : *ids) {
-      bool inside = id < data_.tokens.size();
-      if (!inside && strict) return bad(file, fmt::format("'{}' is {}, 0 to {} are legal", key, id, data_.tokens.size() - 1));
-      if (inside && end) addEnd(id);
-      else if (inside && data_.bos < 0) data_.bos = id;
-    }
-  }
-  return {};
-}
-
-Result<void> HfReader::readGeneration() { return readIds(texts_.generation, texts_.generationFile, true); }
-Result<void> HfReader::readModelConfig() { return readIds(texts_.model, texts_.modelFile, false); }
 
 /// Byte-level tokens become the bytes they spell.
 void HfReader::spell() {
@@ -251,17 +138,22 @@ void HfReader::spell() {
 }
 
 Result<TokenizerData> HfReader::read() {
-  using Step = Result<void> (HfReader::*)();
-  for (Step step : {&HfReader::readParts, &HfReader::readModel, &HfReader::readConfig, &HfReader::readSpecial, &HfReader::readGeneration,
-                    &HfReader::readModelConfig})
-    if (auto good = (this->*step)(); !good) return good.error();
+  auto config = readTokenizerConfig(texts_);
+  if (!config) return config.error();
+  config_ = std::move(*config);
+  if (auto good = texts_.form == HfForm::Json ? readParts() : readVocabFiles(); !good) return good.error();
+  if (auto good = readModel(); !good) return good.error();
+  auto find = [&](std::string_view spelling) { return vocabulary_.find(data_, spelling); };
+  if (auto good = readBeside(texts_, config_, find, data_); !good) return good.error();
   spell();
   return std::move(data_);
 }
 
 }  // namespace
 
-Result<TokenizerData> parseHfTokenizer(const HfTokenizerTexts& texts) { return HfReader(texts).read(); }
+Result<TokenizerData> parseHfTokenizer(const HfTokenizerTexts& texts) {
+  return texts.form == HfForm::SentencePiece ? readSentencePiece(texts) : HfReader(texts).read();
+}
 
 Result<TokenizerData> readHfTokenizer(const std::string& tokenizerPath) {
   HfTokenizerTexts texts;
@@ -285,11 +177,17 @@ Result<TokenizerData> readHfTokenizer(const std::string& tokenizerPath) {
   size_t slash = tokenizerPath.rfind('/');
   std::string folder = slash == std::string::npos ? "." : tokenizerPath.substr(0, slash + 1);
   using Texts = HfTokenizerTexts;
+  std::string_view name = std::string_view(tokenizerPath).substr(slash == std::string::npos ? 0 : slash + 1);
+  if (name == "vocab.json") texts.form = HfForm::VocabMerges;
+  else if (name == "vocab.txt") texts.form = HfForm::VocabTxt;
+  else if (name.ends_with(".model")) texts.form = HfForm::SentencePiece;
   const Part parts[] = {{tokenizerPath, kTokenizerJsonBytes, &Texts::tokenizerFile, &Texts::tokenizer},
                         {pathIn(folder, "tokenizer_config.json"), kIndexJsonBytes, &Texts::configFile, &Texts::config},
                         {pathIn(folder, "special_tokens_map.json"), kSmallJsonBytes, &Texts::specialFile, &Texts::special},
                         {pathIn(folder, "generation_config.json"), kSmallJsonBytes, &Texts::generationFile, &Texts::generation},
-                        {pathIn(folder, "config.json"), kSmallJsonBytes, &Texts::modelFile, &Texts::model}};
+                        {pathIn(folder, "config.json"), kSmallJsonBytes, &Texts::modelFile, &Texts::model},
+                        {pathIn(folder, "merges.txt"), kTokenizerJsonBytes, &Texts::mergesFile, &Texts::merges},
+                        {pathIn(folder, "added_tokens.json"), kIndexJsonBytes, &Texts::addedFile, &Texts::added}};
   for (const Part& part : parts) {
     std::error_code ignored;
     if (part.name != tokenizerPath && !std::filesystem::exists(part.name, ignored)) continue;

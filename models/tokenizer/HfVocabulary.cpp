@@ -3,9 +3,10 @@
 
 #include "compiler/base/Text.h"
 #include "models/tokenizer/MergeNames.h"
+#include "models/tokenizer/Utf8.h"
 
 #include <fmt/format.h>
-#include <numeric>
+#include <algorithm>
 
 namespace quern {
 
@@ -18,14 +19,41 @@ Result<int32_t> HfVocabulary::idOf(const JsonValue& value, const std::string& fi
   return static_cast<int32_t>(*id);
 }
 
-Result<void> HfVocabulary::addToken(std::string_view text, const JsonValue& id) {
-  auto number = idOf(id, fmt::format("'model.vocab' of '{}'", escapedShort(text)));
-  if (!number) return number.error();
+Result<void> HfVocabulary::addToken(const JsonPlace& place, JsonValue&& value) {
+  if (place.index < 0) {
+    auto number = idOf(value, fmt::format("'model.vocab' of '{}'", escapedShort(place.key())));
+    return number ? addText(place.key(), *number) : Result<void>(number.error());
+  }
+  const auto* pair = value.as<JsonArray>();
+  const auto* text = pair == nullptr || pair->size() != 2 ? nullptr : (*pair)[0].as<std::string>();
+  auto score = text == nullptr ? std::nullopt : (*pair)[1].number();
+  if (!score) return bad(fmt::format("'model.vocab.{}' is no pair of a text and a score", place.index));
+  scores_.push_back(*score);
+  return addText(*text, static_cast<int32_t>(std::min<int64_t>(place.index, kMaxTokens)));
+}
+
+Result<void> HfVocabulary::addLine(std::string_view text, int64_t id) {
+  if (id >= kMaxTokens) return bad(fmt::format("has more than {} lines", kMaxTokens));
+  if (firstBadUtf8(text) != std::string_view::npos) return bad(fmt::format("line {} is not UTF-8", id + 1));
+  return text.empty() ? Result<void>() : addText(text, static_cast<int32_t>(id));
+}
+
+int32_t HfVocabulary::idBefore(std::string_view text) const {
+  for (int32_t i = 0; i < texts_.size(); ++i)
+    if (texts_[i] == text) return ids_[static_cast<size_t>(i)];
+  return -1;
+}
+
+bool HfVocabulary::hasAdded(std::string_view text) const {
+  return std::any_of(added_.begin(), added_.end(), [&](const Added& one) { return one.text == text; });
+}
+
+Result<void> HfVocabulary::addText(std::string_view text, int32_t id) {
   if (ids_.size() == static_cast<size_t>(kMaxTokens)) return bad(fmt::format("'model.vocab' has more than {} tokens", kMaxTokens));
   if (text.size() > static_cast<size_t>(kMaxTokenBytes))
     return bad(fmt::format("'model.vocab' has a token of {} bytes, at most {} are read", text.size(), kMaxTokenBytes));
   texts_.add(text);
-  ids_.push_back(*number);
+  ids_.push_back(id);
   return {};
 }
 
@@ -109,11 +137,16 @@ Result<void> HfVocabulary::place(TokenizerData& data) {
   data.types.assign(where.size(), TokenType::Normal);
   for (size_t id = 0; id < where.size(); ++id)
     if (data.tokens[static_cast<int32_t>(id)].empty()) data.types[id] = TokenType::Unused;
+  if (data.kind != TokenizerKind::Unigram) return {};
+  if (scores_.size() != ids_.size()) return bad("'model.vocab' is an object, a list of texts and scores is needed for Unigram");
+  data.fineScores = std::move(scores_);
+  data.fineScores.resize(where.size(), 0.0);
+  for (double score : data.fineScores) data.scores.push_back(static_cast<float>(score));
   return {};
 }
 
-Result<void> HfVocabulary::resolveMerges(TokenizerData& data) {
-  MergeNames names(escaped(file_) + ": 'model.merges'", data.tokens, index_);
+Result<void> HfVocabulary::resolveMerges(TokenizerData& data, size_t affix) {
+  MergeNames names(escaped(file_) + ": 'model.merges'", data.tokens, index_, affix);
   for (int32_t i = 0; i < mergeTexts_.size(); i += 2) {
     if (!mergeTexts_[i + 1].empty()) names.add(mergeTexts_[i], mergeTexts_[i + 1]);
     else if (auto good = names.add(mergeTexts_[i]); !good) return good;
@@ -125,13 +158,13 @@ Result<void> HfVocabulary::resolveMerges(TokenizerData& data) {
   return {};
 }
 
-Result<void> HfVocabulary::finish(TokenizerData& data) {
+Result<void> HfVocabulary::finish(TokenizerData& data, size_t affix) {
   if (ids_.empty() && added_.empty()) return bad("'model.vocab' has no tokens");
   if (auto good = place(data); !good) return good;
   texts_ = {};
   ids_ = {};
   index_ = TokenIndex(data.tokens, [&](int32_t id) { return !data.tokens[id].empty(); });
-  // Keys of an object differ, so one of the two is an added token.
+  // Keys of an object differ, so one of the two is an added token; a list may have a text twice.
   if (auto twice = index_.duplicate())
     return bad(fmt::format("'{}' has the id {} and as an added token {}, one id is needed", escapedShort(data.tokens[twice->first]),
                            twice->first, twice->second));
@@ -140,7 +173,7 @@ Result<void> HfVocabulary::finish(TokenizerData& data) {
     data.types[static_cast<size_t>(added.token.id)] = added.token.special ? TokenType::Control : TokenType::UserDefined;
   }
   added_ = {};
-  return resolveMerges(data);
+  return resolveMerges(data, affix);
 }
 
 }  // namespace quern

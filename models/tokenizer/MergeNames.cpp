@@ -17,7 +17,7 @@ Result<void> MergeNames::add(std::string_view pair) {
 
 void MergeNames::add(std::string_view left, std::string_view right) {
   joined_.assign(left);
-  joined_ += right;
+  joined_ += right.substr(std::min(affix_, right.size()));
   Merge merge = {index_.find(spellings_, left), index_.find(spellings_, right), index_.find(spellings_, joined_)};
   if (merge.left >= 0 && merge.right >= 0 && merge.merged >= 0) {
     merges_.push_back(merge);

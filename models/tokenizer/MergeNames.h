@@ -11,9 +11,9 @@ namespace quern {
 /// Collects merges by name.
 class MergeNames {
 public:
-  /// `subject` opens messages: file and field.
-  MergeNames(std::string subject, const TokenTexts& spellings, const TokenIndex& index)
-      : subject_(std::move(subject)), spellings_(spellings), index_(index) {}
+  /// `subject` opens messages: file and field. `affix`: bytes that right halves begin with and lose when they merge.
+  MergeNames(std::string subject, const TokenTexts& spellings, const TokenIndex& index, size_t affix = 0)
+      : subject_(std::move(subject)), spellings_(spellings), index_(index), affix_(affix) {}
 
   /// "left right": cut at the first blank behind the first character.
   /// Errors   BadInput where there is no such blank.
@@ -29,6 +29,7 @@ private:
   const TokenIndex& index_;
   std::vector<Merge> merges_;
   std::string joined_, firstBad_;
+  size_t affix_;
   int64_t count_ = 0, bad_ = 0;
 };
 

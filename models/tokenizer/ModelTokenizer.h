@@ -6,8 +6,8 @@
 
 namespace quern {
 
-/// From the metadata of a GGUF file, or the tokenizer.json of a folder.
-/// Errors   BadInput: what GgufTokenizer, HfTokenizer and Tokenizer::make say; a folder without tokenizer.json.
+/// From the metadata of a GGUF file, or a folder's files (tokenizerFileIn).
+/// Errors   BadInput: what GgufTokenizer, HfTokenizer and Tokenizer::make say; a folder without any of them.
 Result<Tokenizer> readModelTokenizer(const WeightFiles& files);
 
 }  // namespace quern

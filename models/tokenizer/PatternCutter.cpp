@@ -119,6 +119,21 @@ Result<void> PatternCutter::cut(std::string_view text, const OnPiece& onPiece) c
   return {};
 }
 
+Result<std::string> PatternCutter::replaced(std::string_view text, std::string_view with, size_t most) const {
+  CleanText clean(text);
+  bool same = clean.places.empty();
+  auto spans = matches(same ? text : std::string_view(clean.bytes));
+  if (!spans) return spans.error();
+  auto place = [&](size_t at) { return same ? at : clean.places[at]; };
+  std::string out;
+  out.reserve(text.size());
+  for (const Span& span : *spans) {
+    if (out.size() > most) break;
+    out += span.isMatch ? with : text.substr(place(span.begin), place(span.end) - place(span.begin));
+  }
+  return out;
+}
+
 std::string literalPattern(std::string_view text) {
   std::string out;
   for (char c : text) {

@@ -17,6 +17,7 @@ namespace quern {
 /// Cost     what the pattern costs; a match that takes more than kMostSteps is an error.
 class PatternCutter {
 public:
+  PatternCutter() = default;
   /// Errors   BadInput quoting the pattern: what PCRE2 says of it.
   static Result<PatternCutter> make(const CutStep& step);
 
@@ -24,6 +25,10 @@ public:
   /// Errors   BadInput: the pattern takes too long for this text.
   using OnPiece = std::function<Result<void>(std::string_view piece)>;
   Result<void> cut(std::string_view text, const OnPiece& onPiece) const;
+
+  /// `text` with `with` in place of every match; more than `most` bytes are left unfinished.
+  /// Errors   as cut.
+  Result<std::string> replaced(std::string_view text, std::string_view with, size_t most) const;
 
   static constexpr uint32_t kMostSteps = 1'000'000, kMostKiB = 32 << 10;
 

@@ -1,18 +1,13 @@
 // models/tokenizer/SplitRules.cpp — see SplitRules.h.
 #include "models/tokenizer/SplitRules.h"
 
+#include "models/tokenizer/CharacterKinds.h"
 #include "models/tokenizer/Utf8.h"
 
+#include <algorithm>
 #include <utf8proc.h>
 
 namespace quern {
-
-/// Unicode's White_Space property: 25 characters.
-static bool isWhiteSpace(uint32_t c) {
-  if (c < 0x80) return (c >= 9 && c <= 13) || c == 32;
-  return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f ||
-         c == 0x205f || c == 0x3000;
-}
 
 CharClass charClass(uint32_t c) {
   if (c == '\r' || c == '\n') return CharClass::Newline;
@@ -152,6 +147,36 @@ size_t Splitter::ggufDefault(size_t at) {
   return gpt2(at, false);
 }
 
+size_t Splitter::numberGroups(size_t at) {
+  auto three = [&](size_t from, size_t count) {
+    for (; count > 0; --count) from += see(from).bytes;
+    return from;
+  };
+  if (at < regionEnd_) return three(at, 3);
+  size_t begin = skip(at, [](const Seen& seen) { return !isNumber(seen); }), count = 0;
+  for (regionEnd_ = begin;; ++count) {
+    Seen seen = see(regionEnd_);
+    if (seen.bytes == 0 || !isNumber(seen)) break;
+    regionEnd_ += seen.bytes;
+  }
+  return three(begin, count == 0 ? 0 : (count - 1) % 3 + 1);
+}
+
+size_t Splitter::digitTriples(size_t at) {
+  auto digit = [](const Seen& seen) { return seen.value >= '0' && seen.value <= '9'; };
+  if (at < regionEnd_ && at + 3 < regionEnd_) return at + 3;
+  for (size_t from = std::max(at, regionEnd_); from < end_;) {
+    size_t begin = skip(from, [](const Seen& seen) { return seen.value < '0' || seen.value > '9'; });
+    regionEnd_ = skip(begin, digit);
+    size_t count = regionEnd_ - begin, first = begin + count % 3;
+    from = regionEnd_;
+    if (count < 3) continue;
+    if (first > at) return first;
+    return count > 3 ? first + 3 : digitTriples(first);
+  }
+  return end_;
+}
+
 bool Splitter::next(std::string_view& piece) {
   if (at_ >= text_.size()) return false;
   end_ = text_.size();
@@ -162,6 +187,8 @@ bool Splitter::next(std::string_view& piece) {
     case SplitRule::Llama3: end = llama3(at_, 3); break;
     case SplitRule::Qwen2: end = llama3(at_, 1); break;
     case SplitRule::GgufDefault: end = ggufDefault(at_); break;
+    case SplitRule::NumberGroups: end = numberGroups(at_); break;
+    case SplitRule::DigitTriples: end = digitTriples(at_); break;
     case SplitRule::Words: end = std::min(text_.find("\xe2\x96\x81", at_ + 1), end_); break;
   }
   piece = text_.substr(at_, end - at_);

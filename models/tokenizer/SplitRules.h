@@ -24,6 +24,8 @@ inline bool isSpace(CharClass c) { return c == CharClass::Space || c == CharClas
 ///   GgufDefault  four cuts, each inside the pieces of the one before: [\p{P}\$\+<=>\^~\|]+, then Gpt2, then \p{N}+, then
 ///                [0-9][0-9][0-9]; what is between matches is a piece
 ///   Words        a piece begins at each U+2581
+///   NumberGroups a run of \p{N} is cut in threes from its end; its first group, one to three of them, stays with what is before it
+///   DigitTriples a piece begins where a multiple of three [0-9] goes on to their run's end
 ///   None         the whole text
 ///
 /// (?i:...) ignores case as Unicode folds it: U+017F, the long s, is an s.
@@ -53,12 +55,14 @@ private:
   size_t llama3(size_t at, int digits);
   size_t ggufDefault(size_t at);
   size_t ggufNumber(size_t at);
+  size_t numberGroups(size_t at);
+  size_t digitTriples(size_t at);
 
   SplitRule rule_;
   std::string_view text_;
   size_t at_ = 0;
   size_t end_ = 0;        ///< where the rule at work believes the text to end
-  size_t regionEnd_ = 0;  ///< GgufDefault: the end of what the first cut left
+  size_t regionEnd_ = 0;  ///< GgufDefault: the end of what the first cut left; groups: of the run of numbers at work
   uint64_t charsSeen_ = 0;
 };
 

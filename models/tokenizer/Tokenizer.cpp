@@ -20,9 +20,15 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, EncodeOpti
     return badInput(fmt::format("the text has {} bytes, at most {} are encoded at once", text.size(), kMaxTextBytes));
   Encoder encoder(*tables_, options.parseSpecial, options.within);
   const TokenizerData& data = tables_->data;
-  if (options.addBos && data.addBos) encoder.ids().push_back(data.bos);
+  if (options.addBos && data.addBos) {
+    encoder.ids().push_back(data.bos);
+    encoder.ids().insert(encoder.ids().end(), data.afterBos.begin(), data.afterBos.end());
+  }
   if (auto good = encoder.add(text); !good) return good.error();
-  if (options.addEos && data.addEos) encoder.ids().push_back(data.eos);
+  if (options.addEos && data.addEos) {
+    encoder.ids().insert(encoder.ids().end(), data.beforeEos.begin(), data.beforeEos.end());
+    encoder.ids().push_back(data.eos);
+  }
   return std::move(encoder.ids());
 }
 
@@ -59,7 +65,7 @@ int32_t Tokenizer::size() const { return tables_->data.tokens.size(); }
 int32_t Tokenizer::bos() const { return tables_->data.bos; }
 int32_t Tokenizer::eos() const { return tables_->data.eos; }
 bool Tokenizer::addsBos() const { return tables_->data.addBos; }
-bool Tokenizer::stripsLeadingSpace() const { return !tables_->isBytes() && tables_->data.spacePrefix != SpacePrefix::Never; }
+bool Tokenizer::stripsLeadingSpace() const { return tables_->data.leadingBlank; }
 int64_t Tokenizer::longestPiece() const { return tables_->longestPiece; }
 const std::string& Tokenizer::file() const { return tables_->data.file; }
 

@@ -3,6 +3,7 @@
 
 #include "compiler/base/Check.h"
 #include "compiler/base/Text.h"
+#include "models/tokenizer/ByteAlphabet.h"
 #include "models/tokenizer/Utf8.h"
 
 #include <cmath>
@@ -12,6 +13,8 @@ namespace quern {
 
 /// The automaton takes about 20 bytes of memory for each; real vocabularies have less than 0.2 MiB of added tokens.
 static constexpr int64_t kMaxAddedBytes = 1 << 20;
+/// A ByteTrie takes 12 for each; the 250,000 tokens of XLM-RoBERTa have 2 MiB.
+static constexpr int64_t kMaxTreeBytes = 16 << 20;
 
 /// Control tokens that end a text, a turn or a message, by their text: files often name but one of them.
 static constexpr std::string_view kEndTexts[] = {
@@ -38,8 +41,16 @@ int byteOfSpelling(std::string_view s) {
   return digit(s[3]) * 16 + digit(s[4]);
 }
 
-std::string TokenizerTables::normalized(std::string_view part) const {
-  if (isBytes()) return data.normalizeNfc ? normalizedNfc(part) : std::string(part);
+Result<std::string> TokenizerTables::normalized(std::string_view part) const {
+  if (!normalizer.empty()) {
+    auto done = normalizer.run(part);
+    if (!done || !data.escapesBlanks) return done;
+    return escapedBlanks(*done);
+  }
+  return data.escapesBlanks ? escapedBlanks(part) : std::string(part);
+}
+
+std::string TokenizerTables::escapedBlanks(std::string_view part) const {
   std::string out;
   out.reserve(part.size() + 3);
   if (data.spacePrefix == SpacePrefix::EachPart && !part.empty()) out += kBlank;
@@ -47,6 +58,13 @@ std::string TokenizerTables::normalized(std::string_view part) const {
     if (c == ' ') out += kBlank;
     else out += c;
   return out;
+}
+
+int32_t TokenizerTables::affixed(std::string_view text, bool opens, bool closes) const {
+  std::string whole(opens ? "" : data.continuingPrefix);
+  whole += text;
+  if (closes) whole += data.wordSuffix;
+  return index.find(data.tokens, whole);
 }
 
 Result<void> TokenizerTables::check() const {
@@ -58,11 +76,7 @@ Result<void> TokenizerTables::check() const {
   for (int32_t id = 0; id < size; ++id)
     if (data.tokens[id].size() > static_cast<size_t>(kMaxTokenBytes))
       return bad(fmt::format("token {} has {} bytes, at most {} are read", id, data.tokens[id].size(), kMaxTokenBytes));
-  if (data.kind == TokenizerKind::Scores) {
-    QUERN_CHECK(data.scores.size() == static_cast<size_t>(size));
-    for (int32_t id = 0; id < size; ++id)
-      if (std::isnan(data.scores[static_cast<size_t>(id)])) return bad(fmt::format("the score of token {} is NaN, a number is needed", id));
-  }
+  if (auto good = checkScores(); !good) return good;
   for (const Merge& merge : data.merges)
     QUERN_CHECK(std::min({merge.left, merge.right, merge.merged}) >= 0 && std::max({merge.left, merge.right, merge.merged}) < size);
   if (data.addBos && data.bos < 0) return bad("begin-of-text is to be added, but no token is it");
@@ -70,8 +84,25 @@ Result<void> TokenizerTables::check() const {
   return checkAdded();
 }
 
+Result<void> TokenizerTables::checkScores() const {
+  bool sums = data.kind == TokenizerKind::Unigram;
+  if (data.kind != TokenizerKind::Scores && !sums) return {};
+  QUERN_CHECK(data.scores.size() == static_cast<size_t>(data.tokens.size()));
+  for (int32_t id = 0; id < data.tokens.size(); ++id) {
+    float score = data.scores[static_cast<size_t>(id)];
+    if (std::isnan(score) || (sums && std::isinf(score)))
+      return badInput(fmt::format("{}: the score of token {} is {}, a number is needed", escaped(data.file), id,
+                                  std::isnan(score) ? "NaN" : "infinite"));
+  }
+  return {};
+}
+
 Result<void> TokenizerTables::checkAdded() const {
-  int64_t bytes = 0;
+  bool tree = data.kind == TokenizerKind::Unigram || data.kind == TokenizerKind::WordPiece;
+  int64_t bytes = 0, all = 0;
+  for (int32_t id = 0; tree && id < data.tokens.size(); ++id) all += static_cast<int64_t>(data.tokens[id].size());
+  if (all > kMaxTreeBytes)
+    return badInput(fmt::format("{}: the tokens have {} bytes, at most {} are read", escaped(data.file), all, kMaxTreeBytes));
   for (const AddedToken& token : data.added) {
     QUERN_CHECK(token.id >= 0 && token.id < data.tokens.size());
     bytes += static_cast<int64_t>(data.tokens[token.id].size());
@@ -86,7 +117,9 @@ Result<void> TokenizerTables::addBytes() {
     std::string_view token = data.tokens[id];
     int byte = -1;
     if (isBytes() && token.size() == 1 && mergeable(id)) byte = static_cast<unsigned char>(token[0]);
-    if (!isBytes() && type(id) == TokenType::Byte && (byte = byteOfSpelling(token)) < 0)
+    if (!isBytes() && data.byteFallback && (type(id) == TokenType::Byte || type(id) == TokenType::UserDefined))
+      byte = byteOfSpelling(token);
+    if (byte < 0 && !isBytes() && data.byteFallback && type(id) == TokenType::Byte)
       return badInput(
           fmt::format("{}: token {} '{}' is a byte token, <0x00> to <0xFF> are legal", escaped(data.file), id, escapedShort(token)));
     if (byte >= 0 && byteIds[static_cast<size_t>(byte)] < 0) byteIds[static_cast<size_t>(byte)] = id;
@@ -107,45 +140,87 @@ void TokenizerTables::addEnds() {
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
 }
 
-void TokenizerTables::addPieces() {
+std::string TokenizerTables::printed(int32_t id) const {
+  std::string_view token = data.tokens[id];
   std::string piece;
+  if (!prints(id)) return piece;
+  bool plain = mergeable(id);
+  switch (data.style) {
+    case PieceStyle::Bytes: return std::string(token);
+    case PieceStyle::Spelled: return bytesOfSpelling(token).value_or(std::string(token));
+    case PieceStyle::Words:
+      if (!data.continuingPrefix.empty() && token.starts_with(data.continuingPrefix) && plain)
+        return std::string(token.substr(data.continuingPrefix.size()));
+      if (!data.wordPrefix.empty() && plain && !token.starts_with(data.wordPrefix)) return std::string(token);
+      if (plain) token.remove_prefix(data.wordPrefix.size());
+      return " " + std::string(token);
+    case PieceStyle::WordEnds:
+      if (!plain || !token.ends_with(data.wordSuffix)) return std::string(token);
+      return std::string(token.substr(0, token.size() - data.wordSuffix.size())) + " ";
+    case PieceStyle::Blanks: break;
+  }
+  if (type(id) == TokenType::Byte) return std::string(1, static_cast<char>(byteOfSpelling(token)));
+  for (size_t at = 0; at < token.size();) {
+    bool blank = token.substr(at).starts_with(kBlank);
+    piece += blank ? ' ' : token[at];
+    at += blank ? kBlank.size() : 1;
+  }
+  return piece;
+}
+
+void TokenizerTables::addPieces() {
   pieces.reserveAs(data.tokens);
   for (int32_t id = 0; id < data.tokens.size(); ++id) {
-    std::string_view token = prints(id) ? data.tokens[id] : "";
-    piece.clear();
-    if (!isBytes() && type(id) == TokenType::Byte) piece += static_cast<char>(byteOfSpelling(token));
-    else if (isBytes()) piece = token;
-    else
-      for (size_t at = 0; at < token.size();) {
-        bool blank = token.substr(at).starts_with(kBlank);
-        piece += blank ? ' ' : token[at];
-        at += blank ? kBlank.size() : 1;
-      }
+    std::string piece = printed(id);
     pieces.add(piece);
     longestPiece = std::max(longestPiece, static_cast<int64_t>(piece.size()));
   }
 }
 
 Result<void> TokenizerTables::addCutters() {
-  for (const CutStep& step : data.cuts) {
-    auto cutter = PatternCutter::make(step);
+  cutters.resize(data.cuts.size());
+  for (size_t i = 0; i < data.cuts.size(); ++i) {
+    if (data.cuts[i].kind != CutKind::Pattern) continue;
+    auto cutter = PatternCutter::make(data.cuts[i]);
     if (!cutter) return Error{cutter.error().code, fmt::format("{}: {}", escaped(data.file), cutter.error().message)};
-    cutters.push_back(std::move(*cutter));
+    cutters[i] = std::move(*cutter);
   }
+  auto made = Normalizer::make(data.normal);
+  if (!made) return Error{made.error().code, fmt::format("{}: {}", escaped(data.file), made.error().message)};
+  normalizer = std::move(*made);
   return {};
 }
 
-void TokenizerTables::addPatterns() {
+Result<void> TokenizerTables::addPatterns() {
   std::vector<AddedPattern> asText, asNormalized;
   for (size_t place = 0; place < data.added.size(); ++place) {
     const AddedToken& token = data.added[place];
     std::string text(data.tokens[token.id]);
     if (text.empty()) continue;
-    if (token.normalized) text = normalized(text);
+    if (token.normalized && !token.asSpelled) {
+      auto done = normalized(text);
+      if (!done) return Error{done.error().code, fmt::format("{}: {}", escaped(data.file), done.error().message)};
+      text = std::move(*done);
+      if (text.empty()) continue;
+    }
     (token.normalized ? asNormalized : asText).push_back({std::move(text), static_cast<int32_t>(place), token.special});
   }
   addedToText = AddedTokens(std::move(asText));
   addedToNormalized = AddedTokens(std::move(asNormalized));
+  return {};
+}
+
+void TokenizerTables::makeModel() {
+  uint32_t longest = 0;
+  for (int32_t id = 0; id < data.tokens.size(); ++id)
+    if (mergeable(id)) longest = std::max(longest, static_cast<uint32_t>(data.tokens[id].size()));
+  if (data.kind == TokenizerKind::Scores) scores = SentencePieceMerger(data.scores, longest);
+  if (data.kind == TokenizerKind::Unigram) unigram = UnigramModel(data);
+  if (data.kind == TokenizerKind::WordPiece) words = WordPieceModel(data);
+  // Text never becomes a control token by merging, whatever the list says.
+  std::erase_if(data.merges, [&](const Merge& merge) { return !prints(merge.merged); });
+  pairs = BytePairMerger(data.merges, data.tokens.size());
+  data.merges = {};
 }
 
 Result<std::shared_ptr<const TokenizerTables>> TokenizerTables::make(TokenizerData given) {
@@ -157,16 +232,9 @@ Result<std::shared_ptr<const TokenizerTables>> TokenizerTables::make(TokenizerDa
   if (auto good = tables->addBytes(); !good) return good.error();
   if (auto good = tables->addCutters(); !good) return good.error();
   tables->index = TokenIndex(data.tokens, [&](int32_t id) { return !data.tokens[id].empty() && tables->mergeable(id); });
-  uint32_t longest = 0;
-  for (int32_t id = 0; id < data.tokens.size(); ++id)
-    if (tables->mergeable(id)) longest = std::max(longest, static_cast<uint32_t>(data.tokens[id].size()));
-  if (data.kind == TokenizerKind::Scores) tables->scores = SentencePieceMerger(data.scores, longest);
-  // Text never becomes a control token by merging, whatever the list says.
-  std::erase_if(tables->data.merges, [&](const Merge& merge) { return !tables->prints(merge.merged); });
-  tables->pairs = BytePairMerger(data.merges, data.tokens.size());
-  tables->data.merges = {};
+  tables->makeModel();
   tables->addPieces();
-  tables->addPatterns();
+  if (auto good = tables->addPatterns(); !good) return good.error();
   return std::shared_ptr<const TokenizerTables>(std::move(tables));
 }
 

@@ -74,8 +74,8 @@ inline size_t firstBadUtf8(std::string_view text) {
   return std::string_view::npos;
 }
 
-/// `text` in Unicode's normalisation form C; bytes that are not UTF-8 stay as they are.
+/// `text` in a normalisation form of Unicode: C (composed), D, KC, KD (compatible); bytes that are not UTF-8 stay as they are.
 /// Cost   O(n log n) however long a run of combining marks is.
-std::string normalizedNfc(std::string_view text);
+std::string normalForm(std::string_view text, bool compatible, bool composed);
 
 }  // namespace quern

@@ -1,4 +1,5 @@
 """tests/files/make.py — builds model files byte by byte, right or wrong in any place. Used by run.py and by tests/fuzz/run."""
+import base64
 import json
 import os
 import struct
@@ -107,6 +108,45 @@ def tokenizer(tokens, merges, added_tokens=(), model=None, **stages):
     return json.dumps(whole).encode()
 
 
+def varint(value):
+    return bytes([value & 0x7f | 0x80]) + varint(value >> 7) if value > 0x7f else bytes([value])
+
+
+def field(number, value):
+    """A field of a protocol buffer: bytes, a whole number or a float."""
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    return varint(number << 3 | 5) + struct.pack("<f", value) if isinstance(value, float) else varint(number << 3) + varint(value)
+
+
+def sentencepiece(pieces, model_type=1, trainer=b"", normalizer=b""):
+    """A tokenizer.model; a piece is a text, a score and a type."""
+    message = b"".join(field(1, field(1, text.encode()) + field(2, float(score)) + field(3, kind)) for text, score, kind in pieces)
+    return message + field(2, field(3, model_type) + trainer) + field(3, normalizer)
+
+
+def model_seeds():
+    """Tokenizers of all other types and forms."""
+    pieces = [("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("\u2581", -2, 1), ("a", -3, 1), ("b", -3.5, 1), ("\u2581a", -2.5, 1), ("ab", -3.2, 1), ("<x>", 0, 4)]
+    charsmap = struct.pack("<5I", 16, 1 << 10, 0, 0, 0) + b"x\0y\0"
+    letters = {"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "a": 3, "##b": 4, "ab": 5, ".": 6, "##a": 7}
+    stage = {"type": "BertProcessing", "sep": ["[SEP]", 2], "cls": ["[CLS]", 1]}
+    normal = {"type": "Sequence", "normalizers": [{"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap).decode()}, {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Nmt"},
+                                                  {"type": "Lowercase"}, {"type": "Strip", "strip_left": True, "strip_right": True}, {"type": "Replace", "pattern": {"Regex": " +"}, "content": "\u2581"}]}
+    cuts = {"type": "Sequence", "pretokenizers": [{"type": "UnicodeScripts"}, {"type": "Punctuation", "behavior": "MergedWithNext"}, {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first"}, {"type": "Digits"}]}
+    yield json.dumps({"model": {"type": "WordPiece", "unk_token": "[UNK]", "vocab": letters}, "normalizer": {"type": "BertNormalizer"}, "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": stage}).encode()
+    yield json.dumps({"model": {"type": "WordLevel", "unk_token": "[UNK]", "vocab": letters}, "pre_tokenizer": {"type": "Whitespace"}}).encode()
+    yield json.dumps({"model": {"type": "Unigram", "unk_id": 0, "byte_fallback": True, "vocab": [[text, score] for text, score, _ in pieces]}, "normalizer": normal, "pre_tokenizer": cuts}).encode()
+    yield json.dumps({"model": {"type": "BPE", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "end_of_word_suffix": ".", "vocab": letters, "merges": ["a ##b"]}, "pre_tokenizer": {"type": "WhitespaceSplit"}}).encode()
+    level = {"type": "Sequence", "pretokenizers": [{"type": "ByteLevel", "add_prefix_space": True}, {"type": "Digits", "individual_digits": True}, {"type": "Split", "pattern": {"String": "\u0120"}, "behavior": "Removed"}]}
+    yield tokenizer(["a", "b", "\u0120", "ab"], ["a b"], pre_tokenizer=level)
+    dashes = b"\n---\n"
+    yield b"form 1\n" + json.dumps({"a": 0, "b": 1, "ab": 2, "<s>": 3}).encode() + dashes + b'{"tokenizer_class": "CLIPTokenizer", "bos_token": "<s>"}' + dashes * 4 + b"#version: 0.2\na b\n" + dashes + b'{"<x>": 4}'
+    yield b"form 2\n" + "\n".join(letters).encode() + dashes + b'{"do_lower_case": false, "added_tokens_decoder": {"8": {"content": "x", "special": true}}}'
+    yield b"form 3\n" + sentencepiece(pieces, 1, field(35, 1), field(2, charsmap)) + dashes + b'{"tokenizer_class": "T5Tokenizer"}'
+    yield b"form 3\n" + sentencepiece(pieces, 2, field(24, 1), field(3, 0) + field(4, 0)) + dashes * 6 + b'{"<y>": 9}'
+
+
 def toml_seeds():
     """Every configuration file there is, behind the byte that says its kind, and text that no such file has."""
     configs = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "configs")
@@ -138,7 +178,7 @@ def seeds(target, folder):
                       tokenizer(["a", "<s>", "b", "ab", "1"], [["a", "b"]], [added(1, "<s>"), added(5, " x", special=False, lstrip=True, rstrip=True, single_word=True, normalized=True)], {"ignore_merges": True},
                                 normalizer={"type": "NFC"}, pre_tokenizer=split, post_processor={"type": "Sequence", "processors": [byte_level, template]}) + beside,
                       tokenizer(spaced, ["\u2581 a", "a b"], [added(i, spaced[i]) for i in range(3)], {"unk_token": "<unk>", "byte_fallback": True, "fuse_unk": True}, normalizer=llama2, post_processor=template),
-                      tokenizer(spaced, ["\u2581 a"], [], {"unk_token": "<unk>"}, pre_tokenizer={"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True})],
+                      tokenizer(spaced, ["\u2581 a"], [], {"unk_token": "<unk>"}, pre_tokenizer={"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True})] + list(model_seeds()),
         "prompt": [bytes([kind]) + text for kind in (0, 4, 9, 20, 22, 27) for text in (b"Hello, it's  12345\n\n\xc3\xa9e\xcc\x81 <s> <a>", b"\xff\xe2\x96\x81\xf0\x9f\xa6\x99\t aaaaaaaa")],
         "toml": list(toml_seeds()),
         "gguf": [gguf(), gguf(version=2), gguf(pairs=many + arrays), gguf(pairs=[("general.alignment", "u32", 64)], align=64), gguf(tensors=[]),

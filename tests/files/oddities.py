@@ -56,7 +56,7 @@ FOLDERS = {
     "disordered": (folder({"b": entry("F32", [1], 4, 8), "a": entry("F32", [1], 0, 4)}, floats(2)), {"tensors/0/name": "a"}),
     "bools": (folder({"m": entry("BOOL", [2, 2], 0, 4), "e": entry("F8_E4M3", [4], 4, 8)}, bytes(8)), {"check/skipped": ["m", "e"]}),
     "names": (folder({"": entry("U8", [1], 0, 1), "\u00e9\n.*": entry("U8", [1], 1, 2), "a.b.c": entry("U8", [1], 2, 3)}, bytes(3)), {"tensors/0/name": "", "tensors/1/name": "\u00e9\n.*"}),
-    "tokenizer": (folder(good_header(), good_data(), **{"tokenizer.json": b"{}"}), {"tokenizer": "tokenizer.json", "refused/1": "./tokenizer/tokenizer.json: 'model.type' is missing, and no merges say that it is BPE, which is supported"}),
+    "tokenizer": (folder(good_header(), good_data(), **{"tokenizer.json": b"{}"}), {"tokenizer": "tokenizer.json", "refused/1": "./tokenizer/tokenizer.json: 'model.type' is missing, and no merges say that it is BPE"}),
     "white": (folder(safetensors(b'{ "w" :\n\t{"shape":[ 1 ] , "data_offsets":[0,4],"dtype":"F32"}\r\n}', floats(1)), b""), {"parameters": 1}),
     "config-kind": (folder(good_header(), good_data(), config=b'{"model_type":"gpt2","n_embd":"8"}'), {"refused/0": "./config-kind/config.json: 'n_embd' is a string, an integer is needed"}),
 }

@@ -1,5 +1,5 @@
-// tests/fuzz/FuzzTokenizerJson.cpp — any bytes as a tokenizer.json: an error, or a tokenizer that keeps its promises.
-// The bytes may hold the files beside it, each behind a line of dashes.
+// tests/fuzz/FuzzTokenizerJson.cpp — any bytes as a tokenizer.json, or one of the other forms: an error, or a tokenizer that keeps its
+// promises. A first line "form N" says which; the files beside it follow, each behind a line of dashes.
 #include "models/tokenizer/HfTokenizer.h"
 #include "models/tokenizer/TextStream.h"
 #include "models/tokenizer/Tokenizer.h"
@@ -27,11 +27,17 @@ static std::string_view part(std::string_view& rest) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* bytes, size_t count) {
   std::string_view rest(reinterpret_cast<const char*>(bytes), count);
   HfTokenizerTexts texts;
+  if (rest.starts_with("form ") && rest.size() > 6 && rest[6] == '\n') {
+    texts.form = static_cast<HfForm>(rest[5] & 3);
+    rest.remove_prefix(7);
+  }
   texts.tokenizer = part(rest);
   texts.config = part(rest);
   texts.generation = part(rest);
   texts.special = part(rest);
   texts.model = part(rest);
+  texts.merges = part(rest);
+  texts.added = part(rest);
   auto data = parseHfTokenizer(texts);
   if (!data) {
     require(data.error().code == ErrorCode::BadInput && data.error().message.size() > 5, "errors have a code and a message");

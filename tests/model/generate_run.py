@@ -214,7 +214,7 @@ def folders():
     hf_folder("folder", small())
     out = run("-m", "folder", "--ids", "1,270", "-n", "8", "--temp", "0", "--print-ids").stdout
     expect(out.count(b",") == 7, out)
-    refused("folder: has no tokenizer.json, so text cannot be encoded; ids work", "-m", "folder", "-p", "a")
+    refused("folder: has no tokenizer.json, tokenizer.model, vocab.json and merges.txt, or vocab.txt, so text cannot be encoded; ids work", "-m", "folder", "-p", "a")
     refused("folder: has no tokenizer: --ids with --print-ids work, text does not", "-m", "folder", "--ids", "1")
     write("gpt2.gguf", gpt2(vocab=400, context=32).gguf())
     out = run("-m", "gpt2.gguf", "--ids", "1,270", "-n", "8", "--temp", "0", "--print-ids").stdout

@@ -62,6 +62,11 @@ struct BadHf {
 
 HfText smallHf() { return {.tokens = {"a", "b", "ab"}, .merges = {R"("a b")"}}; }
 
+const std::string kNormalizers =
+    "NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Prepend, Replace, Nmt, Precompiled, ByteLevel, BertNormalizer, Sequence";
+std::string charsmapStage(const std::string& base64) { return R"({"type": "Precompiled", "precompiled_charsmap": ")" + base64 + R"("})"; }
+std::string twice(const std::string& stage) { return R"({"type": "Sequence", "pretokenizers": [)" + stage + ", " + stage + "]}"; }
+
 const std::string kPreNames = join(ggufSplitNames(), ", ");
 
 }  // namespace
@@ -71,9 +76,9 @@ TEST_CASE("wrong tokenizers in GGUF", "[tokenizer]") {
   const BadGguf cases[] = {
       {[](Gguf&) {}, "fine"},
       {[](Gguf& g) { g.without = {"model"}; }, key("model") + "is missing: the file has no tokenizer"},
-      {[](Gguf& g) { g.model = "bert\x1b"; }, key("model") + "is 'bert\\x1b', llama and gpt2 are supported"},
+      {[](Gguf& g) { g.model = "rwkv\x1b"; }, key("model") + "is 'rwkv\\x1b'; supported: llama, gpt2, gemma4, bert, t5"},
       {[](Gguf& g) { g.others["model"] = uint64_t{3}; }, key("model") + "is an integer, a string is needed"},
-      {[](Gguf& g) { g.pre = "kimi-k2"; }, key("pre") + "is 'kimi-k2'; supported: " + kPreNames},
+      {[](Gguf& g) { g.pre = "plamo"; }, key("pre") + "is 'plamo'; supported: " + kPreNames},
       {[](Gguf& g) { g.pre = "lama3"; }, key("pre") + "is 'lama3', did you mean 'llama3'?; supported: " + kPreNames},
       {[](Gguf& g) { g.without = {"tokens"}; }, key("tokens") + "is missing"},
       {[](Gguf& g) { g.tokens.clear(); }, key("tokens") + "is empty"},
@@ -161,25 +166,39 @@ TEST_CASE("wrong tokenizer.json", "[tokenizer]") {
       {[](HfText& t) { t.more = R"(, "unk_token": 3)"; }, "tokenizer.json: model: 'unk_token' is an integer, a string is needed"},
       {[](HfText& t) { t.more = R"(, "byte_fallback": "yes")"; },
        "tokenizer.json: model: 'byte_fallback' is a string, true or false is needed"},
-      {[](HfText& t) { t.more = R"(, "end_of_word_suffix": "</w>")"; }, file + "'model.end_of_word_suffix' is '</w>', none is supported"},
-      {[](HfText& t) { t.more = R"(, "continuing_subword_prefix": "##")"; },
-       file + "'model.continuing_subword_prefix' is '##', none is supported"},
-      {[](HfText& t) { t.normalizer = R"({"type": "Lowercase"})"; },
-       file + "'normalizer' is of type 'Lowercase'; supported: NFC, Prepend, Replace, Sequence"},
-      {[](HfText& t) { t.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]})"; },
-       file + "'normalizer.normalizers.1' is of type 'Strip'; supported: NFC, Prepend, Replace, Sequence"},
-      {[](HfText& t) { t.normalizer = R"({"type": "Replace", "pattern": {"Regex": " +"}, "content": "▁"})"; },
-       file + "'normalizer' replaces something else than the blank, which alone is supported"},
-      {[](HfText& t) { t.normalizer = R"({"type": "Prepend", "prepend": "_"})"; },
-       file + "'normalizer.prepend' is '_', U+2581 is supported"},
+      {[](HfText& t) { t.more = R"(, "end_of_word_suffix": 7)"; },
+       "tokenizer.json: model: 'end_of_word_suffix' is an integer, a string is needed"},
+      {[](HfText& t) { t.more = R"(, "continuing_subword_prefix": ")" + std::string(4097, '#') + '"'; },
+       file + "'model.continuing_subword_prefix' has 4097 bytes, at most 4096 are read"},
+      {[](HfText& t) { t.normalizer = R"({"type": "Casefold"})"; },
+       file + "'normalizer' is of type 'Casefold'; supported: " + kNormalizers},
+      {[](HfText& t) { t.normalizer = R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Trim"}]})"; },
+       file + "'normalizer.normalizers.1' is of type 'Trim'; supported: " + kNormalizers},
+      {[](HfText& t) { t.normalizer = R"({"type": "Strip", "strip_left": 1})"; },
+       file + "'strip_left' is an integer, true or false is needed"},
+      {[](HfText& t) { t.normalizer = R"({"type": "Replace", "pattern": {"Regex": " +"}})"; },
+       file + "'normalizer.content' is missing, a string is needed"},
+      {[](HfText& t) { t.normalizer = R"({"type": "Replace", "pattern": {"Regex": "(a"}, "content": ""})"; },
+       file + "the pattern '(a' is wrong at byte 2: missing closing parenthesis"},
+      {[](HfText& t) { t.normalizer = R"({"type": "Prepend"})"; }, file + "'normalizer.prepend' is missing, a string is needed"},
+      {[](HfText& t) { t.normalizer = charsmapStage("AA*A"); }, file + "'normalizer.precompiled_charsmap' is no base64"},
+      {[](HfText& t) { t.normalizer = charsmapStage("AAA="); }, file + "the precompiled charsmap has 2 bytes, at least 4 are needed"},
+      {[](HfText& t) { t.normalizer = charsmapStage("CAAAAAAA"); },
+       file + "the precompiled charsmap has a tree of 8 bytes in 2, a multiple of 4 that fits is needed"},
+      {[](HfText& t) { t.normalizer = charsmapStage("AAAAAGFi"); }, file + "the precompiled charsmap has a last text that no 0 ends"},
       {[](HfText& t) { t.normalizer = "7"; }, file + "'normalizer' is an integer without a type"},
-      {[](HfText& t) { t.preTokenizer = "null"; },
-       file + "neither is the pre-tokenizer ByteLevel nor do blanks become U+2581, one of the two is needed"},
+      {[](HfText& t) { t.preTokenizer = "null"; }, "fine"},
+      {[](HfText& t) { t.preTokenizer = R"({"type": "Metaspace", "replacement": "_"})"; },
+       file + "'pre_tokenizer.replacement' is '_', U+2581 is supported"},
+      {[](HfText& t) { t.preTokenizer = twice(kGpt2Stage); },
+       file + "'pre_tokenizer.pretokenizers.1' is a ByteLevel behind another, which is not supported"},
+      {[](HfText& t) { t.preTokenizer = twice(R"({"type": "Metaspace", "replacement": "▁"})"); },
+       file + "'pre_tokenizer.pretokenizers.1' is a Metaspace behind another, which is not supported"},
       {[](HfText& t) { t.normalizer = kLlama2Normalizer; },
        file + "blanks become U+2581 and the pre-tokenizer is ByteLevel, one of the two is supported"},
-      {[](HfText& t) { t.preTokenizer = R"({"type": "UnicodeScripts"})"; },
-       file + "'pre_tokenizer' is of type 'UnicodeScripts'; supported: ByteLevel, Metaspace, Split, Digits, Punctuation, Whitespace, "
-              "WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, Sequence"},
+      {[](HfText& t) { t.preTokenizer = R"({"type": "FixedLength"})"; },
+       file + "'pre_tokenizer' is of type 'FixedLength'; supported: ByteLevel, Metaspace, Split, Digits, Punctuation, Whitespace, "
+              "WhitespaceSplit, CharDelimiterSplit, BertPreTokenizer, UnicodeScripts, Sequence"},
       {[](HfText& t) { t.preTokenizer = splitStage(R"([a&&b])"); },
        file + "'pre_tokenizer.pretokenizers.0': the pattern '[a&&b]' has a class inside a class, which is not read"},
       {[](HfText& t) { t.preTokenizer = splitStage(R"((a)"); }, file + "the pattern '(a' is wrong at byte 2: missing closing parenthesis"},
@@ -199,7 +218,11 @@ TEST_CASE("wrong tokenizer.json", "[tokenizer]") {
       {[](HfText& t) { t.preTokenizer = R"({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "last"})"; },
        file + "'pre_tokenizer.prepend_scheme' is 'last', always, first and never are legal"},
       {[](HfText& t) { t.postProcessor = R"({"type": "RobertaProcessing"})"; },
-       file + "'post_processor' is of type 'RobertaProcessing'; supported: ByteLevel, TemplateProcessing, Sequence"},
+       file + "'post_processor.cls' is no pair of a token and its id"},
+      {[](HfText& t) { t.postProcessor = R"({"type": "Pairs"})"; },
+       file + "'post_processor' is of type 'Pairs'; supported: ByteLevel, TemplateProcessing, BertProcessing, RobertaProcessing, Sequence"},
+      {[](HfText& t) { t.postProcessor = R"({"type": "BertProcessing", "cls": ["a", 0], "sep": ["b", 3]})"; },
+       file + "'post_processor' adds token 3, which is outside the vocabulary of 3"},
       {[](HfText& t) { t.postProcessor = bosTemplate("<s>", 3); },
        file + "'post_processor' adds token 3, which is outside the vocabulary of 3"},
       {[](HfText& t) {
@@ -241,8 +264,11 @@ TEST_CASE("wrong texts of tokenizer.json and the files beside it", "[tokenizer]"
   auto beside = [&](const std::string& config, const std::string& generation) {
     return messageOf(parseHfTokenizer({.tokenizer = good, .config = config, .generation = generation}));
   };
-  CHECK(changed("\"BPE\"", "\"WordPiece\"") == "tokenizer.json: 'model.type' is 'WordPiece', BPE is supported");
-  CHECK(changed("\"BPE\"", "\"Unigram\"") == "tokenizer.json: 'model.type' is 'Unigram', BPE is supported");
+  CHECK(changed("\"BPE\"", "\"WordPiece\"") ==
+        "tokenizer.json: the pre-tokenizer is ByteLevel, which is supported with a model of type BPE");
+  CHECK(changed("\"BPE\"", "\"Tiktoken\"") == "tokenizer.json: 'model.type' is 'Tiktoken'; supported: BPE, Unigram, WordPiece, WordLevel");
+  CHECK(changed("\"BPE\"", "\"Unigram\"") ==
+        "tokenizer.json: 'model.vocab' is an object, a list of texts and scores is needed for Unigram");
   CHECK(changed("\"BPE\"", "3") == "tokenizer.json: 'model.type' is an integer, a string is needed");
   CHECK(changed("\"type\": \"BPE\", ", "") == "fine");
   CHECK(changed("\"b\": 1", "\"b\": \"x\"") == "tokenizer.json: 'model.vocab' of 'b' is a string, a token id is needed");

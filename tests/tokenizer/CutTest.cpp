@@ -278,6 +278,13 @@ TEST_CASE("tokenizer.json: stages before ByteLevel", "[tokenizer]") {
   // The blank goes before every piece that the stages before have left.
   CHECK(pieces(R"({"type": "Digits", "individual_digits": true}, {"type": "ByteLevel", "add_prefix_space": true, "use_regex": true})",
                "ab1", words) == "[ ab][ 1]");
-  CHECK(pieces(plain + ", " + R"({"type": "Digits"})", "a", words).find("stands behind ByteLevel") != std::string::npos);
-  CHECK(pieces(R"({"type": "UnicodeScripts"}, )" + plain, "a", words).find("'UnicodeScripts'; supported: ByteLevel") != std::string::npos);
+  // Behind ByteLevel bytes are seen as it spells them: the second of U+00C2's is a number.
+  CHECK(pieces(plain + R"(, {"type": "Digits"})", "a\xc2\xb2", {"\xc2\xb2"}) == "[a][\xc2][\xb2]");
+  CHECK(pieces(R"({"type": "Digits"}, )" + plain, "a\xc2\xb2", {"\xc2\xb2"}) == "[a][\xc2\xb2]");
+  CHECK(pieces(level + "true}, " + split(R"({"String": "\u0120"})", "MergedWithPrevious") + R"({"type": "Digits"})", "a b", {" b"}) ==
+        "[a][ ][b]");
+  // A run of one script, with the blanks behind it; those before the first are no text.
+  CHECK(pieces(R"({"type": "UnicodeScripts"}, )" + plain, " ab \xd0\xb1 1", {"ab ", "\xd0\xb1 "}) == "[ab ][\xd0\xb1 ][1]");
+  CHECK(pieces(R"({"type": "UnicodeScripts"}, )" + plain, "\xe3\x81\xb2\xe6\xbc\xa2\xe3\x83\xbc",
+               {"\xe3\x81\xb2\xe6\xbc\xa2\xe3\x83\xbc"}) == "[\xe3\x81\xb2\xe6\xbc\xa2\xe3\x83\xbc]");
 }

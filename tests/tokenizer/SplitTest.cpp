@@ -336,7 +336,8 @@ TEST_CASE("splitting costs a fixed number of looks at each character", "[tokeniz
   std::vector<std::string> texts;
   for (const char* one : kAlphabet) texts.push_back(one);
   for (int i = 0; i < 200; ++i) texts.push_back(randomText(random, 5));
-  for (SplitRule rule : {SplitRule::Gpt2, SplitRule::Llama3, SplitRule::Qwen2, SplitRule::GgufDefault})
+  for (SplitRule rule :
+       {SplitRule::Gpt2, SplitRule::Llama3, SplitRule::Qwen2, SplitRule::GgufDefault, SplitRule::NumberGroups, SplitRule::DigitTriples})
     for (const std::string& unit : texts) {
       if (unit.empty()) continue;
       std::string text;
@@ -350,15 +351,34 @@ TEST_CASE("splitting costs a fixed number of looks at each character", "[tokeniz
     }
 }
 
+TEST_CASE("numbers in threes from their end, as llama.cpp cuts them", "[tokenizer]") {
+  auto pieces = [](SplitRule rule, std::string_view text) {
+    std::vector<std::string> out;
+    Splitter splitter(rule, text);
+    for (std::string_view piece; splitter.next(piece);) out.emplace_back(piece);
+    return out;
+  };
+  using Pieces = std::vector<std::string>;
+  CHECK(pieces(SplitRule::NumberGroups, "abc1234de567x12") == Pieces{"abc1", "234", "de567", "x12"});
+  CHECK(pieces(SplitRule::NumberGroups,
+               "x1\xd9\xa3"
+               "234 5") == Pieces{"x1\xd9\xa3", "234", " 5"});  // any number counts
+  CHECK(pieces(SplitRule::NumberGroups, "no") == Pieces{"no"});
+  CHECK(pieces(SplitRule::DigitTriples, "1234567 12 123a") == Pieces{"1", "234", "567 12 ", "123a"});
+  CHECK(pieces(SplitRule::DigitTriples, "123456") == Pieces{"123", "456"});
+  CHECK(pieces(SplitRule::DigitTriples, "x12") == Pieces{"x12"});
+}
+
 TEST_CASE("NFC, as Unicode's examples have it, and in time", "[tokenizer]") {
-  CHECK(normalizedNfc("e\xcc\x81") == "\xc3\xa9");
-  CHECK(normalizedNfc("\xe2\x84\xab") == "\xc3\x85");                              // ANGSTROM SIGN
-  CHECK(normalizedNfc("q\xcc\x87\xcc\xa3") == "q\xcc\xa3\xcc\x87");                // marks in the order of their classes
-  CHECK(normalizedNfc("\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8") == "\xea\xb0\x81");  // Hangul
-  CHECK(normalizedNfc("a\xff"
-                      "e\xcc\x81\xfe") == "a\xff\xc3\xa9\xfe");  // bytes that are none stay
-  CHECK(normalizedNfc("\xef\xac\x81") == "\xef\xac\x81");        // a ligature is not canonical
+  auto nfc = [](std::string_view text) { return normalForm(text, false, true); };
+  CHECK(nfc("e\xcc\x81") == "\xc3\xa9");
+  CHECK(nfc("\xe2\x84\xab") == "\xc3\x85");                              // ANGSTROM SIGN
+  CHECK(nfc("q\xcc\x87\xcc\xa3") == "q\xcc\xa3\xcc\x87");                // marks in the order of their classes
+  CHECK(nfc("\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8") == "\xea\xb0\x81");  // Hangul
+  CHECK(nfc("a\xff"
+            "e\xcc\x81\xfe") == "a\xff\xc3\xa9\xfe");  // bytes that are none stay
+  CHECK(nfc("\xef\xac\x81") == "\xef\xac\x81");        // a ligature is not canonical
   std::string marks = "a";
   for (int i = 0; i < 200000; ++i) marks += i % 2 == 0 ? "\xcc\x87" : "\xcc\xa3";
-  CHECK(normalizedNfc(marks).size() > 300000);
+  CHECK(nfc(marks).size() > 300000);
 }

@@ -36,9 +36,9 @@ struct Vector {
   std::vector<int32_t> ids;
 };
 
-/// NAME.inp and NAME.out.
-inline std::vector<Vector> readVectors(const std::string& name) {
-  std::string texts = need(readFile(sharedFile(name + ".inp"))), ids = need(readFile(sharedFile(name + ".out")));
+/// PATH.inp and PATH.out.
+inline std::vector<Vector> readVectorsAt(const std::string& path) {
+  std::string texts = need(readFile(path + ".inp")), ids = need(readFile(path + ".out"));
   static constexpr std::string_view kBetween = "\n__ggml_vocab_test__\n";
   std::vector<Vector> out;
   std::vector<std::string> lines = split(ids, '\n');
@@ -53,6 +53,8 @@ inline std::vector<Vector> readVectors(const std::string& name) {
   }
   return out;
 }
+
+inline std::vector<Vector> readVectors(const std::string& name) { return readVectorsAt(sharedFile(name)); }
 
 inline std::string shown(std::span<const int32_t> ids) {
   std::string out;

@@ -49,7 +49,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.mkdir("folder")
     for name, content in bad_safetensors.GOOD_SHARDS.items():
         write(os.path.join("folder", name), content)
-    expect(run("-m", "folder", "a", status=3), "quern: folder: has no tokenizer.json, so text cannot be encoded; ids work\n")
+    expect(run("-m", "folder", "a", status=3), "quern: folder: has no tokenizer.json, tokenizer.model, vocab.json and merges.txt, or vocab.txt, so text cannot be encoded; ids work\n")
     level = {"type": "ByteLevel", "add_prefix_space": False}
     write("folder/tokenizer.json", tokenizer(["a", "b", "\u0120", "ab", "<s>"], ["a b"], [added(4, "<s>")], pre_tokenizer=level))
     expect(run("-m", "folder", "ab b"), "3\tab\n2\t \n1\tb\n")

@@ -34,8 +34,7 @@ Result<std::string> describeGguf(const std::string& folder, const WeightFiles& f
 
 /// The small files of a folder, and the tensors that are not packed. Returns its path.
 Result<std::string> describeFolder(const std::string& folder, const WeightFiles& files, const std::set<std::string>& packed) {
-  for (const std::string& path : {files.configPath(), files.tokenizerPath(), files.tokenizerConfigPath(), files.generationPath()}) {
-    if (path.empty()) continue;
+  for (const std::string& path : files.smallFiles()) {
     auto bytes = readFile(path);
     if (!bytes) return bytes.error();
     if (auto good = writeFileAtomically(folder + path.substr(path.find_last_of('/')), *bytes); !good) return good.error();

@@ -67,7 +67,7 @@ static void readConfig(const WeightFiles& files, ModelFacts& facts) {
   facts.kvHeads = size({"num_key_value_heads"});
   facts.hidden = size({"intermediate_size", "n_inner"});
   facts.vocab = size({"vocab_size"});
-  if (!files.tokenizerPath().empty()) facts.tokenizer = "tokenizer.json";
+  if (!files.tokenizerPath().empty()) facts.tokenizer = files.tokenizerPath().substr(files.tokenizerPath().find_last_of('/') + 1);
 }
 
 /// Types that no command reads values of, each with one tensor as an example.

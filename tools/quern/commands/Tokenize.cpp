@@ -1,7 +1,6 @@
 // tools/quern/commands/Tokenize.cpp — `quern tokenize`: a text's token ids as a model's tokenizer gives them.
 #include "compiler/base/Text.h"
 #include "models/ModelSource.h"
-#include "models/files/FolderPath.h"
 #include "models/tokenizer/HfTokenizer.h"
 #include "models/tokenizer/ModelTokenizer.h"
 #include "tools/quern/commands/Command.h"
@@ -10,7 +9,6 @@
 #include "tools/quern/cli/TextInput.h"
 #include "tools/recorded/NamedModel.h"
 
-#include <filesystem>
 #include <fmt/format.h>
 
 namespace quern {
@@ -57,11 +55,10 @@ static Result<Json> jsonReport(const Tokenizer& tokenizer, const std::string& mo
               {"tokens", tokens}};
 }
 
-/// A folder needs nothing but its tokenizer.json.
+/// A folder needs nothing but its tokenizer's files.
 static Result<Tokenizer> tokenizerOf(const CommandLine& line, const std::string& model) {
-  std::string path = pathIn(model, "tokenizer.json");
-  std::error_code ignored;
-  if (!line.has("ignore-key") && std::filesystem::exists(path, ignored)) {
+  std::string path = tokenizerFileIn(model);
+  if (!line.has("ignore-key") && !path.empty()) {
     auto data = readHfTokenizer(path);
     return data ? Tokenizer::make(std::move(*data)) : Result<Tokenizer>(data.error());
   }
@@ -71,7 +68,8 @@ static Result<Tokenizer> tokenizerOf(const CommandLine& line, const std::string&
 
 static Result<int> runTokenize(std::vector<std::string> args) {
   CommandLine line(kTokenizeInfo, std::move(args));
-  modelFlag(line.common({"json"}), "a .gguf file, or a folder with tokenizer.json")
+  modelFlag(line.common({"json"}),
+            "a .gguf file, or a folder with tokenizer.json, tokenizer.model, vocab.json and merges.txt, or vocab.txt")
       .value("bundle", "DIR", "", "the model in this bundle (quern emit --weights)")
       .value("file", "F", "", "the text is in this file; -: in stdin", 'f');
   line.toggle("ids", "only the ids, with commas between")
@@ -84,7 +82,7 @@ static Result<int> runTokenize(std::vector<std::string> args) {
   const std::string& model = *path;
   if (!namesModelFiles(model))
     return badCommand(
-        fmt::format("tokenize: --model {} has no tokenizer; a .gguf file or a folder with tokenizer.json has", escapedShort(model)));
+        fmt::format("tokenize: --model {} has no tokenizer; a .gguf file has, or a folder with a tokenizer's files", escapedShort(model)));
   auto text = textOf(line);
   if (!text) return text.error();
   auto tokenizer = tokenizerOf(line, model);
