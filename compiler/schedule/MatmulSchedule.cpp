@@ -168,9 +168,10 @@ int64_t MatmulSchedule::prefetchFor(const MatmulOp& op, const Target& target) {
   // Sixteen instructions for every 64 bytes leave the machine's own prefetcher behind: three times as slow as with four blocks ahead. f32
   // from behind L2 gains up to a fifth from a few steps (Zen 5), loses nothing from memory, and a twentieth where it is nearer. With bytes
   // a panel is one vector wide and a block short: four times as far takes 0.85 to 0.95 of the time from memory (Zen 4).
-  // A block of q4_K's bytes is 36 lines one after the other: the machine's own prefetcher follows that, and a tenth is lost beside it.
+  // A block of q4_K's bytes is 36 lines one after the other (q5_K and iq4_xs are like it): the machine's own prefetcher follows that, and a
+  // tenth is lost beside it.
   constexpr int64_t kFloats = 4, kBlocks = 128, kCoded = 512;
-  if (op.w == ElementType::Q4_K && op.a == RoundedTo::Q8) return 0;
+  if (op.a == RoundedTo::Q8 && formatOf(op.w).block == 256 && blockFormatOf(op.w).each == 32) return 0;
   if (isQuantised(op.w)) return std::max<int64_t>(op.a == RoundedTo::Q8 ? kCoded : kBlocks, formatOf(op.w).block);
   return op.w == ElementType::F32 && 4 * op.n.value * op.k.value > target.l2Bytes ? kFloats : 0;
 }
@@ -242,7 +243,7 @@ void MatmulSchedule::complete(const std::vector<std::string>& given) {
   if (!isGiven("nc") && nr > 0) nc = roundUp(nc, nr);
 }
 
-/// What a quantised weight holds for each vector beside its value: scale, minimum, words of nibbles.
+/// What a quantised weight holds for each vector beside its value: scale, minimum, words of codes.
 static int64_t partsOf(ElementType type) {
   return !isQuantised(type) ? 0 : type == ElementType::Q8_0 ? 1 : type == ElementType::Q4_0 ? 2 : 3;
 }

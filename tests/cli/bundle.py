@@ -17,7 +17,8 @@ quern = os.path.abspath(sys.argv[1])
 expect = Checks(stops=True)
 N, K, ROWS = 40, 256, (1, 7, 300)
 # Elements and bytes of a block.
-TYPES = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18), "q4_K": (256, 144), "q6_K": (256, 210), "i8": (1, 1)}
+TYPES = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18), "q4_K": (256, 144), "q6_K": (256, 210), "i8": (1, 1),
+         "q4_1": (32, 20), "q5_0": (32, 22), "q5_1": (32, 24), "q2_K": (256, 84), "q3_K": (256, 110), "q5_K": (256, 176), "iq4_nl": (32, 18), "iq4_xs": (256, 136), "mxfp4": (32, 17)}
 
 C_PROGRAM = """
 #include "bundle/kernels.h"
@@ -213,7 +214,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     for kind in TYPES:
         one_type(kind, "i8" if kind == "i8" else "")
-    for kind in ("q8_0", "q4_0", "q4_K", "q6_K"):
+    for kind in ("q8_0", "q4_0", "q4_K", "q6_K", "q4_1", "q5_1", "q2_K", "q3_K", "iq4_xs", "mxfp4"):
         one_type(kind, "q8")
     for kind in ("bf16", "f16"):
         one_type(kind, "bf16")
