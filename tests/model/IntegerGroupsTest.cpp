@@ -161,6 +161,24 @@ TEST_CASE("integers in groups: scales of bf16 that are halves, and in order g_id
   CHECK(grouped.opens() == "");
 }
 
+TEST_CASE("integers in groups: a packed model knows them as the weights that they are", "[groups]") {
+  Grouped grouped(awq(64));
+  Folder folder;
+  auto source = openModelFiles(grouped.write(folder.path));
+  REQUIRE(source);
+  auto packed = packModel(std::move(*source), [](const OpDesc& desc) { return kernelsOf(hostTarget()).kernels(desc); }, {});
+  REQUIRE(packed);
+  int64_t made = 0;
+  for (const FileTensor& tensor : packed->tensors) {
+    CHECK(tensor.name.ends_with(".weight"));
+    if (tensor.name.find("_proj.") == std::string::npos) continue;
+    CHECK(tensor.type == TensorType::Q5_0);
+    CHECK(tensor.bytes == *tensorBytes(TensorType::Q5_0, tensor.shape));
+    ++made;
+  }
+  CHECK(made == 14);
+}
+
 TEST_CASE("integers in groups: tensors that do not fit are refused by name", "[groups]") {
   const Grouped good(gptq(64, false));
   const std::string name = "model.layers.0.mlp.up_proj.";
