@@ -89,7 +89,7 @@ void drawCodes(const BlockFormat& format, std::byte* block, InputData data, std:
                                        : static_cast<float>(1 << (format.low + format.high));
   int64_t bytes = formatOf(format.type).blockBytes, head = format.headBytes();
   if (format.power) {
-    int e = data == InputData::Integer ? 128 : data == InputData::Specials && random() % 16 == 0 ? static_cast<int>(random() % 256) : 124;
+    int e = data == InputData::Integer ? 128 : data == InputData::Specials && random() % 16 == 0 ? static_cast<int>(random() % 160) : 124;
     block[0] = static_cast<std::byte>(e);
   } else {
     uint16_t d = drawnScale(data, most, random);
