@@ -110,9 +110,12 @@ Result<PackedModel> packModel(ModelSource source, const KernelProvider& kernels,
   PackedModel model{std::move(loaded->packed), {}, loaded->memory};
   std::set<std::string> names;
   for (const GraphWeight& weight : graph.weights())
-    for (const Weight* piece : weight.pieces)
-      if (weight.kind == GraphWeight::Kind::Packed && piece != nullptr && piece->file != nullptr && names.insert(piece->stored).second)
-        model.tensors.push_back(*piece->file);
+    for (const Weight* piece : weight.pieces) {
+      bool there = piece != nullptr && (piece->file != nullptr || piece->made != nullptr);
+      if (weight.kind != GraphWeight::Kind::Packed || !there || !names.insert(piece->stored).second) continue;
+      if (piece->file != nullptr) model.tensors.push_back(*piece->file);
+      else model.tensors.push_back({piece->stored, piece->type, piece->shape, 0, nullptr, piece->bytes, 0});
+    }
   return model;
 }
 

@@ -48,6 +48,7 @@ private:
   /// Layouts and offsets of everything.
   Result<void> measure() {
     for (const GraphWeight& weight : graph_.weights()) {
+      if (auto good = checkMade(weight); !good) return good;
       Place place;
       int64_t columns = 0;
       for (int64_t each : weight.columns) columns += each;
@@ -71,6 +72,14 @@ private:
           sourceBytes_ += static_cast<double>(piece->bytes);
     }
     for (size_t i = 0; i < graph_.angles().size(); ++i) angles_.push_back(take(graph_.angleBytes()));
+    return {};
+  }
+  /// Only products take weights that are made of others.
+  Result<void> checkMade(const GraphWeight& weight) const {
+    for (const Weight* piece : weight.pieces)
+      if (piece != nullptr && piece->made != nullptr && weight.kind != GraphWeight::Kind::Packed)
+        return badInput(fmt::format("{}: tensor '{}' lies in groups of integers, plain numbers are needed", escaped(weights_.label()),
+                                    escapedShort(piece->stored)));
     return {};
   }
   /// The next of the packed file, where there is one.
@@ -140,7 +149,9 @@ private:
     for (size_t i = 0; i < weight.pieces.size(); ++i) {
       const Weight& piece = *weight.pieces[i];
       const std::byte* data = piece.data;
-      if (piece.type != fileTypeOf(weight.type)) {
+      if (piece.made != nullptr) {
+        data = converted.emplace_back(madeRows(piece)).data();
+      } else if (piece.type != fileTypeOf(weight.type)) {
         auto made = conversion(piece, weight.type);
         if (!made) return made.error();
         data = converted.emplace_back(std::move(*made)).data();
@@ -159,6 +170,26 @@ private:
     pool_.run(layout.panels(), task, &job);
     for (const Weight* piece : weight.pieces) advance(*piece);
     return {};
+  }
+
+  /// All rows of a weight that is made of others, on all threads.
+  std::vector<std::byte> madeRows(const Weight& weight) {
+    static constexpr int64_t kTogether = 16;  // neighbours in a line of what they are made of
+    std::vector<std::byte> made(static_cast<size_t>(weight.bytes));
+    struct Job {
+      const MadeRows& rows;
+      int64_t count, rowBytes;
+      std::byte* to;
+    } job{*weight.made, weight.shape[0], weight.bytes / std::max<int64_t>(1, weight.shape[0]), made.data()};
+    auto task = [](void* context, int, int64_t begin, int64_t end) {
+      const auto& all = *static_cast<Job*>(context);
+      for (int64_t at = begin; at < end; ++at) {
+        int64_t first = at * kTogether;
+        all.rows.put(first, std::min(kTogether, all.count - first), all.to + first * all.rowBytes);
+      }
+    };
+    pool_.run(ceilDiv(job.count, kTogether), task, &job);
+    return made;
   }
 
   /// A weight of a type that no kernel reads, as one that they do.

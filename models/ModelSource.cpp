@@ -4,6 +4,7 @@
 #include "compiler/base/LineSum.h"
 #include "compiler/base/Text.h"
 #include "models/EncoderFolder.h"
+#include "models/IntegerGroups.h"
 
 #include <algorithm>
 #include <fmt/format.h>
@@ -79,11 +80,11 @@ static Result<const HfName*> hfNameOf(ModelSource& source, const JsonFields& fie
   return found;
 }
 
-/// Weights that other programs have packed: their numbers mean nothing by themselves.
-static Result<void> checkPlain(const WeightFiles& files, const JsonValue& root) {
+/// Weights that other programs have packed: the numbers of their tensors mean nothing by themselves.
+static Result<void> checkPlain(const WeightFiles& files, const JsonValue& root, bool grouped) {
   constexpr const char* kNeeded = "weights packed so are not read; plain *.safetensors or GGUF are";
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(files.configPath()), why)); };
-  for (const char* key : {"quantization_config", "quantization", "compression_config"}) {
+  for (const char* key : {"quantization", "compression_config"}) {
     const JsonValue* given = root.find(key);
     if (given == nullptr || given->as<std::nullptr_t>() != nullptr) continue;
     const auto* fields = given->as<JsonObject>();
@@ -93,18 +94,22 @@ static Result<void> checkPlain(const WeightFiles& files, const JsonValue& root) 
     return bad(fmt::format("'{}' is {}: {}", key, text != nullptr ? fmt::format("'{}'", escapedShort(*text)) : given->kind(), kNeeded));
   }
   for (const FileTensor& tensor : files.tensors())
-    if (tensor.name.ends_with(".qweight"))
+    if (!grouped && tensor.name.ends_with(".qweight"))
       return badInput(
-          fmt::format("{}: tensor '{}' is packed as GPTQ and AWQ do: {}", escaped(files.path()), escapedShort(tensor.name), kNeeded));
+          fmt::format("{}: tensor '{}' is packed as GPTQ and AWQ do, but config.json has no 'quantization_config', which says how",
+                      escaped(files.path()), escapedShort(tensor.name)));
   return {};
 }
 
-static Result<void> describeFolder(ModelSource& source) {
+static Result<void> describeFolder(ModelSource& source, std::optional<IntegerGroups>& groups) {
   const JsonValue& root = *source.files->config();
   JsonFields fields(source.files->configPath(), root);
   auto name = hfNameOf(source, fields, root);
   if (!name) return name.error();
-  if (auto plain = checkPlain(*source.files, root); !plain) return plain;
+  auto grouped = integerGroupsOf(source.files->configPath(), root);
+  if (!grouped) return grouped.error();
+  groups = *grouped;
+  if (auto plain = checkPlain(*source.files, root, groups.has_value()); !plain) return plain;
   auto config = source.architecture->readHf(fields, root, **name);
   if (!config) return config.error();
   source.config = std::move(*config);
@@ -117,11 +122,14 @@ static Result<void> describeFolder(ModelSource& source) {
 Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files) {
   ModelSource source;
   source.files = std::move(files);
-  auto good = source.files->format() == WeightFormat::Gguf ? describeGguf(source) : describeFolder(source);
+  std::optional<IntegerGroups> groups;
+  auto good = source.files->format() == WeightFormat::Gguf ? describeGguf(source) : describeFolder(source, groups);
   if (!good) return good.error();
   if (auto valid = source.config.validate(source.files->path()); !valid) return valid.error();
   source.weights = Weights::ofFiles(*source.files, source.hf ? source.architecture->hfWeights : std::span<const WeightName>(),
                                     source.architecture->ignored);
+  if (groups)
+    if (auto joined = joinIntegerGroups(*source.files, *groups, source.weights); !joined) return joined.error();
   return source;
 }
 

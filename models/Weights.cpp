@@ -1,6 +1,7 @@
 // models/Weights.cpp — see Weights.h.
 #include "models/Weights.h"
 
+#include "compiler/base/Check.h"
 #include "compiler/base/LineSum.h"
 #include "compiler/base/Text.h"
 
@@ -9,16 +10,21 @@
 
 namespace quern {
 
-static constexpr std::pair<ElementType, TensorType> kTypes[] = {
-    {ElementType::F32, TensorType::F32},   {ElementType::I32, TensorType::I32},   {ElementType::F16, TensorType::F16},
-    {ElementType::BF16, TensorType::BF16}, {ElementType::Q8_0, TensorType::Q8_0}, {ElementType::Q4_0, TensorType::Q4_0},
-    {ElementType::Q4_K, TensorType::Q4_K}, {ElementType::Q6_K, TensorType::Q6_K}};
+/// Of elements that kernels read as files have them.
+static constexpr ElementType kTypes[] = {ElementType::F32,  ElementType::F16,    ElementType::BF16,   ElementType::Q8_0,
+                                         ElementType::Q4_0, ElementType::Q4_1,   ElementType::Q5_0,   ElementType::Q5_1,
+                                         ElementType::Q2_K, ElementType::Q3_K,   ElementType::Q4_K,   ElementType::Q5_K,
+                                         ElementType::Q6_K, ElementType::IQ4_NL, ElementType::IQ4_XS, ElementType::MXFP4};
 
-TensorType fileTypeOf(ElementType type) { return kTypes[static_cast<size_t>(type)].second; }
+TensorType fileTypeOf(ElementType type) {
+  auto found = typeOfName(text(type));
+  QUERN_CHECK(found);
+  return *found;
+}
 
 std::optional<ElementType> elementTypeOf(TensorType type) {
-  for (auto [own, stored] : kTypes)
-    if (stored == type && own != ElementType::I32) return own;
+  for (ElementType own : kTypes)
+    if (text(own) == nameOf(type)) return own;
   return std::nullopt;
 }
 
@@ -45,15 +51,10 @@ Weights Weights::ofFiles(const WeightFiles& files, std::span<const WeightName> n
     bool skipped = std::any_of(ignored.begin(), ignored.end(),
                                [&](std::string_view pattern) { return translated(tensor.name, pattern, pattern).has_value(); });
     if (skipped) continue;
-    std::string name = tensor.name;
-    for (const WeightName& known : names)
-      if (auto found = translated(tensor.name, known.stored, known.name)) {
-        name = *found;
-        break;
-      }
+    std::string name = weights.ownName(tensor.name);
     // Two stored names of one weight: the second stays one that nobody takes.
     if (weights.has(name)) name += '\n' + tensor.name;
-    weights.weights_[name] = {tensor.name, tensor.type, tensor.shape, tensor.data, tensor.bytes, &tensor, false};
+    weights.weights_[name] = {tensor.name, tensor.type, tensor.shape, tensor.data, tensor.bytes, &tensor, false, nullptr};
   }
   return weights;
 }
@@ -65,7 +66,23 @@ void Weights::add(const std::string& name, std::vector<int64_t> shape, const std
                     reinterpret_cast<const std::byte*>(values.data()),
                     static_cast<int64_t>(values.size()) * 4,
                     nullptr,
-                    false};
+                    false,
+                    nullptr};
+}
+
+std::string Weights::ownName(const std::string& stored) const {
+  for (const WeightName& known : names_)
+    if (auto found = translated(stored, known.stored, known.name)) return *found;
+  return stored;
+}
+
+void Weights::replace(const std::string& stored, TensorType type, std::vector<int64_t> shape, MadeRows made) {
+  for (const std::string& part : made.parts) weights_.erase(ownName(part));
+  auto bytes = tensorBytes(type, shape);
+  QUERN_CHECK(bytes);
+  std::string name = ownName(stored);
+  if (has(name)) name += '\n' + stored;  // one that nobody takes
+  weights_[name] = {stored, type, std::move(shape), nullptr, *bytes, nullptr, false, std::make_shared<const MadeRows>(std::move(made))};
 }
 
 std::string Weights::storedName(const std::string& name) const {
@@ -95,6 +112,10 @@ Result<void> Weights::split(const std::string& name, std::span<const std::pair<s
   if (whole.shape.empty() || whole.shape[0] != rows)
     return badInput(fmt::format("{}: tensor '{}' is {}, a first extent of {} is needed", escaped(label_), escapedShort(whole.stored),
                                 dimensionsText(whole.shape), rows));
+  if (whole.made != nullptr)
+    return badInput(fmt::format(
+        "{}: tensor '{}' is packed in groups and would have to be cut, which is not built; plain *.safetensors or GGUF are read",
+        escaped(label_), escapedShort(whole.stored)));
   weights_.erase(found);
   int64_t each = rows == 0 ? 0 : whole.bytes / rows;
   for (const auto& [part, count] : parts) {
@@ -147,7 +168,11 @@ uint64_t Weights::sampleSum() const {
 }
 
 void Weights::drop(const Weight& weight) const {
-  if (files_ != nullptr && weight.file != nullptr) files_->drop(*weight.file);
+  if (files_ == nullptr) return;
+  if (weight.file != nullptr) files_->drop(*weight.file);
+  if (weight.made == nullptr) return;
+  for (const std::string& part : weight.made->parts)
+    if (const FileTensor* tensor = files_->find(part)) files_->drop(*tensor);
 }
 
 }  // namespace quern

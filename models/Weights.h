@@ -12,6 +12,13 @@
 
 namespace quern {
 
+/// A weight that is made of tensors which lie otherwise.
+struct MadeRows {
+  /// Rows first .. first + count - 1, as they would be stored. Asked from several threads.
+  std::function<void(int64_t first, int64_t count, std::byte* to)> put;
+  std::vector<std::string> parts;  ///< what it is made of, as it is stored; not all need be there
+};
+
 /// One weight where it lies. `stored` is its name there, for messages.
 struct Weight {
   std::string stored;
@@ -21,6 +28,7 @@ struct Weight {
   int64_t bytes = 0;
   const FileTensor* file = nullptr;  ///< null: in memory
   bool used = false;
+  std::shared_ptr<const MadeRows> made;  ///< in place of data; null: none
 };
 
 /// The type in files that a kernels' type is.
@@ -42,6 +50,9 @@ public:
   explicit Weights(std::string label) : label_(std::move(label)) {}
   /// f32 in memory, which the caller keeps.
   void add(const std::string& name, std::vector<int64_t> shape, const std::vector<float>& values);
+
+  /// One in place of its parts; `stored`: its name as files would have it.
+  void replace(const std::string& stored, TensorType type, std::vector<int64_t> shape, MadeRows made);
 
   bool has(const std::string& name) const { return weights_.find(name) != weights_.end(); }
   /// Marks it used. Errors: BadInput naming file and tensor: missing, or another shape than needed.
@@ -67,6 +78,7 @@ public:
 
 private:
   std::string storedName(const std::string& name) const;
+  std::string ownName(const std::string& stored) const;
 
   std::string label_;
   const WeightFiles* files_ = nullptr;

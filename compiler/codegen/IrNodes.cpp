@@ -2,6 +2,7 @@
 #include "compiler/codegen/IrNodes.h"
 
 #include "compiler/base/Check.h"
+#include "compiler/codegen/ByteLookup.h"
 
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Intrinsics.h>
@@ -416,6 +417,7 @@ llvm::Value* irNode(llvm::IRBuilderBase& ir, const LoopExpr& e, std::span<llvm::
     case LoopOp::ReduceMin: return reduce(ir, e, LoopOp::Min, args[0]);
     case LoopOp::Shuffle: return shuffle(ir, e, args[0], args[1]);
     case LoopOp::Lookup: return lookup(ir, e, args[0], contract);
+    case LoopOp::LookupBytes: return lookupBytes(ir, e, args[0], contract.isa());
     case LoopOp::BytesU8:
     case LoopOp::BytesI8:
     case LoopOp::BytesU7:

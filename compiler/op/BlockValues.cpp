@@ -1,16 +1,13 @@
 // compiler/op/BlockValues.cpp — the formulas of ElementType.h, one block at a time.
 #include "compiler/op/BlockValues.h"
 
-#include "compiler/base/Check.h"
 #include "compiler/base/Half.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <iterator>
 #include <limits>
-#include <tuple>
 #include <utility>
 
 namespace quern {
@@ -64,32 +61,6 @@ static int sixthOf(const std::byte* q6K, int i) {
 static void q6_K(const std::byte* block, float* values) {
   float d = floatOfHalf(halfAt(block + 208));
   for (int i = 0; i < 256; ++i) values[i] = d * static_cast<float>(signedAt(block, 192 + i / 16)) * static_cast<float>(sixthOf(block, i));
-}
-
-WholeBlock wholeBlock(ElementType type, const std::byte* block) {
-  WholeBlock whole;
-  std::fill(std::begin(whole.scale), std::end(whole.scale), 1);
-  std::fill(std::begin(whole.least), std::end(whole.least), 0);
-  whole.d = floatOfHalf(halfAt(type == ElementType::Q6_K ? block + 208 : block));
-  switch (type) {
-    case ElementType::Q8_0:
-      for (int i = 0; i < 32; ++i) whole.q[i] = signedAt(block, 2 + i);
-      return whole;
-    case ElementType::Q4_0:
-      for (int i = 0; i < 32; ++i) whole.q[i] = ((byteAt(block, 2 + i % 16) >> (i < 16 ? 0 : 4)) & 15) - 8;
-      return whole;
-    case ElementType::Q4_K:
-      whole.dmin = floatOfHalf(halfAt(block + 2));
-      for (int s = 0; s < 8; ++s) std::tie(whole.scale[s], whole.least[s]) = sixBits(block + 4, s);
-      for (int i = 0; i < 256; ++i) whole.q[i] = nibbleOf(block, i);
-      return whole;
-    default:
-      QUERN_CHECK(type == ElementType::Q6_K);
-      whole.each = 16;
-      for (int s = 0; s < 16; ++s) whole.scale[s] = signedAt(block, 192 + s);
-      for (int i = 0; i < 256; ++i) whole.q[i] = sixthOf(block, i);
-      return whole;
-  }
 }
 
 float codedRow(const float* x, int64_t elements, int* codes) {
@@ -180,6 +151,7 @@ void rowValues(ElementType type, const std::byte* row, int64_t elements, float* 
       case ElementType::Q4_K: q4_K(row, values); break;
       case ElementType::Q6_K: q6_K(row, values); break;
       case ElementType::Q8: q8(row, values); break;
+      default: blockValues(type, wholeBlock(type, row), values);
     }
   }
 }

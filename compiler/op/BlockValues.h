@@ -10,14 +10,19 @@ namespace quern {
 /// `elements` values (whole blocks) of a stored row as f32, rounded where they are larger numbers.
 void rowValues(ElementType type, const std::byte* row, int64_t elements, float* values);
 
-/// A quantised block in whole numbers: value i is d scale[i / each] q[i] - dmin least[i / each].
+/// A quantised block in whole numbers: value i is d scale[i / each] q[i] - dmin least[i / each]. A minimum that is added is its own
+/// negative here, of least 1.
 struct WholeBlock {
-  int each = 32;  ///< elements of a sub-block: 32, or 16 (q6_K)
+  int each = 32;  ///< elements of a sub-block: 32, or 16 (q2_K, q3_K, q6_K)
   float d = 0, dmin = 0;
   int q[256], scale[16], least[16];
 };
-/// `block`: formatOf(type).blockBytes of q8_0, q4_0, q4_K or q6_K.
+/// `block`: formatOf(type).blockBytes of one of blockFormats().
 WholeBlock wholeBlock(ElementType type, const std::byte* block);
+/// Its formatOf(type).block values, each product exact.
+void blockValues(ElementType type, const WholeBlock& whole, float* values);
+/// 2^(e - 128), of a byte e: mxfp4's d.
+float powerOfByte(int e);
 
 /// What A is rounded to with a=q8, 32 neighbours along k: x is about scale codes[i].
 ///
@@ -35,8 +40,10 @@ CodedBlock codedBlock(const float* x);
 /// As an element of type q8 has it: its words, and codes two ways.
 struct CodedWords {
   static constexpr int kScale = 0, kMinusSum = 1, kFirstSums = 2, kCodes = 8, kWords = 16;
-  /// Where -bias times the sum is that dots of bytes larger by `bias` start from: 8, 128, or 32 of each sixteen (two words).
-  static constexpr int sumsFor(int bias) { return bias == 0 ? kMinusSum : bias == 8 ? kFirstSums : bias == 128 ? 3 : 4; }
+  /// Where -bias times the sum is that dots of bytes larger by `bias` start from: 8, 128, or 32 of each sixteen (two words). 16, and 4 of
+  /// each sixteen, are an eighth of such.
+  static constexpr int sumsFor(int bias) { return bias == 0 ? kMinusSum : bias == 8 ? kFirstSums : bias == 128 || bias == 16 ? 3 : 4; }
+  static constexpr int shiftFor(int bias) { return bias == 16 || bias == 4 ? 3 : 0; }
 };
 /// `to`: 64 bytes.
 void storeCoded(const CodedBlock& block, std::byte* to);

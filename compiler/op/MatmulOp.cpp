@@ -2,16 +2,17 @@
 #include "compiler/op/MatmulOp.h"
 
 #include "compiler/base/Text.h"
+#include "compiler/op/BlockFormat.h"
 
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 
 namespace quern {
 
 OpDoc MatmulOp::doc() {
   return {
-      "m= n= k= [batch=2x3] [batch_a=2x1] [batch_b=scalar] [vector=a|b|ab] [ta=1] [tb=1] [const=b] [w=f32|f16|bf16|i8|q8_0|q4_0|q4_K|q6_K] "
+      "m= n= k= [batch=2x3] [batch_a=2x1] [batch_b=scalar] [vector=a|b|ab] [ta=1] [tb=1] [const=b] "
+      "[w=f32|f16|bf16|i8|q8_0|q4_0|q4_1|q5_0|q5_1|q2_K|q3_K|q4_K|q5_K|q6_K|iq4_nl|iq4_xs|mxfp4] "
       "[a=f32|bf16|q8|i8|f32x3] "
       "[order=tile32|pairs] [in=f32|bf16|q8] [out=f32|bf16|q8] [acc=1] [ep=bias+gelu_tanh+residual] [maths=common]",
       "C[m,n] = A[m,k] B[k,n]; batch: leading axes, to which batch_a, batch_b broadcast; vector: A, B are [k], C has no m, no n; "
@@ -31,14 +32,14 @@ static std::vector<std::string> freeOperands(const ScalarExprRef& ep) {
   return names;
 }
 
-static constexpr std::array<ElementType, 8> kWeightTypes = {ElementType::F32,  ElementType::F16,  ElementType::BF16, ElementType::I8,
-                                                            ElementType::Q8_0, ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
 static constexpr const char* kRoundings[] = {"f32", "bf16", "q8", "i8", "f32x3"};
 
-static std::vector<std::string> weightTypeNames() {
+static ElementType takeWeightType(KeyReader& reader) {
+  std::vector<ElementType> types = {ElementType::F32, ElementType::F16, ElementType::BF16, ElementType::I8};
+  for (const BlockFormat& each : blockFormats()) types.push_back(each.type);
   std::vector<std::string> names;
-  for (ElementType type : kWeightTypes) names.emplace_back(text(type));
-  return names;
+  for (ElementType type : types) names.emplace_back(text(type));
+  return types[reader.takeChoice("w", names)];
 }
 
 static void takeBatch(KeyReader& reader, MatmulOp& op) {
@@ -78,7 +79,7 @@ MatmulOp MatmulOp::read(KeyReader& reader) {
   op.ta = reader.takeFlag("ta");
   op.tb = reader.takeFlag("tb");
   op.constB = reader.takeChoice("const", {"", "b"}) == 1;
-  op.w = kWeightTypes[reader.takeChoice("w", weightTypeNames())];
+  op.w = takeWeightType(reader);
   op.acc = reader.takeFlag("acc");
   if (auto text = reader.take("ep")) {
     auto ep = parseEpilogue(*text);
@@ -131,9 +132,9 @@ static Result<void> checkRounding(const MatmulOp& op) {
   std::string_view w = formatOf(op.w).name;
   const char* a = kRoundings[static_cast<size_t>(op.a)];
   if (op.a == RoundedTo::Q8 && !isQuantised(op.w))
-    return badCommand(fmt::format("matmul: a=q8 with w={}; it goes with weights in blocks: q8_0, q4_0, q4_K, q6_K", w));
+    return badCommand(fmt::format("matmul: a=q8 with w={}; it goes with weights in blocks: {}", w, blockFormatNames()));
   if (op.a == RoundedTo::BF16 && op.w != ElementType::BF16 && !op.makesPieces())
-    return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16, w=f16 and weights in blocks: q8_0, q4_0, q4_K, q6_K", w));
+    return badCommand(fmt::format("matmul: a=bf16 with w={}; it goes with w=bf16, w=f16 and weights in blocks: {}", w, blockFormatNames()));
   if (op.a == RoundedTo::F32x3 && (!op.constB || op.w != ElementType::F32))
     return badCommand(fmt::format("matmul: a=f32x3 {}; it goes with weights of f32",
                                   op.constB ? fmt::format("with w={}", w) : std::string("without const=b")));

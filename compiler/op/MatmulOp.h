@@ -23,10 +23,15 @@ struct PieceTerm {
 ///          [m,n] (with batch in front), any other name with the shape its own key gives, broadcast to the output's.
 /// Numeric  order=seq: one FMA chain over ascending k from +0 (from C with acc). |error| <= (k + 2) u S,
 ///          S = sum|a||b| + |bias| + |residual| + |C|, u = 2^-24.
-///          a=q8: A in codes and scales sa, of a weight d (q - least) the dots D of a (sub-)block in whole numbers, exactly:
-///            q8_0, q4_0   acc = fma(float(D), sa d, acc)
+///          a=q8: A in codes and scales sa, of a weight d (q - least) the dots D of a (sub-)block in whole numbers, exactly; q of iq4_nl,
+///          iq4_xs and mxfp4 is what the code stands for, d of mxfp4 is 2^(e - 128):
+///            q8_0, q4_0, q5_0, iq4_nl, mxfp4   acc = fma(float(D), sa d, acc)
+///            q4_1, q5_1   the same, then fma(float(sum of codes), sa m, acc)
+///            q5_K         as q4_K
+///            iq4_xs       acc = fma(float(D), sa (d scale), acc)
 ///            q4_K         acc = fma(float(D), sa (d scale), acc), then fma(-float(sum of codes), sa (dmin least), acc)
-///            q6_K         D = scale0 D0 + scale1 D1, then as q8_0
+///            q3_K, q6_K   D = scale0 D0 + scale1 D1, of sixteen each, then as q8_0
+///            q2_K         the same, then fma(-float(L), sa dmin, acc), L = least0 S0 + least1 S1 of the sums of sixteen codes each
 ///          block after block, each product of scales rounded; the same bits on every level. Against A as it was, the error is at most
 ///          the sum over blocks of amax / 254 sum|B| (1 + 2^-20), and what f32 would err.
 ///          a=i8: a row of A in codes and one scale sa, of a weight scales[n] q the dot D over all of k in whole numbers, exactly
@@ -40,7 +45,7 @@ struct PieceTerm {
 ///            A weight of f16 is the sum of two bf16, exactly: hi, of numbers of eight significant bits the next below it in size, and
 ///            lo, the rest. Both have its sign and are 0 only where it is, so that two products are Inf or NaN where one would be. Each 32
 ///            of k (tile32), or each two (pairs), are added up first with lo, then with hi. |error| <= (2 k + 4) u S.
-///            A weight in blocks (q8_0, q4_0, q4_K, q6_K): each element is the f32 that it stands for (ElementType.h), then that to bf16,
+///            A weight in blocks: each element is the f32 that it stands for (ElementType.h), then that to bf16,
 ///            nearest even; NaN and Inf stay such. |error| <= (k + 2) u S of A and B as they are rounded, as with a weight of bf16; against
 ///            both as they were (2^-8 + 2^-18) sum|a||b| more.
 ///          a=f32x3: elements of A and of a weight of f32 as three bf16 each, every one the nearest to what those before it leave (ties to

@@ -1,4 +1,5 @@
 // compiler/reference/MatmulReference.cpp — matmul in double, row by row, with S = sum|a||b| beside it.
+#include "compiler/op/BlockFormat.h"
 #include "compiler/op/BlockValues.h"
 #include "compiler/reference/OpReferences.h"
 #include "compiler/reference/ScalarReference.h"
@@ -64,6 +65,8 @@ void accumulateCoded(Row& row, const MatmulOp& op, const std::vector<CodedBlock>
                      const std::vector<int64_t>& columns) {
   constexpr int kBlock = CodedBlock::kElements;
   const ElementFormat& format = formatOf(op.w);
+  const BlockFormat& blocks = blockFormatOf(op.w);
+  bool minima = blocks.minima != Minima::None, scaled = blocks.each == kBlock && blocks.scales != SubScales::None;
   for (size_t j = 0; j < columns.size(); ++j)
     for (int64_t k = 0; k < op.k.value; k += format.block) {
       WholeBlock whole = wholeBlock(op.w, b + bytesOf(op.w, columns[j] * op.k.value + k));
@@ -79,9 +82,9 @@ void accumulateCoded(Row& row, const MatmulOp& op, const std::vector<CodedBlock>
                   (std::abs(scale * whole.q[at]) * std::fabs(double{whole.d}) + minimum * std::fabs(double{whole.dmin}));
         }
         // A sub-block's own scale is what may be 0 beside an Inf.
-        bool never = op.w == ElementType::Q4_K && whole.scale[first / whole.each] == 0 && std::isinf(whole.d);
+        bool never = scaled && whole.scale[first / whole.each] == 0 && std::isinf(whole.d);
         row.sum[j] += never ? NAN : product * (double{own.scale} * whole.d);
-        if (op.w == ElementType::Q4_K) row.sum[j] -= least * (double{own.scale} * whole.dmin);
+        if (minima) row.sum[j] -= least * (double{own.scale} * whole.dmin);
         row.magnitude[j] += std::fabs(double{own.scale}) * size;
       }
     }

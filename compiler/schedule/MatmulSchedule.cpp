@@ -168,9 +168,10 @@ int64_t MatmulSchedule::prefetchFor(const MatmulOp& op, const Target& target) {
   // Sixteen instructions for every 64 bytes leave the machine's own prefetcher behind: three times as slow as with four blocks ahead. f32
   // from behind L2 gains up to a fifth from a few steps (Zen 5), loses nothing from memory, and a twentieth where it is nearer. With bytes
   // a panel is one vector wide and a block short: four times as far takes 0.85 to 0.95 of the time from memory (Zen 4).
-  // A block of q4_K's bytes is 36 lines one after the other: the machine's own prefetcher follows that, and a tenth is lost beside it.
+  // A block of q4_K's bytes is 36 lines one after the other (q5_K and iq4_xs are like it): the machine's own prefetcher follows that, and a
+  // tenth is lost beside it.
   constexpr int64_t kFloats = 4, kBlocks = 128, kCoded = 512;
-  if (op.w == ElementType::Q4_K && op.a == RoundedTo::Q8) return 0;
+  if (op.a == RoundedTo::Q8 && formatOf(op.w).block == 256 && blockFormatOf(op.w).each == 32) return 0;
   if (isQuantised(op.w)) return std::max<int64_t>(op.a == RoundedTo::Q8 ? kCoded : kBlocks, formatOf(op.w).block);
   return op.w == ElementType::F32 && 4 * op.n.value * op.k.value > target.l2Bytes ? kFloats : 0;
 }
@@ -242,19 +243,23 @@ void MatmulSchedule::complete(const std::vector<std::string>& given) {
   if (!isGiven("nc") && nr > 0) nc = roundUp(nc, nr);
 }
 
-/// What a quantised weight holds for each vector beside its value: scale, minimum, words of nibbles.
-static int64_t partsOf(ElementType type) {
-  return !isQuantised(type) ? 0 : type == ElementType::Q8_0 ? 1 : type == ElementType::Q4_0 ? 2 : 3;
+/// What a quantised weight holds for each vector beside its value: scale, minimum, words of codes; quads of words that are used up in turns
+/// too, but for sixteen registers, where scales wait in memory.
+static int64_t partsOf(ElementType type, const IsaLevel& isa) {
+  if (!isQuantised(type)) return 0;
+  const BlockFormat& format = blockFormatOf(type);
+  bool inTurns = !format.ownLoops && (format.high > 0 || format.low == 2);
+  return type == ElementType::Q8_0 ? 1 : type == ElementType::Q4_0 ? 2 : inTurns && isa.vectorRegisters == 32 ? 5 : 3;
 }
 
 /// Of a tile of pairs of bf16.
-static int64_t pairRegisters(const MatmulSchedule& s, const MatmulOp& op) {
+static int64_t pairRegisters(const MatmulSchedule& s, const MatmulOp& op, const IsaLevel& isa) {
   constexpr int64_t kSplit = 7;  // two vectors of f32 on their way to pieces, and what masks them
   constexpr int64_t kSmall = 4;  // sums of small products: several at once, they are chains of five
   constexpr int64_t kRound = 3;  // what numbers are rounded and words merged with; beside it the tables that bits are looked up in
   int64_t vectors = s.nr / s.lanes, sums = s.mr * vectors;
   bool here = s.convert == MatmulSchedule::ConvertRegisters, pairs = op.order == PairOrder::Pairs;
-  int64_t parts = here ? partsOf(op.w) : 0, tables = op.w == ElementType::Q8_0 ? 0 : op.w == ElementType::Q6_K ? 2 : 1;
+  int64_t parts = here ? partsOf(op.w, isa) : 0, tables = op.w == ElementType::Q8_0 ? 0 : op.w == ElementType::Q6_K ? 2 : 1;
   int64_t constants = op.roundsWeight() ? kRound + tables : 0;
   if (!pairs || s.dots != MatmulSchedule::DotsBf16)
     return 3 * sums + (1 + parts + (pairs ? op.piecesOfB() : 1)) * vectors + 2 + (here ? constants : 0);
@@ -274,9 +279,9 @@ int64_t MatmulSchedule::registers(const MatmulOp& op, const Target& target) cons
   if (op.a == RoundedTo::Q8) return mr * vectors + kQuads + kDot;
   // Without the instruction a weight's bytes have their sizes beside them, and a dot its codes, its products and what it adds up with.
   if (op.a == RoundedTo::I8) return mr * vectors + (dots == DotsVnni ? vectors + 1 : 2 * vectors + kDot + 1);
-  if (op.inPairs()) return pairRegisters(*this, op);
+  if (op.inPairs()) return pairRegisters(*this, op, target.isa());
   constexpr int64_t kTables = 2;
-  int64_t parts = convert == ConvertScratch ? 0 : partsOf(op.w);
+  int64_t parts = convert == ConvertScratch ? 0 : partsOf(op.w, target.isa());
   return chains() * mr * vectors + (1 + parts) * vectors + 1 + (target.isa().fma ? 0 : 1) + (parts > 1 ? kTables : 0);
 }
 

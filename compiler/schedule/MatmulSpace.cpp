@@ -24,7 +24,9 @@ constexpr double kPieceCycles = 4;
 
 /// For each k of a tile of coded rows: of 32 of k the dots of eight words, then the scales; words are read and taken apart once.
 static double codedCycles(const MatmulSchedule& s, const MatmulOp& op, double rows, double vectors) {
-  double dot = s.dots == MatmulSchedule::DotsVnni ? 1 : 4, apart = op.w == ElementType::Q8_0 ? 8 : op.w == ElementType::Q6_K ? 40 : 24;
+  double dot = s.dots == MatmulSchedule::DotsVnni ? 1 : 4, apart = op.w == ElementType::Q8_0                           ? 8
+                                                                   : isQuantised(op.w) && blockFormatOf(op.w).high > 0 ? 40
+                                                                                                                       : 24;
   return vectors * (rows * (8 * dot + 3) + apart) / 2 / 32;
 }
 
@@ -52,7 +54,7 @@ ScheduleCost MatmulSchedule::cost(const OpDesc& given, const Target& target) con
   double tileRows = d(std::min(mr, op.m.value)), n = d(roundUp(std::max<int64_t>(1, op.n.value), lanes));
   double depth = std::min(d(kc), d(op.k.value));
   double bytesEach = op.inPairs() && !op.makesPieces() ? 2 * static_cast<double>(op.piecesOfB())
-                     : packsB() ? static_cast<double>(formatOf(op.w).blockBytes) / static_cast<double>(formatOf(op.w).block)
+                     : packsB() ? static_cast<double>(packedBytesOf(op.w, formatOf(op.w).block)) / static_cast<double>(formatOf(op.w).block)
                                 : 4;
   double panelBytes = bytesEach * depth * d(nr), each = cyclesPerVector(panelBytes + 4 * depth * tileRows, target);
   double fullM = std::floor(m / tileRows), leftM = m - fullM * tileRows;

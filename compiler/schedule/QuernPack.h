@@ -10,7 +10,10 @@ extern "C" {
 #endif
 
 /* What a weight's elements are; the blocks of the quantised ones are GGUF's. */
-enum { QUERN_F32, QUERN_F16, QUERN_BF16, QUERN_Q8_0, QUERN_Q4_0, QUERN_Q4_K, QUERN_Q6_K, QUERN_I8 };
+enum {
+  QUERN_F32, QUERN_F16, QUERN_BF16, QUERN_Q8_0, QUERN_Q4_0, QUERN_Q4_K, QUERN_Q6_K, QUERN_I8, QUERN_Q4_1,
+  QUERN_Q5_0, QUERN_Q5_1, QUERN_Q2_K, QUERN_Q3_K, QUERN_Q5_K, QUERN_IQ4_NL, QUERN_IQ4_XS, QUERN_MXFP4
+};
 
 /* A buffer line's panel=, depth=, columns=, batch=, transposed=, type= and words=.
  *
@@ -19,7 +22,7 @@ enum { QUERN_F32, QUERN_F16, QUERN_BF16, QUERN_Q8_0, QUERN_Q4_0, QUERN_Q4_K, QUE
  *   a block       each of its parts for all columns of the panel: a vector along columns is one load
  *
  *   depth 0   | part 0: column 0, 1, ... panel-1 | part 1: column 0, 1, ... panel-1 | ...
- *   depth 1   | part 0: ...                                     (q4_K, q6_K: 256 of depth a block; q8_0, q4_0: 32; others: 1)
+ *   depth 1   | part 0: ...                                     (K types and iq4_xs: 256 of depth a block; other q types: 32; others: 1)
  */
 typedef struct QuernPack {
   int64_t panel, depth, columns, batch;
@@ -29,12 +32,16 @@ typedef struct QuernPack {
 } QuernPack;
 
 static inline int64_t quern_block_depth(int type) {
-  if (type == QUERN_I8) return 1;
-  return type >= QUERN_Q4_K ? 256 : type >= QUERN_Q8_0 ? 32 : 1;
+  static const short depths[] = {1, 1, 1, 32, 32, 256, 256, 1, 32, 32, 32, 256, 256, 256, 32, 256, 32};
+  return depths[type];
 }
+/* As it is stored, and packed: there q3_K and iq4_xs have a byte for each scale. */
 static inline int64_t quern_block_bytes(int type) {
-  static const unsigned char bytes[] = {4, 2, 2, 34, 18, 144, 210, 1};
+  static const unsigned char bytes[] = {4, 2, 2, 34, 18, 144, 210, 1, 20, 22, 24, 84, 110, 176, 18, 136, 17};
   return bytes[type];
+}
+static inline int64_t quern_packed_block_bytes(int type) {
+  return type == QUERN_Q3_K ? 114 : type == QUERN_IQ4_XS ? 138 : quern_block_bytes(type);
 }
 /* Of a column: what two neighbours along depth take that share words; 0: they don't. */
 static inline int64_t quern_pair_bytes(int type, int words) { return !words ? 0 : type == QUERN_BF16 ? 4 : type == QUERN_F32 ? 12 : 0; }
@@ -42,7 +49,7 @@ static inline int64_t quern_panel_bytes(const QuernPack* pack) {
   int64_t pair = quern_pair_bytes(pack->type, pack->words);
   if (pair > 0) return pack->panel * pair * ((pack->depth + 1) / 2);
   if (pack->words && pack->type == QUERN_I8) return pack->panel * 16 * ((pack->depth + 15) / 16);
-  return pack->panel * (pack->depth / quern_block_depth(pack->type)) * quern_block_bytes(pack->type);
+  return pack->panel * (pack->depth / quern_block_depth(pack->type)) * quern_packed_block_bytes(pack->type);
 }
 static inline int64_t quern_packed_bytes(const QuernPack* pack) {
   return pack->batch * ((pack->columns + pack->panel - 1) / pack->panel) * quern_panel_bytes(pack);
@@ -158,6 +165,104 @@ static inline void quern_pack_quads(int type, const unsigned char* from, unsigne
   }
 }
 
+/* The other types are taken apart first: d, and m or dmin where there is one (`head`), a byte for each scale (q5_K: 12 as q4_K; q2_K: scale
+ * and minimum), then codes. `low` bits of a code lie in words of their own, the `high` one above them in others behind those. */
+typedef struct QuernParts {
+  unsigned char head[4], scales[16], codes[256];
+  int head_parts, head_bytes, scale_bytes, low, high;
+} QuernParts;
+
+static inline void quern_parts_of_32(int type, const unsigned char* from, QuernParts* parts) {
+  const unsigned char *fifth, *low;
+  int added = type == QUERN_Q4_1 || type == QUERN_Q5_1;
+  parts->high = type == QUERN_Q5_0 || type == QUERN_Q5_1;
+  parts->low = 4;
+  parts->head_parts = added ? 2 : 1;
+  parts->head_bytes = type == QUERN_MXFP4 ? 1 : 2;
+  parts->scale_bytes = 0;
+  memcpy(parts->head, from, (size_t)(parts->head_parts * parts->head_bytes));
+  fifth = from + parts->head_parts * parts->head_bytes;
+  low = fifth + (parts->high ? 4 : 0);
+  for (int i = 0; i < 32; ++i) {
+    int code = (low[i % 16] >> (4 * (i / 16))) & 15;
+    if (parts->high) code |= ((fifth[i / 8] >> (i % 8)) & 1) << 4;
+    parts->codes[i] = (unsigned char)code;
+  }
+}
+
+/* q2_K, q3_K: pairs of bits; q3_K's third is above them. */
+static inline void quern_parts_of_pairs(int type, const unsigned char* from, QuernParts* parts) {
+  const unsigned char *low = from + (type == QUERN_Q2_K ? 16 : 32), *scales = from + (type == QUERN_Q2_K ? 0 : 96);
+  parts->low = 2;
+  parts->high = type == QUERN_Q3_K;
+  parts->head_parts = type == QUERN_Q2_K ? 2 : 1;
+  parts->head_bytes = 2;
+  parts->scale_bytes = 16;
+  memcpy(parts->head, from + (type == QUERN_Q2_K ? 80 : 108), (size_t)(2 * parts->head_parts));
+  for (int s = 0; s < 16; ++s) {
+    int six = ((scales[s % 8] >> (4 * (s / 8))) & 15) | ((scales[8 + s % 4] >> (2 * (s / 4))) & 3) << 4;
+    parts->scales[s] = type == QUERN_Q2_K ? scales[s] : (unsigned char)(six - 32);
+  }
+  for (int i = 0; i < 256; ++i) {
+    int code = (low[32 * (i / 128) + i % 32] >> (2 * (i / 32 % 4))) & 3;
+    if (parts->high) code |= ((from[i % 32] >> (i / 32)) & 1) << 2;
+    parts->codes[i] = (unsigned char)code;
+  }
+}
+
+static inline void quern_parts_of(int type, const unsigned char* from, QuernParts* parts) {
+  if (quern_block_depth(type) == 32) {
+    quern_parts_of_32(type, from, parts);
+    return;
+  }
+  if (type == QUERN_Q2_K || type == QUERN_Q3_K) {
+    quern_parts_of_pairs(type, from, parts);
+    return;
+  }
+  parts->low = 4;
+  parts->high = type == QUERN_Q5_K;
+  parts->head_parts = type == QUERN_Q5_K ? 2 : 1;
+  parts->head_bytes = 2;
+  parts->scale_bytes = type == QUERN_Q5_K ? 12 : 8;
+  memcpy(parts->head, from, 4);
+  for (int s = 0; type == QUERN_Q5_K && s < 12; ++s) parts->scales[s] = from[4 + s];
+  for (int s = 0; type == QUERN_IQ4_XS && s < 8; ++s)
+    parts->scales[s] = (unsigned char)((((from[4 + s / 2] >> (4 * (s % 2))) & 15) | ((from[2 + s / 4] >> (2 * (s % 4))) & 3) << 4) - 32);
+  for (int i = 0; i < 256; ++i) {
+    int at = parts->high ? 48 + 32 * (i / 64) + i % 32 : 8 + 16 * (i / 32) + i % 16, shift = parts->high ? i / 32 % 2 : i / 16 % 2;
+    int code = (from[at] >> (4 * shift)) & 15;
+    if (parts->high) code |= ((from[16 + i % 32] >> (i / 32)) & 1) << 4;
+    parts->codes[i] = (unsigned char)code;
+  }
+}
+
+/* Of 32 elements eight quads, four bytes each: where element i is. Without words neighbours are near: quads 2 w and 2 w + 1 hold eight. */
+static inline int quern_quad_of(int words, int i) { return words ? i / 16 * 4 + i % 4 : i / 8 * 2 + i % 2; }
+static inline int quern_byte_of(int words, int i) { return words ? i % 16 / 4 : i % 8 / 2; }
+
+/* One block: heads, scales; for each 32 elements words of four bits (quad q in the low halves of word q / 2's bytes, or the high ones; with
+ * words=1 of word q % 4's), or of two (quad q in bits 2 (q % 4) of word q / 4); then for each 32 a word that has quad q in bits q. */
+static inline void quern_pack_parts(int type, int words, const unsigned char* from, unsigned char* at, int64_t panel, int64_t column) {
+  QuernParts parts;
+  int depth = (int)quern_block_depth(type);
+  quern_parts_of(type, from, &parts);
+  for (int i = 0; i < parts.head_parts; ++i)
+    at = quern_put_part(at, panel, column, parts.head + i * parts.head_bytes, parts.head_bytes);
+  for (int i = 0; i < parts.scale_bytes; ++i) at = quern_put_part(at, panel, column, parts.scales + i, 1);
+  for (int high = 0; high <= parts.high; ++high)
+    for (int first = 0; first < depth; first += 32) {
+      uint32_t word[4] = {0, 0, 0, 0};
+      for (int i = 0; i < 32; ++i) {
+        int quad = quern_quad_of(words, i), byte = 8 * quern_byte_of(words, i);
+        uint32_t code = parts.codes[first + i];
+        if (high) word[0] |= (code >> parts.low) << (byte + quad);
+        else if (parts.low == 2) word[quad / 4] |= (code & 3) << (byte + 2 * (quad % 4));
+        else word[words ? quad % 4 : quad / 2] |= (code & 15) << (byte + 4 * (words ? quad / 4 : quad % 2));
+      }
+      for (int w = 0; w < (high ? 1 : parts.low); ++w) at = quern_put_part(at, panel, column, &word[w], 4);
+    }
+}
+
 /* Three bf16 of a float: each the nearest to what those before it leave, even where two are as near, and finite; what is below 2^-126 in
  * size is 0. Of an Inf or NaN the third is that, and the first 1 with its sign. */
 static inline void quern_three_bfloats(const void* source, uint16_t* pieces) {
@@ -183,7 +288,7 @@ static inline int64_t quern_block_offset(int type, int words, int64_t panel, int
   int64_t pair = quern_pair_bytes(type, words);
   if (pair > 0) return k / 2 * pair * panel + k % 2 * 2;
   if (words && type == QUERN_I8) return (k / 16 * 4 + k % 4) * 4 * panel + quern_quad_shift((int)(k % 16)) / 8;
-  return k * quern_block_bytes(type) * panel;
+  return k * quern_packed_block_bytes(type) * panel;
 }
 
 /* One block of one column. `at` is where the block of all columns begins. */
@@ -197,6 +302,7 @@ static inline void quern_pack_block(int type, int words, const void* source, voi
     for (int i = 0; i < 3; ++i) memcpy(at + (i * panel + column) * 4, &pieces[i], 2);
   }
   else if (words && type == QUERN_I8) at[column * 4] = (unsigned char)(from[0] ^ 0x80);
+  else if (type >= QUERN_Q4_1) quern_pack_parts(type, words, from, at, panel, column);
   else if (words) quern_pack_quads(type, from, at, panel, column);
   else if (type == QUERN_Q4_0) quern_pack_q4_0(from, at, panel, column);
   else if (type == QUERN_Q4_K) quern_pack_q4_k(from, at, panel, column);

@@ -21,6 +21,15 @@ int packType(ElementType type) {
     case ElementType::Q4_K: return QUERN_Q4_K;
     case ElementType::Q6_K: return QUERN_Q6_K;
     case ElementType::I8: return QUERN_I8;
+    case ElementType::Q4_1: return QUERN_Q4_1;
+    case ElementType::Q5_0: return QUERN_Q5_0;
+    case ElementType::Q5_1: return QUERN_Q5_1;
+    case ElementType::Q2_K: return QUERN_Q2_K;
+    case ElementType::Q3_K: return QUERN_Q3_K;
+    case ElementType::Q5_K: return QUERN_Q5_K;
+    case ElementType::IQ4_NL: return QUERN_IQ4_NL;
+    case ElementType::IQ4_XS: return QUERN_IQ4_XS;
+    case ElementType::MXFP4: return QUERN_MXFP4;
     default: QUERN_CHECK(type == ElementType::F32); return QUERN_F32;
   }
 }
@@ -145,6 +154,46 @@ private:
   const std::byte* at_ = nullptr;
 };
 
+/// A block of one of the types that quern_pack_parts packs.
+WholeBlock unpacked(const PackLayout& layout, const std::byte* block, int64_t column) {
+  const BlockFormat& format = blockFormatOf(layout.type);
+  auto at = [&](int64_t offset, int64_t bytes) { return block + offset * layout.panel + column * bytes; };
+  auto half = [&](int64_t offset) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, at(offset, 2), 2);
+    return floatOfHalf(bits);
+  };
+  WholeBlock whole;
+  whole.each = format.each;
+  whole.d = format.power ? powerOfByte(static_cast<int>(*at(0, 1))) : half(0);
+  if (format.minima != Minima::None) whole.dmin = format.minima == Minima::Added ? -half(2) : half(2);
+  int64_t depth = formatOf(layout.type).block;
+  auto byte = [&](int s) { return static_cast<int>(*at(format.headBytes() + s, 1)); };
+  for (int s = 0; s < depth / format.each; ++s) {
+    whole.scale[s] = 1, whole.least[s] = format.minima == Minima::Added ? 1 : 0;
+    if (format.scales == SubScales::Signed) whole.scale[s] = static_cast<int8_t>(byte(s));
+    if (format.scales == SubScales::Nibbles) whole.scale[s] = byte(s) & 15, whole.least[s] = byte(s) >> 4;
+    if (format.scales != SubScales::SixBits) continue;
+    whole.scale[s] = s < 4 ? byte(s) & 63 : (byte(4 + s) & 15) | (byte(s - 4) >> 6 << 4);
+    whole.least[s] = s < 4 ? byte(4 + s) & 63 : (byte(4 + s) >> 4) | (byte(s) >> 6 << 4);
+  }
+  auto bits = [&](int64_t offset, int shift, int count) {
+    uint32_t word = 0;
+    std::memcpy(&word, at(offset, 4), 4);
+    return static_cast<int>((word >> shift) & ((1u << count) - 1));
+  };
+  int words = layout.words ? 1 : 0;
+  for (int k = 0; k < depth; ++k) {
+    int quad = quern_quad_of(words, k % 32), shift = 8 * quern_byte_of(words, k % 32), part = k / 32, code = 0;
+    int64_t low = format.lowAt() + part * (4 * format.low);
+    if (format.low == 2) code = bits(low + quad / 4 * 4, shift + 2 * (quad % 4), 2);
+    else code = bits(low + 4 * (words != 0 ? quad % 4 : quad / 2), shift + 4 * (words != 0 ? quad / 4 : quad % 2), 4);
+    if (format.high == 1) code |= bits(format.highAt() + part * 4, shift + quad, 1) << format.low;
+    whole.q[k] = format.table != nullptr ? (*format.table)[static_cast<size_t>(code)] : code - format.bias;
+  }
+  return whole;
+}
+
 /// A column of a panel from a stored row of k elements: blocks that are single elements are copied as such.
 template <class T>
 void copyColumn(const std::byte* row, int64_t depth, int64_t panel, int64_t column, std::byte* to) {
@@ -169,8 +218,8 @@ void packColumn(const PackLayout& layout, const std::byte* row, int64_t column, 
   if (format.blockBytes == 2) return copyColumn<uint16_t>(row, layout.depth, layout.panel, column, panel);
   int type = packType(layout.type);
   for (int64_t b = 0; b < layout.depth / format.block; ++b)
-    quern_pack_block(type, layout.words ? 1 : 0, row + b * format.blockBytes, panel + b * format.blockBytes * layout.panel, layout.panel,
-                     column);
+    quern_pack_block(type, layout.words ? 1 : 0, row + b * format.blockBytes,
+                     panel + packedBytesOf(layout.type, b * format.block) * layout.panel, layout.panel, column);
 }
 
 }  // namespace
@@ -207,9 +256,15 @@ void packedColumn(const PackLayout& layout, const std::byte* packed, int64_t n, 
   const ElementFormat& format = formatOf(layout.type);
   std::byte block[kMostBlockBytes];
   BlockReader reader(layout.panel, n % layout.panel, layout.words);
+  bool inParts = isQuantised(layout.type) && !blockFormatOf(layout.type).ownLoops;
   const std::byte* panel = packed + n / layout.panel * layout.panelBytes();
   for (int64_t b = 0; b < layout.depth / format.block; ++b) {
-    reader.read(layout.type, panel + quern_block_offset(packType(layout.type), layout.words ? 1 : 0, layout.panel, b), block);
+    const std::byte* from = panel + quern_block_offset(packType(layout.type), layout.words ? 1 : 0, layout.panel, b);
+    if (inParts) {
+      blockValues(layout.type, unpacked(layout, from, n % layout.panel), values + b * format.block);
+      continue;
+    }
+    reader.read(layout.type, from, block);
     rowValues(layout.type, block, format.block, values + b * format.block);
   }
 }

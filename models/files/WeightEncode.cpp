@@ -2,6 +2,7 @@
 #include "models/files/WeightValues.h"
 
 #include "compiler/base/Half.h"
+#include "models/files/BlockEncode.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,9 +14,6 @@ namespace quern {
 namespace {
 
 using Out = uint8_t*;
-
-/// One block from its values. False where f16 cannot hold its scale, or the finite value itself.
-using PutBlock = bool (*)(const float* in, Out out);
 
 bool putHalf(float value, Out out) {
   uint16_t half = halfOfFloat(value);
@@ -73,16 +71,6 @@ bool putQ4_0(const float* in, Out out) {
   return putHalf(d, out);
 }
 
-/// Scales and minima of 8 parts, 6 bits each, in 12 bytes: the other way round of WeightValues' scaleAndMinimum.
-void packScales(const int* scales, const int* minima, Out out) {
-  std::fill(out, out + 12, uint8_t{0});
-  for (int j = 0; j < 4; ++j) {
-    out[j] = static_cast<uint8_t>(scales[j] | (scales[j + 4] >> 4) << 6);
-    out[j + 4] = static_cast<uint8_t>(minima[j] | (minima[j + 4] >> 4) << 6);
-    out[j + 8] = static_cast<uint8_t>((scales[j + 4] & 15) | (minima[j + 4] & 15) << 4);
-  }
-}
-
 bool putQ4_K(const float* in, Out out) {
   float steps[8], below[8];
   for (int part = 0; part < 8; ++part) {
@@ -100,7 +88,7 @@ bool putQ4_K(const float* in, Out out) {
     scales[part] = d == 0 ? 0 : rounded(steps[part] / d, 0, 63);
     minima[part] = m == 0 ? 0 : rounded(below[part] / m, 0, 63);
   }
-  packScales(scales, minima, out + 4);
+  packSixBits(scales, minima, out + 4);
   std::fill(out + 16, out + 144, uint8_t{0});
   for (int i = 0; i < 256; ++i) {
     int part = i / 32;
@@ -142,7 +130,7 @@ PutBlock encoderOf(TensorType type) {
     case TensorType::Q4_0: return putQ4_0;
     case TensorType::Q4_K: return putQ4_K;
     case TensorType::Q6_K: return putQ6_K;
-    default: return nullptr;
+    default: return searchedEncoderOf(type);
   }
 }
 
@@ -151,7 +139,9 @@ PutBlock encoderOf(TensorType type) {
 Result<void> fromFloats(TensorType type, const float* values, int64_t elements, std::byte* out) {
   PutBlock put = encoderOf(type);
   const TensorTypeInfo& info = infoOf(type);
-  if (put == nullptr) return badInput(fmt::format("{} is not written; f32 f64 f16 bf16 q8_0 q4_0 q4_K q6_K are", info.name));
+  if (put == nullptr)
+    return badInput(fmt::format(
+        "{} is not written; f32 f64 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_K q3_K q4_K q5_K q6_K iq4_nl iq4_xs mxfp4 are", info.name));
   if (elements < 0 || elements % info.blockElements != 0)
     return badInput(fmt::format("{} elements are no whole blocks of {} ({} elements each)", elements, info.name, info.blockElements));
   for (int64_t i = 0; i < elements; i += info.blockElements) {

@@ -17,7 +17,8 @@ quern = os.path.abspath(sys.argv[1])
 expect = Checks(stops=True)
 N, K, ROWS = 40, 256, (1, 7, 300)
 # Elements and bytes of a block.
-TYPES = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18), "q4_K": (256, 144), "q6_K": (256, 210), "i8": (1, 1)}
+TYPES = {"f32": (1, 4), "f16": (1, 2), "bf16": (1, 2), "q8_0": (32, 34), "q4_0": (32, 18), "q4_K": (256, 144), "q6_K": (256, 210), "i8": (1, 1),
+         "q4_1": (32, 20), "q5_0": (32, 22), "q5_1": (32, 24), "q2_K": (256, 84), "q3_K": (256, 110), "q5_K": (256, 176), "iq4_nl": (32, 18), "iq4_xs": (256, 136), "mxfp4": (32, 17)}
 
 C_PROGRAM = """
 #include "bundle/kernels.h"
@@ -99,6 +100,8 @@ def block(kind, draw):
             m = packed[4 + s] & 63 if s < 4 else (high >> 4) | (packed[s] >> 6 << 4)
             values += [half(scale) * d * ((codes[32 * (s // 2) + i] >> 4 * (s % 2)) & 15) - half(least) * m for i in range(32)]
         return scale + least + packed + codes, values
+    if kind != "q6_K":
+        return newer_block(kind, scale, draw)
     low, high, scales = draw.randbytes(128), draw.randbytes(64), [draw.randint(-63, 63) for _ in range(16)]
     values = []
     for k in range(256):
@@ -106,6 +109,46 @@ def block(kind, draw):
         q = ((low[64 * h + 32 * (g % 2) + i] >> 4 * (g // 2)) & 15) | (((high[32 * h + i] >> 2 * g) & 3) << 4)
         values.append(half(scale) * scales[k // 16] * (q - 32))
     return low + high + struct.pack("<16b", *scales) + scale, values
+
+
+GROWING = (-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+E2M1 = (0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6)
+
+
+def newer_block(kind, scale, draw):
+    """Of types that one pair of loops reads."""
+    d, least = half(scale), struct.pack("<e", draw.uniform(0.01, 0.1))
+    m, codes = half(least), draw.randbytes(128 if kind in ("q5_K", "iq4_xs") else 64 if kind in ("q2_K", "q3_K") else 16)
+    if kind in ("q2_K", "q3_K"):
+        scales, bits = draw.randbytes(16 if kind == "q2_K" else 12), draw.randbytes(32)
+        pairs = [(codes[32 * (k // 128) + k % 32] >> 2 * (k // 32 % 4)) & 3 for k in range(256)]
+        if kind == "q2_K":
+            return scales + codes + scale + least, [d * (scales[k // 16] & 15) * pairs[k] - m * (scales[k // 16] >> 4) for k in range(256)]
+        six = [(scales[s % 8] >> 4 * (s // 8) & 15 | (scales[8 + s % 4] >> 2 * (s // 4) & 3) << 4) - 32 for s in range(16)]
+        return bits + codes + scales + scale, [d * six[k // 16] * ((pairs[k] | (bits[k % 32] >> k // 32 & 1) << 2) - 4) for k in range(256)]
+    if kind == "q5_K":
+        packed, bits, values = draw.randbytes(12), draw.randbytes(32), []
+        for k in range(256):
+            s, high = k // 32, packed[4 + k // 32] if k >= 128 else 0
+            own = packed[s] & 63 if s < 4 else (high & 15) | (packed[s - 4] >> 6 << 4)
+            less = packed[4 + s] & 63 if s < 4 else (high >> 4) | (packed[s] >> 6 << 4)
+            values.append(d * own * (codes[32 * (k // 64) + k % 32] >> 4 * (s % 2) & 15 | (bits[k % 32] >> s & 1) << 4) - m * less)
+        return scale + least + packed + bits + codes, values
+    if kind == "iq4_xs":
+        upper, lower = draw.randbytes(2), draw.randbytes(4)
+        six = [(lower[s // 2] >> 4 * (s % 2) & 15 | (upper[s // 4] >> 2 * (s % 4) & 3) << 4) - 32 for s in range(8)]
+        return scale + upper + lower + codes, [d * six[k // 32] * GROWING[codes[16 * (k // 32) + k % 16] >> 4 * (k // 16 % 2) & 15] for k in range(256)]
+    nibbles = [b & 15 for b in codes] + [b >> 4 for b in codes]
+    if kind == "mxfp4":
+        e = draw.randint(118, 124)
+        return bytes([e]) + codes, [2.0 ** (e - 127) * E2M1[q] for q in nibbles]
+    if kind == "iq4_nl":
+        return scale + codes, [d * GROWING[q] for q in nibbles]
+    fifth = draw.randbytes(4) if kind[1] == "5" else b""
+    whole = [q | ((fifth[i // 8] >> i % 8 & 1) << 4 if fifth else 0) for i, q in enumerate(nibbles)]
+    if kind == "q5_0":
+        return scale + fifth + codes, [d * (q - 16) for q in whole]
+    return scale + least + fifth + codes, [d * q + m for q in whole]
 
 
 def lost(row, column, rounded):
@@ -213,7 +256,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     for kind in TYPES:
         one_type(kind, "i8" if kind == "i8" else "")
-    for kind in ("q8_0", "q4_0", "q4_K", "q6_K"):
+    for kind in ("q8_0", "q4_0", "q4_K", "q6_K", "q4_1", "q5_1", "q2_K", "q3_K", "iq4_xs", "mxfp4"):
         one_type(kind, "q8")
     for kind in ("bf16", "f16"):
         one_type(kind, "bf16")

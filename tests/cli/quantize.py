@@ -29,7 +29,7 @@ def distance(a, b):
 
 def all_types():
     exact = logits("tiny.gguf")
-    for kind, most in (("f16", 0.002), ("bf16", 0.02), ("q8_0", 0.02), ("q6_K", 0.1), ("q4_0", 0.5), ("q4_K", 0.5), ("q4_K_M", 0.5)):
+    for kind, most in (("f16", 0.002), ("bf16", 0.02), ("q8_0", 0.02), ("q6_K", 0.1), ("q4_0", 0.5), ("q4_K", 0.5), ("q4_K_M", 0.5), ("q4_1", 0.5), ("q5_0", 0.2), ("q5_1", 0.2), ("q2_K", 1.5), ("q3_K", 0.8), ("q5_K", 0.2), ("iq4_nl", 0.5), ("iq4_xs", 0.5), ("mxfp4", 0.6)):
         report = json.loads(run("quantize", "tiny.gguf", "-o", f"{kind}.gguf", "--type", kind, "--json", "-").stdout)
         by_name = {tensor["name"]: tensor for tensor in report["tensors"]}
         expect(by_name["blk.0.attn_norm.weight"]["to"] == "f32", "norms stay")

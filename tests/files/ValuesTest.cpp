@@ -254,7 +254,7 @@ TEST_CASE("values: several blocks, none, part of one; types without floats") {
   std::string convertible;
   for (const TensorTypeInfo& info : tensorTypes())
     if (checkConvertible(info.type)) convertible += fmt::format("{} ", info.name);
-  CHECK(convertible == "f32 f16 bf16 f64 q4_0 q4_1 q5_0 q5_1 q8_0 q2_K q3_K q4_K q5_K q6_K iq4_nl iq4_xs ");
+  CHECK(convertible == "f32 f16 bf16 f64 q4_0 q4_1 q5_0 q5_1 q8_0 q2_K q3_K q4_K q5_K q6_K iq4_nl iq4_xs tq1_0 tq2_0 mxfp4 ");
 }
 
 TEST_CASE("encoders: within their steps, reference rounding, refusals") {
@@ -270,7 +270,10 @@ TEST_CASE("encoders: within their steps, reference rounding, refusals") {
     double steps;  // of a part's range
   };
   for (auto [type, steps] : {Bound{TensorType::Q8_0, 1.0 / 254}, Bound{TensorType::Q4_0, 1.0 / 14}, Bound{TensorType::Q4_K, 1.0 / 16},
-                             Bound{TensorType::Q6_K, 1.0 / 56}}) {
+                             Bound{TensorType::Q6_K, 1.0 / 56}, Bound{TensorType::Q4_1, 1.0 / 20}, Bound{TensorType::Q5_1, 1.0 / 50},
+                             Bound{TensorType::Q5_0, 1.0 / 25}, Bound{TensorType::Q5_K, 1.0 / 45}, Bound{TensorType::Q2_K, 1.0 / 4},
+                             Bound{TensorType::Q3_K, 1.0 / 6}, Bound{TensorType::IQ4_NL, 1.0 / 8}, Bound{TensorType::IQ4_XS, 1.0 / 8},
+                             Bound{TensorType::MXFP4, 1.0 / 6}}) {
     std::vector<std::byte> bytes(static_cast<size_t>(*rowBytes(type, 1024)));
     REQUIRE(fromFloats(type, values.data(), 1024, bytes.data()));
     REQUIRE(toFloats(type, bytes.data(), 1024, back.data()));
@@ -311,8 +314,11 @@ TEST_CASE("encoders: within their steps, reference rounding, refusals") {
   CHECK(fromFloats(TensorType::F16, bad.data(), 41, out.data()).error().message == "element 40 is 1e+30, f16 ends at 65504");
   CHECK(!fromFloats(TensorType::Q4_K, bad.data(), 256, out.data()));
   CHECK(!fromFloats(TensorType::Q6_K, bad.data(), 256, out.data()));
-  CHECK(fromFloats(TensorType::Q5_K, bad.data(), 256, out.data()).error().message ==
-        "q5_K is not written; f32 f64 f16 bf16 q8_0 q4_0 q4_K q6_K are");
+  for (TensorType type : {TensorType::Q4_1, TensorType::Q5_0, TensorType::Q2_K, TensorType::Q3_K, TensorType::Q5_K, TensorType::IQ4_XS})
+    CHECK(fromFloats(type, bad.data(), 256, out.data()).error().message.ends_with("f16 cannot hold their scale"));
+  CHECK(fromFloats(TensorType::MXFP4, bad.data(), 256, out.data()));  // a power of two holds it
+  CHECK(fromFloats(TensorType::IQ2_XS, bad.data(), 256, out.data()).error().message ==
+        "iq2_xs is not written; f32 f64 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_K q3_K q4_K q5_K q6_K iq4_nl iq4_xs mxfp4 are");
   CHECK(fromFloats(TensorType::Q4_0, bad.data(), 33, out.data()).error().message ==
         "33 elements are no whole blocks of q4_0 (32 elements each)");
 }
@@ -321,7 +327,9 @@ TEST_CASE("encoders: tiny, denormal and zero blocks stay numbers") {
   std::vector<float> back(256);
   std::vector<std::byte> bytes(static_cast<size_t>(*rowBytes(TensorType::Q8_0, 256)));  // the largest of them
   for (float size : {0.0f, 1e-45f, 1e-39f, 1e-30f, 6e-8f, 1e-6f})
-    for (TensorType type : {TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K}) {
+    for (TensorType type :
+         {TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K, TensorType::Q4_1, TensorType::Q5_0, TensorType::Q5_1,
+          TensorType::Q2_K, TensorType::Q3_K, TensorType::Q5_K, TensorType::IQ4_NL, TensorType::IQ4_XS, TensorType::MXFP4}) {
       std::vector<float> values(256, size);
       values[1] = -size;
       REQUIRE(fromFloats(type, values.data(), 256, bytes.data()));

@@ -43,7 +43,7 @@ def tokens_of(name):
 
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
-    for kind in ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K", "q4_K_M"):
+    for kind in ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_K", "q3_K", "q4_K", "q5_K", "q6_K", "iq4_nl", "iq4_xs", "mxfp4", "q4_K_M"):
         name = f"{kind}.gguf"
         said = run(maker, "tiny", "--type", kind, "-o", name)
         expect(said.startswith(f"{name}: tiny {kind}, 1.4 million weights, "), said)
@@ -78,7 +78,7 @@ with tempfile.TemporaryDirectory() as folder:
             ((), 2, "quern-maker: one shape is needed; quern-maker --help lists them\n"),
             (("tiny",), 2, "quern-maker: -o FILE is needed\n"),
             (("tony", "-o", "x"), 2, "quern-maker: unknown shape 'tony', did you mean 'tiny'?; shapes: llama-110m llama-15m tiny\n"),
-            (("tiny", "--type", "q5_K", "-o", "x"), 2, "quern-maker: --type q5_K is none of f32 f16 bf16 q8_0 q4_0 q4_K q6_K q4_K_M\n"),
+            (("tiny", "--type", "q7_K", "-o", "x"), 2, "quern-maker: --type q7_K is none of f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1 q2_K q3_K q4_K q5_K q6_K iq4_nl iq4_xs mxfp4 q4_K_M\n"),
             (("tiny", "--seed", "-1", "-o", "x"), 2, "quern-maker: --seed -1 is not a whole number from 0\n"),
             (("tiny", "-o"), 2, "quern-maker: -o needs a value\n"),
             (("tiny", "--what", "1"), 2, "quern-maker: unknown flag '--what'; quern-maker --help lists them\n"),

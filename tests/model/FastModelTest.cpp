@@ -55,7 +55,7 @@ double distanceOf(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST_CASE("fast: whole, in chunks and token by token are the same bits, on 1, 2 and 3 threads", "[fast]") {
   std::vector<int32_t> ids = randomIds(37, kVocab, 5);
-  for (TensorType type : {TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K})
+  for (TensorType type : blockTypes())
     for (bool tied : {true, false}) {
       INFO(nameOf(type) << (tied ? ", tied" : ""));
       Folder folder;
@@ -78,7 +78,8 @@ TEST_CASE("fast: whole, in chunks and token by token are the same bits, on 1, 2 
 
 TEST_CASE("tile: blocks in either order, whole, in chunks and token by token are the same bits, and neither fast's nor exact's", "[fast]") {
   std::vector<int32_t> ids = randomIds(37, kVocab, 5);
-  for (TensorType type : {TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K}) {
+  for (TensorType type :
+       {TensorType::Q8_0, TensorType::Q4_0, TensorType::Q4_K, TensorType::Q6_K, TensorType::Q4_1, TensorType::Q3_K, TensorType::MXFP4}) {
     INFO(nameOf(type));
     Folder folder;
     std::string path = writeGguf(blocksModel(type, type == TensorType::Q4_K), folder.path);
@@ -137,7 +138,7 @@ TEST_CASE("fast: bf16 in either order, whole, in chunks and token by token", "[f
 TEST_CASE("fast and tile: the same bits on every level with fma that this machine has", "[fast]") {
   std::vector<int32_t> ids = randomIds(19, kVocab, 8);
   int levels = 0;
-  for (TensorType type : {TensorType::Q8_0, TensorType::Q4_K, TensorType::BF16}) {
+  for (TensorType type : {TensorType::Q8_0, TensorType::Q4_K, TensorType::BF16, TensorType::Q5_0, TensorType::Q2_K, TensorType::IQ4_XS}) {
     INFO(nameOf(type));
     Folder folder;
     std::string path = writeGguf(blocksModel(type, false), folder.path);

@@ -1,7 +1,7 @@
 // tests/model/TestModel.cpp — see TestModel.h; files are written in TestModelFiles.cpp.
 #include "tests/model/TestModel.h"
 
-#include "compiler/base/Half.h"
+#include "compiler/op/BlockFormat.h"
 #include "models/files/WeightValues.h"
 
 #include <cmath>
@@ -10,43 +10,6 @@
 namespace quern {
 
 namespace {
-
-/// Where a block's halves lie, and how large they may be for values of about `size`.
-struct BlockHalves {
-  TensorType type;
-  int scaleAt, scaleSteps;    ///< the half that multiplies, and the largest integer it multiplies
-  int offsetAt, offsetSteps;  ///< the half that is added or taken away; -1: none
-};
-constexpr BlockHalves kHalves[] = {
-    {TensorType::Q4_1, 0, 15, 2, 1},        {TensorType::Q5_0, 0, 16, -1, 0},         {TensorType::Q5_1, 0, 31, 2, 1},
-    {TensorType::Q2_K, 80, 15 * 3, 82, 15}, {TensorType::Q3_K, 108, 32 * 4, -1, 0},   {TensorType::Q5_K, 0, 63 * 31, 2, 63},
-    {TensorType::IQ4_NL, 0, 127, -1, 0},    {TensorType::IQ4_XS, 0, 32 * 127, -1, 0},
-};
-
-/// Any bytes, with scales that keep values within about `size`.
-std::vector<std::byte> randomBlocks(const BlockHalves& halves, int64_t elements, float size, std::mt19937& random) {
-  const TensorTypeInfo& info = infoOf(halves.type);
-  std::vector<std::byte> raw(static_cast<size_t>(*rowBytes(halves.type, elements)));
-  for (std::byte& each : raw) each = static_cast<std::byte>(random() & 0xff);
-  auto put = [&](size_t at, float value) {
-    uint16_t half = halfOfFloat(value);
-    std::memcpy(raw.data() + at, &half, 2);
-  };
-  bool addsOffset = halves.type == TensorType::Q4_1 || halves.type == TensorType::Q5_1;
-  for (size_t block = 0; block < raw.size(); block += static_cast<size_t>(info.blockBytes)) {
-    float own = size * (0.5f + static_cast<float>(random() % 1024) / 1024);
-    put(block + static_cast<size_t>(halves.scaleAt), 2 * own / static_cast<float>(halves.scaleSteps));
-    if (halves.offsetAt >= 0)
-      put(block + static_cast<size_t>(halves.offsetAt), (addsOffset ? -own : own) / static_cast<float>(halves.offsetSteps));
-  }
-  return raw;
-}
-
-float largestOf(const std::vector<float>& values) {
-  float most = 0;
-  for (float each : values) most = std::max(most, std::fabs(each));
-  return most;
-}
 
 void drawn(TestModel& model, std::mt19937& random, const std::string& name, std::vector<int64_t> shape, float middle, double spread) {
   TestTensor tensor{std::move(shape), {}, TensorType::F32, {}};
@@ -57,19 +20,19 @@ void drawn(TestModel& model, std::mt19937& random, const std::string& name, std:
 
 }  // namespace
 
+std::vector<TensorType> blockTypes() {
+  std::vector<TensorType> all;
+  for (const BlockFormat& each : blockFormats()) all.push_back(*typeOfName(text(each.type)));
+  return all;
+}
+
 void TestTensor::store(TensorType to) {
   restore();
   if (to == TensorType::F32) return;
   auto count = static_cast<int64_t>(values.size());
   raw.resize(static_cast<size_t>(*tensorBytes(to, shape)));
   auto made = fromFloats(to, values.data(), count, raw.data());
-  if (!made) {  // a type that is read but not written: any blocks, as large
-    auto halves = std::find_if(std::begin(kHalves), std::end(kHalves), [&](const BlockHalves& each) { return each.type == to; });
-    INFO(made.error().message);
-    REQUIRE(halves != std::end(kHalves));
-    std::mt19937 random(static_cast<uint32_t>(count));
-    raw = randomBlocks(*halves, count, largestOf(values), random);
-  }
+  REQUIRE(made);
   type = to;
   auto read = toFloats(to, raw.data(), count, values.data());
   REQUIRE(read);

@@ -11,6 +11,9 @@
 
 namespace quern {
 
+/// All types in blocks that kernels read.
+std::vector<TensorType> blockTypes();
+
 /// One weight. `raw` holds its values as `type` stores them; for f32 it may be empty.
 struct TestTensor {
   std::vector<int64_t> shape;  ///< row-major

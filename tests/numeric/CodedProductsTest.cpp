@@ -1,6 +1,7 @@
 // tests/numeric/CodedProductsTest.cpp — a=q8: codes as defined, packed quads lose nothing, and products have the bits of the definition on
 // every level, with every instruction for them that is here, for any rows, schedule and thread count.
 #include "compiler/base/Half.h"
+#include "compiler/op/BlockFormat.h"
 #include "compiler/op/BlockValues.h"
 #include "tests/numeric/KernelRuns.h"
 
@@ -13,7 +14,6 @@ using namespace quern;
 
 namespace {
 
-constexpr ElementType kBlockTypes[] = {ElementType::Q8_0, ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 std::vector<std::byte> storedBlocks(ElementType type, int64_t elements, InputData data, uint64_t seed) {
@@ -26,24 +26,28 @@ std::vector<std::byte> storedBlocks(ElementType type, int64_t elements, InputDat
 /// One output, as op/MatmulOp.h has it.
 float byDefinition(ElementType type, const float* a, const std::byte* column, int64_t k) {
   const ElementFormat& format = formatOf(type);
+  const BlockFormat& blocks = blockFormatOf(type);
   float acc = 0;
   for (int64_t at = 0; at < k; at += format.block, column += format.blockBytes) {
     WholeBlock b = wholeBlock(type, column);
     for (int64_t first = 0; first < format.block; first += CodedBlock::kElements) {
       CodedBlock own = codedBlock(a + at + first);
-      int64_t part = first / b.each, sum = 0;
-      int dots[2] = {0, 0};
+      int64_t part = first / b.each;
+      int dots[2] = {0, 0}, sums[2] = {0, 0};
+      bool sixteens = blocks.each == 16;
       for (int i = 0; i < CodedBlock::kElements; ++i) {
-        dots[type == ElementType::Q6_K ? i / 16 : 0] += own.codes[i] * b.q[first + i];
-        sum += own.codes[i];
+        dots[sixteens ? i / 16 : 0] += own.codes[i] * b.q[first + i];
+        sums[sixteens ? i / 16 : 0] += own.codes[i];
       }
-      if (type == ElementType::Q4_K) {
-        acc = std::fmaf(static_cast<float>(dots[0]), own.scale * (b.d * static_cast<float>(b.scale[part])), acc);
-        acc = std::fmaf(-static_cast<float>(sum), own.scale * (b.dmin * static_cast<float>(b.least[part])), acc);
-      } else {
-        int whole = type == ElementType::Q6_K ? b.scale[part] * dots[0] + b.scale[part + 1] * dots[1] : dots[0];
-        acc = std::fmaf(static_cast<float>(whole), own.scale * b.d, acc);
+      if (sixteens) {
+        acc = std::fmaf(static_cast<float>(b.scale[part] * dots[0] + b.scale[part + 1] * dots[1]), own.scale * b.d, acc);
+        int least = b.least[part] * sums[0] + b.least[part + 1] * sums[1];
+        if (blocks.minima != Minima::None) acc = std::fmaf(static_cast<float>(-least), own.scale * b.dmin, acc);
+        continue;
       }
+      acc = std::fmaf(static_cast<float>(dots[0]), own.scale * (b.d * static_cast<float>(b.scale[part])), acc);
+      if (blocks.minima != Minima::None)
+        acc = std::fmaf(-static_cast<float>(sums[0]), own.scale * (b.dmin * static_cast<float>(b.least[part])), acc);
     }
   }
   return acc;
@@ -81,7 +85,8 @@ TEST_CASE("32 numbers become codes and a scale") {
 }
 
 TEST_CASE("a weight packed in quads holds what was stored") {
-  for (ElementType type : kBlockTypes) {
+  for (const BlockFormat& blocks : blockFormats()) {
+    ElementType type = blocks.type;
     int64_t k = 512, n = 37;
     std::vector<std::byte> stored = storedBlocks(type, n * k, InputData::Specials, 3);
     std::vector<float> all(static_cast<size_t>(n * k)), column(static_cast<size_t>(k));
@@ -133,7 +138,8 @@ TEST_CASE("products with codes have the bits of their definition on every level"
   TaskRunner runner = runnerOf(pool);
   for (const Target& target : levelsAnd({"wide level=x86-64-v4 features=avx512vnni", "vex level=x86-64-v3 features=avxvnni"})) {
     KernelLibrary library(target, {});
-    for (ElementType type : kBlockTypes) {
+    for (const BlockFormat& blocks : blockFormats()) {
+      ElementType type = blocks.type;
       OpDesc desc = op(fmt::format("matmul m=* n={} k={} tb=1 const=b w={} a=q8", n, k, text(type)));
       std::vector<std::byte> stored = storedBlocks(type, n * k, InputData::ZeroMean, 5);
       int64_t lanes = target.vectorLanes();
@@ -181,7 +187,8 @@ TEST_CASE("a row that cannot be coded is NaN, the others are what they are alone
 TEST_CASE("rounding A to codes errs as little as is promised, and does round") {
   constexpr int64_t n = 24, k = 512, m = 8;
   std::mt19937_64 random(17);
-  for (ElementType type : kBlockTypes) {
+  for (const BlockFormat& blocks : blockFormats()) {
+    ElementType type = blocks.type;
     std::vector<std::byte> stored = storedBlocks(type, n * k, InputData::ZeroMean, 5);
     std::vector<float> w(n * k), a(m * k);
     rowValues(type, stored.data(), n * k, w.data());

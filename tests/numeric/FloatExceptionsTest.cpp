@@ -92,6 +92,8 @@ const char* const kProducts[] = {
     "matmul m=2 n=20 k=64 const=b tb=1 w=q4_0",
     "matmul m=1 n=20 k=256 const=b tb=1 w=q4_K",
     "matmul m=40 n=20 k=256 const=b tb=1 w=q6_K",
+    "matmul m=40 n=20 k=64 const=b tb=1 w=q5_1",
+    "matmul m=40 n=20 k=256 const=b tb=1 w=iq4_xs",
     "matmul m=* n=37 k=19 const=b w=f16",
     "matmul m=* n=37 k=19 const=b w=f16 a=bf16 order=pairs",
     "matmul m=* n=37 k=40 const=b w=f16 a=bf16 order=tile32",

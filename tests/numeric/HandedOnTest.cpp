@@ -1,6 +1,7 @@
 // tests/numeric/HandedOnTest.cpp — rows handed on as bf16 or q8: what a block holds, and that products of such rows have the bits of those
 // that round them themselves, on every level; a plan hands on where it changes no bit, and nowhere else.
 #include "compiler/base/Half.h"
+#include "compiler/op/BlockFormat.h"
 #include "compiler/op/BlockValues.h"
 #include "compiler/store/CallArguments.h"
 #include "runtime/PlanSession.h"
@@ -94,13 +95,10 @@ TEST_CASE("products of rows handed on have the bits of products that round them"
     const char* keys;
     ElementType handed;
   };
-  const Form forms[] = {{ElementType::Q8_0, "a=q8", ElementType::Q8},
-                        {ElementType::Q4_0, "a=q8", ElementType::Q8},
-                        {ElementType::Q4_K, "a=q8", ElementType::Q8},
-                        {ElementType::Q6_K, "a=q8", ElementType::Q8},
-                        {ElementType::BF16, "a=bf16 order=pairs", ElementType::BF16},
-                        {ElementType::BF16, "a=bf16 order=tile32", ElementType::BF16},
-                        {ElementType::F16, "a=bf16 order=pairs", ElementType::BF16}};
+  std::vector<Form> forms = {{ElementType::BF16, "a=bf16 order=pairs", ElementType::BF16},
+                             {ElementType::BF16, "a=bf16 order=tile32", ElementType::BF16},
+                             {ElementType::F16, "a=bf16 order=pairs", ElementType::BF16}};
+  for (const BlockFormat& blocks : blockFormats()) forms.push_back({blocks.type, "a=q8", ElementType::Q8});
   ThreadPool pool(3);
   TaskRunner runner = runnerOf(pool);
   std::vector<float> gain = drawnRows(kWidth, 4);

@@ -144,6 +144,28 @@ TEST_CASE("bytes_s7 of -128 is no program's") {
   CHECK_THAT(bad.error().message, Catch::Contains("bytes_s7 of -128"));
 }
 
+TEST_CASE("bytes looked up in a table of sixteen, any byte, on every contract of this host") {
+  constexpr int kTable[] = {-128, -127, -100, -3, 0, 1, 2, 3, 100, 126, 127, 128, 200, 254, 255, 7};
+  for (const char* contract : contractsHere())
+    for (int lanes : {1, 2, 4, 8, 16}) {
+      INFO(contract << " " << lanes);
+      std::string table;
+      for (int entry : kTable) table += fmt::format("{}{}f", table.empty() ? "" : ", ", entry);
+      LoopProgram program = parsed(
+          fmt::format("loops \"lookup\"\nisa {0}\ndim n\nbuffer a : i32 in [n] strides [1]\nbuffer out : i32 inout [n] strides [1]\n"
+                      "phase task tasks 1 {{\n  for j = 0 to n step {1} {{\n    store out[j] = lookup_bytes(a[j]:{1}; {2})\n  }}\n}}\n",
+                      contract, lanes, table));
+      auto memory = drawn({4 * kCount, 4 * kCount});
+      std::vector<std::byte> expected = memory[1];
+      for (size_t i = 0; i < 4 * kCount; ++i) {
+        auto byte = static_cast<uint8_t>(memory[0][i]);
+        expected[i] = byte >= 128 ? std::byte{0} : static_cast<std::byte>(kTable[byte % 16]);
+      }
+      CHECK(interpreted(program, memory) == expected);
+      CHECK(native(program, memory) == expected);
+    }
+}
+
 TEST_CASE("sums in 16 bits: two products cut to them, halves apart, both onto 32 bits") {
   for (const char* contract : contractsHere())
     for (int lanes : {1, 2, 4, 8, 16}) {

@@ -1,5 +1,6 @@
 // tests/numeric/RoundedBlocksTest.cpp — weights in blocks with a=bf16: the bits of the definition with the rounded f32 that they stand for,
 // on every level, in either order, by instruction and by fma, made in registers or in scratch, for any rows and thread count.
+#include "compiler/op/BlockFormat.h"
 #include "compiler/op/BlockValues.h"
 #include "tests/numeric/KernelRuns.h"
 #include "tests/numeric/PairArithmetic.h"
@@ -12,7 +13,11 @@ using namespace quern;
 
 namespace {
 
-constexpr ElementType kTypes[] = {ElementType::Q8_0, ElementType::Q4_0, ElementType::Q4_K, ElementType::Q6_K};
+std::vector<ElementType> types() {
+  std::vector<ElementType> all;
+  for (const BlockFormat& each : blockFormats()) all.push_back(each.type);
+  return all;
+}
 constexpr PairOrder kOrders[] = {PairOrder::Pairs, PairOrder::Tile32};
 
 /// A weight [n,k] in blocks, and the bf16 that its elements are multiplied as.
@@ -38,12 +43,19 @@ struct Blocks {
   /// d of every block as `half(which block)` says, and dmin as `least`, or the same.
   void scale(const std::function<uint16_t(int64_t)>& half, std::optional<uint16_t> least = {}) {
     const ElementFormat& format = formatOf(type);
+    const BlockFormat& blocks = blockFormatOf(type);
     for (int64_t i = 0; i < n * k / format.block; ++i) {
       std::byte* block = stored.data() + i * format.blockBytes;
       uint16_t bits = half(i);
-      std::memcpy(type == ElementType::Q6_K ? block + format.blockBytes - 2 : block, &bits, 2);
+      if (blocks.power) {
+        *block = static_cast<std::byte>(bits >> 8);
+        continue;
+      }
+      bool behind = type == ElementType::Q2_K || type == ElementType::Q3_K || type == ElementType::Q6_K;
+      std::byte* d = behind ? block + format.blockBytes - (blocks.minima == Minima::None ? 2 : 4) : block;
+      std::memcpy(d, &bits, 2);
       bits = least.value_or(bits);
-      if (type == ElementType::Q4_K) std::memcpy(block + 2, &bits, 2);
+      if (blocks.minima != Minima::None) std::memcpy(d + 2, &bits, 2);
     }
     round();
   }
@@ -81,7 +93,7 @@ void forKernels(const std::function<void(const std::vector<KernelSet>&, ElementT
     std::vector<Made> made;
     for (const Target& target : pairTargets()) {
       KernelLibrary library(target, {});
-      for (ElementType type : kTypes)
+      for (ElementType type : types())
         for (PairOrder order : kOrders) made.push_back({type, order, variantsOf(library, type, order)});
     }
     return made;

@@ -147,6 +147,8 @@ TEST_CASE("products on matrix units have the plain kernel's bits") {
                              "matmul m=* n=70 k=160 tb=1 const=b w=q4_0 a=bf16 order=tile32 batch=2 ep=bias+gelu_tanh+residual",
                              "matmul m=* n=40 k=512 tb=1 const=b w=q4_K a=bf16 order=tile32 acc=1",
                              "matmul m=47 n=31 k=512 tb=1 const=b w=q6_K a=bf16 order=tile32",
+                             "matmul m=47 n=31 k=512 tb=1 const=b w=q3_K a=bf16 order=tile32",
+                             "matmul m=47 n=31 k=512 tb=1 const=b w=mxfp4 a=bf16 order=tile32",
                              "matmul m=* n=33 k=97 const=b a=f32x3 order=tile32",
                              "matmul m=* n=64 k=64 tb=1 const=b a=f32x3 order=tile32 acc=1",
                              "matmul m=* n=15 k=31 const=b a=f32x3 order=tile32 ep=bias+relu",

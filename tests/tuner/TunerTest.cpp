@@ -280,7 +280,7 @@ TEST_CASE("few rows of a weight get schedules that share it, from measurement") 
 }
 
 TEST_CASE("every type of weight is tuned: what is legal compiles and gives the default's bits") {
-  for (const char* type : {"f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K"}) {
+  for (const char* type : {"f16", "bf16", "q8_0", "q4_0", "q4_K", "q6_K", "q5_1", "q3_K", "iq4_xs", "mxfp4"}) {
     INFO(type);
     Folder folder;
     KernelLibrary library(hostTarget(), {folder.path});

@@ -77,6 +77,7 @@ TEST_CASE("loop programs that are refused") {
       {program("store out[t] = 1f if mask1(1)"), "a mask needs more than one lane"},
       {program("store out[t] = lookup(1i; 1f, x[t, 0])"), "a number such as 1.5f expected before this"},
       {program("store out[t] = lookup(1i; 1f, 2f)"), "2 entries; 16 or 32 are needed"},
+      {program("store out[t] = lookup_bytes(1i; 1f, 2f)"), "16 whole numbers of -128 to 255 are needed"},
       {program("store out[t] = dot4(1i, x[t, 0]:4, x[t, 0]:4)"), "i8 or u8, and i8 are needed"},
       {program("store out[t] = (x[t, 0]:i8 + x[t, 0]:i8)"), "f32 is loaded as f32"},
       {program("let w = x[t, 0]:2 as i32\nstore out[t] = 1f"), "is stored as f32"},

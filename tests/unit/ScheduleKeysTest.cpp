@@ -1,5 +1,6 @@
 // tests/unit/ScheduleKeysTest.cpp — keys of schedules beside tiles and blocks: their text goes both ways, defaults leave them off, what is
 // illegal is refused, what cannot matter is dropped, costs follow them.
+#include "compiler/op/BlockFormat.h"
 #include "tests/Support.h"
 
 #include <fmt/format.h>
@@ -112,7 +113,7 @@ TEST_CASE("matrix units are for sixteen rows and more of products in their order
 
 TEST_CASE("few rows of codes read one panel of one vector after the other") {
   for (const char* name : {"zen5", "haswell", "x86-64"})
-    for (const char* type : {"q8_0", "q4_0", "q4_K", "q6_K"}) {
+    for (const char* type : {"q8_0", "q4_0", "q4_K", "q6_K", "q4_1", "q5_0", "q2_K", "q5_K", "iq4_xs", "mxfp4"}) {
       INFO(name << " " << type);
       Target target = cpu(name);
       OpDesc desc = op(fmt::format("matmul m=* n=768 k=768 tb=1 const=b w={} a=q8", type));
@@ -122,7 +123,8 @@ TEST_CASE("few rows of codes read one panel of one vector after the other") {
       const auto& own = std::get<MatmulSchedule>(few[0].schedule);
       CHECK(own.nr == own.lanes);
       CHECK(own.nc == 4 * own.panelWidth());
-      CHECK(own.prefetch == (std::string(type) == "q4_K" ? 0 : 512));
+      bool inOrder = std::string(type) == "q4_K" || std::string(type) == "q5_K" || std::string(type) == "iq4_xs";
+      CHECK(own.prefetch == (inOrder ? 0 : 512));
       CHECK(sharesWeight(few[0].schedule, wide));
     }
 }
@@ -130,19 +132,19 @@ TEST_CASE("few rows of codes read one panel of one vector after the other") {
 TEST_CASE("defaults of all weights, roundings and depths are legal, and so are those for few rows") {
   int64_t tried = 0;
   for (const char* name : {"zen5", "haswell", "x86-64", "skylake-avx512", "sapphirerapids"})
-    for (const char* type : {"q8_0", "q4_0", "q4_K", "q6_K"})
+    for (const BlockFormat& blocks : blockFormats())
       for (const char* a : {"a=q8", "a=q8 in=q8 out=q8", "a=bf16 order=tile32", "a=bf16 order=pairs in=bf16 out=q8", "out=bf16"})
         for (int64_t k : {256, 512, 1280, 2560, 4864, 11008})
           for (const char* m : {"*", "1", "7", "40", "512"}) {
             Target target = cpu(name);
-            OpDesc desc = op(fmt::format("matmul m={} n=352 k={} tb=1 const=b w={} {}", m, k, type, a));
+            OpDesc desc = op(fmt::format("matmul m={} n=352 k={} tb=1 const=b w={} {}", m, k, text(blocks.type), a));
             Schedule s = defaultSchedule(desc, target);
             INFO(text(desc) << " on " << name << ": " << text(s));
             CHECK(validate(s, desc, target));
             for (const SizeClass& few : defaultSizeClasses(desc, s, target)) CHECK(validate(few.schedule, desc, target));
             ++tried;
           }
-  REQUIRE(tried == 3000);
+  REQUIRE(tried == 750 * static_cast<int64_t>(blockFormats().size()));
 }
 
 TEST_CASE("defaults of products of pieces and of whole numbers are legal at every depth") {

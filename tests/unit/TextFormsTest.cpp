@@ -188,7 +188,7 @@ TEST_CASE("layouts of weights") {
       CHECK(*again == layout);
     }
   CHECK(text(PackLayout{24, 768, 3072, 1, true, ElementType::Q4_0}) == "type=q4_0 panel=24 depth=768 columns=3072 batch=1 transposed=1");
-  for (const char* bad : {"type=q5_0 panel=8", "panel=x", "panel=5000", "depth=-1", "lanes=4", "transposed=2"}) {
+  for (const char* bad : {"type=q5_2 panel=8", "panel=x", "panel=5000", "depth=-1", "lanes=4", "transposed=2"}) {
     INFO(bad);
     CHECK_FALSE(parsePackLayout(bad));
   }

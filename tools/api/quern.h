@@ -92,7 +92,16 @@ typedef enum quern_type {
   QUERN_I64 = 14,
   QUERN_BOOL = 15, /* a byte: 0, or anything else for true; 1 is written */
   QUERN_U32 = 16,
-  QUERN_U64 = 17
+  QUERN_U64 = 17,
+  QUERN_Q4_1 = 18, /* weights in blocks, as GGUF has them; so are the following */
+  QUERN_Q5_0 = 19,
+  QUERN_Q5_1 = 20,
+  QUERN_Q2_K = 21,
+  QUERN_Q3_K = 22,
+  QUERN_Q5_K = 23,
+  QUERN_IQ4_NL = 24,
+  QUERN_IQ4_XS = 25,
+  QUERN_MXFP4 = 26
 } quern_type;
 
 typedef struct quern_weight_s* quern_weight;

@@ -2,6 +2,7 @@
 #include "tuner/check/WeightInputs.h"
 
 #include "compiler/base/Half.h"
+#include "compiler/op/BlockFormat.h"
 #include "compiler/op/BlockValues.h"
 
 #include <array>
@@ -82,6 +83,58 @@ void drawQ4K(std::byte* block, InputData data, std::mt19937_64& random) {
   drawBytes(block + 16, 128, random);
 }
 
+/// Of a type of 32 elements: any codes behind d; m is such that their middle is 0.
+void drawCodes(const BlockFormat& format, std::byte* block, InputData data, std::mt19937_64& random) {
+  float most = format.table != nullptr ? static_cast<float>((*format.table)[0] == 0 ? 12 : 127)
+                                       : static_cast<float>(1 << (format.low + format.high));
+  int64_t bytes = formatOf(format.type).blockBytes, head = format.headBytes();
+  if (format.power) {
+    int e = data == InputData::Integer ? 128 : data == InputData::Specials && random() % 16 == 0 ? static_cast<int>(random() % 160) : 124;
+    block[0] = static_cast<std::byte>(e);
+  } else {
+    uint16_t d = drawnScale(data, most, random);
+    putHalf(block, d);
+    constexpr float kMiddle = -0.5F;
+    if (head == 4) putHalf(block + 2, halfOfFloat(data == InputData::Integer ? -4 : kMiddle * most * floatOfHalf(d)));
+  }
+  drawBytes(block + head, bytes - head, random);
+}
+
+/// As q4_K.
+void drawQ5K(std::byte* block, InputData data, std::mt19937_64& random) {
+  drawQ4K(block, data, random);
+  uint16_t least = 0;  // twice as many steps
+  std::memcpy(&least, block + 2, 2);
+  putHalf(block + 2, halfOfFloat(2 * floatOfHalf(least)));
+  drawBytes(block + 16, 160, random);
+}
+
+void drawQ2K(std::byte* block, InputData data, std::mt19937_64& random) {
+  bool whole = data == InputData::Integer;
+  constexpr float kMiddle = 1.5F, kMostScale = 15;
+  uint16_t d = drawnScale(data, (1 + kMiddle) * kMostScale, random);
+  putHalf(block + 80, d);
+  putHalf(block + 82, halfOfFloat(whole ? 1 : kMiddle * floatOfHalf(d)));
+  for (int s = 0; s < 16; ++s) {
+    auto scale = static_cast<int>(whole ? 1 + random() % 2 : random() % 16), least = static_cast<int>(whole ? random() % 3 : random() % 16);
+    block[s] = static_cast<std::byte>(scale | (least << 4));
+  }
+  drawBytes(block + 16, 64, random);
+}
+
+/// Scales of six bits less 32, in two parts each; with Integer all are 1.
+void drawQ3K(std::byte* block, InputData data, std::mt19937_64& random) {
+  drawBytes(block, 108, random);
+  if (data == InputData::Integer) std::memset(block + 96, 0x11, 8), std::memset(block + 104, 0xaa, 4);
+  putHalf(block + 108, drawnScale(data, 4 * 32, random));
+}
+
+void drawIq4Xs(std::byte* block, InputData data, std::mt19937_64& random) {
+  drawBytes(block + 2, 134, random);
+  if (data == InputData::Integer) std::memset(block + 2, 0xaa, 2), std::memset(block + 4, 0x11, 4);
+  putHalf(block, drawnScale(data, 127 * 32, random));
+}
+
 void drawQ6K(std::byte* block, InputData data, std::mt19937_64& random) {
   drawBytes(block, 192, random);
   for (int s = 0; s < 16; ++s)
@@ -109,6 +162,15 @@ void drawBlocks(ElementType type, int64_t elements, std::byte* to, InputData dat
         putHalf(to, drawnScale(data, 8, random));
         drawBytes(to + 2, 16, random);
         break;
+      case ElementType::Q4_1:
+      case ElementType::Q5_0:
+      case ElementType::Q5_1:
+      case ElementType::IQ4_NL:
+      case ElementType::MXFP4: drawCodes(blockFormatOf(type), to, data, random); break;
+      case ElementType::Q2_K: drawQ2K(to, data, random); break;
+      case ElementType::Q3_K: drawQ3K(to, data, random); break;
+      case ElementType::Q5_K: drawQ5K(to, data, random); break;
+      case ElementType::IQ4_XS: drawIq4Xs(to, data, random); break;
       case ElementType::Q4_K: drawQ4K(to, data, random); break;
       case ElementType::Q6_K: drawQ6K(to, data, random); break;
       case ElementType::Q8: {

@@ -1,8 +1,10 @@
-// compiler/loops/ir/HalfSums.h — two numbers of 16 bits in a word: what short_dots, add_halves and sum_halves give.
+// compiler/loops/ir/HalfSums.h — words taken apart: two numbers of 16 bits, which short_dots, add_halves and sum_halves give, and the four
+// bytes of lookup_bytes.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 
 namespace quern {
 
@@ -21,6 +23,14 @@ inline uint32_t addHalves(uint32_t x, uint32_t y) { return ((x + y) & 0xffff) | 
 inline uint32_t sumHalves(uint32_t sum, uint32_t halves) {
   int both = static_cast<int16_t>(halves & 0xffff) + static_cast<int16_t>(halves >> 16);
   return sum + static_cast<uint32_t>(both);
+}
+
+inline uint32_t bytesLookedUp(uint32_t word, std::span<const float> table) {
+  uint32_t out = 0;
+  for (int shift = 0; shift < 32; shift += 8)
+    if (uint32_t byte = (word >> shift) & 0xff; byte < 0x80)
+      out |= (static_cast<uint32_t>(static_cast<int>(table[byte % 16])) & 0xff) << shift;
+  return out;
 }
 
 }  // namespace quern

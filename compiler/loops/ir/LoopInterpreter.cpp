@@ -286,6 +286,7 @@ private:
           return lane < from.lanes ? a.bits[lane] : b.bits[lane - from.lanes];
         });
       case LoopOp::Lookup: return each([&](int i) { return asBits(e.table[a.bits[i] % e.table.size()]); });
+      case LoopOp::LookupBytes: return each([&](int i) { return uint64_t{bytesLookedUp(word(a, i), e.table)}; });
       default: return binary(e, from, a, b, out);
     }
   }

@@ -56,6 +56,7 @@
   X(ReduceMin, "reduce_min", 1, Call, folded, nullptr, "") \
   X(Shuffle, "shuffle", 2, Pattern, shuffled, nullptr, "") /* lane i is lane pattern[i] of a followed by b */ \
   X(Lookup, "lookup", 1, Table, looked, nullptr, "") /* table[a modulo the table's size], lane by lane */ \
+  X(LookupBytes, "lookup_bytes", 1, Table, lookedBytes, nullptr, "") /* of an i32 each byte: table[byte modulo 16], 0 from 128 on */ \
   X(BytesU8, "bytes_u8", 1, Call, plainBytes, nullptr, "") /* the four bytes of each i32, the lowest first, as lanes of u8 */ \
   X(BytesI8, "bytes_i8", 1, Call, signedBytes, nullptr, "") /* as lanes of i8 */ \
   X(BytesU7, "bytes_u7", 1, Call, plainBytes, nullptr, "") /* as lanes of u8, the low seven bits of each */ \

@@ -6,6 +6,8 @@
 #include "compiler/base/Text.h"
 #include "compiler/target/Target.h"
 
+#include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 
 namespace quern {
@@ -179,6 +181,13 @@ std::string looked(const LoopExpr& e, LoopType& type) {
   if (e.args[0]->type.scalar != Scalar::I32) return "an i32 index is needed";
   bool good = e.table.size() == 16 || e.table.size() == 32;
   return good ? "" : fmt::format("{} entries; 16 or 32 are needed", e.table.size());
+}
+
+std::string lookedBytes(const LoopExpr& e, LoopType& type) {
+  type = e.args[0]->type;
+  if (type.scalar != Scalar::I32) return "i32 is needed";
+  bool bytes = std::all_of(e.table.begin(), e.table.end(), [](float x) { return x >= -128 && x <= 255 && x == std::floor(x); });
+  return unless(bytes && e.table.size() == 16, "16 whole numbers of -128 to 255 are needed");
 }
 
 constexpr LoopNode kNodes[] = {

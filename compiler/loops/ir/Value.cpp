@@ -122,11 +122,13 @@ Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern) {
   return operation(LoopOp::Shuffle, std::move(expr));
 }
 
-Value lookupOf(const Value& index, std::span<const float> table) {
+static Value inTable(LoopOp op, const Value& index, std::span<const float> table) {
   LoopExpr expr;
   expr.args = {index.expr()};
   expr.table.assign(table.begin(), table.end());
-  return operation(LoopOp::Lookup, std::move(expr));
+  return operation(op, std::move(expr));
 }
+Value lookupOf(const Value& index, std::span<const float> table) { return inTable(LoopOp::Lookup, index, table); }
+Value lookupBytesOf(const Value& bytes, std::span<const float> table) { return inTable(LoopOp::LookupBytes, bytes, table); }
 
 }  // namespace quern

@@ -49,6 +49,8 @@ Value reduceOf(LoopOp op, const Value& a);   ///< Add, Max or Min over its lanes
 Value maskOf(const Value& count, int lanes);
 Value shuffleOf(const Value& a, const Value& b, std::vector<int> pattern);
 Value lookupOf(const Value& index, std::span<const float> table);
+/// `table`: of sixteen bytes, with a sign or without.
+Value lookupBytesOf(const Value& bytes, std::span<const float> table);
 /// sum + the dots of four neighbouring bytes; `a` unsigned or signed, `b` signed.
 Value dot4Of(const Value& sum, const Value& a, const Value& b);
 Value shortDotsOf(const Value& a, const Value& b);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/loops/build/OpBuild.h"
+#include "compiler/op/BlockValues.h"
 
 namespace quern {
 
@@ -82,6 +83,8 @@ public:
   Value scale(const Value& row, const Value& block) const;
   /// Of a block's codes, or of one of its parts of `each`: start, or with no bias -sum.
   Value sum(const Value& row, const Value& block, int64_t part = 0) const;
+  /// What a start is to be shifted down by: given blocks have multiples of it.
+  int sumShift() const { return at_ ? CodedWords::shiftFor(bias_) : 0; }
 
 private:
   void block(const std::vector<Value>& x, const Value& row, const Value& index);

@@ -6,12 +6,6 @@
 
 namespace quern {
 
-struct DotProduct::At {
-  const Tile& tile;
-  Value block;  ///< along k, of the weight's type
-  int64_t vector;
-};
-
 static constexpr int64_t kCodedWords = 8;  ///< of 32 codes
 
 DotProduct::DotProduct(OpBuild& build, const std::string& name, const MatmulOp& op, const MatmulSchedule& s, const Value& batch,
@@ -22,17 +16,18 @@ DotProduct::DotProduct(OpBuild& build, const std::string& name, const MatmulOp& 
       k_(build.dim({"k", op.k.value})),
       panel_(s.panelWidth()),
       lanes_(static_cast<int>(s.lanes)),
-      dots_(build.b, s.dots == MatmulSchedule::DotsVnni, type_ != ElementType::Q8_0, lanes_),
+      dots_(build.b, s.dots == MatmulSchedule::DotsVnni, blockFormatOf(type_).smallBytes(), lanes_),
       prefetch_(ceilDiv(s.prefetch, formatOf(op.w).block)) {
   const ElementFormat& format = formatOf(type_);
-  packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k_ / format.block, panel_ * format.blockBytes});
+  packed_ =
+      b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k_ / format.block, panel_ * packedBytesOf(type_, format.block)});
 }
 
 /// Codes of a sub-block.
-int64_t DotProduct::together() const { return type_ == ElementType::Q6_K ? 16 : 32; }
+int64_t DotProduct::together() const { return blockFormatOf(type_).each; }
 
 void DotProduct::declareRows(const Value& rows) {
-  codes_.emplace(build_, rows, k_, together(), bias(), type_ == ElementType::Q4_K || bias() != 0);
+  codes_.emplace(build_, rows, k_, together(), bias(), blockFormatOf(type_).minima != Minima::None || bias() != 0);
 }
 void DotProduct::given(const Value&, const BufferRef& a, const PlaceInA& at) { codes_.emplace(build_, a, at, together(), bias()); }
 
@@ -89,16 +84,24 @@ DotProduct::RowSum DotProduct::sumsOfWords(const At& at, const Part& part) {
   if (rows == 1) b_.unroll("w", part.steps, addWord);  // no registers to spare for more
   else b_.loop("w", 0, part.steps, 1, addWord);
   return [this, sums, part](const Value& r, const Value& row) {
-    Value sum = b_.get(sums, {r}), start = part.start ? part.start(row) : i32Const(0, lanes_);
-    return part.inHalves ? binary(LoopOp::SumHalves, start, sum) : sum;
+    Value sum = b_.get(sums, {r});
+    if (!part.inHalves) return part.start ? part.start(row) + sum : sum;
+    return binary(LoopOp::SumHalves, part.start ? part.start(row) : i32Const(0, lanes_), sum);
   };
 }
 
 Value DotProduct::start(const Value& row, const Value& block, int64_t part) const {
-  return broadcast(codes_->sum(row, block, part), lanes_);
+  Value sum = broadcast(codes_->sum(row, block, part), lanes_);
+  int shift = codes_->sumShift();
+  return shift == 0 ? sum : binary(LoopOp::Ashr, sum, i32Const(shift, lanes_));
 }
 
-int DotProduct::bias() const { return type_ == ElementType::Q4_0 ? 8 : type_ == ElementType::Q6_K ? 32 : dots_.bias(); }
+int DotProduct::bias() const {
+  const BlockFormat& format = blockFormatOf(type_);
+  if (format.scales == SubScales::Nibbles) return kSumsBias;
+  if (format.table == nullptr) return format.bias != 0 ? format.bias : dots_.bias();
+  return format.smallBytes() ? kSmallBias : dots_.bias();
+}
 
 Value DotProduct::scaleOf(const At& at, const Value& row, const Value& scale) const {
   return broadcast(codes_->scale(row, at.block * (formatOf(type_).block / 32)), lanes_) * scale;
@@ -147,8 +150,7 @@ void DotProduct::q4_0(const At& at) {
   });
 }
 
-void DotProduct::q4_K(const At& at) {
-  Value d = half(at, 0, "d"), dmin = half(at, 2, "dmin");
+DotProduct::SixBits DotProduct::sixBits(const At& at, int side, const Value& s) {
   auto bits = [&](const Value& word, int shift, int count) {
     Value moved = shift == 0 ? word : binary(LoopOp::Lshr, word, i32Const(shift, lanes_));
     return binary(LoopOp::And, moved, i32Const((1 << count) - 1, lanes_));
@@ -157,11 +159,16 @@ void DotProduct::q4_K(const At& at) {
     return binary(LoopOp::Or, low, binary(LoopOp::Shl, high, i32Const(4, lanes_)));
   };
   auto byte = [&](const Value& j) { return b_.let("bytes", part(at, Scalar::U8, 4 + j, 1)); };
+  Value own = byte(side == 0 ? s : s + 4), other = byte(side == 0 ? s + 4 : s);
+  Value scale = side == 0 ? bits(own, 0, 6) : joined(bits(own, 0, 4), bits(byte(s - 4), 6, 2));
+  return {scale, side == 0 ? bits(other, 0, 6) : joined(bits(own, 4, 4), bits(other, 6, 2))};
+}
+
+void DotProduct::q4_K(const At& at) {
+  Value d = half(at, 0, "d"), dmin = half(at, 2, "dmin");
   for (int side = 0; side < 2; ++side)  // sub-blocks 0 to 3, and 4 to 7: their six bits lie differently
     b_.loop("s", 4 * side, 4 * side + 4, 1, [&](const Value& s) {
-      Value own = byte(side == 0 ? s : s + 4), other = byte(side == 0 ? s + 4 : s);
-      Value scale = side == 0 ? bits(own, 0, 6) : joined(bits(own, 0, 4), bits(byte(s - 4), 6, 2));
-      Value minimum = side == 0 ? bits(other, 0, 6) : joined(bits(own, 4, 4), bits(other, 6, 2));
+      auto [scale, minimum] = sixBits(at, side, s);
       Value step = b_.let("step", unary(LoopOp::ToF32, scale) * d), least = b_.let("least", unary(LoopOp::ToF32, minimum) * dmin);
       Value block = at.block * 8 + s;
       RowSum dots = sumsOfWords(at, nibbles(at, 16 + s * 16, block));
@@ -217,7 +224,8 @@ void DotProduct::run(const Tile& tile) {
         case ElementType::Q8_0: q8_0(at); break;
         case ElementType::Q4_0: q4_0(at); break;
         case ElementType::Q4_K: q4_K(at); break;
-        default: q6_K(at);
+        case ElementType::Q6_K: q6_K(at); break;
+        default: parts(at);
       }
     }
   });

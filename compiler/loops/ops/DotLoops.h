@@ -1,6 +1,7 @@
 // compiler/loops/ops/DotLoops.h — the micro-kernel of a product with a=q8: dots of bytes, block by block, then the scales.
 #pragma once
 
+#include "compiler/loops/ops/BlockWords.h"
 #include "compiler/loops/ops/ByteDots.h"
 #include "compiler/loops/ops/CodedRows.h"
 #include "compiler/loops/ops/RoundedProduct.h"
@@ -24,7 +25,12 @@ public:
   void run(const Tile& tile) override;
 
 private:
-  struct At;  // a vector of columns of a block, and the codes it meets
+  /// A vector of columns of a block.
+  struct At {
+    const Tile& tile;
+    Value block;  ///< along k, of the weight's type
+    int64_t vector;
+  };
   using Quads = std::vector<Value>;
   /// What a row's dot comes to, to be asked row by row.
   using RowSum = std::function<Value(const Value& r, const Value& row)>;
@@ -55,10 +61,28 @@ private:
   void q4_0(const At& at);
   void q4_K(const At& at);
   void q6_K(const At& at);
+  // Of any other row of op/BlockFormat.h (DotBlocks.cpp).
+  void parts(const At& at);
+  /// Scale and minimum of sub-block `s`, among the first four or the others by `side`: six bits each, as q4_K has them.
+  struct SixBits {
+    Value scale, minimum;
+  };
+  SixBits sixBits(const At& at, int side, const Value& s);
+  /// Of 32: what their dot is multiplied by, and what the negative sum of their codes is (none: nothing).
+  struct Scales {
+    Value step, least;
+  };
+  void unit(const At& at, const Value& s, const Scales& scales);
+  void unitOfPairs(const At& at, const Value& s, const Value& d, const Value& dmin);
+  Part words(const At& at, const Value& s);
+  Part pairs(const At& at, const Value& s, int half, const Value& high);
 
   /// What packed bytes are larger by than the weight's whole numbers.
   int bias() const;
   int64_t together() const;
+  /// Of q2_K, whose dots have no bias, the multiple of sums of sixteen codes that there is; and of mxfp4 what makes
+  /// its numbers bytes without a sign.
+  static constexpr int kSumsBias = 32, kSmallBias = 16;
 
   OpBuild& build_;
   LoopBuilder& b_;

@@ -9,11 +9,6 @@
 
 namespace quern {
 
-struct WeightReader::Block {
-  Value batch, index;  ///< index: of the block along k
-  std::span<const WeightColumns> vectors;
-};
-
 namespace {
 
 Value bitsOf(const Value& word, int shift, int bits) {
@@ -45,7 +40,8 @@ WeightReader::WeightReader(OpBuild& build, const std::string& name, ElementType 
       unroll_(s.unrollK),
       prefetch_(ceilDiv(s.prefetch, formatOf(type).block)) {
   const ElementFormat& format = formatOf(type);
-  packed_ = b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * format.blockBytes});
+  packed_ =
+      b_.denseBuffer(name, Scalar::U8, BufferRole::Packed, {batch, panels, k / format.block, panel_ * packedBytesOf(type, format.block)});
 }
 
 /// `vector`'s columns of a part of the block that begins `offset` bytes per column into it and has `bytesEach` per column.
@@ -117,7 +113,8 @@ void WeightReader::blocks(const Value& batch, std::span<const WeightColumns> vec
       case ElementType::Q8_0: return q8_0(block, at, to);
       case ElementType::Q4_0: return q4_0(block, at, to);
       case ElementType::Q4_K: return q4_K(block, at, to);
-      default: return q6_K(block, at, to);
+      case ElementType::Q6_K: return q6_K(block, at, to);
+      default: return parts(block, at, to);
     }
   });
 }
@@ -177,24 +174,30 @@ void WeightReader::q4_0(const Block& block, const Value& at, const Taker& to) {
   });
 }
 
+WeightReader::Scales WeightReader::scalesOfSix(const Block& block, int half, const Value& s, const std::vector<Value>& d,
+                                               const std::vector<Value>& dmin) {
+  auto bytes = [&](size_t v, const Value& j) { return b_.let("bytes", part(block, v, Scalar::U8, 4 + j, 1)); };
+  Scales all;
+  for (size_t v = 0; v < d.size(); ++v) {
+    Value own = bytes(v, half == 0 ? s : s + 4), other = bytes(v, half == 0 ? s + 4 : s);
+    Value scale = half == 0 ? bitsOf(own, 0, 6) : joined(bitsOf(own, 0, 4), bitsOf(bytes(v, s - 4), 6, 2), 4);
+    Value minimum = half == 0 ? bitsOf(other, 0, 6) : joined(bitsOf(own, 4, 4), bitsOf(other, 6, 2), 4);
+    all.step.push_back(b_.let("step", unary(LoopOp::ToF32, scale) * d[v]));
+    all.add.push_back(unary(LoopOp::Neg, b_.let("least", unary(LoopOp::ToF32, minimum) * dmin[v])));
+  }
+  return all;
+}
+
 void WeightReader::q4_K(const Block& block, const Value& at, const Taker& to) {
   std::vector<Value> d = halves(block, to, 0, "d"), dmin = halves(block, to, 2, "dmin");
-  auto bytes = [&](size_t v, const Value& j) { return b_.let("bytes", part(block, v, Scalar::U8, 4 + j, 1)); };
   for (int half = 0; half < 2; ++half)  // sub-blocks 0 to 3, and 4 to 7: their six bits lie differently
     b_.loop("s", 4 * half, 4 * half + 4, 1, [&](const Value& s) {
-      std::vector<Value> scales, least;
-      for (size_t v = 0; v < d.size(); ++v) {
-        Value own = bytes(v, half == 0 ? s : s + 4), other = bytes(v, half == 0 ? s + 4 : s);
-        Value scale = half == 0 ? bitsOf(own, 0, 6) : joined(bitsOf(own, 0, 4), bitsOf(bytes(v, s - 4), 6, 2), 4);
-        Value minimum = half == 0 ? bitsOf(other, 0, 6) : joined(bitsOf(own, 4, 4), bitsOf(other, 6, 2), 4);
-        scales.push_back(b_.let("step", unary(LoopOp::ToF32, scale) * d[v]));
-        least.push_back(b_.let("least", unary(LoopOp::ToF32, minimum) * dmin[v]));
-      }
+      Scales scales = scalesOfSix(block, half, s, d, dmin);
       step(to, [&] {
         b_.loop("w", 0, 4, 1, [&](const Value& w) {
           std::vector<Value> word = words(block, 16 + (s * 4 + w) * 4, "nibbles");
           eight(block, to, at + s * (32 / to.each) + w * (8 / to.each),
-                [&](int i, size_t v) { return build_.mulAdd(chosen(word[v], 4 * i, 4, 0), scales[v], unary(LoopOp::Neg, least[v])); });
+                [&](int i, size_t v) { return build_.mulAdd(chosen(word[v], 4 * i, 4, 0), scales.step[v], scales.add[v]); });
         });
       });
     });

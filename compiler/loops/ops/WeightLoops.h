@@ -2,6 +2,7 @@
 #pragma once
 
 #include "compiler/loops/build/OpBuild.h"
+#include "compiler/op/BlockFormat.h"
 #include "compiler/schedule/MatmulSchedule.h"
 
 #include <functional>
@@ -37,7 +38,11 @@ public:
   void forPairs(const Value& batch, std::span<const WeightColumns> vectors, const Value& k0, const Value& k1, const Pairs& pairs);
 
 private:
-  struct Block;  // of all vectors, at one block of k
+  /// Of all vectors, at one block of k.
+  struct Block {
+    Value batch, index;  ///< index: of the block along k
+    std::span<const WeightColumns> vectors;
+  };
   /// Whom values are read for.
   struct Taker {
     int each;                                                                                  ///< so many neighbours along k at a time
@@ -62,6 +67,20 @@ private:
   void q4_0(const Block& block, const Value& at, const Taker& to);
   void q4_K(const Block& block, const Value& at, const Taker& to);
   void q6_K(const Block& block, const Value& at, const Taker& to);
+  void parts(const Block& block, const Value& at, const Taker& to);
+
+  /// Of a (sub-)block, a vector for each of columns: what q is multiplied by, and what is added, or what it is multiplied by again (none:
+  /// nothing is).
+  struct Scales {
+    std::vector<Value> step, add, again;
+  };
+  /// Of sub-block `s`, which is among the first four or the others by `half`, with the scales of six bits that q4_K has behind its halves.
+  Scales scalesOfSix(const Block& block, int half, const Value& s, const std::vector<Value>& d, const std::vector<Value>& dmin);
+  /// 2^(e - 128) of mxfp4; of two neighbours together as a product of two.
+  Scales powers(const Block& block, const Taker& to);
+  void unit(const Block& block, const Value& at, const Taker& to, const Value& s, const std::function<Scales(const Value& part)>& scales);
+  void unitOfPairs(const Block& block, const Value& at, const Taker& to, const Value& s,
+                   const std::function<Scales(const Value& part)>& scales);
 
   OpBuild& build_;
   LoopBuilder& b_;

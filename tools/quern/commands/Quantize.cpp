@@ -215,7 +215,9 @@ static Result<int> runQuantize(std::vector<std::string> args) {
   CommandLine line(kQuantizeInfo, std::move(args));
   line.common({"json"})
       .value("output", "OUT.gguf", "", "where the model goes", 'o')
-      .value("type", "T", "", "q8_0, q4_0, q4_K, q4_K_M (attn_v, ffn_down and the head in q6_K), q6_K, bf16, f16, f32");
+      .value("type", "T", "",
+             "q8_0, q4_0, q4_1, q5_0, q5_1, q2_K, q3_K, q4_K, q4_K_M (attn_v, ffn_down and the head in q6_K), q5_K, q6_K, "
+             "iq4_nl, iq4_xs, mxfp4, bf16, f16, f32");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   if (line.words().size() != 1) return badCommand("quantize: one MODEL.gguf is needed");

@@ -108,15 +108,21 @@ const char* dtypeOf(int32_t type) {
   return nullptr;
 }
 
+std::span<const BlockType> blockTypes() {
+  static constexpr BlockType kTypes[] = {
+      {"q8_0", QUERN_Q8_0, {32, 34}},   {"q4_0", QUERN_Q4_0, {32, 18}},     {"q4_1", QUERN_Q4_1, {32, 20}},
+      {"q5_0", QUERN_Q5_0, {32, 22}},   {"q5_1", QUERN_Q5_1, {32, 24}},     {"q2_K", QUERN_Q2_K, {256, 84}},
+      {"q3_K", QUERN_Q3_K, {256, 110}}, {"q4_K", QUERN_Q4_K, {256, 144}},   {"q5_K", QUERN_Q5_K, {256, 176}},
+      {"q6_K", QUERN_Q6_K, {256, 210}}, {"iq4_nl", QUERN_IQ4_NL, {32, 18}}, {"iq4_xs", QUERN_IQ4_XS, {256, 136}},
+      {"mxfp4", QUERN_MXFP4, {32, 17}}};
+  return kTypes;
+}
+
 Block blockOf(int32_t type) {
-  switch (type) {
-    case QUERN_Q8_0: return {32, 34};
-    case QUERN_Q4_0: return {32, 18};
-    case QUERN_Q4_K: return {256, 144};
-    case QUERN_Q6_K: return {256, 210};
-    case QUERN_Q8: return {32, 64};
-    default: return {1, 0};
-  }
+  if (type == QUERN_Q8) return {32, 64};
+  for (const BlockType& each : blockTypes())
+    if (each.type == type) return each.block;
+  return {1, 0};
 }
 
 ArrayView viewOf(py::handle given, Naming name, int32_t operandType) {

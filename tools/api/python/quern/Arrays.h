@@ -7,6 +7,7 @@
 #include <pybind11/pybind11.h>
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,5 +48,12 @@ struct Block {
   int64_t elements, bytes;
 };
 Block blockOf(int32_t type);
+/// What weights have blocks of, as an op's text calls it.
+struct BlockType {
+  const char* name;
+  int32_t type;
+  Block block;
+};
+std::span<const BlockType> blockTypes();
 
 }  // namespace quern::python

@@ -41,8 +41,8 @@ std::vector<int32_t> Op::learn(quern_op op) {
 int32_t Op::typeInText(size_t index) const {
   auto says = [&](const char* key) { return text_.find(key) != std::string::npos; };
   if (index == 0) return says("in=q8") ? QUERN_Q8 : kUnknownType;
-  for (auto [name, type] : {std::pair{"q8_0", QUERN_Q8_0}, {"q4_0", QUERN_Q4_0}, {"q4_K", QUERN_Q4_K}, {"q6_K", QUERN_Q6_K}})
-    if (says((std::string(" w=") + name).c_str()) || says((std::string("kv_type=") + name).c_str())) return type;
+  for (const BlockType& each : blockTypes())
+    if (says((std::string(" w=") + each.name).c_str()) || says((std::string("kv_type=") + each.name).c_str())) return each.type;
   return kUnknownType;
 }
 
