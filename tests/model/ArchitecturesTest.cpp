@@ -155,10 +155,49 @@ TEST_CASE("of experts only those that rows go through are read, and so much is s
   }
 }
 
+TEST_CASE("experts of weights in blocks, exactly and with rounded rows: the same bits whole, in chunks and token by token",
+          "[architectures]") {
+  size_t compared = 0;
+  for (TestFamily& family : testFamilies()) {
+    bool blocks = family.model.config.experts > 0 && family.model.config.expertHidden % 32 == 0;
+    for (TensorType type : {TensorType::Q8_0, TensorType::Q4_0, TensorType::MXFP4}) {
+      if (!blocks) continue;
+      TestModel model = family.model;
+      for (auto& [name, tensor] : model.tensors)
+        if (name.find("_exps.weight") != std::string::npos || name.find("attn_output.weight") != std::string::npos) tensor.store(type);
+      Folder folder;
+      std::string path = writeGguf(model, folder.path);
+      KernelLibrary& library = kernelsOf(hostTarget());
+      auto opened = [&](Compute compute, int64_t chunk, int threads) {
+        ModelSource source = need(openModelFiles(path));
+        source.compute = compute;
+        ModelOptions options{.chunk = chunk, .threads = threads};
+        return need(Session::load(std::move(source), [&library](const OpDesc& desc) { return library.kernels(desc); }, options));
+      };
+      std::vector<int32_t> ids = someIds();
+      for (Compute compute : {Compute::Exact, Compute::Fast}) {
+        INFO(family.name << " of " << nameOf(type) << ", " << nameOf(compute));
+        std::vector<float> right = allLogits(*opened(compute, 512, 1), ids), single;
+        if (compute == Compute::Exact) CHECK(relativeError(right, referenceLogits(model, ids)) < kLimit);
+        for (int threads : {2, 3}) CHECK(bitDifference(right, allLogits(*opened(compute, 11, threads), ids)) == "");
+        std::unique_ptr<Session> one = opened(compute, 512, 2);
+        for (size_t i = 0; i < ids.size(); ++i)
+          for (float each : allLogits(*one, std::span(ids).subspan(i, 1), static_cast<int64_t>(i))) single.push_back(each);
+        CHECK(bitDifference(right, single) == "");
+        ++compared;
+      }
+    }
+  }
+  CHECK(compared >= 12);
+}
+
 /// For tools/peers/llama-cpp/architectures, which runs another program on them: NAME.gguf, the ids, and the logits in double as f32.
 TEST_CASE("files of every architecture", "[.files]") {
   const char* given = std::getenv("QUERN_FAMILIES");
-  if (given == nullptr) return WARN("QUERN_FAMILIES names no folder: nothing is written");
+  if (given == nullptr) {
+    WARN("QUERN_FAMILIES names no folder: nothing is written");
+    return;
+  }
   auto write = [](const std::string& path, const void* data, size_t bytes) {
     std::ofstream(path, std::ios::binary).write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
   };

@@ -28,7 +28,7 @@ Tokenizer chatTokenizer(bool addBos, bool normalized) {
   data.bos = 256;
   data.eos = 257;
   data.addBos = addBos;
-  data.normalizeNfc = normalized;
+  if (normalized) data.normal.push_back({.kind = NormalKind::Nfc});
   data.rule = SplitRule::Gpt2;
   return need(Tokenizer::make(std::move(data)));
 }

@@ -181,7 +181,7 @@ TestFamily gptOss() {
   ModelConfig c = baseConfig(RopePairs::Half);
   c.experts = 6;
   c.usedExperts = 3;
-  c.expertHidden = 48;
+  c.expertHidden = 64;
   c.rope.scaling = RopeConfig::Scaling::Yarn;
   c.rope.factor = 4;
   c.rope.originalContext = 40;

@@ -10,6 +10,7 @@
 #include "tools/quern/cli/TextInput.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fmt/format.h>
 
 namespace quern {
@@ -66,8 +67,11 @@ static Result<void> giveVectors(const CommandLine& line, const std::vector<std::
   }
   if (line.has("json")) {
     Json all = Json::array();
-    for (size_t i = 0; i < texts.size(); ++i)
-      all.push_back({{"text", texts[i]}, {"vector", std::vector<float>(of(i).begin(), of(i).end())}});
+    for (size_t i = 0; i < texts.size(); ++i) {
+      std::vector<double> digits;  // as many as tell floats apart
+      for (float each : of(i)) digits.push_back(std::strtod(shortest(each).c_str(), nullptr));
+      all.push_back({{"text", texts[i]}, {"vector", digits}});
+    }
     return writeResult(jsonText(Json{{"width", width}, {"texts", all}}), line.get("json"));
   }
   if (line.has("output")) return {};
@@ -81,7 +85,8 @@ static Result<void> giveVectors(const CommandLine& line, const std::vector<std::
 
 static Result<int> runEmbed(std::vector<std::string> args) {
   CommandLine line(kEmbedInfo, std::move(args));
-  modelFlags(line.common({"json"}))
+  modelFlags(line)
+      .value("json", "FILE", "", "vectors as JSON; - is stdout")
       .value("file", "F", "", "a text in each line of this file; -: of stdin", 'f')
       .value("output", "OUT.npy", "", "where [texts, width] goes", 'o')
       .toggle("raw", "vectors as they are, not brought to length 1");
