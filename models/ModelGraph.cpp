@@ -132,12 +132,7 @@ GraphRows ModelGraph::rmsNorm(const GraphRows& x, const std::string& gain, float
 
 GraphRows ModelGraph::layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias) {
   GraphRows out = fresh(x.width, x);
-  PlanBuffer gains = floats(gain, x.width);
-  if (!has(bias)) {
-    plan_.step({gain, checked(LayerNormOp{{rowsOf(x.width), c_.eps}, false}), {x.dim}, {view(x), {gains}, view(out)}});
-    return out;
-  }
-  PlanBuffer biases = floats(bias, x.width);
+  PlanBuffer gains = floats(gain, x.width), biases = floats(bias, x.width);
   plan_.step({gain, checked(LayerNormOp{{rowsOf(x.width), c_.eps}}), {x.dim}, {view(x), {gains}, {biases}, view(out)}});
   return out;
 }

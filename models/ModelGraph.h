@@ -105,7 +105,6 @@ public:
   GraphRows plusPositions(const GraphRows& x, const std::string& table);
   /// Gains are those stored, and `plus`. Rows of `heads` heads: each is normalised by itself, by gains that they share.
   GraphRows rmsNorm(const GraphRows& x, const std::string& gain, float plus = 0, int64_t heads = 1);
-  /// A bias where its tensor is.
   GraphRows layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias);
   /// Of x + y.
   GraphRows layerNormOfSum(const GraphRows& x, const GraphRows& y, const std::string& gain, const std::string& bias);

@@ -24,10 +24,13 @@ PlanBuffer PlanBuilder::activation(int64_t rowElements, PlanDim rows) { return a
 PlanBuffer PlanBuilder::persistent(int64_t rowElements, PlanDim rows, ElementType type) {
   return add({Kind::Persistent, rowElements, rows, nullptr, -1, type});
 }
-PlanBuffer PlanBuilder::ring(int64_t rowElements, PlanDim rows, ElementType type, int64_t reach, int64_t written) {
+int64_t PlanBuilder::ringRows(int64_t rowBytes, int64_t reach, int64_t written) {
   constexpr int64_t kBefore = 63;  // a tile of 64 keys may begin so far before the first that counts
-  int64_t rowBytes = bytesOf(type, rowElements), pages = RingMemory::kPage / std::gcd(rowBytes, RingMemory::kPage);
-  int64_t kept = roundUp(reach + written + kBefore, pages);
+  return roundUp(reach + written + kBefore, RingMemory::kPage / std::gcd(rowBytes, RingMemory::kPage));
+}
+
+PlanBuffer PlanBuilder::ring(int64_t rowElements, PlanDim rows, ElementType type, int64_t reach, int64_t written) {
+  int64_t kept = ringRows(bytesOf(type, rowElements), reach, written);
   if (kept >= most(rows)) return persistent(rowElements, rows, type);
   return add({Kind::Persistent, rowElements, rows, nullptr, -1, type, reach, kept});
 }

@@ -122,6 +122,8 @@ public:
   /// keeps those (where it would keep all, as persistent does). Who reads it says the view's `end`, and may touch 63 rows before the first
   /// that it means, whatever they hold.
   PlanBuffer ring(int64_t rowElements, PlanDim rows, ElementType type, int64_t reach, int64_t written);
+  /// How many rows of so many bytes it keeps: whole pages of them.
+  static int64_t ringRows(int64_t rowBytes, int64_t reach, int64_t written);
   /// The caller's memory, given once (weights), at the latest before finish() ...
   PlanBuffer constant(const void* data = nullptr);
   void setConstant(PlanBuffer buffer, const void* data) { buffers_[static_cast<size_t>(buffer.index)].data = data; }

@@ -65,7 +65,7 @@ CASES = {
     "experts-many": (with_key("expert_count", "u32", 70000), "metadata 'llama.expert_count' is 70000, 0 to 65536 are legal"),
     "experts-used": (with_key("expert_count", "u32", 8).set(KEY + "expert_used_count", "u32", 9), "metadata 'llama.expert_used_count' is 9, 1 to 8 are legal"),
     "experts-none": (with_key("expert_count", "u32", 4).set(KEY + "expert_used_count", "u32", 2), "tensor 'blk.0.ffn_gate_inp.weight' is missing"),
-    "experts-stack": (with_key("expert_count", "u32", 4).set(KEY + "expert_used_count", "u32", 2).tensor("blk.0.ffn_gate_inp.weight", [4, 16]).tensor("blk.0.ffn_gate_exps.weight", [3, 24, 16]), "tensor 'blk.0.ffn_gate_exps.weight' is [3, 24, 16], a first extent of 4 is needed"),
+    "experts-stack": (with_key("expert_count", "u32", 4).set(KEY + "expert_used_count", "u32", 2).tensor("blk.0.ffn_gate_inp.weight", [16, 4]).tensor("blk.0.ffn_gate_exps.weight", [16, 24, 3]), "tensor 'blk.0.ffn_gate_exps.weight' is [3, 24, 16], a first extent of 4 is needed"),
     "window-wide": (with_key("attention.sliding_window", "u64", 1 << 40), "metadata 'llama.attention.sliding_window' is 1099511627776, 0 to 2147483647 are legal"),
     # Rotary positions.
     "scaling-type": (with_key("rope.scaling.type", "str", "ntk"), "'llama.rope.scaling.type' is ntk, none, linear, llama3, yarn or longrope is needed"),
@@ -119,7 +119,7 @@ for family, make in (("", small), ("gpt2-", gpt2)):
 FOLDERS = {
     "architecture": ({"architectures": ["MambaForCausalLM"]}, {}, f"/config.json: 'architectures' is 'MambaForCausalLM'; known: {HF_NAMES}"),
     "architectures": ({"architectures": []}, {}, f"/config.json: 'architectures' is no list of names; known: {HF_NAMES}"),
-    "act": ({"hidden_act": "gelu"}, {}, "/config.json: 'hidden_act' is gelu, silu is needed"),
+    "act": ({"hidden_act": "gelu"}, {}, "/config.json: 'hidden_act' is gelu, silu or swish is needed"),
     "scaling-type": ({"rope_scaling": {"rope_type": "ntk", "factor": 4.0}}, {}, "/config.json: rope_scaling: 'rope_type' is ntk, none, default, dynamic, linear, llama3, yarn or longrope is needed"),
     "long-factors": ({"rope_scaling": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0, -1.0]}}, {}, "/config.json: rope_scaling: 'long_factor' is -1, a list of numbers above 0 is needed"),
     "long-few": ({"rope_scaling": {"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0]}}, {}, "/config.json: 'rope_scaling.short_factor, long_factor' is a list of 1, a list of 4, half of what is turned of a head, is needed"),

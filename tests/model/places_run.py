@@ -180,17 +180,17 @@ def beside():
 
 def ignored():
     """--ignore-key, on every command that takes a model."""
-    path = folder("soft", {"final_logit_softcapping": 30.0, "rope_scaling": {"rope_type": "yarn", "factor": 4.0}, "eos_token_id": STOP})
+    path = folder("soft", {"final_logit_softcapping": 30.0, "rope_scaling": {"rope_type": "ntk", "factor": 4.0}, "eos_token_id": STOP})
     keys = ["--ignore-key", "final_logit_softcapping", "--ignore-key", "rope_scaling"]
     refused = run("-m", path, "-p", "a", status=3)
-    expect("'rope_type' is yarn" in refused, refused)
+    expect("'rope_type' is ntk" in refused, refused)
     expect("'final_logit_softcapping' is 30" in run("-m", path, "-p", "a", *keys[2:], status=3), "the other key")
     expect(generated(path, more=("-n", "12", *keys)) == "98,99", "both ignored")
     said = subprocess.run([quern, "generate", "-m", path, "-p", "a", "--temp", "0", "--cache", "cache", *keys], capture_output=True, timeout=60).stderr.decode()
     expect(said.count("warning: soft/config.json: '") == 2 and "'rope_scaling' is ignored, as --ignore-key says: the result may be another\n" in said, said)
     message = run("-m", path, "-p", "a", "--ignore-key", "rope_scalin", status=2)
     expect(message == "quern: --ignore-key rope_scalin: soft/config.json has no such key, did you mean 'rope_scaling'?\n", message)
-    expect("'rope_type' is yarn" in run("-m", path, command="info") and "would be refused" not in run("-m", path, *keys, command="info"), "info says what would be refused")
+    expect("'rope_type' is ntk" in run("-m", path, command="info") and "would be refused" not in run("-m", path, *keys, command="info"), "info says what would be refused")
     run("-m", path, "--ids", "97", "-o", "l.npy", "--cache", "cache", *keys, command="logits")
     run("-m", path, *keys, "a", command="tokenize")
     run("-m", path, *keys, "-o", "bundle", "--cache", "cache", command="emit")

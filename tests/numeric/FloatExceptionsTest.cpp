@@ -47,7 +47,7 @@ const char* const kOps[] = {
     "attention heads=2 kv_heads=1 head_dim=20 q=* kv=* causal=topleft window=2 sinks=1",
     "rope x=*x3x22 pairs=half turned=12",
     "embedding t=* v=9 d=21",
-    "embedding t=*x2 v=9 d=21 bag=1",
+    "embedding t=5x2 v=9 d=21 bag=1",
     "transpose x=3x4x5 perm=2,0,1",
     "cast x=3x70 to=f16",
     "cast x=3x70 from=f16",

@@ -45,7 +45,8 @@ public:
         b_.loop("r", 0, block.rows, 1, [&](const Value& r) { body(r, placeOf(block, r)); });
       };
       eachRow([&](const Value& r, const RowPlace& row) { tile_.clear(merged, r, row.ofOut()); });
-      b_.loop("segment", firstOf(block, placeOf(block, 0).query) / kKeySegment, segments_, 1, [&](const Value& segment) {
+      Value first = op_.window == 0 ? Value(0) : firstOf(block, placeOf(block, 0).query) / kKeySegment;
+      b_.loop("segment", first, segments_, 1, [&](const Value& segment) {
         tile_.clear(running, block.rows);
         segmentOf(running, block, segment);
         eachRow([&](const Value& r, const RowPlace& row) {

@@ -98,14 +98,21 @@ static void readArithmetic(ModelSource& source, const Target& target, ModelFacts
   }
 }
 
-/// Keys and values of all layers; the heads are whole blocks, or no such cache can be.
+/// Keys and values of all layers, of those with a window no more than a session keeps of them; the heads are whole blocks, or no such cache
+/// can be.
 static void readCache(const ModelConfig& config, ModelFacts& facts) {
-  std::optional<int64_t> heads = 2;
-  for (int64_t size : {config.layers, config.context, config.keyHeads()}) heads = heads ? checkedMul(*heads, size) : std::nullopt;
+  if (config.encoder) return;
   for (const KvType& each : kvTypes()) {
     if (config.headDim() % formatOf(each.type).block != 0) continue;
-    if (auto bytes = heads ? checkedMul(*heads, bytesOf(each.type, config.headDim())) : std::nullopt)
-      facts.cacheBytes.emplace_back(each.name, *bytes);
+    int64_t rowBytes = config.keyHeads() * bytesOf(each.type, config.headDim());
+    std::optional<int64_t> bytes = 0;
+    for (int64_t i = 0; i < config.layers; ++i) {
+      int64_t rows = config.context, window = config.layer(i).window;
+      if (window > 0 && window < rows) rows = std::min(rows, PlanBuilder::ringRows(rowBytes, window, ModelOptions{}.chunk));
+      auto layer = checkedMul(2 * rows, rowBytes);
+      bytes = bytes && layer ? checkedAdd(*bytes, *layer) : std::nullopt;
+    }
+    if (bytes) facts.cacheBytes.emplace_back(each.name, *bytes);
   }
 }
 
@@ -114,7 +121,7 @@ static void refuseModel(const WeightFiles& files, const Target& target, ModelFac
   // The description points into the files and does not outlive them.
   auto source = describeModel(std::shared_ptr<const WeightFiles>(&files, [](const WeightFiles*) {}));
   auto good = source ? checkModel(*source) : Result<void>(source.error());
-  if (source) facts.context = source->config.context;  // sliding windows cut it
+  if (source) facts.context = source->config.context;
   if (!good) facts.refused.push_back(good.error().message);
   else readArithmetic(*source, target, facts), readCache(source->config, facts);
 }
