@@ -212,8 +212,10 @@ def tokenizers():
     expect(generated(folder("typeless", {"eos_token_id": STOP}, typeless)) == "98,99", "no type")
     null = tokenizer(type=None)
     expect(generated(folder("type-null", {"eos_token_id": STOP}, null)) == "98,99", "a type that is null")
-    word = {"model": {"vocab": {"a": 0}, "unk_token": "a", "max_input_chars_per_word": 100}}
-    expect("no merges say that it is BPE" in run("-m", folder("wordpiece", {}, word), "-p", "a", status=3), "another type without its name")
+    word = {"model": {"vocab": {"a": 97}, "unk_token": "a", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100}}
+    expect(run("-m", folder("wordpiece", {}, word), "--ids", "a", command="tokenize") == "97", "WordPiece, by what only it has")
+    words = {"model": {"vocab": {"a": 0}, "unk_token": "a"}}
+    expect("no merges say that it is BPE" in run("-m", folder("untold", {}, words), "-p", "a", status=3), "another type without its name")
 
 
 def habits():
