@@ -35,9 +35,9 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
     for (size_t i = 0; i < names.size(); ++i) item.sample[names[i]] = valueOf(step->dims[i], sizes);
     if (auto experts = static_cast<int64_t>(step->choices.empty() ? 0 : step->choices[0].buffers.size()); experts > 0) {
       // Rows in equal parts, as far as there are any.
-      int64_t& rows = item.sample[names[0]];
-      item.calls = static_cast<double>(std::min(rows, experts));
-      rows = (rows + experts - 1) / experts;
+      int64_t& each = item.sample[names[0]];
+      item.calls = static_cast<double>(std::min(each, experts));
+      each = (each + experts - 1) / experts;
     }
     auto known = std::find_if(workload.items.begin(), workload.items.end(),
                               [&](const WorkloadItem& other) { return text(other.op) == text(step->op); });
