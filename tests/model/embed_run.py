@@ -4,6 +4,7 @@ import json
 import math
 import os
 import random
+import re
 import sys
 import tempfile
 
@@ -100,6 +101,7 @@ with tempfile.TemporaryDirectory() as place:
     done = expect.run(quern, "embed", "-m", "mean", long, "--cache", "cache", status=0, text=False)
     expect(b"embed: 1 of 1 texts are longer than 24 tokens and were cut to that" in done.stderr, done.stderr)
     expect([[float(each) for each in done.stdout.split()]] == vectors("-m", "mean", "cat " * (CONTEXT - 2)), "cut")
+    expect(re.search(rb"\n1 text of 24 tokens in [0-9.e+-]+ ms, [0-9.]+ texts/s\n$", done.stderr), done.stderr)
     # What it is not.
     refused("embed: TEXT is missing, or --file F", "-m", "mean", status=2)
     refused("embed: TEXT and --file, one of the two is needed", "-m", "mean", "a", "--file", "lines.txt", status=2)

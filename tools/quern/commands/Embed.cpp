@@ -10,6 +10,7 @@
 #include "tools/quern/cli/TextInput.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fmt/format.h>
 
@@ -83,6 +84,16 @@ static Result<void> giveVectors(const CommandLine& line, const std::vector<std::
   return writeResult(out);
 }
 
+static double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+/// On stderr, as generate does.
+static void tellSpeed(const std::vector<std::vector<int32_t>>& ids, size_t done, double took) {
+  size_t tokens = 0;
+  for (size_t i = 0; i < done; ++i) tokens += ids[i].size();
+  fmt::print(stderr, "{} text{} of {} tokens in {:.3g} ms, {:.1f} texts/s\n", done, done == 1 ? "" : "s", tokens, took * 1e3,
+             static_cast<double>(done) / took);
+}
+
 static Result<int> runEmbed(std::vector<std::string> args) {
   CommandLine line(kEmbedInfo, std::move(args));
   modelFlags(line)
@@ -108,12 +119,14 @@ static Result<int> runEmbed(std::vector<std::string> args) {
   std::vector<float> vectors(texts->size() * static_cast<size_t>(width));
   ProgressBar bar(wantsProgress(line), "embed", [](double count) { return fmt::format("{:.0f} texts", count); });
   Stop stop = interruption();
+  double began = seconds();
   auto done = encoder.encode(*ids, !line.has("raw"), vectors.data(), [&](size_t so) {
     bar.show(static_cast<double>(so), static_cast<double>(texts->size()));
     return !stop.asked();
   });
   if (!done) return done.error();
   bar.clear();
+  if (!line.has("quiet")) tellSpeed(*ids, *done, seconds() - began);
   if (*done < texts->size()) return interruptedStatus();
   if (auto good = giveVectors(line, *texts, width, vectors); !good) return good.error();
   return 0;
