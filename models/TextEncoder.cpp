@@ -64,13 +64,16 @@ Result<size_t> TextEncoder::encode(std::span<const std::vector<int32_t>> texts, 
   return done;
 }
 
-void TextEncoder::pool(const PlanSession::Group& text, bool normalised, float* vector) const {
+void TextEncoder::pool(const PlanSession::Group& text, bool normalised, float* vector) {
   int64_t width = model_->config().width, count = model_->config().pooling == Pooling::First ? 1 : text.rows;
+  sums_.assign(static_cast<size_t>(width), 0.0);
+  for (int64_t r = 0; r < count; ++r) {
+    const float* row = rows_.data() + (text.first + r) * width;
+    for (int64_t d = 0; d < width; ++d) sums_[static_cast<size_t>(d)] += double{row[d]};
+  }
   double size = 0;
   for (int64_t d = 0; d < width; ++d) {
-    double sum = 0;
-    for (int64_t r = 0; r < count; ++r) sum += double{rows_[static_cast<size_t>((text.first + r) * width + d)]};
-    vector[d] = static_cast<float>(sum / static_cast<double>(count));
+    vector[d] = static_cast<float>(sums_[static_cast<size_t>(d)] / static_cast<double>(count));
     size += double{vector[d]} * double{vector[d]};
   }
   for (int64_t d = 0; d < width && normalised && size > 0; ++d) vector[d] = static_cast<float>(double{vector[d]} / std::sqrt(size));

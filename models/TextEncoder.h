@@ -24,13 +24,14 @@ public:
 private:
   TextEncoder(std::shared_ptr<const Model> model, std::unique_ptr<PlanSession> plan);
   Result<void> check(std::span<const std::vector<int32_t>> texts) const;
-  void pool(const PlanSession::Group& text, bool normalised, float* vector) const;
+  void pool(const PlanSession::Group& text, bool normalised, float* vector);
 
   std::shared_ptr<const Model> model_;
   std::unique_ptr<PlanSession> plan_;
   std::vector<int32_t> ids_, positions_;  ///< of a chunk
   std::vector<PlanSession::Group> texts_;
-  std::vector<float> rows_;  ///< [chunk, width]
+  std::vector<float> rows_;   ///< [chunk, width]
+  std::vector<double> sums_;  ///< of a text, [width]
 };
 
 }  // namespace quern
