@@ -20,5 +20,6 @@ int main(int argc, char** argv) {
   session.configData().warnings = Catch::WarnAbout::NoTests;
   status = session.run();
   constexpr int kSkipped = 77;  // to meson
-  return status == 0 && checkedNothing ? kSkipped : status;
+  if (status == 0) return checkedNothing ? kSkipped : 0;
+  return status == kSkipped ? kSkipped + 1 : status;  // so many failures are not a skip
 }

@@ -244,6 +244,8 @@ ReferenceResult referenceOf(const EmbeddingOp& op, Inputs inputs, DataKind, cons
       }
       result.limit[at] = op.bag ? static_cast<double>(bag) * kEps * size : 0;
       if (std::isnan(result.limit[at])) result.limit[at] = 0;  // the value says so
+      if (op.bag && std::isfinite(size) && size > std::numeric_limits<float>::max())
+        result.limit[at] = std::numeric_limits<double>::quiet_NaN();
     }
   });
   return result;
