@@ -41,6 +41,27 @@ GraphRows attended(ModelGraph& g, const LayerHeads& heads, int64_t layer, const 
   return g.linear(g.attention(heads.q, heads.k, heads.v, layer), {{blk + "attn_output", g.config().width}}, end);
 }
 
+void plainDecoder(ModelGraph& g, const PlainLayers& layers, bool hf) {
+  const ModelConfig& c = g.config();
+  if (g.has("rope_freqs.weight")) g.scaleFrequencies("rope_freqs.weight");
+  GraphRows x = g.embedding("token_embd.weight");
+  for (int64_t i = 0; i < c.layers; ++i) {
+    std::string blk = fmt::format("blk.{}.", i);
+    auto norm = [&](const GraphRows& rows, const char* gain, int64_t heads = 1) { return g.rmsNorm(rows, blk + gain, layers.plus, heads); };
+    LayerHeads heads = headsOf(g, norm(x, "attn_norm.weight"), blk);
+    if (layers.headNorms) {
+      heads.q = norm(heads.q, "attn_q_norm.weight", c.heads);
+      heads.k = norm(heads.k, "attn_k_norm.weight", c.keyHeads());
+    }
+    x = attended(g, heads, i, blk, addedTo(x, c.residualScale));
+    GraphRows normed = norm(x, "ffn_norm.weight");
+    if (c.experts > 0) x = g.sum(x, expertFeedForward(g, normed, blk, layers.gate));
+    else x = gatedFeedForward(g, normed, blk, layers.gate, addedTo(x, c.residualScale));
+    if (!g.status()) return;
+  }
+  headOf(g, g.rmsNorm(g.outputs(x), "output_norm.weight", layers.plus), hf);
+}
+
 void headOf(ModelGraph& g, const GraphRows& normed, bool hf) {
   bool tied = g.config().tied, untied = !tied && (hf || g.has("output.weight"));
   if (tied) g.ignore("output.weight");

@@ -28,6 +28,17 @@ GraphRows feedForward(ModelGraph& g, const GraphRows& normed, const std::string&
 /// Wo Attn(q, k, v).
 GraphRows attended(ModelGraph& g, const LayerHeads& heads, int64_t layer, const std::string& blk, const LinearEnd& end = {});
 
+/// What decoders of the plainest form differ in beside their config.
+struct PlainLayers {
+  ScalarFn gate = ScalarFn::Silu;
+  float plus = 0;          ///< gains are those stored, and this
+  bool headNorms = false;  ///< each head of q and k is normed before it is turned: NAME.attn_q_norm, attn_k_norm
+};
+/// A whole decoder of layers that norm what they read, with experts where the config has them:
+///   x = x + scale Wo Attn(rope(Wq n), rope(Wk n), Wv n),  n = RmsNorm(x)
+///   x = x + scale Wdown (gate(Wgate n) * Wup n),          n = RmsNorm(x)
+void plainDecoder(ModelGraph& g, const PlainLayers& layers, bool hf);
+
 /// Logits of rows that are normed: the head is output.weight, or the table where the config, or a GGUF file by its absence, says so.
 void headOf(ModelGraph& g, const GraphRows& normed, bool hf);
 

@@ -24,7 +24,7 @@ ModelConfig ggufDecoder(Needed<Metadata>& in, const Metadata& metadata, const st
           turned = in.integerOr(key("rope.dimension_count"), c.headDim());
   if (values != c.headDim())
     in.refuse(key("attention.value_length"), std::to_string(values), fmt::format("the key length {}", c.headDim()));
-  if (turned != c.headDim() && (!keys.partial || turned > c.headDim()))
+  if (turned != c.headDim() && (keys.part == 0 || turned > c.headDim()))
     in.refuse(key("rope.dimension_count"), std::to_string(turned), fmt::format("the head's {}", c.headDim()));
   c.turned = turned == c.headDim() ? 0 : turned;
   double scale = in.numberOr(key("attention.scale"), 0), usual = 1 / std::sqrt(static_cast<double>(c.headDim()));
@@ -41,6 +41,18 @@ Result<ModelConfig> checkedGguf(const Needed<Metadata>& in, const Metadata& meta
   if (!in.status()) return in.status().error();
   if (auto good = checkKeys(metadata, arch, {in.read(), harmless}); !good) return good.error();
   return config;
+}
+
+/// How much of a head is turned: by one of its names, or in the object that newer files have.
+static double hfPart(Needed<JsonFields>& in, const JsonValue& root, double usual) {
+  std::optional<double> part;
+  for (const char* key : {"partial_rotary_factor", "rotary_pct", "rope_pct"})
+    if (double given = in.numberOr(key, 0); given != 0) part = given;
+  for (const char* object : {"rope_parameters", "rope_scaling"})
+    if (const JsonValue* found = root.find(object); found != nullptr && !part)
+      if (const JsonValue* given = found->find("partial_rotary_factor"); given != nullptr) part = given->number().value_or(usual);
+  if (part && !(*part > 0 && *part <= 1)) in.refuse("partial_rotary_factor", fmt::format("{}", *part), "a number above 0, at most 1");
+  return part.value_or(usual);
 }
 
 ModelConfig hfDecoder(Needed<JsonFields>& in, const std::string& file, const JsonValue& root, const HfName& name, const DecoderKeys& keys,
@@ -66,16 +78,11 @@ ModelConfig hfDecoder(Needed<JsonFields>& in, const std::string& file, const Jso
     in.refuse("hidden_act", act, join(all, " or "));
   }
   c.rope.pairs = RopePairs::Half;
-  HfRope model{c.context, in.numberOr("original_max_position_embeddings", 0), 1};
-  if (keys.partial) {
-    for (const char* key : {"partial_rotary_factor", "rotary_pct", "rope_pct"}) model.part = in.numberOr(key, model.part);
-    if (!(model.part > 0 && model.part <= 1))
-      in.refuse("partial_rotary_factor", fmt::format("{}", model.part), "a number above 0, at most 1");
-    for (const char* object : {"rope_parameters", "rope_scaling"})  // newer files have it there
-      if (const JsonValue* found = root.find(object); found != nullptr && model.part == 1)
-        if (const JsonValue* part = found->find("partial_rotary_factor"); part != nullptr) model.part = part->number().value_or(1);
-    if (in.status() && c.heads > 0 && c.headDim() > 0 && model.part != 1)
-      c.turned = static_cast<int64_t>(static_cast<double>(c.headDim()) * model.part);
+  HfRope model{c.context, in.numberOr("original_max_position_embeddings", 0), keys.part == 0 ? 1 : hfPart(in, root, keys.part)};
+  if (in.status() && model.part != 1) {
+    c.turned = static_cast<int64_t>(static_cast<double>(c.headDim()) * model.part);
+    if (c.turned < 2)
+      in.refuse("partial_rotary_factor", fmt::format("{}", model.part), fmt::format("a pair of the {} of a head", c.headDim()));
   }
   readHfRope(in, file, root, model, c.rope);
   for (const std::vector<float>* factors : {&c.rope.shortFactors, &c.rope.longFactors})
@@ -124,10 +131,10 @@ std::optional<std::vector<bool>> hfWindowedLayers(Needed<JsonFields>& in, const 
   return std::nullopt;
 }
 
-void hfWindows(Needed<JsonFields>& in, const JsonValue& root, ModelConfig& config, bool stands) {
-  bool on = in.flagOr("use_sliding_window", stands), named = root.find(in.noted("sliding_window")) != nullptr;
-  int64_t window = in.integerOr("sliding_window", stands && !named ? 4096 : 0, 1, INT32_MAX);
-  int64_t from = in.integerOr("max_window_layers", stands ? 0 : 28, 0, 4096);
+void hfWindows(Needed<JsonFields>& in, const JsonValue& root, ModelConfig& config, std::optional<int64_t> unnamed) {
+  bool on = in.flagOr("use_sliding_window", unnamed.has_value()), named = root.find(in.noted("sliding_window")) != nullptr;
+  int64_t window = in.integerOr("sliding_window", named ? 0 : unnamed.value_or(0), 1, INT32_MAX);
+  int64_t from = in.integerOr("max_window_layers", unnamed ? 0 : 28, 0, 4096);
   if (auto types = hfWindowedLayers(in, root, config.layers))
     return setWindows(config, window, [&](int64_t i) { return (*types)[static_cast<size_t>(i)]; });
   if (on) setWindows(config, window, [&](int64_t i) { return i >= from; });

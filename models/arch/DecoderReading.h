@@ -15,7 +15,7 @@ namespace quern {
 struct DecoderKeys {
   RopePairs pairs = RopePairs::Half;
   bool layerNorm = false;  ///< its eps in place of RMSNorm's
-  bool partial = false;    ///< part of a head may be turned
+  double part = 0;         ///< how much of a head is turned where a folder does not say it; 0: always all
   bool scaled = false;     ///< scores may have another scale than 1 / sqrt(head size)
 };
 
@@ -38,8 +38,8 @@ void setWindows(ModelConfig& config, int64_t window, const std::function<bool(in
 /// "layer_types" of a config.json: which layers have the window; nothing where the list is missing. What is wrong is kept in `in`.
 std::optional<std::vector<bool>> hfWindowedLayers(Needed<JsonFields>& in, const JsonValue& root, int64_t layers);
 /// Windows of a config.json as Mistral and Qwen say them: by layer_types, else from max_window_layers on where use_sliding_window switches
-/// them on; `stands`: a window stands without that, in all layers, and is 4096 where nothing names it.
-void hfWindows(Needed<JsonFields>& in, const JsonValue& root, ModelConfig& config, bool stands);
+/// them on. `unnamed`: a window stands without that, in all layers, and is this where nothing names it (0: none).
+void hfWindows(Needed<JsonFields>& in, const JsonValue& root, ModelConfig& config, std::optional<int64_t> unnamed = {});
 /// ARCH.attention.sliding_window_pattern: layer i is windowed but for each PATTERN-th, or as an array of flags says it.
 std::function<bool(int64_t layer)> ggufPattern(Needed<Metadata>& in, const Metadata& metadata, const std::string& arch, int64_t layers,
                                                int64_t fallback);

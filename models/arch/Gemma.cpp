@@ -41,16 +41,9 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   return checkedHf(in, fields, root, c, kGemmaHarmlessHf);
 }
 
-void build(ModelGraph& g, const ModelConfig& c, bool hf) {
-  float plus = hf ? 1 : 0;  // GGUF has gains as they are
-  GraphRows x = g.embedding("token_embd.weight");
-  for (int64_t i = 0; i < c.layers; ++i) {
-    std::string blk = fmt::format("blk.{}.", i);
-    x = attended(g, headsOf(g, g.rmsNorm(x, blk + "attn_norm.weight", plus), blk), i, blk, addedTo(x));
-    x = gatedFeedForward(g, g.rmsNorm(x, blk + "ffn_norm.weight", plus), blk, ScalarFn::GeluTanh, addedTo(x));
-    if (!g.status()) return;
-  }
-  headOf(g, g.rmsNorm(g.outputs(x), "output_norm.weight", plus), hf);
+/// GGUF has gains as they are.
+void build(ModelGraph& g, const ModelConfig& /*c*/, bool hf) {
+  plainDecoder(g, {.gate = ScalarFn::GeluTanh, .plus = hf ? 1.0f : 0.0f}, hf);
 }
 
 }  // namespace

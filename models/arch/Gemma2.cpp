@@ -38,7 +38,7 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   int generation = arch == "gemma2" ? 2 : 3;
   begin(c, generation);
   // The largest of both is the only one whose scores go by width / heads, which no key says.
-  if (c.layers == (generation == 2 ? 46 : 62)) c.attentionScale = 1 / std::sqrt(static_cast<double>(c.width / c.heads));
+  if (in.status() && c.layers == (generation == 2 ? 46 : 62)) c.attentionScale = 1 / std::sqrt(static_cast<double>(c.width / c.heads));
   c.scoreCap = generation == 2 ? in.numberOr(key("attn_logit_softcapping"), 50) : 0;
   c.logitCap = in.numberOr(key("final_logit_softcapping"), generation == 2 ? 30 : 0);
   int64_t window = in.integerOr(key("attention.sliding_window"), generation == 2 ? 4096 : 0, 0, INT32_MAX);

@@ -35,7 +35,7 @@ constexpr std::string_view kIgnored[] = {"gpt_neox.layers.*.attention.bias", "gp
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {.layerNorm = true, .partial = true});
+  ModelConfig c = ggufDecoder(in, metadata, arch, {.layerNorm = true, .part = 0.25});
   c.architecture = "gptneox";
   c.gelu = "erf";
   c.parallel = in.flagOr(arch + ".use_parallel_residual", true);
@@ -44,11 +44,10 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
 
 Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, const HfName& name) {
   Needed<JsonFields> in(fields);
-  ModelConfig c = hfDecoder(in, fields.file(), root, name, {.layerNorm = true, .partial = true}, kActivations);
+  ModelConfig c = hfDecoder(in, fields.file(), root, name, {.layerNorm = true, .part = 0.25}, kActivations);
   c.architecture = "gptneox";
   c.rope.base = in.numberOr("rotary_emb_base", c.rope.base);
   c.gelu = in.stringOr("hidden_act", "gelu") == "gelu" ? "erf" : "tanh";
-  if (root.find("rotary_pct") == nullptr && root.find("partial_rotary_factor") == nullptr && in.status()) c.turned = c.headDim() / 4;
   c.eps = static_cast<float>(in.numberOr("layer_norm_eps", 1e-5));
   c.tied = in.flagOr("tie_word_embeddings", false);
   c.parallel = in.flagOr("use_parallel_residual", true);

@@ -41,17 +41,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   return checkedHf(in, fields, root, c, kGraniteHarmlessHf);
 }
 
-void build(ModelGraph& g, const ModelConfig& c, bool hf) {
-  if (g.has("rope_freqs.weight")) g.scaleFrequencies("rope_freqs.weight");
-  GraphRows x = g.embedding("token_embd.weight");
-  for (int64_t i = 0; i < c.layers; ++i) {
-    std::string blk = fmt::format("blk.{}.", i);
-    x = attended(g, headsOf(g, g.rmsNorm(x, blk + "attn_norm.weight"), blk), i, blk, addedTo(x, c.residualScale));
-    x = gatedFeedForward(g, g.rmsNorm(x, blk + "ffn_norm.weight"), blk, ScalarFn::Silu, addedTo(x, c.residualScale));
-    if (!g.status()) return;
-  }
-  headOf(g, g.rmsNorm(g.outputs(x), "output_norm.weight"), hf);
-}
+void build(ModelGraph& g, const ModelConfig& /*c*/, bool hf) { plainDecoder(g, {}, hf); }
 
 }  // namespace
 

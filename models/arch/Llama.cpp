@@ -41,7 +41,10 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   c.architecture = "llama";
   c.tied = in.flagOr("tie_word_embeddings", false);
   if (std::string act = in.stringOr("activation", "swiglu"); act != "swiglu" && act != "silu") in.refuse("activation", act, "swiglu");
-  hfWindows(in, root, c, name.modelType == "mistral" || name.modelType == "mixtral");
+  std::optional<int64_t> standing;
+  if (name.modelType == "mistral") standing = 4096;
+  if (name.modelType == "mixtral") standing = 0;
+  hfWindows(in, root, c, standing);
   if (name.modelType == "mixtral") {
     c.experts = in.integerOr("num_local_experts", 8, 1, 65536);
     c.usedExperts = in.integerOr("num_experts_per_tok", 2, 1, std::min<int64_t>(c.experts, 256));
@@ -49,20 +52,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   return checkedHf(in, fields, root, c, kLlamaHarmlessHf);
 }
 
-void build(ModelGraph& g, const ModelConfig& c, bool hf) {
-  if (g.has("rope_freqs.weight")) g.scaleFrequencies("rope_freqs.weight");
-  GraphRows x = g.embedding("token_embd.weight");
-  for (int64_t i = 0; i < c.layers; ++i) {
-    std::string blk = fmt::format("blk.{}.", i);
-    LayerHeads heads = headsOf(g, g.rmsNorm(x, blk + "attn_norm.weight"), blk);
-    x = attended(g, heads, i, blk, addedTo(x));
-    GraphRows normed = g.rmsNorm(x, blk + "ffn_norm.weight");
-    if (c.experts > 0) x = g.sum(x, expertFeedForward(g, normed, blk, ScalarFn::Silu));
-    else x = gatedFeedForward(g, normed, blk, ScalarFn::Silu, addedTo(x));
-    if (!g.status()) return;
-  }
-  headOf(g, g.rmsNorm(g.outputs(x), "output_norm.weight"), hf);
-}
+void build(ModelGraph& g, const ModelConfig& /*c*/, bool hf) { plainDecoder(g, {}, hf); }
 
 }  // namespace
 

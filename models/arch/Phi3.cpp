@@ -14,7 +14,7 @@ constexpr std::string_view kPhiHarmlessHf[] = {"attention_bias", "full_attn_mod"
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {.partial = true});
+  ModelConfig c = ggufDecoder(in, metadata, arch, {.part = 1});
   c.architecture = "phi3";
   setWindows(c, in.integerOr(arch + ".attention.sliding_window", 0, 0, INT32_MAX), [](int64_t) { return true; });
   // Factors are tensors, which no key announces.
@@ -24,7 +24,7 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
 
 Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, const HfName& name) {
   Needed<JsonFields> in(fields);
-  ModelConfig c = hfDecoder(in, fields.file(), root, name, {.partial = true}, kActivations);
+  ModelConfig c = hfDecoder(in, fields.file(), root, name, {.part = 1}, kActivations);
   c.architecture = "phi3";
   c.tied = in.flagOr("tie_word_embeddings", false);
   setWindows(c, in.integerOr("sliding_window", 0, 1, INT32_MAX), [](int64_t) { return true; });

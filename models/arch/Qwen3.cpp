@@ -40,25 +40,11 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   }
   if (c.headSize == 0) c.headSize = 128;
   c.tied = in.flagOr("tie_word_embeddings", false);
-  hfWindows(in, root, c, false);
+  hfWindows(in, root, c);
   return checkedHf(in, fields, root, c, kQwenHarmlessHf);
 }
 
-void build(ModelGraph& g, const ModelConfig& c, bool hf) {
-  GraphRows x = g.embedding("token_embd.weight");
-  for (int64_t i = 0; i < c.layers; ++i) {
-    std::string blk = fmt::format("blk.{}.", i);
-    LayerHeads heads = headsOf(g, g.rmsNorm(x, blk + "attn_norm.weight"), blk);
-    heads.q = g.rmsNorm(heads.q, blk + "attn_q_norm.weight", 0, c.heads);
-    heads.k = g.rmsNorm(heads.k, blk + "attn_k_norm.weight", 0, c.keyHeads());
-    x = attended(g, heads, i, blk, addedTo(x));
-    GraphRows normed = g.rmsNorm(x, blk + "ffn_norm.weight");
-    if (c.experts > 0) x = g.sum(x, expertFeedForward(g, normed, blk, ScalarFn::Silu));
-    else x = gatedFeedForward(g, normed, blk, ScalarFn::Silu, addedTo(x));
-    if (!g.status()) return;
-  }
-  headOf(g, g.rmsNorm(g.outputs(x), "output_norm.weight"), hf);
-}
+void build(ModelGraph& g, const ModelConfig& /*c*/, bool hf) { plainDecoder(g, {.headNorms = true}, hf); }
 
 }  // namespace
 

@@ -49,20 +49,11 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   auto turned = turnedLayers(in, root, c.layers);
   if (!in.status()) return in.status().error();
   setTurned(c, [&](int64_t i) { return turned ? (*turned)[static_cast<size_t>(i)] : (i + 1) % interval != 0; });
-  hfWindows(in, root, c, false);
+  hfWindows(in, root, c);
   return checkedHf(in, fields, root, c, kSmolHarmlessHf);
 }
 
-void build(ModelGraph& g, const ModelConfig& c, bool hf) {
-  GraphRows x = g.embedding("token_embd.weight");
-  for (int64_t i = 0; i < c.layers; ++i) {
-    std::string blk = fmt::format("blk.{}.", i);
-    x = attended(g, headsOf(g, g.rmsNorm(x, blk + "attn_norm.weight"), blk), i, blk, addedTo(x));
-    x = gatedFeedForward(g, g.rmsNorm(x, blk + "ffn_norm.weight"), blk, ScalarFn::Silu, addedTo(x));
-    if (!g.status()) return;
-  }
-  headOf(g, g.rmsNorm(g.outputs(x), "output_norm.weight"), hf);
-}
+void build(ModelGraph& g, const ModelConfig& /*c*/, bool hf) { plainDecoder(g, {}, hf); }
 
 }  // namespace
 

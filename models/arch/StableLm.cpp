@@ -15,7 +15,7 @@ constexpr std::string_view kStableHarmlessHf[] = {"use_qkv_bias"};
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {.layerNorm = true, .partial = true});
+  ModelConfig c = ggufDecoder(in, metadata, arch, {.layerNorm = true, .part = 0.25});
   c.architecture = "stablelm";
   c.parallel = in.flagOr(arch + ".use_parallel_residual", false);
   return checkedGguf(in, metadata, arch, c);
@@ -23,9 +23,8 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
 
 Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, const HfName& name) {
   Needed<JsonFields> in(fields);
-  ModelConfig c = hfDecoder(in, fields.file(), root, name, {.layerNorm = true, .partial = true}, kActivations);
+  ModelConfig c = hfDecoder(in, fields.file(), root, name, {.layerNorm = true, .part = 0.25}, kActivations);
   c.architecture = "stablelm";
-  if (root.find("partial_rotary_factor") == nullptr && in.status()) c.turned = c.headDim() / 4;
   c.eps = static_cast<float>(in.numberOr("layer_norm_eps", 1e-5));
   c.tied = in.flagOr("tie_word_embeddings", false);
   c.parallel = in.flagOr("use_parallel_residual", false);
