@@ -78,7 +78,8 @@ public:
   int64_t weightBytes() const { return weights_.memory.bytes(); }
   /// What one token must read of weights: each once.
   double decodeBytes() const { return static_cast<double>(weights_.bytesPerToken); }
-  double cacheBytesPerPosition() const { return static_cast<double>(plan_->memory().persistentBytes) / static_cast<double>(context()); }
+  /// What a token behind so many positions reads of keys and values.
+  double cacheBytes(int64_t positions) const { return static_cast<double>(plan_->persistentBytesRead(positions)); }
 
 private:
   explicit Model(ModelSource source) : source_(std::move(source)) {}

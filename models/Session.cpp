@@ -31,9 +31,7 @@ Result<int64_t> Session::forward(std::span<const int32_t> ids, int64_t past, int
     return bad(fmt::format("logits of {} of {} tokens are asked for", outputs, rows));
   for (int32_t id : ids)
     if (id < 0 || id >= config().vocab) return bad(fmt::format("token {} is outside its vocabulary of {}", id, config().vocab));
-  if (!keeps(past))
-    return bad(
-        fmt::format("position {} is no longer in the caches of layers with windows; a text goes on at its end, or begins at 0", past));
+  if (auto good = checkKept(past); !good) return good.error();
   if (past == 0) lost_ = 0;
   if (rows > 0) model_->reach(past + rows);
   int64_t chunk = model_->chunk();
@@ -49,6 +47,13 @@ Result<int64_t> Session::forward(std::span<const int32_t> ids, int64_t past, int
     if (goOn && !goOn(done)) break;
   }
   return done;
+}
+
+Result<void> Session::checkKept(int64_t past) const {
+  if (keeps(past)) return {};
+  return badInput(
+      fmt::format("{}: position {} is no longer in the caches of layers with windows; a text goes on at its end, or begins at 0",
+                  escaped(model_->source().weights.label()), past));
 }
 
 std::vector<std::span<std::byte>> Session::cached(int64_t count) {

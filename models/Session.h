@@ -25,6 +25,8 @@ public:
 
   /// Whether a forward at `past` finds what it reads: where layers have windows, their caches keep the last positions only. At 0 always.
   bool keeps(int64_t past) const { return model_->plan()->keeps(past, lost_); }
+  /// Errors   BadInput: it does not.
+  Result<void> checkKept(int64_t past) const;
   /// Keys and values of the first `count` positions, buffer by buffer, as the cache holds them; of layers with windows those that what
   /// follows may see. keeps(count) must be true where they are to be read.
   std::vector<std::span<std::byte>> cached(int64_t count);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <limits>
 #include <numeric>
 
 namespace quern {
@@ -31,8 +32,7 @@ int64_t PlanBuilder::ringRows(int64_t rowBytes, int64_t reach, int64_t written) 
 
 PlanBuffer PlanBuilder::ring(int64_t rowElements, PlanDim rows, ElementType type, int64_t reach, int64_t written) {
   int64_t kept = ringRows(bytesOf(type, rowElements), reach, written);
-  if (kept >= most(rows)) return persistent(rowElements, rows, type);
-  return add({Kind::Persistent, rowElements, rows, nullptr, -1, type, reach, kept});
+  return add({Kind::Persistent, rowElements, rows, nullptr, -1, type, reach, kept < most(rows) ? kept : 0});
 }
 PlanBuffer PlanBuilder::constant(const void* data) { return add({Kind::Constant, 0, {}, data}); }
 PlanBuffer PlanBuilder::outside(int place) { return add({Kind::Outside, 0, {}, nullptr, place}); }
@@ -84,7 +84,7 @@ Result<void> PlanBuilder::placeBuffers(Plan& plan) const {
     if (buffer.kind != Kind::Persistent) continue;
     bool ring = buffer.kept > 0;
     plan.persistentRows_.push_back(
-        {ring ? 0 : persistent, bytesOf(buffer.type, buffer.rowElements), most(buffer.rows), ring ? rings++ : -1});
+        {ring ? 0 : persistent, bytesOf(buffer.type, buffer.rowElements), most(buffer.rows), buffer.reach, ring ? rings++ : -1});
     if (ring) continue;
     offsets[i] = persistent;
     persistent += roundUp(bytesOf(buffer.type, *elements), 64);
@@ -183,6 +183,18 @@ int64_t Plan::lost(int64_t written) const {
   int64_t lost = 0;
   for (const Ring& ring : rings_) lost = std::max(lost, written - ring.rows);
   return lost;
+}
+
+int64_t Plan::goesBack() const {
+  int64_t most = std::numeric_limits<int64_t>::max();
+  for (const Ring& ring : rings_) most = std::min(most, ring.rows - ring.reach + 1);
+  return most;
+}
+
+int64_t Plan::persistentBytesRead(int64_t rows) const {
+  int64_t bytes = 0;
+  for (const PlanRows& each : persistentRows_) bytes += (each.reach == 0 ? rows : std::min(rows, each.reach)) * each.rowBytes;
+  return bytes;
 }
 
 int64_t Plan::notGiven(int64_t written) const {

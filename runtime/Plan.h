@@ -95,7 +95,8 @@ struct PlanMemory {
 /// A buffer that persists, as it lies in what a session keeps: a row for each position.
 struct PlanRows {
   int64_t offset = 0, rowBytes = 0, most = 0;
-  int ring = -1;  ///< its place among the rings; -1: it is none
+  int64_t reach = 0;  ///< no row further back than this is read; 0: any may be
+  int ring = -1;      ///< its place among the rings; -1: it is none
 };
 
 class Plan;
@@ -183,6 +184,10 @@ public:
   /// How many of the first `written` rows are overwritten at the most; or are not among those that PlanSession::persistentRows gives.
   int64_t lost(int64_t written) const;
   int64_t notGiven(int64_t written) const;
+  /// How many rows can be taken back wherever a run stands: it finds all that it reads. Without rings any number.
+  int64_t goesBack() const;
+  /// Bytes of what persists that a row reads which so many rows stand before.
+  int64_t persistentBytesRead(int64_t rows) const;
   /// What persists, in the order in which it was asked for.
   const std::vector<PlanRows>& persistentRows() const { return persistentRows_; }
   /// Kernels in use, by step, for `--log dispatch` and tests.

@@ -108,6 +108,13 @@ TEST_CASE("a layer with a window keeps no more than its window and a chunk; what
     CHECK(ring->keeps(kIds));
     CHECK(ring->keeps(kIds - kChunk));
     CHECK_FALSE(ring->keeps(kIds / 2));
+    int64_t back = ring->model().plan()->goesBack();
+    CHECK(ring->keeps(kIds - back));
+    CHECK_FALSE(ring->keeps(kIds - back - 1));
+    CHECK(everything->model().plan()->goesBack() > 4000);
+    CHECK(ring->model().cacheBytes(3000) == ring->model().cacheBytes(20));
+    CHECK(everything->model().cacheBytes(3000) == everything->model().cacheBytes(20));
+    CHECK(everything->model().cacheBytes(20) == 2 * everything->model().cacheBytes(10));
     auto gone = ring->forward(std::span(ids).first(1), kIds / 2, 1, one.data());
     REQUIRE_FALSE(gone);
     CHECK(gone.error().message.ends_with(

@@ -158,7 +158,9 @@ TEST_CASE("a cache takes the bytes of its type", "[prefill]") {
       {ElementType::F32, 4}, {ElementType::F16, 2}, {ElementType::BF16, 2}, {ElementType::Q8_0, 34.0 / 32}};
   for (auto [kvType, bytes] : kBytes) {
     INFO(text(kvType));
-    CHECK(opened(path, 64, 1, kvType)->model().cacheBytesPerPosition() == kElements * bytes);  // 160 positions are whole lines
+    auto session = opened(path, 64, 1, kvType);
+    CHECK(session->model().cacheBytes(70) == 70 * kElements * bytes);
+    CHECK(static_cast<double>(session->model().plan()->memory().persistentBytes) == 160 * kElements * bytes);  // whole lines
   }
 }
 

@@ -105,6 +105,10 @@ with tempfile.TemporaryDirectory() as place:
     # What it is not.
     refused("embed: TEXT is missing, or --file F", "-m", "mean", status=2)
     refused("embed: TEXT and --file, one of the two is needed", "-m", "mean", "a", "--file", "lines.txt", status=2)
+    write("empty.txt", b"")
+    refused("empty.txt: has no texts, a line each", "-m", "mean", "--file", "empty.txt")
+    expect(b"unknown flag '--kv'" in run("-m", "mean", "a", "--kv", "q8", status=2).stderr, "there is no KV cache")
+    expect(vectors("-m", "mean", "-c", "8", "cat " * 60) == vectors("-m", "mean", "cat " * 6), "-c: tokens of a text at most")
     write("llama.gguf", Model().gguf())
     refused("llama.gguf: is a decoder, which goes on with texts; vectors of texts are made by encoders", "-m", "llama.gguf", "a")
     done = expect.run(quern, "generate", "-m", "mean", "-p", "a", "--cache", "cache", "--quiet", status=3, text=False)

@@ -305,6 +305,22 @@ def perplexity():
     return None
 
 
+def sliding():
+    """Layers with a window keep the last positions only."""
+    write("w.gguf", small(context=4000).set("llama.attention.sliding_window", "u32", 50).gguf())
+    said = expect.run(quern, "info", "-m", "w.gguf").stdout
+    kept = 50 + 512 + 63
+    kept += -kept % (4096 // (2 * 8 * 4))  # whole pages of rows of two heads of eight
+    expect(json.loads(expect.run(quern, "info", "-m", "w.gguf", "--json", "-").stdout)["kv_cache_bytes"]["f32"] == 2 * 2 * kept * 64, said)
+    rows = json.loads(expect.run(quern, "bench", "--model", "w.gguf", "--prefill", "1000", "--decode", "4", "--depth", "2000", "--json", "-", *PLAIN).stdout)["rows"]
+    back = kept - 50 + 1
+    expect([row["id"] for row in rows] == [f"pp{back}@d2000", "tg4@d2000"] and rows[0]["note"] == f"cut to {back}: caches of layers with windows go back no further", rows)
+    # A text far beyond what is kept, the same in one run and token by token.
+    prompt = ",".join(str(5 + i * 7 % 600) for i in range(1500))
+    two = [run("-m", "w.gguf", "--ids", prompt, "--temp", "0", "-n", "12", "--print-ids", "-t", str(threads)).stdout for threads in (1, 2)]
+    expect(two[0] == two[1] and two[0].count(b",") == 11, two)
+
+
 def small(**more):
     return Model(**{**dict(width=32, hidden=48, layers=2, heads=4, kv_heads=2, vocab=700, context=CONTEXT), **more})
 
@@ -312,7 +328,7 @@ def small(**more):
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     write("m.gguf", small().gguf())
-    for part in (repeats, lengths, prompts, stops, strides, ends, tokenizers, disk, folders, interrupted, windows, perplexity):
+    for part in (repeats, lengths, prompts, stops, strides, ends, tokenizers, disk, folders, interrupted, windows, sliding, perplexity):
         part()
 
 expect.finish(60)

@@ -95,7 +95,7 @@ Result<void> describe(quern_model handle, quern_model_info* info) {
   full.vocab = config.vocab, full.context = model.context();
   full.layers = config.layers, full.width = config.width, full.heads = config.heads, full.kv_heads = config.keyHeads();
   full.weight_bytes = model.weightBytes();
-  full.session_bytes = static_cast<int64_t>(model.cacheBytesPerPosition() * static_cast<double>(model.context()));
+  full.session_bytes = model.plan()->memory().persistentBytes;
   full.begin = tokenizer == nullptr ? -1 : tokenizer->bos();
   full.has_text = tokenizer == nullptr ? 0 : 1;
   full.arithmetic = (*opened)->arithmetic.c_str();

@@ -78,6 +78,7 @@ Result<void> rewind(quern_session handle, int64_t position) {
   if (!session) return session.error();
   if (position < 0 || position > (*session)->position)
     return badCommand(fmt::format("position is {}; 0 to {}, what is filled, can be", position, (*session)->position));
+  if (auto good = (**session).session->checkKept(position); !good) return good;
   (*session)->position = position;
   return {};
 }

@@ -248,7 +248,8 @@ QUERN_API int quern_session_close(quern_session session);
 QUERN_API int quern_session_feed(quern_session session, const int32_t* ids, int64_t count, int64_t outputs, float* logits);
 /* How many positions are filled, behind the last call that ended. */
 QUERN_API int quern_session_position(quern_session session, int64_t* position);
-/* Forgets what is at `position` and behind: the next ids go there. One at a time. */
+/* Forgets what is at `position` and behind: the next ids go there. One at a time. Errors: BAD_INPUT: layers with a sliding window keep the
+ * last positions only, and what stood before `position` is no longer there; 0 always goes. */
 QUERN_API int quern_session_rewind(quern_session session, int64_t position);
 
 typedef struct quern_generate_options {

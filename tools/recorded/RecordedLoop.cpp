@@ -83,7 +83,7 @@ Result<double> RecordedLoop::leastNs(bool cached, const Ceilings& ceilings) cons
   for (int64_t step = 0; step < record_.steps; ++step) {
     bool one = cached && step > 0;
     int64_t rows = one ? 1 : record_.prompt + (cached ? 0 : step), past = one ? record_.prompt + step - 1 : 0;
-    double bytes = model_->model().decodeBytes() + static_cast<double>(past) * model_->model().cacheBytesPerPosition();
+    double bytes = model_->model().decodeBytes() + model_->model().cacheBytes(past);
     sum += std::max(cost->flops({rows, past, rows}) / ceilings.fmaGflops, bytes / reading);
   }
   return sum / threads_;

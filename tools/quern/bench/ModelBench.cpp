@@ -30,21 +30,21 @@ public:
   /// `bytesPerSecond`: of the level that the weights are read from, measured now.
   BenchRow row(bool prompt, const std::function<double()>& bytesPerSecond, int threads, TileSpeed& speed) {
     int64_t depth = std::min(plan_.depth, model_.context() - 1), asked = prompt ? plan_.prefill : plan_.decode,
-            count = std::min(asked, model_.context() - depth);
+            back = depth > 0 ? model_.model().plan()->goesBack() : asked, count = std::min({asked, model_.context() - depth, back});
     auto run = [&] { forward(prompt, depth, count); };
     BenchRow row;
     row.id = fmt::format("{}{}{}", prompt ? "pp" : "tg", count, depth > 0 ? fmt::format("@d{}", depth) : "");
     row.op = model_.config().name;
     row.threads = threads;
     row.scheduleFrom = schedulesFrom();
-    if (count < asked || depth < plan_.depth) row.note = fmt::format("cut to the context of {}", model_.context());
+    if (count < asked && count == back) row.note = fmt::format("cut to {}: caches of layers with windows go back no further", back);
+    else if (count < asked || depth < plan_.depth) row.note = fmt::format("cut to the context of {}", model_.context());
     if (depth > 0) check(model_.forward(std::span(ids_).first(static_cast<size_t>(depth)), 0, 0, nullptr));
     run();
     int64_t before = allocatedBytes();
     run();
     row.allocatedBytes = allocatedBytes() - before;
-    double bytes = model_.model().decodeBytes() +
-                   (static_cast<double>(depth) + static_cast<double>(count) / 2) * model_.model().cacheBytesPerPosition();
+    double bytes = model_.model().decodeBytes() + model_.model().cacheBytes(depth + count / 2);
     if (prompt) {
       row.warmNs = timeCall(run, kModelSeconds, {}, &speed, &row.atSpeeds);
       row.leastNs = [cost = cost_, sizes = ForwardSizes{count, depth, 1}, threads](const Ceilings& of) {

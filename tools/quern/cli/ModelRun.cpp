@@ -18,6 +18,12 @@ CommandLine& modelFlags(CommandLine& line) {
   return kernelFlags(computeFlags(line));
 }
 
+CommandLine& encoderFlags(CommandLine& line) {
+  modelFlag(line, "a .gguf file, or a folder with config.json, *.safetensors and a tokenizer");
+  line.value("context", "N", "0", "tokens of a text at most (default: the model's own)", 'c');
+  return kernelFlags(computeFlags(line));
+}
+
 Result<ElementType> kvTypeOf(const CommandLine& line, const BundleArithmetic* bundled) {
   return kvTypeNamed(line.has("kv") ? line.get("kv") : bundled != nullptr ? bundled->kv : "f32");
 }

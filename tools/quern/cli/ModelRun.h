@@ -13,6 +13,9 @@ namespace quern {
 /// Flags --model -m, --ignore-key, --threads, --kv, --context -c, and those of openModelKernels.
 CommandLine& modelFlags(CommandLine& line);
 
+/// The same for what makes vectors: no KV cache.
+CommandLine& encoderFlags(CommandLine& line);
+
 /// --model, or else the model in the bundle that the kernels come from. Errors: BadCommand: there is neither; as what opens them.
 Result<ModelSource> openModelFor(const CommandLine& line, const ModelKernels& kernels);
 

@@ -96,7 +96,7 @@ static void tellSpeed(const std::vector<std::vector<int32_t>>& ids, size_t done,
 
 static Result<int> runEmbed(std::vector<std::string> args) {
   CommandLine line(kEmbedInfo, std::move(args));
-  modelFlags(line)
+  encoderFlags(line)
       .value("json", "FILE", "", "vectors as JSON; - is stdout")
       .value("file", "F", "", "a text in each line of this file; -: of stdin", 'f')
       .value("output", "OUT.npy", "", "where [texts, width] goes", 'o')
@@ -105,6 +105,8 @@ static Result<int> runEmbed(std::vector<std::string> args) {
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
   auto texts = textsOf(line);
   if (!texts) return texts.error();
+  if (texts->empty())
+    return badInput(fmt::format("{}: has no texts, a line each", line.get("file") == "-" ? "stdin" : escaped(line.get("file"))));
   auto opened = openModelToRun(line);
   if (!opened) return opened.error();
   if (!opened->source.files) return badCommand("embed: --model has no tokenizer; a .gguf file or a folder with one has");
