@@ -50,7 +50,7 @@ static double hfPart(Needed<JsonFields>& in, const JsonValue& root, double usual
     if (double given = in.numberOr(key, 0); given != 0) part = given;
   for (const char* object : {"rope_parameters", "rope_scaling"})
     if (const JsonValue* found = root.find(object); found != nullptr && !part)
-      if (const JsonValue* given = found->find("partial_rotary_factor"); given != nullptr) part = given->number().value_or(usual);
+      if (const JsonValue* given = found->find("partial_rotary_factor"); given != nullptr) part = given->number().value_or(0);
   if (part && !(*part > 0 && *part <= 1)) in.refuse("partial_rotary_factor", fmt::format("{}", *part), "a number above 0, at most 1");
   return part.value_or(usual);
 }

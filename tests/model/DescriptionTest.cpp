@@ -4,6 +4,7 @@
 #include "tests/tokenizer/Vocabularies.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <fmt/format.h>
 
 using namespace quern;
@@ -17,6 +18,28 @@ Result<ModelConfig> read(std::string_view architecture, const std::string& text)
     for (const HfName& known : each.hfNames)
       if (known.name == architecture) return each.readHf(JsonFields("config.json", root), root, known);
   return badInput("unknown");
+}
+
+/// What the architecture makes of a GGUF file's keys, `more` beside the sizes.
+Result<ModelConfig> readGguf(const std::string& arch, const std::vector<std::pair<std::string, MetadataValue>>& more) {
+  Metadata metadata("model.gguf");
+  for (const auto& [key, value] : more) metadata.add(arch + "." + key, value);
+  for (auto [key, value] : {std::pair("context_length", 8192),
+                            {"embedding_length", 64},
+                            {"feed_forward_length", 96},
+                            {"block_count", 6},
+                            {"attention.head_count", 4},
+                            {"vocab_size", 61}})
+    metadata.add(arch + "." + key, static_cast<uint64_t>(value));
+  metadata.add(arch + (arch == "stablelm" ? ".attention.layer_norm_epsilon" : ".attention.layer_norm_rms_epsilon"), 1e-5);
+  return findArchitecture(arch)->readGguf(metadata, arch);
+}
+
+/// Which layers have a window, a 1 for each.
+std::string windowed(const ModelConfig& config) {
+  std::string layers;
+  for (int64_t i = 0; i < config.layers; ++i) layers += config.layer(i).window != 0 ? '1' : '0';
+  return layers;
 }
 
 /// A Llama of few keys and `more`, each with a comma in front.
@@ -84,6 +107,113 @@ TEST_CASE("config.json of models in circulation", "[model]") {
   auto two =
       read("GPT2LMHeadModel", R"({"n_layer": 3, "num_hidden_layers": 2, "n_head": 4, "n_embd": 64, "n_positions": 8, "vocab_size": 9})");
   CHECK(two.error().message == "config.json: 'num_hidden_layers' is 2, 3, as 'n_layer' says, is needed");
+}
+
+TEST_CASE("which layers have a window is read as each family's files say it", "[model]") {
+  const std::string six = R"({"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 6, "num_attention_heads": 4,
+    "vocab_size": 61, "max_position_embeddings": 8192)";
+  CHECK(windowed(need(read("Gemma2ForCausalLM", six + "}"))) == "101010");
+  ModelConfig c = need(read("Gemma3ForCausalLM", six + R"(, "sliding_window": 512, "rope_theta": 1e6,
+    "rope_scaling": {"rope_type": "linear", "factor": 8}})"));
+  CHECK(windowed(c) == "111110");
+  CHECK((c.layer(0).window == 512 && c.layer(0).local && !c.layer(5).local));
+  CHECK((c.rope.base == 1e6 && c.rope.factor == 8 && c.localRope.base == 10000));
+  CHECK(c.localRope.scaling == RopeConfig::Scaling::None);
+  CHECK(windowed(need(read("Gemma3ForCausalLM", six + R"(, "sliding_window_pattern": 3})"))) == "110110");
+  CHECK(windowed(need(read("Gemma3ForCausalLM", six + R"(, "layer_types": ["full_attention", "sliding_attention", "full_attention",
+    "full_attention", "sliding_attention", "full_attention"]})"))) == "010010");
+  CHECK(!read("Gemma3ForCausalLM", six + R"(, "layer_types": ["full_attention"]})"));
+  // Mixtral's window stands where it is named only; Qwen's from a layer on, where it is switched on.
+  const std::string mixtral = six + R"(, "num_local_experts": 4, "num_experts_per_tok": 2)";
+  CHECK(windowed(need(read("MixtralForCausalLM", mixtral + "}"))) == "000000");
+  CHECK(windowed(need(read("MixtralForCausalLM", mixtral + R"(, "sliding_window": 64})"))) == "111111");
+  CHECK(windowed(need(read("Qwen2ForCausalLM", six + R"(, "use_sliding_window": true, "sliding_window": 64, "max_window_layers": 4})"))) ==
+        "000011");
+  // GGUF: a number, an array of flags, or what the family is known for.
+  CHECK(windowed(need(readGguf("gemma3", {{"attention.sliding_window", uint64_t{64}}}))) == "111110");
+  CHECK(windowed(need(readGguf(
+            "gemma3", {{"attention.sliding_window", uint64_t{64}}, {"attention.sliding_window_pattern", uint64_t{2}}}))) == "101010");
+  using namespace std::string_view_literals;
+  auto flags = [](std::string_view bytes) { return MetadataNumbers{MetadataNumbers::Kind::Bool, 1, bytes}; };
+  CHECK(windowed(need(readGguf("gemma3", {{"attention.sliding_window", uint64_t{64}},
+                                          {"attention.sliding_window_pattern", flags("\0\1\1\0\0\1"sv)}}))) == "011001");
+  auto few = readGguf("gemma3", {{"attention.sliding_window", uint64_t{64}}, {"attention.sliding_window_pattern", flags("\0\1"sv)}});
+  REQUIRE(!few);
+  CHECK(few.error().message == "model.gguf: 'gemma3.attention.sliding_window_pattern' is an array of 2, one of 6, the layers, is needed");
+  // The largest Gemma 2 is told by its layers; a file that says them and no heads is an error like any other.
+  Metadata large("model.gguf");
+  large.add("gemma2.block_count", uint64_t{46});
+  CHECK(!findArchitecture("gemma2")->readGguf(large, "gemma2"));
+}
+
+TEST_CASE("how much of a head is turned is read by each of its names", "[model]") {
+  auto turned = [](const char* architecture, const std::string& more) {
+    auto config = read(architecture, R"({"hidden_size": 256, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+      "vocab_size": 61, "max_position_embeddings": 2048)" +
+                                         more + "}");
+    return config ? config->turnedDim() : -1;
+  };
+  for (const char* architecture : {"StableLmForCausalLM", "GPTNeoXForCausalLM"}) {
+    CHECK(turned(architecture, "") == 16);
+    CHECK(turned(architecture, R"(, "rope_parameters": {"rope_type": "default", "rope_theta": 10000})") == 16);
+    CHECK(turned(architecture, R"(, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})") == 32);
+    CHECK(turned(architecture, R"(, "partial_rotary_factor": 0.75)") == 48);
+    CHECK(turned(architecture, R"(, "partial_rotary_factor": 1.0)") == 64);
+    for (const char* wrong : {"-0.5", "1.5", "0.001", "\"half\""}) {
+      INFO(wrong);
+      CHECK(turned(architecture, fmt::format(R"(, "partial_rotary_factor": {})", wrong)) == -1);
+      CHECK(turned(architecture, fmt::format(R"(, "rope_parameters": {{"partial_rotary_factor": {}}})", wrong)) == -1);
+    }
+  }
+  CHECK(turned("GPTNeoXForCausalLM", R"(, "rotary_pct": 0.5)") == 32);
+  CHECK(turned("LlamaForCausalLM", R"(, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})") == -1);
+  CHECK(need(readGguf("stablelm", {{"rope.dimension_count", uint64_t{8}}})).turnedDim() == 8);
+  CHECK(!readGguf("stablelm", {{"rope.dimension_count", uint64_t{18}}}));
+  // SmolLM3: no positions in each fourth layer, or as the interval or the list says it.
+  auto whole = [](const std::string& more) {
+    ModelConfig config = need(read("SmolLM3ForCausalLM", R"({"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 4,
+      "num_attention_heads": 4, "vocab_size": 61, "max_position_embeddings": 2048)" +
+                                                             more + "}"));
+    std::string layers;
+    for (const LayerConfig& layer : config.perLayer) layers += layer.turned ? '1' : '0';
+    return layers;
+  };
+  CHECK(whole("") == "1110");
+  CHECK(whole(R"(, "no_rope_layer_interval": 2)") == "1010");
+  CHECK(whole(R"(, "no_rope_layers": [0, 1, 1, 0])") == "0110");
+}
+
+TEST_CASE("what stretches a context is read by each of its keys", "[model]") {
+  auto scaled = [](const std::string& scaling) {
+    return read("LlamaForCausalLM", llama(R"(, "max_position_embeddings": 32768, "rope_scaling": {)" + scaling + "}"));
+  };
+  const std::string yarn = R"("rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 8192)";
+  auto magnitude = [&](const std::string& more) { return need(scaled(yarn + more)).rope.magnitude; };
+  double usual = 0.1 * std::log(4.0) + 1;
+  CHECK(magnitude("") == Approx(usual));
+  CHECK(magnitude(R"(, "attention_factor": 1.25)") == Approx(1.25));
+  CHECK(magnitude(R"(, "mscale": 1.0, "mscale_all_dim": 1.0)") == Approx(1));
+  CHECK(magnitude(R"(, "mscale": 0.5, "mscale_all_dim": 1.0)") == Approx((0.05 * std::log(4.0) + 1) / usual));
+  CHECK((need(scaled(yarn)).rope.wholePairs && need(scaled(yarn)).rope.originalContext == 8192));
+  CHECK(!need(scaled(yarn + R"(, "truncate": false)")).rope.wholePairs);
+  CHECK(!scaled(yarn + R"(, "beta_fast": 1.0, "beta_slow": 2.0)"));
+  std::string factors = "[1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5]";  // a head of 16
+  for (const char* name : {"su", "longrope"}) {
+    INFO(name);
+    auto of = [&](const std::string& shorter, const std::string& more) {
+      return scaled(fmt::format(R"("type": "{}", "short_factor": {}, "long_factor": {}, "original_max_position_embeddings": 4096{})", name,
+                                shorter, factors, more));
+    };
+    RopeConfig rope = need(of(factors, "")).rope;
+    CHECK(rope.scaling == RopeConfig::Scaling::Long);
+    CHECK((rope.longFactors.size() == 8 && rope.longFactors[7] == 4.5f));
+    CHECK(rope.magnitude == Approx(std::sqrt(1 + std::log(8.0) / std::log(4096.0))));
+    CHECK(need(of(factors, R"(, "long_mscale": 1.5)")).rope.magnitude == Approx(1.5));
+    CHECK(!of("[1.0, 2.0]", ""));
+    CHECK(!of("[0, 1, 1, 1, 1, 1, 1, 1]", ""));
+  }
+  CHECK(!scaled(R"("rope_type": "longrope", "factor": 4.0)"));
+  CHECK(!scaled(R"("rope_type": "never", "factor": 4.0)"));
 }
 
 TEST_CASE("keys that could change the result are refused by name, unless they say off", "[model]") {
