@@ -119,16 +119,38 @@ Result<PackedModel> packModel(ModelSource source, const KernelProvider& kernels,
   return model;
 }
 
-Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
-  std::string label = escaped(source.weights.label());
+/// Positions and rows at most, as they are asked for.
+static Result<std::pair<int64_t, int64_t>> sizesFor(const ModelSource& source, const ModelOptions& options) {
   if (options.context > source.config.context)
-    return badInput(
-        fmt::format("{}: a context of {} is asked for, the model was made for {}", label, options.context, source.config.context));
+    return badInput(fmt::format("{}: a context of {} is asked for, the model was made for {}", escaped(source.weights.label()),
+                                options.context, source.config.context));
   int64_t context = options.context != 0 ? options.context : source.config.context;
+  // A text of an encoder goes through whole.
+  return std::pair(context, source.config.encoder ? std::max(options.chunk, context) : std::min(options.chunk, context));
+}
+
+Result<ModelMemory> memoryOf(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
+  auto sizes = sizesFor(source, options);
+  if (!sizes) return sizes.error();
+  ModelGraph graph(source.weights, source.config, sizes->second, sizes->first, {options.kvType, source.compute, source.order});
+  if (auto good = describe(source, graph); !good) return good.error();
+  std::map<std::string, KernelSet> known;
+  KernelProvider once = remembering(kernels, known);
+  auto weights = loadedBytes(graph, source.weights, once);
+  if (!weights) return weights.error();
+  auto plan = graph.plan().finish(once);
+  if (!plan) return plan.error();
+  const PlanMemory& memory = (*plan)->memory();
+  return ModelMemory{*weights, memory.persistentBytes, memory.arenaBytes + memory.scratchBytes(options.threads)};
+}
+
+Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {
+  auto sizes = sizesFor(source, options);
+  if (!sizes) return sizes.error();
+  int64_t context = sizes->first;
   std::shared_ptr<Model> model(new Model(std::move(source)));
   model->context_ = context;
-  // A text of an encoder goes through whole.
-  model->chunk_ = model->source_.config.encoder ? std::max(options.chunk, context) : std::min(options.chunk, context);
+  model->chunk_ = sizes->second;
   model->kvType_ = options.kvType;
   ModelSource& own = model->source_;
   ModelGraph graph(own.weights, own.config, model->chunk_, context, {options.kvType, own.compute, own.order});
@@ -141,6 +163,8 @@ Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const Kerne
   if (!memory) return memory.error();
   if (own.files)
     if (auto good = own.files->checkUnchanged(); !good) return good.error();
+  for (const SourceAdapter& adapter : own.adapters)
+    if (auto good = adapter.files->checkUnchanged(); !good) return good.error();
   model->weights_ = std::move(*memory);
   auto plan = graph.plan().finish(once);
   if (!plan) return plan.error();

@@ -28,6 +28,16 @@ Result<Workload> workloadOf(const ModelSource& source, int64_t rows, int64_t pas
 /// Errors   BadInput as Model::load.
 Result<void> checkModel(const ModelSource& source);
 
+/// What running a model takes of memory.
+struct ModelMemory {
+  int64_t weights = 0;  ///< packed, once
+  int64_t cache = 0;    ///< keys and values, of each session
+  int64_t scratch = 0;  ///< rows on their way and what kernels need, of each session
+};
+/// Before anything of it is taken. Of `kernels` only what they say of themselves is used; of `options` context, chunk, threads and kvType.
+/// Errors: as Model::load.
+Result<ModelMemory> memoryOf(ModelSource source, const KernelProvider& kernels, const ModelOptions& options);
+
 /// A model's packed weights, and the tensors of its files that they were made of.
 struct PackedModel {
   std::vector<PackedWeight> weights;

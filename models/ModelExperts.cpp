@@ -40,22 +40,31 @@ GraphRows ModelGraph::expertLinear(const GraphRoute& route, const GraphRows& x, 
     for (int64_t i = 0; i < route.experts; ++i) each.emplace_back(numbered(i, kind), 1);
     if (auto good = weights_.split(name + kind, each); !good) return fail(good.error()), out;
   }
-  PlanChoice weights{1, {}}, biased{2, {}};
-  PlanStep step;
+  std::vector<LinearParts> experts;
   for (int64_t i = 0; i < route.experts; ++i) {
     const Weight* weight = take(numbered(i, ".weight"), {width, x.width});
     if (weight == nullptr) return out;
-    LinearParts parts{{weight}, {numbered(i, ".bias")}, {width}};
-    auto matmul = productOf(x, out, parts, end, false);
-    if (!matmul) return out;
-    PlanBuffer bias = has(parts.biases[0]) ? biases(parts.biases, parts.widths) : PlanBuffer{};
-    double share = static_cast<double>(route.used) / static_cast<double>(route.experts);
-    GraphWeight own{GraphWeight::Kind::Packed, plan_.constant(), *matmul, matmul->w, share, {weight}, {width}, x.width, 0};
-    if (i == 0) step = productStep(*matmul, weight->stored, x, out, end, own.buffer, bias);
+    experts.push_back({{weight}, {numbered(i, "")}, {width}});
+  }
+  expertStep(route, x, out, experts, adaptedExperts(route, x, name, width, end));
+  return out;
+}
+
+void ModelGraph::expertStep(const GraphRoute& route, const GraphRows& x, const GraphRows& out, const std::vector<LinearParts>& experts,
+                            const LinearEnd& end) {
+  PlanChoice weights{1, {}}, biased{2, {}};
+  PlanStep step;
+  double share = static_cast<double>(route.used) / static_cast<double>(route.experts);
+  for (size_t i = 0; i < experts.size(); ++i) {
+    const Weight& weight = *experts[i].weights[0];
+    auto matmul = productOf(x, out, experts[i], end, false);
+    if (!matmul) return;
+    PlanBuffer bias = experts[i].biased(weights_) ? biases(experts[i]) : PlanBuffer{};
+    GraphWeight own{GraphWeight::Kind::Packed, plan_.constant(), *matmul, matmul->w, share, {&weight}, experts[i].widths, x.width, 0};
+    if (i == 0) step = productStep(*matmul, weight.stored, x, out, end, own.buffer, bias);
     if (text(step.op) != text(own.op))
       return fail(badInput(fmt::format("{}: tensor '{}' is {}, the experts' before it are of another type", escaped(weights_.label()),
-                                       escapedShort(weight->stored), nameOf(weight->type)))),
-             out;
+                                       escapedShort(weight.stored), nameOf(weight.type))));
     weights.buffers.push_back(own.buffer);
     if (bias.index >= 0) biased.buffers.push_back(bias);
     list_.push_back(std::move(own));
@@ -65,7 +74,6 @@ GraphRows ModelGraph::expertLinear(const GraphRoute& route, const GraphRows& x, 
   for (size_t i = 2; i < step.operands.size() && !biased.buffers.empty(); ++i)
     if (step.operands[i].buffer.index == biased.buffers[0].index) biased.operand = i, step.choices.push_back(biased);
   plan_.step(std::move(step));
-  return out;
 }
 
 GraphRows ModelGraph::broughtBack(const GraphRoute& route, const GraphRows& x) {

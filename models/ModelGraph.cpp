@@ -101,8 +101,8 @@ GraphRows ModelGraph::embedding(const std::string& table) {
   GraphRows out{plan_.activation(c_.width, rows_), c_.width, 0, c_.width, rows_, {}};
   PlanBuffer ids = plan_.outside(kIds);
   gathers_.push_back(
-      {plan_.gather({"embedding", ids, out.buffer, rows_, c_.width, {}}), tables_[table], static_cast<float>(c_.embeddingScale)});
-  return out;
+      {plan_.gather({"embedding", ids, out.buffer, rows_, c_.width, {}}), tables_[table], static_cast<float>(c_.embeddingScale), 0});
+  return adaptedTable(out, table);
 }
 
 GraphRows ModelGraph::plusPositions(const GraphRows& x, const std::string& table) {
@@ -174,9 +174,16 @@ static ScalarExprRef epilogueOf(const LinearEnd& end, bool biased) {
   return substituted(end.ep, "x", product);
 }
 
-PlanBuffer ModelGraph::biases(const std::vector<std::string>& names, const std::vector<int64_t>& widths) {
-  GraphWeight all{GraphWeight::Kind::Floats, plan_.constant(), {}, ElementType::F32, 1, {}, widths, 1, 0};
-  for (size_t i = 0; i < widths.size(); ++i) all.pieces.push_back(weights_.has(names[i]) ? take(names[i], {widths[i]}) : nullptr);
+bool ModelGraph::LinearParts::biased(const Weights& all) const {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& each) { return all.has(each + ".bias"); });
+}
+
+PlanBuffer ModelGraph::biases(const LinearParts& parts) {
+  GraphWeight all{GraphWeight::Kind::Floats, plan_.constant(), {}, ElementType::F32, 1, {}, parts.widths, 1, 0};
+  for (size_t i = 0; i < parts.widths.size(); ++i) {
+    std::string name = parts.names[i] + ".bias";
+    all.pieces.push_back(weights_.has(name) ? take(name, {parts.widths[i]}) : nullptr);
+  }
   list_.push_back(all);
   return all.buffer;
 }
@@ -192,7 +199,6 @@ std::optional<MatmulOp> ModelGraph::productOf(const GraphRows& x, const GraphRow
                               escapedShort(first.stored), nameOf(first.type))));
     return std::nullopt;
   }
-  bool biased = std::any_of(parts.biases.begin(), parts.biases.end(), [&](const std::string& each) { return weights_.has(each); });
   MatmulOp matmul;
   matmul.m = {Dim::kAny};
   matmul.n = {out.width};
@@ -204,7 +210,7 @@ std::optional<MatmulOp> ModelGraph::productOf(const GraphRows& x, const GraphRow
   bool pairs = compute_ != Compute::Exact && !bytes && (isQuantised(*type) || *type == ElementType::BF16);
   if (bytes) matmul.a = RoundedTo::Q8;
   if (pairs) matmul.a = RoundedTo::BF16, matmul.order = order_;
-  matmul.ep = epilogueOf(end, biased);
+  matmul.ep = epilogueOf(end, parts.biased(weights_));
   // A plan that rounds has the same bits on all levels with fma, as its products have.
   matmul.commonMaths = matmul.a != RoundedTo::F32 && matmul.ep != nullptr && callsFunction(*matmul.ep);
   for (const auto& [name, rows] : end.operands)
@@ -227,11 +233,11 @@ PlanStep ModelGraph::productStep(const MatmulOp& matmul, const std::string& name
   return step;
 }
 
-void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut) {
+void ModelGraph::linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& given, bool inOut) {
+  LinearEnd end = adapted(x, parts, given);
   auto matmul = productOf(x, out, parts, end, inOut);
   if (!matmul) return;
-  bool biased = std::any_of(parts.biases.begin(), parts.biases.end(), [&](const std::string& each) { return weights_.has(each); });
-  PlanBuffer bias = biased ? biases(parts.biases, parts.widths) : PlanBuffer{};
+  PlanBuffer bias = parts.biased(weights_) ? biases(parts) : PlanBuffer{};
   GraphWeight weight{GraphWeight::Kind::Packed, plan_.constant(), *matmul, matmul->w, 1, parts.weights, parts.widths, x.width, 0};
   plan_.step(productStep(*matmul, parts.weights[0]->stored, x, out, end, weight.buffer, bias));
   list_.push_back(std::move(weight));
@@ -246,7 +252,7 @@ GraphRows ModelGraph::linear(const GraphRows& x, const std::vector<std::pair<std
     const Weight* weight = inOut ? take(name + ".weight", {x.width, columns}) : take(name + ".weight", {columns, x.width});
     if (weight == nullptr) return fresh(1, x);
     all.weights.push_back(weight);
-    all.biases.push_back(name + ".bias");
+    all.names.push_back(name);
     all.widths.push_back(columns);
     width += columns;
     alike = alike && weight->type == all.weights[0]->type;
@@ -258,7 +264,7 @@ GraphRows ModelGraph::linear(const GraphRows& x, const std::vector<std::pair<std
   }
   int64_t column = 0;
   for (size_t i = 0; i < parts.size(); ++i) {  // types of their own: products of their own
-    linearStep(x, part(out, column, all.widths[i]), {{all.weights[i]}, {all.biases[i]}, {all.widths[i]}}, end, inOut);
+    linearStep(x, part(out, column, all.widths[i]), {{all.weights[i]}, {all.names[i]}, {all.widths[i]}}, end, inOut);
     column += all.widths[i];
   }
   return out;
@@ -358,7 +364,7 @@ void ModelGraph::logits(const GraphRows& x, const std::string& head) {
     scaled = scalarCall(ScalarFn::Mul,
                         {scalarCall(ScalarFn::Tanh, {scalarCall(ScalarFn::Mul, {scaled, scalarNumber(1 / cap)})}), scalarNumber(cap)});
   bool asIs = c_.logitScale == 1 && cap == 0;
-  linearStep(x, out, {{weight}, {}, {c_.vocab}}, asIs ? LinearEnd{} : LinearEnd{scaled, {}}, false);
+  linearStep(x, out, {{weight}, {"output"}, {c_.vocab}}, asIs ? LinearEnd{} : LinearEnd{scaled, {}}, false);
   // One copy of a tied table: its rows are read out of the packed head.
   if (auto table = tables_.find(head); table != tables_.end() && status_)
     for (GraphGather& gather : gathers_)

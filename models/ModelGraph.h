@@ -49,6 +49,7 @@ struct GraphGather {
   size_t step = 0;    ///< of the plan
   size_t weight = 0;  ///< of the graph
   float scale = 1;    ///< what each element is multiplied by
+  int64_t rows = 0;   ///< 0: of rows; else the ids name columns of so many rows each
 };
 
 /// Rows that go through some of a layer's experts each, and come back.
@@ -173,15 +174,30 @@ private:
   /// Weights side by side that share their input, and what their biases are called where there are any.
   struct LinearParts {
     std::vector<const Weight*> weights;
-    std::vector<std::string> biases;
+    std::vector<std::string> names;  ///< without .weight; empty: of what is made, which has neither biases nor adapters
     std::vector<int64_t> widths;
+    bool biased(const Weights& all) const;
   };
-  PlanBuffer biases(const std::vector<std::string>& names, const std::vector<int64_t>& widths);
+  PlanBuffer biases(const LinearParts& parts);
   void linearStep(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut);
   /// The op of a product of one weight, or several side by side, and the step of it without weight and biases.
   std::optional<MatmulOp> productOf(const GraphRows& x, const GraphRows& out, const LinearParts& parts, const LinearEnd& end, bool inOut);
   PlanStep productStep(const MatmulOp& matmul, const std::string& name, const GraphRows& x, const GraphRows& out, const LinearEnd& end,
                        PlanBuffer weight, PlanBuffer bias);
+  /// As `end`, of the product and what adapters add to it, where they have something for one of `parts`.
+  LinearEnd adapted(const GraphRows& x, const LinearParts& parts, const LinearEnd& end);
+  LinearEnd adaptedExperts(const GraphRoute& route, const GraphRows& x, const std::string& name, int64_t width, const LinearEnd& end);
+  GraphRows adaptedTable(const GraphRows& x, const std::string& table);
+  /// Adapters' A below each other and B side by side, of several weights that are side by side themselves; null: there are none.
+  /// `rank`: at least so many rows of A.
+  struct LowRankPair {
+    const Weight *down = nullptr, *up = nullptr;
+    int64_t rank = 0;
+  };
+  LowRankPair lowRank(const std::vector<std::string>& names, const std::vector<int64_t>& widths, int64_t depth, int64_t rank = 0);
+  /// Each expert's own weight; biases where there are any.
+  void expertStep(const GraphRoute& route, const GraphRows& x, const GraphRows& out, const std::vector<LinearParts>& experts,
+                  const LinearEnd& end);
   GraphRows fresh(int64_t width, const GraphRows& like);
   static PlanView view(const GraphRows& x, ElementType type = ElementType::F32);
   static PlanView headsView(const GraphRows& x, int64_t headSize);

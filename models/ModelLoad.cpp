@@ -6,6 +6,7 @@
 #include "compiler/base/Text.h"
 #include "compiler/store/WeightPacking.h"
 #include "models/files/WeightValues.h"
+#include "runtime/ThreadPool.h"
 
 #include <atomic>
 #include <cstring>
@@ -42,6 +43,11 @@ public:
     for (const Place& place : places_)
       if (!place.key.empty()) loaded.packed.push_back({place.key, at(place), place.bytes});
     return loaded;
+  }
+
+  Result<int64_t> bytes() {
+    if (auto good = measure(); !good) return good.error();
+    return total_;
   }
 
 private:
@@ -233,6 +239,15 @@ private:
       }
       const Weight& table = *weight.pieces[0];
       int64_t each = *rowBytes(table.type, weight.depth);
+      if (gather.rows != 0) {
+        int64_t element = *rowBytes(table.type, 1);
+        graph_.plan().setGather(gather.step, [type = table.type, data = table.data, each, element, rows = gather.rows,
+                                              scale = gather.scale](int32_t id, float* column) {
+          for (int64_t i = 0; i < rows; ++i) QUERN_CHECK(static_cast<bool>(toFloats(type, data + i * each + id * element, 1, column + i)));
+          scaleRow(column, rows, scale);
+        });
+        continue;
+      }
       graph_.plan().setGather(
           gather.step, [type = table.type, data = table.data, each, width = weight.depth, scale = gather.scale](int32_t id, float* row) {
             QUERN_CHECK(static_cast<bool>(toFloats(type, data + id * each, width, row)));
@@ -280,6 +295,10 @@ private:
 };
 
 }  // namespace
+
+Result<int64_t> loadedBytes(ModelGraph& graph, const Weights& weights, const KernelProvider& kernels) {
+  return Loader(graph, weights, kernels, {}).bytes();
+}
 
 Result<LoadedWeights> loadWeights(ModelGraph& graph, const Weights& weights, const KernelProvider& kernels, const LoadOptions& options) {
   return Loader(graph, weights, kernels, options).run();

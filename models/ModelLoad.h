@@ -26,6 +26,9 @@ struct LoadedWeights {
   std::vector<PackedWeight> packed;  ///< every packed weight of the graph, in its order
 };
 
+/// What loadWeights would take of memory. Of `kernels` only what they say of their packing is used. Errors: those that it finds first.
+Result<int64_t> loadedBytes(ModelGraph& graph, const Weights& weights, const KernelProvider& kernels);
+
 /// Packs every weight once and gives its address to the graph's plan; source pages are dropped as they are done.
 ///
 /// Ownership  the memory returned; tables that are not a packed head's stay where `weights` has them.

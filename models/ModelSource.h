@@ -10,6 +10,12 @@
 
 namespace quern {
 
+/// An adapter on top of a model's weights (Adapter.h).
+struct SourceAdapter {
+  std::shared_ptr<const WeightFiles> files;
+  double scale = 1;
+};
+
 /// A described model; its weights are not read yet. Keeps files mapped, or the memory that weights lie in.
 struct ModelSource {
   const Architecture* architecture = nullptr;
@@ -20,6 +26,7 @@ struct ModelSource {
   bool hf = false;                           ///< weights as Hugging Face stores them
   std::shared_ptr<const WeightFiles> files;  ///< null: weights in memory
   std::shared_ptr<void> owned;               ///< what weights in memory lie in
+  std::vector<SourceAdapter> adapters;       ///< in the order in which they were added
   std::shared_ptr<const PackedFile> packed;  ///< weights that the files lack, packed for the kernels; null: none
 };
 

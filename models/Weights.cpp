@@ -51,7 +51,7 @@ Weights Weights::ofFiles(const WeightFiles& files, std::span<const WeightName> n
     bool skipped = std::any_of(ignored.begin(), ignored.end(),
                                [&](std::string_view pattern) { return translated(tensor.name, pattern, pattern).has_value(); });
     if (skipped) continue;
-    std::string name = weights.ownName(tensor.name);
+    std::string name = ownNameOf(names, tensor.name);
     // Two stored names of one weight: the second stays one that nobody takes.
     if (weights.has(name)) name += '\n' + tensor.name;
     weights.weights_[name] = {tensor.name, tensor.type, tensor.shape, tensor.data, tensor.bytes, &tensor, false, nullptr};
@@ -70,19 +70,38 @@ void Weights::add(const std::string& name, std::vector<int64_t> shape, const std
                     nullptr};
 }
 
-std::string Weights::ownName(const std::string& stored) const {
-  for (const WeightName& known : names_)
+std::string ownNameOf(std::span<const WeightName> names, const std::string& stored) {
+  for (const WeightName& known : names)
     if (auto found = translated(stored, known.stored, known.name)) return *found;
   return stored;
 }
 
 void Weights::replace(const std::string& stored, TensorType type, std::vector<int64_t> shape, MadeRows made) {
-  for (const std::string& part : made.parts) weights_.erase(ownName(part));
+  for (const std::string& part : made.parts) weights_.erase(ownNameOf(names_, part));
   auto bytes = tensorBytes(type, shape);
   QUERN_CHECK(bytes);
-  std::string name = ownName(stored);
+  std::string name = ownNameOf(names_, stored);
   if (has(name)) name += '\n' + stored;  // one that nobody takes
   weights_[name] = {stored, type, std::move(shape), nullptr, *bytes, nullptr, false, std::make_shared<const MadeRows>(std::move(made))};
+}
+
+const Weight* Weights::make(const std::string& name, TensorType type, std::vector<int64_t> shape, MadeRows made) {
+  auto bytes = tensorBytes(type, shape);
+  QUERN_CHECK_FOR(bytes && !has(name), name);
+  auto rows = std::make_shared<const MadeRows>(std::move(made));
+  return &(weights_[name] = {name, type, std::move(shape), nullptr, *bytes, nullptr, true, std::move(rows)});
+}
+
+const Weight* Weights::find(const std::string& name) const {
+  auto found = weights_.find(name);
+  return found == weights_.end() ? nullptr : &found->second;
+}
+
+std::vector<LowRank> Weights::takeLowRanks(const std::string& name) {
+  auto found = lowRanks_.find(name);
+  if (found == lowRanks_.end()) return {};
+  for (LowRank& each : found->second) each.down.used = each.up.used = true;
+  return found->second;
 }
 
 std::string Weights::storedName(const std::string& name) const {
@@ -103,6 +122,41 @@ Result<const Weight*> Weights::take(const std::string& name, std::span<const int
   return static_cast<const Weight*>(&weight);
 }
 
+/// Rows first .. first + count - 1 of a weight; a single one of a stack is without the stack's extent.
+static Weight rowsOf(const Weight& whole, int64_t first, int64_t count) {
+  Weight piece = whole;
+  int64_t each = whole.shape[0] == 0 ? 0 : whole.bytes / whole.shape[0];
+  piece.shape[0] = count;
+  if (count == 1 && piece.shape.size() > 1) piece.shape.erase(piece.shape.begin());
+  if (piece.data != nullptr) piece.data += first * each;
+  piece.bytes = count * each;
+  return piece;
+}
+
+void Weights::splitLowRanks(const std::string& name, std::span<const std::pair<std::string, int64_t>> parts) {
+  auto found = lowRanks_.find(name);
+  if (found == lowRanks_.end()) return;
+  std::vector<LowRank> wholes = std::move(found->second);
+  lowRanks_.erase(found);
+  for (const LowRank& whole : wholes) {
+    int64_t at = 0, rows = 0;
+    for (const auto& [part, count] : parts) rows += count;
+    bool stacked = whole.down.shape.size() > 2;
+    if (whole.up.shape[0] != rows || (stacked && whole.down.shape[0] != rows)) {
+      lowRanks_[name].push_back(whole);  // one that nobody takes
+      continue;
+    }
+    for (const auto& [part, count] : parts) {
+      LowRank piece = whole;
+      piece.up = rowsOf(whole.up, at, count);
+      if (!stacked) piece.up.shape = {count, whole.up.shape.back()};
+      else piece.down = rowsOf(whole.down, at, count);
+      at += count;
+      lowRanks_[part].push_back(std::move(piece));
+    }
+  }
+}
+
 Result<void> Weights::split(const std::string& name, std::span<const std::pair<std::string, int64_t>> parts) {
   auto found = weights_.find(name);
   if (found == weights_.end()) return badInput(fmt::format("{}: tensor '{}' is missing", escaped(label_), escaped(storedName(name))));
@@ -117,30 +171,37 @@ Result<void> Weights::split(const std::string& name, std::span<const std::pair<s
         "{}: tensor '{}' is packed in groups and would have to be cut, which is not built; plain *.safetensors or GGUF are read",
         escaped(label_), escapedShort(whole.stored)));
   weights_.erase(found);
-  int64_t each = rows == 0 ? 0 : whole.bytes / rows;
   for (const auto& [part, count] : parts) {
-    Weight piece = whole;
-    piece.shape[0] = count;
-    if (count == 1 && piece.shape.size() > 1) piece.shape.erase(piece.shape.begin());  // one of a stack
-    if (piece.data != nullptr) piece.data += at * each;
-    piece.bytes = count * each;
+    weights_[part] = rowsOf(whole, at, count);
     at += count;
-    weights_[part] = piece;
   }
+  splitLowRanks(name, parts);
   return {};
 }
 
-Result<void> Weights::checkAllUsed() const {
-  std::vector<std::string> unused;
-  for (const auto& [name, weight] : weights_)
-    if (!weight.used) unused.push_back(weight.stored.empty() ? "''" : escapedShort(weight.stored));
-  if (unused.empty()) return {};
-  size_t count = unused.size();
+Error Weights::unused(const std::string& file, std::vector<std::string> tensors) const {
+  size_t count = tensors.size();
   constexpr size_t kShown = 3;
-  unused.resize(std::min(count, kShown));
+  tensors.resize(std::min(count, kShown));
   std::string more = count > kShown ? fmt::format(" and {} more", count - kShown) : "";
-  return badInput(fmt::format("{}: {} that the architecture has no use for: {}{}", escaped(label_), count == 1 ? "a tensor" : "tensors",
-                              join(unused, ", "), more));
+  return badInput(fmt::format("{}: {} that the architecture has no use for: {}{}", escaped(file), count == 1 ? "a tensor" : "tensors",
+                              join(tensors, ", "), more));
+}
+
+Result<void> Weights::checkAllUsed() const {
+  auto shown = [](const Weight& weight) { return weight.stored.empty() ? "''" : escapedShort(weight.stored); };
+  std::vector<std::string> tensors;
+  for (const auto& [name, weight] : weights_)
+    if (!weight.used) tensors.push_back(shown(weight));
+  if (!tensors.empty()) return unused(label_, std::move(tensors));
+  std::string file;
+  for (const auto& [name, all] : lowRanks_)
+    for (const LowRank& each : all) {
+      if (each.down.used || !(file.empty() || file == each.file)) continue;
+      file = each.file;
+      tensors.push_back(shown(each.down));
+    }
+  return tensors.empty() ? Result<void>() : unused(file, std::move(tensors));
 }
 
 int64_t Weights::elements() const {
@@ -156,14 +217,20 @@ uint64_t Weights::sampleSum() const {
     const uint64_t both[] = {sum, lineSum(data, bytes)};
     sum = lineSum(reinterpret_cast<const std::byte*>(both), sizeof both);
   };
-  for (const auto& [name, weight] : weights_) {
-    std::string said = fmt::format("{} {}", name, static_cast<int>(weight.type));
+  auto addWeight = [&](std::string said, const Weight& weight) {
+    said += fmt::format(" {}", static_cast<int>(weight.type));
     for (int64_t extent : weight.shape) said += fmt::format(" {}", extent);
     add(reinterpret_cast<const std::byte*>(said.data()), said.size());
-    if (weight.data == nullptr) continue;
+    if (weight.data == nullptr) return;
     int64_t bytes = std::min(kPiece, weight.bytes), last = weight.bytes - bytes;
     for (int64_t at : {int64_t{0}, last / 2, last}) add(weight.data + at, static_cast<size_t>(bytes));
-  }
+  };
+  for (const auto& [name, weight] : weights_) addWeight(name, weight);
+  for (const auto& [name, all] : lowRanks_)
+    for (const LowRank& each : all) {
+      addWeight(fmt::format("{} down {}", name, each.scale), each.down);
+      addWeight(fmt::format("{} up {}", name, each.heads), each.up);
+    }
   return sum;
 }
 

@@ -31,6 +31,15 @@ struct Weight {
   std::shared_ptr<const MadeRows> made;  ///< in place of data; null: none
 };
 
+/// What an adapter adds to a weight [out,in] that is multiplied by x: scale up (down x). Of a stack of weights both may be stacks too.
+struct LowRank {
+  std::string file;  ///< for messages
+  Weight down;       ///< [r,in]
+  Weight up;         ///< [out,r]
+  float scale = 1;
+  int64_t heads = 0;  ///< rows of `up` are so many heads with their halves apart, where the weight has pairs side by side; 0: as the weight
+};
+
 /// The type in files that a kernels' type is.
 TensorType fileTypeOf(ElementType type);
 /// The other way; nothing for a type that no kernel reads.
@@ -40,6 +49,9 @@ std::optional<ElementType> elementTypeOf(TensorType type);
 struct WeightName {
   std::string_view stored, name;
 };
+
+/// What our architectures call a tensor of a file; its own name where `names` does not have it.
+std::string ownNameOf(std::span<const WeightName> names, const std::string& stored);
 
 /// Names are GGUF's: token_embd.weight, blk.3.attn_q.weight, output_norm.weight ...
 class Weights {
@@ -54,14 +66,26 @@ public:
   /// One in place of its parts; `stored`: its name as files would have it.
   void replace(const std::string& stored, TensorType type, std::vector<int64_t> shape, MadeRows made);
 
+  /// In place of what is called so, or new.
+  void put(const std::string& name, Weight weight) { weights_[name] = std::move(weight); }
+  /// One that is used: it is made for whoever calls.
+  const Weight* make(const std::string& name, TensorType type, std::vector<int64_t> shape, MadeRows made);
+  /// More on top of a weight, which need not be there yet.
+  void addLowRank(const std::string& name, LowRank more) { lowRanks_[name].push_back(std::move(more)); }
+  /// What adapters add to a weight, in their order; marks it used.
+  std::vector<LowRank> takeLowRanks(const std::string& name);
+
   bool has(const std::string& name) const { return weights_.find(name) != weights_.end(); }
+  bool adapted() const { return !lowRanks_.empty(); }
   /// Marks it used. Errors: BadInput naming file and tensor: missing, or another shape than needed.
   Result<const Weight*> take(const std::string& name, std::span<const int64_t> shape);
   void ignore(const std::string& name) { weights_.erase(name); }
+  /// What it is of; null: none of that name.
+  const Weight* find(const std::string& name) const;
   /// A weight is from here on several: so many of its rows each, in their order; a single one of a stack is without the stack's extent.
   /// Errors   BadInput naming file and tensor: it has another number of rows than all of them.
   Result<void> split(const std::string& name, std::span<const std::pair<std::string, int64_t>> parts);
-  /// Errors   BadInput naming weights that nobody took: the model would not be what its files say.
+  /// Errors   BadInput naming weights that nobody took, of the model or of adapters: it would not be what its files say.
   Result<void> checkAllUsed() const;
 
   /// A checksum of all names, types and shapes and of the first, middle and last bytes of each weight: models that differ throughout have
@@ -78,12 +102,14 @@ public:
 
 private:
   std::string storedName(const std::string& name) const;
-  std::string ownName(const std::string& stored) const;
+  Error unused(const std::string& file, std::vector<std::string> tensors) const;
+  void splitLowRanks(const std::string& name, std::span<const std::pair<std::string, int64_t>> parts);
 
   std::string label_;
   const WeightFiles* files_ = nullptr;
   std::vector<WeightName> names_;
   std::map<std::string, Weight> weights_;
+  std::map<std::string, std::vector<LowRank>> lowRanks_;  ///< by the weight's name
 };
 
 }  // namespace quern

@@ -25,6 +25,7 @@ struct Architecture {
   Result<ModelConfig> (*readHf)(const JsonFields& config, const JsonValue& root, const HfName& name);
   /// Writes the model into `graph`; what is wrong is kept there. `hf`: weights are stored as Hugging Face does.
   void (*build)(ModelGraph& graph, const ModelConfig& config, bool hf);
+  std::span<const std::string_view> rearranged = {};  ///< our names of weights whose rows GGUF has in another order (beside rope's pairs)
 };
 
 /// All of them.

@@ -29,6 +29,8 @@ constexpr WeightName kHfWeights[] = {
     {"gpt_neox.layers.*.mlp.dense_4h_to_h.weight", "blk.*.ffn_down.weight"},
     {"gpt_neox.layers.*.mlp.dense_4h_to_h.bias", "blk.*.ffn_down.bias"},
 };
+/// Folders have them head by head.
+constexpr std::string_view kRearranged[] = {"blk.*.attn_qkv.weight"};
 /// Causal masks and frequencies that older files carry.
 constexpr std::string_view kIgnored[] = {"gpt_neox.layers.*.attention.bias", "gpt_neox.layers.*.attention.masked_bias",
                                          "gpt_neox.layers.*.attention.rotary_emb.inv_freq"};
@@ -86,7 +88,7 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
 }  // namespace
 
 Architecture makeGptNeoX() {
-  return {"gptneox", kGgufNames, kHfNames, {std::begin(kHfWeights), std::end(kHfWeights)}, kIgnored, readGguf, readHf, build};
+  return {"gptneox", kGgufNames, kHfNames, {std::begin(kHfWeights), std::end(kHfWeights)}, kIgnored, readGguf, readHf, build, kRearranged};
 }
 
 }  // namespace quern

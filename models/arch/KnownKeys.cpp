@@ -198,10 +198,10 @@ SeenValue seen(const JsonValue& value) {
   return {.nothing = list != nullptr ? list->empty() : object == nullptr || object->empty(), .shown = value.kind()};
 }
 
-Error unheeded(const std::string& file, const std::string& key, const std::string& shown) {
-  return badInput(
-      fmt::format("{}: '{}' is {}, which nothing here heeds, so the result could be another; --ignore-key {} goes on without it",
-                  escaped(file), escapedShort(key), shown, escapedShort(key)));
+Error unheeded(const std::string& file, const std::string& key, const std::string& shown, const KnownKeys& known) {
+  std::string how = known.ignorable ? fmt::format("; --ignore-key {} goes on without it", escapedShort(key)) : "";
+  return badInput(fmt::format("{}: '{}' is {}, which nothing here heeds, so the result could be another{}", escaped(file),
+                              escapedShort(key), shown, how));
 }
 
 }  // namespace
@@ -210,7 +210,7 @@ Result<void> checkKeys(const Metadata& metadata, const std::string& arch, const 
   for (auto at = metadata.values().lower_bound(arch + "."); at != metadata.values().end() && at->first.starts_with(arch + "."); ++at) {
     std::string_view name = std::string_view(at->first).substr(arch.size() + 1);
     if (known.read.count(at->first) != 0 || isOneOf(name, kAlwaysHarmlessGguf) || isOneOf(name, known.harmless)) continue;
-    if (SeenValue value = seen(at->second); !meansOff(name, value)) return unheeded(metadata.file(), at->first, value.shown);
+    if (SeenValue value = seen(at->second); !meansOff(name, value)) return unheeded(metadata.file(), at->first, value.shown, known);
   }
   return {};
 }
@@ -220,7 +220,7 @@ Result<void> checkKeys(const std::string& file, const JsonValue& object, const K
   if (fields == nullptr) return {};
   for (const auto& [name, given] : *fields) {
     if (known.read.count(name) != 0 || isOneOf(name, kAlwaysHarmlessHf) || isOneOf(name, known.harmless)) continue;
-    if (SeenValue value = seen(given); !meansOff(name, value)) return unheeded(file, prefix + name, value.shown);
+    if (SeenValue value = seen(given); !meansOff(name, value)) return unheeded(file, prefix + name, value.shown, known);
   }
   return {};
 }

@@ -15,6 +15,7 @@ namespace quern {
 struct KnownKeys {
   const std::set<std::string>& read;           ///< whole names, as a reader asked for them
   std::span<const std::string_view> harmless;  ///< change nothing, whatever their value; those of every decoder are known anyway
+  bool ignorable = true;                       ///< --ignore-key can take them away
 };
 
 /// Every key `arch`.* is read, harmless, or has a value that means "off": false, 0, nothing, or 1 for a factor.

@@ -67,17 +67,53 @@ Result<void> WeightFiles::openFolder(const std::string& folder) {
   auto shards = safetensorsShards(folder);
   if (!shards) return shards.error();
   if (!shards->remark.empty()) remarks_.push_back(shards->remark);
-  for (const std::string& name : shards->names) {
-    auto file = MappedFile::open(pathIn(folder, name));
-    if (!file) return file.error();
-    auto tensors = parseSafetensors(file->text(), file->path());
-    if (!tensors) return tensors.error();
-    if (auto good = checkCount(folder, tensors->size()); !good) return good;
-    for (FileTensor& tensor : *tensors) tensor.file = static_cast<int>(files_.size());
-    std::move(tensors->begin(), tensors->end(), std::back_inserter(tensors_));
-    files_.push_back(std::move(*file));
-  }
+  for (const std::string& name : shards->names)
+    if (auto good = addShard(folder, name); !good) return good;
   return checkAgainstIndex(folder, *shards, tensors_);
+}
+
+Result<void> WeightFiles::addShard(const std::string& folder, const std::string& name) {
+  auto file = MappedFile::open(pathIn(folder, name));
+  if (!file) return file.error();
+  auto tensors = parseSafetensors(file->text(), file->path());
+  if (!tensors) return tensors.error();
+  if (auto good = checkCount(folder, tensors->size()); !good) return good;
+  for (FileTensor& tensor : *tensors) tensor.file = static_cast<int>(files_.size());
+  std::move(tensors->begin(), tensors->end(), std::back_inserter(tensors_));
+  files_.push_back(std::move(*file));
+  return {};
+}
+
+static constexpr std::string_view kPeftWeights = "adapter_model.safetensors", kPeftPickle = "adapter_model.bin";
+
+Result<WeightFiles> WeightFiles::openAdapter(const std::string& path) {
+  WeightFiles out;
+  out.path_ = path;
+  bool named = std::string_view(path).ends_with(".safetensors");
+  size_t slash = path.rfind('/');
+  if (named && path.substr(slash == std::string::npos ? 0 : slash + 1) != kPeftWeights)
+    return badInput(fmt::format("{}: {} is needed, as PEFT names it, or the folder that it lies in, or a .gguf file", escapedShort(path),
+                                kPeftWeights));
+  auto good = named            ? out.openPeft(slash == std::string::npos ? "." : path.substr(0, slash + 1))
+              : isFolder(path) ? out.openPeft(path)
+                               : out.openGguf(path);
+  if (!good) return good.error();
+  if (auto indexed = out.index(); !indexed) return indexed.error();
+  return out;
+}
+
+Result<void> WeightFiles::openPeft(const std::string& folder) {
+  format_ = WeightFormat::Safetensors;
+  configPath_ = pathIn(folder, "adapter_config.json");
+  bool pickled = !isFile(pathIn(folder, kPeftWeights)) && isFile(pathIn(folder, kPeftPickle));
+  if (pickled)
+    return badInput(fmt::format("{}: is a pickle of PyTorch's, which is not read: {} is needed (save_pretrained with safe_serialization)",
+                                escapedShort(pathIn(folder, kPeftPickle)), kPeftWeights));
+  auto config = objectIn(configPath_);
+  if (!config) return config.error();
+  config_ = std::move(*config);
+  smallFiles_ = {configPath_};
+  return addShard(folder, std::string(kPeftWeights));
 }
 
 /// Whether `more` tensors may join those that are there.

@@ -30,6 +30,10 @@ public:
   /// Cost     a small multiple of the metadata's bytes; the tensors' bytes are not read.
   static Result<WeightFiles> open(const std::string& path);
 
+  /// An adapter's: a .gguf file, or PEFT's adapter_model.safetensors, or the folder that it lies in beside its adapter_config.json, which
+  /// config() then is. Errors: as open.
+  static Result<WeightFiles> openAdapter(const std::string& path);
+
   /// Tensors that the files lack because they lie packed elsewhere: known by name, type and shape, without data.
   /// Errors   BadInput: one that the files have.
   Result<void> addAbsent(std::vector<FileTensor> tensors);
@@ -73,6 +77,8 @@ public:
 private:
   Result<void> openGguf(const std::string& path);
   Result<void> openFolder(const std::string& folder);
+  Result<void> openPeft(const std::string& folder);
+  Result<void> addShard(const std::string& folder, const std::string& name);
   Result<void> checkCount(const std::string& path, size_t more) const;
   Result<void> index();
 

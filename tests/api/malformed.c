@@ -234,7 +234,7 @@ static void models(void) {
   quern_model model = 0;
   quern_session session = 0;
   quern_generation generation = 0;
-  quern_model_options options = {sizeof options, NULL, NULL, NULL, 0, 1, NULL, NULL};
+  quern_model_options options = {sizeof options, NULL, NULL, NULL, 0, 1, NULL, NULL, NULL};
   int32_t ids[4] = {0};
   int64_t count = 0;
   size_t bytes = 0;

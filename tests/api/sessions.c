@@ -184,8 +184,15 @@ int main(int argc, char** argv) {
   fclose(there);
   OK(quern_open(&options, &context));
   int told = 0;
-  quern_model_options loading = {sizeof loading, NULL, NULL, NULL, 0, 1, stop, &told};
+  quern_model_options loading = {sizeof loading, NULL, NULL, NULL, 0, 1, stop, &told, NULL};
   REFUSED(quern_model_open(context, path, &loading, &model), QUERN_STOPPED, "stopped");
+  const char* adapters[] = {"no-such-adapter.gguf:0.5", NULL};
+  loading.adapters = adapters;
+  REFUSED(quern_model_open(context, path, &loading, &model), QUERN_BAD_INPUT, "no-such-adapter.gguf: No such file or directory");
+  loading.size = offsetof(quern_model_options, adapters); /* a caller from before there were any */
+  REFUSED(quern_model_open(context, path, &loading, &model), QUERN_STOPPED, "stopped");
+  loading.size = sizeof(size_t);
+  REFUSED(quern_model_open(context, path, &loading, &model), QUERN_BAD_COMMAND, "size");
   if (!OK(quern_model_open(context, path, NULL, &model))) return checksSaid("sessions");
   quern_model_info info = {0};
   info.size = sizeof info;

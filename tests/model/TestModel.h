@@ -58,6 +58,12 @@ std::string writeGguf(const TestModel& model, const std::string& folder, int par
 /// The rows of q or k from adjacent pairs to halves of each head.
 TestTensor halvedPairs(const TestTensor& from, int64_t headSize);
 
+/// A matrix's rows, or a bias, in the order in which a Hugging Face folder has them, and how it calls a tensor.
+TestTensor hfRows(const TestModel& model, const std::string& name, const TestTensor& tensor);
+std::string hfNameIn(const TestModel& model, const std::string& name);
+/// Each matrix of a stack by itself, as folders have them: NAME.3.weight.
+TestModel unstacked(const TestModel& model);
+
 struct HfOptions {
   std::string architecture = "LlamaForCausalLM";
   int shards = 1;

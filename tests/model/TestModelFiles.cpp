@@ -176,11 +176,8 @@ TestTensor transposed(const TestTensor& from) {
 
 /// As HF keeps it: the type stays where it is a plain one.
 TestTensor hfTensor(const TestModel& model, const std::string& name, const TestTensor& tensor) {
-  TestTensor out = tensor;
-  bool rotated = name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos;
-  if (rotated && model.config.rope.pairs == RopePairs::Adjacent) out = halvedPairs(tensor, model.config.headDim());
+  TestTensor out = hfRows(model, name, tensor);
   if (model.family == "gpt2" && name.starts_with("blk.") && tensor.shape.size() == 2) out = transposed(tensor);
-  if (model.family == "gptneox" && name.find("attn_qkv.") != std::string::npos) out = headByHead(tensor, model.config);
   if (model.family.starts_with("gemma") && tensor.shape.size() == 1)
     for (float& gain : out.values) gain -= 1;
   out.store(tensor.type);
@@ -225,6 +222,15 @@ TestTensor halvedPairs(const TestTensor& from, int64_t headSize) {
   return to;
 }
 
+TestTensor hfRows(const TestModel& model, const std::string& name, const TestTensor& tensor) {
+  bool rotated = name.find("attn_q.") != std::string::npos || name.find("attn_k.") != std::string::npos;
+  if (rotated && model.config.rope.pairs == RopePairs::Adjacent) return halvedPairs(tensor, model.config.headDim());
+  if (model.family == "gptneox" && name.find("attn_qkv.") != std::string::npos) return headByHead(tensor, model.config);
+  return tensor;
+}
+
+std::string hfNameIn(const TestModel& model, const std::string& name) { return hfName(name, model.family, true); }
+
 std::string writeGguf(const TestModel& given, const std::string& folder, int parts) {
   TestModel model = given;
   const RopeConfig& rope = model.config.rope;
@@ -256,8 +262,7 @@ std::string writeGguf(const TestModel& given, const std::string& folder, int par
   return parts == 1 ? stem + ".gguf" : fmt::format("{}-00001-of-{:05}.gguf", stem, parts);
 }
 
-/// Each matrix of a stack by itself, as folders have them: NAME.3.weight.
-static TestModel unstacked(const TestModel& model) {
+TestModel unstacked(const TestModel& model) {
   TestModel out = model;
   for (const auto& [name, tensor] : model.tensors) {
     if (tensor.shape.size() != 3) continue;

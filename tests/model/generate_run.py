@@ -13,7 +13,7 @@ quern = os.path.abspath(sys.argv[1])
 shared = os.environ.get("QUERN_SHARED") or os.path.join(os.path.abspath(__file__ + "/../../../.."), "shared")
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 from checking import Checks, read_npy, write
-from models import Model, gpt2, hf_folder, vocabulary
+from models import F32, Model, Tensor, floats, gguf, gpt2, hf_folder, vocabulary
 
 expect = Checks(stops=True)
 CONTEXT = 96
@@ -321,6 +321,38 @@ def sliding():
     expect(two[0] == two[1] and two[0].count(b",") == 11, two)
 
 
+def adapters():
+    """--lora: a scale of 0 is no adapter, others are another model; what it takes is said."""
+    import random
+    rng = random.Random(3)
+
+    def adapter(name, architecture="llama"):
+        pairs = [("general.architecture", "str", architecture), ("general.type", "str", "adapter"), ("adapter.type", "str", "lora"), ("adapter.lora.alpha", "f32", 8.0)]
+        write(name, gguf(pairs=pairs, tensors=[Tensor("blk.1.attn_q.weight.lora_a", [32, 4], F32, floats(rng, 128, 1)), Tensor("blk.1.attn_q.weight.lora_b", [4, 32], F32, floats(rng, 128, 1))]))
+
+    adapter("a.gguf")
+    adapter("b.gguf", "qwen2")
+    prompt = ("-p", "some words", "-n", "40", "--temp", "0", "--compute", "exact")
+    plain, adapted, half = text(*prompt), text(*prompt, "--lora", "a.gguf"), text(*prompt, "--lora", "a.gguf:0.5")
+    expect(len({plain, adapted, half}) == 3, "an adapter makes another model")
+    expect(text(*prompt, "--lora", "a.gguf:0") == plain, "times 0")
+    expect(text(*prompt, "--lora", "a.gguf:0.25", "--lora", "a.gguf:0.25") == half, "two halves of a half")
+    write("a.gguf:0.5", open("a.gguf", "rb").read())
+    expect(text(*prompt, "--lora", "a.gguf:0.5") == adapted, "a file whose name ends so")
+    refused("b.gguf: 'general.architecture' is qwen2, 'llama', the model's, is needed", "-m", "m.gguf", "--lora", "b.gguf", "-p", "a")
+    refused("--lora a.gguf:much: 'much' is no number; FILE[:SCALE] is needed", "-m", "m.gguf", "--lora", "a.gguf:much", "-p", "a", status=2)
+    refused("m.gguf: 'general.type' is missing, 'adapter' is needed", "-m", "m.gguf", "--lora", "m.gguf", "-p", "a")
+    refused("emit: --lora does not go with --weights: a bundle's own model has its file's weights", "-m", "m.gguf", "--lora", "a.gguf", "--weights", "-o", "bundle", status=2, command="emit")
+    told = json.loads(expect.run(quern, "info", "-m", "m.gguf", "--lora", "a.gguf", "--json", "-", "-c", "48").stdout)
+    alone = json.loads(expect.run(quern, "info", "-m", "m.gguf", "--json", "-").stdout)
+    expect(alone["memory_bytes"]["kv_cache"] == alone["kv_cache_bytes"]["f32"] == 2 * told["memory_bytes"]["kv_cache"], (alone, told))
+    expect(told["memory_bytes"]["weights"] - alone["memory_bytes"]["weights"] >= 4 * 2 * 128, told)
+    # The table of tokens stays in the file.
+    expect(alone["memory_bytes"]["weights"] >= (alone["parameters"] - 700 * 32) * 4 and alone["memory_bytes"]["scratch"] > 0, alone)
+    said = expect.run(quern, "info", "-m", "m.gguf", "--lora", "a.gguf").stdout
+    expect("adapters      a.gguf, 256 numbers\n" in said and "memory " in said, said)
+
+
 def small(**more):
     return Model(**{**dict(width=32, hidden=48, layers=2, heads=4, kv_heads=2, vocab=700, context=CONTEXT), **more})
 
@@ -328,7 +360,7 @@ def small(**more):
 with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     write("m.gguf", small().gguf())
-    for part in (repeats, lengths, prompts, stops, strides, ends, tokenizers, disk, folders, interrupted, windows, sliding, perplexity):
+    for part in (repeats, lengths, prompts, stops, strides, ends, tokenizers, disk, folders, interrupted, windows, sliding, adapters, perplexity):
         part()
 
 expect.finish(60)

@@ -212,6 +212,7 @@ def models(path):
     refused("has no chat template: --chat-template NAME says how its conversations are written", model.chat_ids, [("user", "a")])
     refused("message 2: the chat template (gemma) has user and assistant in turn", model.chat_ids, [("user", "a"), ("user", "b")], "gemma")
     refused("a character 0", model.chat_ids, [("user", "a\0")], "gemma")
+    refused("nix.gguf: No such file or directory", quern.Model, path, lora=[("nix.gguf", 0.5)])
     logits = model.logits(ids)
     check(logits.shape == (len(ids), model.info["vocab"]) and logits.dtype == f32, logits.shape)
     session = model.session()

@@ -72,14 +72,14 @@ int freed(const void* handle) {
   });
 }
 
-/// The caller's options, as far as they go; what it does not know of is 0. Structs only grow, and none has yet: a size below today's is of
-/// no version. Errors: BadCommand: a size that no version has.
+/// The caller's options, as far as they go; what it does not know of is 0. Structs only grow; `first`: the size that one began with, where
+/// it has grown. Errors: BadCommand: a size that no version has.
 template <class Options>
-Result<Options> optionsOf(const Options* options, const char* name) {
+Result<Options> optionsOf(const Options* options, const char* name, size_t first = sizeof(Options)) {
   Options own{};
   own.size = sizeof(Options);
   if (options == nullptr) return own;
-  if (options->size < sizeof(Options) || options->size > 4096) return badSize(name, options->size);
+  if (options->size < first || options->size > 4096) return badSize(name, options->size);
   size_t size = options->size < sizeof(Options) ? options->size : sizeof(Options);
   std::memcpy(&own, options, size);
   return own;

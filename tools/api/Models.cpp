@@ -2,10 +2,12 @@
 #include "tools/api/Models.h"
 
 #include "compiler/base/Log.h"
+#include "models/Adapter.h"
 #include "models/KvTypes.h"
 #include "models/ProductArithmetic.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <fmt/format.h>
 
 namespace quern::api {
@@ -17,8 +19,8 @@ Result<ModelSource> sourceOf(const Context& context, const char* path, const que
   if (path == nullptr) {
     BundledModel own = context.library.modelInBundle();
     if (!own.there() || bundled == nullptr) return badCommand("path is NULL, and the context's bundle has no model (quern emit --weights)");
-    if (options.compute != nullptr || options.order != nullptr)
-      return badCommand("compute and order go with a path: a bundle's own model is computed as it was emitted");
+    if (options.compute != nullptr || options.order != nullptr || options.adapters != nullptr)
+      return badCommand("compute, order and adapters go with a path: a bundle's own model is computed as it was emitted");
     return openPackedModel(own, *bundled);
   }
   std::optional<std::string> compute;
@@ -31,6 +33,11 @@ Result<ModelSource> sourceOf(const Context& context, const char* path, const que
   auto source = openModelFiles(path);
   if (!source) return source;
   for (const std::string& remark : source->files->remarks()) logWarning(remark);
+  for (const char* const* each = options.adapters; each != nullptr && *each != nullptr; ++each) {
+    auto name = adapterNamed(*each);
+    if (!name) return name.error();
+    if (auto good = addAdapter(*source, *name); !good) return good.error();
+  }
   auto remark = computeAs(*asked, context.library.target(), *source);
   if (!remark) return remark.error();
   if (!remark->empty()) logWarning(*remark);
@@ -50,7 +57,7 @@ Result<void> open(quern_context handle, const char* path, const quern_model_opti
   auto context = heldBy<Context>(handle);
   if (!context) return context.error();
   if (auto good = api::given(out, "out"); !good) return good;
-  auto options = optionsOf(given, "quern_model_options");
+  auto options = optionsOf(given, "quern_model_options", offsetof(quern_model_options, adapters));
   if (!options) return options.error();
   auto threads = threadsOf(options->threads);
   if (!threads) return threads.error();

@@ -200,6 +200,8 @@ typedef struct quern_model_options {
   /* Bytes; not 0 ends the loading: QUERN_STOPPED. Called by a thread of the library's, while the caller's waits. May be NULL */
   int (*progress)(void* user, double done, double total);
   void* user;
+  const char* const*
+      adapters; /* LoRA on top of the model: FILE or FILE:SCALE each, PEFT's folder or GGUF, NULL behind the last; NULL: none */
 } quern_model_options;
 
 /* `path`: a .gguf file, or a folder with config.json and *.safetensors; NULL: the model in the context's bundle.

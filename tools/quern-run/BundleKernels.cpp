@@ -58,6 +58,8 @@ Result<ChosenBundle> chosenBundle(const CommandLine& line) {
 
 }  // namespace
 
+KernelProvider kernelsForeseen(const Target&) { return {}; }
+
 Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line) {
   auto chosen = chosenBundle(line);
   if (!chosen) return chosen.error();

@@ -1,5 +1,6 @@
 // tools/quern/cli/LibraryKernels.cpp — a model's kernels of a program with a compiler: bundle, cache, or made now.
 #include "compiler/jit/OpKernels.h"
+#include "compiler/loops/Lower.h"
 #include "tools/quern/cli/Library.h"
 #include "tools/quern/cli/ModelKernels.h"
 
@@ -23,6 +24,17 @@ private:
 };
 
 }  // namespace
+
+KernelProvider kernelsForeseen(const Target& target) {
+  return [target](const OpDesc& op) -> Result<KernelSet> {
+    Schedule schedule = defaultSchedule(op, target);
+    auto program = lower(op, schedule, target);
+    if (!program) return program.error();
+    auto kernel = std::make_shared<CompiledKernel>();
+    kernel->info = kernelInfoOf(*program, op, schedule);
+    return KernelSet(std::move(kernel));
+  };
+}
 
 Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line) {
   auto library = libraryOf(line, true);

@@ -3,6 +3,7 @@
 
 #include "compiler/op/OpFile.h"
 #include "compiler/store/Bundle.h"
+#include "runtime/KernelProvider.h"
 #include "tools/quern/cli/CommandLine.h"
 
 #include <memory>
@@ -29,6 +30,9 @@ public:
 /// Errors   Machine: a CPU that this machine does not contain; as Bundle::open.
 Result<std::unique_ptr<ModelKernels>> openModelKernels(const CommandLine& line);
 CommandLine& kernelFlags(CommandLine& line);
+
+/// Kernels of default schedules as they would describe themselves, none of them made. Null: this program knows only kernels that are there.
+KernelProvider kernelsForeseen(const Target& target);
 
 /// What a command on one op runs with, as its flags (opFlags) say it: of quern also a schedule or a loop program, tried out for `dims`.
 /// Errors   as openModelKernels; what choosing, compiling and loading say.

@@ -4,6 +4,7 @@
 #include "compiler/base/Log.h"
 #include "compiler/base/Text.h"
 #include "compiler/target/HostTarget.h"
+#include "models/Adapter.h"
 #include "models/ProductArithmetic.h"
 #include "tools/quern/cli/Words.h"
 #include "tools/recorded/NamedModel.h"
@@ -22,11 +23,12 @@ CommandLine& computeFlags(CommandLine& line) {
       "compute", "HOW", "fast",
       "fast: activations rounded to bytes with weights in blocks, to bf16 with bf16 and a KV cache of it; exact: as they are, in f32; "
       "tile: as fast, but weights in blocks become bf16 too");
+  line.list("lora", "FILE[:SCALE]", "an adapter on top of the model: PEFT's folder or a GGUF file (again for more)");
   return line.value("order", "HOW", "", "how products of bf16 are added up: tile32 or pairs (default: as the CPU has it)");
 }
 
 Result<void> checkModelFlag(const CommandLine& line) {
-  for (const char* flag : {"ignore-key", "compute", "order"})
+  for (const char* flag : {"ignore-key", "compute", "order", "lora"})
     if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("--{} goes with --model", flag));
   return {};
 }
@@ -40,6 +42,15 @@ static Result<void> setArithmetic(const CommandLine& line, const AskedArithmetic
   auto remark = computeAs(asked, target, source);
   if (!remark) return remark.error();
   if (!remark->empty() && !line.has("quiet")) logWarning(*remark);
+  return {};
+}
+
+static Result<void> addAdapters(const CommandLine& line, ModelSource& source) {
+  for (const std::string& text : line.all("lora")) {
+    auto name = adapterNamed(text);
+    if (!name) return name.error();
+    if (auto good = addAdapter(source, *name); !good) return good;
+  }
   return {};
 }
 
@@ -63,6 +74,7 @@ Result<ModelSource> openModelOf(const CommandLine& line, const BundleArithmetic*
   auto source = openModel(line.get("model"), line.all("ignore-key"));
   if (!source) return source;
   sayRemarks(line, source->files.get());
+  if (auto good = addAdapters(line, *source); !good) return good.error();
   auto target = findTarget(line.has("cpu") ? split(line.get("cpu"), ',')[0] : "host");
   if (!target) return target.error();
   if (auto good = setArithmetic(line, *asked, *target, *source); !good) return good.error();
@@ -80,7 +92,7 @@ Result<std::string> modelPathOf(const CommandLine& line) {
 }
 
 Result<ModelSource> openBundledModel(const CommandLine& line, const BundledModel& model, const BundleArithmetic& computed) {
-  for (const char* flag : {"compute", "order", "ignore-key"})
+  for (const char* flag : {"compute", "order", "ignore-key", "lora"})
     if (line.has(flag)) return badCommand(fmt::format("--{} goes with --model: a bundle's own model is computed as it was emitted", flag));
   auto source = openPackedModel(model, computed);
   if (!source) return source;

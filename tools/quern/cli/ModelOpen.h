@@ -12,18 +12,18 @@ inline constexpr const char* kBundleWithout = "; the bundle has none of its own 
 
 /// --model -m and --ignore-key. `help`: what M may be.
 CommandLine& modelFlag(CommandLine& line, const std::string& help);
-/// --compute and --order, of commands that run or compile a model's kernels; openModelOf heeds them.
+/// --compute, --order and --lora, of commands that run or compile a model's kernels; openModelOf heeds them.
 CommandLine& computeFlags(CommandLine& line);
 
 /// Errors   BadCommand: --ignore-key without --model, which would ignore nothing.
 Result<void> checkModelFlag(const CommandLine& line);
 
-/// Opens --model, to be computed on --cpu, of several the first; what was passed over or ignored is said on stderr, and where --compute
-/// asks for rounding and rounds no product.
+/// Opens --model with its adapters, to be computed on --cpu, of several the first; what was passed over or ignored is said on stderr, and
+/// where --compute asks for rounding and rounds no product.
 /// Errors   BadCommand: no --model; as openModel.
 /// `bundled`: what a bundle's kernels compute in, where nothing else is asked for.
 Result<ModelSource> openModelOf(const CommandLine& line, const BundleArithmetic* bundled = nullptr);
-/// A bundle's own model: as it was packed, so --compute, --order and --ignore-key have no place there.
+/// A bundle's own model: as it was packed, so --compute, --order, --lora and --ignore-key have no place there.
 /// Errors   BadCommand: they are given; as openPackedModel.
 Result<ModelSource> openBundledModel(const CommandLine& line, const BundledModel& model, const BundleArithmetic& computed);
 /// What --model names, or else the description of the model in --bundle: for commands that need no weights.

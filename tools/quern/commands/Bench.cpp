@@ -59,7 +59,7 @@ void addFlags(CommandLine& line) {
 Result<void> checkFlags(const CommandLine& line) {
   int kinds = (line.words().empty() ? 0 : 1) + line.has("suite") + line.has("baseline") + line.has("model");
   if (kinds != 1) return badCommand("bench: one of an op, --suite, --baseline and --model");
-  for (const char* flag : {"prefill", "decode", "depth", "kv", "ignore-key", "compute", "order"})
+  for (const char* flag : {"prefill", "decode", "depth", "kv", "ignore-key", "compute", "order", "lora"})
     if (line.has(flag) && !line.has("model")) return badCommand(fmt::format("bench: --{} goes with --model", flag));
   if (size_t schedules = line.all("schedule").size(); schedules > 1) {
     if (schedules > 2) return badCommand(fmt::format("bench: --schedule is given {} times; two meet at a time", schedules));

@@ -115,6 +115,8 @@ public:
       if (!suite) return suite.error();
       ops.named_ = std::move(suite->entries);
     } else if (line.has("model")) {
+      if (line.has("weights") && line.has("lora"))
+        return badCommand("emit: --lora does not go with --weights: a bundle's own model has its file's weights");
       auto source = openModelOf(line);
       if (!source) return source.error();
       auto kv = kvTypeOf(line);

@@ -1,6 +1,6 @@
 // tools/quern/commands/Info.cpp — `quern info`: what a model is, from its files, and whether its weights are numbers.
 #include "compiler/base/Text.h"
-#include "models/ModelSource.h"
+#include "models/KvTypes.h"
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/cli/Json.h"
 #include "tools/quern/commands/ModelFacts.h"
@@ -67,6 +67,18 @@ std::string cacheText(const ModelFacts& facts) {
   for (const auto& [name, bytes] : facts.cacheBytes)
     all += fmt::format("{}{} {}", all.empty() ? "" : ", ", name, humanBytes(static_cast<double>(bytes)));
   return row("kv cache", all);
+}
+
+/// What running it takes.
+std::string memoryText(const ModelFacts& facts, const ModelAsked& asked) {
+  if (!facts.memory) return "";
+  auto human = [](int64_t bytes) { return humanBytes(static_cast<double>(bytes)); };
+  const ModelMemory& memory = *facts.memory;
+  std::string cache = memory.cache == 0 ? "" : fmt::format(", kv cache {}", human(memory.cache));
+  int64_t context = asked.options.context != 0 ? asked.options.context : facts.context.value_or(0);
+  return row("memory", fmt::format("{}: weights {}{}, scratch {}, at {} positions{}", human(memory.weights + memory.cache + memory.scratch),
+                                   human(memory.weights), cache, human(memory.scratch), context,
+                                   cache.empty() ? "" : fmt::format(" of {}", text(asked.options.kvType))));
 }
 
 /// What commands compute products in: without --compute, then with each other word of it.
@@ -190,6 +202,8 @@ Json factsJson(const std::string& model, const ModelFacts& facts, const Target& 
   if (!facts.tokenizer.empty()) json["tokenizer"] = facts.tokenizer;
   if (facts.tokens) json["tokens"] = *facts.tokens;
   for (const auto& [name, bytes] : facts.cacheBytes) json["kv_cache_bytes"][std::string(name)] = bytes;
+  if (facts.memory)
+    json["memory_bytes"] = {{"weights", facts.memory->weights}, {"kv_cache", facts.memory->cache}, {"scratch", facts.memory->scratch}};
   addArithmeticJson(json, facts, target);
   return json;
 }
@@ -236,23 +250,24 @@ Result<int> answer(const CommandLine& line, const std::string& text, const Json&
   return status;
 }
 
-Result<int> infoOfConfig(const CommandLine& line, const std::string& model, const Target& target) {
+Result<int> infoOfConfig(const CommandLine& line, const std::string& model, const Target& target, const ModelAsked& asked) {
   auto config = readModelConfig(model);
   if (!config) return config.error();
   for (const std::string& key : line.all("ignore-key"))
     return badCommand(fmt::format("info: --ignore-key {}: '{}' is sizes with random weights", escaped(key), escaped(model)));
+  if (line.has("lora")) return badCommand(fmt::format("info: --lora needs weights; '{}' is sizes with random weights", escaped(model)));
   if (line.has("check")) return badCommand(fmt::format("info: --check needs weights; '{}' is sizes with random weights", escaped(model)));
-  ModelFacts facts = factsOf(*config, target);
+  ModelFacts facts = factsOf(*config, target, asked);
   Json json = factsJson(model, facts, target);
   json["format"] = "config";
   std::string head = row("model", escapedShort(model)) + row("format", "sizes, with random weights") + headText(facts);
-  return answer(line, head + cacheText(facts) + arithmeticText(facts, target), json, 0);
+  return answer(line, head + cacheText(facts) + memoryText(facts, asked) + arithmeticText(facts, target), json, 0);
 }
 
-Result<int> infoOfFiles(const CommandLine& line, const std::string& model, const Target& target) {
+Result<int> infoOfFiles(const CommandLine& line, const std::string& model, const Target& target, const ModelAsked& asked) {
   auto files = openFilesOf(line);
   if (!files) return files.error();
-  ModelFacts facts = factsOf(*files, target);
+  ModelFacts facts = factsOf(*files, target, asked);
   int64_t bytes = 0;
   for (const MappedFile& file : files->files()) bytes += file.bytes();
   std::string format = files->format() == WeightFormat::Gguf
@@ -261,7 +276,9 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model, const
   std::string text =
       row("model", escapedShort(model)) +
       row("format", fmt::format("{}, {}, {}", format, counted(files->files().size(), "file"), humanBytes(static_cast<double>(bytes))));
-  text += headText(facts) + cacheText(facts) + arithmeticText(facts, target) + tensorsText(*files, line.has("all"));
+  text += headText(facts);
+  if (facts.adapted != 0) text += row("adapters", fmt::format("{}, {} numbers", join(line.all("lora"), ", "), grouped(facts.adapted)));
+  text += cacheText(facts) + memoryText(facts, asked) + arithmeticText(facts, target) + tensorsText(*files, line.has("all"));
   Json json = factsJson(model, facts, target);
   if (line.has("json")) addFilesJson(json, *files, facts);  // large where there are many tensors
   if (!files->metadata().values().empty()) text += "\nmetadata\n";
@@ -273,11 +290,30 @@ Result<int> infoOfFiles(const CommandLine& line, const std::string& model, const
   return answer(line, text, json, finite ? 0 : 1);
 }
 
+/// --context, --kv and --lora.
+Result<ModelAsked> askedOf(const CommandLine& line) {
+  ModelAsked asked;
+  auto context = line.number("context", 0, int64_t{1} << 24);
+  if (!context) return context.error();
+  auto kv = kvTypeNamed(line.get("kv"));
+  if (!kv) return kv.error();
+  for (const std::string& given : line.all("lora")) {
+    auto adapter = adapterNamed(given);
+    if (!adapter) return adapter.error();
+    asked.adapters.push_back(std::move(*adapter));
+  }
+  asked.options.context = *context, asked.options.kvType = *kv;
+  return asked;
+}
+
 }  // namespace
 
 static Result<int> runInfo(std::vector<std::string> args) {
   CommandLine line(kInfoInfo, std::move(args));
   modelFlag(line.common({"cpu", "json"}), "a .gguf file, a folder with config.json and *.safetensors, or a name in configs/models");
+  line.value("context", "N", "0", "positions of the KV cache (default: the model's own)", 'c');
+  line.value("kv", "TYPE", "f32", "what the KV cache keeps: f32, f16, bf16 or q8");
+  line.list("lora", "FILE[:SCALE]", "an adapter on top of the model: PEFT's folder or a GGUF file (again for more)");
   line.toggle("check", "reads every weight and reports NaN and Inf").toggle("all", "every tensor, however many");
   auto go = ready(line);
   if (!go || !*go) return go ? Result<int>(0) : Result<int>(go.error());
@@ -287,7 +323,9 @@ static Result<int> runInfo(std::vector<std::string> args) {
   if (model.empty()) return badCommand("info: --model M is missing");
   auto target = targetOf(line, false);
   if (!target) return target.error();
-  return namesModelFiles(model) ? infoOfFiles(line, model, *target) : infoOfConfig(line, model, *target);
+  auto asked = askedOf(line);
+  if (!asked) return asked.error();
+  return namesModelFiles(model) ? infoOfFiles(line, model, *target, *asked) : infoOfConfig(line, model, *target, *asked);
 }
 
 Command infoCommand() { return {kInfoInfo, runInfo}; }

@@ -4,9 +4,9 @@
 #include "compiler/base/Checked.h"
 #include "compiler/base/Text.h"
 #include "compiler/schedule/Schedule.h"
-#include "models/Model.h"
 #include "models/files/WeightValues.h"
 #include "models/tokenizer/ModelTokenizer.h"
+#include "tools/quern/cli/ModelKernels.h"
 #include "tools/quern/cli/ModelRun.h"
 #include "tools/recorded/NamedModel.h"
 
@@ -116,14 +116,30 @@ static void readCache(const ModelConfig& config, ModelFacts& facts) {
   }
 }
 
+/// What running it would take, from what kernels of default schedules would say of themselves.
+static void readMemory(ModelSource source, const Target& target, const ModelAsked& asked, ModelFacts& facts) {
+  KernelProvider foreseen = kernelsForeseen(target);
+  if (!foreseen) return;
+  source.compute = facts.compute;
+  auto memory = memoryOf(std::move(source), foreseen, asked.options);
+  if (memory) facts.memory = *memory;
+  else facts.refused.push_back(memory.error().message);
+}
+
 /// What an architecture says of these sizes and tensors.
-static void refuseModel(const WeightFiles& files, const Target& target, ModelFacts& facts) {
+static void refuseModel(const WeightFiles& files, const Target& target, const ModelAsked& asked, ModelFacts& facts) {
   // The description points into the files and does not outlive them.
   auto source = describeModel(std::shared_ptr<const WeightFiles>(&files, [](const WeightFiles*) {}));
-  auto good = source ? checkModel(*source) : Result<void>(source.error());
+  auto good = source ? Result<void>() : Result<void>(source.error());
+  for (const AdapterName& adapter : asked.adapters)
+    if (good) good = addAdapter(*source, adapter);
+  if (good) good = checkModel(*source);
   if (source) facts.context = source->config.context;
-  if (!good) facts.refused.push_back(good.error().message);
-  else readArithmetic(*source, target, facts), readCache(source->config, facts);
+  if (!good) return facts.refused.push_back(good.error().message);
+  for (const SourceAdapter& adapter : source->adapters)
+    for (const FileTensor& tensor : adapter.files->tensors()) facts.adapted += tensor.elements();
+  readArithmetic(*source, target, facts), readCache(source->config, facts);
+  readMemory(std::move(*source), target, asked, facts);
 }
 
 /// What the tokenizer's reader says; and how many tokens there are where only it knows.
@@ -134,7 +150,7 @@ static void refuseTokenizer(const WeightFiles& files, ModelFacts& facts) {
   facts.refused.push_back(tokenizer.error().message);
 }
 
-ModelFacts factsOf(const WeightFiles& files, const Target& target) {
+ModelFacts factsOf(const WeightFiles& files, const Target& target, const ModelAsked& asked) {
   ModelFacts facts;
   if (files.format() == WeightFormat::Gguf) readMetadata(files.metadata(), facts);
   else readConfig(files, facts);
@@ -142,14 +158,14 @@ ModelFacts factsOf(const WeightFiles& files, const Target& target) {
   refuseTypes(files, facts);
   if (files.tensors().empty())
     facts.refused.push_back(fmt::format("{}: has no tensors: it can tokenize, but not run", escapedShort(files.path())));
-  else if (facts.refused.empty()) refuseModel(files, target, facts);
+  else if (facts.refused.empty()) refuseModel(files, target, asked, facts);
   if (facts.tokenizer.empty())
     facts.refused.push_back(fmt::format("{}: has no tokenizer: only ids work, text does not", escapedShort(files.path())));
   else refuseTokenizer(files, facts);
   return facts;
 }
 
-ModelFacts factsOf(const ModelConfig& config, const Target& target) {
+ModelFacts factsOf(const ModelConfig& config, const Target& target, const ModelAsked& asked) {
   ModelFacts facts;
   facts.architecture = config.architecture;
   facts.name = config.name;
@@ -165,6 +181,7 @@ ModelFacts factsOf(const ModelConfig& config, const Target& target) {
   ModelSource source = randomModel(config, false);
   readArithmetic(source, target, facts);
   readCache(config, facts);
+  readMemory(std::move(source), target, asked, facts);
   return facts;
 }
 

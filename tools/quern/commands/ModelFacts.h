@@ -2,6 +2,8 @@
 #pragma once
 
 #include "compiler/target/Target.h"
+#include "models/Adapter.h"
+#include "models/Model.h"
 #include "models/ProductArithmetic.h"
 #include "models/files/WeightFiles.h"
 
@@ -19,6 +21,12 @@ struct RoundedFacts {
   std::string refused;  ///< why the CPU cannot; "": it can
 };
 
+/// How a model would be run.
+struct ModelAsked {
+  ModelOptions options;  ///< of which context and kvType are heeded
+  std::vector<AdapterName> adapters;
+};
+
 struct ModelFacts {
   std::string architecture, name;
   std::optional<int64_t> context, width, layers, heads, kvHeads, hidden, vocab;
@@ -29,12 +37,14 @@ struct ModelFacts {
   std::vector<std::string> refused;                              ///< each a reason why a command would refuse the model or a part of it
   std::vector<RoundedFacts> rounded;                             ///< of every --compute but exact; empty: the model would be refused
   Compute compute = Compute::Exact;                              ///< without --compute, on the target
+  std::optional<ModelMemory> memory;                             ///< with default schedules; nothing: the model would be refused
+  int64_t adapted = 0;                                           ///< elements of all adapters
 };
 
 /// What files say, whether reading them as a model and as a tokenizer would be refused, and what `target` would compute in.
-ModelFacts factsOf(const WeightFiles& files, const Target& target);
+ModelFacts factsOf(const WeightFiles& files, const Target& target, const ModelAsked& asked);
 /// A name in configs/models.
-ModelFacts factsOf(const ModelConfig& config, const Target& target);
+ModelFacts factsOf(const ModelConfig& config, const Target& target, const ModelAsked& asked);
 
 /// One weight that is not finite.
 struct BadWeight {

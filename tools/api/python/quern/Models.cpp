@@ -211,9 +211,21 @@ private:
 void defineModel(py::module_& module) {
   py::class_<ModelHandle, std::shared_ptr<ModelHandle>>(module, "ModelHandle")
       .def(py::init([](std::shared_ptr<Kernels> kernels, const std::optional<std::string>& path, const std::optional<std::string>& compute,
-                       const std::optional<std::string>& order, const std::optional<std::string>& kv, int64_t context, int threads) {
+                       const std::optional<std::string>& order, const std::optional<std::string>& kv, int64_t context, int threads,
+                       const std::vector<std::string>& adapters) {
         auto text = [](const std::optional<std::string>& given) { return given ? given->c_str() : nullptr; };
-        quern_model_options options{sizeof(quern_model_options), text(compute), text(order), text(kv), context, threads, nullptr, nullptr};
+        std::vector<const char*> names;
+        for (const std::string& each : adapters) names.push_back(each.c_str());
+        names.push_back(nullptr);
+        quern_model_options options{sizeof(quern_model_options),
+                                    text(compute),
+                                    text(order),
+                                    text(kv),
+                                    context,
+                                    threads,
+                                    nullptr,
+                                    nullptr,
+                                    adapters.empty() ? nullptr : names.data()};
         return std::make_shared<ModelHandle>(std::move(kernels), path, options);
       }))
       .def("tokenize", &ModelHandle::tokenize)

@@ -128,6 +128,14 @@ def _pieces(handle, ids):
         handle.close()
 
 
+def _adapters(lora):
+    """FILE:SCALE of each."""
+    if isinstance(lora, (str, _os.PathLike)):
+        lora = (lora,)
+    named = [each if isinstance(each, tuple) else (each, 1) for each in lora]
+    return ["%s:%r" % (_os.fspath(path), float(scale)) for path, scale in named]
+
+
 class Model:
     """A model that runs here: a .gguf file, or a folder with config.json and *.safetensors; None: the one in the bundle of `kernels`.
 
@@ -135,12 +143,13 @@ class Model:
     context   positions of a session; None: the model's own.
     compute   "exact", "fast", "tile"; None: "fast" where the weights are stored below float32 and this CPU gains by it.
     kv        what sessions keep of keys and values: "f32", "f16", "bf16", "q8".
+    lora      adapters on top of the model, one or several: PEFT's folder or a GGUF file, or (file, scale).
     """
 
-    def __init__(self, path, threads=None, context=None, compute=None, order=None, kv=None, kernels=None):
+    def __init__(self, path, threads=None, context=None, compute=None, order=None, kv=None, kernels=None, lora=()):
         self._threads = threads or 0
         name = None if path is None else _os.fspath(path)
-        self._handle = _core.ModelHandle(_given(kernels), name, compute, order, kv, context or 0, self._threads)
+        self._handle = _core.ModelHandle(_given(kernels), name, compute, order, kv, context or 0, self._threads, _adapters(lora))
         self.info = self._handle.info()
         self._idle = []
 
