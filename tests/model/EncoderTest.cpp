@@ -1,6 +1,7 @@
 // tests/model/EncoderTest.cpp — encoders against a forward in double of each text by itself; a text's bits whatever it goes with.
+#include "models/Adapter.h"
 #include "models/TextEncoder.h"
-#include "tests/model/TestModel.h"
+#include "tests/model/TestAdapter.h"
 
 #include <algorithm>
 #include <cmath>
@@ -196,6 +197,22 @@ TEST_CASE("BERT: vectors are those of each text by itself, in double, by both po
       }
     }
   }
+}
+
+TEST_CASE("BERT with an adapter: the vectors of the weights that it makes", "[encoder]") {
+  TestModel model = randomBert(0, Pooling::First);
+  TestAdapter adapter = randomAdapter(model, 411, [](const std::string&) { return true; });
+  TestModel whole = merged(model, adapter);
+  whole.tensors.erase("output.weight");
+  Reference reference(whole);
+  auto texts = someTexts(5, model.config.vocab);
+  Folder file, peft;
+  ModelSource source = need(openModelFiles(writeGguf(model, file.path)));
+  REQUIRE(addAdapter(source, {writePeft(model, adapter, peft.path), 1}));
+  KernelLibrary& library = kernelsOf(hostTarget());
+  auto loaded = need(Model::load(std::move(source), [&library](const OpDesc& desc) { return library.kernels(desc); }, {}));
+  std::vector<float> vectors = vectorsOf(*need(TextEncoder::make(loaded, 2)), texts, false);
+  for (size_t i = 0; i < texts.size(); ++i) checkNear(std::span(vectors).subspan(i * 64, 64), reference.rows(texts[i])[0]);
 }
 
 TEST_CASE("BERT: a text has the same bits alone, in any company, on 1, 2 and 3 threads", "[encoder]") {
