@@ -6,6 +6,7 @@
 #include "tests/model/TestAdapter.h"
 #include "tests/model/TestFamilies.h"
 
+#include <cmath>
 #include <iostream>
 
 using namespace quern;
@@ -86,7 +87,16 @@ TEST_CASE("adapters of some weights, several of them, scaled; the head by itself
     Adapters files = {{writeGgufAdapter(model, first, one.path), 1}, {writePeft(model, second, two.path), -0.75}};
     std::string path = writeGguf(model, file.path);
     CHECK(relativeError(allLogits(*adaptedModel(path, files), ids), exact) < kLimit);
-    files[0].first = writePeft(model, first, third.path, R"(, "alpha_pattern": {"mlp.down_proj": 8}, "rank_pattern": {"q_proj": 4})");
+    // One with an alpha of its own, and scales by the root of the rank.
+    files[0].first = writePeft(model, first, third.path,
+                               R"(, "alpha_pattern": {"mlp.down_proj": 16, "1.mlp.c_proj": 16, "proj": 3}, )"
+                               R"("rank_pattern": {"q_proj": 4}, "use_rslora": true)");
+    for (auto& [name, pair] : first.pairs) {
+      double alpha = name.find("ffn_down") != std::string::npos ? 16 : 8;  // "proj" is no whole name of a module
+      for (float& each : pair.up.values)
+        each = static_cast<float>(double{each} * alpha / 8 * std::sqrt(static_cast<double>(pair.up.shape.back())));
+    }
+    exact = referenceLogits(merged(merged(model, first), second, -0.75), ids);
     HfOptions options{.architecture = gpt2 ? "GPT2LMHeadModel" : "LlamaForCausalLM"};
     CHECK(relativeError(allLogits(*adaptedModel(writeHf(model, folder.path, options), files), ids), exact) < kLimit);
   }
