@@ -107,7 +107,7 @@ static void readHfScaling(Needed<JsonFields>& in, const std::string& file, const
   more.noted("type");
   if (type == "su") type = "longrope";
   rope.base = more.numberOr("rope_theta", rope.base);
-  if (double part = more.numberOr("partial_rotary_factor", 0); part != 0 && part != 1 && part != model.part)
+  if (double part = more.numberOr("partial_rotary_factor", 0); part != 0 && part != model.part)
     more.refuse("partial_rotary_factor", fmt::format("{}", part), fmt::format("{}", model.part));
   bool stretched = type == "yarn" || type == "longrope";
   if (stretched) readHfStretching(more, scaling, type, model, rope);

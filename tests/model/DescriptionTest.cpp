@@ -159,6 +159,9 @@ TEST_CASE("how much of a head is turned is read by each of its names", "[model]"
     CHECK(turned(architecture, R"(, "rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5})") == 32);
     CHECK(turned(architecture, R"(, "partial_rotary_factor": 0.75)") == 48);
     CHECK(turned(architecture, R"(, "partial_rotary_factor": 1.0)") == 64);
+    for (auto [other, right] : {std::pair("0.5", 32), {"1.0", -1}, {"0.25", -1}})  // two places that disagree
+      CHECK(turned(architecture,
+                   fmt::format(R"(, "partial_rotary_factor": 0.5, "rope_scaling": {{"partial_rotary_factor": {}}})", other)) == right);
     for (const char* wrong : {"-0.5", "1.5", "0.001", "\"half\""}) {
       INFO(wrong);
       CHECK(turned(architecture, fmt::format(R"(, "partial_rotary_factor": {})", wrong)) == -1);
