@@ -339,6 +339,7 @@ void ModelGraph::scaleFrequencies(const std::string& name) {
   int64_t pairs = c_.turnedDim() / 2;
   const Weight* weight = take(name, {pairs});
   if (weight == nullptr) return;
+  if (auto good = checkReadable(weights_, *weight); !good) return fail(good.error());
   factors_.resize(static_cast<size_t>(pairs));
   if (auto good = toFloats(weight->type, weight->data, pairs, factors_.data()); !good) return fail(good.error());
   for (float factor : factors_)

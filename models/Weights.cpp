@@ -170,6 +170,10 @@ Result<void> Weights::split(const std::string& name, std::span<const std::pair<s
     return badInput(fmt::format(
         "{}: tensor '{}' is packed in groups and would have to be cut, which is not built; plain *.safetensors or GGUF are read",
         escaped(label_), escapedShort(whole.stored)));
+  int64_t each = rows == 0 ? 0 : whole.bytes / rows;
+  if (rows * each != whole.bytes)
+    return badInput(fmt::format("{}: tensor '{}' is {} of {}, whose blocks would have to be cut; f32, f16 or bf16 is needed",
+                                escaped(label_), escapedShort(whole.stored), nameOf(whole.type), dimensionsText(whole.shape)));
   weights_.erase(found);
   for (const auto& [part, count] : parts) {
     weights_[part] = rowsOf(whole, at, count);

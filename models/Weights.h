@@ -83,7 +83,7 @@ public:
   /// What it is of; null: none of that name.
   const Weight* find(const std::string& name) const;
   /// A weight is from here on several: so many of its rows each, in their order; a single one of a stack is without the stack's extent.
-  /// Errors   BadInput naming file and tensor: it has another number of rows than all of them.
+  /// Errors   BadInput naming file and tensor: it has another number of rows than all of them, or blocks that lie across some.
   Result<void> split(const std::string& name, std::span<const std::pair<std::string, int64_t>> parts);
   /// Errors   BadInput naming weights that nobody took, of the model or of adapters: it would not be what its files say.
   Result<void> checkAllUsed() const;

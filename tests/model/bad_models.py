@@ -1,5 +1,5 @@
 """tests/model/bad_models.py — models whose parts do not fit each other, and the whole message for each. Run by bad_models_run.py."""
-from models import F32, Model, gpt2
+from models import F32, I32, Q8_0, Model, gpt2
 
 # What the program knows, in the order that it says it.
 GGUF_NAMES = ("llama qwen2 gpt2 bert gemma gemma2 gemma3 gptneox gpt-oss granite olmo2 phi3 qwen3 qwen3moe smollm3 stablelm starcoder2")
@@ -76,6 +76,9 @@ CASES = {
     "factors": (small().tensor("rope_freqs.weight", [8], F32), "tensor 'rope_freqs.weight' is [8], [4] is needed"),
     "factors-zero": (small().tensor("rope_freqs.weight", [4], F32), "tensor 'rope_freqs.weight' holds 0; factors above 0 are needed"),
     "factors-nan": (small().tensor("rope_freqs.weight", [4], F32, b"\0\0\x80\x3f" * 3 + b"\0\0\xc0\x7f"), "tensor 'rope_freqs.weight' holds nan; factors above 0 are needed"),
+    "factors-whole": (small().tensor("rope_freqs.weight", [4], I32), "tensor 'rope_freqs.weight': i32 is known but cannot be converted to floats"),
+    "fused-bias": (small(width=32, heads=1, kv_heads=1).without(Q, K, V).tensor("blk.0.attn_qkv.weight", [32, 96]).tensor("blk.0.attn_qkv.bias", [96], Q8_0, bytes(102)),
+                   "tensor 'blk.0.attn_qkv.bias' is q8_0 of [96], whose blocks would have to be cut; f32, f16 or bf16 is needed"),
     # Numbers.
     "eps-zero": (with_key("attention.layer_norm_rms_epsilon", "f32", 0.0), "eps 0 is not above 0 and below 1"),
     "eps-tiny": (with_key("attention.layer_norm_rms_epsilon", "f64", 1e-60), "eps 0 is not above 0 and below 1"),

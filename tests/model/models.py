@@ -6,7 +6,7 @@ import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "files"))
-from make import F32, Tensor, entry, gguf, pair, safetensors
+from make import F32, I32, Q8_0, Tensor, entry, gguf, pair, safetensors
 
 
 def floats(rng, count, spread, middle=0.0):
