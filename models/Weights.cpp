@@ -221,13 +221,17 @@ uint64_t Weights::sampleSum() const {
     const uint64_t both[] = {sum, lineSum(data, bytes)};
     sum = lineSum(reinterpret_cast<const std::byte*>(both), sizeof both);
   };
+  auto sample = [&](const std::byte* data, int64_t all) {
+    int64_t bytes = std::min(kPiece, all), last = all - bytes;
+    for (int64_t at : {int64_t{0}, last / 2, last}) add(data + at, static_cast<size_t>(bytes));
+  };
   auto addWeight = [&](std::string said, const Weight& weight) {
     said += fmt::format(" {}", static_cast<int>(weight.type));
     for (int64_t extent : weight.shape) said += fmt::format(" {}", extent);
     add(reinterpret_cast<const std::byte*>(said.data()), said.size());
-    if (weight.data == nullptr) return;
-    int64_t bytes = std::min(kPiece, weight.bytes), last = weight.bytes - bytes;
-    for (int64_t at : {int64_t{0}, last / 2, last}) add(weight.data + at, static_cast<size_t>(bytes));
+    if (weight.data != nullptr) sample(weight.data, weight.bytes);
+    for (const std::string& part : weight.made == nullptr ? std::vector<std::string>() : weight.made->parts)
+      if (const FileTensor* tensor = files_->find(part); tensor != nullptr && tensor->data != nullptr) sample(tensor->data, tensor->bytes);
   };
   for (const auto& [name, weight] : weights_) addWeight(name, weight);
   for (const auto& [name, all] : lowRanks_)

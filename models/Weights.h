@@ -88,8 +88,8 @@ public:
   /// Errors   BadInput naming weights that nobody took, of the model or of adapters: it would not be what its files say.
   Result<void> checkAllUsed() const;
 
-  /// A checksum of all names, types and shapes and of the first, middle and last bytes of each weight: models that differ throughout have
-  /// different ones, and none is read whole.
+  /// A checksum of all names, types and shapes and of the first, middle and last bytes of each weight, or of each tensor that it is made
+  /// of: models that differ throughout have different ones, and none is read whole.
   uint64_t sampleSum() const;
 
   /// Of all weights together.

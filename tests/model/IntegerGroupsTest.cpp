@@ -179,6 +179,31 @@ TEST_CASE("integers in groups: a packed model knows them as the weights that the
   CHECK(made == 14);
 }
 
+TEST_CASE("integers in groups: other codes, zeros or scales have another sum, and no weight of groups is cut", "[groups]") {
+  const Grouped good(gptq(128, false));
+  auto openedAs = [](const Grouped& grouped, const Folder& folder) {
+    auto source = openModelFiles(grouped.write(folder.path));
+    REQUIRE(source);
+    return std::move(*source);
+  };
+  Folder folder;
+  ModelSource source = openedAs(good, folder);
+  const std::string name = "model.layers.0.mlp.up_proj.";
+  for (const char* part : {"qweight", "qzeros", "scales"}) {
+    INFO(part);
+    Grouped other = good;
+    other.tensors[name + part].bytes.back() ^= std::byte{1};
+    Folder own;
+    CHECK(openedAs(other, own).weights.sampleSum() != source.weights.sampleSum());
+  }
+  const std::pair<std::string, int64_t> parts[] = {{"a", 256}, {"b", 256}};
+  auto cut = source.weights.split("blk.0.ffn_up.weight", parts);
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().message == folder.path + ": tensor '" + name +
+                                   "weight' is packed in groups and would have to be cut, which is not built; plain *.safetensors or GGUF "
+                                   "are read");
+}
+
 TEST_CASE("integers in groups: tensors that do not fit are refused by name", "[groups]") {
   const Grouped good(gptq(64, false));
   const std::string name = "model.layers.0.mlp.up_proj.";
