@@ -26,8 +26,9 @@ static Result<std::optional<JsonValue>> optionalJson(const std::string& path) {
 static Result<void> checkModules(const std::string& path) {
   auto json = optionalJson(path);
   if (!json) return json.error();
-  const auto* list = *json ? (*json)->as<JsonArray>() : nullptr;
-  if (list == nullptr) return {};
+  if (!*json) return {};
+  const auto* list = (*json)->as<JsonArray>();
+  if (list == nullptr) return badInput(fmt::format("{}: is {}, an array is needed", escaped(path), (*json)->kind()));
   for (const JsonValue& module : *list) {
     const JsonValue* type = module.find("type");
     const auto* text = type == nullptr ? nullptr : type->as<std::string>();

@@ -119,4 +119,6 @@ with tempfile.TemporaryDirectory() as place:
     refused("none/1_Pooling/config.json: none of pooling_mode_mean_tokens and pooling_mode_cls_token is true; one of the two is needed", "-m", "none", "a")
     folder("dense", modules=[{"type": "sentence_transformers.models.Dense"}])
     refused("dense/modules.json: 'type' is 'sentence_transformers.models.Dense'; Transformer, Pooling and Normalize are built", "-m", "dense", "a")
+    folder("object", modules={"0": "sentence_transformers.models.Dense"})
+    refused("object/modules.json: is an object, an array is needed", "-m", "object", "a")
 expect.finish(30)
