@@ -99,6 +99,34 @@ TEST_CASE("rows have the same bits alone, in pieces and together, however keys b
   }
 }
 
+TEST_CASE("rows that do not see a key have the same bits whatever it holds, though rows beside them see it") {
+  constexpr int64_t kQueries = 40, kTokens = 200, kRow = kHeads * kWidth;
+  size_t cases = 0;
+  for (int64_t kvHeads : {2, 4})  // of four rows together, two or four are of one query each
+    for (int64_t window : {1, 2, 17, 100})
+      for (const Target& target : runnableLevels()) {
+        KernelLibrary library(target, {});
+        std::string text = fmt::format("heads=4 kv_heads={} head_dim=20 causal=1 window={}", kvHeads, window);
+        Prompt prompt(text, kQueries, kTokens, kSeed);
+        std::vector<float> right = run(kernelOf(library, prompt.desc), prompt, prompt.whole());
+        for (const KernelSet& kernel : kernelsFor(library, prompt.desc, 3))
+          for (int64_t key : {161, 170, 185, 199}) {
+            Prompt spoilt = prompt;
+            std::fill_n(spoilt.k.begin() + key * kvHeads * kWidth, kvHeads * kWidth, static_cast<float>(NAN));
+            std::fill_n(spoilt.v.begin() + key * kvHeads * kWidth, kvHeads * kWidth, kInf);
+            std::vector<float> got = run(kernel, spoilt, prompt.whole());
+            for (int64_t i = 0; i < kQueries; ++i) {
+              int64_t behind = kTokens - kQueries + i + 1;
+              if (key < behind && key >= behind - window) std::copy_n(right.begin() + i * kRow, kRow, got.begin() + i * kRow);
+            }
+            INFO(text << " [" << kernel.info().schedule << "] key " << key << " on " << target.name);
+            CHECK(differing(right, got) == "");
+            ++cases;
+          }
+      }
+  CHECK(cases >= 128);
+}
+
 TEST_CASE("a window goes with a cap, a batch and lengths") {
   KernelLibrary library(hostTarget(), {});
   OpDesc many = op(form("causal=1 window=33 softcap=3 batch=3 lens=1")), alone = op(form("causal=1 window=33 softcap=3"));
