@@ -159,7 +159,7 @@ Result<SavedSession> loadSession(const std::string& path, Session& session) {
   }
   SavedSession saved;
   saved.ids.resize(static_cast<size_t>(*ids));
-  std::memcpy(saved.ids.data(), idBytes.data(), idBytes.size());
+  if (!idBytes.empty()) std::memcpy(saved.ids.data(), idBytes.data(), idBytes.size());
   for (int32_t id : saved.ids)
     if (id < 0 || id >= session.config().vocab)
       return head.bad(fmt::format("token {} is outside the vocabulary of {}", id, session.config().vocab));
