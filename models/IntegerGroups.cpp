@@ -41,6 +41,7 @@ constexpr std::string_view kHarmless[] = {"damp_percent",
                                           "modules_in_block_to_quantize",
                                           "modules_to_not_convert",
                                           "modules_to_fuse",
+                                          "dequantize",
                                           "pad_token_id",
                                           "tokenizer",
                                           "use_cuda_fp16",
@@ -57,9 +58,10 @@ constexpr std::string_view kHarmless[] = {"damp_percent",
                                           "iters"};
 
 Result<void> checkMethod(const std::string& file, std::string_view method) {
-  if (method == "gptq" || method == "awq") return {};
-  return badInput(fmt::format("{}: '{}' is '{}': weights packed so are not read; GPTQ and AWQ of 4 bits, plain *.safetensors and GGUF are",
-                              escaped(file), kConfig, escapedShort(method)));
+  if (method == "gptq" || method == "awq" || method == "mxfp4") return {};
+  return badInput(
+      fmt::format("{}: '{}' is '{}': weights packed so are not read; GPTQ and AWQ of 4 bits, MXFP4, plain *.safetensors and GGUF are",
+                  escaped(file), kConfig, escapedShort(method)));
 }
 
 /// Of one linear, what its weight is made of.
@@ -203,11 +205,15 @@ Result<std::optional<IntegerGroups>> integerGroupsOf(const std::string& file, co
   auto method = fields.string("quant_method");
   if (!method) return method.error();
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: '{}.{}", escaped(file), kConfig, why)); };
-  if (!*method) return bad("quant_method' is missing; gptq and awq are read");
+  if (!*method) return bad("quant_method' is missing; gptq, awq and mxfp4 are read");
   if (auto good = checkMethod(file, **method); !good) return good.error();
   IntegerGroups groups;
   groups.awq = **method == "awq";
   std::set<std::string> read = {"quant_method", "bits", "group_size"};
+  if (**method == "mxfp4") {
+    auto good = checkKeys(file, *given, {{"quant_method"}, kHarmless}, std::string(kConfig) + ".");
+    return good ? Result<std::optional<IntegerGroups>>(std::optional<IntegerGroups>()) : good.error();
+  }
   auto bits = fields.integer("bits", 0, 64);
   if (!bits) return bits.error();
   if (*bits != 4) return bad(fmt::format("bits' is {}, 4 is needed", *bits ? std::to_string(**bits) : "missing"));

@@ -12,7 +12,7 @@ struct IntegerGroups {
   int more = 0;       ///< zeros are stored so much too small (GPTQ)
 };
 
-/// nullopt where config.json says nothing of such.
+/// nullopt where config.json says nothing of such, or MXFP4, whose blocks are said by their tensors (JoinedExperts.h).
 /// Errors   BadInput naming the key: another method, other bits, groups or layouts than these, a key that could change the result.
 Result<std::optional<IntegerGroups>> integerGroupsOf(const std::string& file, const JsonValue& root);
 

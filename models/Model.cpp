@@ -107,14 +107,19 @@ Result<PackedModel> packModel(ModelSource source, const KernelProvider& kernels,
   if (auto good = source.weights.checkAllUsed(); !good) return good.error();
   auto loaded = loadWeights(graph, source.weights, kernels, {options.threads, options.progress, options.note, options.stop, nullptr});
   if (!loaded) return loaded.error();
-  PackedModel model{std::move(loaded->packed), {}, loaded->memory};
+  PackedModel model{std::move(loaded->packed), {}, {}, loaded->memory};
   std::set<std::string> names;
   for (const GraphWeight& weight : graph.weights())
     for (const Weight* piece : weight.pieces) {
       bool there = piece != nullptr && (piece->file != nullptr || piece->made != nullptr);
       if (weight.kind != GraphWeight::Kind::Packed || !there || !names.insert(piece->stored).second) continue;
-      if (piece->file != nullptr) model.tensors.push_back(*piece->file);
-      else model.tensors.push_back({piece->stored, piece->type, piece->shape, 0, nullptr, piece->bytes, 0});
+      if (piece->made == nullptr) {
+        model.tensors.push_back(*piece->file);
+        continue;
+      }
+      const std::vector<int64_t>& shape = piece->made->shape;
+      model.tensors.push_back({piece->stored, piece->type, shape, 0, nullptr, *tensorBytes(piece->type, shape), 0});
+      model.parts.insert(model.parts.end(), piece->made->parts.begin(), piece->made->parts.end());
     }
   return model;
 }

@@ -38,10 +38,11 @@ struct ModelMemory {
 /// Errors: as Model::load.
 Result<ModelMemory> memoryOf(ModelSource source, const KernelProvider& kernels, const ModelOptions& options);
 
-/// A model's packed weights, and the tensors of its files that they were made of.
+/// A model's packed weights, the tensors that they are of, and those of its files that the tensors were made of where they lie otherwise.
 struct PackedModel {
   std::vector<PackedWeight> weights;
   std::vector<FileTensor> tensors;
+  std::vector<std::string> parts;
   HugeMemory memory;  ///< what `weights` lie in
 };
 /// Packs for kernels that need not be there: of `kernels` only what they say of their packing is used. Of `options` kvType, threads,

@@ -80,10 +80,10 @@ private:
     for (size_t i = 0; i < graph_.angles().size(); ++i) angles_.push_back(take(graph_.angleBytes()));
     return {};
   }
-  /// Only products take weights that are made of others.
+  /// Rows of a table are read where they lie.
   Result<void> checkMade(const GraphWeight& weight) const {
     for (const Weight* piece : weight.pieces)
-      if (piece != nullptr && piece->made != nullptr && weight.kind != GraphWeight::Kind::Packed)
+      if (piece != nullptr && piece->made != nullptr && weight.kind == GraphWeight::Kind::Table)
         return badInput(fmt::format("{}: tensor '{}' lies in groups of integers, plain numbers are needed", escaped(weights_.label()),
                                     escapedShort(piece->stored)));
     return {};
@@ -129,11 +129,12 @@ private:
     if (weight.kind == GraphWeight::Kind::Table) return {};
     if (weight.kind == GraphWeight::Kind::Floats) {
       for (size_t i = 0; i < weight.pieces.size(); ++i, to += weight.columns[i - 1] * 4) {
-        if (weight.pieces[i] == nullptr) continue;  // zeros, as fresh memory is
-        auto* values = reinterpret_cast<float*>(to);
-        if (auto good = floats(*weight.pieces[i], weight.columns[i], values); !good) return good;
+        auto* values = reinterpret_cast<float*>(to);  // fresh memory, which is zeros
+        const Weight* piece = weight.pieces[i];
+        if (piece != nullptr)
+          if (auto good = floats(*piece, weight.columns[i], values); !good) return good;
         for (int64_t v = 0; v < weight.columns[i] && weight.plus != 0; ++v) values[v] += weight.plus;
-        advance(*weight.pieces[i]);
+        if (piece != nullptr) advance(*piece);
       }
     } else if (place.there == nullptr) {
       if (auto good = pack(weight, place.layout, to); !good) return good;
@@ -143,7 +144,8 @@ private:
   }
 
   Result<void> floats(const Weight& weight, int64_t count, float* to) {
-    auto good = toFloats(weight.type, weight.data, count, to);
+    std::vector<std::byte> made = weight.made != nullptr ? madeRows(weight) : std::vector<std::byte>();
+    auto good = toFloats(weight.type, weight.made != nullptr ? made.data() : weight.data, count, to);
     if (good) return {};
     return badInput(fmt::format("{}: tensor '{}': {}", escaped(weights_.label()), escapedShort(weight.stored), good.error().message));
   }
@@ -182,11 +184,12 @@ private:
   std::vector<std::byte> madeRows(const Weight& weight) {
     static constexpr int64_t kTogether = 16;  // neighbours in a line of what they are made of
     std::vector<std::byte> made(static_cast<size_t>(weight.bytes));
+    int64_t each = *rowBytes(weight.type, weight.shape.back());
     struct Job {
       const MadeRows& rows;
       int64_t count, rowBytes;
       std::byte* to;
-    } job{*weight.made, weight.shape[0], weight.bytes / std::max<int64_t>(1, weight.shape[0]), made.data()};
+    } job{*weight.made, each == 0 ? 0 : weight.bytes / each, each, made.data()};
     auto task = [](void* context, int, int64_t begin, int64_t end) {
       const auto& all = *static_cast<Job*>(context);
       for (int64_t at = begin; at < end; ++at) {

@@ -130,6 +130,8 @@ Result<ModelSource> describeModel(std::shared_ptr<const WeightFiles> files) {
                                     source.architecture->ignored);
   if (groups)
     if (auto joined = joinIntegerGroups(*source.files, *groups, source.weights); !joined) return joined.error();
+  if (source.hf && source.architecture->join != nullptr)
+    if (auto joined = source.architecture->join(*source.files, source.weights); !joined) return joined.error();
   return source;
 }
 

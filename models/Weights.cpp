@@ -82,6 +82,7 @@ void Weights::replace(const std::string& stored, TensorType type, std::vector<in
   QUERN_CHECK(bytes);
   std::string name = ownNameOf(names_, stored);
   if (has(name)) name += '\n' + stored;  // one that nobody takes
+  made.shape = shape;
   weights_[name] = {stored, type, std::move(shape), nullptr, *bytes, nullptr, false, std::make_shared<const MadeRows>(std::move(made))};
 }
 
@@ -130,6 +131,11 @@ static Weight rowsOf(const Weight& whole, int64_t first, int64_t count) {
   if (count == 1 && piece.shape.size() > 1) piece.shape.erase(piece.shape.begin());
   if (piece.data != nullptr) piece.data += first * each;
   piece.bytes = count * each;
+  if (whole.made == nullptr) return piece;
+  int64_t inner = each == 0 || whole.shape.size() < 2 ? 1 : each / *rowBytes(whole.type, whole.shape.back());  // rows of the last extent
+  piece.made = std::make_shared<const MadeRows>(
+      MadeRows{[of = whole.made, before = first * inner](int64_t row, int64_t some, std::byte* to) { of->put(before + row, some, to); },
+               whole.made->parts, whole.made->shape});
   return piece;
 }
 
@@ -166,10 +172,6 @@ Result<void> Weights::split(const std::string& name, std::span<const std::pair<s
   if (whole.shape.empty() || whole.shape[0] != rows)
     return badInput(fmt::format("{}: tensor '{}' is {}, a first extent of {} is needed", escaped(label_), escapedShort(whole.stored),
                                 dimensionsText(whole.shape), rows));
-  if (whole.made != nullptr)
-    return badInput(fmt::format(
-        "{}: tensor '{}' is packed in groups and would have to be cut, which is not built; plain *.safetensors or GGUF are read",
-        escaped(label_), escapedShort(whole.stored)));
   int64_t each = rows == 0 ? 0 : whole.bytes / rows;
   if (rows * each != whole.bytes)
     return badInput(fmt::format("{}: tensor '{}' is {} of {}, whose blocks would have to be cut; f32, f16 or bf16 is needed",

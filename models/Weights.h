@@ -14,9 +14,10 @@ namespace quern {
 
 /// A weight that is made of tensors which lie otherwise.
 struct MadeRows {
-  /// Rows first .. first + count - 1, as they would be stored. Asked from several threads.
+  /// Rows first .. first + count - 1 of its last extent, as they would be stored. Asked from several threads.
   std::function<void(int64_t first, int64_t count, std::byte* to)> put;
   std::vector<std::string> parts;  ///< what it is made of, as it is stored; not all need be there
+  std::vector<int64_t> shape{};    ///< of the whole of which this may be a part
 };
 
 /// One weight where it lies. `stored` is its name there, for messages.

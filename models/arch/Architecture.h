@@ -26,6 +26,8 @@ struct Architecture {
   /// Writes the model into `graph`; what is wrong is kept there. `hf`: weights are stored as Hugging Face does.
   void (*build)(ModelGraph& graph, const ModelConfig& config, bool hf);
   std::span<const std::string_view> rearranged = {};  ///< our names of weights whose rows GGUF has in another order (beside rope's pairs)
+  /// Puts weights together that a folder has in other tensors than these names say; null: it has none.
+  Result<void> (*join)(const WeightFiles& files, Weights& weights) = nullptr;
 };
 
 /// All of them.

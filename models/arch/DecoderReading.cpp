@@ -71,14 +71,14 @@ ModelConfig hfDecoder(Needed<JsonFields>& in, const std::string& file, const Jso
   c.kvHeads = in.integerOr("num_key_value_heads", c.heads, 1, 65536);
   c.headSize = in.integerOr("head_dim", 0, 1, 65536);
   c.vocab = in.integer("vocab_size");
-  if (!keys.layerNorm) c.eps = static_cast<float>(in.numberOr("rms_norm_eps", 1e-6));
+  if (!keys.layerNorm) c.eps = static_cast<float>(in.numberOr("rms_norm_eps", keys.eps));
   std::string act = in.stringOr("hidden_act", std::string(activations[0]));
   if (std::find(activations.begin(), activations.end(), act) == activations.end()) {
     std::vector<std::string> all(activations.begin(), activations.end());
     in.refuse("hidden_act", act, join(all, " or "));
   }
   c.rope.pairs = RopePairs::Half;
-  HfRope model{c.context, in.numberOr("original_max_position_embeddings", 0), keys.part == 0 ? 1 : hfPart(in, root, keys.part)};
+  HfRope model{c.context, in.numberOr("original_max_position_embeddings", 0), keys.part == 0 ? 1 : hfPart(in, root, keys.part), keys.base};
   if (in.status() && model.part != 1) {
     c.turned = static_cast<int64_t>(static_cast<double>(c.headDim()) * model.part);
     if (c.turned < 2)

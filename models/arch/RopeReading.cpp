@@ -133,7 +133,7 @@ static void readHfScaling(Needed<JsonFields>& in, const std::string& file, const
 }
 
 void readHfRope(Needed<JsonFields>& in, const std::string& file, const JsonValue& root, const HfRope& model, RopeConfig& rope) {
-  rope.base = in.numberOr("rope_theta", 10000);
+  rope.base = in.numberOr("rope_theta", model.base);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     const JsonValue* scaling = root.find(in.noted(key));
     bool nothing = scaling == nullptr || scaling->as<std::nullptr_t>() != nullptr;

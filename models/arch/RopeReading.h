@@ -17,6 +17,7 @@ struct HfRope {
   int64_t context = 0;         ///< positions that the model may have
   double originalContext = 0;  ///< of training, where a key beside says it; 0: none does
   double part = 1;             ///< of a head that is turned
+  double base = 10000;         ///< where nothing says it
 };
 /// rope_theta, and rope_scaling or rope_parameters, which newer files have in its place. Types default, linear, llama3, yarn, longrope (or
 /// su), and dynamic, which changes nothing within max_position_embeddings.

@@ -6,6 +6,7 @@
 #include "tests/model/TestAdapter.h"
 #include "tests/model/TestFamilies.h"
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 
@@ -54,7 +55,10 @@ TEST_CASE("adapters on every architecture, PEFT's and GGUF's, are the weights th
     CHECK(error < kLimit);
     CHECK(relativeError(adapted, referenceLogits(family.model, ids)) > 100 * kLimit);
     std::cout << family.name << ": " << error << " of the largest logit\n";
-    if (family.name == std::string_view("gpt-oss")) continue;  // its folders have experts in stacks of their own form
+    const TestModel inFolders = asInFolders(family.model);
+    bool ownForm =
+        std::any_of(inFolders.tensors.begin(), inFolders.tensors.end(), [](const auto& each) { return each.first.starts_with("hf:"); });
+    if (ownForm) continue;  // folders have some of it in tensors of another form, which adapters cannot name
     std::string modelFolder = writeHf(family.model, folder.path, family.hf), peftFolder = writePeft(family.model, adapter, peft.path);
     CHECK(relativeError(allLogits(*adaptedModel(modelFolder, {{peftFolder, 1}}), ids), exact) < kLimit);
     // On a GGUF file a folder's adapter is the file's own but for its order of rows.

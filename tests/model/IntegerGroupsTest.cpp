@@ -255,8 +255,8 @@ TEST_CASE("quantization_config: what is not read is refused by name", "[groups]"
   for (const char* method : {"bitsandbytes", "fp8", "compressed-tensors", "hqq"})
     CHECK(refused(fmt::format(R"("quant_method": "{}")", method)) ==
           file + "quantization_config' is '" + method +
-              "': weights packed so are not read; GPTQ and AWQ of 4 bits, plain *.safetensors and GGUF are");
-  CHECK(refused(R"("bits": 4)") == file + "quantization_config.quant_method' is missing; gptq and awq are read");
+              "': weights packed so are not read; GPTQ and AWQ of 4 bits, MXFP4, plain *.safetensors and GGUF are");
+  CHECK(refused(R"("bits": 4)") == file + "quantization_config.quant_method' is missing; gptq, awq and mxfp4 are read");
   CHECK(refused(R"("quant_method": "gptq", "bits": 8, "group_size": 64)") == file + "quantization_config.bits' is 8, 4 is needed");
   CHECK(refused(R"("quant_method": "gptq", "group_size": 64)") == file + "quantization_config.bits' is missing, 4 is needed");
   CHECK(refused(R"("quant_method": "gptq", "bits": 4, "group_size": 16)") ==

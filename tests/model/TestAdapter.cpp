@@ -58,7 +58,7 @@ TestAdapter randomAdapter(const TestModel& model, uint32_t seed, const std::func
   std::mt19937 random(seed);
   for (const auto& [name, tensor] : model.tensors) {
     if (tensor.shape.size() < 2 || name.find("position") != std::string::npos || name.find("token_types") != std::string::npos) continue;
-    if (!wanted(name) || name.ends_with(".bias")) continue;
+    if (!wanted(name) || name.ends_with(".bias") || name.ends_with("_norm.weight")) continue;
     int64_t r = 2 + static_cast<int64_t>(random() % 3), out = tensor.shape[tensor.shape.size() - 2], in = tensor.shape.back();
     bool table = name == "token_embd.weight";
     if (table) std::swap(out, in);

@@ -1,118 +1,11 @@
 // tests/model/TestFamilies.cpp — see TestFamilies.h.
-#include "tests/model/TestFamilies.h"
+#include "tests/model/FamilyParts.h"
 
 #include <cmath>
 
 namespace quern {
 
 namespace {
-
-/// Tensors added to a model, drawn.
-class Drawn {
-public:
-  Drawn(TestModel& model, uint32_t seed) : model_(model), random_(seed) {}
-
-  void around(const std::string& name, int64_t count, float middle, float spread) {
-    TestTensor tensor{{count}, {}, TensorType::F32, {}};
-    for (int64_t i = 0; i < count; ++i) tensor.values.push_back(middle + spread * (static_cast<float>(random_() % 2048) / 1024 - 1));
-    model_.tensors[name] = std::move(tensor);
-  }
-  void gain(const std::string& name, int64_t count) { around(name, count, 1, 0.5); }
-  void bias(const std::string& name, int64_t count) { around(name, count, 0, 0.25); }
-
-private:
-  TestModel& model_;
-  std::mt19937 random_;
-};
-
-std::string blk(int64_t layer, const char* name) { return fmt::format("blk.{}.{}", layer, name); }
-
-ModelConfig baseConfig(RopePairs pairs, int64_t layers = 2) {
-  ModelConfig c = smallConfig();
-  c.rope.pairs = pairs;
-  c.layers = layers;
-  c.headSize = 32;  // twice what width and heads say
-  c.rope.base = 500;
-  return c;
-}
-
-/// Gains are multiples of 2^-10, from which 1 can be taken and given back.
-TestModel base(const char* family, const ModelConfig& c, uint32_t seed) {
-  TestModel model = randomLlama(c, seed);
-  model.family = family;
-  for (auto& [name, tensor] : model.tensors)
-    for (float& each : tensor.values)
-      if (tensor.shape.size() == 1) each = std::round(each * 1024) / 1024;
-  return model;
-}
-
-void remove(TestModel& model, const char* stem) {
-  for (int64_t i = 0; i < model.config.layers; ++i)
-    for (const char* kind : {".weight", ".bias"}) model.tensors.erase(blk(i, stem) + kind);
-}
-
-/// Norms of heads: gains of `q` and `k` elements.
-void normHeads(TestModel& model, int64_t q, int64_t k, uint32_t seed) {
-  Drawn drawn(model, seed);
-  for (int64_t i = 0; i < model.config.layers; ++i)
-    drawn.gain(blk(i, "attn_q_norm.weight"), q), drawn.gain(blk(i, "attn_k_norm.weight"), k);
-}
-
-void normWhatIsAdded(TestModel& model, uint32_t seed) {
-  Drawn drawn(model, seed);
-  for (int64_t i = 0; i < model.config.layers; ++i)
-    for (const char* name : {"post_attention_norm.weight", "post_ffw_norm.weight"}) drawn.gain(blk(i, name), model.config.width);
-}
-
-/// The rows of several matrices, or the elements of several biases, one below the other.
-void fuse(TestModel& model, const char* into, std::initializer_list<const char*> parts) {
-  for (int64_t i = 0; i < model.config.layers; ++i)
-    for (const char* kind : {".weight", ".bias"}) {
-      TestTensor all;
-      for (const char* part : parts) {
-        auto found = model.tensors.find(blk(i, part) + kind);
-        if (found == model.tensors.end()) continue;
-        std::vector<int64_t> shape = found->second.shape;
-        if (!all.shape.empty()) shape[0] += all.shape[0];
-        all.shape = shape;
-        all.values.insert(all.values.end(), found->second.values.begin(), found->second.values.end());
-        model.tensors.erase(found);
-      }
-      if (!all.shape.empty()) model.tensors[blk(i, into) + kind] = all;
-    }
-}
-
-void biasAll(TestModel& model, std::initializer_list<const char*> stems, uint32_t seed) {
-  Drawn drawn(model, seed);
-  for (int64_t i = 0; i < model.config.layers; ++i)
-    for (const char* stem : stems)
-      if (model.has(blk(i, stem) + ".weight")) drawn.bias(blk(i, stem) + ".bias", model.at(blk(i, stem) + ".weight").shape[0]);
-  drawn.bias("output_norm.bias", model.config.width);
-}
-
-void setWindow(ModelConfig& c, int64_t window, const std::function<bool(int64_t)>& windowed) {
-  c.perLayer.resize(static_cast<size_t>(c.layers));
-  for (int64_t i = 0; i < c.layers; ++i)
-    if (windowed(i)) c.perLayer[static_cast<size_t>(i)].window = window;
-}
-
-TestFeature withoutTensors(const char* name, std::initializer_list<const char*> stems) {
-  std::vector<const char*> all(stems);
-  return {name, [all](TestModel& model) {
-            for (const char* stem : all) remove(model, stem);
-          }};
-}
-TestFeature changed(const char* name, std::function<void(ModelConfig&)> change) {
-  return {name, [change](TestModel& model) { change(model.config); }};
-}
-TestFeature withoutWindows() {
-  return changed("windows", [](ModelConfig& c) {
-    for (LayerConfig& layer : c.perLayer) layer.window = 0;
-  });
-}
-TestFeature wholeHeadsTurned() {
-  return changed("part of a head turned", [](ModelConfig& c) { c.turned = 0; });
-}
 
 TestFamily qwen3() {
   ModelConfig c = baseConfig(RopePairs::Half);
@@ -121,91 +14,6 @@ TestFamily qwen3() {
   TestFamily family{"qwen3", base("qwen3", c, 301), {.architecture = "Qwen3ForCausalLM"}, {}};
   normHeads(family.model, c.headDim(), c.headDim(), 302);
   family.features = {withoutTensors("norm of q", {"attn_q_norm"}), withoutTensors("norm of k", {"attn_k_norm"})};
-  return family;
-}
-
-/// Experts in place of the feed-forward; the first is scored higher than the others.
-void mixExperts(TestModel& model, uint32_t seed) {
-  const ModelConfig& c = model.config;
-  for (const char* stem : {"ffn_gate", "ffn_up", "ffn_down"}) remove(model, stem);
-  std::mt19937 random(seed);
-  auto drawn = [&](const std::string& name, std::vector<int64_t> shape, float spread) {
-    TestTensor tensor{std::move(shape), {}, TensorType::F32, {}};
-    for (int64_t i = *elementsOf(tensor.shape); i > 0; --i)
-      tensor.values.push_back(spread * (static_cast<float>(random() % 65536) / 32768 - 1));
-    model.tensors[name] = std::move(tensor);
-  };
-  auto spread = [](int64_t in) { return std::sqrt(3.0f / static_cast<float>(in)); };
-  for (int64_t i = 0; i < c.layers; ++i) {
-    drawn(blk(i, "ffn_gate_inp.weight"), {c.experts, c.width}, 2 * spread(c.width));
-    for (int64_t k = 0; k < c.width; ++k) model.tensors[blk(i, "ffn_gate_inp.weight")].values[static_cast<size_t>(k)] *= 3;
-    drawn(blk(i, "ffn_gate_exps.weight"), {c.experts, c.expertHidden, c.width}, 2 * spread(c.width));
-    drawn(blk(i, "ffn_up_exps.weight"), {c.experts, c.expertHidden, c.width}, 2 * spread(c.width));
-    drawn(blk(i, "ffn_down_exps.weight"), {c.experts, c.width, c.expertHidden}, 2 * spread(c.expertHidden));
-  }
-}
-
-TestFamily mixtral() {
-  ModelConfig c = baseConfig(RopePairs::Adjacent);
-  c.headSize = 0;
-  c.experts = 5;
-  c.usedExperts = 2;
-  c.expertHidden = c.hidden;
-  TestFamily family{"mixtral",
-                    base("llama", c, 322),
-                    {.architecture = "MixtralForCausalLM", .more = R"(, "num_local_experts": 5, "num_experts_per_tok": 2)"},
-                    {changed("second expert", [](ModelConfig& off) { off.usedExperts = 1; }),
-                     changed("weights that sum to 1", [](ModelConfig& off) { off.normalisedExperts = false; })}};
-  mixExperts(family.model, 323);
-  return family;
-}
-
-TestFamily qwen3Moe() {
-  ModelConfig c = baseConfig(RopePairs::Half);
-  c.eps = 1e-6f;
-  c.experts = 9;
-  c.usedExperts = 4;
-  c.expertHidden = 40;
-  TestFamily family{"qwen3moe",
-                    base("qwen3moe", c, 324),
-                    {.architecture = "Qwen3MoeForCausalLM",
-                     .more = R"(, "num_experts": 9, "num_experts_per_tok": 4, "moe_intermediate_size": 40, "norm_topk_prob": true)"},
-                    {changed("fourth expert", [](ModelConfig& off) { off.usedExperts = 3; }),
-                     changed("weights that sum to 1", [](ModelConfig& off) { off.normalisedExperts = false; })}};
-  normHeads(family.model, c.headDim(), c.headDim(), 325);
-  mixExperts(family.model, 326);
-  return family;
-}
-
-TestFamily gptOss() {
-  ModelConfig c = baseConfig(RopePairs::Half);
-  c.experts = 6;
-  c.usedExperts = 3;
-  c.expertHidden = 64;
-  c.rope.scaling = RopeConfig::Scaling::Yarn;
-  c.rope.factor = 4;
-  c.rope.originalContext = 40;
-  c.rope.magnitude = 0.1 * std::log(4.0) + 1;
-  setWindow(c, 20, [](int64_t i) { return i == 0; });
-  TestFamily family{"gpt-oss", base("gpt-oss", c, 340), {}, {}};
-  mixExperts(family.model, 341);
-  remove(family.model, "ffn_norm");
-  Drawn drawn(family.model, 342);
-  for (int64_t i = 0; i < c.layers; ++i) {
-    drawn.gain(blk(i, "post_attention_norm.weight"), c.width);
-    drawn.around(blk(i, "attn_sinks.weight"), c.heads, 2, 2);
-    drawn.bias(blk(i, "ffn_gate_inp.bias"), c.experts);
-    for (const char* stem : {"attn_q", "attn_k", "attn_v", "attn_output"})
-      drawn.bias(blk(i, stem) + ".bias", family.model.at(blk(i, stem) + ".weight").shape[0]);
-    for (const char* stem : {"ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"}) {
-      std::vector<int64_t> shape = family.model.at(blk(i, stem) + ".weight").shape;
-      for (float& each : family.model.tensors[blk(i, stem) + ".weight"].values) each *= 2.5f;  // beyond the clamps
-      drawn.around(blk(i, stem) + ".bias", shape[0] * shape[1], 0, 1);
-      family.model.tensors[blk(i, stem) + ".bias"].shape = {shape[0], shape[1]};
-    }
-  }
-  family.features = {withoutWindows(), withoutTensors("sinks", {"attn_sinks"}), withoutTensors("biases of experts", {"ffn_up_exps_b"})};
-  family.features[2].off = [](TestModel& model) { model.tensors.erase("blk.1.ffn_up_exps.bias"); };
   return family;
 }
 
@@ -418,8 +226,10 @@ TestFamily gptNeoX() {
 }  // namespace
 
 std::vector<TestFamily> testFamilies() {
-  return {qwen3(), mistral(),    gemma(),    gemma2(),  gemma3(),  olmo3(),    smolLm3(), granite(),
-          phi3(),  starCoder2(), stableLm(), gptNeoX(), mixtral(), qwen3Moe(), gptOss()};
+  std::vector<TestFamily> all = {qwen3(),   mistral(), gemma(), gemma2(),     gemma3(),   olmo3(),
+                                 smolLm3(), granite(), phi3(),  starCoder2(), stableLm(), gptNeoX()};
+  for (TestFamily& each : mixtureFamilies()) all.push_back(std::move(each));
+  return all;
 }
 
 }  // namespace quern

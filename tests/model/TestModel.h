@@ -58,6 +58,8 @@ std::string writeGguf(const TestModel& model, const std::string& folder, int par
 /// The rows of q or k from adjacent pairs to halves of each head.
 TestTensor halvedPairs(const TestTensor& from, int64_t headSize);
 
+/// Tensors that folders of the family have otherwise, by whole names behind "hf:"; the others as they are.
+TestModel asInFolders(const TestModel& model);
 /// A matrix's rows, or a bias, in the order in which a Hugging Face folder has them, and how it calls a tensor.
 TestTensor hfRows(const TestModel& model, const std::string& name, const TestTensor& tensor);
 std::string hfNameIn(const TestModel& model, const std::string& name);

@@ -108,8 +108,11 @@ HfNames hfNamesOf(const std::string& family, bool prefixed) {
       {"ffn_up", "mlp.dense_h_to_4h"},    {"ffn_down", "mlp.dense_4h_to_h"}};
   static constexpr std::pair<const char*, const char*> kMixtral[] = {{"ffn_gate_inp", "block_sparse_moe.gate"}};
   static constexpr std::pair<const char*, const char*> kQwenMoe[] = {{"ffn_gate_inp", "mlp.gate"}};
+  static constexpr std::pair<const char*, const char*> kGptOss[] = {{"ffn_gate_inp", "mlp.router"},
+                                                                    {"post_attention_norm", "post_attention_layernorm"}};
   if (family == "llama") return {{kMixtral, kLlama}, "model.", "layers."};
   if (family == "qwen3moe") return {{kQwenMoe, kLlama}, "model.", "layers."};
+  if (family == "gpt-oss") return {{kGptOss, kLlama}, "model.", "layers."};
   static constexpr std::pair<const char*, const char*> kBert[] = {{"token_embd", "embeddings.word_embeddings"},
                                                                   {"position_embd", "embeddings.position_embeddings"},
                                                                   {"token_embd_norm", "embeddings.LayerNorm"},
@@ -265,7 +268,7 @@ std::string writeGguf(const TestModel& given, const std::string& folder, int par
 TestModel unstacked(const TestModel& model) {
   TestModel out = model;
   for (const auto& [name, tensor] : model.tensors) {
-    if (tensor.shape.size() != 3) continue;
+    if (tensor.shape.size() != 3 || name.starts_with("hf:")) continue;
     out.tensors.erase(name);
     auto each = static_cast<std::ptrdiff_t>(tensor.shape[1] * tensor.shape[2]);
     for (int64_t i = 0; i < tensor.shape[0]; ++i) {
@@ -278,7 +281,7 @@ TestModel unstacked(const TestModel& model) {
 }
 
 std::string writeHf(const TestModel& given, const std::string& folder, const HfOptions& options) {
-  TestModel model = unstacked(given);
+  TestModel model = unstacked(asInFolders(given));
   REQUIRE(writeFileAtomically(folder + "/config.json", hfConfig(model, options)));
   std::vector<SafetensorsWriter> writers(static_cast<size_t>(options.shards));
   std::vector<std::vector<std::byte>> bytes;
@@ -286,7 +289,7 @@ std::string writeHf(const TestModel& given, const std::string& folder, const HfO
   std::string map;
   for (const auto& [name, tensor] : model.tensors) {
     size_t shard = bytes.size() % writers.size();
-    TestTensor stored = hfTensor(model, name, tensor);
+    TestTensor stored = name.starts_with("hf:") ? tensor : hfTensor(model, name, tensor);
     std::string own = hfName(name, model.family, options.prefixed);
     map += fmt::format(R"({}"{}": "model-{:05}-of-{:05}.safetensors")", map.empty() ? "" : ", ", own, shard + 1, options.shards);
     bytes.push_back(bytesOfTensor(stored));

@@ -4,8 +4,9 @@ from models import F32, I32, Q8_0, Model, gpt2
 # What the program knows, in the order that it says it.
 GGUF_NAMES = ("llama qwen2 gpt2 bert gemma gemma2 gemma3 gptneox gpt-oss granite olmo2 phi3 qwen3 qwen3moe smollm3 stablelm starcoder2")
 HF_NAMES = ("LlamaForCausalLM LLaMAForCausalLM MistralForCausalLM Qwen2ForCausalLM MixtralForCausalLM GPT2LMHeadModel GPT2Model BertModel RobertaModel "
-            "XLMRobertaModel GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM GPTNeoXForCausalLM GraniteForCausalLM Olmo2ForCausalLM "
-            "Olmo3ForCausalLM Phi3ForCausalLM Qwen3ForCausalLM Qwen3MoeForCausalLM SmolLM3ForCausalLM StableLmForCausalLM Starcoder2ForCausalLM")
+            "XLMRobertaModel GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM GPTNeoXForCausalLM GptOssForCausalLM GraniteForCausalLM "
+            "Olmo2ForCausalLM Olmo3ForCausalLM Phi3ForCausalLM "
+            "Qwen3ForCausalLM Qwen3MoeForCausalLM SmolLM3ForCausalLM StableLmForCausalLM Starcoder2ForCausalLM")
 
 NAN = float("nan")
 KEY = "llama."
@@ -137,8 +138,8 @@ FOLDERS = {
     "scaling-layers": ({"rope_parameters": {"full_attention": {"rope_theta": 1e6}}}, {}, "/config.json: 'rope_parameters.full_attention' is an object, which nothing here heeds, so the result could be another; --ignore-key rope_parameters.full_attention goes on without it"),
     "model-type": ({"model_type": "gemma"}, {}, "/config.json: 'model_type' is 'gemma' but 'architectures' is LlamaForCausalLM, whose type is llama"),
     "type-alone": ({"architectures": None, "model_type": "mamba"}, {}, f"/config.json: 'model_type' is 'mamba' without 'architectures'; known: {HF_NAMES}"),
-    "bitsandbytes": ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, {}, "/config.json: 'quantization_config' is 'bitsandbytes': weights packed so are not read; GPTQ and AWQ of 4 bits, plain *.safetensors and GGUF are"),
-    "fp8": ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}, {}, "/config.json: 'quantization_config' is 'fp8': weights packed so are not read; GPTQ and AWQ of 4 bits, plain *.safetensors and GGUF are"),
+    "bitsandbytes": ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, {}, "/config.json: 'quantization_config' is 'bitsandbytes': weights packed so are not read; GPTQ and AWQ of 4 bits, MXFP4, plain *.safetensors and GGUF are"),
+    "fp8": ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}, {}, "/config.json: 'quantization_config' is 'fp8': weights packed so are not read; GPTQ and AWQ of 4 bits, MXFP4, plain *.safetensors and GGUF are"),
     "gptq-bits": ({"quantization_config": {"quant_method": "gptq", "bits": 3}}, {}, "/config.json: 'quantization_config.bits' is 3, 4 is needed"),
     "gptq-parts": ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, {UP: "model.layers.0.mlp.up_proj.qweight"}, ": tensor 'model.layers.0.mlp.up_proj.qzeros' is missing, which goes with 'model.layers.0.mlp.up_proj.qweight'"),
     "mlx": ({"quantization": {"group_size": 64, "bits": 4}}, {}, "/config.json: 'quantization' is an object: weights packed so are not read; plain *.safetensors or GGUF are"),

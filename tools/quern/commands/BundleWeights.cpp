@@ -32,13 +32,6 @@ Result<std::string> describeGguf(const std::string& folder, const WeightFiles& f
   return folder + "/model.gguf";
 }
 
-/// Of what a packed weight was made of (models/IntegerGroups.h), that weight.
-std::string wholeOf(const std::string& name) {
-  for (std::string_view part : {"qweight", "qzeros", "scales", "g_idx"})
-    if (name.ends_with("." + std::string(part))) return name.substr(0, name.size() - part.size()) + "weight";
-  return name;
-}
-
 /// The small files of a folder, and the tensors that are not packed. Returns its path.
 Result<std::string> describeFolder(const std::string& folder, const WeightFiles& files, const std::set<std::string>& packed) {
   for (const std::string& path : files.smallFiles()) {
@@ -48,8 +41,7 @@ Result<std::string> describeFolder(const std::string& folder, const WeightFiles&
   }
   SafetensorsWriter writer;
   for (const FileTensor& tensor : files.tensors())
-    if (!packed.contains(tensor.name) && !packed.contains(wholeOf(tensor.name)))
-      writer.tensor(tensor.name, tensor.type, tensor.shape, bytesOfTensor(tensor));
+    if (!packed.contains(tensor.name)) writer.tensor(tensor.name, tensor.type, tensor.shape, bytesOfTensor(tensor));
   if (auto good = writer.write(folder + "/model.safetensors"); !good) return good.error();
   return folder;
 }
@@ -81,6 +73,7 @@ Result<void> writeModel(const std::string& directory, const ModelSource& source,
     auto model = packModel(std::move(own), infosOf(manifest, cpu), options);
     if (!model) return model.error();
     for (const FileTensor& tensor : model->tensors) packed.insert(tensor.name);
+    packed.insert(model->parts.begin(), model->parts.end());
     auto head = packedHead(model->tensors, model->weights);
     if (!head) return head.error();
     heads += *head;

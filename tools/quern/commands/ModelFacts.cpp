@@ -136,6 +136,7 @@ static void refuseModel(const WeightFiles& files, const Target& target, const Mo
   if (good) good = checkModel(*source);
   if (source) facts.context = source->config.context;
   if (!good) return facts.refused.push_back(good.error().message);
+  facts.parameters = std::max(facts.parameters, source->weights.elements());  // of tensors in packings of their own there are fewer
   for (const SourceAdapter& adapter : source->adapters)
     for (const FileTensor& tensor : adapter.files->tensors()) facts.adapted += tensor.elements();
   readArithmetic(*source, target, facts), readCache(source->config, facts);
@@ -155,10 +156,13 @@ ModelFacts factsOf(const WeightFiles& files, const Target& target, const ModelAs
   if (files.format() == WeightFormat::Gguf) readMetadata(files.metadata(), facts);
   else readConfig(files, facts);
   for (const FileTensor& tensor : files.tensors()) facts.parameters += tensor.elements();
+  // Types that a model is made of are those that it is read from; of what is no model those are named that nothing reads.
+  ModelFacts model = facts;
+  if (facts.refused.empty() && !files.tensors().empty()) refuseModel(files, target, asked, model);
   refuseTypes(files, facts);
   if (files.tensors().empty())
     facts.refused.push_back(fmt::format("{}: has no tensors: it can tokenize, but not run", escapedShort(files.path())));
-  else if (facts.refused.empty()) refuseModel(files, target, asked, facts);
+  else if (model.refused.empty() || facts.refused.empty()) facts = std::move(model);
   if (facts.tokenizer.empty())
     facts.refused.push_back(fmt::format("{}: has no tokenizer: only ids work, text does not", escapedShort(files.path())));
   else refuseTokenizer(files, facts);

@@ -1,0 +1,104 @@
+// tests/model/TestMixtures.cpp — see FamilyParts.h: families whose feed-forward is a mixture of experts.
+#include "tests/model/FamilyParts.h"
+
+#include <cmath>
+
+namespace quern {
+
+void mixExperts(TestModel& model, uint32_t seed) {
+  const ModelConfig& c = model.config;
+  for (const char* stem : {"ffn_gate", "ffn_up", "ffn_down"}) remove(model, stem);
+  std::mt19937 random(seed);
+  auto drawn = [&](const std::string& name, std::vector<int64_t> shape, float spread) {
+    TestTensor tensor{std::move(shape), {}, TensorType::F32, {}};
+    for (int64_t i = *elementsOf(tensor.shape); i > 0; --i)
+      tensor.values.push_back(spread * (static_cast<float>(random() % 65536) / 32768 - 1));
+    model.tensors[name] = std::move(tensor);
+  };
+  auto spread = [](int64_t in) { return std::sqrt(3.0f / static_cast<float>(in)); };
+  for (int64_t i = 0; i < c.layers; ++i) {
+    drawn(blk(i, "ffn_gate_inp.weight"), {c.experts, c.width}, 2 * spread(c.width));
+    for (int64_t k = 0; k < c.width; ++k) model.tensors[blk(i, "ffn_gate_inp.weight")].values[static_cast<size_t>(k)] *= 3;
+    drawn(blk(i, "ffn_gate_exps.weight"), {c.experts, c.expertHidden, c.width}, 2 * spread(c.width));
+    drawn(blk(i, "ffn_up_exps.weight"), {c.experts, c.expertHidden, c.width}, 2 * spread(c.width));
+    drawn(blk(i, "ffn_down_exps.weight"), {c.experts, c.width, c.expertHidden}, 2 * spread(c.expertHidden));
+  }
+}
+
+namespace {
+
+TestFamily mixtral() {
+  ModelConfig c = baseConfig(RopePairs::Adjacent);
+  c.headSize = 0;
+  c.experts = 5;
+  c.usedExperts = 2;
+  c.expertHidden = c.hidden;
+  TestFamily family{"mixtral",
+                    base("llama", c, 322),
+                    {.architecture = "MixtralForCausalLM", .more = R"(, "num_local_experts": 5, "num_experts_per_tok": 2)"},
+                    {changed("second expert", [](ModelConfig& off) { off.usedExperts = 1; }),
+                     changed("weights that sum to 1", [](ModelConfig& off) { off.normalisedExperts = false; })}};
+  mixExperts(family.model, 323);
+  return family;
+}
+
+TestFamily qwen3Moe() {
+  ModelConfig c = baseConfig(RopePairs::Half);
+  c.eps = 1e-6f;
+  c.experts = 9;
+  c.usedExperts = 4;
+  c.expertHidden = 40;
+  TestFamily family{"qwen3moe",
+                    base("qwen3moe", c, 324),
+                    {.architecture = "Qwen3MoeForCausalLM",
+                     .more = R"(, "num_experts": 9, "num_experts_per_tok": 4, "moe_intermediate_size": 40, "norm_topk_prob": true)"},
+                    {changed("fourth expert", [](ModelConfig& off) { off.usedExperts = 3; }),
+                     changed("weights that sum to 1", [](ModelConfig& off) { off.normalisedExperts = false; })}};
+  normHeads(family.model, c.headDim(), c.headDim(), 325);
+  mixExperts(family.model, 326);
+  return family;
+}
+
+TestFamily gptOss() {
+  ModelConfig c = baseConfig(RopePairs::Half);
+  c.experts = 6;
+  c.usedExperts = 3;
+  c.expertHidden = c.hidden = 64;
+  c.rope.scaling = RopeConfig::Scaling::Yarn;
+  c.rope.factor = 4;
+  c.rope.originalContext = 40;
+  c.rope.magnitude = 0.1 * std::log(4.0) + 1;
+  setWindow(c, 20, [](int64_t i) { return i == 0; });
+  TestFamily family{"gpt-oss",
+                    base("gpt-oss", c, 340),
+                    {.architecture = "GptOssForCausalLM",
+                     .more = R"(, "num_local_experts": 6, "num_experts_per_tok": 3, "experts_per_token": 3, "sliding_window": 20, )"
+                             R"("swiglu_limit": 7.0, "initial_context_length": 40, "rope_scaling": {"rope_type": "yarn", "factor": 4.0, )"
+                             R"("beta_fast": 32.0, "beta_slow": 1.0, "original_max_position_embeddings": 40, "truncate": true})"},
+                    {}};
+  mixExperts(family.model, 341);
+  remove(family.model, "ffn_norm");
+  Drawn drawn(family.model, 342);
+  for (int64_t i = 0; i < c.layers; ++i) {
+    drawn.gain(blk(i, "post_attention_norm.weight"), c.width);
+    drawn.around(blk(i, "attn_sinks.weight"), c.heads, 2, 2);
+    drawn.bias(blk(i, "ffn_gate_inp.bias"), c.experts);
+    for (const char* stem : {"attn_q", "attn_k", "attn_v", "attn_output"})
+      drawn.bias(blk(i, stem) + ".bias", family.model.at(blk(i, stem) + ".weight").shape[0]);
+    for (const char* stem : {"ffn_gate_exps", "ffn_up_exps", "ffn_down_exps"}) {
+      std::vector<int64_t> shape = family.model.at(blk(i, stem) + ".weight").shape;
+      for (float& each : family.model.tensors[blk(i, stem) + ".weight"].values) each *= 2.5f;  // beyond the clamps
+      drawn.around(blk(i, stem) + ".bias", shape[0] * shape[1], 0, 1);
+      family.model.tensors[blk(i, stem) + ".bias"].shape = {shape[0], shape[1]};
+    }
+  }
+  family.features = {withoutWindows(), withoutTensors("sinks", {"attn_sinks"}), withoutTensors("biases of experts", {"ffn_up_exps_b"})};
+  family.features[2].off = [](TestModel& model) { model.tensors.erase("blk.1.ffn_up_exps.bias"); };
+  return family;
+}
+
+}  // namespace
+
+std::vector<TestFamily> mixtureFamilies() { return {mixtral(), qwen3Moe(), gptOss()}; }
+
+}  // namespace quern
