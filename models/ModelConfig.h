@@ -59,6 +59,7 @@ struct ModelConfig {
   int64_t experts = 0, usedExperts = 0;  ///< of each layer's feed-forward, and how many each row goes through; 0: it is one
   int64_t expertHidden = 0;              ///< of an expert; 0: hidden
   bool normalisedExperts = true;         ///< the weights of those that are used sum to 1
+  int64_t sharedHidden = 0;              ///< of the expert that every row goes through beside them; 0: there is none
   bool parallel = false;                 ///< attention and feed-forward both of a layer's input
   bool encoder = false;                  ///< makes vectors of texts; rows see all of their text
   Pooling pooling = Pooling::Mean;

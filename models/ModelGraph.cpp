@@ -137,9 +137,14 @@ GraphRows ModelGraph::layerNorm(const GraphRows& x, const std::string& gain, con
   return out;
 }
 
-GraphRows ModelGraph::sum(const GraphRows& x, const GraphRows& y) {
+/// x times a number; x itself for 1.
+static ScalarExprRef times(ScalarExprRef x, double scale) {
+  return scale == 1 ? x : scalarCall(ScalarFn::Mul, {x, scalarNumber(static_cast<float>(scale))});
+}
+
+GraphRows ModelGraph::sum(const GraphRows& x, const GraphRows& y, double scale) {
   GraphRows out = fresh(x.width, x);
-  ScalarExprRef added = scalarCall(ScalarFn::Add, {scalarOperand("a"), scalarOperand("b")});
+  ScalarExprRef added = scalarCall(ScalarFn::Add, {scalarOperand("a"), times(scalarOperand("b"), scale)});
   plan_.step({"sum", checked(MapOp{added, {{"a", rowsOf(x.width)}, {"b", rowsOf(x.width)}}, ""}), {x.dim}, {view(x), view(y), view(out)}});
   return out;
 }
@@ -149,11 +154,6 @@ ScalarFn ModelGraph::function(const std::string& name) {
   if (fn != nullptr && fn->arity == 1) return fn->fn;
   fail(badInput(fmt::format("{}: '{}' is no function that kernels know", escaped(weights_.label()), escaped(name))));
   return ScalarFn::Neg;
-}
-
-/// x times a number; x itself for 1.
-static ScalarExprRef times(ScalarExprRef x, double scale) {
-  return scale == 1 ? x : scalarCall(ScalarFn::Mul, {x, scalarNumber(static_cast<float>(scale))});
 }
 
 LinearEnd addedTo(const GraphRows& residual, double scale) {

@@ -109,8 +109,8 @@ public:
   GraphRows layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias);
   /// Of x + y.
   GraphRows layerNormOfSum(const GraphRows& x, const GraphRows& y, const std::string& gain, const std::string& bias);
-  /// x + y.
-  GraphRows sum(const GraphRows& x, const GraphRows& y);
+  /// x + scale y.
+  GraphRows sum(const GraphRows& x, const GraphRows& y, double scale = 1);
   /// x W^T + bias for weights NAME.weight that share x, side by side in one row; biases NAME.bias where they are. `inOut`: stored [in,out].
   GraphRows linear(const GraphRows& x, const std::vector<std::pair<std::string, int64_t>>& namesAndWidths, const LinearEnd& end = {},
                    bool inOut = false);

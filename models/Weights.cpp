@@ -115,7 +115,9 @@ Result<const Weight*> Weights::take(const std::string& name, std::span<const int
   auto found = weights_.find(name);
   if (found == weights_.end()) return badInput(fmt::format("{}: tensor '{}' is missing", escaped(label_), escaped(storedName(name))));
   Weight& weight = found->second;
-  bool fits = std::equal(shape.begin(), shape.end(), weight.shape.begin(), weight.shape.end());
+  bool one = shape.size() > 1 && shape[0] == 1 && weight.shape.size() + 1 == shape.size();  // a single row may be a vector
+  std::span<const int64_t> needed = shape.subspan(one ? 1 : 0);
+  bool fits = std::equal(needed.begin(), needed.end(), weight.shape.begin(), weight.shape.end());
   if (!fits)
     return badInput(fmt::format("{}: tensor '{}' is {}, {} is needed", escaped(label_), escapedShort(weight.stored),
                                 dimensionsText(weight.shape), dimensionsText(shape)));

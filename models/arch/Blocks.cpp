@@ -18,6 +18,14 @@ GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::s
 GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, const GateEnd& meet) {
   const ModelConfig& c = g.config();
   int64_t hidden = c.expertHidden != 0 ? c.expertHidden : c.hidden;
+  if (g.has(blk + "ffn_gate_up_exps.weight")) {
+    std::vector<std::pair<std::string, int64_t>> experts;
+    for (int64_t i = 0; i < c.experts; ++i) experts.emplace_back(fmt::format("{}ffn_gate_up_exps.{}", blk, i), 1);
+    g.split(blk + "ffn_gate_up_exps", experts);
+    for (int64_t i = 0; i < c.experts && g.status(); ++i)
+      g.split(experts[static_cast<size_t>(i)].first,
+              {{fmt::format("{}ffn_gate_exps.{}", blk, i), hidden}, {fmt::format("{}ffn_up_exps.{}", blk, i), hidden}});
+  }
   GraphRoute route = g.route(g.linear(normed, {{blk + "ffn_gate_inp", c.experts}}));
   GraphRows x = g.routed(route, normed);
   GraphRows gate = g.expertLinear(route, x, blk + "ffn_gate_exps", hidden);
@@ -25,11 +33,32 @@ GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::s
   return g.broughtBack(route, g.expertLinear(route, inner, blk + "ffn_down_exps", c.width));
 }
 
+/// Of weights whose names end in `which`.
+static GraphRows gatedProducts(ModelGraph& g, const GraphRows& normed, const std::string& blk, const std::string& which, int64_t hidden,
+                               ScalarFn fn, const LinearEnd& end) {
+  GraphRows gate = g.linear(normed, {{blk + "ffn_gate" + which, hidden}});
+  GraphRows inner = g.linear(normed, {{blk + "ffn_up" + which, hidden}}, gatedBy(fn, gate));
+  return g.linear(inner, {{blk + "ffn_down" + which, g.config().width}}, end);
+}
+
 GraphRows gatedFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn, const LinearEnd& end) {
-  int64_t hidden = g.config().hidden;
-  GraphRows gate = g.linear(normed, {{blk + "ffn_gate", hidden}});
-  GraphRows inner = g.linear(normed, {{blk + "ffn_up", hidden}}, gatedBy(fn, gate));
-  return g.linear(inner, {{blk + "ffn_down", g.config().width}}, end);
+  return gatedProducts(g, normed, blk, "", g.config().hidden, fn, end);
+}
+
+GraphRows plusSharedExpert(ModelGraph& g, const GraphRows& x, const GraphRows& others, const GraphRows& normed, const std::string& blk,
+                           ScalarFn fn, bool gated) {
+  const ModelConfig& c = g.config();
+  std::string fused = blk + "ffn_gate_up_shexp";
+  if (g.has(fused + ".weight")) g.split(fused, {{blk + "ffn_gate_shexp", c.sharedHidden}, {blk + "ffn_up_shexp", c.sharedHidden}});
+  LinearEnd end = addedTo(x, c.residualScale);
+  ScalarExprRef own = scalarOperand("x");
+  if (gated) {
+    end.operands.emplace_back("share", g.linear(normed, {{blk + "ffn_gate_inp_shexp", 1}}));
+    own = scalarCall(ScalarFn::Mul, {scalarCall(ScalarFn::Sigmoid, {scalarOperand("share")}), own});
+  }
+  end.operands.emplace_back("others", others);
+  end.ep = substituted(end.ep, "x", scalarCall(ScalarFn::Add, {scalarOperand("others"), own}));
+  return gatedProducts(g, normed, blk, "_shexp", c.sharedHidden, fn, end);
 }
 
 GraphRows feedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn, const LinearEnd& end) {
@@ -49,14 +78,19 @@ void plainDecoder(ModelGraph& g, const PlainLayers& layers, bool hf) {
     std::string blk = fmt::format("blk.{}.", i);
     auto norm = [&](const GraphRows& rows, const char* gain, int64_t heads = 1) { return g.rmsNorm(rows, blk + gain, layers.plus, heads); };
     LayerHeads heads = headsOf(g, norm(x, "attn_norm.weight"), blk);
-    if (layers.headNorms) {
-      heads.q = norm(heads.q, "attn_q_norm.weight", c.heads);
-      heads.k = norm(heads.k, "attn_k_norm.weight", c.keyHeads());
+    if (layers.headNorms || layers.rowNorms) {
+      heads.q = norm(heads.q, "attn_q_norm.weight", layers.headNorms ? c.heads : 1);
+      heads.k = norm(heads.k, "attn_k_norm.weight", layers.headNorms ? c.keyHeads() : 1);
     }
     x = attended(g, heads, i, blk, addedTo(x, c.residualScale));
     GraphRows normed = norm(x, "ffn_norm.weight");
-    if (c.experts > 0) x = g.sum(x, expertFeedForward(g, normed, blk, layers.gate));
-    else x = gatedFeedForward(g, normed, blk, layers.gate, addedTo(x, c.residualScale));
+    if (c.experts == 0) {
+      x = gatedFeedForward(g, normed, blk, layers.gate, addedTo(x, c.residualScale));
+    } else {
+      GraphRows mixed = expertFeedForward(g, normed, blk, layers.gate);
+      if (c.sharedHidden == 0) x = g.sum(x, mixed, c.residualScale);
+      else x = plusSharedExpert(g, x, mixed, normed, blk, layers.gate, layers.sharedGate);
+    }
     if (!g.status()) return;
   }
   headOf(g, g.rmsNorm(g.outputs(x), "output_norm.weight", layers.plus), hf);

@@ -42,7 +42,7 @@ TestFeature changed(const char* name, std::function<void(ModelConfig&)> change);
 TestFeature withoutWindows();
 TestFeature wholeHeadsTurned();
 
-/// Experts in place of the feed-forward; the first is scored higher than the others.
+/// Experts in place of the feed-forward; the first is scored higher than the others. With the config's `sharedHidden` one beside them.
 void mixExperts(TestModel& model, uint32_t seed);
 /// Families whose feed-forward is a mixture of experts.
 std::vector<TestFamily> mixtureFamilies();

@@ -5,6 +5,34 @@ namespace quern {
 
 static std::string hfLayer(int64_t layer, const char* rest) { return fmt::format("hf:model.layers.{}.{}", layer, rest); }
 
+/// Rows of gate and up of each expert, one below the other, as Granite's folders have them.
+static TestModel expertsFused(const TestModel& model) {
+  TestModel out = model;
+  auto fuse = [&](const std::string& gate, const std::string& up, const std::string& into) {
+    if (!model.has(gate)) return;
+    const TestTensor &first = model.at(gate), &second = model.at(up);
+    TestTensor all = first;
+    all.values.clear();
+    size_t rows = all.shape.size() - 2;
+    all.shape[rows] *= 2;
+    auto each = static_cast<std::ptrdiff_t>(first.shape[rows] * first.shape[rows + 1]);
+    for (auto a = first.values.begin(), b = second.values.begin(); a < first.values.end(); a += each, b += each) {
+      all.values.insert(all.values.end(), a, a + each);
+      all.values.insert(all.values.end(), b, b + each);
+    }
+    out.tensors.erase(gate), out.tensors.erase(up);
+    out.tensors[into] = all;
+  };
+  for (int64_t i = 0; i < model.config.layers; ++i) {
+    std::string blk = fmt::format("blk.{}.ffn_", i);
+    fuse(blk + "gate_exps.weight", blk + "up_exps.weight", hfLayer(i, "block_sparse_moe.input_linear.weight"));
+    fuse(blk + "gate_shexp.weight", blk + "up_shexp.weight", hfLayer(i, "shared_mlp.input_linear.weight"));
+    out.tensors[hfLayer(i, "block_sparse_moe.output_linear.weight")] = model.at(blk + "down_exps.weight");
+    out.tensors.erase(blk + "down_exps.weight");
+  }
+  return out;
+}
+
 /// As gpt-oss's folders have experts: rows of gate and up in turn; blocks and scales apart, or [experts, in, rows].
 static TestModel expertsInTurn(const TestModel& model) {
   TestModel out = model;
@@ -49,6 +77,9 @@ static TestModel expertsInTurn(const TestModel& model) {
   return out;
 }
 
-TestModel asInFolders(const TestModel& model) { return model.family == "gpt-oss" ? expertsInTurn(model) : model; }
+TestModel asInFolders(const TestModel& model) {
+  if (model.family == "gpt-oss") return expertsInTurn(model);
+  return model.family == "granitemoe" ? expertsFused(model) : model;
+}
 
 }  // namespace quern

@@ -114,7 +114,16 @@ private:
       }
       out = added(out, scaled(ofExpert(blk + "ffn_down_exps", order[i], up), std::exp(scores[order[i]]) / all));
     }
-    return out;
+    return model_.has(blk + "ffn_up_shexp.weight") ? added(out, sharedExpert(blk, m)) : out;
+  }
+  /// The one that all rows go through, counted by a sigmoid where there is one.
+  Vec sharedExpert(const std::string& blk, const Vec& m) const {
+    Vec up = linear(blk + "ffn_up_shexp", m), gate = linear(blk + "ffn_gate_shexp", m);
+    for (size_t i = 0; i < up.size(); ++i) up[i] *= gate[i] / (1 + std::exp(-gate[i]));
+    double score = 0;
+    if (!model_.has(blk + "ffn_gate_inp_shexp.weight")) return linear(blk + "ffn_down_shexp", up);
+    for (size_t k = 0; k < m.size(); ++k) score += m[k] * model_.at(blk + "ffn_gate_inp_shexp.weight").values[k];
+    return scaled(linear(blk + "ffn_down_shexp", up), 1 / (1 + std::exp(-score)));
   }
   Vec inner(const std::string& blk, const Vec& m) const {
     bool silu =

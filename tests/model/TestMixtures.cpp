@@ -22,6 +22,10 @@ void mixExperts(TestModel& model, uint32_t seed) {
     drawn(blk(i, "ffn_gate_exps.weight"), {c.experts, c.expertHidden, c.width}, 2 * spread(c.width));
     drawn(blk(i, "ffn_up_exps.weight"), {c.experts, c.expertHidden, c.width}, 2 * spread(c.width));
     drawn(blk(i, "ffn_down_exps.weight"), {c.experts, c.width, c.expertHidden}, 2 * spread(c.expertHidden));
+    if (c.sharedHidden == 0) continue;
+    drawn(blk(i, "ffn_gate_shexp.weight"), {c.sharedHidden, c.width}, 2 * spread(c.width));
+    drawn(blk(i, "ffn_up_shexp.weight"), {c.sharedHidden, c.width}, 2 * spread(c.width));
+    drawn(blk(i, "ffn_down_shexp.weight"), {c.width, c.sharedHidden}, 2 * spread(c.sharedHidden));
   }
 }
 
@@ -56,6 +60,78 @@ TestFamily qwen3Moe() {
                      changed("weights that sum to 1", [](ModelConfig& off) { off.normalisedExperts = false; })}};
   normHeads(family.model, c.headDim(), c.headDim(), 325);
   mixExperts(family.model, 326);
+  return family;
+}
+
+TestFamily qwen2Moe() {
+  ModelConfig c = baseConfig(RopePairs::Half);
+  c.headSize = 0;
+  c.eps = 1e-6f;
+  c.experts = 7;
+  c.usedExperts = 3;
+  c.expertHidden = 32;
+  c.sharedHidden = 80;
+  c.normalisedExperts = false;
+  TestFamily family{"qwen2moe",
+                    base("qwen2moe", c, 350),
+                    {.architecture = "Qwen2MoeForCausalLM",
+                     .more = R"(, "num_experts": 7, "num_experts_per_tok": 3, "moe_intermediate_size": 32, )"
+                             R"("shared_expert_intermediate_size": 80, "norm_topk_prob": false, "mlp_only_layers": [], )"
+                             R"("use_sliding_window": false, "sliding_window": 20, "qkv_bias": true)"},
+                    {changed("weights of all experts", [](ModelConfig& off) { off.normalisedExperts = true; }),
+                     withoutTensors("the shared expert", {"ffn_up_shexp"}),
+                     withoutTensors("its share", {"ffn_gate_inp_shexp"}),
+                     {"biases of q, k, v", [](TestModel& off) { off.tensors.erase("blk.0.attn_q.bias"); }}}};
+  mixExperts(family.model, 351);
+  Drawn drawn(family.model, 352);
+  for (int64_t i = 0; i < c.layers; ++i) {
+    drawn.around(blk(i, "ffn_gate_inp_shexp.weight"), c.width, 0, 0.5F);
+    for (const char* stem : {"attn_q", "attn_k", "attn_v"})
+      drawn.bias(blk(i, stem) + ".bias", family.model.at(blk(i, stem) + ".weight").shape[0]);
+  }
+  return family;
+}
+
+TestFamily olmoe() {
+  ModelConfig c = baseConfig(RopePairs::Half);
+  c.headSize = 0;
+  c.kvHeads = c.heads;
+  c.experts = 8;
+  c.usedExperts = 3;
+  c.expertHidden = c.hidden = 64;
+  c.normalisedExperts = false;
+  TestFamily family{"olmoe",
+                    base("olmoe", c, 353),
+                    {.architecture = "OlmoeForCausalLM",
+                     .more = R"(, "num_experts": 8, "num_experts_per_tok": 3, "norm_topk_prob": false, "clip_qkv": null)"},
+                    {changed("weights of all experts", [](ModelConfig& off) { off.normalisedExperts = true; }),
+                     withoutTensors("norm of q", {"attn_q_norm"}), withoutTensors("norm of k", {"attn_k_norm"})}};
+  normHeads(family.model, c.heads * c.headDim(), c.keyHeads() * c.headDim(), 354);
+  mixExperts(family.model, 355);
+  return family;
+}
+
+TestFamily graniteMoe() {
+  ModelConfig c = baseConfig(RopePairs::Adjacent);
+  c.headSize = 0;
+  c.embeddingScale = 12;
+  c.residualScale = 0.25;
+  c.attentionScale = 0.125;
+  c.logitScale = 0.5;
+  c.experts = 6;
+  c.usedExperts = 2;
+  c.expertHidden = c.hidden = 64;
+  c.sharedHidden = 48;
+  TestFamily family{
+      "granitemoe",
+      base("granitemoe", c, 356),
+      {.architecture = "GraniteMoeSharedForCausalLM",
+       .more = R"(, "embedding_multiplier": 12, "residual_multiplier": 0.25, "attention_multiplier": 0.125, "logits_scaling": 2, )"
+               R"("num_local_experts": 6, "num_experts_per_tok": 2, "shared_intermediate_size": 48)"},
+      {changed("scaled additions", [](ModelConfig& off) { off.residualScale = 1; }),
+       changed("weights that sum to 1", [](ModelConfig& off) { off.normalisedExperts = false; }),
+       withoutTensors("the shared expert", {"ffn_up_shexp"})}};
+  mixExperts(family.model, 357);
   return family;
 }
 
@@ -99,6 +175,6 @@ TestFamily gptOss() {
 
 }  // namespace
 
-std::vector<TestFamily> mixtureFamilies() { return {mixtral(), qwen3Moe(), gptOss()}; }
+std::vector<TestFamily> mixtureFamilies() { return {mixtral(), qwen3Moe(), qwen2Moe(), olmoe(), graniteMoe(), gptOss()}; }
 
 }  // namespace quern

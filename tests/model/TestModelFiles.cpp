@@ -68,7 +68,8 @@ void writeKeys(GgufWriter& writer, const TestModel& model) {
   if (isLayerNormed(model) && model.family != "starcoder2") writer.boolean(key("use_parallel_residual"), c.parallel);
   if (c.experts != 0) size("expert_count", c.experts), size("expert_used_count", c.usedExperts);
   if (c.experts != 0) size("expert_feed_forward_length", c.expertHidden);
-  if (model.family != "granite") return;
+  if (c.sharedHidden != 0) size("expert_shared_feed_forward_length", c.sharedHidden);
+  if (!model.family.starts_with("granite")) return;
   number("embedding_scale", c.embeddingScale);
   number("residual_scale", c.residualScale);
   number("attention.scale", c.attentionScale);
@@ -107,11 +108,18 @@ HfNames hfNamesOf(const std::string& family, bool prefixed) {
       {"attn_output", "attention.dense"}, {"ffn_norm", "post_attention_layernorm"},
       {"ffn_up", "mlp.dense_h_to_4h"},    {"ffn_down", "mlp.dense_4h_to_h"}};
   static constexpr std::pair<const char*, const char*> kMixtral[] = {{"ffn_gate_inp", "block_sparse_moe.gate"}};
-  static constexpr std::pair<const char*, const char*> kQwenMoe[] = {{"ffn_gate_inp", "mlp.gate"}};
+  static constexpr std::pair<const char*, const char*> kQwenMoe[] = {{"ffn_gate_inp", "mlp.gate"},
+                                                                     {"ffn_gate_inp_shexp", "mlp.shared_expert_gate"},
+                                                                     {"ffn_gate_shexp", "mlp.shared_expert.gate_proj"},
+                                                                     {"ffn_up_shexp", "mlp.shared_expert.up_proj"},
+                                                                     {"ffn_down_shexp", "mlp.shared_expert.down_proj"}};
+  static constexpr std::pair<const char*, const char*> kGraniteMoe[] = {{"ffn_gate_inp", "block_sparse_moe.router.layer"},
+                                                                        {"ffn_down_shexp", "shared_mlp.output_linear"}};
   static constexpr std::pair<const char*, const char*> kGptOss[] = {{"ffn_gate_inp", "mlp.router"},
                                                                     {"post_attention_norm", "post_attention_layernorm"}};
   if (family == "llama") return {{kMixtral, kLlama}, "model.", "layers."};
-  if (family == "qwen3moe") return {{kQwenMoe, kLlama}, "model.", "layers."};
+  if (family == "qwen3moe" || family == "qwen2moe" || family == "olmoe") return {{kQwenMoe, kLlama}, "model.", "layers."};
+  if (family == "granitemoe") return {{kGraniteMoe, kLlama}, "model.", "layers."};
   if (family == "gpt-oss") return {{kGptOss, kLlama}, "model.", "layers."};
   static constexpr std::pair<const char*, const char*> kBert[] = {{"token_embd", "embeddings.word_embeddings"},
                                                                   {"position_embd", "embeddings.position_embeddings"},
@@ -183,6 +191,7 @@ TestTensor hfTensor(const TestModel& model, const std::string& name, const TestT
   if (model.family == "gpt2" && name.starts_with("blk.") && tensor.shape.size() == 2) out = transposed(tensor);
   if (model.family.starts_with("gemma") && tensor.shape.size() == 1)
     for (float& gain : out.values) gain -= 1;
+  if (name.find("ffn_gate_inp_shexp.") != std::string::npos) out.shape.insert(out.shape.begin(), 1);
   out.store(tensor.type);
   return out;
 }
