@@ -61,6 +61,7 @@ struct ModelConfig {
   bool normalisedExperts = true;         ///< the weights of those that are used sum to 1
   int64_t sharedHidden = 0;              ///< of the expert that every row goes through beside them; 0: there is none
   bool parallel = false;                 ///< attention and feed-forward both of a layer's input
+  bool headNorms = false;                ///< heads of q and k are normed by gains of their own
   bool encoder = false;                  ///< makes vectors of texts; rows see all of their text
   Pooling pooling = Pooling::Mean;
   int64_t segments = 0;       ///< rows of an encoder's table of segments, of which all texts are in the first; 0: it has none

@@ -119,24 +119,6 @@ GraphRows ModelGraph::plusPositions(const GraphRows& x, const std::string& table
   return out;
 }
 
-GraphRows ModelGraph::rmsNorm(const GraphRows& x, const std::string& gain, float plus, int64_t heads) {
-  GraphRows out = fresh(x.width, x);
-  int64_t size = x.width / heads;
-  PlanBuffer gains = floats(gain, size, plus);
-  bool whole = heads == 1 && x.stride == x.width;
-  Shape shape = whole ? rowsOf(size) : Shape{Dim{Dim::kAny}, Dim{heads}, Dim{size}};
-  PlanView from = whole ? view(x) : headsView(x, size), to = whole ? view(out) : headsView(out, size);
-  plan_.step({gain, checked(RmsNormOp{{shape, c_.eps}}), {x.dim}, {from, {gains}, to}});
-  return out;
-}
-
-GraphRows ModelGraph::layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias) {
-  GraphRows out = fresh(x.width, x);
-  PlanBuffer gains = floats(gain, x.width), biases = floats(bias, x.width);
-  plan_.step({gain, checked(LayerNormOp{{rowsOf(x.width), c_.eps}}), {x.dim}, {view(x), {gains}, {biases}, view(out)}});
-  return out;
-}
-
 /// x times a number; x itself for 1.
 static ScalarExprRef times(ScalarExprRef x, double scale) {
   return scale == 1 ? x : scalarCall(ScalarFn::Mul, {x, scalarNumber(static_cast<float>(scale))});

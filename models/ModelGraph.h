@@ -107,6 +107,9 @@ public:
   /// Gains are those stored, and `plus`. Rows of `heads` heads: each is normalised by itself, by gains that they share.
   GraphRows rmsNorm(const GraphRows& x, const std::string& gain, float plus = 0, int64_t heads = 1);
   GraphRows layerNorm(const GraphRows& x, const std::string& gain, const std::string& bias);
+  /// Of rows of `heads` heads, without a bias: each is normalised by itself, by gains of its own: NAME.weight [heads, size of a head], or
+  /// NAME.0.weight, NAME.1.weight ..
+  GraphRows layerNormOfHeads(const GraphRows& x, const std::string& name, int64_t heads);
   /// Of x + y.
   GraphRows layerNormOfSum(const GraphRows& x, const GraphRows& y, const std::string& gain, const std::string& bias);
   /// x + scale y.

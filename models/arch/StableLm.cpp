@@ -1,5 +1,5 @@
 // models/arch/StableLm.cpp — StableLM: LayerNorm, part of each head turned, a gated feed-forward; StableLM 2 12B has attention and
-// feed-forward of the same rows, and a LayerNorm without bias for each head of q and k.
+// feed-forward of the same rows, and a LayerNorm without bias for each head of q and k, by gains of its own.
 #include "models/arch/Blocks.h"
 #include "models/arch/DecoderReading.h"
 
@@ -28,7 +28,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   c.eps = static_cast<float>(in.numberOr("layer_norm_eps", 1e-5));
   c.tied = in.flagOr("tie_word_embeddings", false);
   c.parallel = in.flagOr("use_parallel_residual", false);
-  if (in.flagOr("qk_layernorm", false)) in.refuse("qk_layernorm", "true", "false (norms of heads are not built)");
+  c.headNorms = in.flagOr("qk_layernorm", false);
   return checkedHf(in, fields, root, c, kStableHarmlessHf);
 }
 
@@ -37,7 +37,12 @@ void build(ModelGraph& g, const ModelConfig& c, bool hf) {
   for (int64_t i = 0; i < c.layers; ++i) {
     std::string blk = fmt::format("blk.{}.", i);
     GraphRows normed = g.layerNorm(x, blk + "attn_norm.weight", blk + "attn_norm.bias");
-    GraphRows y = attended(g, headsOf(g, normed, blk), i, blk, addedTo(x));
+    LayerHeads heads = headsOf(g, normed, blk);
+    if (c.headNorms || g.has(blk + "attn_q_norm.weight")) {  // GGUF says it by its tensors
+      heads.q = g.layerNormOfHeads(heads.q, blk + "attn_q_norm", c.heads);
+      heads.k = g.layerNormOfHeads(heads.k, blk + "attn_k_norm", c.keyHeads());
+    }
+    GraphRows y = attended(g, heads, i, blk, addedTo(x));
     GraphRows second = c.parallel ? normed : g.layerNorm(y, blk + "ffn_norm.weight", blk + "ffn_norm.bias");
     x = gatedFeedForward(g, second, blk, ScalarFn::Silu, addedTo(y));
     if (!g.status()) return;
@@ -52,7 +57,9 @@ Architecture makeStableLm() {
           kGgufNames,
           kHfNames,
           decoderWeights({{"model.layers.*.post_attention_layernorm.weight", "blk.*.ffn_norm.weight"},
-                          {"model.layers.*.post_attention_layernorm.bias", "blk.*.ffn_norm.bias"}}),
+                          {"model.layers.*.post_attention_layernorm.bias", "blk.*.ffn_norm.bias"},
+                          {"model.layers.*.self_attn.q_layernorm.norms.*.weight", "blk.*.attn_q_norm.*.weight"},
+                          {"model.layers.*.self_attn.k_layernorm.norms.*.weight", "blk.*.attn_k_norm.*.weight"}}),
           decoderIgnored(),
           readGguf,
           readHf,

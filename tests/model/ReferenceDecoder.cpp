@@ -77,11 +77,17 @@ private:
     auto q = static_cast<size_t>(c_.heads * c_.headDim()), kv = static_cast<size_t>(c_.keyHeads() * c_.headDim());
     return {part(all, 0, q), part(all, q, kv), part(all, q + kv, kv)};
   }
-  /// By gains that all heads share, or that the whole row has.
+  /// By gains that all heads share, or that the whole row has; by LayerNorm, where each head has its own.
   Vec headsNormed(const std::string& name, const Vec& x) const {
     if (!model_.has(name + ".weight")) return x;
-    auto size = static_cast<size_t>(model_.at(name + ".weight").shape[0]);
+    const TestTensor& gains = model_.at(name + ".weight");
+    auto size = static_cast<size_t>(gains.shape.back());
     Vec out;
+    if (gains.shape.size() == 2) {
+      for (size_t head = 0; head < x.size(); head += size)
+        for (double each : normalised(part(x, head, size), true)) out.push_back(each * gains.values[out.size()]);
+      return out;
+    }
     for (size_t head = 0; head < x.size(); head += size)
       for (double each : norm(name, part(x, head, size))) out.push_back(each);
     return out;
@@ -161,15 +167,17 @@ private:
   Vec norm(const std::string& name, const Vec& x) const {
     const TestTensor& gain = model_.at(name + ".weight");
     const TestTensor* bias = model_.has(name + ".bias") ? &model_.at(name + ".bias") : nullptr;
+    Vec out = normalised(x, bias != nullptr);
+    for (size_t i = 0; i < x.size(); ++i) out[i] = out[i] * gain.values[i] + (bias != nullptr ? bias->values[i] : 0.0);
+    return out;
+  }
+  Vec normalised(Vec x, bool centred) const {
     auto count = static_cast<double>(x.size());
     double mean = 0, square = 0;
-    if (bias != nullptr)
-      for (double each : x) mean += each / count;
+    for (double each : x) mean += centred ? each / count : 0;
     for (double each : x) square += (each - mean) * (each - mean) / count;
-    Vec out(x.size());
-    for (size_t i = 0; i < x.size(); ++i)
-      out[i] = (x[i] - mean) / std::sqrt(square + double{c_.eps}) * gain.values[i] + (bias != nullptr ? bias->values[i] : 0.0);
-    return out;
+    for (double& each : x) each = (each - mean) / std::sqrt(square + double{c_.eps});
+    return x;
   }
 
   /// Radians per position of pair i of `pairs`.

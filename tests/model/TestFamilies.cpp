@@ -201,6 +201,23 @@ TestFamily stableLm() {
   return family;
 }
 
+/// As its 12B has it.
+TestFamily stableLm12B() {
+  TestFamily family = stableLm();
+  family.name = "stablelm-12b";
+  family.hf.more += R"(, "qk_layernorm": true)";
+  const ModelConfig& c = family.model.config;
+  family.model.config.headNorms = true;
+  Drawn drawn(family.model, 327);
+  for (int64_t i = 0; i < c.layers; ++i)
+    for (auto [name, heads] : {std::pair{"attn_q_norm.weight", c.heads}, {"attn_k_norm.weight", c.keyHeads()}}) {
+      drawn.gain(blk(i, name), heads * c.headDim());
+      family.model.tensors[blk(i, name)].shape = {heads, c.headDim()};
+    }
+  family.features = {withoutTensors("norms of q", {"attn_q_norm"}), withoutTensors("norms of k", {"attn_k_norm"})};
+  return family;
+}
+
 TestFamily gptNeoX() {
   ModelConfig c = baseConfig(RopePairs::Half);
   c.headSize = 0;
@@ -226,8 +243,8 @@ TestFamily gptNeoX() {
 }  // namespace
 
 std::vector<TestFamily> testFamilies() {
-  std::vector<TestFamily> all = {qwen3(),   mistral(), gemma(), gemma2(),     gemma3(),   olmo3(),
-                                 smolLm3(), granite(), phi3(),  starCoder2(), stableLm(), gptNeoX()};
+  std::vector<TestFamily> all = {qwen3(),   mistral(), gemma(),      gemma2(),   gemma3(),      olmo3(),  smolLm3(),
+                                 granite(), phi3(),    starCoder2(), stableLm(), stableLm12B(), gptNeoX()};
   for (TestFamily& each : mixtureFamilies()) all.push_back(std::move(each));
   return all;
 }

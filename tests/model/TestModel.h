@@ -63,7 +63,7 @@ TestModel asInFolders(const TestModel& model);
 /// A matrix's rows, or a bias, in the order in which a Hugging Face folder has them, and how it calls a tensor.
 TestTensor hfRows(const TestModel& model, const std::string& name, const TestTensor& tensor);
 std::string hfNameIn(const TestModel& model, const std::string& name);
-/// Each matrix of a stack by itself, as folders have them: NAME.3.weight.
+/// Each matrix of a stack, or head's gains, by itself, as folders have them: NAME.3.weight.
 TestModel unstacked(const TestModel& model);
 
 struct HfOptions {

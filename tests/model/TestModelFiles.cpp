@@ -115,11 +115,14 @@ HfNames hfNamesOf(const std::string& family, bool prefixed) {
                                                                      {"ffn_down_shexp", "mlp.shared_expert.down_proj"}};
   static constexpr std::pair<const char*, const char*> kGraniteMoe[] = {{"ffn_gate_inp", "block_sparse_moe.router.layer"},
                                                                         {"ffn_down_shexp", "shared_mlp.output_linear"}};
+  static constexpr std::pair<const char*, const char*> kStable[] = {{"attn_q_norm", "self_attn.q_layernorm.norms"},
+                                                                    {"attn_k_norm", "self_attn.k_layernorm.norms"}};
   static constexpr std::pair<const char*, const char*> kGptOss[] = {{"ffn_gate_inp", "mlp.router"},
                                                                     {"post_attention_norm", "post_attention_layernorm"}};
   if (family == "llama") return {{kMixtral, kLlama}, "model.", "layers."};
   if (family == "qwen3moe" || family == "qwen2moe" || family == "olmoe") return {{kQwenMoe, kLlama}, "model.", "layers."};
   if (family == "granitemoe") return {{kGraniteMoe, kLlama}, "model.", "layers."};
+  if (family == "stablelm") return {{kStable, kLlama}, "model.", "layers."};
   if (family == "gpt-oss") return {{kGptOss, kLlama}, "model.", "layers."};
   static constexpr std::pair<const char*, const char*> kBert[] = {{"token_embd", "embeddings.word_embeddings"},
                                                                   {"position_embd", "embeddings.position_embeddings"},
@@ -157,6 +160,7 @@ std::string hfName(const std::string& name, const std::string& family, bool pref
   }
   size_t dot = name.rfind('.'), begin = name.starts_with("blk.") ? name.find('.', 4) + 1 : 0;
   std::string stem = name.substr(begin, dot - begin), kind = name.substr(dot), layer = begin == 0 ? "" : name.substr(4, begin - 4);
+  if (size_t number = stem.rfind('.'); number != std::string::npos) kind = stem.substr(number) + kind, stem.resize(number);
   HfNames all = hfNamesOf(family, prefixed);
   for (const Names& names : all.names)
     for (const auto& [ours, theirs] : names)
@@ -277,13 +281,15 @@ std::string writeGguf(const TestModel& given, const std::string& folder, int par
 TestModel unstacked(const TestModel& model) {
   TestModel out = model;
   for (const auto& [name, tensor] : model.tensors) {
-    if (tensor.shape.size() != 3 || name.starts_with("hf:")) continue;
+    bool gains = tensor.shape.size() == 2 && name.ends_with("_norm.weight");
+    if ((tensor.shape.size() != 3 && !gains) || name.starts_with("hf:")) continue;
     out.tensors.erase(name);
-    auto each = static_cast<std::ptrdiff_t>(tensor.shape[1] * tensor.shape[2]);
+    std::vector<int64_t> shape(tensor.shape.begin() + 1, tensor.shape.end());
+    auto each = static_cast<std::ptrdiff_t>(*elementsOf(shape));
     for (int64_t i = 0; i < tensor.shape[0]; ++i) {
       auto begin = tensor.values.begin() + i * each;
       out.tensors[fmt::format("{}.{}.weight", name.substr(0, name.rfind('.')), i)] = {
-          {tensor.shape[1], tensor.shape[2]}, std::vector<float>(begin, begin + each), TensorType::F32, {}};
+          shape, std::vector<float>(begin, begin + each), TensorType::F32, {}};
     }
   }
   return out;
