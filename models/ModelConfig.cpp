@@ -9,6 +9,19 @@
 
 namespace quern {
 
+LayerConfig ModelConfig::layer(int64_t i) const {
+  LayerConfig own = perLayer.empty() ? LayerConfig{} : perLayer[static_cast<size_t>(i)];
+  for (auto [size, alike] : {std::pair{&own.heads, heads}, {&own.kvHeads, keyHeads()}, {&own.hidden, hidden}})
+    if (*size == LayerConfig::kAlike) *size = alike;
+  return own;
+}
+
+bool ModelConfig::ownSizes() const {
+  return std::any_of(perLayer.begin(), perLayer.end(), [](const LayerConfig& own) {
+    return own.heads != LayerConfig::kAlike || own.kvHeads != LayerConfig::kAlike || own.hidden != LayerConfig::kAlike;
+  });
+}
+
 Result<void> ModelConfig::validate(const std::string& subject) const {
   auto bad = [&](const std::string& why) { return badInput(fmt::format("{}: {}", escaped(subject), why)); };
   constexpr int64_t kMaxLayers = 4096, kMaxHeads = 65536, kMaxSize = int64_t{1} << 24, kMaxContext = int64_t{1} << 24;
@@ -24,7 +37,12 @@ Result<void> ModelConfig::validate(const std::string& subject) const {
   if (headDim() > kMaxHeads) return bad(fmt::format("a head of {} is not 1 to {}", headDim(), kMaxHeads));
   if (turned < 0 || turned > headDim()) return bad(fmt::format("{} elements of a head of {} cannot be turned", turned, headDim()));
   if (rotary && turnedDim() % 2 != 0) return bad(fmt::format("a head of {} elements is odd: rotary positions turn pairs", turnedDim()));
-  if (heads % keyHeads() != 0) return bad(fmt::format("heads {} is not a multiple of kv heads {}", heads, keyHeads()));
+  for (int64_t i = 0; i < (perLayer.empty() ? 1 : layers); ++i) {
+    LayerConfig own = layer(i);
+    if (own.heads > 0 && own.kvHeads > 0 && own.heads % own.kvHeads != 0)
+      return bad(fmt::format("{}heads {} is not a multiple of kv heads {}", ownSizes() ? fmt::format("layer {}: ", i) : "", own.heads,
+                             own.kvHeads));
+  }
   for (const auto& [what, value] : {std::pair{"a scale of scores", attentionScale == 0 ? 1 : attentionScale},
                                     {"a scale of embeddings", embeddingScale},
                                     {"a scale of what layers add", residualScale},

@@ -30,9 +30,13 @@ struct RopeConfig {
 
 /// What a layer has of its own.
 struct LayerConfig {
-  int64_t window = 0;  ///< keys that a row sees at most; 0: all before it
-  bool turned = true;  ///< positions by rope
-  bool local = false;  ///< ... by localRope
+  static constexpr int64_t kAlike = -1;  ///< as many as the model says
+  int64_t heads = kAlike;                ///< 0: it attends to nothing and adds nothing
+  int64_t kvHeads = kAlike;              ///< 0: in place of attention there is Wo alone
+  int64_t hidden = kAlike;               ///< of its feed-forward; 0: it has none
+  int64_t window = 0;                    ///< keys that a row sees at most; 0: all before it
+  bool turned = true;                    ///< positions by rope
+  bool local = false;                    ///< ... by localRope
 };
 
 /// Which rows of an encoder's text its vector is made of: the mean of all, or the first one.
@@ -71,7 +75,10 @@ struct ModelConfig {
   int64_t headDim() const { return headSize != 0 ? headSize : width / heads; }
   int64_t keyHeads() const { return kvHeads != 0 ? kvHeads : heads; }
   int64_t turnedDim() const { return turned != 0 ? turned : headDim(); }
-  LayerConfig layer(int64_t i) const { return perLayer.empty() ? LayerConfig{} : perLayer[static_cast<size_t>(i)]; }
+  /// Sizes in it are those that hold.
+  LayerConfig layer(int64_t i) const;
+  /// Whether layers have heads or a feed-forward of other sizes than each other; `heads`, `kvHeads` and `hidden` are the largest then.
+  bool ownSizes() const;
   /// Errors   BadInput naming the field, its value and what would be right.
   Result<void> validate(const std::string& subject) const;
 };

@@ -265,8 +265,8 @@ PlanView ModelGraph::anglesOf(bool local) {
 }
 
 GraphRows ModelGraph::attention(const GraphRows& q, const GraphRows& k, const GraphRows& v, int64_t layer, const std::string& sinks) {
-  int64_t heads = c_.heads, keyHeads = c_.keyHeads(), size = c_.headDim(), row = keyHeads * size;
   LayerConfig own = c_.layer(layer);
+  int64_t heads = own.heads, keyHeads = own.kvHeads, size = c_.headDim(), row = keyHeads * size;
   GraphRows query = q;
   int64_t window = own.window < context() ? own.window : 0;
   auto cache = [&] {

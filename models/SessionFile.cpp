@@ -38,6 +38,14 @@ Identity identityOf(const Session& session) {
   Identity out;
   out.model = fmt::format("{} vocab={} width={} layers={} heads={} kv_heads={} head={} hidden={}", sizes.architecture, sizes.vocab,
                           sizes.width, sizes.layers, sizes.heads, sizes.keyHeads(), sizes.headDim(), sizes.hidden);
+  if (sizes.ownSizes()) {
+    std::string all;
+    for (int64_t i = 0; i < sizes.layers; ++i) {
+      LayerConfig own = sizes.layer(i);
+      all += fmt::format("{} {} {}\n", own.heads, own.kvHeads, own.hidden);
+    }
+    out.model += fmt::format(" layer_sizes={}", sumOf(std::as_bytes(std::span(all))));
+  }
   std::string sum = sumText(source.weights.sampleSum());
   out.weights = source.packed == nullptr ? sum : sum + source.packed->headSum();
   out.computed = fmt::format("kv={} compute={} order={}", kvName(session), nameOf(source.compute),

@@ -3,9 +3,8 @@
 
 namespace quern {
 
-LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& blk) {
-  const ModelConfig& c = g.config();
-  int64_t q = c.heads * c.headDim(), kv = c.keyHeads() * c.headDim();
+LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& blk, const LayerConfig& own) {
+  int64_t size = g.config().headDim(), q = own.heads * size, kv = own.kvHeads * size;
   if (g.has(blk + "attn_qkv.weight")) g.split(blk + "attn_qkv", {{blk + "attn_q", q}, {blk + "attn_k", kv}, {blk + "attn_v", kv}});
   GraphRows all = g.linear(normed, {{blk + "attn_q", q}, {blk + "attn_k", kv}, {blk + "attn_v", kv}});
   return {g.part(all, 0, q), g.part(all, q, kv), g.part(all, q + kv, kv)};
@@ -42,7 +41,7 @@ static GraphRows gatedProducts(ModelGraph& g, const GraphRows& normed, const std
 }
 
 GraphRows gatedFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn, const LinearEnd& end) {
-  return gatedProducts(g, normed, blk, "", g.config().hidden, fn, end);
+  return gatedProducts(g, normed, blk, "", g.config().layer(0).hidden, fn, end);
 }
 
 GraphRows plusSharedExpert(ModelGraph& g, const GraphRows& x, const GraphRows& others, const GraphRows& normed, const std::string& blk,
@@ -77,15 +76,22 @@ void plainDecoder(ModelGraph& g, const PlainLayers& layers, bool hf) {
   for (int64_t i = 0; i < c.layers; ++i) {
     std::string blk = fmt::format("blk.{}.", i);
     auto norm = [&](const GraphRows& rows, const char* gain, int64_t heads = 1) { return g.rmsNorm(rows, blk + gain, layers.plus, heads); };
-    LayerHeads heads = headsOf(g, norm(x, "attn_norm.weight"), blk);
-    if (layers.headNorms || layers.rowNorms) {
-      heads.q = norm(heads.q, "attn_q_norm.weight", layers.headNorms ? c.heads : 1);
-      heads.k = norm(heads.k, "attn_k_norm.weight", layers.headNorms ? c.keyHeads() : 1);
+    LayerConfig own = c.layer(i);
+    if (own.heads > 0 && own.kvHeads == 0) {
+      x = g.linear(norm(x, "attn_norm.weight"), {{blk + "attn_output", c.width}}, addedTo(x, c.residualScale));
+    } else if (own.heads > 0) {
+      LayerHeads heads = headsOf(g, norm(x, "attn_norm.weight"), blk, own);
+      if (layers.headNorms || layers.rowNorms) {
+        heads.q = norm(heads.q, "attn_q_norm.weight", layers.headNorms ? own.heads : 1);
+        heads.k = norm(heads.k, "attn_k_norm.weight", layers.headNorms ? own.kvHeads : 1);
+      }
+      x = attended(g, heads, i, blk, addedTo(x, c.residualScale));
     }
-    x = attended(g, heads, i, blk, addedTo(x, c.residualScale));
+    if (!g.status()) return;
+    if (c.experts == 0 && own.hidden == 0) continue;
     GraphRows normed = norm(x, "ffn_norm.weight");
     if (c.experts == 0) {
-      x = gatedFeedForward(g, normed, blk, layers.gate, addedTo(x, c.residualScale));
+      x = gatedProducts(g, normed, blk, "", own.hidden, layers.gate, addedTo(x, c.residualScale));
     } else {
       GraphRows mixed = expertFeedForward(g, normed, blk, layers.gate);
       if (c.sharedHidden == 0) x = g.sum(x, mixed, c.residualScale);

@@ -8,11 +8,14 @@
 
 namespace quern {
 
-/// q, k and v of a layer's rows: NAME.attn_q, attn_k, attn_v, or all of them in attn_qkv.
+/// q, k and v of a layer's rows: NAME.attn_q, attn_k, attn_v, or all of them in attn_qkv. `own`: of that layer; without, all are alike.
 struct LayerHeads {
   GraphRows q, k, v;
 };
-LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& blk);
+LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& blk, const LayerConfig& own);
+inline LayerHeads headsOf(ModelGraph& g, const GraphRows& normed, const std::string& blk) {
+  return headsOf(g, normed, blk, g.config().layer(0));
+}
 
 /// Each row through the experts that NAME.ffn_gate_inp scores highest: the weighted sum of their Wdown (fn(Wgate n) * Wup n):
 /// NAME.ffn_gate_exps, ffn_up_exps, ffn_down_exps; or gate and up, one below the other, in ffn_gate_up_exps.
@@ -40,7 +43,7 @@ struct PlainLayers {
   bool rowNorms = false;    ///< all of q and all of k are
   bool sharedGate = false;  ///< the shared expert of the config counts by a sigmoid
 };
-/// A whole decoder of layers that norm what they read, with experts where the config has them:
+/// A whole decoder of layers that norm what they read, with experts where the config has them, each layer of its own sizes:
 ///   x = x + scale Wo Attn(rope(Wq n), rope(Wk n), Wv n),  n = RmsNorm(x)
 ///   x = x + scale Wdown (gate(Wgate n) * Wup n),          n = RmsNorm(x)
 void plainDecoder(ModelGraph& g, const PlainLayers& layers, bool hf);

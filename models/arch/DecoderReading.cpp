@@ -10,10 +10,9 @@ namespace quern {
 
 ModelConfig ggufDecoder(Needed<Metadata>& in, const Metadata& metadata, const std::string& arch, const DecoderKeys& keys) {
   auto key = [&](const char* name) { return arch + "." + name; };
-  ModelConfig c = ggufSizes(in, metadata, arch);
+  ModelConfig c = ggufSizes(in, metadata, arch, keys.sizes);
   c.rotary = true;
-  c.kvHeads = in.integerOr(key("attention.head_count_kv"), c.heads, 1, 65536);
-  c.headSize = in.integerOr(key("attention.key_length"), 0, 1, 65536);
+  c.headSize = in.integerOr(key("attention.key_length"), c.headSize, 1, 65536);
   c.eps = static_cast<float>(in.number(key(keys.layerNorm ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon")));
   c.rope.pairs = keys.pairs;
   if (!in.status()) return c;
@@ -66,7 +65,7 @@ ModelConfig hfDecoder(Needed<JsonFields>& in, const std::string& file, const Jso
     if (c.context == 0 && !known) c.context = in.integerOr(key, 0);
   if (c.context == 0) c.context = in.integer("max_position_embeddings");
   c.width = in.integer("hidden_size");
-  c.hidden = in.integer("intermediate_size");
+  c.hidden = keys.hidden ? in.integer("intermediate_size") : in.integerOr("intermediate_size", 0);
   c.heads = in.integer("num_attention_heads", 1, 65536);
   c.kvHeads = in.integerOr("num_key_value_heads", c.heads, 1, 65536);
   c.headSize = in.integerOr("head_dim", 0, 1, 65536);
@@ -104,6 +103,9 @@ void ggufExperts(Needed<Metadata>& in, const std::string& arch, ModelConfig& con
   if (config.experts == 0) return;
   config.usedExperts = in.integer(arch + ".expert_used_count", 1, std::min<int64_t>(config.experts, 256));
   config.expertHidden = in.integerOr(arch + ".expert_feed_forward_length", config.hidden);
+  for (int64_t i = 0; i < config.layers && !config.perLayer.empty(); ++i)
+    if (config.layer(i).hidden != config.hidden)
+      return in.refuse(arch + ".feed_forward_length", "an array of different numbers", "one number, with experts,");
 }
 
 void setWindows(ModelConfig& config, int64_t window, const std::function<bool(int64_t layer)>& windowed) {

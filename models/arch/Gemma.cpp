@@ -25,7 +25,7 @@ void begin(ModelConfig& c) {
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {});
+  ModelConfig c = ggufDecoder(in, metadata, arch, {.sizes = LayerSizes::Own});
   begin(c);
   return checkedGguf(in, metadata, arch, c);
 }

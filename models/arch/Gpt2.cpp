@@ -67,8 +67,7 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   c.eps = static_cast<float>(in.number(key("attention.layer_norm_epsilon")));
   c.gelu = "tanh";
   if (!in.flagOr(key("attention.causal"), true)) in.refuse(key("attention.causal"), "false", "true");
-  if (int64_t keys = in.integerOr(key("attention.head_count_kv"), c.heads, 1, 65536); keys != c.heads)
-    in.refuse(key("attention.head_count_kv"), std::to_string(keys), fmt::format("the heads' {}", c.heads));
+  if (c.kvHeads != c.heads) in.refuse(key("attention.head_count_kv"), std::to_string(c.kvHeads), fmt::format("the heads' {}", c.heads));
   if (!in.status()) return in.status().error();
   if (auto good = checkKeys(metadata, arch, {in.read(), kGpt2HarmlessGguf}); !good) return good.error();
   return c;

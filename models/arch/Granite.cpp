@@ -17,7 +17,7 @@ constexpr std::string_view kGraniteHarmlessHf[] = {"attention_bias", "mlp_bias",
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {.pairs = RopePairs::Adjacent, .scaled = true});
+  ModelConfig c = ggufDecoder(in, metadata, arch, {.pairs = RopePairs::Adjacent, .scaled = true, .sizes = LayerSizes::Own});
   c.architecture = arch;
   std::string finetuned = arch + ".rope.scaling.finetuned";
   ggufExperts(in, arch, c);

@@ -28,7 +28,8 @@ constexpr std::string_view kLlamaHarmlessGguf[] = {"attention.layer_norm_epsilon
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {.pairs = arch == "llama" ? RopePairs::Adjacent : RopePairs::Half});
+  ModelConfig c =
+      ggufDecoder(in, metadata, arch, {.pairs = arch == "llama" ? RopePairs::Adjacent : RopePairs::Half, .sizes = LayerSizes::Own});
   c.architecture = "llama";
   if (arch == "llama") ggufExperts(in, arch, c);
   setWindows(c, in.integerOr(arch + ".attention.sliding_window", 0, 0, INT32_MAX), [](int64_t) { return true; });

@@ -16,7 +16,7 @@ constexpr std::string_view kHarmlessHf[] = {"attention_bias", "router_aux_loss_c
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {});
+  ModelConfig c = ggufDecoder(in, metadata, arch, {.sizes = LayerSizes::Own});
   c.architecture = "olmoe";
   c.normalisedExperts = in.flagOr(arch + ".expert_weights_norm", false);
   ggufExperts(in, arch, c);

@@ -21,7 +21,7 @@ constexpr std::string_view kHarmlessHf[] = {"qkv_bias", "router_aux_loss_coef", 
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {});
+  ModelConfig c = ggufDecoder(in, metadata, arch, {.sizes = LayerSizes::Own});
   c.architecture = "qwen2moe";
   c.normalisedExperts = in.flagOr(arch + ".expert_weights_norm", false);
   ggufExperts(in, arch, c);

@@ -19,7 +19,7 @@ constexpr std::string_view kQwenHarmlessHf[] = {"attention_bias", "router_aux_lo
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {});
+  ModelConfig c = ggufDecoder(in, metadata, arch, {.sizes = LayerSizes::Own});
   c.architecture = arch;
   if (arch == "qwen3moe") ggufExperts(in, arch, c);
   if (arch == "qwen3moe" && in.status() && c.experts == 0) in.refuse(arch + ".expert_count", "0", "1 or more");

@@ -19,7 +19,7 @@ void setTurned(ModelConfig& c, const std::function<bool(int64_t layer)>& turned)
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
-  ModelConfig c = ggufDecoder(in, metadata, arch, {.pairs = RopePairs::Adjacent});
+  ModelConfig c = ggufDecoder(in, metadata, arch, {.pairs = RopePairs::Adjacent, .sizes = LayerSizes::Own});
   setTurned(c, [](int64_t i) { return (i + 1) % 4 != 0; });
   return checkedGguf(in, metadata, arch, c);
 }

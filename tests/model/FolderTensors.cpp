@@ -79,7 +79,15 @@ static TestModel expertsInTurn(const TestModel& model) {
 
 TestModel asInFolders(const TestModel& model) {
   if (model.family == "gpt-oss") return expertsInTurn(model);
-  return model.family == "granitemoe" ? expertsFused(model) : model;
+  if (model.family == "granitemoe") return expertsFused(model);
+  TestModel out = model;
+  for (int64_t i = 0; i < model.config.layers && model.family == "deci"; ++i)
+    if (LayerConfig own = model.config.layer(i); own.heads > 0 && own.kvHeads == 0) {
+      auto alone = out.tensors.extract(fmt::format("blk.{}.attn_output.weight", i));
+      alone.key() = hfLayer(i, "self_attn.linear_attn.weight");
+      out.tensors.insert(std::move(alone));
+    }
+  return out;
 }
 
 }  // namespace quern

@@ -1,4 +1,5 @@
-// tests/model/MixturesTest.cpp — config.json of mixtures of experts as people have them; and what of it is refused.
+// tests/model/MixturesTest.cpp — config.json of mixtures of experts, and of layers of their own sizes, as people have them; and what of it
+// is refused.
 #include "models/arch/Architecture.h"
 #include "tests/tokenizer/Vocabularies.h"
 
@@ -85,4 +86,30 @@ TEST_CASE("config.json of mixtures: what is not built is refused by name", "[mix
     "num_attention_heads": 4, "vocab_size": 61, "max_position_embeddings": 100, "use_sliding_window": true, "sliding_window": 10,
     "max_window_layers": 3})"));
   CHECK((c.layer(0).window == 10 && c.layer(1).window == 0 && c.layer(2).window == 10 && c.layer(3).window == 0));
+}
+
+TEST_CASE("config.json with a block for each layer", "[mixtures]") {
+  auto blocks = [](const std::string& all) { return R"(, "intermediate_size": null, "block_configs": )" + all; };
+  auto said = [&](const std::string& all) {
+    auto config = read("DeciLMForCausalLM", R"({"hidden_size": 8192, "num_hidden_layers": 2, "num_attention_heads": 64, "vocab_size": 61,
+    "max_position_embeddings": 100, "num_key_value_heads": null)" +
+                                                blocks(all) + "}");
+    return config ? fmt::format("{} {} {} {} {}", config->heads, config->layer(0).kvHeads, config->layer(0).hidden,
+                                config->layer(1).kvHeads, config->layer(1).heads)
+                  : config.error().message;
+  };
+  const std::string whole = R"({"attention": {"n_heads_in_group": 8, "no_op": false, "num_sink_tokens": null, "replace_with_linear": false,
+    "sparsify": null, "unshifted_sink": false, "window_length": null}, "ffn": {"ffn_mult": 5.25, "no_op": false, "sparsify": null}})";
+  CHECK(said("[" + whole + R"(, {"attention": {"replace_with_linear": true}, "ffn": {"ffn_mult": 1.0}}])") == "64 8 28672 0 64");
+  CHECK(said("[" + whole + "]") == "config.json: 'block_configs' is a list of 1, a list of 2, one of each layer, is needed");
+  CHECK(said("[" + whole + ", {}]") == "config.json: 'block_configs.1.attention' is missing, an object is needed");
+  CHECK(said("[" + whole + R"(, {"attention": {"n_heads_in_group": 5}, "ffn": {"ffn_mult": 1}}])") ==
+        "config.json: block_configs.1.attention: 'n_heads_in_group' is 5, a divisor of 64 heads is needed");
+  CHECK(said("[" + whole + R"(, {"attention": {"no_op": true}, "ffn": {"ffn_mult": -1}}])") ==
+        "config.json: block_configs.1.ffn: 'ffn_mult' is -1, a number above 0, at most 1024 is needed");
+  CHECK(said("[" + whole + R"(, {"attention": {"n_heads_in_group": 8, "window_length": 64}, "ffn": {"ffn_mult": 1}}])") ==
+        "config.json: 'block_configs.1.attention.window_length' is 64, which nothing here heeds, so the result could be another; "
+        "--ignore-key block_configs.1.attention.window_length goes on without it");
+  CHECK(said("[" + whole + R"(, {"attention": {"no_op": true}, "ffn": {"ffn_mult": 1, "replace_with_linear": true}}])")
+            .starts_with("config.json: 'block_configs.1.ffn.replace_with_linear' is true, which nothing here heeds"));
 }

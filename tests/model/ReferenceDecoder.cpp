@@ -28,17 +28,14 @@ public:
     for (size_t layer = 0; layer < keys_.size(); ++layer) {
       std::string blk = "blk." + std::to_string(layer) + ".";
       LayerConfig own = c_.layer(static_cast<int64_t>(layer));
-      Vec n = normedIf(blk + "attn_norm", x);
-      auto [q, k, v] = headsOf(blk, n);
-      q = headsNormed(blk + "attn_q_norm", q), k = headsNormed(blk + "attn_k_norm", k);
-      if (model_.family != "gpt2" && own.turned) {
-        const RopeConfig& rope = own.local ? c_.localRope : c_.rope;
-        q = turned(q, position, rope), k = turned(k, position, rope);
+      Vec n = own.heads > 0 ? normedIf(blk + "attn_norm", x) : x, y = x;
+      if (own.heads > 0)
+        y = joined(x, linear(blk + "attn_output", own.kvHeads > 0 ? attention(n, layer, position) : n),
+                   model_.family == "gpt-oss" ? "" : blk + "post_attention_norm");
+      if (c_.experts == 0 && own.hidden == 0) {
+        x = y;
+        continue;
       }
-      keys_[layer].push_back(k);
-      values_[layer].push_back(v);
-      Vec y = joined(x, linear(blk + "attn_output", attended(q, layer, static_cast<size_t>(own.window))),
-                     model_.family == "gpt-oss" ? "" : blk + "post_attention_norm");
       const Vec& input = c_.parallel ? x : y;
       Vec m = model_.has(blk + "ffn_norm.weight") ? norm(blk + "ffn_norm", input) : c_.parallel ? n : input;
       if (model_.family == "gpt-oss") m = norm(blk + "post_attention_norm", input);  // so is it called there
@@ -68,13 +65,27 @@ private:
     return added(x, scaled(normedIf(norm, more), c_.residualScale));
   }
 
+  /// Of a layer's normed row, whose keys and values are kept.
+  Vec attention(const Vec& n, size_t layer, size_t position) {
+    std::string blk = "blk." + std::to_string(layer) + ".";
+    LayerConfig own = c_.layer(static_cast<int64_t>(layer));
+    auto [q, k, v] = headsOf(blk, n, own);
+    q = headsNormed(blk + "attn_q_norm", q), k = headsNormed(blk + "attn_k_norm", k);
+    if (model_.family != "gpt2" && own.turned) {
+      const RopeConfig& rope = own.local ? c_.localRope : c_.rope;
+      q = turned(q, position, rope), k = turned(k, position, rope);
+    }
+    keys_[layer].push_back(k);
+    values_[layer].push_back(v);
+    return attended(q, layer, own);
+  }
   struct Heads {
     Vec q, k, v;
   };
-  Heads headsOf(const std::string& blk, const Vec& n) const {
+  Heads headsOf(const std::string& blk, const Vec& n, const LayerConfig& own) const {
     if (!model_.has(blk + "attn_qkv.weight")) return {linear(blk + "attn_q", n), linear(blk + "attn_k", n), linear(blk + "attn_v", n)};
     Vec all = linear(blk + "attn_qkv", n);
-    auto q = static_cast<size_t>(c_.heads * c_.headDim()), kv = static_cast<size_t>(c_.keyHeads() * c_.headDim());
+    auto q = static_cast<size_t>(own.heads * c_.headDim()), kv = static_cast<size_t>(own.kvHeads * c_.headDim());
     return {part(all, 0, q), part(all, q, kv), part(all, q + kv, kv)};
   }
   /// By gains that all heads share, or that the whole row has; by LayerNorm, where each head has its own.
@@ -222,12 +233,13 @@ private:
   }
 
   /// Of a layer whose rows see the last `window` keys; 0: all.
-  Vec attended(const Vec& q, size_t layer, size_t window) const {
-    auto size = static_cast<size_t>(c_.headDim()), group = static_cast<size_t>(c_.heads / c_.keyHeads());
+  Vec attended(const Vec& q, size_t layer, const LayerConfig& own) const {
+    auto window = static_cast<size_t>(own.window);
+    auto size = static_cast<size_t>(c_.headDim()), group = static_cast<size_t>(own.heads / own.kvHeads);
     size_t there = keys_[layer].size(), begin = window == 0 || there <= window ? 0 : there - window;
     double scale = c_.attentionScale != 0 ? c_.attentionScale : 1 / std::sqrt(static_cast<double>(size));
     Vec out(q.size());
-    for (size_t head = 0; head < static_cast<size_t>(c_.heads); ++head) {
+    for (size_t head = 0; head < static_cast<size_t>(own.heads); ++head) {
       size_t from = head / group * size;
       Vec p;
       double top = -INFINITY, total = 0;

@@ -240,11 +240,53 @@ TestFamily gptNeoX() {
   return family;
 }
 
+/// Layers of their own sizes: whole ones, one with Wo in place of attention, one without attention, one that does nothing.
+TestFamily deci() {
+  ModelConfig c = baseConfig(RopePairs::Adjacent, 5);
+  c.headSize = 16;
+  c.kvHeads = 2;
+  c.hidden = 768;
+  c.perLayer.resize(5);
+  // Feed-forwards of a folder are two thirds of a multiple of the width, up to one of 256.
+  constexpr int64_t kSizes[5][3] = {{4, 2, 256}, {4, 0, 512}, {0, 0, 256}, {0, 0, 0}, {4, 1, 768}};
+  for (size_t i = 0; i < 5; ++i)
+    c.perLayer[i].heads = kSizes[i][0], c.perLayer[i].kvHeads = kSizes[i][1], c.perLayer[i].hidden = kSizes[i][2];
+  return {
+      "deci",
+      base("deci", c, 328),
+      {.architecture = "DeciLMForCausalLM",
+       .more =
+           R"(, "block_configs": [{"attention": {"n_heads_in_group": 2, "no_op": false, "sparsify": null}, "ffn": {"ffn_mult": 5.25}}, )"
+           R"({"attention": {"n_heads_in_group": null, "replace_with_linear": true}, "ffn": {"ffn_mult": 6.25, "no_op": false}}, )"
+           R"({"attention": {"no_op": true}, "ffn": {"ffn_mult": 1}}, )"
+           R"({"attention": {"no_op": true}, "ffn": {"no_op": true, "ffn_mult": null}}, )"
+           R"({"attention": {"n_heads_in_group": 4}, "ffn": {"ffn_mult": 18.0}}])"},
+      {{"Wo in place of attention", [](TestModel& off) { off.config.perLayer[1].heads = 0; }},
+       {"a layer of a feed-forward alone", [](TestModel& off) { off.config.perLayer[2].hidden = 0; }}}};
+}
+
+/// Heads and feed-forwards that grow, as OpenELM has them.
+TestFamily growing() {
+  ModelConfig c = baseConfig(RopePairs::Half, 3);
+  c.headSize = 16;
+  c.heads = 6;
+  c.kvHeads = 3;
+  c.hidden = 160;
+  c.perLayer.resize(3);
+  constexpr int64_t kSizes[3][3] = {{2, 1, 32}, {4, 2, 96}, {6, 3, 160}};
+  for (size_t i = 0; i < 3; ++i)
+    c.perLayer[i].heads = kSizes[i][0], c.perLayer[i].kvHeads = kSizes[i][1], c.perLayer[i].hidden = kSizes[i][2];
+  TestFamily family{"growing", base("qwen3", c, 329), {.architecture = ""}, {}};
+  normHeads(family.model, c.headDim(), c.headDim(), 332);
+  family.features = {withoutTensors("norms of heads", {"attn_q_norm", "attn_k_norm"})};
+  return family;
+}
+
 }  // namespace
 
 std::vector<TestFamily> testFamilies() {
-  std::vector<TestFamily> all = {qwen3(),   mistral(), gemma(),      gemma2(),   gemma3(),      olmo3(),  smolLm3(),
-                                 granite(), phi3(),    starCoder2(), stableLm(), stableLm12B(), gptNeoX()};
+  std::vector<TestFamily> all = {qwen3(), mistral(),    gemma(),    gemma2(),      gemma3(),  olmo3(), smolLm3(), granite(),
+                                 phi3(),  starCoder2(), stableLm(), stableLm12B(), gptNeoX(), deci(),  growing()};
   for (TestFamily& each : mixtureFamilies()) all.push_back(std::move(each));
   return all;
 }

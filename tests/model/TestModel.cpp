@@ -71,7 +71,6 @@ ModelConfig smallConfig() {
 TestModel randomLlama(const ModelConfig& c, uint32_t seed, bool biased) {
   TestModel model{"llama", c, {}};
   std::mt19937 random(seed);
-  int64_t q = c.heads * c.headDim(), kv = c.keyHeads() * c.headDim();
   auto matrix = [&](const std::string& name, int64_t out, int64_t in) {
     drawn(model, random, name, {out, in}, 0, std::sqrt(3.0 / static_cast<double>(in)));
   };
@@ -81,15 +80,21 @@ TestModel randomLlama(const ModelConfig& c, uint32_t seed, bool biased) {
   gain("output_norm.weight");
   for (int64_t i = 0; i < c.layers; ++i) {
     std::string blk = fmt::format("blk.{}.", i);
-    gain(blk + "attn_norm.weight");
-    gain(blk + "ffn_norm.weight");
-    matrix(blk + "attn_q.weight", q, c.width);
-    matrix(blk + "attn_k.weight", kv, c.width);
-    matrix(blk + "attn_v.weight", kv, c.width);
-    matrix(blk + "attn_output.weight", c.width, q);
-    matrix(blk + "ffn_gate.weight", c.hidden, c.width);
-    matrix(blk + "ffn_up.weight", c.hidden, c.width);
-    matrix(blk + "ffn_down.weight", c.width, c.hidden);
+    LayerConfig own = c.layer(i);
+    int64_t q = own.heads * c.headDim(), kv = own.kvHeads * c.headDim();
+    if (own.heads > 0) gain(blk + "attn_norm.weight");
+    if (own.hidden > 0) gain(blk + "ffn_norm.weight");
+    if (own.heads > 0 && kv > 0) {
+      matrix(blk + "attn_q.weight", q, c.width);
+      matrix(blk + "attn_k.weight", kv, c.width);
+      matrix(blk + "attn_v.weight", kv, c.width);
+    }
+    if (own.heads > 0) matrix(blk + "attn_output.weight", c.width, kv > 0 ? q : c.width);
+    if (own.hidden > 0) {
+      matrix(blk + "ffn_gate.weight", own.hidden, c.width);
+      matrix(blk + "ffn_up.weight", own.hidden, c.width);
+      matrix(blk + "ffn_down.weight", c.width, own.hidden);
+    }
     if (!biased) continue;
     for (auto [name, width] : {std::pair{"attn_q.bias", q}, {"attn_k.bias", kv}, {"attn_v.bias", kv}})
       drawn(model, random, blk + name, {width}, 0, 0.5);

@@ -40,8 +40,14 @@ void writeKeys(GgufWriter& writer, const TestModel& model) {
   size("block_count", c.layers);
   size("context_length", c.context);
   size("embedding_length", c.width);
-  size("feed_forward_length", c.hidden);
-  size("attention.head_count", c.heads);
+  auto sizes = [&](const char* name, int64_t LayerConfig::* member, int64_t alike) {  // of each layer, where one has its own
+    std::vector<int32_t> all;
+    for (int64_t i = 0; i < c.layers; ++i) all.push_back(static_cast<int32_t>(c.layer(i).*member));
+    if (c.ownSizes()) writer.integers(key(name), all);
+    else size(name, alike);
+  };
+  sizes("feed_forward_length", &LayerConfig::hidden, c.hidden);
+  sizes("attention.head_count", &LayerConfig::heads, c.heads);
   size("vocab_size", c.vocab);
   bool bert = model.family == "bert";
   if (model.family == "gpt2" || bert) writer.f32(key("attention.layer_norm_epsilon"), c.eps);
@@ -51,7 +57,7 @@ void writeKeys(GgufWriter& writer, const TestModel& model) {
     writer.u32("tokenizer.ggml.token_type_count", static_cast<uint32_t>(c.segments));
   }
   if (model.family == "gpt2" || bert) return;
-  size("attention.head_count_kv", c.keyHeads());
+  sizes("attention.head_count_kv", &LayerConfig::kvHeads, c.keyHeads());
   writer.f32(key(isLayerNormed(model) ? "attention.layer_norm_epsilon" : "attention.layer_norm_rms_epsilon"), c.eps);
   writer.f32(key("rope.freq_base"), static_cast<float>(c.rope.base));
   if (c.headSize != 0) size("attention.key_length", c.headSize), size("attention.value_length", c.headSize);

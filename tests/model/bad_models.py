@@ -2,9 +2,9 @@
 from models import F32, I32, Q8_0, Model, gpt2
 
 # What the program knows, in the order that it says it.
-GGUF_NAMES = ("llama qwen2 gpt2 bert gemma gemma2 gemma3 gptneox gpt-oss granite granitemoe olmo2 olmoe phi3 qwen2moe qwen3 qwen3moe smollm3 stablelm starcoder2")
+GGUF_NAMES = ("llama qwen2 gpt2 bert deci gemma gemma2 gemma3 gptneox gpt-oss granite granitemoe olmo2 olmoe phi3 qwen2moe qwen3 qwen3moe smollm3 stablelm starcoder2")
 HF_NAMES = ("LlamaForCausalLM LLaMAForCausalLM MistralForCausalLM Qwen2ForCausalLM MixtralForCausalLM GPT2LMHeadModel GPT2Model BertModel RobertaModel "
-            "XLMRobertaModel GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM GPTNeoXForCausalLM GptOssForCausalLM GraniteForCausalLM "
+            "XLMRobertaModel DeciLMForCausalLM GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM GPTNeoXForCausalLM GptOssForCausalLM GraniteForCausalLM "
             "GraniteMoeForCausalLM GraniteMoeSharedForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM Phi3ForCausalLM "
             "Qwen2MoeForCausalLM Qwen3ForCausalLM Qwen3MoeForCausalLM SmolLM3ForCausalLM StableLmForCausalLM Starcoder2ForCausalLM")
 
@@ -37,6 +37,13 @@ CASES = {
     "width": (with_key("embedding_length", "u32", 32), "tensor 'token_embd.weight' is [300, 16], [300, 32] is needed"),
     "width-zero": (with_key("embedding_length", "u32", 0), "metadata 'llama.embedding_length' is 0, 1 to 16777216 are legal"),
     "hidden": (with_key("feed_forward_length", "u32", 48), "tensor 'blk.0.ffn_gate.weight' is [24, 16], [48, 16] is needed"),
+    "sizes-few": (small(layers=2).set(KEY + "feed_forward_length", "arr", ("u32", [24])), "'llama.feed_forward_length' is an array of 1, one of 2, the layers, is needed"),
+    "sizes-many": (with_key("attention.head_count_kv", "arr", ("i32", [2, 2])), "'llama.attention.head_count_kv' is an array of 2, one of 1, the layers, is needed"),
+    "sizes-zero": (small(layers=2).set(KEY + "attention.head_count", "arr", ("u32", [2, 0])), "'llama.attention.head_count' is 0 at 1, 1 to 65536 is needed"),
+    "sizes-negative": (small(layers=2).set(KEY + "attention.head_count", "arr", ("i32", [2, -4])), "'llama.attention.head_count' is -4 at 1, 1 to 65536 is needed"),
+    "sizes-floats": (small(layers=2).set(KEY + "feed_forward_length", "arr", ("f32", [24.0, 24.0])), "metadata 'llama.feed_forward_length' is an array of floats, an array of integers is needed"),
+    "sizes-other": (small(layers=2).set(KEY + "feed_forward_length", "arr", ("u32", [24, 48])), "tensor 'blk.1.ffn_gate.weight' is [24, 16], [48, 16] is needed"),
+    "sizes-kv": (small(layers=2, heads=4, kv_heads=4).set(KEY + "attention.head_count_kv", "arr", ("u32", [4, 3])), "layer 1: heads 4 is not a multiple of kv heads 3"),
     "context-zero": (with_key("context_length", "u32", 0), "metadata 'llama.context_length' is 0, 1 to 16777216 are legal"),
     "context-huge": (with_key("context_length", "u64", 1 << 40), "metadata 'llama.context_length' is 1099511627776, 1 to 16777216 are legal"),
     "context-text": (with_key("context_length", "str", "16"), "metadata 'llama.context_length' is a string, an integer is needed"),

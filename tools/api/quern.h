@@ -210,15 +210,15 @@ QUERN_API int quern_model_open(quern_context context, const char* path, const qu
 QUERN_API int quern_model_close(quern_model model);
 
 typedef struct quern_model_info {
-  size_t size;              /* sizeof(quern_model_info), set by the caller */
-  const char* architecture; /* "llama" */
-  int64_t vocab;            /* logits of a position; ids are below it */
-  int64_t context;          /* positions of a session */
-  int64_t layers, width, heads, kv_heads;
-  int64_t weight_bytes, session_bytes; /* memory: of the model once, of the KV cache of each session */
-  int32_t begin;                       /* the id that begins a text; -1: none */
-  int32_t has_text;                    /* 1: there is a tokenizer */
-  const char* arithmetic;              /* what products compute in: "q8_0 a=q8, f32 a=f32" */
+  size_t size;                            /* sizeof(quern_model_info), set by the caller */
+  const char* architecture;               /* "llama" */
+  int64_t vocab;                          /* logits of a position; ids are below it */
+  int64_t context;                        /* positions of a session */
+  int64_t layers, width, heads, kv_heads; /* heads of layers that differ: the most */
+  int64_t weight_bytes, session_bytes;    /* memory: of the model once, of the KV cache of each session */
+  int32_t begin;                          /* the id that begins a text; -1: none */
+  int32_t has_text;                       /* 1: there is a tokenizer */
+  const char* arithmetic;                 /* what products compute in: "q8_0 a=q8, f32 a=f32" */
 } quern_model_info;
 QUERN_API int quern_model_describe(quern_model model, quern_model_info* info);
 

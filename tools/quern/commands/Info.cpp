@@ -45,7 +45,10 @@ std::string sizesText(const ModelFacts& facts) {
     if (!value) continue;
     std::string shown = name;
     std::replace(shown.begin(), shown.end(), '_', ' ');
-    all += fmt::format("{}{} {}", all.empty() ? "" : ", ", shown, *value);
+    std::string number = std::to_string(*value);
+    if (auto own = facts.layerSizes.find(name); own != facts.layerSizes.end())
+      number = fmt::format("{} to {}", *std::min_element(own->second.begin(), own->second.end()), number);
+    all += fmt::format("{}{} {}", all.empty() ? "" : ", ", shown, number);
   }
   return all;
 }
@@ -198,7 +201,8 @@ Json factsJson(const std::string& model, const ModelFacts& facts, const Target& 
   Json json = {{"model", model}, {"architecture", facts.architecture}, {"name", facts.name}, {"parameters", facts.parameters}};
   if (facts.context) json["context"] = *facts.context;
   for (const auto& [key, value] : sizesOf(facts))
-    if (value) json[key] = *value;
+    if (auto own = facts.layerSizes.find(key); own != facts.layerSizes.end()) json[key] = own->second;
+    else if (value) json[key] = *value;
   if (!facts.tokenizer.empty()) json["tokenizer"] = facts.tokenizer;
   if (facts.tokens) json["tokens"] = *facts.tokens;
   for (const auto& [name, bytes] : facts.cacheBytes) json["kv_cache_bytes"][std::string(name)] = bytes;

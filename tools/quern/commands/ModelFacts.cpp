@@ -33,12 +33,23 @@ static void readMetadata(const Metadata& metadata, ModelFacts& facts) {
   facts.name = taken(metadata.string("general.name"), facts).value_or("");
   if (facts.architecture.empty()) facts.refused.push_back(fmt::format("{}: has no 'general.architecture'", escapedShort(metadata.file())));
   auto size = [&](const char* key) { return taken(metadata.integer(facts.architecture + "." + key, 0, kMostSize), facts); };
+  auto sizes = [&](const char* key, const char* name) {  // a number, or one of each layer
+    auto value = metadata.values().find(facts.architecture + "." + key);
+    auto numbers = value == metadata.values().end() || !std::holds_alternative<MetadataNumbers>(value->second)
+                       ? Result<std::vector<int32_t>>(std::vector<int32_t>())
+                       : metadata.integers(value->first);
+    if (!numbers || numbers->empty()) return size(key);
+    std::vector<int64_t> all(numbers->begin(), numbers->end());
+    auto [least, most] = std::minmax_element(all.begin(), all.end());
+    if (*least != *most) facts.layerSizes[name] = all;
+    return std::optional<int64_t>(*most);
+  };
   facts.context = size("context_length");
   facts.width = size("embedding_length");
   facts.layers = size("block_count");
-  facts.heads = size("attention.head_count");
-  facts.kvHeads = size("attention.head_count_kv");
-  facts.hidden = size("feed_forward_length");
+  facts.heads = sizes("attention.head_count", "heads");
+  facts.kvHeads = sizes("attention.head_count_kv", "kv_heads");
+  facts.hidden = sizes("feed_forward_length", "hidden");
   facts.vocab = size("vocab_size");
   facts.tokenizer = taken(metadata.string("tokenizer.ggml.model"), facts).value_or("");
   auto tokens = metadata.strings("tokenizer.ggml.tokens");
@@ -104,11 +115,12 @@ static void readCache(const ModelConfig& config, ModelFacts& facts) {
   if (config.encoder) return;
   for (const KvType& each : kvTypes()) {
     if (config.headDim() % formatOf(each.type).block != 0) continue;
-    int64_t rowBytes = config.keyHeads() * bytesOf(each.type, config.headDim());
     std::optional<int64_t> bytes = 0;
     for (int64_t i = 0; i < config.layers; ++i) {
-      int64_t rows = config.context, window = config.layer(i).window;
-      if (window > 0 && window < rows) rows = std::min(rows, PlanBuilder::ringRows(rowBytes, window, ModelOptions{}.chunk));
+      LayerConfig own = config.layer(i);
+      int64_t rows = config.context, window = own.window;
+      int64_t rowBytes = (own.heads == 0 ? 0 : own.kvHeads) * bytesOf(each.type, config.headDim());
+      if (window > 0 && window < rows && rowBytes > 0) rows = std::min(rows, PlanBuilder::ringRows(rowBytes, window, ModelOptions{}.chunk));
       auto layer = checkedMul(2 * rows, rowBytes);
       bytes = bytes && layer ? checkedAdd(*bytes, *layer) : std::nullopt;
     }

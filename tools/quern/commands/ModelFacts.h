@@ -8,6 +8,7 @@
 #include "models/files/WeightFiles.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ struct ModelAsked {
 struct ModelFacts {
   std::string architecture, name;
   std::optional<int64_t> context, width, layers, heads, kvHeads, hidden, vocab;
+  std::map<std::string, std::vector<int64_t>> layerSizes;        ///< of those whose layers differ, by JSON's name; above is the largest
   std::string tokenizer;                                         ///< "gpt2", "llama", "tokenizer.json" ...; "": none
   std::optional<int64_t> tokens;                                 ///< of the tokenizer
   int64_t parameters = 0;                                        ///< elements of all tensors
