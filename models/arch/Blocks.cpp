@@ -32,9 +32,11 @@ GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::s
   return g.broughtBack(route, g.expertLinear(route, inner, blk + "ffn_down_exps", c.width));
 }
 
-/// Of weights whose names end in `which`.
+/// Of weights whose names end in `which`; gate and up may be one, NAME.ffn_gate_up.
 static GraphRows gatedProducts(ModelGraph& g, const GraphRows& normed, const std::string& blk, const std::string& which, int64_t hidden,
                                ScalarFn fn, const LinearEnd& end) {
+  std::string fused = blk + "ffn_gate_up" + which;
+  if (g.has(fused + ".weight")) g.split(fused, {{blk + "ffn_gate" + which, hidden}, {blk + "ffn_up" + which, hidden}});
   GraphRows gate = g.linear(normed, {{blk + "ffn_gate" + which, hidden}});
   GraphRows inner = g.linear(normed, {{blk + "ffn_up" + which, hidden}}, gatedBy(fn, gate));
   return g.linear(inner, {{blk + "ffn_down" + which, g.config().width}}, end);
@@ -47,8 +49,6 @@ GraphRows gatedFeedForward(ModelGraph& g, const GraphRows& normed, const std::st
 GraphRows plusSharedExpert(ModelGraph& g, const GraphRows& x, const GraphRows& others, const GraphRows& normed, const std::string& blk,
                            ScalarFn fn, bool gated) {
   const ModelConfig& c = g.config();
-  std::string fused = blk + "ffn_gate_up_shexp";
-  if (g.has(fused + ".weight")) g.split(fused, {{blk + "ffn_gate_shexp", c.sharedHidden}, {blk + "ffn_up_shexp", c.sharedHidden}});
   LinearEnd end = addedTo(x, c.residualScale);
   ScalarExprRef own = scalarOperand("x");
   if (gated) {

@@ -23,7 +23,7 @@ GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::s
 /// The same with another meeting of gate and up: how the product of up ends, given that of gate.
 using GateEnd = std::function<LinearEnd(const GraphRows& gate)>;
 GraphRows expertFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, const GateEnd& meet);
-/// Wdown (fn(Wgate n) * Wup n): NAME.ffn_gate, ffn_up, ffn_down.
+/// Wdown (fn(Wgate n) * Wup n): NAME.ffn_gate, ffn_up, ffn_down; or the first two, one below the other, in ffn_gate_up.
 GraphRows gatedFeedForward(ModelGraph& g, const GraphRows& normed, const std::string& blk, ScalarFn fn, const LinearEnd& end = {});
 /// The expert that all rows go through, of the config's `sharedHidden`: NAME.ffn_gate_shexp, ffn_up_shexp, ffn_down_shexp, or the first two
 /// in ffn_gate_up_shexp. `gated`: times sigmoid(NAME.ffn_gate_inp_shexp n). Returns x + scale (others + it).

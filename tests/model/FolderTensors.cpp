@@ -5,28 +5,29 @@ namespace quern {
 
 static std::string hfLayer(int64_t layer, const char* rest) { return fmt::format("hf:model.layers.{}.{}", layer, rest); }
 
-/// Rows of gate and up of each expert, one below the other, as Granite's folders have them.
+/// Rows of gate and up, of each expert of a stack, one below the other; nothing where they are missing.
+static void fuse(TestModel& model, const std::string& gate, const std::string& up, const std::string& into) {
+  if (!model.has(gate)) return;
+  TestTensor first = model.at(gate), second = model.at(up), all = first;
+  all.values.clear();
+  size_t rows = all.shape.size() - 2;
+  all.shape[rows] *= 2;
+  auto each = static_cast<std::ptrdiff_t>(first.shape[rows] * first.shape[rows + 1]);
+  for (auto a = first.values.begin(), b = second.values.begin(); a < first.values.end(); a += each, b += each) {
+    all.values.insert(all.values.end(), a, a + each);
+    all.values.insert(all.values.end(), b, b + each);
+  }
+  model.tensors.erase(gate), model.tensors.erase(up);
+  model.tensors[into] = all;
+}
+
+/// As Granite's folders have them.
 static TestModel expertsFused(const TestModel& model) {
   TestModel out = model;
-  auto fuse = [&](const std::string& gate, const std::string& up, const std::string& into) {
-    if (!model.has(gate)) return;
-    const TestTensor &first = model.at(gate), &second = model.at(up);
-    TestTensor all = first;
-    all.values.clear();
-    size_t rows = all.shape.size() - 2;
-    all.shape[rows] *= 2;
-    auto each = static_cast<std::ptrdiff_t>(first.shape[rows] * first.shape[rows + 1]);
-    for (auto a = first.values.begin(), b = second.values.begin(); a < first.values.end(); a += each, b += each) {
-      all.values.insert(all.values.end(), a, a + each);
-      all.values.insert(all.values.end(), b, b + each);
-    }
-    out.tensors.erase(gate), out.tensors.erase(up);
-    out.tensors[into] = all;
-  };
   for (int64_t i = 0; i < model.config.layers; ++i) {
     std::string blk = fmt::format("blk.{}.ffn_", i);
-    fuse(blk + "gate_exps.weight", blk + "up_exps.weight", hfLayer(i, "block_sparse_moe.input_linear.weight"));
-    fuse(blk + "gate_shexp.weight", blk + "up_shexp.weight", hfLayer(i, "shared_mlp.input_linear.weight"));
+    fuse(out, blk + "gate_exps.weight", blk + "up_exps.weight", hfLayer(i, "block_sparse_moe.input_linear.weight"));
+    fuse(out, blk + "gate_shexp.weight", blk + "up_shexp.weight", hfLayer(i, "shared_mlp.input_linear.weight"));
     out.tensors[hfLayer(i, "block_sparse_moe.output_linear.weight")] = model.at(blk + "down_exps.weight");
     out.tensors.erase(blk + "down_exps.weight");
   }
@@ -81,6 +82,9 @@ TestModel asInFolders(const TestModel& model) {
   if (model.family == "gpt-oss") return expertsInTurn(model);
   if (model.family == "granitemoe") return expertsFused(model);
   TestModel out = model;
+  for (int64_t i = 0; i < model.config.layers && model.family == "openelm"; ++i)
+    fuse(out, fmt::format("blk.{}.ffn_gate.weight", i), fmt::format("blk.{}.ffn_up.weight", i),
+         fmt::format("hf:transformer.layers.{}.ffn.proj_1.weight", i));
   for (int64_t i = 0; i < model.config.layers && model.family == "deci"; ++i)
     if (LayerConfig own = model.config.layer(i); own.heads > 0 && own.kvHeads == 0) {
       auto alone = out.tensors.extract(fmt::format("blk.{}.attn_output.weight", i));

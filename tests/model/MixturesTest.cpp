@@ -113,3 +113,26 @@ TEST_CASE("config.json with a block for each layer", "[mixtures]") {
   CHECK(said("[" + whole + R"(, {"attention": {"no_op": true}, "ffn": {"ffn_mult": 1, "replace_with_linear": true}}])")
             .starts_with("config.json: 'block_configs.1.ffn.replace_with_linear' is true, which nothing here heeds"));
 }
+
+TEST_CASE("config.json of OpenELM", "[mixtures]") {
+  auto said = [](const std::string& heads, const std::string& more) {
+    auto config = read("OpenELMForCausalLM", R"({"activation_fn_name": "swish", "architectures": ["OpenELMForCausalLM"], "bos_token_id": 1,
+    "eos_token_id": 2, "ffn_dim_divisor": 256, "ffn_multipliers": [0.5, 0.73, 4.0], "ffn_with_glu": true, "head_dim": 64,
+    "initializer_range": 0.02, "max_context_length": 2048, "model_dim": 1280, "model_type": "openelm",
+    "normalization_layer_name": "rms_norm", "normalize_qk_projections": true, "num_gqa_groups": 4, "num_kv_heads": [3, 3, 5],
+    "num_query_heads": )" + heads + R"(, "num_transformer_layers": 3, "qkv_multipliers": [0.5, 1.0], "rope_freq_constant": 10000,
+    "rope_max_length": 4096, "share_input_output_layers": true, "use_cache": true, "vocab_size": 32000)" +
+                                                 more + "}");
+    if (!config) return config.error().message;
+    std::string all = fmt::format("{} {} {}:", config->heads, config->keyHeads(), config->hidden);
+    for (int64_t i = 0; i < config->layers; ++i)
+      all += fmt::format(" {}/{}/{}", config->layer(i).heads, config->layer(i).kvHeads, config->layer(i).hidden);
+    return all;
+  };
+  CHECK(said("[12, 12, 20]", "") == "20 5 5120: 12/3/768 12/3/1024 20/5/5120");
+  CHECK(said("[12, 12]", "") == "config.json: 'num_query_heads' is a list of 2, a list of 3, one of each layer, is needed");
+  CHECK(said("12", "") == "config.json: 'num_query_heads' is an integer, a list of 3, one of each layer, is needed");
+  CHECK(said("[12, -1, 12]", "") == "config.json: 'num_query_heads' is -1, a list of whole numbers above 0, at most 65536 is needed");
+  CHECK(said("[12, 12, 20]", R"(, "rms_norm_eps": 1e-5, "window": 5)").find("'window' is 5, which nothing here heeds") !=
+        std::string::npos);
+}

@@ -265,9 +265,11 @@ TestFamily deci() {
        {"a layer of a feed-forward alone", [](TestModel& off) { off.config.perLayer[2].hidden = 0; }}}};
 }
 
-/// Heads and feed-forwards that grow, as OpenELM has them.
-TestFamily growing() {
+/// Heads and feed-forwards that grow.
+TestFamily openElm() {
   ModelConfig c = baseConfig(RopePairs::Half, 3);
+  c.eps = 1e-6F;
+  c.tied = true;
   c.headSize = 16;
   c.heads = 6;
   c.kvHeads = 3;
@@ -276,9 +278,15 @@ TestFamily growing() {
   constexpr int64_t kSizes[3][3] = {{2, 1, 32}, {4, 2, 96}, {6, 3, 160}};
   for (size_t i = 0; i < 3; ++i)
     c.perLayer[i].heads = kSizes[i][0], c.perLayer[i].kvHeads = kSizes[i][1], c.perLayer[i].hidden = kSizes[i][2];
-  TestFamily family{"growing", base("qwen3", c, 329), {.architecture = ""}, {}};
+  TestFamily family{"openelm",
+                    base("openelm", c, 329),
+                    {.architecture = "OpenELMForCausalLM",
+                     .more = R"(, "num_transformer_layers": 3, "max_context_length": 160, "model_dim": 64, "rope_freq_constant": 500, )"
+                             R"("num_query_heads": [2, 4, 6], "num_kv_heads": [1, 2, 3], "ffn_multipliers": [0.5, 1.5, 2.5], )"
+                             R"("ffn_dim_divisor": 32, "activation_fn_name": "swish", "qkv_multipliers": [0.5, 1.0], "num_gqa_groups": 2)"},
+                    {withoutTensors("norms of heads", {"attn_q_norm", "attn_k_norm"})}};
   normHeads(family.model, c.headDim(), c.headDim(), 332);
-  family.features = {withoutTensors("norms of heads", {"attn_q_norm", "attn_k_norm"})};
+  fuse(family.model, "attn_qkv", {"attn_q", "attn_k", "attn_v"});
   return family;
 }
 
@@ -286,7 +294,7 @@ TestFamily growing() {
 
 std::vector<TestFamily> testFamilies() {
   std::vector<TestFamily> all = {qwen3(), mistral(),    gemma(),    gemma2(),      gemma3(),  olmo3(), smolLm3(), granite(),
-                                 phi3(),  starCoder2(), stableLm(), stableLm12B(), gptNeoX(), deci(),  growing()};
+                                 phi3(),  starCoder2(), stableLm(), stableLm12B(), gptNeoX(), deci(),  openElm()};
   for (TestFamily& each : mixtureFamilies()) all.push_back(std::move(each));
   return all;
 }

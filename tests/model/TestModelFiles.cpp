@@ -123,12 +123,17 @@ HfNames hfNamesOf(const std::string& family, bool prefixed) {
                                                                         {"ffn_down_shexp", "shared_mlp.output_linear"}};
   static constexpr std::pair<const char*, const char*> kStable[] = {{"attn_q_norm", "self_attn.q_layernorm.norms"},
                                                                     {"attn_k_norm", "self_attn.k_layernorm.norms"}};
+  static constexpr std::pair<const char*, const char*> kElm[] = {
+      {"token_embd", "token_embeddings"}, {"output_norm", "norm"},        {"attn_norm", "attn_norm"},
+      {"attn_qkv", "attn.qkv_proj"},      {"attn_q_norm", "attn.q_norm"}, {"attn_k_norm", "attn.k_norm"},
+      {"attn_output", "attn.out_proj"},   {"ffn_norm", "ffn_norm"},       {"ffn_down", "ffn.proj_2"}};
   static constexpr std::pair<const char*, const char*> kGptOss[] = {{"ffn_gate_inp", "mlp.router"},
                                                                     {"post_attention_norm", "post_attention_layernorm"}};
   if (family == "llama") return {{kMixtral, kLlama}, "model.", "layers."};
   if (family == "qwen3moe" || family == "qwen2moe" || family == "olmoe") return {{kQwenMoe, kLlama}, "model.", "layers."};
   if (family == "granitemoe") return {{kGraniteMoe, kLlama}, "model.", "layers."};
   if (family == "stablelm") return {{kStable, kLlama}, "model.", "layers."};
+  if (family == "openelm") return {{kElm}, "transformer.", "layers."};
   if (family == "gpt-oss") return {{kGptOss, kLlama}, "model.", "layers."};
   static constexpr std::pair<const char*, const char*> kBert[] = {{"token_embd", "embeddings.word_embeddings"},
                                                                   {"position_embd", "embeddings.position_embeddings"},
@@ -222,7 +227,7 @@ std::string hfConfig(const TestModel& model, const HfOptions& options) {
                         c.gelu == "tanh"  ? "gelu_new"
                         : c.gelu == "erf" ? "gelu"
                                           : "quick_gelu");
-  else
+  else if (model.family != "openelm")  // which has all of it in `more`
     head += fmt::format(R"(, "num_hidden_layers": {}, "num_attention_heads": {}, "num_key_value_heads": {}, "hidden_size": {}, )"
                         R"("intermediate_size": {}, "max_position_embeddings": {}, "rope_theta": {})",
                         c.layers, c.heads, c.keyHeads(), c.width, c.hidden, c.context, c.rope.base);
