@@ -89,6 +89,7 @@ void Weights::replace(const std::string& stored, TensorType type, std::vector<in
 const Weight* Weights::make(const std::string& name, TensorType type, std::vector<int64_t> shape, MadeRows made) {
   auto bytes = tensorBytes(type, shape);
   QUERN_CHECK_FOR(bytes && !has(name), name);
+  made.shape = shape;
   auto rows = std::make_shared<const MadeRows>(std::move(made));
   return &(weights_[name] = {name, type, std::move(shape), nullptr, *bytes, nullptr, true, std::move(rows)});
 }

@@ -135,6 +135,19 @@ TestFamily graniteMoe() {
   return family;
 }
 
+/// Without the expert that all rows go through.
+TestFamily graniteMoeAlone() {
+  TestFamily family = graniteMoe();
+  family.name = "granitemoe-alone";
+  for (const char* stem : {"ffn_gate_shexp", "ffn_up_shexp", "ffn_down_shexp"}) remove(family.model, stem);
+  family.model.config.sharedHidden = 0;
+  family.hf.architecture = "GraniteMoeForCausalLM";
+  std::string& more = family.hf.more;
+  more.resize(more.find(R"(, "shared_intermediate_size")"));
+  family.features.pop_back();
+  return family;
+}
+
 TestFamily gptOss() {
   ModelConfig c = baseConfig(RopePairs::Half);
   c.experts = 6;
@@ -175,6 +188,8 @@ TestFamily gptOss() {
 
 }  // namespace
 
-std::vector<TestFamily> mixtureFamilies() { return {mixtral(), qwen3Moe(), qwen2Moe(), olmoe(), graniteMoe(), gptOss()}; }
+std::vector<TestFamily> mixtureFamilies() {
+  return {mixtral(), qwen3Moe(), qwen2Moe(), olmoe(), graniteMoe(), graniteMoeAlone(), gptOss()};
+}
 
 }  // namespace quern
