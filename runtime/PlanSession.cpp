@@ -28,12 +28,16 @@ Result<std::unique_ptr<PlanSession>> PlanSession::make(std::shared_ptr<const Pla
     auto count = static_cast<size_t>(experts);
     session->groups_.push_back({std::vector<int64_t>(count), std::vector<Group>(count), 0});
   }
-  size_t dims = 0, buffers = 0;
+  size_t most = 1;
+  for (int64_t experts : session->plan_->groups_) most = std::max(most, static_cast<size_t>(experts));
   for (const auto& each : session->plan_->steps_)
-    if (const auto* step = std::get_if<Plan::Bound>(&each))
-      dims = std::max(dims, step->dims.size()), buffers = std::max(buffers, step->views.size());
-  session->dimValues_.resize(dims);
-  session->buffers_.resize(buffers);
+    if (const auto* step = std::get_if<Plan::Bound>(&each)) {
+      session->mostDims_ = std::max(session->mostDims_, step->dims.size());
+      session->mostBuffers_ = std::max(session->mostBuffers_, step->views.size());
+    }
+  session->dimValues_.resize(most * session->mostDims_);
+  session->buffers_.resize(most * session->mostBuffers_);
+  session->calls_.resize(most);
   return session;
 }
 
@@ -52,6 +56,28 @@ void runPiece(void* context, int thread, int64_t begin, int64_t end) {
   QuernArgs args = job.args;
   args.threadScratch = job.threadScratch + thread * job.threadBytes;
   job.kernel->entry(&args, job.first + begin, job.first + end);
+}
+
+/// Kernels of one phase on several groups, being shared out together: `Call` is PlanSession's.
+template <class Call>
+struct GroupsJob {
+  std::span<const Call> calls;
+  const int64_t* strides;
+  std::byte* threadScratch;
+  int64_t threadBytes;
+};
+
+template <class Call>
+void runGroupsPiece(void* context, int thread, int64_t begin, int64_t end) {
+  const auto& job = *static_cast<GroupsJob<Call>*>(context);
+  auto after =
+      std::upper_bound(job.calls.begin(), job.calls.end(), begin, [](int64_t task, const Call& call) { return task < call.first; });
+  for (auto at = after - 1; begin < end; ++at) {
+    int64_t last = std::min(end, at->first + at->tasks);
+    QuernArgs args{at->buffers, at->dims, job.strides, nullptr, nullptr, job.threadScratch + thread * job.threadBytes};
+    if (begin < last) at->kernel->entry(&args, begin - at->first, last - at->first);
+    begin = std::max(begin, last);
+  }
 }
 
 }  // namespace
@@ -81,36 +107,62 @@ void PlanSession::run(const Plan::Bound& step, const Now& now) {
     none = none || dimValues_[d] == 0;
   }
   if (none) return;
-  if (step.groups.index < 0) {
-    for (size_t i = 0; i < step.views.size(); ++i) buffers_[i] = addressOf(step.views[i], now);
-    return call(step);
-  }
+  if (step.groups.index >= 0) return runGroups(step, now);
+  for (size_t i = 0; i < step.views.size(); ++i) buffers_[i] = addressOf(step.views[i], now);
+  call(step, callOf(step, 0, dimValues_[0]));
+}
+
+/// The groups' calls together, where none has more than one phase; else one after the other.
+void PlanSession::runGroups(const Plan::Bound& step, const Now& now) {
   const Groups& groups = groups_[static_cast<size_t>(step.groups.index)];
-  for (const Group& group : std::span(groups.used).first(groups.count)) {
+  bool together = true;
+  int64_t tasks = 0, rows = 0;
+  for (size_t g = 0; g < groups.count; ++g) {
+    const Group& group = groups.used[g];
+    const void** buffers = buffers_.data() + g * mostBuffers_;
     for (size_t d = 0; d < step.dims.size(); ++d)
-      if (step.dims[d] == step.dims[0]) dimValues_[d] = group.rows;
-    for (size_t i = 0; i < step.views.size(); ++i) buffers_[i] = addressOf(step.views[i], now, group.first);
+      dimValues_[g * mostDims_ + d] = step.dims[d] == step.dims[0] ? group.rows : now.value(step.dims[d]);
+    for (size_t i = 0; i < step.views.size(); ++i) buffers[i] = addressOf(step.views[i], now, group.first);
     for (const PlanChoice& choice : step.choices) {
       PlanView own = step.views[choice.operand];
       own.buffer = choice.buffers[static_cast<size_t>(group.expert)];
-      buffers_[choice.operand] = addressOf(own, now);
+      buffers[choice.operand] = addressOf(own, now);
     }
-    call(step);
+    Call& call = calls_[g] = callOf(step, g, group.rows);
+    call.first = tasks;
+    tasks += call.tasks, rows += group.rows;
+    together = together && call.kernel->info.phases.size() == 1;
   }
+  std::span<const Call> calls(calls_.data(), groups.count);
+  if (!together) {
+    for (const Call& each : calls) call(step, each);
+    return;
+  }
+  const PlanMemory& needs = plan_->memory();
+  GroupsJob<Call> job{calls, step.strides.data(), scratch_.data() + needs.sharedScratchBytes, needs.threadScratchBytes};
+  if (worthSharing(step.workPerRow * static_cast<double>(rows))) pool_.run(tasks, runGroupsPiece<Call>, &job);
+  else if (tasks > 0) runGroupsPiece<Call>(&job, 0, 0, tasks);
 }
 
-/// The step's kernel on the dimensions and buffers that are set.
-void PlanSession::call(const Plan::Bound& step) {
-  std::span<const int64_t> dims(dimValues_.data(), step.dims.size());
+/// The kernel for the dimensions at `place`.
+PlanSession::Call PlanSession::callOf(const Plan::Bound& step, size_t place, int64_t rows) {
+  std::span<const int64_t> dims(dimValues_.data() + place * mostDims_, step.dims.size());
   const CompiledKernel& kernel = *step.kernels.forDims(dims);
+  int64_t tasks = rows > 0 ? kernel.info.phases[0].evaluate(dims).value_or(0) : 0;
+  return {&kernel, dims.data(), buffers_.data() + place * mostBuffers_, tasks, 0};
+}
+
+/// Phase after phase.
+void PlanSession::call(const Plan::Bound& step, const Call& call) {
+  std::span<const int64_t> dims(call.dims, step.dims.size());
   const PlanMemory& needs = plan_->memory();
-  PhaseJob job{&kernel,
-               {buffers_.data(), dims.data(), step.strides.data(), nullptr, scratch_.data(), nullptr},
+  PhaseJob job{call.kernel,
+               {call.buffers, call.dims, step.strides.data(), nullptr, scratch_.data(), nullptr},
                scratch_.data() + needs.sharedScratchBytes,
                needs.threadScratchBytes,
                0};
   bool share = worthSharing(step.workPerRow * static_cast<double>(dims[0]));
-  for (const Formula& phase : kernel.info.phases) {
+  for (const Formula& phase : call.kernel->info.phases) {
     int64_t tasks = phase.evaluate(dims).value_or(0);
     if (share) pool_.run(tasks, runPiece, &job);
     else if (tasks > 0) runPiece(&job, 0, 0, tasks);

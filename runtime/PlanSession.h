@@ -48,8 +48,17 @@ private:
   PlanSession(std::shared_ptr<const Plan> plan, int threads) : plan_(std::move(plan)), pool_(threads) {}
   /// `shift`: rows further on.
   const std::byte* addressOf(const PlanView& view, const Now& now, int64_t shift = 0) const;
+  /// A kernel on one group's rows, or on all that there are.
+  struct Call {
+    const CompiledKernel* kernel = nullptr;
+    const int64_t* dims = nullptr;
+    const void** buffers = nullptr;
+    int64_t tasks = 0, first = 0;  ///< its first among those of all groups
+  };
   void run(const Plan::Bound& step, const Now& now);
-  void call(const Plan::Bound& step);
+  void runGroups(const Plan::Bound& step, const Now& now);
+  Call callOf(const Plan::Bound& step, size_t place, int64_t rows);
+  void call(const Plan::Bound& step, const Call& call);
   void run(const PlanRoute& step, const Now& now);
   void run(const PlanGather& step, const Now& now);
 
@@ -58,8 +67,10 @@ private:
   HugeMemory arena_, persistent_, scratch_;
   std::vector<RingMemory> rings_;
   std::vector<Groups> groups_;
-  std::vector<int64_t> dimValues_;    ///< of a step
-  std::vector<const void*> buffers_;  ///< of a step
+  size_t mostDims_ = 0, mostBuffers_ = 0;  ///< of a step
+  std::vector<int64_t> dimValues_;         ///< of a step, group by group
+  std::vector<const void*> buffers_;       ///< the same
+  std::vector<Call> calls_;                ///< of a step's groups
 };
 
 }  // namespace quern

@@ -35,10 +35,10 @@ void readGgufRope(Needed<Metadata>& in, const Metadata& metadata, const std::str
   std::string type = in.stringOr(key("scaling.type"), "linear");
   if (type == "none" || type.empty() || (type == "linear" && factor == 0)) return checkRope(in, rope, key("freq_base"), key("scaling."));
   using Scaling = RopeConfig::Scaling;
-  static constexpr std::pair<std::string_view, Scaling> kTypes[] = {
+  static constexpr std::pair<std::string_view, Scaling> kScalings[] = {
       {"linear", Scaling::Linear}, {"llama3", Scaling::Llama3}, {"yarn", Scaling::Yarn}, {"longrope", Scaling::Long}};
-  auto known = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& each) { return each.first == type; });
-  if (known == std::end(kTypes)) return in.refuse(key("scaling.type"), type, "none, linear, llama3, yarn or longrope");
+  auto known = std::find_if(std::begin(kScalings), std::end(kScalings), [&](const auto& each) { return each.first == type; });
+  if (known == std::end(kScalings)) return in.refuse(key("scaling.type"), type, "none, linear, llama3, yarn or longrope");
   rope.scaling = known->second;
   rope.factor = metadata.has(key("scaling.factor")) || older != 0 ? factor : 1;
   rope.lowFactor = in.numberOr(key("scaling.low_freq_factor"), rope.lowFactor);
