@@ -3,10 +3,10 @@
 // the first behind a line of dashes, then what its tensors hold, again and again.
 #include "models/IntegerGroups.h"
 #include "models/Model.h"
-#include "models/files/Json.h"
 #include "tests/fuzz/FuzzFolder.h"
 #include "tests/fuzz/FuzzKernels.h"
 #include "tests/fuzz/FuzzSupport.h"
+#include "tests/fuzz/FuzzTensors.h"
 
 using namespace quern;
 
@@ -16,27 +16,6 @@ static std::string_view part(std::string_view& rest) {
   std::string_view out = rest.substr(0, end);
   rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 5);
   return out;
-}
-
-/// As many bytes as the header's tensors say, so that sizes are no riddle; at most 64 KiB.
-static size_t dataBytes(std::string_view header) {
-  auto json = parseJson({header, "header"});
-  const auto* tensors = json ? json->as<JsonObject>() : nullptr;
-  int64_t most = 0;
-  for (const auto& [name, entry] : tensors == nullptr ? JsonObject() : *tensors) {
-    const JsonValue* offsets = entry.find("data_offsets");
-    const auto* both = offsets == nullptr ? nullptr : offsets->as<JsonArray>();
-    if (both != nullptr && both->size() == 2) most = std::max(most, (*both)[1].integer().value_or(0));
-  }
-  return static_cast<size_t>(std::min<int64_t>(most, 1 << 16));
-}
-
-static std::string safetensors(std::string_view header, std::string_view pattern) {
-  uint64_t length = header.size();
-  std::string file(reinterpret_cast<const char*>(&length), 8);
-  file += header;
-  for (size_t i = 0, count = dataBytes(header); i < count; ++i) file += pattern.empty() ? '\0' : pattern[i % pattern.size()];
-  return file;
 }
 
 /// Weights of integers in groups are made, by the names that files have.

@@ -119,8 +119,25 @@ def session_seeds():
     yield b"\x00quern-session 1\nmodel llama\n"
 
 
+def adapter_seeds():
+    """A GGUF file, and folders with linears, a table and a head."""
+    keys = [("general.architecture", "str", "llama"), ("general.type", "str", "adapter"), ("adapter.type", "str", "lora"), ("adapter.lora.alpha", "f32", 8.0)]
+    linears = [("blk.0.attn_q.weight", 16, 16), ("blk.0.attn_k.weight", 8, 16), ("blk.0.ffn_down.weight", 16, 32)]
+    pairs = [("token_embd.weight.lora_a", [2, 12]), ("token_embd.weight.lora_b", [2, 16])] + [(f"{name}.lora_{side}", dims) for name, out, inner in linears for side, dims in (("a", [inner, 2]), ("b", [2, out]))]
+    yield gguf(pairs=keys, tensors=[Tensor(name, dims, F32, bytes(4 * dims[0] * dims[1])) for name, dims in pairs])
+    layer, named = "base_model.model.model.layers.0.", "base_model.model."
+    tensors = [(f"{layer}{module}.lora_{side}.weight", shape) for module, out, inner in (("self_attn.q_proj", 16, 16), ("self_attn.k_proj", 8, 16), ("mlp.down_proj", 16, 32)) for side, shape in (("A", [2, inner]), ("B", [out, 2]))]
+    tensors += [(named + "model.embed_tokens.lora_embedding_A", [2, 12]), (named + "model.embed_tokens.lora_embedding_B", [16, 2])]
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "bias": "none", "target_modules": ["q_proj"]}
+    for first, more, head in ((b"0", {"alpha_pattern": {"mlp.down_proj": 3}, "use_rslora": True}, False), (b"1", {"init_lora_weights": "gaussian", "modules_to_save": ["lm_head"]}, True), (b"1", {"use_dora": True}, False)):
+        header, end = {}, 0
+        for name, shape in tensors + [(named + "lm_head.weight", [12, 16])] * head:
+            header[name], end = entry("F32", shape, end, end + 4 * shape[0] * shape[1]), end + 4 * shape[0] * shape[1]
+        yield first + json.dumps({**config, **more}).encode() + DASHES + json.dumps(header).encode()
+
+
 if __name__ == "__main__":
     os.makedirs(sys.argv[2], exist_ok=True)
-    for number, seed in enumerate({"model": model_seeds, "session": session_seeds}[sys.argv[1]]()):
+    for number, seed in enumerate({"adapter": adapter_seeds, "model": model_seeds, "session": session_seeds}[sys.argv[1]]()):
         with open(os.path.join(sys.argv[2], f"seed{number}"), "wb") as file:
             file.write(seed)
