@@ -1,4 +1,4 @@
-// tests/fuzz/FuzzAdapter.cpp — any bytes as an adapter on a small model: refused in plain words, or the model's graph can be written and its
+// tests/fuzz/FuzzAdapter.cpp — any bytes as an adapter on a small model: refused in plain words, or the graph can be written and its
 // weights made. Built by run. The bytes are a GGUF file, for a GGUF file; or behind a byte, which is odd for a model's folder, an
 // adapter_config.json, a line of dashes, and the header of adapter_model.safetensors, whose tensors hold zeros.
 #include "models/Adapter.h"
