@@ -184,6 +184,16 @@ std::vector<WeightName> decoderWeights(std::initializer_list<WeightName> more) {
   return names;
 }
 
+std::vector<WeightName> mixtureWeights(std::initializer_list<WeightName> more) {
+  std::vector<WeightName> names = decoderWeights({{"model.layers.*.post_attention_layernorm.weight", "blk.*.ffn_norm.weight"},
+                                                  {"model.layers.*.mlp.gate.weight", "blk.*.ffn_gate_inp.weight"},
+                                                  {"model.layers.*.mlp.experts.*.gate_proj.weight", "blk.*.ffn_gate_exps.*.weight"},
+                                                  {"model.layers.*.mlp.experts.*.up_proj.weight", "blk.*.ffn_up_exps.*.weight"},
+                                                  {"model.layers.*.mlp.experts.*.down_proj.weight", "blk.*.ffn_down_exps.*.weight"}});
+  names.insert(names.end(), more.begin(), more.end());
+  return names;
+}
+
 std::span<const std::string_view> decoderIgnored() {
   static constexpr std::string_view kIgnored[] = {"model.layers.*.self_attn.rotary_emb.inv_freq", "blk.*.attn_rot_embd",
                                                   "model.rotary_emb.inv_freq", "v_head.summary.weight", "v_head.summary.bias"};

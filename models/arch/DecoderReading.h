@@ -50,6 +50,8 @@ std::function<bool(int64_t layer)> ggufPattern(Needed<Metadata>& in, const Metad
 
 /// How Hugging Face names what most decoders have, and `more`.
 std::vector<WeightName> decoderWeights(std::initializer_list<WeightName> more = {});
+/// ... with Qwen's and OLMoE's names of a mixture's router and experts.
+std::vector<WeightName> mixtureWeights(std::initializer_list<WeightName> more = {});
 /// Frequencies that older files carry although base and width say them, and the value head that reinforcement learning leaves behind.
 std::span<const std::string_view> decoderIgnored();
 

@@ -48,19 +48,6 @@ void build(ModelGraph& g, const ModelConfig& /*c*/, bool hf) { plainDecoder(g, {
 
 }  // namespace
 
-Architecture makeQwen3() {
-  return {"qwen3",
-          kGgufNames,
-          kHfNames,
-          decoderWeights({{"model.layers.*.post_attention_layernorm.weight", "blk.*.ffn_norm.weight"},
-                          {"model.layers.*.mlp.gate.weight", "blk.*.ffn_gate_inp.weight"},
-                          {"model.layers.*.mlp.experts.*.gate_proj.weight", "blk.*.ffn_gate_exps.*.weight"},
-                          {"model.layers.*.mlp.experts.*.up_proj.weight", "blk.*.ffn_up_exps.*.weight"},
-                          {"model.layers.*.mlp.experts.*.down_proj.weight", "blk.*.ffn_down_exps.*.weight"}}),
-          decoderIgnored(),
-          readGguf,
-          readHf,
-          build};
-}
+Architecture makeQwen3() { return {"qwen3", kGgufNames, kHfNames, mixtureWeights(), decoderIgnored(), readGguf, readHf, build}; }
 
 }  // namespace quern

@@ -1,6 +1,7 @@
 // tests/model/ArchitecturesTest.cpp — each architecture with every feature at work, from both kinds of file: against an independent forward
 // in double, which differs where a feature is taken out; whole, in chunks and token by token; on every level.
 #include "tests/model/ReferenceDecoder.h"
+#include "tests/model/TestAdapter.h"
 #include "tests/model/TestFamilies.h"
 
 #include <cmath>
@@ -215,10 +216,14 @@ TEST_CASE("files of every architecture", "[.files]") {
     if (std::set<std::string>{"mistral", "phi3", "starcoder2"}.count(family.name) != 0) family.features[0].off(family.model);
     family.model.tokenizer = "no_vocab";
     writeGguf(family.model, folder);
-    std::vector<float> logits;
-    for (const std::vector<double>& row : referenceLogits(family.model, ids))
-      for (double each : row) logits.push_back(static_cast<float>(each));
+    TestAdapter adapter = randomAdapter(family.model, 332, [](const std::string& name) { return name.starts_with("blk."); });
+    writeGgufAdapter(family.model, adapter, folder);
     write(folder + "/ids", ids.data(), ids.size() * 4);
-    write(folder + "/logits", logits.data(), logits.size() * 4);
+    for (const auto& [name, model] : {std::pair("/logits", family.model), {"/adapted", merged(family.model, adapter)}}) {
+      std::vector<float> logits;
+      for (const std::vector<double>& row : referenceLogits(model, ids))
+        for (double each : row) logits.push_back(static_cast<float>(each));
+      write(folder + name, logits.data(), logits.size() * 4);
+    }
   }
 }

@@ -1,4 +1,4 @@
-// tools/peers/llama-cpp/Logits.cpp — llama.cpp's logits of given ids, all rows, in f32: logits MODEL IDS OUT BACKENDS.
+// tools/peers/llama-cpp/Logits.cpp — llama.cpp's logits of given ids, all rows, in f32: logits MODEL IDS OUT BACKENDS [ADAPTER].
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -26,7 +26,7 @@ int failed(const char* what) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5) return failed("MODEL IDS OUT BACKENDS are needed");
+  if (argc != 5 && argc != 6) return failed("MODEL IDS OUT BACKENDS [ADAPTER] are needed");
   llama_log_set(
       [](ggml_log_level level, const char* text, void*) {
         if (level >= GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
@@ -49,6 +49,11 @@ int main(int argc, char** argv) {
   run.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
   llama_context* context = llama_init_from_model(model, run);
   if (context == nullptr) return failed("no context");
+  if (argc == 6) {
+    llama_adapter_lora* adapter = llama_adapter_lora_init(model, argv[5]);
+    float scale = 1;
+    if (adapter == nullptr || llama_set_adapters_lora(context, &adapter, 1, &scale) != 0) return failed("the adapter cannot be loaded");
+  }
   llama_batch batch = llama_batch_init(count, 0, 1);
   for (int32_t i = 0; i < count; ++i) {
     batch.token[i] = ids[static_cast<size_t>(i)];
