@@ -68,7 +68,10 @@ def one_op():
     run(alone, "eval", "softmax", "x=*x32", "x.npy", "--quiet", "-o", "y.npy", "--bundle", "open")
     said = run(alone, *words, "y.npy", status=2).stderr
     check("--bundle DIR is missing" in said, said)
-    check(run(alone, "info", "-m", "q4_K_M.gguf").stdout == run(quern, "info", "-m", "q4_K_M.gguf").stdout, "info: the programs differ")
+    # What a model would take is said by the program that can describe kernels before they are there.
+    infos = [run(program, "info", "-m", "q4_K_M.gguf").stdout for program in (alone, quern)]
+    memory = [line for line in infos[1].splitlines() if line.startswith("memory ")]
+    check(len(memory) == 1 and infos[0] == infos[1].replace(memory[0] + "\n", ""), "info: the programs differ")
 
 
 def tuned():
