@@ -112,7 +112,7 @@ void PlanSession::run(const Plan::Bound& step, const Now& now) {
   call(step, callOf(step, 0, dimValues_[0]));
 }
 
-/// The groups' calls together, where none has more than one phase; else one after the other.
+/// The groups' calls together, where none has more than one phase or scratch that its threads share; else one after the other.
 void PlanSession::runGroups(const Plan::Bound& step, const Now& now) {
   const Groups& groups = groups_[static_cast<size_t>(step.groups.index)];
   bool together = true;
@@ -131,7 +131,10 @@ void PlanSession::runGroups(const Plan::Bound& step, const Now& now) {
     Call& call = calls_[g] = callOf(step, g, group.rows);
     call.first = tasks;
     tasks += call.tasks, rows += group.rows;
-    together = together && call.kernel->info.phases.size() == 1;
+    // What a call's threads share is there once.
+    std::span<const int64_t> dims(call.dims, step.dims.size());
+    const KernelInfo& info = call.kernel->info;
+    together = together && info.phases.size() == 1 && info.sharedScratchBytes.evaluate(dims).value_or(1) == 0;
   }
   std::span<const Call> calls(calls_.data(), groups.count);
   if (!together) {
