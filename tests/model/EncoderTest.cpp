@@ -109,10 +109,7 @@ TestModel randomBert(int64_t firstPosition, Pooling pooling) {
   TestModel model{"bert", c, {}};
   std::mt19937 random(410);
   auto drawn = [&](const std::string& name, std::vector<int64_t> shape, float middle, float spread) {
-    TestTensor tensor{std::move(shape), {}, TensorType::F32, {}};
-    for (int64_t i = *elementsOf(tensor.shape); i > 0; --i)
-      tensor.values.push_back(middle + spread * (static_cast<float>(random() % 65536) / 32768 - 1));
-    model.tensors[name] = std::move(tensor);
+    model.tensors[name] = drawnTensor(random, std::move(shape), double{middle}, double{spread});
   };
   auto linear = [&](const std::string& name, int64_t out, int64_t in) {
     drawn(name + ".weight", {out, in}, 0, 2 * std::sqrt(3.0f / static_cast<float>(in)));

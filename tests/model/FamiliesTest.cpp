@@ -33,9 +33,7 @@ double errorOf(const std::vector<float>& logits, const TestModel& model) {
 
 void addBias(TestModel& model, const std::string& name, uint32_t seed) {
   std::mt19937 random(seed);
-  TestTensor bias{{model.at(name + ".weight").shape[0]}, {}, TensorType::F32, {}};
-  for (int64_t i = 0; i < bias.shape[0]; ++i) bias.values.push_back(static_cast<float>(random() % 1000) / 1000 - 0.5f);
-  model.tensors[name + ".bias"] = bias;
+  model.tensors[name + ".bias"] = drawnTensor(random, {model.at(name + ".weight").shape[0]}, 0, 0.5);
 }
 
 ModelConfig gpt2Config() {

@@ -13,9 +13,7 @@ public:
   Drawn(TestModel& model, uint32_t seed) : model_(model), random_(seed) {}
 
   void around(const std::string& name, int64_t count, float middle, float spread) {
-    TestTensor tensor{{count}, {}, TensorType::F32, {}};
-    for (int64_t i = 0; i < count; ++i) tensor.values.push_back(middle + spread * (static_cast<float>(random_() % 2048) / 1024 - 1));
-    model_.tensors[name] = std::move(tensor);
+    model_.tensors[name] = drawnTensor(random_, {count}, double{middle}, double{spread}, 2048);
   }
   void gain(const std::string& name, int64_t count) { around(name, count, 1, 0.5); }
   void bias(const std::string& name, int64_t count) { around(name, count, 0, 0.25); }

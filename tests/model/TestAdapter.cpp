@@ -10,13 +10,6 @@ namespace quern {
 
 namespace {
 
-TestTensor drawn(std::mt19937& random, std::vector<int64_t> shape, double spread) {
-  TestTensor tensor{std::move(shape), {}, TensorType::F32, {}};
-  for (int64_t i = *elementsOf(tensor.shape); i > 0; --i)
-    tensor.values.push_back(static_cast<float>(spread) * (static_cast<float>(random() % 65536) / 32768 - 1));
-  return tensor;
-}
-
 /// Matrix `i` of a stack.
 TestTensor oneOf(const TestTensor& stack, int64_t i) {
   int64_t each = stack.shape[1] * stack.shape[2];
@@ -64,8 +57,8 @@ TestAdapter randomAdapter(const TestModel& model, uint32_t seed, const std::func
     if (table) std::swap(out, in);
     std::vector<int64_t> down = {r, in}, up = {out, r};
     if (tensor.shape.size() == 3) down.insert(down.begin(), tensor.shape[0]), up.insert(up.begin(), tensor.shape[0]);
-    double spread = table ? 0.5 : std::sqrt(1.0 / static_cast<double>(in));
-    adapter.pairs[name] = {drawn(random, down, spread), drawn(random, up, 0.1)};
+    auto spread = static_cast<float>(table ? 0.5 : std::sqrt(1.0 / static_cast<double>(in)));
+    adapter.pairs[name] = {drawnTensor(random, down, 0, double{spread}), drawnTensor(random, up, 0, double{0.1F})};
   }
   return adapter;
 }

@@ -10,10 +10,7 @@ void mixExperts(TestModel& model, uint32_t seed) {
   for (const char* stem : {"ffn_gate", "ffn_up", "ffn_down"}) remove(model, stem);
   std::mt19937 random(seed);
   auto drawn = [&](const std::string& name, std::vector<int64_t> shape, float spread) {
-    TestTensor tensor{std::move(shape), {}, TensorType::F32, {}};
-    for (int64_t i = *elementsOf(tensor.shape); i > 0; --i)
-      tensor.values.push_back(spread * (static_cast<float>(random() % 65536) / 32768 - 1));
-    model.tensors[name] = std::move(tensor);
+    model.tensors[name] = drawnTensor(random, std::move(shape), 0, double{spread});
   };
   auto spread = [](int64_t in) { return std::sqrt(3.0f / static_cast<float>(in)); };
   for (int64_t i = 0; i < c.layers; ++i) {

@@ -9,16 +9,19 @@
 
 namespace quern {
 
-namespace {
-
-void drawn(TestModel& model, std::mt19937& random, const std::string& name, std::vector<int64_t> shape, float middle, double spread) {
+TestTensor drawnTensor(std::mt19937& random, std::vector<int64_t> shape, double middle, double spread, uint64_t values) {
   TestTensor tensor{std::move(shape), {}, TensorType::F32, {}};
   tensor.values.resize(static_cast<size_t>(*elementsOf(tensor.shape)));
-  for (float& each : tensor.values) each = middle + static_cast<float>(spread * (static_cast<double>(random()) / 2147483648.0 - 1));
-  model.tensors[name] = std::move(tensor);
+  double half = static_cast<double>(values) / 2;
+  for (float& each : tensor.values)
+    each = static_cast<float>(middle) + static_cast<float>(spread * (static_cast<double>(random() % values) / half - 1));
+  return tensor;
 }
 
-}  // namespace
+static void drawn(TestModel& model, std::mt19937& random, const std::string& name, std::vector<int64_t> shape, double middle,
+                  double spread) {
+  model.tensors[name] = drawnTensor(random, std::move(shape), middle, spread, uint64_t{1} << 32);
+}
 
 std::vector<TensorType> blockTypes() {
   std::vector<TensorType> all;

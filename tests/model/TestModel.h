@@ -27,6 +27,9 @@ struct TestTensor {
   void restore();
 };
 
+/// Elements from middle - spread to middle + spread, each one of so many values in even steps: a divisor of 2^32.
+TestTensor drawnTensor(std::mt19937& random, std::vector<int64_t> shape, double middle, double spread, uint64_t values = 1 << 16);
+
 /// A decoder by GGUF's names. Rows of q and k stand as config.rope.pairs says.
 struct TestModel {
   std::string family = "llama";  ///< general.architecture: llama, qwen2, gpt2
