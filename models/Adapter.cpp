@@ -15,27 +15,13 @@ namespace quern {
 namespace {
 
 /// Of adapter_config.json: how it was trained, what its tensors say too.
-constexpr std::string_view kAdapterHarmless[] = {"base_model_name_or_path",
-                                                 "revision",
-                                                 "task_type",
-                                                 "inference_mode",
-                                                 "target_modules",
-                                                 "exclude_modules",
-                                                 "modules_to_save",
-                                                 "layers_to_transform",
-                                                 "layers_pattern",
-                                                 "rank_pattern",
-                                                 "fan_in_fan_out",
-                                                 "bias",
-                                                 "megatron_core",
-                                                 "loftq_config",
-                                                 "eva_config",
-                                                 "corda_config",
-                                                 "runtime_config",
-                                                 "peft_version",
-                                                 "auto_mapping",
-                                                 "ensure_weight_tying",
-                                                 "r"};
+constexpr std::string_view kAdapterHarmless[] = {"base_model_name_or_path", "revision",        "task_type",       "inference_mode",
+                                                 "target_modules",          "exclude_modules", "modules_to_save", "layers_to_transform",
+                                                 "layers_pattern",          "rank_pattern",    "fan_in_fan_out",  "bias",
+                                                 "megatron_core",           "loftq_config",    "eva_config",      "corda_config",
+                                                 "runtime_config",          "peft_version",    "auto_mapping",    "ensure_weight_tying",
+                                                 "qalora_group_size",  // of use_qalora, which is refused
+                                                 "megatron_config",         "lora_ga_config"};
 
 /// One side of a pair, by what its name ends with.
 struct Side {
@@ -103,6 +89,7 @@ private:
     Needed<JsonFields> in(fields);
     if (std::string type = in.stringOr("peft_type", ""); type != "LORA") in.refuse("peft_type", type.empty() ? "missing" : type, "LORA");
     alpha_ = in.number("lora_alpha");
+    rank_ = in.integerOr("r", 0);
     stabilised_ = in.flagOr("use_rslora", false);
     in.noted("init_lora_weights");
     in.noted("alpha_pattern");
@@ -118,6 +105,9 @@ private:
   }
   /// Modules with an alpha of their own, by the end of their name.
   Result<void> readPatterns(Needed<JsonFields>& in, const JsonValue& root) {
+    const JsonValue* ranks = root.find("rank_pattern");
+    const auto* own = ranks == nullptr ? nullptr : ranks->as<JsonObject>();
+    if (own != nullptr && !own->empty()) rank_ = 0;  // some modules have others: their tensors say which
     const JsonValue* given = root.find("alpha_pattern");
     const auto* object = given == nullptr ? nullptr : given->as<JsonObject>();
     if (object == nullptr) return {};
@@ -213,6 +203,8 @@ private:
     if (rank < 2 || rank > 3 || pair.down->shape.size() != rank || pair.up->elements() == 0 || pair.down->elements() == 0)
       return badTensor(one, fmt::format("and its other half are {} and {}, two matrices are needed, or two stacks of some",
                                         dimensionsText(pair.down->shape), dimensionsText(pair.up->shape)));
+    if (int64_t has = pair.up->shape.back(); rank_ != 0 && has != rank_)
+      return badTensor(one, fmt::format("is of rank {}, and 'r' of {} is {}", has, escapedShort(files_.configPath()), rank_));
     double r = static_cast<double>(pair.up->shape.back());
     double alpha = alphaOf(std::string_view(target).substr(0, target.size() - std::string_view(".weight").size()));
     double s = alpha == 0 && !peft() ? scale_ : scale_ * alpha / (stabilised_ ? std::sqrt(r) : r);
@@ -231,6 +223,7 @@ private:
   ModelSource& source_;
   const WeightFiles& files_;
   double scale_, alpha_ = 0;
+  int64_t rank_ = 0;  ///< of all pairs; 0: each has its own
   bool stabilised_ = false, replaced_ = false;
   std::vector<std::pair<std::string, double>> alphas_;
   std::map<std::string, Pair> pairs_;  ///< by what they are added to

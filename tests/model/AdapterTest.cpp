@@ -93,8 +93,7 @@ TEST_CASE("adapters of some weights, several of them, scaled; the head by itself
     CHECK(relativeError(allLogits(*adaptedModel(path, files), ids), exact) < kLimit);
     // One with an alpha of its own, and scales by the root of the rank.
     files[0].first = writePeft(model, first, third.path,
-                               R"(, "alpha_pattern": {"mlp.down_proj": 16, "1.mlp.c_proj": 16, "proj": 3}, )"
-                               R"("rank_pattern": {"q_proj": 4}, "use_rslora": true)");
+                               R"(, "alpha_pattern": {"mlp.down_proj": 16, "1.mlp.c_proj": 16, "proj": 3}, "use_rslora": true)");
     for (auto& [name, pair] : first.pairs) {
       double alpha = name.find("ffn_down") != std::string::npos ? 16 : 8;  // "proj" is no whole name of a module
       for (float& each : pair.up.values)
@@ -192,7 +191,19 @@ TEST_CASE("adapters that would be another model are refused by name", "[adapters
   ends(peft(good, R"(, "alpha_pattern": {"q_.*": 3})"),
        "'alpha_pattern' is 3 for 'q_.*', a number for the end of a module's name is needed");
   CHECK(peft(good, R"(, "init_lora_weights": true, "use_rslora": false, "modules_to_save": null, "loftq_config": {})") == "");
+  // As PEFT 0.19 saves one.
+  CHECK(peft(good,
+             R"(, "alora_invocation_tokens": null, "alpha_pattern": {}, "arrow_config": null, "auto_mapping": null, "corda_config": null,
+    "ensure_weight_tying": false, "eva_config": null, "exclude_modules": null, "fan_in_fan_out": false, "inference_mode": true,
+    "init_lora_weights": true, "layer_replication": null, "layers_pattern": null, "layers_to_transform": null, "loftq_config": {},
+    "lora_bias": false, "lora_ga_config": null, "megatron_config": null, "megatron_core": "megatron.core",
+    "modules_to_save": null, "peft_version": "0.19.1", "qalora_group_size": 16, "rank_pattern": {}, "revision": null,
+    "target_parameters": null, "trainable_token_indices": null, "use_bdlora": null,
+    "use_qalora": false, "use_rslora": false)") == "");
   TestAdapter bad = good;
+  bad.said = good.pairs.begin()->second.up.shape.back() + 1;
+  ends(peft(bad), fmt::format("adapter_config.json is {}", bad.said));
+  bad = good;
   bad.pairs["blk.0.attn_q.weight"].down.shape = {1, bad.pairs["blk.0.attn_q.weight"].down.shape[0] * 64};
   CHECK(peft(bad).find("q_proj.lora_A.weight' is [1, ") != std::string::npos);
   bad = good;

@@ -103,10 +103,16 @@ std::string writeGgufAdapter(const TestModel& model, const TestAdapter& adapter,
 }
 
 std::string writePeft(const TestModel& model, const TestAdapter& adapter, const std::string& folder, const std::string& more) {
+  int64_t r = adapter.pairs.empty() ? 3 : adapter.pairs.begin()->second.up.shape.back();
+  std::string others;
+  for (const auto& [name, pair] : adapter.pairs)
+    if (int64_t own = pair.up.shape.back(); own != r) others += fmt::format(R"({}"{}": {})", others.empty() ? "" : ", ", name, own);
+  if (adapter.said != 0) r = adapter.said, others.clear();
+  if (!others.empty()) others = fmt::format(R"(, "rank_pattern": {{{}}})", others);
   REQUIRE(writeFileAtomically(folder + "/adapter_config.json",
-                              fmt::format(R"({{"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 3, "lora_alpha": {}, "bias": "none", )"
-                                          R"("target_modules": ["q_proj"], "lora_dropout": 0.1, "use_dora": false{}}})",
-                                          adapter.alpha, more)));
+                              fmt::format(R"({{"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": {}, "lora_alpha": {}, "bias": "none", )"
+                                          R"("target_modules": ["q_proj"], "lora_dropout": 0.1, "use_dora": false{}{}}})",
+                                          r, adapter.alpha, others, more)));
   SafetensorsWriter writer;
   std::vector<std::vector<std::byte>> bytes;
   bytes.reserve(1000);

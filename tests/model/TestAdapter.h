@@ -12,6 +12,7 @@ struct TestAdapter {
   };
   std::map<std::string, Pair> pairs;
   double alpha = 8;
+  int64_t said = 0;  ///< PEFT's rank of all, whatever they have; 0: what they have
 };
 
 /// For each matrix and stack of `model` whose name `wanted` takes; ranks are 2 to 4. Of a table A is [r,vocab].
