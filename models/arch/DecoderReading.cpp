@@ -77,7 +77,8 @@ ModelConfig hfDecoder(Needed<JsonFields>& in, const std::string& file, const Jso
     in.refuse("hidden_act", act, join(all, " or "));
   }
   c.rope.pairs = RopePairs::Half;
-  HfRope model{c.context, in.numberOr("original_max_position_embeddings", 0), keys.part == 0 ? 1 : hfPart(in, root, keys.part), keys.base};
+  HfRope model{c.context, in.numberOr("original_max_position_embeddings", 0), keys.part == 0 ? 1 : hfPart(in, root, keys.part), keys.base,
+               keys.local};
   if (in.status() && model.part != 1) {
     c.turned = static_cast<int64_t>(static_cast<double>(c.headDim()) * model.part);
     if (c.turned < 2)

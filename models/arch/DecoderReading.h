@@ -14,13 +14,14 @@ namespace quern {
 /// Where families differ.
 struct DecoderKeys {
   RopePairs pairs = RopePairs::Half;
-  bool layerNorm = false;                ///< its eps in place of RMSNorm's
-  double part = 0;                       ///< how much of a head is turned where a folder does not say it; 0: always all
-  bool scaled = false;                   ///< scores may have another scale than 1 / sqrt(head size)
-  double base = 10000;                   ///< of angles, where a folder does not say it
-  double eps = 1e-6;                     ///< of RMSNorm, where a folder does not say it
-  LayerSizes sizes = LayerSizes::Alike;  ///< of a GGUF file
-  bool hidden = true;                    ///< a folder says one size of all feed-forwards
+  bool layerNorm = false;                      ///< its eps in place of RMSNorm's
+  double part = 0;                             ///< how much of a head is turned where a folder does not say it; 0: always all
+  bool scaled = false;                         ///< scores may have another scale than 1 / sqrt(head size)
+  double base = 10000;                         ///< of angles, where a folder does not say it
+  double eps = 1e-6;                           ///< of RMSNorm, where a folder does not say it
+  LayerSizes sizes = LayerSizes::Alike;        ///< of a GGUF file
+  bool hidden = true;                          ///< a folder says one size of all feed-forwards
+  std::optional<RopeConfig>* local = nullptr;  ///< angles of windowed layers, where a folder says them by kind of layer
 };
 
 /// ARCH.*: sizes, heads of keys, the head's size, eps, rope; windows are left to the caller. What is wrong is kept in `in`.

@@ -50,7 +50,8 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
 
 Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, const HfName& name) {
   Needed<JsonFields> in(fields);
-  ModelConfig c = hfDecoder(in, fields.file(), root, name, {}, kActivations);
+  std::optional<RopeConfig> local;
+  ModelConfig c = hfDecoder(in, fields.file(), root, name, {.local = &local}, kActivations);
   int generation = name.modelType == "gemma2" ? 2 : 3;
   begin(c, generation);
   if (std::string act = in.stringOr("hidden_activation", "gelu_pytorch_tanh"); act != "gelu_pytorch_tanh")
@@ -65,6 +66,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   setWindows(c, in.integerOr("sliding_window", 4096, 1, INT32_MAX),
              [&](int64_t i) { return types ? (*types)[static_cast<size_t>(i)] : i % pattern < pattern - 1; });
   setLocal(c, generation == 2 ? c.rope.base : in.numberOr("rope_local_base_freq", 10000));
+  if (local) c.localRope = *local;
   return checkedHf(in, fields, root, c, kGemmaHarmlessHf);
 }
 

@@ -148,8 +148,9 @@ static constexpr std::string_view kFactors[] = {"logit_scale",
                                                 "num_local_experts"};
 
 /// Switches of what is always built: off, they say another model.
-static constexpr std::string_view kOn[] = {"is_causal", "causal",   "use_causal_mask", "use_rope",     "rope",
-                                           "rotary",    "pre_norm", "use_rmsnorm",     "use_rms_norm", "scale_attn"};
+static constexpr std::string_view kOn[] = {"is_causal",    "causal",     "use_causal_mask",   "use_rope",
+                                           "rope",         "rotary",     "pre_norm",          "use_rmsnorm",
+                                           "use_rms_norm", "scale_attn", "scale_attn_weights"};
 
 static bool isOneOf(std::string_view name, std::span<const std::string_view> patterns) {
   return std::any_of(patterns.begin(), patterns.end(), [&](std::string_view pattern) {

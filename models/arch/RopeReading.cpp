@@ -132,12 +132,29 @@ static void readHfScaling(Needed<JsonFields>& in, const std::string& file, const
   if (!more.status() || !checked) in.fail(!more.status() ? more.status().error() : checked.error());
 }
 
+/// Both kinds of layers by themselves: those that see all, and those with a window.
+static void readHfKinds(Needed<JsonFields>& in, const std::string& file, const std::string& key, const JsonValue& kinds,
+                        const HfRope& model, RopeConfig& rope) {
+  JsonFields fields(file + ": " + key, kinds);
+  Needed<JsonFields> more(fields);
+  RopeConfig& local = model.local->emplace();
+  local.pairs = rope.pairs;
+  for (auto [kind, into] : {std::pair{"full_attention", &rope}, {"sliding_attention", &local}}) {
+    const JsonValue* own = kinds.find(more.noted(kind));
+    if (own == nullptr) in.refuse(key + "." + kind, "missing", "an object beside the other kind's");
+    else readHfScaling(in, file, key + "." + kind, *own, model, *into);
+  }
+  if (auto checked = checkKeys(file, kinds, {more.read(), {}}, key + "."); in.status() && !checked) in.fail(checked.error());
+}
+
 void readHfRope(Needed<JsonFields>& in, const std::string& file, const JsonValue& root, const HfRope& model, RopeConfig& rope) {
   rope.base = in.numberOr("rope_theta", model.base);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     const JsonValue* scaling = root.find(in.noted(key));
     bool nothing = scaling == nullptr || scaling->as<std::nullptr_t>() != nullptr;
-    if (!nothing) readHfScaling(in, file, key, *scaling, model, rope);
+    bool byKind = !nothing && model.local != nullptr && (scaling->find("full_attention") || scaling->find("sliding_attention"));
+    if (byKind) readHfKinds(in, file, key, *scaling, model, rope);
+    else if (!nothing) readHfScaling(in, file, key, *scaling, model, rope);
   }
   if (in.status()) checkRope(in, rope, "rope_theta", "rope_scaling.");
 }

@@ -6,6 +6,8 @@
 #include "models/files/Json.h"
 #include "models/files/Metadata.h"
 
+#include <optional>
+
 namespace quern {
 
 /// ARCH.rope.freq_base, ARCH.rope.scaling.* and the older ARCH.rope.scale_linear, ARCH.rope.scale. A factor without a type is linear,
@@ -14,10 +16,11 @@ void readGgufRope(Needed<Metadata>& in, const Metadata& metadata, const std::str
 
 /// What else of a config.json has a say.
 struct HfRope {
-  int64_t context = 0;         ///< positions that the model may have
-  double originalContext = 0;  ///< of training, where a key beside says it; 0: none does
-  double part = 1;             ///< of a head that is turned
-  double base = 10000;         ///< where nothing says it
+  int64_t context = 0;                         ///< positions that the model may have
+  double originalContext = 0;                  ///< of training, where a key beside says it; 0: none does
+  double part = 1;                             ///< of a head that is turned
+  double base = 10000;                         ///< where nothing says it
+  std::optional<RopeConfig>* local = nullptr;  ///< of windowed layers, where rope_parameters have each kind by itself; null: they may not
 };
 /// rope_theta, and rope_scaling or rope_parameters, which newer files have in its place. Types default, linear, llama3, yarn, longrope (or
 /// su), and dynamic, which changes nothing within max_position_embeddings.

@@ -13,7 +13,8 @@ constexpr std::string_view kGgufNames[] = {"starcoder2"};
 constexpr HfName kHfNames[] = {{"Starcoder2ForCausalLM", "starcoder2"}};
 constexpr std::string_view kActivations[] = {"gelu_pytorch_tanh"};
 /// Biases are built where their tensors are.
-constexpr std::string_view kStarHarmlessHf[] = {"use_bias", "mlp_type"};
+constexpr std::string_view kStarHarmlessHf[] = {
+    "use_bias", "mlp_type", "activation_function", "layer_norm_epsilon", "attention_softmax_in_fp32", "scale_attention_softmax_in_fp32"};
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);

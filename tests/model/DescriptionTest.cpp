@@ -71,6 +71,17 @@ TEST_CASE("config.json of models in circulation", "[model]") {
   c = need(read("LlamaForCausalLM", llama(kContext + R"(, "is_llama_config": true, "rope_interleaved": false, "dtype": "float32",
     "rope_parameters": {"rope_theta": 100000, "rope_type": "default"}, "transformers.js_config": {"dtype": "q4"}, "pad_token_id": 2)")));
   CHECK(c.rope.base == 100000);
+  // StarCoder2 3B, with what its code had before it was one of the program's.
+  const std::string star = R"({"activation_function": "gelu", "architectures": ["Starcoder2ForCausalLM"], "attention_dropout": 0.1,
+    "attention_softmax_in_fp32": true, "bos_token_id": 0, "embedding_dropout": 0.1, "eos_token_id": 0, "hidden_act": "gelu_pytorch_tanh",
+    "hidden_size": 3072, "initializer_range": 0.018042, "intermediate_size": 12288, "layer_norm_epsilon": 1e-05,
+    "max_position_embeddings": 16384, "mlp_type": "default", "model_type": "starcoder2", "norm_epsilon": 1e-05, "num_attention_heads": 24,
+    "num_hidden_layers": 30, "num_key_value_heads": 2, "residual_dropout": 0.1, "rope_theta": 999999.4420358813,
+    "scale_attention_softmax_in_fp32": true, "sliding_window": 4096, "torch_dtype": "bfloat16", "transformers_version": "4.37.0.dev0",
+    "use_bias": true, "use_cache": true, "vocab_size": 49152, "scale_attn_weights": )";
+  c = need(read("Starcoder2ForCausalLM", star + "true}"));
+  CHECK((c.layer(0).window == 4096 && c.keyHeads() == 2));
+  CHECK(!read("Starcoder2ForCausalLM", star + "false}"));
   // The first Llama folders.
   c = need(read("LLaMAForCausalLM", llama(R"(, "bos_token_id": 0, "eos_token_id": 1, "hidden_act": "silu", "max_sequence_length": 2048,
     "model_type": "llama", "pad_token_id": -1, "rms_norm_eps": 1e-06, "use_cache": true)")));
@@ -144,6 +155,29 @@ TEST_CASE("which layers have a window is read as each family's files say it", "[
   Metadata large("model.gguf");
   large.add("gemma2.block_count", uint64_t{46});
   CHECK(!findArchitecture("gemma2")->readGguf(large, "gemma2"));
+}
+
+TEST_CASE("rope_parameters by kind of layer", "[model]") {
+  auto described = [](const char* architecture, const std::string& kinds) {
+    return read(architecture, R"({"hidden_size": 256, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
+      "head_dim": 64, "vocab_size": 61, "max_position_embeddings": 2048, "layer_types": ["sliding_attention", "full_attention"],
+      "sliding_window": 16, "rope_parameters": {)" +
+                                  kinds + "}}");
+  };
+  const std::string full = R"("full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000.0})",
+                    sliding = R"("sliding_attention": {"rope_type": "default", "rope_theta": 500.0})";
+  ModelConfig c = need(described("Gemma3ForCausalLM", full + ", " + sliding));
+  CHECK((c.rope.base == 1000000 && c.rope.factor == 8 && c.rope.scaling == RopeConfig::Scaling::Linear));
+  CHECK((c.localRope.base == 500 && c.localRope.scaling == RopeConfig::Scaling::None));
+  CHECK((c.layer(0).local && !c.layer(1).local));
+  auto refused = [&](const char* architecture, const std::string& kinds) { return described(architecture, kinds).error().message; };
+  CHECK(refused("Gemma3ForCausalLM", full).find("'rope_parameters.sliding_attention' is missing") != std::string::npos);
+  CHECK(refused("Gemma3ForCausalLM", full + ", " + sliding + R"(, "chunked_attention": {"rope_theta": 2})")
+            .find("'rope_parameters.chunked_attention' is an object, which nothing here heeds") != std::string::npos);
+  CHECK(refused("Gemma3ForCausalLM", full + R"(, "sliding_attention": {"rope_type": "odd"})").find("'rope_type' is odd") !=
+        std::string::npos);
+  // Whoever turns all layers alike has no use for it.
+  CHECK(refused("Qwen3ForCausalLM", full + ", " + sliding).find("nothing here heeds") != std::string::npos);
 }
 
 TEST_CASE("how much of a head is turned is read by each of its names", "[model]") {
