@@ -14,7 +14,9 @@ namespace quern {
 namespace {
 
 constexpr std::string_view kGgufNames[] = {"bert"};
-constexpr HfName kHfNames[] = {{"BertModel", "bert"}, {"RobertaModel", "roberta"}, {"XLMRobertaModel", "xlm-roberta"}};
+/// sentence-transformers leaves the class of what it began with, and saves the model itself.
+constexpr HfName kHfNames[] = {{"BertModel", "bert"},       {"RobertaModel", "roberta"},       {"XLMRobertaModel", "xlm-roberta"},
+                               {"BertForMaskedLM", "bert"}, {"RobertaForMaskedLM", "roberta"}, {"XLMRobertaForMaskedLM", "xlm-roberta"}};
 constexpr WeightName kHfWeights[] = {
     {"embeddings.word_embeddings.weight", "token_embd.weight"},
     {"embeddings.position_embeddings.weight", "position_embd.weight"},
@@ -39,8 +41,45 @@ constexpr WeightName kHfWeights[] = {
     {"encoder.layer.*.output.LayerNorm.bias", "blk.*.layer_output_norm.bias"},
 };
 /// What older files carry, and the layer of a task that vectors of texts are not made with.
-constexpr std::string_view kIgnored[] = {"embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"};
+constexpr std::string_view kIgnored[] = {"embeddings.position_ids",
+                                         "pooler.dense.weight",
+                                         "pooler.dense.bias",
+                                         "bert.embeddings.position_ids",
+                                         "bert.pooler.dense.weight",
+                                         "bert.pooler.dense.bias",
+                                         "roberta.embeddings.position_ids",
+                                         "roberta.pooler.dense.weight",
+                                         "roberta.pooler.dense.bias",
+                                         "lm_head.bias",
+                                         "lm_head.dense.weight",
+                                         "lm_head.dense.bias",
+                                         "lm_head.layer_norm.weight",
+                                         "lm_head.layer_norm.bias",
+                                         "lm_head.decoder.weight",
+                                         "lm_head.decoder.bias",
+                                         "cls.predictions.bias",
+                                         "cls.predictions.transform.dense.weight",
+                                         "cls.predictions.transform.dense.bias",
+                                         "cls.predictions.transform.LayerNorm.weight",
+                                         "cls.predictions.transform.LayerNorm.bias",
+                                         "cls.predictions.decoder.weight",
+                                         "cls.predictions.decoder.bias",
+                                         "cls.seq_relationship.weight",
+                                         "cls.seq_relationship.bias"};
 constexpr std::string_view kBertHarmlessHf[] = {"classifier_dropout", "vocab_type", "pooler_*", "directionality"};
+
+/// The names, and those under which a model with a task's head has them.
+std::vector<WeightName> weightNames() {
+  static const std::vector<std::string> kUnder = [] {
+    std::vector<std::string> all;
+    for (const char* model : {"bert.", "roberta."})
+      for (const WeightName& each : kHfWeights) all.push_back(model + std::string(each.stored));
+    return all;
+  }();
+  std::vector<WeightName> names(std::begin(kHfWeights), std::end(kHfWeights));
+  for (size_t i = 0; i < kUnder.size(); ++i) names.push_back({kUnder[i], kHfWeights[i % std::size(kHfWeights)].name});
+  return names;
+}
 
 Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) {
   Needed<Metadata> in(metadata);
@@ -108,8 +147,6 @@ void build(ModelGraph& g, const ModelConfig& c, bool /*hf*/) {
 
 }  // namespace
 
-Architecture makeBert() {
-  return {"bert", kGgufNames, kHfNames, {std::begin(kHfWeights), std::end(kHfWeights)}, kIgnored, readGguf, readHf, build};
-}
+Architecture makeBert() { return {"bert", kGgufNames, kHfNames, weightNames(), kIgnored, readGguf, readHf, build}; }
 
 }  // namespace quern

@@ -228,6 +228,26 @@ TEST_CASE("BERT: a text has the same bits alone, in any company, on 1, 2 and 3 t
     }
 }
 
+TEST_CASE("BERT: a folder of a model with the head of its training has the vectors of the model", "[encoder]") {
+  for (auto [architecture, under] : {std::pair("BertForMaskedLM", "bert."), {"BertForMaskedLM", ""}, {"RobertaForMaskedLM", "roberta."}}) {
+    INFO(architecture << " " << under);
+    bool roberta = std::string_view(architecture).starts_with("Ro");
+    TestModel model = randomBert(roberta ? 2 : 0, Pooling::Mean), headed = model;
+    for (const auto& [name, tensor] : model.tensors) {
+      headed.tensors.erase(name);
+      headed.tensors[fmt::format("hf:{}{}", under, hfNameIn(model, name))] = tensor;
+    }
+    const TestTensor& some = model.at("token_embd_norm.bias");
+    for (const char* head : {"pooler.dense.bias", "embeddings.position_ids"}) headed.tensors[fmt::format("hf:{}{}", under, head)] = some;
+    for (const char* head : {"lm_head.dense.bias", "cls.predictions.bias"}) headed.tensors[fmt::format("hf:{}", head)] = some;
+    Folder plain, folder;
+    std::vector<std::vector<int32_t>> texts = someTexts(5, model.config.vocab);
+    std::string own = writeHf(model, plain.path, {.architecture = roberta ? "RobertaModel" : "BertModel"});
+    std::string with = writeHf(headed, folder.path, {.architecture = architecture});
+    CHECK(bitDifference(vectorsOf(*encoderAt(own, 128, 1), texts, true), vectorsOf(*encoderAt(with, 128, 1), texts, true)) == "");
+  }
+}
+
 TEST_CASE("BERT: what cannot be a text, and models of the other kind, are refused by name", "[encoder]") {
   TestModel model = randomBert(0, Pooling::Mean);
   Folder folder, other;

@@ -4,7 +4,7 @@ from models import F32, I32, Q8_0, Model, gpt2
 # What the program knows, in the order that it says it.
 GGUF_NAMES = ("llama qwen2 gpt2 bert deci gemma gemma2 gemma3 gptneox gpt-oss granite granitemoe olmo2 olmoe openelm phi3 qwen2moe qwen3 qwen3moe smollm3 stablelm starcoder2")
 HF_NAMES = ("LlamaForCausalLM LLaMAForCausalLM MistralForCausalLM Qwen2ForCausalLM MixtralForCausalLM GPT2LMHeadModel GPT2Model BertModel RobertaModel "
-            "XLMRobertaModel DeciLMForCausalLM GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM GPTNeoXForCausalLM GptOssForCausalLM GraniteForCausalLM "
+            "XLMRobertaModel BertForMaskedLM RobertaForMaskedLM XLMRobertaForMaskedLM DeciLMForCausalLM GemmaForCausalLM Gemma2ForCausalLM Gemma3ForCausalLM GPTNeoXForCausalLM GptOssForCausalLM GraniteForCausalLM "
             "GraniteMoeForCausalLM GraniteMoeSharedForCausalLM Olmo2ForCausalLM Olmo3ForCausalLM OlmoeForCausalLM OpenELMForCausalLM Phi3ForCausalLM "
             "Qwen2MoeForCausalLM Qwen3ForCausalLM Qwen3MoeForCausalLM SmolLM3ForCausalLM StableLmForCausalLM Starcoder2ForCausalLM")
 
