@@ -14,14 +14,13 @@ namespace quern {
 
 namespace {
 
-/// Of adapter_config.json: how it was trained, what its tensors say too.
+/// Of adapter_config.json: how it was trained, what its tensors say too, and the size of a form (use_qalora) that is refused.
 constexpr std::string_view kAdapterHarmless[] = {"base_model_name_or_path", "revision",        "task_type",       "inference_mode",
                                                  "target_modules",          "exclude_modules", "modules_to_save", "layers_to_transform",
                                                  "layers_pattern",          "rank_pattern",    "fan_in_fan_out",  "bias",
                                                  "megatron_core",           "loftq_config",    "eva_config",      "corda_config",
                                                  "runtime_config",          "peft_version",    "auto_mapping",    "ensure_weight_tying",
-                                                 "qalora_group_size",  // of use_qalora, which is refused
-                                                 "megatron_config",         "lora_ga_config"};
+                                                 "qalora_group_size",       "megatron_config", "lora_ga_config"};
 
 /// One side of a pair, by what its name ends with.
 struct Side {
@@ -105,6 +104,9 @@ private:
   }
   /// Modules with an alpha of their own, by the end of their name.
   Result<void> readPatterns(Needed<JsonFields>& in, const JsonValue& root) {
+    for (const char* key : {"rank_pattern", "alpha_pattern"})
+      if (const JsonValue* own = root.find(key); own != nullptr && own->as<JsonObject>() == nullptr && own->as<std::nullptr_t>() == nullptr)
+        in.refuse(key, own->kind(), "an object or null");
     const JsonValue* ranks = root.find("rank_pattern");
     const auto* own = ranks == nullptr ? nullptr : ranks->as<JsonObject>();
     if (own != nullptr && !own->empty()) rank_ = 0;  // some modules have others: their tensors say which

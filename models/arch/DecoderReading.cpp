@@ -85,7 +85,8 @@ ModelConfig hfDecoder(Needed<JsonFields>& in, const std::string& file, const Jso
       in.refuse("partial_rotary_factor", fmt::format("{}", model.part), fmt::format("a pair of the {} of a head", c.headDim()));
   }
   readHfRope(in, file, root, model, c.rope);
-  for (const std::vector<float>* factors : {&c.rope.shortFactors, &c.rope.longFactors})
+  const RopeConfig none, &all = c.rope, &local = keys.local != nullptr && *keys.local ? **keys.local : none;
+  for (const std::vector<float>* factors : {&all.shortFactors, &all.longFactors, &local.shortFactors, &local.longFactors})
     if (in.status() && !factors->empty() && static_cast<int64_t>(factors->size()) != c.turnedDim() / 2)
       in.refuse("rope_scaling.short_factor, long_factor", fmt::format("a list of {}", factors->size()),
                 fmt::format("a list of {}, half of what is turned of a head,", c.turnedDim() / 2));

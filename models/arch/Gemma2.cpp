@@ -43,7 +43,7 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   c.logitCap = in.numberOr(key("final_logit_softcapping"), generation == 2 ? 30 : 0);
   int64_t window = in.integerOr(key("attention.sliding_window"), generation == 2 ? 4096 : 0, 0, INT32_MAX);
   setWindows(c, window, ggufPattern(in, metadata, arch, c.layers, generation == 2 ? 2 : 6));
-  setLocal(c, in.numberOr(key("rope.freq_base_swa"), generation == 2 ? c.rope.base : 10000));
+  setLocal(c, baseOr(in, key("rope.freq_base_swa"), generation == 2 ? c.rope.base : 10000));
   if (generation == 2) c.localRope.scaling = c.rope.scaling, c.localRope.factor = c.rope.factor;
   return checkedGguf(in, metadata, arch, c);
 }
@@ -65,7 +65,7 @@ Result<ModelConfig> readHf(const JsonFields& fields, const JsonValue& root, cons
   int64_t pattern = in.integerOr("sliding_window_pattern", generation == 2 ? 2 : 6, 1, 4096);
   setWindows(c, in.integerOr("sliding_window", 4096, 1, INT32_MAX),
              [&](int64_t i) { return types ? (*types)[static_cast<size_t>(i)] : i % pattern < pattern - 1; });
-  setLocal(c, generation == 2 ? c.rope.base : in.numberOr("rope_local_base_freq", 10000));
+  setLocal(c, generation == 2 ? c.rope.base : baseOr(in, "rope_local_base_freq", 10000));
   if (local) c.localRope = *local;
   return checkedHf(in, fields, root, c, kGemmaHarmlessHf);
 }

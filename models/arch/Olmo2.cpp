@@ -29,7 +29,7 @@ Result<ModelConfig> readGguf(const Metadata& metadata, const std::string& arch) 
   int64_t window = in.integerOr(arch + ".attention.sliding_window", 0, 0, INT32_MAX);
   setWindows(c, window, ggufPattern(in, metadata, arch, c.layers, 4));
   setLocal(c);
-  c.localRope.base = in.numberOr(arch + ".rope.freq_base_swa", c.rope.base);
+  c.localRope.base = baseOr(in, arch + ".rope.freq_base_swa", c.rope.base);
   return checkedGguf(in, metadata, arch, c);
 }
 

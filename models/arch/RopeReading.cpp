@@ -145,6 +145,8 @@ static void readHfKinds(Needed<JsonFields>& in, const std::string& file, const s
     else readHfScaling(in, file, key + "." + kind, *own, model, *into);
   }
   if (auto checked = checkKeys(file, kinds, {more.read(), {}}, key + "."); in.status() && !checked) in.fail(checked.error());
+  std::string own = key + ".sliding_attention.";
+  if (in.status()) checkRope(in, local, own + "rope_theta", own);
 }
 
 void readHfRope(Needed<JsonFields>& in, const std::string& file, const JsonValue& root, const HfRope& model, RopeConfig& rope) {

@@ -6,6 +6,7 @@
 #include "models/files/Json.h"
 #include "models/files/Metadata.h"
 
+#include <fmt/format.h>
 #include <optional>
 
 namespace quern {
@@ -13,6 +14,14 @@ namespace quern {
 /// ARCH.rope.freq_base, ARCH.rope.scaling.* and the older ARCH.rope.scale_linear, ARCH.rope.scale. A factor without a type is linear,
 /// as llama.cpp takes it; with the type none it says nothing. YaRN's magnitude is ARCH.rope.scaling.attn_factor times its own.
 void readGgufRope(Needed<Metadata>& in, const Metadata& metadata, const std::string& arch, RopeConfig& rope);
+
+/// The base of angles that `key` names.
+template <class Reader>
+double baseOr(Reader& in, const std::string& key, double fallback) {
+  double base = in.numberOr(key, fallback);
+  if (!(base > 0)) in.refuse(key, fmt::format("{}", base), "a number above 0");
+  return base;
+}
 
 /// What else of a config.json has a say.
 struct HfRope {

@@ -201,6 +201,8 @@ TEST_CASE("adapters that would be another model are refused by name", "[adapters
     "target_parameters": null, "trainable_token_indices": null, "use_bdlora": null,
     "use_qalora": false, "use_rslora": false)") == "");
   TestAdapter bad = good;
+  ends(peft(good, R"(, "rank_pattern": 3)"), "'rank_pattern' is an integer, an object or null is needed");
+  ends(peft(good, R"(, "alpha_pattern": [])"), "'alpha_pattern' is an array, an object or null is needed");
   bad.said = good.pairs.begin()->second.up.shape.back() + 1;
   ends(peft(bad), fmt::format("adapter_config.json is {}", bad.said));
   bad = good;

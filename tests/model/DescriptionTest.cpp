@@ -176,6 +176,12 @@ TEST_CASE("rope_parameters by kind of layer", "[model]") {
             .find("'rope_parameters.chunked_attention' is an object, which nothing here heeds") != std::string::npos);
   CHECK(refused("Gemma3ForCausalLM", full + R"(, "sliding_attention": {"rope_type": "odd"})").find("'rope_type' is odd") !=
         std::string::npos);
+  CHECK(refused("Gemma3ForCausalLM", full + R"(, "sliding_attention": {"rope_type": "default", "rope_theta": 0})")
+            .find("'rope_parameters.sliding_attention.rope_theta' is 0, a number above 0 is needed") != std::string::npos);
+  const std::string kLong = R"({"rope_type": "longrope", "short_factor": [1.0], "long_factor": [1.0]})";
+  CHECK(refused("Gemma3ForCausalLM", full + R"(, "sliding_attention": )" + kLong).find("is a list of 1, a list of 32,") !=
+        std::string::npos);
+  for (const char* arch : {"gemma3", "olmo2"}) CHECK(!readGguf(arch, {{"rope.freq_base_swa", 0.0}}));
   // Whoever turns all layers alike has no use for it.
   CHECK(refused("Qwen3ForCausalLM", full + ", " + sliding).find("nothing here heeds") != std::string::npos);
 }
