@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""tests/model/chat_run.py QUERN — `quern chat` as a user runs it: through pipes and in a pseudo-terminal, on small random models."""
+"""tests/model/chat_run.py QUERN SLOW_TERMINAL — `quern chat` as a user runs it: through pipes and in a pseudo-terminal, on small random
+models."""
 import json
 import os
 import pty
@@ -16,7 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from checking import Checks, ran, write
 from models import Model, hf_folder, vocabulary
 
-quern = os.path.abspath(sys.argv[1])
+quern, slow = (os.path.abspath(name) for name in sys.argv[1:3])
 expect = Checks(stops=True)
 IM_START, IM_END = 300, 301
 CHATML = ("{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}"
@@ -214,44 +215,46 @@ def endless(model):
 class Terminal:
     """A program in a pseudo-terminal."""
 
-    def __init__(self, *words):
+    def __init__(self, *words, **environment):
         self.pid, self.file = pty.fork()
         if self.pid == 0:
-            os.environ["TERM"] = "xterm"
-            os.execv(words[0], list(words))
+            os.execve(words[0], list(words), {**os.environ, "TERM": "xterm", **environment})
         self.seen = b""
+
+    def read(self, end, wanted):
+        """What comes next is in `seen`; False at the end of the output."""
+        while not select.select([self.file], [], [], 1)[0]:
+            assert time.monotonic() < end, (wanted, self.seen)
+        try:
+            some = os.read(self.file, 65536)
+        except OSError:
+            return False
+        self.seen += some
+        return bool(some)
 
     def until(self, wanted, seconds=60):
         """What came up to and with `wanted`."""
         wanted, end = wanted.encode(), time.monotonic() + seconds
         while wanted not in self.seen:
-            if time.monotonic() > end or not select.select([self.file], [], [], 1)[0]:
-                assert time.monotonic() < end, (wanted, self.seen)
-                continue
-            try:
-                self.seen += os.read(self.file, 65536)
-            except OSError:
-                assert False, (wanted, self.seen)
+            assert self.read(end, wanted), (wanted, self.seen)
         at = self.seen.index(wanted) + len(wanted)
         out, self.seen = self.seen[:at], self.seen[at:]
         return out.decode(errors="replace")
 
-    def more(self, count):
+    def more(self, count, seconds=60):
         """Waits for so many bytes."""
+        end = time.monotonic() + seconds
         while len(self.seen) < count:
-            self.seen += os.read(self.file, 65536)
+            assert self.read(end, count), (count, self.seen)
 
     def type(self, text):
         os.write(self.file, text.encode())
 
-    def ended(self):
+    def ended(self, seconds=60):
         """Status, once it ends."""
-        while True:
-            try:
-                if not os.read(self.file, 65536):
-                    break
-            except OSError:
-                break
+        end = time.monotonic() + seconds
+        while self.read(end, "the end"):
+            pass
         status = os.waitpid(self.pid, 0)[1]
         os.close(self.file)
         return status
@@ -300,8 +303,15 @@ def terminal():
     there.until("quern: interrupted")
     after = termios.tcgetattr(there.file)[3] & (termios.ICANON | termios.ECHO)
     expect(os.waitstatus_to_exitcode(there.ended()) == 130 and after == before, (before, after))
+    # Keys that come as soon as the prompt is seen are keys already: Ctrl-D would be a character of a line otherwise.
+    for key, status in (("\x04", 0), ("half a li\x03", 130)):
+        there = Terminal(quern, "chat", "-m", "m.gguf", *GREEDY, LD_PRELOAD=slow)
+        there.until("> ")
+        there.type(key)
+        expect(os.waitstatus_to_exitcode(there.ended()) == status, key)
     # A signal from elsewhere, while lines come through a pipe: the next one is answered.
-    running = subprocess.Popen([quern, "chat", "-m", "long.gguf", *GREEDY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = [quern, "chat", "-m", "long.gguf", *GREEDY, "-n", "20000"]
+    running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     running.stdin.write(b"a word\n/clear\n\nmore\n")
     running.stdin.flush()
     running.stdout.read(200)
@@ -316,4 +326,4 @@ with tempfile.TemporaryDirectory() as work:
     for part in (answers, reuse, commands, saved, full, ends, folders, terminal):
         part()
 
-expect.finish(60)
+expect.finish(62)

@@ -74,6 +74,9 @@ struct LineReader::Editor {
     Prompt first = [](EditLine*) { return const_cast<char*>(kPrompts[0]); },
            further = [](EditLine*) { return const_cast<char*>(kPrompts[1]); };
     set(line, EL_PROMPT, more ? further : first);
+    // Before the prompt and not behind it, as el_gets would: who types as soon as it is there must not find the terminal editing lines of
+    // its own, where Ctrl-D is no key.
+    set(line, EL_PREP_TERM, 1);
     int count = 0;
     const char* text = gets(line, &count);
     if (text == nullptr || count <= 0) return std::nullopt;
