@@ -17,9 +17,10 @@ struct ChatFamily {
 };
 
 /// In the order in which they are asked.
-std::span<const ChatFamily> chatMlFamilies();   ///< chatml, qwen3, phi4
-std::span<const ChatFamily> headerFamilies();   ///< llama3, llama3.1, gpt-oss, gemma, gemma3
-std::span<const ChatFamily> instFamilies();     ///< llama2, mistral-v1, mistral-v3, mistral-tekken, mistral-v7
-std::span<const ChatFamily> speakerFamilies();  ///< phi3, zephyr, deepseek2, deepseek3, deepseek-r1
+std::span<const ChatFamily> chatMlFamilies();  ///< chatml, qwen3, qwq, olmo3, smollm3, phi4
+std::span<const ChatFamily> headerFamilies();  ///< llama3, llama3.1, granite, gpt-oss, gemma, gemma3
+std::span<const ChatFamily> instFamilies();    ///< llama2, mistral-v1, mistral-v3, mistral-tekken, mistral-v7
+std::span<const ChatFamily>
+speakerFamilies();  ///< phi4-mini, tulu, openchat, starcoder2, deepseek-coder, phi3, zephyr, deepseek2, deepseek3, deepseek-r1
 
 }  // namespace quern

@@ -46,11 +46,24 @@ std::string_view withoutLines(std::string_view text) {
   return withoutFirstLines(text);
 }
 
-std::string dayText(const ChatNames& names) {
-  static constexpr std::array<const char*, 12> kMonths = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  return fmt::format("{:02} {} {}", names.day, kMonths[static_cast<size_t>(std::clamp(names.month, 1, 12) - 1)], names.year);
+std::string without(std::string_view text, std::string_view words) {
+  std::string out;
+  size_t at = 0;
+  for (size_t next = text.find(words); next != std::string_view::npos; at = next + words.size(), next = text.find(words, at))
+    out += text.substr(at, next - at);
+  return out += text.substr(at);
 }
+
+std::string_view monthName(const ChatNames& names) {
+  static constexpr std::array<std::string_view, 12> kMonths = {"January", "February", "March",     "April",   "May",      "June",
+                                                               "July",    "August",   "September", "October", "November", "December"};
+  return kMonths[static_cast<size_t>(std::clamp(names.month, 1, 12) - 1)];
+}
+
+std::string dayText(const ChatNames& names) { return fmt::format("{:02} {} {}", names.day, monthName(names).substr(0, 3), names.year); }
+std::string isoDay(const ChatNames& names) { return fmt::format("{:04}-{:02}-{:02}", names.year, names.month, names.day); }
+
+constexpr std::string_view kNoThoughts = "<think>\n\n</think>\n";
 
 class Writer {
 public:
@@ -59,11 +72,15 @@ public:
 
   ChatText run() {
     if (form_.bos) write(std::string_view(&kBosMark, 1));
+    write(form_.opening);
     bool given = messages_[0].role == "system";
-    if (given || form_.defaultSystem) system_ = given ? messages_[0].content : *form_.defaultSystem;
+    if (given) system_ = messages_[0].content;
     if (form_.skipsEmptySystem && system_ && system_->empty()) system_.reset();
     preamble();
-    if (system_ && form_.systemPlace == SystemPlace::Turn && form_.preamble != Preamble::KnowledgeDate) turn(form_.system, *system_);
+    if (form_.systemPlace == SystemPlace::Turn && form_.preamble != Preamble::KnowledgeDate && form_.preamble != Preamble::Modes) {
+      if (system_) turn(form_.system, *system_);
+      else if (!given) write(form_.withoutSystem);
+    }
     lastUser_ = messages_.size() - 1;
     firstUser_ = given ? 1 : 0;
     findQuery();
@@ -72,6 +89,7 @@ public:
       else assistant(i);
     }
     write(form_.answer);
+    if (brief_) write(kNoThoughts);
     return std::move(out_);
   }
 
@@ -83,6 +101,8 @@ private:
     for (char c : text) {
       if (c == kBosMark) out_.text += names_.bos;
       else if (c == kEosMark) out_.text += names_.eos;
+      else if (c == kDayMark) out_.text += fmt::format("{} {:02}, {}", monthName(names_), names_.day, names_.year);
+      else if (c == kIsoDayMark) out_.text += isoDay(names_);
       else out_.text += c;
     }
     out_.written.back().end = out_.text.size();
@@ -105,10 +125,32 @@ private:
     } else if (form_.preamble == Preamble::Harmony) {
       write(
           fmt::format("<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\nKnowledge cutoff: 2024-06\n"
-                      "Current date: {:04}-{:02}-{:02}\n\nReasoning: medium\n\n"
+                      "Current date: {}\n\nReasoning: medium\n\n"
                       "# Valid channels: analysis, commentary, final. Channel must be included for every message.<|end|>",
-                      names_.year, names_.month, names_.day));
+                      isoDay(names_)));
+    } else if (form_.preamble == Preamble::Modes) {
+      modes();
     }
+  }
+
+  /// The turn ends only where the system message takes all of it, as the models were trained.
+  void modes() {
+    std::string asked = system_.value_or("");
+    brief_ = asked.find("/no_think") != std::string::npos;
+    bool all = asked.find("/system_override") != std::string::npos;
+    for (std::string_view mode : {"/no_think", "/think"}) asked = without(asked, mode);
+    asked = trimmedRight(asked);
+    write(form_.system.before);
+    if (all) {
+      say(trimmedRight(without(asked, "/system_override")));
+      return write(form_.system.after);
+    }
+    write(fmt::format(
+        "## Metadata\n\nKnowledge Cutoff Date: June 2025\nToday Date: {:02} {} {}\nReasoning Mode: {}\n\n## Custom Instructions\n\n",
+        names_.day, monthName(names_), names_.year, brief_ ? "/no_think" : "/think"));
+    if (asked.empty()) return write(brief_ ? form_.briefSystem : form_.withoutSystem);
+    say(asked);
+    write("\n\n");
   }
 
   void user(size_t i) {
@@ -145,9 +187,18 @@ private:
     static constexpr std::string_view kOpen = "<think>", kClose = "</think>";
     std::string_view content = messages_[i].content;
     size_t first = content.find(kClose), last = content.rfind(kClose);
-    if (form_.thoughts == Thoughts::Kept || first == std::string_view::npos) return turn(form_.assistant, content);
+    bool lines = form_.thoughts == Thoughts::DroppedWithLines;
+    if (form_.thoughts == Thoughts::KeptWithoutLines) {
+      write(form_.assistant.before);
+      if (brief_) write(kNoThoughts);
+      say(withoutFirstLines(content));
+      return write(form_.assistant.after);
+    }
+    if (form_.thoughts == Thoughts::Kept || first == std::string_view::npos)
+      return turn(form_.assistant, lines ? withoutFirstLines(content) : content);
     std::string_view rest = content.substr(last + kClose.size());
     if (form_.thoughts == Thoughts::Dropped) return turn(form_.assistant, rest);
+    if (lines) return turn(form_.assistant, withoutFirstLines(rest));
     std::string_view thought = content.substr(0, first);
     while (thought.ends_with('\n')) thought.remove_suffix(1);
     if (size_t open = thought.rfind(kOpen); open != std::string_view::npos) thought.remove_prefix(open + kOpen.size());
@@ -165,6 +216,7 @@ private:
   std::span<const ChatMessage> messages_;
   const ChatNames& names_;
   std::optional<std::string> system_;
+  bool brief_ = false;  ///< Modes: without thoughts
   size_t firstUser_ = 0, lastUser_ = 0, query_ = 0;
   ChatText out_;
 };

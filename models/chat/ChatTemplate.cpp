@@ -92,7 +92,7 @@ std::vector<std::string> ChatTemplate::names() {
 Result<ChatTemplate> ChatTemplate::ofText(std::string_view text, const std::string& file) {
   if (text.size() > static_cast<size_t>(kTemplateBytes))
     return badInput(fmt::format("{}: its chat template has {} bytes, at most {} are read", escaped(file), text.size(), kTemplateBytes));
-  bool marks = std::any_of(text.begin(), text.end(), [](char c) { return c == kBosMark || c == kEosMark; });
+  bool marks = text.find_first_of(kMarks) != std::string_view::npos;
   TemplateReader reader(marks ? "" : text);
   for (const ChatFamily& each : families())
     if (auto form = each.recognise(reader)) {

@@ -32,7 +32,37 @@ std::optional<ChatForm> recogniseLlama3(const TemplateReader& reader) {
   return form;
 }
 
-/// Llama 3.1 to 3.3: dates in the system turn, which is always there.
+/// Granite 3: a system message of the template's own, with a date in it, where the conversation has none.
+std::optional<ChatForm> recogniseGranite(const TemplateReader& reader) {
+  constexpr std::string_view kTurn = "'<|start_of_role|>'+message['role']+'<|end_of_role|>'+message['content']+'<|end_of_text|>\\n'";
+  constexpr std::string_view kSystem = "'<|start_of_role|>system<|end_of_role|>'+message['content']+'<|end_of_text|>\\n'";
+  constexpr std::string_view kUser = "'<|start_of_role|>user<|end_of_role|>'+message['content']+'<|end_of_text|>\\n'";
+  constexpr std::string_view kAssistant = "'<|start_of_role|>assistant<|end_of_role|>'+message['content']+'<|end_of_text|>\\n'";
+  constexpr std::string_view kSystemMessage = "'<|start_of_role|>system<|end_of_role|>'+system_message+'<|end_of_text|>\\n'";
+  constexpr std::string_view kAnswer = "'<|start_of_role|>assistant<|end_of_role|>'", kAnswerRole = "'<|start_of_role|>assistant'";
+  bool any = reader.writes(kTurn), each = reader.writes(kSystem) && reader.writes(kUser) && reader.writes(kAssistant);
+  bool answers = reader.writes(kAnswer) || (reader.writes(kAnswerRole) && reader.writes("'<|end_of_role|>'"));
+  if (any == each || !answers ||
+      !reader.writesOnly({kTurn, kSystem, kUser, kAssistant, kSystemMessage, kAnswer, kAnswerRole, "'<|end_of_role|>'"}))
+    return std::nullopt;
+  ChatForm form;
+  form.system = {"<|start_of_role|>system<|end_of_role|>", "<|end_of_text|>\n"};
+  form.user = {"<|start_of_role|>user<|end_of_role|>", "<|end_of_text|>\n"};
+  form.assistant = {"<|start_of_role|>assistant<|end_of_role|>", "<|end_of_text|>\n"};
+  form.answer = "<|start_of_role|>assistant<|end_of_role|>";
+  if (!reader.writes(kSystemMessage)) return form;
+  // Begun with a date, and ended where there are neither tools nor documents.
+  auto begin = reader.stringBetween("{%else%}{%set system_message='", ""),
+       middle = reader.stringBetween("'+strftime_now('%B %d, %Y')+'", ""),
+       end = reader.stringBetween("{%else%}{%set system_message=system_message+'", "");
+  if (!begin || !middle || !end || each || !reader.has("{%set loop_messages=messages[1:]%}") ||
+      !reader.setsOnly("system_message", {"messages[0]['content']", "'*'+strftime_now('%B %d, %Y')+'*'", "system_message+'*'"}))
+    return std::nullopt;
+  form.withoutSystem = form.system.before + *begin + kDayMark + *middle + *end + form.system.after;
+  return form;
+}
+
+/// Llama 3.1 to 3.3: dates in the system turn, which is always there; Nemotron leaves the dates out.
 std::optional<ChatForm> recogniseLlama31(const TemplateReader& reader) {
   constexpr std::string_view kSystem = "'<|start_header_id|>system<|end_header_id|>\\n\\n'";
   constexpr std::string_view kDates = "'Cutting Knowledge Date: December 2023\\nToday Date: '+date_string+'\\n\\n'";
@@ -40,11 +70,17 @@ std::optional<ChatForm> recogniseLlama31(const TemplateReader& reader) {
   constexpr std::string_view kAtOnce =
       "'<|start_header_id|>system<|end_header_id|>\\n\\nCutting Knowledge Date: December 2023\\nToday Date: '+date_string+'\\n\\n'+"
       "system_message+'<|eot_id|>'";
-  bool system = reader.writes(kAtOnce) || (reader.writes(kSystem) && reader.writes(kDates) && reader.writes(kEnd));
+  bool dated = reader.has("Cutting Knowledge"), undated = !dated && reader.writes(kSystem) && reader.writes(kEnd);
+  bool system = reader.writes(kAtOnce) || undated || (reader.writes(kSystem) && reader.writes(kDates) && reader.writes(kEnd));
   bool told = system && reader.beginsWithBos() && reader.writes(kLlamaTurn) && reader.writes(kLlamaAnswer) &&
               reader.has("{%set system_message=messages[0]['content']|trim%}");
   if (!told || !reader.writesOnly({"bos_token", kAtOnce, kSystem, kDates, kEnd, kLlamaTurn, kLlamaAnswer})) return std::nullopt;
   ChatForm form = llama3();
+  if (undated) {
+    form.variant = "llama3";
+    form.withoutSystem = form.system.before + form.system.after;
+    return reader.setsOnly("system_message", {"messages[0]['content']|trim", "''"}) ? std::optional(form) : std::nullopt;
+  }
   form.preamble = Preamble::KnowledgeDate;
   auto date = reader.stringBetween("{%set date_string='", "");
   if (!date) return std::nullopt;
@@ -119,8 +155,9 @@ std::optional<ChatForm> recogniseGemma3(const TemplateReader& reader) {
   constexpr std::string_view kAtOnce =
       "'<start_of_turn>'+role+'\\n'+(first_user_prefix if loop.first else'')+message['content']|trim+'<end_of_turn>\\n'";
   bool turn = reader.writes(kAtOnce) || (reader.writes(kBegin) && reader.writes(kContent) && reader.writes(kEnd));
-  bool told = turn && reader.writes(kGemmaAnswer) && reader.has("{%set first_user_prefix=messages[0]['content']+'\\n\\n'%}") &&
-              reader.has("raise_exception('Conversation roles must alternate");
+  bool prefix =
+      reader.setsOnly("first_user_prefix", {"messages[0]['content']+'\\n\\n'", "messages[0]['content'][0]['text']+'\\n\\n'", "''"});
+  bool told = turn && reader.writes(kGemmaAnswer) && prefix && reader.has("raise_exception('Conversation roles must alternate");
   if (!told || !reader.writesOnly({"bos_token", kAtOnce, kBegin, kContent, kEnd, kGemmaAnswer, "'<start_of_*>'", "item['text']|trim"}))
     return std::nullopt;
   ChatForm form = gemma();
@@ -145,6 +182,10 @@ constexpr ChatFamily kFamilies[] = {
      "'<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
      "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}",
      recogniseLlama31},
+    {"granite",
+     "{% for message in messages %}{{ '<|start_of_role|>' + message['role'] + '<|end_of_role|>' + message['content'] + "
+     "'<|end_of_text|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|start_of_role|>assistant<|end_of_role|>' }}{% endif %}",
+     recogniseGranite},
     {"gpt-oss",
      "{% set model_identity = 'You are ChatGPT, a large language model trained by OpenAI.' %}{% set reasoning_effort = 'medium' %}"
      "{{ '<|start|>system<|message|>' + model_identity + '\\nKnowledge cutoff: 2024-06\\nCurrent date: ' + strftime_now('%Y-%m-%d') + "

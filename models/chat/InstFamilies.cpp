@@ -37,19 +37,23 @@ std::optional<TurnForm> formEnding(const std::vector<TurnForm>& forms, std::stri
 /// The generations differ in blanks around the marks, and in where the system message stands.
 std::optional<ChatForm> recogniseMistral(const TemplateReader& reader) {
   std::vector<TurnForm> forms = reader.turns();
-  auto user = formEnding(forms, "[/INST]"), assistant = formEnding(forms, std::string(1, kEosMark));
+  const std::string end(1, kEosMark);
+  auto user = formEnding(forms, "[/INST]"), assistant = formEnding(forms, end);
+  if (!assistant) assistant = formEnding(forms, end + " ");  // the first of all
   if (!user || !assistant || reader.has("<<SYS>>") || !reader.beginsWithBos()) return std::nullopt;
   bool marks = (user->before == "[INST] " || user->before == "[INST]" || user->before == " [INST] ") &&
                (user->after == " [/INST]" || user->after == "[/INST]") && !user->trim;
   if (!marks || (assistant->before != " " && !assistant->before.empty()) ||
-      (assistant->after.size() != 1 && assistant->after != std::string(" ") + kEosMark))
+      (assistant->after != end && assistant->after != " " + end && assistant->after != end + " "))
     return std::nullopt;
   // As templateCode spells them.
   std::string userIs = "'" + user->before + "'+message['content']+'" + user->after + "'";
   std::string joined = "'" + user->before + "'+system_message+'\\n\\n'+message['content']+'" + user->after + "'";
-  std::string answerIs = fmt::format("{}message['content']{}+{}eos_token", assistant->before.empty() ? "" : "' '+",
-                                     assistant->trim ? "|trim" : "", assistant->after.size() == 1 ? "" : "' '+");
-  std::string system = "'[SYSTEM_PROMPT] '+message['content']+'[/SYSTEM_PROMPT]'";
+  std::string answerIs =
+      fmt::format("{}message['content']{}+{}eos_token{}", assistant->before.empty() ? "" : "' '+", assistant->trim ? "|trim" : "",
+                  assistant->after.starts_with(' ') ? "' '+" : "", assistant->after.ends_with(' ') ? "+' '" : "");
+  const std::string systemMark = user->before == "[INST]" ? "[SYSTEM_PROMPT]" : "[SYSTEM_PROMPT] ";
+  std::string system = fmt::format("'{}'+message['content']+'[/SYSTEM_PROMPT]'", systemMark);
   const std::string_view known[] = {"bos_token", userIs, joined, answerIs, system};
   if (!reader.writesOnly(known)) return std::nullopt;
   ChatForm form;
@@ -58,7 +62,7 @@ std::optional<ChatForm> recogniseMistral(const TemplateReader& reader) {
   form.assistant = *assistant;
   form.alternates = reader.has("roles must alternate user/assistant");
   if (reader.writes(system)) {
-    form.system = {"[SYSTEM_PROMPT] ", "[/SYSTEM_PROMPT]"};
+    form.system = {systemMark, "[/SYSTEM_PROMPT]"};
   } else if (reader.writes(joined)) {
     bool first = reader.has("{%if loop.first and system_message is defined%}"),
          last = reader.has("{%if loop.last and system_message is defined%}");
@@ -73,6 +77,42 @@ std::optional<ChatForm> recogniseMistral(const TemplateReader& reader) {
   bool blankBehind = user->after == " [/INST]", blankBefore = user->before != "[INST]";
   form.variant = reader.writes(system) ? "mistral-v7" : blankBehind ? "mistral-v1" : blankBefore ? "mistral-v3" : "mistral-tekken";
   return form;
+}
+
+/// Mistral Small 3 and Devstral: a system message of the template's own, with a date in it; some take contents in parts too.
+std::optional<ChatForm> recogniseMistralSmall(const TemplateReader& reader) {
+  constexpr std::string_view kUser = "'[INST]'+message['content']+'[/INST]'", kAnswer = "message['content']+eos_token";
+  constexpr std::string_view kBegin = "'[INST]'", kContent = "message['content']", kEnd = "'[/INST]'";
+  constexpr std::string_view kPart = "message['content'][0]['text']";
+  const bool prompt = reader.has("{%set system_prompt=");
+  const std::string name = prompt ? "system_prompt" : "system_message";
+  const std::string system = fmt::format("'[SYSTEM_PROMPT]'+{}+'[/SYSTEM_PROMPT]'", name);
+  bool pieces = reader.writes(kBegin) && reader.writes(kContent) && reader.writes(kEnd);
+  bool told = reader.beginsWithBos() && (pieces || reader.writes(kUser)) && reader.writes(kAnswer) && reader.writes(system) &&
+              reader.setsOnly("today", {"strftime_now('%Y-%m-%d')"}) && reader.setsOnly("default_system_message", {"'*'+today+'*'"}) &&
+              reader.setsOnly(name, {"default_system_message", "messages[0]['content']", "messages[0]['content'][0]['text']"}) &&
+              reader.has("{%set loop_messages=messages[1:]%}");
+  const std::string part = fmt::format("'[SYSTEM_PROMPT]'+{}+'[/SYSTEM_PROMPT]'", kPart);
+  const std::string again = fmt::format("'[SYSTEM_PROMPT]'+{}+'[/SYSTEM_PROMPT]'", kContent);  // of a later one
+  const std::string answerPart = fmt::format("{}+eos_token", kPart);
+  const std::string_view known[] = {"bos_token", system, again,           part,      kUser,    kAnswer,    answerPart,
+                                    kBegin,      kEnd,   "block['text']", "'[IMG]'", kContent, "eos_token"};
+  auto before = reader.stringBetween("{%set default_system_message='", ""), after = reader.stringBetween("'+today+'", "");
+  if (!told || !before || !after || !reader.writesOnly(known)) return std::nullopt;
+  ChatForm form;
+  form.variant = "mistral-v7";
+  form.bos = true;
+  form.system = {"[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]"};
+  form.withoutSystem = form.system.before + *before + kIsoDayMark + *after + form.system.after;
+  form.user = {"[INST]", "[/INST]"};
+  form.assistant = {"", std::string(1, kEosMark)};
+  form.alternates = reader.has("roles must alternate user/assistant");
+  return form;
+}
+
+std::optional<ChatForm> recogniseMistralV7(const TemplateReader& reader) {
+  auto form = recogniseMistral(reader);
+  return form ? form : recogniseMistralSmall(reader);
 }
 
 constexpr ChatFamily kFamilies[] = {
@@ -118,7 +158,7 @@ constexpr ChatFamily kFamilies[] = {
      "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + '[/INST]' }}"
      "{% elif message['role'] == 'system' %}{{ '[SYSTEM_PROMPT] ' + message['content'] + '[/SYSTEM_PROMPT]' }}{% else %}"
      "{{ ' ' + message['content'] + eos_token }}{% endif %}{% endfor %}",
-     recogniseMistral},
+     recogniseMistralV7},
 };
 
 }  // namespace

@@ -35,6 +35,26 @@ std::optional<ChatForm> recognisePhi3(const TemplateReader& reader) {
   return form;
 }
 
+/// Phi-4-mini: as Phi-3, without ends of lines.
+std::optional<ChatForm> recognisePhi4Mini(const TemplateReader& reader) {
+  constexpr std::string_view kTurn = "'<|'+message['role']+'|>'+message['content']+'<|end|>'", kAnswer = "'<|assistant|>'";
+  // The reasoning one has a system turn of its own, which the conversation's goes on.
+  constexpr std::string_view kOwn = "'<|system|>*'", kMore = "' '+message['content']", kEnd = "'<|end|>'";
+  bool told = reader.writes(kTurn) && reader.writes(kAnswer), own = reader.writes(kOwn);
+  if (!told || !reader.writesOnly({kTurn, kAnswer, kOwn, kMore, kEnd, "eos_token"}) || own != reader.writes(kMore)) return std::nullopt;
+  ChatForm form;
+  form.system = {"<|system|>", "<|end|>"};
+  form.user = {"<|user|>", "<|end|>"};
+  form.assistant = {"<|assistant|>", "<|end|>"};
+  form.answer = "<|assistant|>";
+  if (!own) return form;
+  auto text = reader.stringBetween("{{'<|system|>", "");
+  if (!text || !reader.writes(kEnd) || !reader.has("{%if message['role']!='system'%}{{'<|'+message['role']")) return std::nullopt;
+  form.withoutSystem = "<|system|>" + *text + "<|end|>";
+  form.system.before += *text + " ";
+  return form;
+}
+
 std::optional<ChatForm> recogniseZephyr(const TemplateReader& reader) {
   constexpr std::string_view kSystem = "'<|system|>\\n'+message['content']+eos_token+'\\n'";
   constexpr std::string_view kUser = "'<|user|>\\n'+message['content']+eos_token+'\\n'";
@@ -47,6 +67,73 @@ std::optional<ChatForm> recogniseZephyr(const TemplateReader& reader) {
   form.user = {"<|user|>\n", end};
   form.assistant = {"<|assistant|>\n", end};
   form.answer = "<|assistant|>\n";
+  return form;
+}
+
+/// Tulu 3, OLMo and OLMo 2: end-of-text behind answers only.
+std::optional<ChatForm> recogniseTulu(const TemplateReader& reader) {
+  constexpr std::string_view kSystem = "'<|system|>\\n'+message['content']+'\\n'", kUser = "'<|user|>\\n'+message['content']+'\\n'";
+  constexpr std::string_view kAssistant = "'<|assistant|>\\n'+message['content']+eos_token+'\\n'", kAnswer = "'<|assistant|>\\n'";
+  constexpr std::string_view kLast = "'<|assistant|>\\n'+message['content']+eos_token";
+  bool told = reader.writes(kSystem) && reader.writes(kUser) && reader.writes(kAssistant) && reader.writes(kAnswer) &&
+              reader.has("{%if not loop.last%}{{'<|assistant|>") == reader.writes(kLast);
+  if (!told || !reader.writesOnly({"bos_token", kSystem, kUser, kAssistant, kLast, kAnswer})) return std::nullopt;
+  ChatForm form;
+  form.bos = reader.beginsWithBos();
+  form.system = {"<|system|>\n", "\n"};
+  form.user = {"<|user|>\n", "\n"};
+  form.assistant = {"<|assistant|>\n", {kEosMark, '\n'}};
+  form.answer = "<|assistant|>\n";
+  return form;
+}
+
+std::optional<ChatForm> recogniseOpenChat(const TemplateReader& reader) {
+  constexpr std::string_view kTurn = "'GPT4 Correct '+message['role'].title()+': '+message['content']+'<|end_of_turn|>'";
+  constexpr std::string_view kAnswer = "'GPT4 Correct Assistant:'";
+  if (!reader.writes(kTurn) || !reader.writes(kAnswer) || !reader.writesOnly({"bos_token", kTurn, kAnswer})) return std::nullopt;
+  ChatForm form;
+  form.bos = reader.beginsWithBos();
+  form.system = {"GPT4 Correct System: ", "<|end_of_turn|>"};
+  form.user = {"GPT4 Correct User: ", "<|end_of_turn|>"};
+  form.assistant = {"GPT4 Correct Assistant: ", "<|end_of_turn|>"};
+  form.answer = "GPT4 Correct Assistant:";
+  return form;
+}
+
+/// StarCoder2: a text of its own first, and no system messages.
+std::optional<ChatForm> recogniseStarCoder2(const TemplateReader& reader) {
+  constexpr std::string_view kOpening = "bos_token+'*\\n\\n'", kUser = "'### Instruction\\n'+message['content']+'\\n\\n'";
+  constexpr std::string_view kAssistant = "'### Response\\n'+message['content']+eos_token+'\\n\\n'", kAnswer = "'### Response\\n'";
+  bool told = reader.writes(kOpening) && reader.writes(kUser) && reader.writes(kAssistant) && reader.writes(kAnswer) &&
+              reader.has("{%if message['role']=='system'%}{{") && reader.has("raise_exception('System messages are not allowed");
+  auto opening = reader.stringBetween("{{bos_token+'", "");
+  if (!told || !opening || !reader.writesOnly({kOpening, kUser, kAssistant, kAnswer})) return std::nullopt;
+  ChatForm form;
+  form.bos = true;
+  form.opening = *opening;
+  form.systemPlace = SystemPlace::Refused;
+  form.user = {"### Instruction\n", "\n\n"};
+  form.assistant = {"### Response\n", {kEosMark, '\n', '\n'}};
+  form.answer = "### Response\n";
+  return form;
+}
+
+/// DeepSeek Coder's first: a text of its own where there is no system message.
+std::optional<ChatForm> recogniseDeepSeekCoder(const TemplateReader& reader) {
+  constexpr std::string_view kUser = "'### Instruction:\\n'+message['content']+'\\n'";
+  constexpr std::string_view kAssistant = "'### Response:\\n'+message['content']+'\\n<|EOT|>\\n'";
+  constexpr std::string_view kAnswer = "'### Response:\\n'", kAnswerHere = "'### Response:'", kSystem = "message['content']",
+                             kOwn = "'*\\n'";
+  bool told = reader.beginsWithBos() && reader.writes(kUser) && reader.writes(kAssistant) && reader.writes(kSystem) &&
+              reader.writes(kAnswer) != reader.writes(kAnswerHere) && reader.has("{%if not ns.found%}{{'");
+  auto own = reader.stringBetween("{%if not ns.found%}{{'", "");
+  if (!told || !own || !reader.writesOnly({"bos_token", kUser, kAssistant, kAnswer, kAnswerHere, kSystem, kOwn})) return std::nullopt;
+  ChatForm form;
+  form.bos = true;
+  form.withoutSystem = *own;
+  form.user = {"### Instruction:\n", "\n"};
+  form.assistant = {"### Response:\n", "\n<|EOT|>\n"};
+  form.answer = reader.writes(kAnswer) ? "### Response:\n" : "### Response:";
   return form;
 }
 
@@ -83,7 +170,57 @@ std::optional<ChatForm> recogniseDeepSeek3(const TemplateReader& reader) {
   return form;
 }
 
+/// R1's small ones of May 2025: the answer's beginning stands behind each question.
+std::optional<ChatForm> recogniseDeepSeekR1Questions(const TemplateReader& reader) {
+  constexpr std::string_view kBegin = "bos_token+ns.system_prompt", kUser = "'<｜User｜>'+content+'<｜Assistant｜>'";
+  constexpr std::string_view kAssistant = "content+'<｜end▁of▁sentence｜>'", kAnswer = "'<｜Assistant｜>'";
+  bool told = reader.writes(kBegin) && reader.writes(kUser) && reader.writes(kAssistant) &&
+              reader.setsOnly("content", {"message['content']", "content.split('</think>')[-1]"}) &&
+              reader.has("{%if add_generation_prompt and not ns.is_last_user and not ns.is_tool%}");
+  if (!told || !reader.writesOnly({kBegin, kUser, kAssistant, kAnswer})) return std::nullopt;
+  ChatForm form;
+  form.variant = "deepseek-r1";
+  form.bos = true;
+  form.user = {"<｜User｜>", "<｜Assistant｜>"};
+  form.assistant = {"", "<｜end▁of▁sentence｜>"};
+  form.thoughts = Thoughts::Dropped;
+  return form;
+}
+
+std::optional<ChatForm> recogniseDeepSeekR1(const TemplateReader& reader) {
+  auto form = recogniseDeepSeek3(reader);
+  return form ? form : recogniseDeepSeekR1Questions(reader);
+}
+
 constexpr ChatFamily kFamilies[] = {
+    {"phi4-mini",
+     "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
+     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
+     recognisePhi4Mini},
+    {"tulu",
+     "{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|system|>\\n' + message['content'] + '\\n' }}"
+     "{% elif message['role'] == 'user' %}{{ '<|user|>\\n' + message['content'] + '\\n' }}{% else %}"
+     "{{ '<|assistant|>\\n' + message['content'] + eos_token + '\\n' }}{% endif %}{% endfor %}"
+     "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}",
+     recogniseTulu},
+    {"openchat",
+     "{{ bos_token }}{% for message in messages %}{{ 'GPT4 Correct ' + message['role'].title() + ': ' + message['content'] + "
+     "'<|end_of_turn|>' }}{% endfor %}{% if add_generation_prompt %}{{ 'GPT4 Correct Assistant:' }}{% endif %}",
+     recogniseOpenChat},
+    {"starcoder2",
+     "{{ bos_token + 'You are a coding assistant whose answers are accurate.\\n\\n' }}{% for message in messages %}"
+     "{% if message['role'] == 'system' %}{{ raise_exception('System messages are not allowed in this template.') }}"
+     "{% elif message['role'] == 'user' %}{{ '### Instruction\\n' + message['content'] + '\\n\\n' }}{% else %}"
+     "{{ '### Response\\n' + message['content'] + eos_token + '\\n\\n' }}{% endif %}{% endfor %}{{ '### Response\\n' }}",
+     recogniseStarCoder2},
+    {"deepseek-coder",
+     "{% set ns = namespace(found=messages[0]['role'] == 'system') %}{{ bos_token }}{% if not ns.found %}"
+     "{{ 'You are an assistant for questions about computer science.\\n' }}{% endif %}{% for message in messages %}"
+     "{% if message['role'] == 'system' %}{{ message['content'] }}{% elif message['role'] == 'user' %}"
+     "{{ '### Instruction:\\n' + message['content'] + '\\n' }}{% else %}"
+     "{{ '### Response:\\n' + message['content'] + '\\n<|EOT|>\\n' }}{% endif %}{% endfor %}"
+     "{% if add_generation_prompt %}{{ '### Response:\\n' }}{% endif %}",
+     recogniseDeepSeekCoder},
     {"phi3",
      "{% for message in messages %}{{ '<|' + message['role'] + '|>\\n' + message['content'] + '<|end|>\\n' }}{% endfor %}"
      "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}",
@@ -113,7 +250,7 @@ constexpr ChatFamily kFamilies[] = {
      "{% set content = message['content'] %}{% if '</think>' in content %}{% set content = content.split('</think>')[-1] %}{% endif %}"
      "{{ '<｜Assistant｜>' + content + '<｜end▁of▁sentence｜>' }}{% endif %}{% endfor %}"
      "{% if add_generation_prompt %}{{ '<｜Assistant｜><think>\\n' }}{% endif %}",
-     recogniseDeepSeek3},
+     recogniseDeepSeekR1},
 };
 
 }  // namespace

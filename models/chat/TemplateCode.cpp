@@ -90,8 +90,10 @@ private:
         word();
       }
     }
-    if (block_) out_ += "%}";
-    else closeExpression();
+    if (!block_) return closeExpression();
+    out_ += "%}";
+    for (std::string_view mark : {"{%generation%}", "{%endgeneration%}"})  // for those who train
+      if (out_.ends_with(mark)) out_.erase(out_.size() - mark.size());
   }
 
   /// A member, or one character of anything else.

@@ -12,9 +12,9 @@ namespace quern {
 inline constexpr int64_t kTemplateBytes = int64_t{1} << 20;  ///< a chat template has at most; those in use have up to 20,000
 
 /// The template with one way to write the same. White space that Jinja strips is gone (with trim_blocks and lstrip_blocks, as Transformers
-/// renders chat templates), and so are comments and what means nothing inside code; text outside of code is an expression; expressions
-/// that follow each other are one, and so are strings that are added. Strings stand in single quotes, with \n for a line's end;
-/// message.role and message.content are message['role'] and message['content'].
+/// renders chat templates), and so are comments, what means nothing inside code, and generation tags; text outside of code is an
+/// expression; expressions that follow each other are one, and so are strings that are added. Strings stand in single quotes, with \n
+/// for a line's end; message.role and message.content are message['role'] and message['content'].
 ///
 ///   {{- "<|im_start|>" + message.role + '\n' -}} user   ->   {{'<|im_start|>'+message['role']+'\nuser'}}
 ///

@@ -13,6 +13,11 @@ bool aboutTools(std::string_view code) {
   return code.find("tool") != std::string_view::npos || code.find("ipython") != std::string_view::npos;
 }
 
+/// Conversations have none: what asks for them is not taken.
+bool isAbsent(std::string_view condition) {
+  return condition == "if documents" || condition == "if controls" || condition.find("message.get('function") != std::string_view::npos;
+}
+
 /// A chain of if, elif and else.
 struct Chain {
   bool tools = false;        ///< the branch in hand is taken only in conversations with tools
@@ -35,11 +40,12 @@ bool takeAway(std::string& text, std::string_view words) {
 /// A branch with this condition. Conversations without tools have "not" in front of what asks for them.
 void enter(Chain& chain, std::string_view condition) {
   std::string rest(condition);
-  bool without = takeAway(rest, "not message.tool_calls");
-  without = takeAway(rest, "not message['tool_calls']") || without;
+  bool without = false;
+  for (std::string_view none : {"not message.tool_calls", "not message['tool_calls']", "not tools", "tools is none", "tools is not defined"})
+    without = takeAway(rest, none) || without;
   takeAway(rest, "not ns.is_tool");
   bool types = condition.starts_with("macro render_");  // of what tools take
-  chain.tools = chain.othersTools || types || (aboutTools(rest) && !condition.starts_with("if not("));
+  chain.tools = chain.othersTools || types || isAbsent(condition) || (aboutTools(rest) && !condition.starts_with("if not("));
   chain.othersTools = chain.othersTools || without;
 }
 
@@ -55,18 +61,18 @@ size_t tagEnd(std::string_view code, size_t at, std::string_view close) {
   return code.size();
 }
 
-/// `*` of the pattern stands for anything that has no quote.
+/// `*` of the pattern stands for anything inside a string.
 bool matches(std::string_view pattern, std::string_view text) {
   size_t star = pattern.find('*');
   if (star == std::string_view::npos) return pattern == text;
-  std::string_view before = pattern.substr(0, star), after = pattern.substr(star + 1);
-  if (text.size() < before.size() + after.size() || !text.starts_with(before) || !text.ends_with(after)) return false;
-  std::string_view middle = text.substr(before.size(), text.size() - before.size() - after.size());
-  for (size_t i = 0; i < middle.size(); ++i) {
-    if (middle[i] == '\\') ++i;
-    else if (middle[i] == '\'') return false;
+  if (!text.starts_with(pattern.substr(0, star))) return false;
+  std::string_view behind = pattern.substr(star + 1);
+  for (size_t i = star; i <= text.size(); ++i) {
+    if (matches(behind, text.substr(i))) return true;
+    if (i == text.size() || text[i] == '\'') return false;
+    if (text[i] == '\\') ++i;
   }
-  return true;
+  return false;
 }
 
 /// 'a'+message['content']|trim+eos_token as a form; nothing for anything else.
@@ -118,7 +124,9 @@ TemplateReader::TemplateReader(std::string_view text) : code_(templateCode(text)
     at = end + 2;
     if (!block) {
       all_.emplace_back(inside);
-      if (ofTools == 0 && !aboutTools(inside) && !inside.starts_with("raise_exception(")) plain_.emplace_back(inside);
+      if (ofTools == 0 && inside.find("raise_exception(") == std::string_view::npos) plain_.emplace_back(inside);
+    } else if (inside.starts_with("set ")) {
+      sets_.emplace_back(inside.substr(4));
     } else if (inside.starts_with("if") || inside.starts_with("for") || inside.starts_with("macro")) {
       around.emplace_back();
       inner([&](Chain& chain) { enter(chain, inside); });
@@ -147,6 +155,18 @@ bool TemplateReader::writesOnly(std::span<const std::string_view> expressions) c
   return std::all_of(plain_.begin(), plain_.end(), [&](const std::string& each) {
     return std::any_of(expressions.begin(), expressions.end(), [&](std::string_view known) { return matches(known, each); });
   });
+}
+
+bool TemplateReader::setsOnly(std::string_view name, std::initializer_list<std::string_view> values) const {
+  const std::string begin = std::string(name) + "=";
+  bool any = false;
+  for (std::string_view each : sets_) {
+    if (!each.starts_with(begin)) continue;
+    each.remove_prefix(begin.size());
+    if (std::none_of(values.begin(), values.end(), [&](std::string_view known) { return matches(known, each); })) return false;
+    any = true;
+  }
+  return any;
 }
 
 bool TemplateReader::beginsWithBos() const { return !plain_.empty() && plain_[0].starts_with("bos_token"); }

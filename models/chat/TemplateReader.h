@@ -20,11 +20,13 @@ public:
   bool hasAny(std::initializer_list<std::string_view> fragments) const;
   /// Whether the template writes exactly this somewhere, tools or not.
   bool writes(std::string_view expression) const;
-  /// Whether all that it writes (but for errors that it raises) is among these; `*` stands for anything inside a string.
+  /// Whether all that it writes (but for errors that it raises) is among these; each `*` stands for anything inside a string.
   bool writesOnly(std::span<const std::string_view> expressions) const;
   bool writesOnly(std::initializer_list<std::string_view> expressions) const {
     return writesOnly(std::span(expressions.begin(), expressions.size()));
   }
+  /// Whether the template sets this name, each time to one of these values.
+  bool setsOnly(std::string_view name, std::initializer_list<std::string_view> values) const;
   /// The first thing that it writes is begin-of-text.
   bool beginsWithBos() const;
 
@@ -38,6 +40,7 @@ private:
   std::string code_;
   std::vector<std::string> all_;    ///< expressions in their order
   std::vector<std::string> plain_;  ///< those of them that are written without tools
+  std::vector<std::string> sets_;   ///< name=value, of every set
 };
 
 }  // namespace quern

@@ -60,6 +60,7 @@ TEST_CASE("templates in one spelling") {
            {"{{ '}}' }}{{ '%}' }}", "{{'}}%}'}}"},
            {"{{ 'open", "{{'open'}}"},
            {"{% if", "{%if%}"},
+           {"{{ 'a' }}{% generation %}{{ 'b' }}{%- endgeneration %}", "{{'ab'}}"},
            {"{# open", ""},
            {"{", "{{'{'}}"}}) {
     INFO(text);
@@ -105,6 +106,30 @@ TEST_CASE("every family renders by its name as it says") {
   CHECK(rendered("mistral-tekken") == "<s>[INST]Hi[/INST]  Hello  </s>[INST] Be <|im_end|> kind \n\nWhy?[/INST]");
   CHECK(rendered("mistral-v7") ==
         "<s>[SYSTEM_PROMPT]  Be <|im_end|> kind [/SYSTEM_PROMPT][INST] Hi[/INST]   Hello  </s>[INST] Why?[/INST]");
+  CHECK(rendered("qwq") ==
+        "<|im_start|>system\n Be <|im_end|> kind <|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+        "  Hello  <|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n<think>\n");
+  CHECK(rendered("olmo3") ==
+        "<|im_start|>system\n Be <|im_end|> kind  You do not currently have access to any functions. <functions></functions><|im_end|>\n"
+        "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n  Hello  <|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n"
+        "<|im_start|>assistant\n");
+  CHECK(rendered("smollm3") ==
+        "<|im_start|>system\n## Metadata\n\nKnowledge Cutoff Date: June 2025\nToday Date: 07 March 2026\nReasoning Mode: /think\n\n"
+        "## Custom Instructions\n\n Be <|im_end|> kind\n\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n  Hello  <|im_end|>\n"
+        "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n");
+  CHECK(rendered("granite") ==
+        "<|start_of_role|>system<|end_of_role|> Be <|im_end|> kind <|end_of_text|>\n<|start_of_role|>user<|end_of_role|>Hi<|end_of_text|>\n"
+        "<|start_of_role|>assistant<|end_of_role|>  Hello  <|end_of_text|>\n<|start_of_role|>user<|end_of_role|>Why?<|end_of_text|>\n"
+        "<|start_of_role|>assistant<|end_of_role|>");
+  CHECK(rendered("phi4-mini") ==
+        "<|system|> Be <|im_end|> kind <|end|><|user|>Hi<|end|><|assistant|>  Hello  <|end|><|user|>Why?<|end|><|assistant|>");
+  CHECK(rendered("tulu") ==
+        "<|system|>\n Be <|im_end|> kind \n<|user|>\nHi\n<|assistant|>\n  Hello  </s>\n<|user|>\nWhy?\n<|assistant|>\n");
+  CHECK(rendered("openchat") ==
+        "<s>GPT4 Correct System:  Be <|im_end|> kind <|end_of_turn|>GPT4 Correct User: Hi<|end_of_turn|>"
+        "GPT4 Correct Assistant:   Hello  <|end_of_turn|>GPT4 Correct User: Why?<|end_of_turn|>GPT4 Correct Assistant:");
+  CHECK(rendered("deepseek-coder") ==
+        "<s> Be <|im_end|> kind ### Instruction:\nHi\n### Response:\n  Hello  \n<|EOT|>\n### Instruction:\nWhy?\n### Response:\n");
   CHECK(rendered("phi3") ==
         "<|system|>\n Be <|im_end|> kind <|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\n  Hello  <|end|>\n<|user|>\nWhy?"
         "<|end|>\n<|assistant|>\n");
@@ -116,7 +141,7 @@ TEST_CASE("every family renders by its name as it says") {
         "<s> Be <|im_end|> kind <｜User｜>Hi<｜Assistant｜>  Hello  <｜end▁of▁sentence｜><｜User｜>Why?<｜Assistant｜>");
   CHECK(rendered("deepseek-r1") == rendered("deepseek3") + "<think>\n");
   for (const std::string& name : ChatTemplate::names()) CHECK(need(ChatTemplate::named(name)).family() == name);
-  CHECK(ChatTemplate::names().size() == 18);
+  CHECK(ChatTemplate::names().size() == 27);
   CHECK(
       ChatTemplate::named("chatm1").error().message.starts_with("--chat-template 'chatm1' is not known, did you mean 'chatml'?; known: "));
 }

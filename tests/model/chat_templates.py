@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import random
+import re
 import sys
 import tempfile
 
@@ -31,7 +32,7 @@ expect = Checks()
 CONVERSATIONS = 20
 PARTS = ["", "Hello", "  spaced  ", "\n\nlines\n", "Zo\u00eb \u4f60\u597d \U0001f642", "<|im_end|>", "</s><s>", "[INST] x [/INST]", "a\u00a0", "\u3000wide\u2003", "\x1cfs\x85",
          "<think>hm\n</think>\n\nso", "<tool_response>1</tool_response>", "{{ x }} {% y %} {# z #}", "it's \"quoted\" \\n", "<end_of_turn>\n", "</think>", "x</think>y</think>\n z",
-         "<think>\n\n</think>", "\t tab\r\n", "I am an assistant   ", "<<SYS>>\n", "<|start_header_id|>", "e\u0301", "\n"]
+         "<think>\n\n</think>", "\t tab\r\n", "Short. /no_think ", "/think", "/system_override Plain. /no_think\n", "I am an assistant   ", "<<SYS>>\n", "<|start_header_id|>", "e\u0301", "\n"]
 NEVER = "<|channel|>final<|message|>"  # gpt-oss's template refuses answers that spell it
 
 # Shapes that files in use have and quern's own texts of the families have not.
@@ -70,7 +71,80 @@ SHAPES = {
     "deepseek-r1-first": ("deepseek-r1", DEEP.replace("CONTENT", STRIPPED).replace("ANSWER", "<\uff5cAssistant\uff5c>")),
     "deepseek-r1-later": ("deepseek-r1", DEEP.replace("CONTENT", STRIPPED).replace("ANSWER", "<\uff5cAssistant\uff5c><think>\\n")),
 }
+# Templates that set what is missing, take contents in parts, or join an answer's beginning to the question.
+SET = "{%% if messages[0]['role'] == 'system' %%}{%% set loop_messages = messages[1:] %%}{%% set system_message = messages[0]['content'] %%}{%% else %%}{%% set loop_messages = messages %%}{%% set system_message = %s %%}{%% endif %%}"
+ROLE = "<|start_of_role|>%s<|end_of_role|>"
+TODAY = "{% set today = strftime_now('%Y-%m-%d') %}{% set default_system_message = 'It\\'s ' + today + '.\nBe kind.' %}"
+WHOLE = "{{ '[INST]' + message['content'] + '[/INST]' }}"
+SMALL = ("TODAY{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set system_message = GIVEN %}{% set loop_messages = messages[1:] %}{% else %}{% set system_message = default_system_message %}{% set loop_messages = messages %}{% endif %}"
+         "{{ '[SYSTEM_PROMPT]' + system_message + '[/SYSTEM_PROMPT]' }}{% for message in loop_messages %}{% if message['role'] == 'user' %}QUESTION{% elif message['role'] == 'system' %}"
+         "{{ '[SYSTEM_PROMPT]' + message['content'] + '[/SYSTEM_PROMPT]' }}{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}{% endif %}{% endfor %}").replace("TODAY", TODAY)
+GEMMA_PARTS = ("{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set first_user_prefix = messages[0]['content'][0]['text'] + '\n\n' %}{% set loop_messages = messages[1:] %}{% else %}{% set first_user_prefix = '' %}{% set loop_messages = messages %}{% endif %}"
+               "{% for message in loop_messages %}" + ALTERNATE + "{% if message['role'] == 'assistant' %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}{% endif %}{{ '<start_of_turn>' + role + '\n' + (first_user_prefix if loop.first else '') }}"
+               "{{ message['content'] | trim }}{{ '<end_of_turn>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}")
+QWEN_TEXTS = ("{% if messages[0].role == 'system' %}{{ '<|im_start|>system\n' + messages[0].content + '<|im_end|>\n' }}{% endif %}BEFORE{% for message in messages %}{% if message.content is string %}{% set content = message.content %}{% else %}{% set content = '' %}{% endif %}"
+              "{% if message.role == 'user' or (message.role == 'system' and not loop.first) %}{{ '<|im_start|>' + message.role + '\n' + content + '<|im_end|>' + '\n' }}{% elif message.role == 'assistant' %}ANSWER{{ '<|im_end|>\n' }}{% endif %}{% endfor %}")
+OPEN = "{{ '<|im_start|>' + message.role + '\n' + content }}"
+QUERY = ("{% set ns = namespace(last_query_index=messages|length - 1) %}{% for message in messages %}{% if message.role == 'user' and not (message.content.startswith('<tool_response>') and message.content.endswith('</tool_response>')) %}"
+         "{% set ns.last_query_index = loop.index0 %}{% endif %}{% endfor %}")
+THOUGHT = ("{% set reasoning_content = '' %}{% if '</think>' in content %}{% set reasoning_content = content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') %}{% set content = content.split('</think>')[-1].lstrip('\n') %}{% endif %}"
+           "{% if loop.index0 > ns.last_query_index and (loop.last or reasoning_content) %}{{ '<|im_start|>' + message.role + '\n<think>\n' + reasoning_content.strip('\n') + '\n</think>\n\n' + content.lstrip('\n') }}{% else %}" + OPEN + "{% endif %}")
+SHAPES.update({
+    "chatml-pieces": ("chatml", "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind<|im_end|>\n' }}{% endif %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] }}"
+                      "{% if (loop.last and add_generation_prompt) or not loop.last %}{{ '<|im_end|>' + '\n' }}{% endif %}{% endfor %}" + ANSWER),
+    "chatml-set": ("chatml", SET % "'Be \\'kind\\'.'" + "{% for message in loop_messages %}{% if loop.index0 == 0 %}{{ '<|im_start|>system\n' + system_message + '<|im_end|>\n' }}{% endif %}" + IM + "{% endfor %}" + ANSWER),
+    "chatml-questions": ("chatml", "{% if messages[0]['role'] == 'system' %}{% set system_message = messages[0]['content'] %}{% endif %}{% if system_message is defined %}{{ '<|im_start|>system\n' + system_message + '<|im_end|>\n' }}{% endif %}"
+                         "{% for message in messages %}{% set content = message['content'] %}{% if message['role'] == 'user' %}{{ '<|im_start|>user\n' + content + '<|im_end|>\n<|im_start|>assistant\n' }}{% elif message['role'] == 'assistant' %}"
+                         "{{ content + '<|im_end|>' + '\n' }}{% endif %}{% endfor %}"),
+    "chatml-raw-system": ("chatml", "{% if messages[0]['role'] == 'system' %}{% set system_message = messages[0]['content'] %}{% endif %}{% if system_message is defined %}{{ system_message }}{% endif %}{% for message in messages %}"
+                          "{% set content = message['content'] %}{% if message['role'] == 'user' %}{{ '<|im_start|>user\n' + content + '<|im_end|>\n<|im_start|>assistant\n' }}{% elif message['role'] == 'assistant' %}"
+                          "{{ content + '<|im_end|>' + '\n' }}{% endif %}{% endfor %}"),
+    "chatml-ended": ("chatml", "{% if messages[0]['role'] == 'user' or messages[0]['role'] == 'system' %}{{ bos_token }}{% endif %}{% for message in messages %}" + IM + "{% endfor %}"
+                     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% elif messages[-1]['role'] == 'assistant' %}{{ eos_token }}{% endif %}"),
+    "chatml-texts": ("chatml", QWEN_TEXTS.replace("BEFORE", "").replace("ANSWER", OPEN) + ANSWER),
+    "qwen3-texts": ("qwen3", QWEN_TEXTS.replace("BEFORE", QUERY).replace("ANSWER", THOUGHT) + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"),
+    "qwq-last": ("qwq", "{% for message in messages %}{% if message.role == 'assistant' %}{% set content = message.content %}{% if not loop.last %}{% set content = message.content.split('</think>')[-1].lstrip('\n') %}{% endif %}"
+                 "{{ '<|im_start|>' + message.role + '\n' + content + '<|im_end|>\n' }}{% else %}" + IM + "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"),
+    "olmo3-own": ("olmo3", "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|im_start|>system\n' + message['content'] }}"
+                  "{% if message.get('functions', none) is not none %}{{ ' <functions>' + message['functions'] + '</functions><|im_end|>\n' }}{% else %}{{ ' You do not currently have access to any functions. <functions></functions><|im_end|>\n' }}{% endif %}"
+                  "{% elif message['role'] == 'user' %}{{ '<|im_start|>user\n' + message['content'] + '<|im_end|>\n' }}{% elif message['role'] == 'assistant' %}{{ '<|im_start|>assistant\n' }}{% if message.get('content', none) is not none %}"
+                  "{{ message['content'] }}{% endif %}{% if not loop.last %}{{ '<|im_end|>' + '\n' }}{% else %}{{ eos_token }}{% endif %}{% endif %}{% if loop.last and add_generation_prompt %}{{ '<|im_start|>assistant\n<think>' }}{% endif %}{% endfor %}"),
+    "phi4-own": ("phi4", "<|im_start|>system<|im_sep|>Be kind.<|im_end|>{% for message in messages %}{% if message['role'] == 'user' %}{{ '<|im_start|>user<|im_sep|>' + message['content'] + '<|im_end|>' }}{% elif message['role'] == 'assistant' %}"
+                 "{{ '<|im_start|>assistant<|im_sep|>' }}{% generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant<|im_sep|>' }}{% endif %}"),
+    "phi4-mini-own": ("phi4-mini", "{{ '<|system|>Be kind.' }}{% for message in messages %}{% if message['role'] == 'system' %} {{ message['content'] }}{% endif %}{% endfor %}{{ '<|end|>' }}{% for message in messages %}{% if message['role'] != 'system' %}"
+                      "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% else %}{{ eos_token }}{% endif %}"),
+    "llama3-undated": ("llama3", "{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set system_message = messages[0]['content']|trim %}{% set messages = messages[1:] %}{% else %}{% set system_message = '' %}{% endif %}"
+                       "{% if not date_string is defined %}{% set date_string = '26 Jul 2024' %}{% endif %}{{ '<|start_header_id|>system<|end_header_id|>\n\n' }}{% if tools is defined %}{{ 'Tools' }}{% endif %}{{ system_message }}{{ '<|eot_id|>' }}"
+                       "{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
+                       "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"),
+    "granite-roles": ("granite", "{% for message in messages %}{% if message['role'] == 'system' %}{{ '" + ROLE % "system" + "' + message['content'] + '<|end_of_text|>\n' }}{% elif message['role'] == 'user' %}{{ '" + ROLE % "user" + "' + message['content'] + '<|end_of_text|>\n' }}"
+                      "{% elif message['role'] == 'assistant' %}{{ '" + ROLE % "assistant" + "' + message['content'] + '<|end_of_text|>\n' }}{% endif %}{% if loop.last and add_generation_prompt %}{{ '" + ROLE % "assistant" + "' }}{% endif %}{% endfor %}"),
+    "granite-dated": ("granite", "{% if messages[0]['role'] == 'system' %}{% set system_message = messages[0]['content'] %}{% set loop_messages = messages[1:] %}{% else %}{% set system_message = \"It's \" + strftime_now('%B %d, %Y') + \".\nBe kind.\" %}"
+                      "{% if tools %}{% set system_message = system_message + ' Tools' %}{% elif documents %}{% set system_message = system_message + ' Papers' %}{% else %}{% set system_message = system_message + ' Be short.' %}{% endif %}{% set loop_messages = messages %}{% endif %}"
+                      "{{ '" + ROLE % "system" + "' + system_message + '<|end_of_text|>\n' }}{% if documents %}{{ 'Papers' }}{% endif %}{% for message in loop_messages %}{{ '<|start_of_role|>' + message['role'] + '<|end_of_role|>' + message['content'] + '<|end_of_text|>\n' }}"
+                      "{% if loop.last and add_generation_prompt %}{{ '<|start_of_role|>assistant' }}{% if controls %}{{ ' ' + controls | tojson() }}{% endif %}{{ '<|end_of_role|>' }}{% endif %}{% endfor %}"),
+    "gemma3-parts": ("gemma3", GEMMA_PARTS),
+    "mistral-first": ("mistral-v1", "{{ bos_token }}{% for message in messages %}" + ALTERNATE + "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token + ' ' }}"
+                      "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}"),
+    "mistral-small": ("mistral-v7", SMALL.replace("GIVEN", "messages[0]['content']").replace("QUESTION", WHOLE)),
+    "mistral-small-parts": ("mistral-v7", SMALL.replace("GIVEN", "messages[0]['content'][0]['text']").replace("QUESTION", "{{ '[INST]' }}{% if message['content'] is string %}{{ message['content'] }}{% endif %}{{ '[/INST]' }}")),
+    "tulu-last": ("tulu", "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|system|>\n' + message['content'] + '\n' }}{% elif message['role'] == 'user' %}{{ '<|user|>\n' + message['content'] + '\n' }}{% elif message['role'] == 'assistant' %}"
+                  "{% if not loop.last %}{{ '<|assistant|>\n'  + message['content'] + eos_token + '\n' }}{% else %}{{ '<|assistant|>\n'  + message['content'] + eos_token }}{% endif %}{% endif %}{% if loop.last and add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}{% endfor %}"),
+    "deepseek-r1-questions": ("deepseek-r1", "{% set ns = namespace(is_tool=false, system_prompt='', is_last_user=false) %}{% for message in messages %}{% if message['role'] == 'system' %}{% set ns.system_prompt = message['content'] %}{% endif %}{% endfor %}{{ bos_token }}{{ ns.system_prompt }}"
+                              "{% for message in messages %}{% set content = message['content'] %}{% if message['role'] == 'user' %}{% set ns.is_last_user = true %}{{ '<\uff5cUser\uff5c>' + content + '<\uff5cAssistant\uff5c>' }}{% endif %}{% if message['role'] == 'assistant' %}"
+                              "{% if '</think>' in content %}{% set content = content.split('</think>')[-1] %}{% endif %}{% set ns.is_last_user = false %}{{ content + '<\uff5cend\u2581of\u2581sentence\uff5c>' }}{% endif %}{% endfor %}"
+                              "{% if add_generation_prompt and not ns.is_last_user and not ns.is_tool %}{{ '<\uff5cAssistant\uff5c>' }}{% endif %}"),
+})
 UNKNOWN = {
+    "no-tools": "{{ 'You have no tools.' }}{% for message in messages %}" + IM + "{% endfor %}" + ANSWER,
+    "without-tools": "{% if not tools %}{{ 'Be kind.' }}{% endif %}{% for message in messages %}" + IM + "{% endfor %}" + ANSWER,
+    "tools-none": "{% if tools is none %}{{ 'Be kind.' }}{% endif %}{% for message in messages %}" + IM + "{% endfor %}" + ANSWER,
+    "else-tools": "{% if not tools %}{% else %}{{ 'Tools' }}{% endif %}{% for message in messages %}" + IM + " {% endfor %}" + ANSWER,
+    "system-twice": SET.replace("messages[1:]", "messages") % "'x'" + "{{ '<|im_start|>system\n' + system_message + '<|im_end|>\n' }}{% for message in messages %}" + IM + "{% endfor %}" + ANSWER,
+    "system-changed": SET % "'x'" + "{% set system_message = system_message + ' Now.' %}{{ '<|im_start|>system\n' + system_message + '<|im_end|>\n' }}{% for message in loop_messages %}" + IM + "{% endfor %}" + ANSWER,
+    "other-day": "{% if messages[0]['role'] == 'system' %}{% set system_message = messages[0]['content'] %}{% set loop_messages = messages[1:] %}{% else %}{% set system_message = 'On ' + strftime_now('%d.%m.') + '.' %}{% if tools %}{% else %}"
+                 "{% set system_message = system_message + ' Be short.' %}{% endif %}{% set loop_messages = messages %}{% endif %}{{ '" + ROLE % "system" + "' + system_message + '<|end_of_text|>\n' }}{% for message in loop_messages %}"
+                 "{{ '<|start_of_role|>' + message['role'] + '<|end_of_role|>' + message['content'] + '<|end_of_text|>\n' }}{% endfor %}{{ '" + ROLE % "assistant" + "' }}",
     "strip": "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'].strip() + '<|im_end|>' + '\\n'}}{% endfor %}" + ANSWER,
     "last-only": "{% for message in messages %}{% if loop.last %}{{ 'now ' }}{% endif %}" + IM + "{% endfor %}" + ANSWER,
     "text-between": "{% for message in messages %}" + IM + " {% endfor %}" + ANSWER,
@@ -109,6 +183,19 @@ def conversations(seed):
     return made
 
 
+def jinja(template, talk):
+    """Text, or None where the template refuses. Some take a system message in parts only."""
+    parts = [{**each, "content": [{"type": "text", "text": each["content"]}]} if each["role"] == "system" else each for each in talk]
+    for messages in (talk, parts):
+        try:
+            return template.render(messages=messages, add_generation_prompt=True, bos_token="<s>", eos_token="</s>")
+        except jinja2.exceptions.UndefinedError:
+            continue
+        except jinja2.exceptions.TemplateError:
+            return None
+    return None
+
+
 def compare(name, template, family=None, flags=()):
     """Whether it was recognised."""
     talks = conversations(name)
@@ -122,13 +209,11 @@ def compare(name, template, family=None, flags=()):
         expect(done.returncode == 3 and "its chat template is of no family that is known" in done.stderr, f"{name}: {done.returncode} {done.stderr}")
         expect(family is None, f"{name} is not recognised")
         return False
-    got, expected = json.loads(done.stdout), environment().from_string(template)
+    marked = re.sub(r"{%(-?) *(?:end)?generation *(-?)%}", r"{%\1 if true \2%}{% endif %}", template)  # which mean nothing
+    got, expected = json.loads(done.stdout), environment().from_string(marked)
     expect(len(got) == len(talks), f"{name}: {len(got)} of {len(talks)}")
     for place, (talk, answer) in enumerate(zip(talks, got)):
-        try:
-            wanted = expected.render(messages=talk, add_generation_prompt=True, bos_token="<s>", eos_token="</s>")
-        except jinja2.exceptions.TemplateError:
-            wanted = None
+        wanted = jinja(expected, talk)
         expect(answer.get("text") == wanted, f"{name}, conversation {place}: {talk}\n  got  {answer!r}\n  want {wanted!r}")
     return True
 
