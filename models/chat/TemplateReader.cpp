@@ -15,7 +15,7 @@ bool aboutTools(std::string_view code) {
 
 /// Conversations have none: what asks for them is not taken.
 bool isAbsent(std::string_view condition) {
-  return condition == "if documents" || condition == "if controls" || condition.find("message.get('function") != std::string_view::npos;
+  return condition == "if documents" || condition == "if controls" || condition.find("message.get('function") != condition.npos;
 }
 
 /// A chain of if, elif and else.
@@ -41,7 +41,8 @@ bool takeAway(std::string& text, std::string_view words) {
 void enter(Chain& chain, std::string_view condition) {
   std::string rest(condition);
   bool without = false;
-  for (std::string_view none : {"not message.tool_calls", "not message['tool_calls']", "not tools", "tools is none", "tools is not defined"})
+  for (std::string_view none :
+       {"not message.tool_calls", "not message['tool_calls']", "not tools", "tools is none", "tools is not defined"})
     without = takeAway(rest, none) || without;
   takeAway(rest, "not ns.is_tool");
   bool types = condition.starts_with("macro render_");  // of what tools take
