@@ -146,7 +146,10 @@ Result<ModelMemory> memoryOf(ModelSource source, const KernelProvider& kernels, 
   auto plan = graph.plan().finish(once);
   if (!plan) return plan.error();
   const PlanMemory& memory = (*plan)->memory();
-  return ModelMemory{*weights, memory.persistentBytes, memory.arenaBytes + memory.scratchBytes(options.threads)};
+  int64_t scratch = memory.arenaBytes + memory.scratchBytes(options.threads);
+  // Each thread of an encoder has one of its own, for many texts.
+  if (source.config.encoder && options.threads > 1) scratch += options.threads * (memory.arenaBytes + memory.scratchBytes(1));
+  return ModelMemory{*weights, memory.persistentBytes, scratch};
 }
 
 Result<std::shared_ptr<const Model>> Model::load(ModelSource source, const KernelProvider& kernels, const ModelOptions& options) {

@@ -228,6 +228,35 @@ TEST_CASE("BERT: a text has the same bits alone, in any company, on 1, 2 and 3 t
     }
 }
 
+TEST_CASE("BERT: who asks to stop has the first texts, whoever made them", "[encoder]") {
+  TestModel model = randomBert(0, Pooling::Mean);
+  Folder folder;
+  std::string path = writeGguf(model, folder.path);
+  auto texts = someTexts(40, model.config.vocab);
+  std::vector<float> all = vectorsOf(*encoderAt(path, 90, 1), texts, true);
+  auto width = static_cast<size_t>(model.config.width);
+  for (int threads : {1, 2, 3})
+    for (size_t chunks : {size_t{1}, size_t{3}, texts.size()}) {
+      INFO(threads << " threads, stopped behind " << chunks << " chunks");
+      std::unique_ptr<TextEncoder> encoder = encoderAt(path, 90, threads);
+      for (int again = 0; again < 2; ++again) {
+        std::vector<float> vectors(texts.size() * width, 7.0f);
+        std::vector<size_t> told;
+        size_t done = need(encoder->encode(texts, true, vectors.data(), [&](size_t so) {
+          told.push_back(so);
+          return told.size() < chunks;
+        }));
+        CHECK(std::adjacent_find(told.begin(), told.end(), std::greater_equal<>()) == told.end());
+        // Those that were on their way are finished.
+        bool whole = told.size() < chunks;
+        CHECK((whole ? done == texts.size() : done >= told.back() && done < texts.size()));
+        CHECK(told.size() <= chunks);
+        CHECK(std::equal(vectors.begin(), vectors.begin() + static_cast<std::ptrdiff_t>(done * width), all.begin()));
+        CHECK(std::all_of(vectors.begin() + static_cast<std::ptrdiff_t>(done * width), vectors.end(), [](float x) { return x == 7.0f; }));
+      }
+    }
+}
+
 TEST_CASE("BERT: a folder of a model with the head of its training has the vectors of the model", "[encoder]") {
   for (auto [architecture, under] : {std::pair("BertForMaskedLM", "bert."), {"BertForMaskedLM", ""}, {"RobertaForMaskedLM", "roberta."}}) {
     INFO(architecture << " " << under);

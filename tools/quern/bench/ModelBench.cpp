@@ -3,6 +3,7 @@
 
 #include "compiler/base/Check.h"
 #include "compiler/base/Text.h"
+#include "models/TextEncoder.h"
 #include "tools/quern/bench/Allocations.h"
 #include "tools/quern/cli/ModelRun.h"
 #include "tools/quern/cli/Progress.h"
@@ -18,6 +19,13 @@ namespace quern {
 namespace {
 
 constexpr double kModelSeconds = 2.0;
+
+/// "bundle, default": where the schedules of its kernels come from.
+std::string schedulesOf(const Model& model) {
+  std::set<std::string> from;
+  for (const auto& [step, kernels] : model.plan()->kernels()) from.insert(kernels.from);
+  return fmt::format("{}", fmt::join(from, ", "));
+}
 
 /// One model being timed.
 class ModelTimes {
@@ -36,7 +44,7 @@ public:
     row.id = fmt::format("{}{}{}", prompt ? "pp" : "tg", count, depth > 0 ? fmt::format("@d{}", depth) : "");
     row.op = model_.config().name;
     row.threads = threads;
-    row.scheduleFrom = schedulesFrom();
+    row.scheduleFrom = schedulesOf(model_.model());
     if (count < asked && count == back) row.note = fmt::format("cut to {}: caches of layers with windows go back no further", back);
     else if (count < asked || depth < plan_.depth) row.note = fmt::format("cut to the context of {}", model_.context());
     if (depth > 0) check(model_.forward(std::span(ids_).first(static_cast<size_t>(depth)), 0, 0, nullptr));
@@ -61,12 +69,6 @@ public:
   }
 
 private:
-  /// "bundle, default": where the schedules of its kernels come from.
-  std::string schedulesFrom() const {
-    std::set<std::string> from;
-    for (const auto& [step, kernels] : model_.model().plan()->kernels()) from.insert(kernels.from);
-    return fmt::format("{}", fmt::join(from, ", "));
-  }
   /// Runs and ceilings in turn, for both drift: the median of the ratios in percent. `leastSeconds`: what a run takes at the ceiling.
   double timeBeside(BenchRow& row, const std::function<void()>& run, const std::function<double()>& leastSeconds) {
     std::vector<double> times, percents;
@@ -99,6 +101,53 @@ private:
   std::vector<int32_t> ids_;
 };
 
+/// Texts of all lengths between, the context permitting, in no order.
+std::vector<std::vector<int32_t>> textsFor(const Model& model) {
+  constexpr int64_t kTexts = 64, kShort = 8, kLong = 256;
+  std::vector<std::vector<int32_t>> texts(kTexts);
+  int32_t id = 0;
+  for (int64_t i = 0; i < kTexts; ++i) {
+    int64_t tokens = std::min(model.context(), kShort + i * 37 % kTexts * (kLong - kShort) / (kTexts - 1));
+    for (int64_t t = 0; t < tokens; ++t, id += 7919)
+      texts[static_cast<size_t>(i)].push_back(static_cast<int32_t>(id % model.config().vocab));
+  }
+  return texts;
+}
+
+Result<BenchRow> encoderRow(std::shared_ptr<const Model> model, const ForwardCost& cost, const BenchSettings& settings) {
+  auto encoder = TextEncoder::make(model, settings.threads);
+  if (!encoder) return encoder.error();
+  const std::vector<std::vector<int32_t>> texts = textsFor(*model);
+  std::vector<float> vectors(texts.size() * static_cast<size_t>(model->config().width));
+  auto run = [&] {
+    if (!settings.stop.asked()) QUERN_CHECK(static_cast<bool>((*encoder)->encode(texts, true, vectors.data())));
+  };
+  BenchRow row;
+  row.id = fmt::format("emb{}", texts.size());
+  row.op = model->config().name;
+  row.threads = settings.threads;
+  row.scheduleFrom = schedulesOf(*model);
+  run();
+  int64_t before = allocatedBytes();
+  run();
+  row.allocatedBytes = allocatedBytes() - before;
+  row.warmNs = timeCall(run, kModelSeconds, {});
+  size_t tokens = 0;
+  for (const auto& text : texts) tokens += text.size();
+  row.leastNs = [cost, texts, threads = settings.threads](const Ceilings& of) {
+    double sum = 0;
+    for (const auto& text : texts) {
+      auto rows = static_cast<int64_t>(text.size());
+      sum += cost.sum({rows, 0, rows}, [&](const OpDesc& bound) { return arithmeticNs(bound, of); });
+    }
+    return sum / threads;
+  };
+  row.tokensPerS = static_cast<double>(tokens) / (row.warmNs.median / 1e9);
+  row.rate = static_cast<double>(texts.size()) / (row.warmNs.median / 1e9);
+  row.rateUnit = "texts/s";
+  return row;
+}
+
 }  // namespace
 
 Result<std::vector<BenchRow>> benchModel(const KernelProvider& provider, const Target& target, ModelSource source,
@@ -113,6 +162,15 @@ Result<std::vector<BenchRow>> benchModel(const KernelProvider& provider, const T
   options.progress = [&](double done, double total) { bar->show(done, total); };
   auto cost = ForwardCost::of(source);
   if (!cost) return cost.error();
+  if (source.config.encoder) {
+    options.context = 0;
+    auto model = Model::load(std::move(source), provider, options);
+    bar.reset();
+    auto row = model ? encoderRow(std::move(*model), *cost, settings) : Result<BenchRow>(model.error());
+    if (!row) return row.error();
+    row->cpu = target.name;
+    return settings.stop.asked() ? std::vector<BenchRow>() : std::vector{std::move(*row)};
+  }
   auto model = Session::load(std::move(source), provider, options);
   if (!model) return model.error();
   bar.reset();
