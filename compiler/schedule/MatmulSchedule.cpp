@@ -176,8 +176,8 @@ int64_t MatmulSchedule::prefetchFor(const MatmulOp& op, const Target& target) {
   return op.w == ElementType::F32 && 4 * op.n.value * op.k.value > target.l2Bytes ? kFloats : 0;
 }
 
-/// How deep a pass of many rows is, nearly: a panel of B stays in L1, of 32 KiB and 16 columns. Where it is wider than that anyway, it stays
-/// in L2 as well as a tile of A does, and C comes back less often (Zen 5: 0.96 to 0.99 of the time, 0.93 of m=512 n=384 k=1536).
+/// How deep a pass of many rows is, nearly: a panel of B of 16 columns stays in an L1 of 32 KiB. Where panels are wider anyway they
+/// come from L2, and may be as deep as that keeps: C comes back less often (Zen 5: 0.96 to 0.99 of the time, 0.93 with m=512 n=384 k=1536).
 static int64_t depthNear(const MatmulOp& op, int64_t nr, const Target& target) {
   constexpr int64_t kDepth = 512;
   int64_t column = 4 * nr;

@@ -14,9 +14,9 @@ struct ModelBenchPlan {
 };
 
 /// Rows ppN (a prompt of N tokens, the last one's logits) and tgN (N tokens one by one), as llama-bench names them, with @dD behind a
-/// cache of
-/// depth D; of an encoder embN, vectors of N texts of 8 to 256 tokens; cut to the context, with a note. Percent of the ceiling: flops of the fma rate for prompts, and for single tokens the bytes of
-/// weights and cache of the memory's read rate on all threads.
+/// cache of depth D; cut to the context, with a note. Of an encoder embN, vectors of N texts of 8 to 256 tokens. Percent of the ceiling:
+/// flops of the fma rate for prompts and texts, and for single tokens the bytes of weights and cache of the memory's read rate on all
+/// threads.
 /// `target`: the CPU that the kernels are for.
 /// Errors   as Session::load.
 Result<std::vector<BenchRow>> benchModel(const KernelProvider& kernels, const Target& target, ModelSource source,

@@ -1,5 +1,6 @@
 // tools/quern/commands/Info.cpp — `quern info`: what a model is, from its files, and whether its weights are numbers.
 #include "compiler/base/Text.h"
+#include "compiler/target/UsableCpus.h"
 #include "models/KvTypes.h"
 #include "tools/quern/commands/Command.h"
 #include "tools/quern/cli/Json.h"
@@ -79,9 +80,10 @@ std::string memoryText(const ModelFacts& facts, const ModelAsked& asked) {
   const ModelMemory& memory = *facts.memory;
   std::string cache = memory.cache == 0 ? "" : fmt::format(", kv cache {}", human(memory.cache));
   int64_t context = asked.options.context != 0 ? asked.options.context : facts.context.value_or(0);
-  return row("memory", fmt::format("{}: weights {}{}, scratch {}, at {} positions{}", human(memory.weights + memory.cache + memory.scratch),
-                                   human(memory.weights), cache, human(memory.scratch), context,
-                                   cache.empty() ? "" : fmt::format(" of {}", text(asked.options.kvType))));
+  return row("memory", fmt::format("{}: weights {}{}, scratch {}, at {} positions{}, {}",
+                                   human(memory.weights + memory.cache + memory.scratch), human(memory.weights), cache,
+                                   human(memory.scratch), context, cache.empty() ? "" : fmt::format(" of {}", text(asked.options.kvType)),
+                                   counted(static_cast<size_t>(asked.options.threads), "thread")));
 }
 
 /// What commands compute products in: without --compute, then with each other word of it.
@@ -306,7 +308,7 @@ Result<ModelAsked> askedOf(const CommandLine& line) {
     if (!adapter) return adapter.error();
     asked.adapters.push_back(std::move(*adapter));
   }
-  asked.options.context = *context, asked.options.kvType = *kv;
+  asked.options.context = *context, asked.options.kvType = *kv, asked.options.threads = usableCpus();
   return asked;
 }
 
