@@ -177,12 +177,12 @@ int64_t MatmulSchedule::prefetchFor(const MatmulOp& op, const Target& target) {
 }
 
 /// How deep a pass of many rows is, nearly: a panel of B of 16 columns stays in an L1 of 32 KiB. Where panels are wider anyway they
-/// come from L2, and may be as deep as that keeps: C comes back less often (Zen 5: 0.96 to 0.99 of the time, 0.93 with m=512 n=384 k=1536).
+/// come from L2, and may be as deep as that keeps beside A: C comes back less often (Zen 5: 0.94 to 0.99 of the time).
 static int64_t depthNear(const MatmulOp& op, int64_t nr, const Target& target) {
   constexpr int64_t kDepth = 512;
   int64_t column = 4 * nr;
   bool plain = op.w == ElementType::F32 && op.a == RoundedTo::F32;
-  return plain && kDepth * column > target.l1Bytes ? std::max<int64_t>(kDepth, target.l2Bytes / 5 * 3 / column) : kDepth;
+  return plain && kDepth * column > target.l1Bytes ? std::max<int64_t>(kDepth, target.l2Bytes / 5 * 2 / column) : kDepth;
 }
 
 MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& target) {
