@@ -96,6 +96,19 @@ with tempfile.TemporaryDirectory() as place:
     write("lines.txt", "\r\n".join(texts).encode())
     expect(vectors("-m", "mean", "--file", "lines.txt") == all_three, "lines")
     expect(vectors("-m", "mean", "--file", "-", give="\n".join(texts).encode()) == all_three, "stdin")
+    # Many: each thread has its own.
+    rng = random.Random(3)
+    many = [" ".join(rng.choice(WORDS[5:]) for _ in range(rng.randint(1, 22))) for _ in range(400)]
+    write("many.txt", "\n".join(many).encode())
+    alone = run("-m", "mean", "--file", "many.txt", "-t", "1").stdout
+    expect(len(alone.splitlines()) == 400 and all(run("-m", "mean", "--file", "many.txt", "-t", threads).stdout == alone for threads in ("2", "3", "7")), "many texts")
+    timed = json.loads(expect.run(quern, "bench", "-m", "mean", "-t", "2", "--json", "-", "--cache", "cache", "--quiet").stdout)["rows"]
+    expect([row["id"] for row in timed] == ["emb64"] and timed[0]["rate_unit"] == "texts/s" and timed[0]["rate"] > 0 and timed[0]["threads"] == 2, timed)
+    expect(abs(timed[0]["rate"] * timed[0]["warm_ns"] / 64e9 - 1) < 1e-6 and timed[0]["tokens_per_s"] > 8 * timed[0]["rate"], timed)
+    done = expect.run(quern, "bench", "-m", "mean", "--decode", "3", "--quiet", status=2)
+    expect(done.stderr == "quern: bench: --decode is of models that go on with texts; mean is an encoder\n", done.stderr)
+    cpus = len(os.sched_getaffinity(0))
+    expect(f" positions, {cpus} thread{'s' if cpus > 1 else ''}\n" in expect.run(quern, "info", "-m", "mean").stdout, "the scratch of so many threads")
     # Longer than the model's positions: cut, with its last token, and said.
     long = "cat " * 60
     done = expect.run(quern, "embed", "-m", "mean", long, "--cache", "cache", status=0, text=False)
@@ -121,4 +134,4 @@ with tempfile.TemporaryDirectory() as place:
     refused("dense/modules.json: 'type' is 'sentence_transformers.models.Dense'; Transformer, Pooling and Normalize are built", "-m", "dense", "a")
     folder("object", modules={"0": "sentence_transformers.models.Dense"})
     refused("object/modules.json: is an object, an array is needed", "-m", "object", "a")
-expect.finish(30)
+expect.finish(38)
