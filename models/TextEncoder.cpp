@@ -48,6 +48,11 @@ Result<TextEncoder::Lane> TextEncoder::lane(int threads) const {
   Lane made;
   made.plan = std::move(*plan);
   made.rows.resize(static_cast<size_t>(model_->chunk() * model_->config().width));
+  made.sums.resize(static_cast<size_t>(model_->config().width));
+  // A chunk of the shortest texts: no allocation later on, whoever takes which.
+  made.ids.reserve(static_cast<size_t>(model_->chunk()));
+  made.positions.reserve(static_cast<size_t>(model_->chunk()));
+  made.texts.reserve(static_cast<size_t>(model_->chunk()));
   return made;
 }
 

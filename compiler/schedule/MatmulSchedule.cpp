@@ -177,7 +177,8 @@ int64_t MatmulSchedule::prefetchFor(const MatmulOp& op, const Target& target) {
 }
 
 /// How deep a pass of many rows is, nearly: a panel of B of 16 columns stays in an L1 of 32 KiB. Where panels are wider anyway they
-/// come from L2, and may be as deep as that keeps beside A: C comes back less often (Zen 5: 0.94 to 0.99 of the time).
+/// come from L2, and may be as deep as that keeps while A, which is read once for each, comes by: C comes back less often (Zen 5:
+/// 0.94 to 0.99 of the time; the kernels of AVX2 there: 0.985 to 1.006).
 static int64_t depthNear(const MatmulOp& op, int64_t nr, const Target& target) {
   constexpr int64_t kDepth = 512;
   int64_t column = 4 * nr;
@@ -209,10 +210,10 @@ MatmulSchedule MatmulSchedule::byDefault(const OpDesc& given, const Target& targ
   // pieces as many bytes.
   s.kc = matrix               ? even(k, 1024 / std::max<int64_t>(1, op.piecesOfB()), 32)
          : k <= 768 || narrow ? std::clamp<int64_t>(k, 1, 4096)
-                              : even(k, depthNear(op, s.nr, target), 8);
+                              : std::min(k, even(k, depthNear(op, s.nr, target), 8));
   // Blocks are rounded once for all rows of a task: as many bytes of A as of f32, on matrix units so many that they still bind.
   s.mc = even(m, matrix && op.makesPieces() ? 512 : op.roundsWeight() ? 256 : 128, s.mr);
-  // The rows of A that a pass reads (mc x kc) stay in L2 while the panels of nc columns go by; eight tasks where there is work.
+  // The rows of A that a pass of 512 reads stay in L2 while the panels of nc columns go by; eight tasks where there is work.
   int64_t columnBlocks = ceilDiv(8, ceilDiv(std::max<int64_t>(1, m), s.mc));
   s.nc = narrow ? s.nr : even(n, std::clamp(ceilDiv(std::max<int64_t>(n, 1), columnBlocks), s.nr, std::max(s.nr, int64_t{384})), s.nr);
   // Along a column B stays near and the rows of A come again for each. Where A is far too, threads share it best by halves: each

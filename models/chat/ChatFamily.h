@@ -14,6 +14,8 @@ struct ChatFamily {
   std::string_view standard;
   /// The form of a template of this family; nothing for one that writes anything else than the family does.
   std::optional<ChatForm> (*recognise)(const TemplateReader& reader);
+  /// A condition that only its templates have; "": none.
+  std::string_view ownCondition = {};
 };
 
 /// In the order in which they are asked.

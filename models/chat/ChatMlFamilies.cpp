@@ -16,6 +16,7 @@ constexpr std::string_view kTextsOnly =
 constexpr std::string_view kContentTurn = "'<|im_start|>'+message['role']+'\\n'+content+'<|im_end|>\\n'";
 constexpr std::string_view kSystemMessage = "'<|im_start|>system\\n'+system_message+'<|im_end|>\\n'",
                            kGivenSystem = "messages[0]['content']";
+constexpr std::string_view kNotFirst = "message['role']=='system'and not loop.first";  // the loop leaves out what stands in front of it
 constexpr std::string_view kTurnEnd = "'<|im_end|>\\n'";
 constexpr std::string_view kAnswer = "'<|im_start|>assistant\\n'";
 constexpr std::string_view kThinkingAnswer = "'<|im_start|>assistant\\n<think>\\n'";
@@ -57,7 +58,7 @@ std::optional<ChatForm> recogniseTurns(const TemplateReader& reader) {
                           kDefaultSystem, kSystemMessage, kOpenSystem, kTurnEnd, kAnswer, "bos_token", "eos_token"}))
     return std::nullopt;
   bool set = reader.writes(kSystemMessage) || reader.writes(kOpenSystem), first = set || reader.writes(kSystemTurn);
-  if (first && !reader.hasAny({"loop.first", "messages[1:]"})) return std::nullopt;
+  if (first && !reader.hasAny({kNotFirst, "messages[1:]"})) return std::nullopt;
   if (set && reader.writes(kDefaultSystem)) return std::nullopt;
   if (reader.writes("eos_token") && !reader.has("{%elif messages[-1]['role']=='assistant'%}{{eos_token}}")) return std::nullopt;
   auto own = set ? systemThatIsSet(reader) : systemThatIsWritten(reader);
@@ -108,6 +109,7 @@ std::optional<ChatForm> recogniseQwen3(const TemplateReader& reader) {
   if (!told || !reader.writesOnly({kTurn, kContentTurn, kSystemTurn, kThought, kAnswered, kAnswer, kThinkingAnswer, kTurnEnd,
                                    "'<think>\\n\\n</think>\\n\\n'"}))
     return std::nullopt;
+  if (reader.writes(kSystemTurn) && !reader.has(kNotFirst)) return std::nullopt;
   bool thinks = reader.writes(kThinkingAnswer);
   if (thinks == reader.writes(kAnswer)) return std::nullopt;
   ChatForm form = chatMl();
@@ -123,6 +125,7 @@ std::optional<ChatForm> recogniseQwq(const TemplateReader& reader) {
               (reader.setsOnly("content", {kWithout}) ||
                (reader.setsOnly("content", {kWithout, "message['content']"}) && reader.has("{%if not loop.last%}{%set content=message")));
   if (!told || !reader.writesOnly({kTurn, kContentTurn, kSystemTurn, kThinkingAnswer})) return std::nullopt;
+  if (reader.writes(kSystemTurn) && !reader.has(kNotFirst)) return std::nullopt;
   ChatForm form = chatMl();
   form.thoughts = Thoughts::DroppedWithLines;
   form.answer = "<|im_start|>assistant\n<think>\n";
@@ -178,7 +181,7 @@ std::optional<ChatForm> recogniseSmolLm3(const TemplateReader& reader) {
               reader.has("{%if'/no_think'in system_message%}{%set reasoning_mode='/no_think'%}") &&
               reader.has("{%if'/system_override'in system_message%}{{custom");
   auto own = reader.stringBetween("{%elif reasoning_mode=='/think'%}{{'", ""), brief = reader.stringBetween("\\n\\n'}}{%else%}{{'", "");
-  if (!told || !own || !brief ||
+  if (!told || !own || !brief || reader.count(kOwn) != 2 ||
       !reader.writesOnly({kThinkTurn, kBriefTurn, kAnswer, kBriefAnswer, kContentTurn, kAll, kFacts, kMode, kSystem, kAsked, kOwn}))
     return std::nullopt;
   ChatForm form = chatMl();
@@ -202,6 +205,7 @@ std::optional<ChatForm> recognisePhi4(const TemplateReader& reader) {
   form.user = {"<|im_start|>user<|im_sep|>", "<|im_end|>"};
   form.assistant = {"<|im_start|>assistant<|im_sep|>", "<|im_end|>"};
   form.answer = "<|im_start|>assistant<|im_sep|>";
+  if (!reader.writes(kSystem)) form.systemPlace = SystemPlace::Dropped;
   if (reader.writes(kUser) && reader.writes(kAssistant) && reader.writes(kSepAnswer) &&
       reader.writesOnly({kSystem, kUser, kAssistant, kSepAnswer}))
     return form;
@@ -232,7 +236,7 @@ constexpr ChatFamily kFamilies[] = {
      "{% set ns = namespace(last_query_index=messages|length - 1) %}{% for message in messages %}"
      "{% if message.role == 'user' and not (message.content.startswith('<tool_response>') and "
      "message.content.endswith('</tool_response>')) %}{% set ns.last_query_index = loop.index0 %}{% endif %}{% endfor %}"
-     "{% for message in messages %}{% if message.role != 'assistant' %}"
+     "{% for message in messages %}{% if message.role == 'user' or message.role == 'system' %}"
      "{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}{% else %}"
      "{% set content = message.content %}{% set reasoning_content = '' %}{% if '</think>' in message.content %}"
      "{% set content = message.content.split('</think>')[-1].lstrip('\\n') %}"

@@ -95,7 +95,7 @@ Result<ChatTemplate> ChatTemplate::ofText(std::string_view text, const std::stri
   bool marks = text.find_first_of(kMarks) != std::string_view::npos;
   TemplateReader reader(marks ? "" : text);
   for (const ChatFamily& each : families())
-    if (auto form = each.recognise(reader)) {
+    if (auto form = each.recognise(reader); form && reader.fits(*form, each.ownCondition)) {
       std::string family = form->variant.empty() ? std::string(each.name) : form->variant;
       return ChatTemplate(std::move(family), std::move(*form));
     }

@@ -1,4 +1,4 @@
-// models/chat/HeaderFamilies.cpp — turns that begin with a header of control tokens: Llama 3, gpt-oss, Gemma.
+// models/chat/HeaderFamilies.cpp — turns that begin with a header of control tokens: Llama 3, Granite, gpt-oss, Gemma.
 #include "models/chat/ChatFamily.h"
 
 namespace quern {
@@ -73,13 +73,13 @@ std::optional<ChatForm> recogniseLlama31(const TemplateReader& reader) {
   bool dated = reader.has("Cutting Knowledge"), undated = !dated && reader.writes(kSystem) && reader.writes(kEnd);
   bool system = reader.writes(kAtOnce) || undated || (reader.writes(kSystem) && reader.writes(kDates) && reader.writes(kEnd));
   bool told = system && reader.beginsWithBos() && reader.writes(kLlamaTurn) && reader.writes(kLlamaAnswer) &&
-              reader.has("{%set system_message=messages[0]['content']|trim%}");
+              reader.setsOnly("system_message", {"messages[0]['content']|trim", "''"});
   if (!told || !reader.writesOnly({"bos_token", kAtOnce, kSystem, kDates, kEnd, kLlamaTurn, kLlamaAnswer})) return std::nullopt;
   ChatForm form = llama3();
   if (undated) {
     form.variant = "llama3";
     form.withoutSystem = form.system.before + form.system.after;
-    return reader.setsOnly("system_message", {"messages[0]['content']|trim", "''"}) ? std::optional(form) : std::nullopt;
+    return form;
   }
   form.preamble = Preamble::KnowledgeDate;
   auto date = reader.stringBetween("{%set date_string='", "");
@@ -113,7 +113,8 @@ std::optional<ChatForm> recogniseGptOss(const TemplateReader& reader) {
   bool told = system && developer && reader.writes(kFinal) && reader.writes(kUser) && reader.writes(kHere) &&
               reader.has("{%set model_identity='You are ChatGPT, a large language model trained by OpenAI.'%}") &&
               reader.has("{%set reasoning_effort='medium'%}") && reader.has("'<|channel|>final<|message|>'in message['content']");
-  if (!told || !reader.writesOnly({kFinal, kUser, kHere, kFacts, kEffort, kChannels, kSystem, kAtOnce, kDeveloperAtOnce, kThought, kLast}))
+  if (!told || !reader.writesOnly({kFinal, kUser, kHere, kFacts, kEffort, kChannels, kSystem, kAtOnce, kDeveloper, kInstructions,
+                                   "'<|end|>'", kDeveloperAtOnce, kThought, kLast}))
     return std::nullopt;
   ChatForm form;
   form.preamble = Preamble::Harmony;

@@ -1,4 +1,4 @@
-// models/chat/SpeakerFamilies.cpp — turns that begin with who speaks: Phi-3, Zephyr, DeepSeek.
+// models/chat/SpeakerFamilies.cpp — turns that begin with who speaks: Phi-3, Phi-4-mini, Tulu, Zephyr, DeepSeek and others.
 #include "models/chat/ChatFamily.h"
 
 namespace quern {
@@ -128,6 +128,7 @@ std::optional<ChatForm> recogniseDeepSeekCoder(const TemplateReader& reader) {
               reader.writes(kAnswer) != reader.writes(kAnswerHere) && reader.has("{%if not ns.found%}{{'");
   auto own = reader.stringBetween("{%if not ns.found%}{{'", "");
   if (!told || !own || !reader.writesOnly({"bos_token", kUser, kAssistant, kAnswer, kAnswerHere, kSystem, kOwn})) return std::nullopt;
+  if (reader.count(kOwn) - reader.count(kAnswer) != 1) return std::nullopt;
   ChatForm form;
   form.bos = true;
   form.withoutSystem = *own;
@@ -151,6 +152,14 @@ std::optional<ChatForm> recogniseDeepSeek2(const TemplateReader& reader) {
   return form;
 }
 
+/// ns.system_prompt is the system message, or nothing.
+bool setsSystem(const TemplateReader& reader) {
+  constexpr std::string_view kLater = "ns.system_prompt+'\\n\\n'+message['content']";
+  return reader.has("system_prompt=''") &&
+         reader.setsOnly("ns.system_prompt", {"message['content']", "m['content']", "ns.system_prompt+message['content']", kLater}) &&
+         (!reader.has(kLater) || reader.has("{%if ns.is_first_sp%}"));
+}
+
 /// V3 and R1; R1 leaves out what was thought, and newer ones begin the next thoughts.
 std::optional<ChatForm> recogniseDeepSeek3(const TemplateReader& reader) {
   constexpr std::string_view kBegin = "bos_token+ns.system_prompt", kUser = "'<｜User｜>'+message['content']";
@@ -160,7 +169,8 @@ std::optional<ChatForm> recogniseDeepSeek3(const TemplateReader& reader) {
   bool strips = reader.writes(kStripped), thinks = reader.writes(kThinking);
   bool told = reader.writes(kBegin) && reader.writes(kUser) && strips != reader.writes(kAssistant) && thinks != reader.writes(kAnswer) &&
               strips == reader.has("{%set content=content.split('</think>')[-1]%}");
-  if (!told || !reader.writesOnly({kBegin, kUser, kAssistant, kStripped, kAnswer, kThinking})) return std::nullopt;
+  if (!told || !setsSystem(reader) || !reader.writesOnly({kBegin, kUser, kAssistant, kStripped, kAnswer, kThinking})) return std::nullopt;
+  if (strips && !reader.setsOnly("content", {"message['content']", "content.split('</think>')[-1]"})) return std::nullopt;
   ChatForm form;
   form.bos = true;
   form.user = {"<｜User｜>", ""};
@@ -177,7 +187,7 @@ std::optional<ChatForm> recogniseDeepSeekR1Questions(const TemplateReader& reade
   bool told = reader.writes(kBegin) && reader.writes(kUser) && reader.writes(kAssistant) &&
               reader.setsOnly("content", {"message['content']", "content.split('</think>')[-1]"}) &&
               reader.has("{%if add_generation_prompt and not ns.is_last_user and not ns.is_tool%}");
-  if (!told || !reader.writesOnly({kBegin, kUser, kAssistant, kAnswer})) return std::nullopt;
+  if (!told || !setsSystem(reader) || !reader.writesOnly({kBegin, kUser, kAssistant, kAnswer})) return std::nullopt;
   ChatForm form;
   form.variant = "deepseek-r1";
   form.bos = true;
@@ -196,7 +206,7 @@ constexpr ChatFamily kFamilies[] = {
     {"phi4-mini",
      "{% for message in messages %}{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}{% endfor %}"
      "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
-     recognisePhi4Mini},
+     recognisePhi4Mini, "message['role']!='system'"},
     {"tulu",
      "{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|system|>\\n' + message['content'] + '\\n' }}"
      "{% elif message['role'] == 'user' %}{{ '<|user|>\\n' + message['content'] + '\\n' }}{% else %}"
@@ -224,7 +234,7 @@ constexpr ChatFamily kFamilies[] = {
     {"phi3",
      "{% for message in messages %}{{ '<|' + message['role'] + '|>\\n' + message['content'] + '<|end|>\\n' }}{% endfor %}"
      "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}",
-     recognisePhi3},
+     recognisePhi3, "message['role']=='system'and message['content']"},
     {"zephyr",
      "{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|system|>\\n' + message['content'] + eos_token + '\\n' }}"
      "{% elif message['role'] == 'user' %}{{ '<|user|>\\n' + message['content'] + eos_token + '\\n' }}{% else %}"

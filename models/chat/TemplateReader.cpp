@@ -2,6 +2,7 @@
 #include "models/chat/TemplateReader.h"
 
 #include "models/chat/TemplateCode.h"
+#include "models/chat/TemplateConditions.h"
 
 #include <algorithm>
 
@@ -9,45 +10,22 @@ namespace quern {
 
 namespace {
 
-bool aboutTools(std::string_view code) {
-  return code.find("tool") != std::string_view::npos || code.find("ipython") != std::string_view::npos;
-}
-
-/// Conversations have none: what asks for them is not taken.
-bool isAbsent(std::string_view condition) {
-  return condition == "if documents" || condition == "if controls" || condition.find("message.get('function") != condition.npos;
-}
-
 /// A chain of if, elif and else.
 struct Chain {
-  bool tools = false;        ///< the branch in hand is taken only in conversations with tools
-  bool othersTools = false;  ///< and so are the branches behind it
+  bool never = false;        ///< the branch in hand is not taken in a conversation without tools
+  bool othersNever = false;  ///< nor are those behind it
+  bool answered = false;     ///< answers without calls of tools were in a branch before
 };
 
-/// Removes `words` wherever they stand; whether they did.
-bool takeAway(std::string& text, std::string_view words) {
-  size_t at = text.find(words), done = 0;
-  if (at == std::string::npos) return false;
-  std::string kept;
-  for (; at != std::string::npos; at = text.find(words, done)) {
-    kept.append(text, done, at - done);
-    done = at + words.size();
-  }
-  text = kept.append(text, done, std::string::npos);
-  return true;
-}
+constexpr std::string_view kAnswers = "message['role']=='assistant'";
 
-/// A branch with this condition. Conversations without tools have "not" in front of what asks for them.
-void enter(Chain& chain, std::string_view condition) {
-  std::string rest(condition);
-  bool without = false;
-  for (std::string_view none :
-       {"not message.tool_calls", "not message['tool_calls']", "not tools", "tools is none", "tools is not defined"})
-    without = takeAway(rest, none) || without;
-  takeAway(rest, "not ns.is_tool");
-  bool types = condition.starts_with("macro render_");  // of what tools take
-  chain.tools = chain.othersTools || types || isAbsent(condition) || (aboutTools(rest) && !condition.starts_with("if not("));
-  chain.othersTools = chain.othersTools || without;
+/// A branch with this condition; whether it is known.
+bool enter(Chain& chain, std::string_view condition) {
+  TemplateCondition is = conditionOf(condition);
+  chain.never = chain.othersNever || is == TemplateCondition::Never || (chain.answered && condition == kAnswers);
+  chain.othersNever = chain.othersNever || is == TemplateCondition::Always;
+  chain.answered = chain.answered || (condition.starts_with(kAnswers) && condition.find("tool_calls") != condition.npos);
+  return chain.never || is != TemplateCondition::Unknown;
 }
 
 /// Where the code of a tag that begins at `at` ends: strings may hold its closing signs.
@@ -111,11 +89,16 @@ std::optional<TurnForm> turnOf(std::string_view expression) {
 
 TemplateReader::TemplateReader(std::string_view text) : code_(templateCode(text)) {
   std::vector<Chain> around;
-  int64_t ofTools = 0;  // among those around
+  int64_t never = 0;  // among those around
   auto inner = [&](const auto& change) {
-    ofTools -= around.back().tools ? 1 : 0;
+    never -= around.back().never ? 1 : 0;
     change(around.back());
-    ofTools += around.back().tools ? 1 : 0;
+    never += around.back().never ? 1 : 0;
+  };
+  auto branch = [&](std::string_view condition) {
+    bool reached = never == (around.back().never ? 1 : 0), known = true;
+    inner([&](Chain& chain) { known = enter(chain, condition); });
+    if (reached && !known) asked_.emplace_back(condition);
   };
   for (size_t at = 0; at < code_.size();) {
     std::string_view rest = std::string_view(code_).substr(at);
@@ -123,25 +106,53 @@ TemplateReader::TemplateReader(std::string_view text) : code_(templateCode(text)
     size_t end = tagEnd(code_, at, block ? "%}" : "}}");
     std::string_view inside = std::string_view(code_).substr(at + 2, end > at + 2 ? end - at - 2 : 0);
     at = end + 2;
+    auto after = [&](std::string_view word) {
+      std::string_view behind = inside.substr(word.size());
+      return behind.starts_with(' ') ? behind.substr(1) : behind;
+    };
     if (!block) {
       all_.emplace_back(inside);
-      if (ofTools == 0 && inside.find("raise_exception(") == std::string_view::npos) plain_.emplace_back(inside);
+      if (never != 0) continue;
+      if (inside.find("raise_exception(") != std::string_view::npos) raised_.emplace_back(inside);
+      else plain_.emplace_back(inside);
+      if (inside.starts_with("bos_token") && !around.empty()) bosInside_ = true;
     } else if (inside.starts_with("set ")) {
       sets_.emplace_back(inside.substr(4));
-    } else if (inside.starts_with("if") || inside.starts_with("for") || inside.starts_with("macro")) {
+    } else if (inside.starts_with("if")) {
       around.emplace_back();
-      inner([&](Chain& chain) { enter(chain, inside); });
-    } else if (around.empty()) {
-      continue;
-    } else if (inside.starts_with("elif")) {
-      inner([&](Chain& chain) { enter(chain, inside); });
-    } else if (inside == "else") {
-      inner([](Chain& chain) { chain.tools = chain.othersTools; });
-    } else if (inside == "endif" || inside == "endfor" || inside == "endmacro") {
-      inner([](Chain& chain) { chain.tools = false; });
+      branch(after("if"));
+    } else if (inside.starts_with("for") || inside.starts_with("macro")) {
+      around.emplace_back();
+      branch(inside);
+    } else if (inside.starts_with("elif") && !around.empty()) {
+      branch(after("elif"));
+    } else if (inside == "else" && !around.empty()) {
+      inner([](Chain& chain) { chain.never = chain.othersNever; });
+    } else if ((inside == "endif" || inside == "endfor" || inside == "endmacro") && !around.empty()) {
+      inner([](Chain& chain) { chain.never = false; });
       around.pop_back();
+    } else if (never == 0) {
+      asked_.emplace_back(inside);  // of a loop's course, or of other tags
     }
   }
+}
+
+bool TemplateReader::fits(const ChatForm& form, std::string_view ownCondition) const {
+  for (const std::string& each : asked_)
+    if (each != ownCondition) return false;
+  for (const std::string& each : raised_) {
+    if (each.find("alternate") != std::string::npos && !form.alternates) return false;
+    bool ofSystem = each.find("ystem role not") != std::string::npos || each.find("ystem messages are not") != std::string::npos;
+    if (ofSystem && form.systemPlace != SystemPlace::Refused) return false;
+  }
+  auto writesBos = [](const std::string& each) { return each.find("bos_token") != std::string::npos; };
+  auto count = std::count_if(plain_.begin(), plain_.end(), writesBos);
+  return count == 0 || (count == 1 && (form.user.before.starts_with(kBosMark) || (form.bos && beginsWithBos() && !bosInside_)));
+}
+
+size_t TemplateReader::count(std::string_view expression) const {
+  return static_cast<size_t>(
+      std::count_if(plain_.begin(), plain_.end(), [&](const std::string& each) { return matches(expression, each); }));
 }
 
 bool TemplateReader::hasAny(std::initializer_list<std::string_view> fragments) const {

@@ -10,7 +10,8 @@
 
 namespace quern {
 
-/// A template in the spelling of templateCode, and the expressions that it writes in a conversation without tools.
+/// A template in the spelling of templateCode, and the expressions that it writes in a conversation without tools. Two questions make it
+/// a member of a family: whether it writes this and nothing else (writesOnly), and whether what it asks on the way is known (fits).
 class TemplateReader {
 public:
   explicit TemplateReader(std::string_view text);
@@ -27,6 +28,11 @@ public:
   }
   /// Whether the template sets this name, each time to one of these values.
   bool setsOnly(std::string_view name, std::initializer_list<std::string_view> values) const;
+  /// How many expressions that it writes without tools are this.
+  size_t count(std::string_view expression) const;
+  /// Whether its conditions are known ones, or the family's own, what it refuses is what the form refuses, and begin-of-text stands where
+  /// the form has it.
+  bool fits(const ChatForm& form, std::string_view ownCondition) const;
   /// The first thing that it writes is begin-of-text.
   bool beginsWithBos() const;
 
@@ -38,9 +44,12 @@ public:
 
 private:
   std::string code_;
-  std::vector<std::string> all_;    ///< expressions in their order
-  std::vector<std::string> plain_;  ///< those of them that are written without tools
-  std::vector<std::string> sets_;   ///< name=value, of every set
+  std::vector<std::string> all_;     ///< expressions in their order
+  std::vector<std::string> plain_;   ///< those of them that are written without tools
+  std::vector<std::string> sets_;    ///< name=value, of every set
+  std::vector<std::string> asked_;   ///< conditions that are not known, and tags that are none of those that are
+  std::vector<std::string> raised_;  ///< what it refuses
+  bool bosInside_ = false;           ///< begin-of-text under a condition or in a loop
 };
 
 }  // namespace quern

@@ -99,13 +99,11 @@ SHAPES.update({
     "chatml-raw-system": ("chatml", "{% if messages[0]['role'] == 'system' %}{% set system_message = messages[0]['content'] %}{% endif %}{% if system_message is defined %}{{ system_message }}{% endif %}{% for message in messages %}"
                           "{% set content = message['content'] %}{% if message['role'] == 'user' %}{{ '<|im_start|>user\n' + content + '<|im_end|>\n<|im_start|>assistant\n' }}{% elif message['role'] == 'assistant' %}"
                           "{{ content + '<|im_end|>' + '\n' }}{% endif %}{% endfor %}"),
-    "chatml-ended": ("chatml", "{% if messages[0]['role'] == 'user' or messages[0]['role'] == 'system' %}{{ bos_token }}{% endif %}{% for message in messages %}" + IM + "{% endfor %}"
-                     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% elif messages[-1]['role'] == 'assistant' %}{{ eos_token }}{% endif %}"),
     "chatml-texts": ("chatml", QWEN_TEXTS.replace("BEFORE", "").replace("ANSWER", OPEN) + ANSWER),
     "qwen3-texts": ("qwen3", QWEN_TEXTS.replace("BEFORE", QUERY).replace("ANSWER", THOUGHT) + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"),
     "qwq-last": ("qwq", "{% for message in messages %}{% if message.role == 'assistant' %}{% set content = message.content %}{% if not loop.last %}{% set content = message.content.split('</think>')[-1].lstrip('\n') %}{% endif %}"
                  "{{ '<|im_start|>' + message.role + '\n' + content + '<|im_end|>\n' }}{% else %}" + IM + "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n<think>\n' }}{% endif %}"),
-    "olmo3-own": ("olmo3", "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|im_start|>system\n' + message['content'] }}"
+    "olmo3-own": ("olmo3", "{% set has_system = messages|selectattr('role', 'equalto', 'system')|list|length > 0 %}{% if not has_system %}{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}{% for message in messages %}{% if message['role'] == 'system' %}{{ '<|im_start|>system\n' + message['content'] }}"
                   "{% if message.get('functions', none) is not none %}{{ ' <functions>' + message['functions'] + '</functions><|im_end|>\n' }}{% else %}{{ ' You do not currently have access to any functions. <functions></functions><|im_end|>\n' }}{% endif %}"
                   "{% elif message['role'] == 'user' %}{{ '<|im_start|>user\n' + message['content'] + '<|im_end|>\n' }}{% elif message['role'] == 'assistant' %}{{ '<|im_start|>assistant\n' }}{% if message.get('content', none) is not none %}"
                   "{{ message['content'] }}{% endif %}{% if not loop.last %}{{ '<|im_end|>' + '\n' }}{% else %}{{ eos_token }}{% endif %}{% endif %}{% if loop.last and add_generation_prompt %}{{ '<|im_start|>assistant\n<think>' }}{% endif %}{% endfor %}"),
@@ -135,7 +133,28 @@ SHAPES.update({
                               "{% if '</think>' in content %}{% set content = content.split('</think>')[-1] %}{% endif %}{% set ns.is_last_user = false %}{{ content + '<\uff5cend\u2581of\u2581sentence\uff5c>' }}{% endif %}{% endfor %}"
                               "{% if add_generation_prompt and not ns.is_last_user and not ns.is_tool %}{{ '<\uff5cAssistant\uff5c>' }}{% endif %}"),
 })
+LOOP = "{% for message in messages %}"
 UNKNOWN = {
+    "trimmed-users": LOOP + "{% if message.role == 'assistant' and not message.tool_calls %}" + IM + "{% elif message.role == 'user' %}{{'<|im_start|>user\\n' + message.content | trim + '<|im_end|>\\n'}}{% else %}" + IM + "{% endif %}{% endfor %}" + ANSWER,
+    "kind-else": "{% if messages[0].role == 'system' and not tools %}{% else %}{{ 'Be kind.' }}{% endif %}" + LOOP + IM + "{% endfor %}" + ANSWER,
+    "no-tool-turns": "{% for message in messages if message.role != 'tool' %}" + IM + "{% endfor %}" + ANSWER,
+    "or-tool": LOOP + "{% if message.role == 'user' or message.role == 'tool' %}{{ '[Q]' }}{% endif %}" + IM + "{% endfor %}" + ANSWER,
+    "none-or-no-tools": "{% if tools is none or tools|length == 0 %}{{ 'Be kind.' }}{% endif %}" + LOOP + IM + "{% endfor %}" + ANSWER,
+    "not-functions": LOOP + "{% if not message.get('functions') %}{{ 'X' }}{% endif %}" + IM + "{% endfor %}" + ANSWER,
+    "alternating": LOOP + ALTERNATE + IM + "{% endfor %}" + ANSWER,
+    "system-refused": "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + LOOP + IM + "{% endfor %}" + ANSWER,
+    "without-systems": LOOP + "{% if message.role == 'system' %}{% continue %}{% endif %}" + IM + "{% endfor %}" + ANSWER,
+    "but-systems": LOOP + "{% if message.role != 'system' %}" + IM + "{% endif %}{% endfor %}" + ANSWER,
+    "with-content": LOOP + "{% if message.content %}" + IM + "{% endif %}{% endfor %}" + ANSWER,
+    "filtered": "{% filter upper %}" + LOOP + IM + "{% endfor %}{% endfilter %}" + ANSWER,
+    "bos-each": LOOP + "{{ bos_token }}" + IM + "{% endfor %}" + ANSWER,
+    "bos-behind": LOOP + IM + "{% endfor %}{{ bos_token }}" + ANSWER,
+    "bos-sometimes": "{% if messages[0]['role'] == 'user' or messages[0]['role'] == 'system' %}{{ bos_token }}{% endif %}" + LOOP + IM + "{% endfor %}" + ANSWER,
+    "own-system-lost": SHAPES["llama3.1-dated"][1].replace('system_message = ""', 'system_message = "Be kind."'),
+    "deepseek-own": DEEP.replace("system_prompt=''", "system_prompt='Be kind.'").replace("CONTENT", STRIPPED).replace("ANSWER", "<\uff5cAssistant\uff5c>"),
+    "deepseek-marked": DEEP.replace("ns.system_prompt = m['content']", "ns.system_prompt = 'S: ' + m['content']").replace("CONTENT", STRIPPED).replace("ANSWER", "<\uff5cAssistant\uff5c>"),
+    "deepseek-trimmed": DEEP.replace("CONTENT", STRIPPED.replace("message['content'] %}", "message['content'] | trim %}")).replace("ANSWER", "<\uff5cAssistant\uff5c>"),
+    "qwq-twice": "{% if messages[0]['role'] == 'system' %}{{ '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}{% endif %}" + SHAPES["qwq-last"][1],
     "no-tools": "{{ 'You have no tools.' }}{% for message in messages %}" + IM + "{% endfor %}" + ANSWER,
     "without-tools": "{% if not tools %}{{ 'Be kind.' }}{% endif %}{% for message in messages %}" + IM + "{% endfor %}" + ANSWER,
     "tools-none": "{% if tools is none %}{{ 'Be kind.' }}{% endif %}{% for message in messages %}" + IM + "{% endfor %}" + ANSWER,
@@ -179,6 +198,8 @@ def conversations(seed):
         if place % 7 == 6:
             talk.insert(1, {"role": "user", "content": "twice"})
         made.append(talk)
+    made.append([{"role": "assistant", "content": "Hello"}, {"role": "user", "content": rng.choice(PARTS)}])
+    made.append([{"role": "system", "content": ""}, {"role": "user", "content": ""}])
     made[3][1:1] = [{"role": "user", "content": "a"}, {"role": "assistant", "content": NEVER}]
     return made
 

@@ -1,4 +1,4 @@
-// tools/quern-run/Bench.cpp — `quern-run bench`: prefill and decode of a model on a bundle.
+// tools/quern-run/Bench.cpp — `quern-run bench`: prefill and decode of a model, or an encoder's vectors, on a bundle.
 #include "tools/quern/bench/BenchReport.h"
 #include "tools/quern/cli/Interrupt.h"
 #include "tools/quern/cli/ModelRun.h"
@@ -23,7 +23,7 @@ static Result<int> runBench(std::vector<std::string> args) {
   ModelKernels& kernels = *opened->kernels;
   auto plan = modelPlanOf(line, kernels.bundled());
   if (!plan) return plan.error();
-  if (auto good = checkKvType(opened->source, plan->kvType); !good) return good.error();
+  if (auto good = checkPlan(line, *plan, opened->source); !good) return good.error();
   Ceilings ceilings = measureCeilings(kernels.target(), 1, settings->stop);
   auto provider = [&](const OpDesc& op) { return kernels.kernels(op); };
   auto rows = benchModel(provider, kernels.target(), std::move(opened->source), *plan, ceilings, *settings);

@@ -2,6 +2,7 @@
 #include "tools/quern/bench/BenchReport.h"
 
 #include "compiler/base/Clock.h"
+#include "compiler/base/Text.h"
 #include "compiler/target/UsableCpus.h"
 #include "tools/quern/cli/Interrupt.h"
 #include "tools/quern/cli/ModelOpen.h"
@@ -21,7 +22,7 @@ static void showProgress(const std::string& what, size_t done, size_t all, doubl
 }
 
 CommandLine& modelBenchFlags(CommandLine& line) {
-  modelFlag(line, "prefill and decode of a model: a .gguf file, a folder, or a name in configs/models")
+  modelFlag(line, "prefill and decode of a model, or an encoder's vectors: a .gguf file, a folder, or a name in configs/models")
       .value("prefill", "N", "512", "prompt tokens of the pp row")
       .value("decode", "N", "128", "tokens of the tg row")
       .value("depth", "N", "0", "positions in the cache before either");
@@ -42,6 +43,14 @@ Result<ModelBenchPlan> modelPlanOf(const CommandLine& line, const BundleArithmet
   if (!kvType) return badCommand("bench: " + kvType.error().message);
   plan.kvType = *kvType;
   return plan;
+}
+
+Result<void> checkPlan(const CommandLine& line, const ModelBenchPlan& plan, const ModelSource& source) {
+  for (const char* flag : {"prefill", "decode", "depth", "kv"})
+    if (source.config.encoder && line.has(flag))
+      return badCommand(
+          fmt::format("bench: --{} is of models that go on with texts; {} is an encoder", flag, escapedShort(line.get("model"))));
+  return checkKvType(source, plan.kvType);
 }
 
 Result<BenchSettings> benchSettingsOf(const CommandLine& line) {

@@ -11,6 +11,8 @@ namespace quern {
 CommandLine& modelBenchFlags(CommandLine& line);
 /// `bundled`: as kvTypeOf's. Errors: BadCommand naming the flag.
 Result<ModelBenchPlan> modelPlanOf(const CommandLine& line, const BundleArithmetic* bundled);
+/// Whether what is asked goes with this model. Errors   BadCommand: flags of decoders for an encoder; as checkKvType.
+Result<void> checkPlan(const CommandLine& line, const ModelBenchPlan& plan, const ModelSource& source);
 /// --threads, --schedule; progress on a terminal.
 Result<BenchSettings> benchSettingsOf(const CommandLine& line);
 

@@ -27,6 +27,13 @@ std::string schedulesOf(const Model& model) {
   return fmt::format("{}", fmt::join(from, ", "));
 }
 
+TileSpeed speedOf(const Model& model, const Target& target) {
+  TileSpeed speed;
+  for (const auto& [step, kernels] : model.plan()->kernels())
+    if (kernels.info().contract.find("amx-tile") != std::string::npos) speed = TileSpeed::of(target);
+  return speed;
+}
+
 /// One model being timed.
 class ModelTimes {
 public:
@@ -101,7 +108,7 @@ private:
   std::vector<int32_t> ids_;
 };
 
-/// Texts of all lengths between, the context permitting, in no order.
+/// 64 texts of 8 to 256 tokens, the context permitting, in no order.
 std::vector<std::vector<int32_t>> textsFor(const Model& model) {
   constexpr int64_t kTexts = 64, kShort = 8, kLong = 256;
   std::vector<std::vector<int32_t>> texts(kTexts);
@@ -114,11 +121,13 @@ std::vector<std::vector<int32_t>> textsFor(const Model& model) {
   return texts;
 }
 
-Result<BenchRow> encoderRow(std::shared_ptr<const Model> model, const ForwardCost& cost, const BenchSettings& settings) {
+Result<BenchRow> encoderRow(std::shared_ptr<const Model> model, const ForwardCost& cost, const BenchSettings& settings, TileSpeed& speed) {
   auto encoder = TextEncoder::make(model, settings.threads);
   if (!encoder) return encoder.error();
   const std::vector<std::vector<int32_t>> texts = textsFor(*model);
   std::vector<float> vectors(texts.size() * static_cast<size_t>(model->config().width));
+  // The first pass makes what it needs, which may not be to be had.
+  if (auto done = (*encoder)->encode(texts, true, vectors.data()); !done) return done.error();
   auto run = [&] {
     if (!settings.stop.asked()) QUERN_CHECK(static_cast<bool>((*encoder)->encode(texts, true, vectors.data())));
   };
@@ -127,11 +136,10 @@ Result<BenchRow> encoderRow(std::shared_ptr<const Model> model, const ForwardCos
   row.op = model->config().name;
   row.threads = settings.threads;
   row.scheduleFrom = schedulesOf(*model);
-  run();
   int64_t before = allocatedBytes();
   run();
   row.allocatedBytes = allocatedBytes() - before;
-  row.warmNs = timeCall(run, kModelSeconds, {});
+  row.warmNs = timeCall(run, kModelSeconds, {}, &speed, &row.atSpeeds);
   size_t tokens = 0;
   for (const auto& text : texts) tokens += text.size();
   row.leastNs = [cost, texts, threads = settings.threads](const Ceilings& of) {
@@ -166,7 +174,9 @@ Result<std::vector<BenchRow>> benchModel(const KernelProvider& provider, const T
     options.context = 0;
     auto model = Model::load(std::move(source), provider, options);
     bar.reset();
-    auto row = model ? encoderRow(std::move(*model), *cost, settings) : Result<BenchRow>(model.error());
+    if (!model) return model.error();
+    TileSpeed speed = speedOf(**model, target);
+    auto row = encoderRow(std::move(*model), *cost, settings, speed);
     if (!row) return row.error();
     row->cpu = target.name;
     return settings.stop.asked() ? std::vector<BenchRow>() : std::vector{std::move(*row)};
@@ -182,9 +192,7 @@ Result<std::vector<BenchRow>> benchModel(const KernelProvider& provider, const T
   auto stopped = [&] { return settings.stop.asked(); };
   ModelTimes bench(**model, *cost, plan, stopped);
   std::vector<BenchRow> rows;
-  TileSpeed speed;
-  for (const auto& [step, kernels] : (*model)->model().plan()->kernels())
-    if (kernels.info().contract.find("amx-tile") != std::string::npos) speed = TileSpeed::of(target);
+  TileSpeed speed = speedOf((*model)->model(), target);
   for (bool prompt : {true, false}) {
     if ((prompt ? plan.prefill : plan.decode) == 0) continue;
     BenchRow row = bench.row(prompt, bandwidth, settings.threads, speed);

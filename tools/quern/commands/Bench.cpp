@@ -107,12 +107,8 @@ Result<void> readFiles(const CommandLine& line, const KernelLibrary& library, Be
     if (!source) return source.error();
     auto plan = modelPlanOf(line, library.bundledArithmetic());
     if (!plan) return plan.error();
-    for (const char* flag : {"prefill", "decode", "depth", "kv"})
-      if (source->config.encoder && line.has(flag))
-        return badCommand(
-            fmt::format("bench: --{} is of models that go on with texts; {} is an encoder", flag, escapedShort(line.get("model"))));
     inputs.modelPlan = *plan;
-    if (auto good = checkKvType(*source, inputs.modelPlan.kvType); !good) return good;
+    if (auto good = checkPlan(line, *plan, *source); !good) return good;
     inputs.model = std::move(*source);
     return {};
   }
