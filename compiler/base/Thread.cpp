@@ -1,6 +1,7 @@
 // compiler/base/Thread.cpp — see Thread.h. std::thread takes its stack's size from `ulimit -s`, which may be 64 KiB.
 #include "compiler/base/Thread.h"
 
+#include <csignal>
 #include <cstring>
 #include <exception>
 #include <fmt/format.h>
@@ -40,7 +41,13 @@ Result<Thread> Thread::start(std::function<void()> body, size_t stackBytes) {
   int why = ::pthread_attr_init(&attributes);
   if (why == 0) {
     why = ::pthread_attr_setstacksize(&attributes, stackBytes);
+    // A new thread has the mask of its maker.
+    sigset_t people, before;
+    ::sigemptyset(&people);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGALRM, SIGTSTP, SIGCONT, SIGWINCH}) ::sigaddset(&people, signal);
+    ::pthread_sigmask(SIG_BLOCK, &people, &before);
     if (why == 0) why = ::pthread_create(&state->id, &attributes, State::run, state.get());
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ::pthread_attr_destroy(&attributes);
   }
   if (why != 0) return machineLacks(fmt::format("cannot start a thread: {}", std::strerror(why)));

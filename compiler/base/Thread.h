@@ -9,7 +9,8 @@
 
 namespace quern {
 
-/// A running thread; it is waited for when this goes.
+/// A running thread; it is waited for when this goes. Signals that people and terminals send go to the threads of who uses it, never to
+/// this one: what puts a terminal back must not meet a thread that goes on meanwhile.
 /// Errors   start() -> Machine where the system gives no more threads or no memory for their stack.
 class Thread {
 public:
